@@ -1,0 +1,139 @@
+"""From a scenario to the parts of a run: data divided, devices loaded, memory checked, nodes attached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import simpy
+
+from gapslsim.data.source import public_data_folder
+from gapslsim.errors import DataError
+from gapslsim.frameworks.framework import Framework
+from gapslsim.frameworks.world import World
+from gapslsim.hardware.device import Device
+from gapslsim.hardware.memory import check_fits
+from gapslsim.hardware.profile import load_device
+from gapslsim.learning.engine import Engine, choose_device
+from gapslsim.learning.learner import Learner
+from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
+from gapslsim.network.fleet import AccessLink, Fleet
+from gapslsim.network.network import Network
+from gapslsim.rng import stream
+from gapslsim.scenario.schema import Scenario
+from gapslsim.sim.recorder import Recorder
+
+__all__ = ["Parts", "assemble"]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a run is made of."""
+
+    env: simpy.Environment
+    network: Network
+    recorder: Recorder
+    learner: Learner
+    world: World
+    client_devices: Sequence[Device]
+    planned_rounds: int | None
+    n_train: int
+    memory: dict[str, Any]
+
+
+def assemble(scenario: Scenario, dry: bool) -> Parts:
+    """Builds everything and checks that it fits together, before anything is simulated.
+
+    Raises:
+        GapslsimError: if data, a device, memory or a route is missing.
+    """
+    groups = [group for group in scenario.clients for _ in range(group.count)]
+    kinds = {name: load_device(name) for name in {group.device for group in groups}}
+    client_devices: list[Device] = [kinds[group.device] for group in groups]
+    server = load_device(scenario.server.device)
+    parameter_server = server
+    if scenario.parameter_server is not None:
+        parameter_server = load_device(scenario.parameter_server.device)
+    setup, planned_rounds = _learning(scenario, len(groups))
+    memory = _memory(scenario, setup, client_devices, server)
+    engine = None
+    if not dry:
+        engine = Engine(
+            setup,
+            choose_device(scenario.training.device),
+            evaluation_batch=scenario.evaluation.batch_size,
+        )
+    learner = Learner(setup, engine)
+    env = simpy.Environment()
+    fleet = Fleet(
+        clients=tuple(
+            AccessLink(
+                node=f"client-{index}",
+                uplink=group.link.uplink,
+                downlink=group.link.downlink,
+                latency_s=group.link.latency,
+                access_point=group.link.access_point,
+            )
+            for index, group in enumerate(groups)
+        )
+    )
+    network = scenario.network.build(env, fleet, scenario.seed)
+    recorder = Recorder([device.power.idle_w for device in client_devices])
+    world = World(
+        env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed
+    )
+    n_train = len(setup.data.train)
+    return Parts(env, network, recorder, learner, world, client_devices, planned_rounds, n_train, memory)
+
+
+def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | None]:
+    data = scenario.data.load(public_data_folder(), scenario.seed)
+    if n_clients > len(data.train):
+        raise DataError(
+            f"clients: {n_clients} clients for {len(data.train)} training samples; "
+            "each client needs at least one. Use fewer clients or a larger data set."
+        )
+    shards = scenario.data.partition.split(
+        data.train.labels, n_clients, stream(scenario.seed, "partition")
+    )
+    batch_sizes = [min(scenario.training.batch_size, len(shard)) for shard in shards]
+    per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
+    planned_rounds = scenario.stop.planned_rounds(len(data.train) / per_round)
+    setup = LearningSetup(
+        data=data,
+        shards=shards,
+        model=scenario.model,
+        batch_size=scenario.training.batch_size,
+        client_optimizer=scenario.training.client,
+        server_optimizer=scenario.training.server,
+        seed=scenario.seed,
+        planned_rounds=planned_rounds,
+        planned_client_steps=planned_rounds,
+    )
+    return setup, planned_rounds
+
+
+def _memory(
+    scenario: Scenario, setup: LearningSetup, clients: Sequence[Device], server: Device
+) -> dict[str, Any]:
+    """Checks that each side fits its device; returns needs and limits [B] for the summary."""
+    framework: Framework = scenario.framework
+    costs = Learner(setup, None).costs.split(max(setup.batches.size(c) for c in range(setup.n_clients)))
+    slots = setup.client_optimizer.n_slots
+    need = client_memory_bytes(costs.client, slots)
+    if framework.clients_hold_whole_model:
+        need += client_memory_bytes(costs.server, slots)
+    for device in {id(device): device for device in clients}.values():
+        check_fits(device, need, "the client-side model and its training state")
+    server_need = server_memory_bytes(
+        costs.server, setup.server_optimizer.n_slots, setup.n_clients, framework.keeps_client_gradients
+    )
+    check_fits(server, server_need, "the server-side model and its training state")
+    return {
+        "client_bytes": need,
+        "client_ram_bytes": min(device.ram_bytes for device in clients),
+        "server_bytes": server_need,
+        "server_ram_bytes": server.ram_bytes,
+    }

@@ -1,0 +1,207 @@
+"""`gapslsim list` and `gapslsim show`: what there is, and what each thing takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["list_components", "show"]
+
+Rows = list[tuple[str, str]]
+"""Name and one sentence."""
+
+_ALIASES = {"dataset": "data", "topology": "network", "topologies": "network", "channels": "channel"}
+
+
+def list_components(
+    kind: Annotated[
+        str | None, typer.Argument(help="Only this kind, for instance framework or device.")
+    ] = None,
+) -> None:
+    """Lists components by kind, and the shipped devices, links and scenarios."""
+    from rich.table import Table
+
+    catalogue = _catalogue()
+    kinds = [_kind(kind, catalogue)] if kind is not None else sorted(catalogue)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for each in kinds:
+        table.add_row(_literal(each, "bold"), "")
+        for name, about in catalogue[each]():
+            table.add_row(f"  {name}", _literal(about))
+    _console().print(table)
+
+
+def show(
+    kind: Annotated[str, typer.Argument(help="Kind, for instance framework, channel, device or scenario.")],
+    name: Annotated[str, typer.Argument(help="Name, as 'gapslsim list' gives it.")],
+) -> None:
+    """Shows a component's settings, a device's figures with their sources, a link preset or a scenario file."""
+    from gapslsim.registry import FAMILIES
+
+    kind = _kind(kind, _catalogue())
+    if kind in FAMILIES:
+        _show_component(kind, name)
+    else:
+        {"device": _show_device, "link": _show_link, "scenario": _show_scenario}[kind](name)
+
+
+def _catalogue() -> dict[str, Callable[[], Rows]]:
+    """Every kind with what fetches its rows."""
+    import gapslsim.scenario.schema  # noqa: F401  brings every family
+    from gapslsim.registry import FAMILIES
+    from gapslsim.scenario.fields import first_sentence
+
+    def members(family: str) -> Callable[[], Rows]:
+        return lambda: [(name, first_sentence(FAMILIES[family][name].__doc__)) for name in FAMILIES[family]]
+
+    return {
+        **{name: members(name) for name in FAMILIES},
+        "device": _devices,
+        "link": _links,
+        "scenario": _scenarios,
+    }
+
+
+def _kind(asked: str, known: Iterable[str]) -> str:
+    from gapslsim.errors import ComponentError, did_you_mean
+
+    name = asked.lower().replace("-", "_")
+    for candidate in (name, _ALIASES.get(name, ""), name.removesuffix("s")):
+        if candidate in known:
+            return candidate
+    raise ComponentError(
+        f"Unknown kind {asked!r}; known: {', '.join(sorted(known))}.{did_you_mean(name, known)}"
+    )
+
+
+def _devices() -> Rows:
+    from gapslsim.hardware.devices import known_devices, load_profile
+    from gapslsim.scenario.fields import first_sentence
+
+    return [(name, first_sentence(load_profile(name).description)) for name in known_devices()]
+
+
+def _links() -> Rows:
+    from gapslsim.scenario.presets import LINKS
+
+    return [(name, f"{p.uplink} up, {p.downlink} down, {p.latency}") for name, p in sorted(LINKS.items())]
+
+
+def _scenarios() -> Rows:
+    from gapslsim.scenario.fields import first_sentence
+    from gapslsim.scenario.shipped import shipped_scenarios
+    from gapslsim.scenario.tree import parse, plain
+
+    rows = []
+    for name, file in shipped_scenarios().items():
+        data = plain(parse(file.read_text(encoding="utf-8"), str(file))[0])
+        rows.append(
+            (name, first_sentence(str(data.get("description", ""))) if isinstance(data, dict) else "")
+        )
+    return rows
+
+
+def _show_component(kind: str, name: str) -> None:
+    from rich.table import Table
+
+    from gapslsim.registry import FAMILIES
+    from gapslsim.scenario.fields import default_words, fields_of, type_words
+
+    cls = FAMILIES[kind][name]
+    console = _console()
+    console.print(f"[bold]{kind} {name}[/bold]")
+    console.print(_paragraphs(cls.__doc__), markup=False, highlight=False)
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("setting", "takes", "default", "meaning"):
+        table.add_column(title, overflow="fold")
+    for field, info in fields_of(cls).items():
+        if field != FAMILIES[kind].tag:
+            meaning = " ".join((info.description or "").split())
+            table.add_row(field, *map(_literal, (type_words(info), default_words(info), meaning)))
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("It takes no settings.")
+
+
+def _show_device(name: str) -> None:
+    from rich.table import Table
+
+    from gapslsim.hardware.devices import load_profile
+    from gapslsim.hardware.profile import profile_schema
+
+    profile = load_profile(name.partition("@")[0])
+    console = _console()
+    console.print(f"[bold]device {profile.name}[/bold]")
+    console.print(_paragraphs(profile.description), markup=False, highlight=False)
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("figure", "value", "status", "source"):
+        table.add_column(title, overflow="fold")
+    written = profile_schema().dump_python(profile, mode="json", exclude_none=True)
+    for path, value, status, source in _figures(written, ()):
+        table.add_row(*map(_literal, (path, value, status, source)))
+    console.print(table)
+
+
+def _figures(written: Any, path: tuple[str, ...]) -> Iterable[tuple[str, str, str, str]]:
+    """Every number of a profile with its status and source, and other scalars without."""
+    if isinstance(written, dict) and "value" in written:
+        yield ".".join(path), str(written["value"]), written.get("status", ""), written.get("source", "")
+    elif isinstance(written, dict):
+        for key, inner in written.items():
+            if path or key not in ("name", "description"):
+                yield from _figures(inner, (*path, str(key)))
+    elif isinstance(written, list):
+        for index, inner in enumerate(written):
+            yield from _figures(inner, (*path, str(index)))
+    else:
+        yield ".".join(path), str(written), "", ""
+
+
+def _show_link(name: str) -> None:
+    from gapslsim.errors import ComponentError, did_you_mean
+    from gapslsim.scenario.presets import LINKS
+
+    if name not in LINKS:
+        hint = did_you_mean(name, LINKS)
+        raise ComponentError(f"Unknown link {name!r}; known: {', '.join(sorted(LINKS))}.{hint}")
+    link = LINKS[name]
+    for field in ("uplink", "downlink", "latency", "source"):
+        typer.echo(f"{field + ':':<10}{getattr(link, field)}")
+
+
+def _show_scenario(name: str) -> None:
+    from gapslsim.errors import ComponentError, did_you_mean
+    from gapslsim.scenario.shipped import shipped_scenarios
+
+    known = shipped_scenarios()
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise ComponentError(f"Unknown scenario {name!r}; known: {', '.join(known)}.{hint}")
+    typer.echo(known[name].read_text(encoding="utf-8"), nl=False)
+
+
+def _paragraphs(text: str | None) -> str:
+    import inspect
+
+    return inspect.cleandoc(text or "").strip() + "\n"
+
+
+def _literal(text: str, style: str = "") -> Any:
+    """Text in which brackets are brackets."""
+    from rich.text import Text
+
+    return Text(text, style)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(soft_wrap=False)

@@ -1,0 +1,121 @@
+"""The command line: finds commands by name and turns errors into words and exit codes.
+
+Exit codes: 0 all went well; 2 a broken scenario or a wrong call; 1 anything else; 130 after Ctrl-C.
+A command's module is imported when the command is called, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from gapslsim.errors import GapslsimError, ScenarioError
+
+__all__ = ["COMMANDS", "Entry", "main"]
+
+
+class Entry(NamedTuple):
+    """Where a command's function is."""
+
+    target: str
+    """`module:function`; the function carries typer's annotations."""
+    help: str
+    """One sentence for the list of commands."""
+
+
+COMMANDS: dict[str, Entry] = {
+    "run": Entry("gapslsim.cli.run:run_command", "Run a scenario: train, simulate, write a run directory."),
+    "compare": Entry("gapslsim.cli.compare:compare_command", "Put several runs side by side in one table."),
+    "validate": Entry(
+        "gapslsim.cli.validate:validate", "Check a scenario and list every problem with its fix."
+    ),
+    "schema": Entry("gapslsim.cli.schema:schema", "Print the JSON Schema of scenario files, for editors."),
+    "list": Entry("gapslsim.cli.listing:list_components", "List components, devices, links and scenarios."),
+    "show": Entry(
+        "gapslsim.cli.listing:show", "Show a component's settings, a device's figures, a scenario."
+    ),
+}
+"""Every command; a new one is one line here."""
+
+
+class _Commands(TyperGroup):
+    """Shows stubs in the help and fetches a command's function when it is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Name, real command and its arguments."""
+        name, stub, rest = super().resolve_command(ctx, args)
+        if name is None or stub is None or name not in COMMANDS:
+            return name, stub, rest
+        return name, load_command(name), rest
+
+
+def load_command(name: str) -> Any:
+    """The command's own parser, from its module."""
+    entry = COMMANDS[name]
+    module, _, function = entry.target.partition(":")
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name=name, help=entry.help)(getattr(importlib.import_module(module), function))
+    return get_command(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"gapslsim {version('gapslsim')}")
+        raise typer.Exit
+
+
+def _application() -> typer.Typer:
+    app = typer.Typer(
+        name="gapslsim",
+        cls=_Commands,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="A discrete-event network simulator coupled to real split-learning training.",
+    )
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
+        ] = False,
+    ) -> None:
+        pass
+
+    for name, entry in COMMANDS.items():
+        app.command(name=name, help=entry.help)(_stub)
+    return app
+
+
+def _stub() -> None:
+    """Stands in the list of commands; never called."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with its code."""
+    call: Callable[..., Any] = get_command(_application())
+    try:
+        call(args=list(arguments) if arguments is not None else None, prog_name="gapslsim")
+    except GapslsimError as error:
+        typer.echo(f"{_heading(error)}{error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _heading(error: GapslsimError) -> str:
+    if not isinstance(error, ScenarioError):
+        return "Error: "
+    count = len(error.problems)
+    return f"The scenario has {'a problem' if count == 1 else f'{count} problems'}:\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Progress of a run: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from gapslsim.records import Progress
+from gapslsim.results import words
+
+__all__ = ["describe", "is_live", "show_progress"]
+
+Observer = Callable[[Progress], None]
+
+_EVERY_S: Final = 10.0
+"""Wall time between two lines where there is no terminal."""
+_STEP: Final = 0.1
+"""Share of the run after which there is a line in any case."""
+
+
+@contextmanager
+def show_progress(out: TextIO) -> Iterator[Observer]:
+    """Gives an observer for `simulate` that shows how far the run has come.
+
+    Args:
+        out: usually standard error, so that standard output holds results only.
+    """
+    if is_live(out):
+        with _bar(Console(file=out)) as observer:
+            yield observer
+    else:
+        yield _Lines(out, time.monotonic)
+
+
+def is_live(out: TextIO) -> bool:
+    """Whether the stream is a terminal that can redraw a line."""
+    return out.isatty() and not Console(file=out).is_dumb_terminal
+
+
+def describe(progress: Progress) -> str:
+    """Round, simulated time, accuracy and wall time left, in one line."""
+    of = f"/{progress.planned_rounds}" if progress.planned_rounds is not None else ""
+    parts = [f"round {progress.round}{of}", f"simulated {words.seconds(progress.simulated_time_s)}"]
+    if progress.accuracy:
+        view = next(iter(progress.accuracy))
+        parts.append(f"{view} {words.accuracy(progress.accuracy[view])}")
+    left_s = wall_time_left_s(progress)
+    if left_s is not None:
+        parts.append(f"{words.clock(left_s)} left")
+    else:
+        parts.append(f"{words.clock(progress.wall_time_s)} so far")
+    return ", ".join(parts)
+
+
+def wall_time_left_s(progress: Progress) -> float | None:
+    """Wall time that the rest takes at the pace so far; None without an estimate of the share done."""
+    if not progress.fraction:
+        return None
+    return progress.wall_time_s * (1.0 / min(progress.fraction, 1.0) - 1.0)
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Observer]:
+    columns = (SpinnerColumn(), BarColumn(bar_width=16), TextColumn("{task.description}", markup=False))
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("preparing data and model", total=None)
+
+        def observe(progress: Progress) -> None:
+            total = 1.0 if progress.fraction is not None else None
+            bar.update(task, total=total, completed=progress.fraction or 0.0, description=describe(progress))
+
+        yield observe
+
+
+class _Lines:
+    """Writes a plain line at the first round, at every tenth of the run, and when long nothing was written."""
+
+    def __init__(self, out: TextIO, now: Callable[[], float]) -> None:
+        self._out = out
+        self._now = now
+        self._written_at: float | None = None
+        self._next_share = _STEP
+
+    def __call__(self, progress: Progress) -> None:
+        """Observes one round."""
+        now = self._now()
+        share = progress.fraction or 0.0
+        is_due = self._written_at is None or now - self._written_at >= _EVERY_S or share >= self._next_share
+        if not is_due:
+            return
+        self._written_at = now
+        while self._next_share <= share + 1e-9:
+            self._next_share += _STEP
+        self._out.write(describe(progress) + "\n")
+        self._out.flush()

@@ -1,0 +1,35 @@
+"""`gapslsim validate`: every problem of a scenario at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["SetOption", "validate"]
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override one value, for instance framework.eta=0.3."),
+]
+
+
+def validate(
+    scenario: Annotated[str, typer.Argument(help="Scenario file, or the name of a shipped scenario.")],
+    set: SetOption = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Check the settings alone, without data and model.")
+    ] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the scenario with all defaults filled in.")
+    ] = False,
+) -> None:
+    """Checks a scenario; exit code 2 if anything is wrong."""
+    from gapslsim.scenario.dumping import dump
+    from gapslsim.scenario.loading import load
+
+    loaded = load(scenario, set=set or (), deep=not quick)
+    if resolved:
+        typer.echo(dump(loaded), nl=False)
+    else:
+        typer.echo(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")

@@ -1,0 +1,90 @@
+"""Which samples make up each batch: a function of (seed, client, step), with no iterator to share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gapslsim import rng
+from gapslsim.errors import DataError
+from gapslsim.work import content_key
+
+__all__ = ["BatchPlan"]
+
+
+class BatchPlan:
+    """Batches of every client, at any step and in any order.
+
+    A client's stream of samples is its epochs one after the other, each a permutation of all its samples drawn from
+    the stream ("batches", client, epoch). Batch `step` (from 0) is positions [step * b, (step + 1) * b) of that
+    stream, where b = min(batch_size, samples of the client). Reading: batches are all of one size, none is
+    dropped and none is short, so a batch may hold the end of one epoch and the beginning of the next (and
+    then a sample twice), and every sample is used exactly `epoch` times after each whole epoch. A client
+    with at most `batch_size` samples uses all of them at each step.
+
+    Keeps one permutation per client, that of the epoch last asked for; what is returned never depends on it.
+
+    Args:
+        seed: the scenario's seed.
+        shares: sample indices of each client, as `Partition.split` gives them.
+        batch_size: samples per batch, at least 1.
+
+    Raises:
+        DataError: if the batch size is below 1 or a client has no samples.
+    """
+
+    def __init__(self, seed: int, shares: Sequence[NDArray[np.int64]], batch_size: int) -> None:
+        if batch_size < 1:
+            raise DataError(f"batch_size must be at least 1, found {batch_size}.")
+        for client, share in enumerate(shares):
+            if len(share) == 0:
+                raise DataError(f"Client {client} has no samples; each client needs at least one.")
+        self.seed = seed
+        self.batch_size = batch_size
+        self._shares = tuple(shares)
+        self._digests: dict[int, str] = {}
+        self._latest: dict[int, tuple[int, NDArray[np.int64]]] = {}
+
+    @property
+    def n_clients(self) -> int:
+        """Number of clients."""
+        return len(self._shares)
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Samples of all clients together: what one epoch over the training set processes."""
+        return sum(len(share) for share in self._shares)
+
+    def size(self, client: int) -> int:
+        """Samples in each batch of this client, b = min(batch_size, samples of the client)."""
+        return min(self.batch_size, len(self._shares[client]))
+
+    def indices(self, client: int, step: int) -> NDArray[np.int64]:
+        """Indices into the training set of the client's batch at `step` (from 0), int64 [b], in random order."""
+        if step < 0:
+            raise ValueError(f"step counts from 0, found {step}.")
+        n, b = len(self._shares[client]), self.size(client)
+        epoch, start = divmod(step * b, n)
+        head = self._epoch(client, epoch)[start : start + b]
+        if len(head) == b:
+            return head.copy()
+        return np.concatenate([head, self._epoch(client, epoch + 1)[: b - len(head)]])
+
+    def key(self, client: int, step: int) -> str:
+        """Content key of this batch: which samples, in which order."""
+        if client not in self._digests:
+            share = np.ascontiguousarray(self._shares[client], dtype="<i8")
+            self._digests[client] = hashlib.sha256(share.tobytes()).hexdigest()
+        return content_key("batch", [self.seed, client, self.size(client), step], self._digests[client])
+
+    def _epoch(self, client: int, epoch: int) -> NDArray[np.int64]:
+        """The client's samples in the order of one epoch."""
+        latest = self._latest.get(client)
+        if latest is not None and latest[0] == epoch:
+            return latest[1]
+        order = rng.stream(self.seed, "batches", client, epoch).permutation(self._shares[client])
+        self._latest[client] = (epoch, order)
+        return order

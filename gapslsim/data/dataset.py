@@ -1,0 +1,82 @@
+"""What a data set is: arrays in memory, loaded from where the user says."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gapslsim.data.partition import Partition, partitions
+from gapslsim.registry import Family, component
+
+__all__ = ["Dataset", "LoadedData", "Samples", "datasets"]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Inputs and labels; the inputs are decoded when first asked for, so that a dry run reads labels only.
+
+    Args:
+        labels: class of each sample, int64 [n].
+        read_inputs: gives the normalised inputs, float32 [n, *input_shape], in the order of `labels`.
+    """
+
+    labels: NDArray[np.int64]
+    read_inputs: Callable[[], NDArray[np.float32]]
+
+    @cached_property
+    def inputs(self) -> NDArray[np.float32]:
+        """Normalised inputs, float32 [n, *input_shape]."""
+        return self.read_inputs()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedData:
+    """A data set in memory.
+
+    Args:
+        key: content key of what was loaded (name, settings, source).
+        input_shape: shape of one input, for instance (3, 32, 32).
+    """
+
+    key: str
+    train: Samples
+    test: Samples
+    n_classes: int
+    input_shape: tuple[int, ...]
+
+
+@component
+class Dataset(ABC):
+    """Settings of a data set and of how it is divided among clients; a pydantic component."""
+
+    # A description, as pydantic reads the docstring under a field for the class itself and not for those derived from it.
+    partition: Annotated[Partition, partitions] = Field(
+        default_factory=lambda: partitions["iid"](),
+        description="How the training set is divided among the clients.",
+    )
+
+    @abstractmethod
+    def load(self, folder: Path | None, seed: int) -> LoadedData:
+        """Loads it.
+
+        Args:
+            folder: where public data lies (the environment's GAPSLSIM_DATA or its fallback); None if there is none.
+            seed: the scenario's seed, for data sets that are drawn.
+
+        Raises:
+            DataError: if it is missing; says where it looked and how to get it.
+        """
+
+
+datasets: Family[Dataset] = Family("data", "gapslsim.data.datasets")

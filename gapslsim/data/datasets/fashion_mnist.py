@@ -1,0 +1,49 @@
+"""Fashion-MNIST: 70,000 greyscale images of 28 x 28 in 10 classes."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from gapslsim.data.dataset import datasets
+from gapslsim.data.idx import find_idx
+from gapslsim.data.image_dataset import Finder, ImageDataset
+from gapslsim.data.images import ImageKind
+from gapslsim.data.parquet_images import find_parquet
+from gapslsim.registry import component
+
+__all__ = ["FashionMnist"]
+
+
+@datasets.register
+@component
+class FashionMnist(ImageDataset):
+    """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747).
+
+    Read from IDX files or from Hugging Face's parquet files. Inputs are normalised by the mean and standard deviation
+    over all training pixels.
+    """
+
+    kind: Literal["fashion_mnist"] = "fashion_mnist"
+
+    image_kind: ClassVar[ImageKind] = ImageKind(
+        name="fashion_mnist",
+        shape=(1, 28, 28),
+        n_classes=10,
+        mean=(0.2860,),
+        std=(0.3530,),
+        how_to_get="https://github.com/zalandoresearch/fashion-mnist (the four .gz files)",
+    )
+
+    def finders(self) -> tuple[Finder, ...]:
+        """See `ImageDataset.finders`."""
+        return (
+            lambda place: find_idx(place, "FashionMNIST"),
+            lambda place: find_parquet(place, "label", self.image_kind.shape),
+        )
+
+    def expected(self) -> str:
+        """See `ImageDataset.expected`."""
+        return (
+            "FashionMNIST/raw/ with train-images-idx3-ubyte(.gz) and the other three, or train-*.parquet and "
+            "test-*.parquet with columns image and label"
+        )

@@ -1,0 +1,80 @@
+"""Gaussian clouds around one prototype per class, of any shape and size; drawn from the scenario's seed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
+
+from gapslsim import rng
+from gapslsim.data.dataset import Dataset, LoadedData, Samples, datasets
+from gapslsim.registry import component
+from gapslsim.work import content_key
+
+__all__ = ["Synthetic"]
+
+
+@datasets.register
+@component
+class Synthetic(Dataset):
+    """Inputs x = m_k + z with z ~ N(0, I), and one prototype m_k per class k of length separation / sqrt(2).
+
+    The prototypes point in independent random directions. In many dimensions these are nearly orthogonal, so two
+    prototypes lie about `separation` apart, and the best classifier mistakes one for the other with probability
+    Phi(-separation / 2). Classes are equal in size up to one, in random order. Nothing is read from disk;
+    streams are ("data", "synthetic", "prototypes" | "<split> labels" | "<split> noise").
+    """
+
+    kind: Literal["synthetic"] = "synthetic"
+    input_shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 8)
+    """Shape of one input, for instance [3, 32, 32] or [20]."""
+    n_classes: Annotated[int, Field(ge=2)] = 10
+    """Number of classes."""
+    n_train: PositiveInt = 1000
+    """Training samples to draw."""
+    n_test: PositiveInt = 200
+    """Test samples to draw."""
+    separation: Annotated[float, Field(ge=0)] = 4.0
+    """Distance between two prototypes in standard deviations of the noise; 0 cannot be learned, 10 is easy."""
+
+    def load(self, folder: Path | None, seed: int) -> LoadedData:
+        """See `Dataset.load`; `folder` is of no account."""
+        settings = {
+            "seed": seed,
+            "input_shape": list(self.input_shape),
+            "n_classes": self.n_classes,
+            "n_train": self.n_train,
+            "n_test": self.n_test,
+            "separation": self.separation,
+        }
+        return LoadedData(
+            key=content_key("data", ["synthetic", settings]),
+            train=self._samples(seed, "train", self.n_train),
+            test=self._samples(seed, "test", self.n_test),
+            n_classes=self.n_classes,
+            input_shape=self.input_shape,
+        )
+
+    def _samples(self, seed: int, split: str, n: int) -> Samples:
+        """Labels now, inputs when asked for."""
+        order = rng.stream(seed, "data", "synthetic", f"{split} labels").permutation(n)
+        labels = (order % self.n_classes).astype(np.int64)
+
+        def read() -> NDArray[np.float32]:
+            noise = rng.stream(seed, "data", "synthetic", f"{split} noise")
+            inputs = noise.standard_normal((n, math.prod(self.input_shape)), dtype=np.float32)
+            inputs += self._prototypes(seed)[labels]
+            return inputs.reshape(n, *self.input_shape)
+
+        return Samples(labels, read)
+
+    def _prototypes(self, seed: int) -> NDArray[np.float32]:
+        """One prototype per class, float32 [n_classes, d]."""
+        random = rng.stream(seed, "data", "synthetic", "prototypes")
+        directions = random.standard_normal((self.n_classes, math.prod(self.input_shape)))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return (directions * (self.separation / math.sqrt(2))).astype(np.float32)

@@ -1,0 +1,25 @@
+"""The slot of parallel split learning that synchronises the client-side models."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from gapslsim.registry import Family
+
+if TYPE_CHECKING:
+    from gapslsim.frameworks.world import World
+    from gapslsim.sim.node import Process
+
+__all__ = ["ClientSync", "client_syncs"]
+
+
+class ClientSync(ABC):
+    """What happens to the client-side models at the end of a round."""
+
+    @abstractmethod
+    def run(self, w: World) -> Process[None]:
+        """The process; ends at once if nothing is due."""
+
+
+client_syncs: Family[ClientSync] = Family("client_sync", "gapslsim.frameworks.rules.client_sync")

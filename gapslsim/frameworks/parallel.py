@@ -1,0 +1,115 @@
+"""Parallel split learning as one protocol with rules in its slots; PSL, SFL, EPSL and GAPSL are settings of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from gapslsim.frameworks.client_sync import ClientSync, client_syncs
+from gapslsim.frameworks.framework import Framework
+from gapslsim.frameworks.slots import (
+    Participation,
+    client_updates,
+    cut_gradients,
+    participations,
+    server_updates,
+)
+from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
+from gapslsim.registry import component
+
+if TYPE_CHECKING:
+    from gapslsim.frameworks.world import World
+    from gapslsim.learning.learner import ServerReply
+    from gapslsim.learning.messages import Smashed
+    from gapslsim.sim.node import Process
+    from gapslsim.work import Keyed
+
+__all__ = ["ParallelSplitLearning"]
+
+
+@component
+class ParallelSplitLearning(Framework):
+    """One round for all participants side by side (Section II of [lin2026gapsl]).
+
+    1. Each client: forward pass on a mini-batch, uplink of smashed data and labels.
+    2. Server, when all have arrived: forward and backward per client, the rule, one update.
+    3. Each client: downlink of its cut gradient, backward pass, update. Then the clients may synchronise.
+    """
+
+    client_update: Annotated[ClientUpdate, client_updates] = Field(
+        default_factory=lambda: client_updates["own"]()
+    )
+    """What a client does with its gradient."""
+    client_sync: Annotated[ClientSync, client_syncs] = Field(default_factory=lambda: client_syncs["never"]())
+    """Whether and when the client-side models are averaged."""
+    participation: Annotated[Participation, participations] = Field(
+        default_factory=lambda: participations["everyone"]()
+    )
+    """Who takes part in a round."""
+
+    @property
+    def server_rule(self) -> ServerUpdate:
+        """From the clients' gradients to the server's update; the mean unless a framework says otherwise."""
+        return server_updates["mean"]()
+
+    @property
+    def cut_rule(self) -> CutGradient:
+        """Which gradient at the cut layer a client gets; its own unless a framework says otherwise."""
+        return cut_gradients["own"]()
+
+    def participants(self, w: World) -> tuple[int, ...]:
+        """As the participation rule chooses."""
+        return self.participation.choose(w.n_clients, w.random("participation"))
+
+    def round(self, w: World) -> Process[None]:
+        """One training round."""
+        smashed = yield from w.together(self._upload(w, client) for client in w.participants)
+        step = w.learner.server_step(
+            dict(zip(w.participants, smashed, strict=True)), self.server_rule, self.cut_rule
+        )
+        reply = yield from w.server.compute(step, on_behalf_of=w.participants)
+        if self.client_update.trains:
+            yield from self._download(w, reply)
+        yield from self.client_sync.run(w)
+
+    def _upload(self, w: World, client: int) -> Process[Keyed[Smashed]]:
+        node = w.client(client)
+        smashed = yield from node.compute(w.learner.client_forward(client))
+        return (yield from node.send(smashed, w.server, "uplink"))
+
+    def _download(self, w: World, reply: ServerReply) -> Process[None]:
+        """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""
+        shared = (
+            w.server.broadcast(reply.shared, w.nodes(w.participants), "downlink")
+            if reply.shared is not None
+            else [None] * len(w.participants)
+        )
+        yield from w.together(
+            self._train_client(w, client, reply, arrival)
+            for client, arrival in zip(w.participants, shared, strict=True)
+        )
+
+    def _train_client(
+        self, w: World, client: int, reply: ServerReply, arrival: Process[object] | None
+    ) -> Process[None]:
+        node = w.client(client)
+        if arrival is not None:
+            yield from arrival
+        if client in reply.own:
+            yield from w.server.send(reply.own[client], node, "downlink")
+        yield from node.compute(w.learner.client_backward(client, reply, self.client_update))
+
+    def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
+        """One mini-batch of each participant."""
+        return self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)
+
+    @property
+    def keeps_client_gradients(self) -> bool:
+        """As the server's rule needs."""
+        return self.server_rule.needs_client_gradients
+
+    def problems(self, n_clients: int) -> list[str]:
+        """A sample larger than the fleet."""
+        return self.participation.problems(n_clients)

@@ -1,0 +1,1 @@
+"""Frameworks under the names that a scenario uses; one file each."""

@@ -1,0 +1,79 @@
+"""Federated averaging: every client trains the whole model; the server averages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.frameworks.slots import Participation, participations
+from gapslsim.registry import component
+
+if TYPE_CHECKING:
+    from gapslsim.frameworks.world import World
+    from gapslsim.learning.messages import WholeWeights
+    from gapslsim.sim.node import Process
+    from gapslsim.work import Keyed
+
+__all__ = ["FedAvg"]
+
+
+@frameworks.register
+@component
+class FedAvg(Framework):
+    """FedAvg, Algorithm 1 of McMahan et al. 2017 (arXiv 1602.05629).
+
+    Each participant downloads the global model, trains it locally with the client's optimizer (its state starts
+    anew in every round) and uploads the result; the server averages.
+    """
+
+    kind: Literal["fedavg"] = "fedavg"
+    local_steps: PositiveInt | Literal["epoch"] = "epoch"
+    """Mini-batches of local training in a round; `epoch` is one pass over the client's own data."""
+    weights: Literal["uniform", "samples"] = "samples"
+    """Weight of each client in the mean: the same for all, or its number of training samples."""
+    participation: Annotated[Participation, participations] = Field(
+        default_factory=lambda: participations["everyone"]()
+    )
+    """Who takes part in a round."""
+
+    def participants(self, w: World) -> tuple[int, ...]:
+        """As the participation rule chooses."""
+        return self.participation.choose(w.n_clients, w.random("participation"))
+
+    def round(self, w: World) -> Process[None]:
+        """Downlink of the global model, local training, uplink, average."""
+        model = w.learner.whole_weights()
+        trained = yield from w.together(self._train(w, client, model) for client in w.participants)
+        yield from w.server.compute(
+            w.learner.average_whole(dict(zip(w.participants, trained, strict=True)), self.weights),
+            on_behalf_of=w.participants,
+        )
+
+    def _train(self, w: World, client: int, model: Keyed[WholeWeights]) -> Process[Keyed[WholeWeights]]:
+        node = w.client(client)
+        yield from w.server.send(model, node, "model_downlink")
+        n_steps = w.learner.steps_per_epoch(client) if self.local_steps == "epoch" else self.local_steps
+        trained = yield from node.compute(w.learner.local_training(client, model, n_steps))
+        return (yield from node.send(trained, w.server, "model_uplink"))
+
+    def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
+        """The mini-batches of local training."""
+        share = self.participation.expected_share(len(batch_sizes))
+        if self.local_steps == "epoch":
+            steps = [math.ceil(n / b) for b, n in zip(batch_sizes, shard_sizes, strict=True)]
+        else:
+            steps = [self.local_steps] * len(batch_sizes)
+        return share * sum(b * n for b, n in zip(batch_sizes, steps, strict=True))
+
+    @property
+    def clients_hold_whole_model(self) -> bool:
+        """Every client trains the whole network."""
+        return True
+
+    def problems(self, n_clients: int) -> list[str]:
+        """A sample larger than the fleet."""
+        return self.participation.problems(n_clients)

@@ -1,0 +1,19 @@
+"""GAPSL: gradient-aligned parallel split learning."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gapslsim.frameworks.aligned import AlignedSplitLearning
+from gapslsim.frameworks.framework import frameworks
+from gapslsim.registry import component
+
+__all__ = ["Gapsl"]
+
+
+@frameworks.register
+@component
+class Gapsl(AlignedSplitLearning):
+    """GAPSL, Algorithms 1 and 2 of [lin2026gapsl]: leader gradient identification and gradient direction alignment."""
+
+    kind: Literal["gapsl"] = "gapsl"

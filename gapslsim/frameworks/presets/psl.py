@@ -1,0 +1,19 @@
+"""Parallel split learning without aggregation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gapslsim.frameworks.framework import frameworks
+from gapslsim.frameworks.parallel import ParallelSplitLearning
+from gapslsim.registry import component
+
+__all__ = ["Psl"]
+
+
+@frameworks.register
+@component
+class Psl(ParallelSplitLearning):
+    """PSL, Section IV-A of [lin2026gapsl]: the server takes the mean gradient; clients never synchronise."""
+
+    kind: Literal["psl"] = "psl"

@@ -1,0 +1,1 @@
+"""Rules for the slots of parallel split learning, and what GAPSL's rules share."""

@@ -1,0 +1,1 @@
+"""Rules of the client_sync slot."""

@@ -1,0 +1,58 @@
+"""Averaging of the client-side models by the parameter server: what makes parallel split learning SplitFed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import PositiveInt
+
+from gapslsim.frameworks.client_sync import ClientSync, client_syncs
+from gapslsim.registry import component
+
+if TYPE_CHECKING:
+    from gapslsim.frameworks.world import World
+    from gapslsim.learning.messages import Weights
+    from gapslsim.sim.node import Process
+    from gapslsim.work import Keyed
+
+__all__ = ["Average"]
+
+
+@client_syncs.register
+@component
+class Average(ClientSync):
+    """The participants send their client-side weights to the parameter server, which averages and returns them.
+
+    Source: SplitFed V1 as described in Section IV-A of [lin2026gapsl]: the parameter server is separate from the
+    training server; it costs an uplink and a downlink of client-side weights.
+    """
+
+    kind: Literal["average"] = "average"
+    every: PositiveInt = 1
+    """Rounds from one averaging to the next."""
+    weights: Literal["uniform", "samples"] = "uniform"
+    """Weight of each client in the mean: the same for all, or its number of training samples."""
+    optimizer: Literal["keep", "reset"] = "keep"
+    """What becomes of each client's optimizer state (momentum) when its weights are replaced."""
+
+    def run(self, w: World) -> Process[None]:
+        """Uplink of weights, average, downlink; in every `every`-th round."""
+        if w.round % self.every:
+            return
+        sent = yield from w.together(self._upload(w, client) for client in w.participants)
+        mean = yield from w.parameter_server.compute(
+            w.learner.average(dict(zip(w.participants, sent, strict=True)), self.weights),
+            on_behalf_of=w.participants,
+        )
+        yield from w.together(self._download(w, client, mean) for client in w.participants)
+
+    def _upload(self, w: World, client: int) -> Process[Keyed[Weights]]:
+        return (
+            yield from w.client(client).send(
+                w.learner.client_weights(client), w.parameter_server, "model_uplink"
+            )
+        )
+
+    def _download(self, w: World, client: int, mean: Keyed[Weights]) -> Process[None]:
+        yield from w.parameter_server.send(mean, w.client(client), "model_downlink")
+        w.learner.install(client, mean, keep_optimizer=self.optimizer == "keep")

@@ -1,0 +1,1 @@
+"""From the clients' gradients to the server's update; one rule per file."""

@@ -1,0 +1,44 @@
+"""What the event loop asks of a device: how long a computation takes, and what it draws."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from gapslsim.work import Cost
+
+__all__ = ["Device", "PowerStates"]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerStates:
+    """Power drawn by the whole device [W] in each state."""
+
+    idle_w: float
+    compute_w: float
+    send_w: float
+    receive_w: float
+
+
+class Device(ABC):
+    """A kind of device with its figures; shared by all nodes of that kind."""
+
+    name: str
+    ram_bytes: float
+    """Memory that a training process can use."""
+    power: PowerStates
+
+    @abstractmethod
+    def duration_s(self, cost: Cost) -> float:
+        """Seconds that a computation takes without jitter; memoised by the identity of `cost`."""
+
+    @abstractmethod
+    def jitter(self, random: np.random.Generator) -> float:
+        """A positive factor of mean 1 on one duration; exactly 1 (and nothing drawn) if it has no jitter."""
+
+    @property
+    @abstractmethod
+    def has_jitter(self) -> bool:
+        """Whether durations are random."""

@@ -1,0 +1,60 @@
+"""Devices by name: the shipped profiles, and profile files of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.hardware.profile import Profile
+from gapslsim.hardware.profile_file import read_profile
+from gapslsim.hardware.profiled_device import ProfiledDevice, device_of
+from gapslsim.hardware.shipped import shipped_folder
+
+__all__ = ["known_devices", "load_device", "load_profile"]
+
+
+def known_devices() -> list[str]:
+    """Names of the shipped profiles, in order."""
+    return sorted(path.stem for path in shipped_folder("hardware_profiles").glob("*.yaml"))
+
+
+def load_device(name_or_path: str | Path, base: Path | None = None) -> ProfiledDevice:
+    """The device of a shipped profile or of a YAML file, in its own or a named power mode.
+
+    Args:
+        name_or_path: `jetson-nano`, `jetson-nano@5w`, `my/device.yaml`, `my/device.yaml@5w`.
+        base: folder that a relative path starts from; the working directory unless given.
+
+    Raises:
+        ComponentError: on an unknown device or mode, with the near miss and the known ones.
+        ProfileError: on a broken profile.
+    """
+    name, mode = _split_mode(str(name_or_path))
+    return device_of(load_profile(name, base), mode)
+
+
+def load_profile(name_or_path: str | Path, base: Path | None = None) -> Profile:
+    """The profile of a shipped device by name, or of a YAML file. Raises as `load_device`."""
+    name = str(name_or_path)
+    if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
+        path = (base or Path()) / name
+        if not path.is_file():
+            raise ComponentError(
+                f"There is no profile file {path}; give a path to a YAML file, or one of the shipped "
+                f"devices: {', '.join(known_devices())}."
+            )
+        return read_profile(path)
+    if name not in known_devices():
+        raise ComponentError(
+            f"Unknown device {name!r}; known: {', '.join(known_devices())}, or a path to a YAML file."
+            f"{did_you_mean(name.lower(), known_devices())}"
+        )
+    return read_profile(shipped_folder("hardware_profiles") / f"{name}.yaml")
+
+
+def _split_mode(text: str) -> tuple[str, str | None]:
+    """Splits off what follows the last `@`, unless that belongs to a path."""
+    name, at, mode = text.rpartition("@")
+    if not at or "/" in mode or "\\" in mode or mode.endswith((".yaml", ".yml")):
+        return text, None
+    return name, mode

@@ -1,0 +1,152 @@
+"""What a hardware profile holds: one YAML file per device, every number with its status and source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
+
+from gapslsim.hardware.cost_model import CostModel, cost_models
+from gapslsim.hardware.figure import Figure, PositiveBytes, Share
+from gapslsim.registry import component
+from gapslsim.units import Power
+
+__all__ = [
+    "Calibration", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "PowerDraw", "Profile",
+    "profile_schema",
+]  # fmt: skip
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*$")]
+"""Lower-case words joined by hyphens, as in a scenario: `jetson-nano`."""
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+@component
+class Memory:
+    """Memory of a device."""
+
+    total: Figure[PositiveBytes]
+    """What is built in [B]."""
+    usable: Figure[PositiveBytes]
+    """What a training process can have [B]."""
+
+    @model_validator(mode="after")
+    def _usable_is_there(self) -> Memory:
+        if self.usable.value > self.total.value:
+            raise ValueError(
+                f"usable memory ({self.usable.value:g} B) is more than the total ({self.total.value:g} B); "
+                "lower usable or raise total"
+            )
+        return self
+
+
+@component
+class Jitter:
+    """Random factor on every duration, of mean 1."""
+
+    distribution: Literal["lognormal"] = "lognormal"
+    """exp(sigma z - sigma^2 / 2) with z standard normal."""
+    sigma: Figure[Share]
+    """Standard deviation of the factor's logarithm; 0 for none."""
+
+
+@component
+class PowerDraw:
+    """Power of the whole device in each state."""
+
+    idle: Figure[Power]
+    """Waiting [W]."""
+    compute: Figure[Power]
+    """Training at full load [W]."""
+    send: Figure[Power]
+    """Sending at full rate [W]."""
+    receive: Figure[Power]
+    """Receiving at full rate [W]."""
+
+
+@component
+class Mode:
+    """A power mode: sections in place of the profile's own. In a file, what a section leaves out is inherited."""
+
+    description: Text
+    """What the mode is."""
+    memory: Memory | None = None
+    cost_model: Annotated[CostModel, cost_models] | None = None
+    jitter: Jitter | None = None
+    power: PowerDraw | None = None
+
+
+@component
+class HeldOutError:
+    """Error of a calibrated profile on measurements that were not used in its fit."""
+
+    split: Text
+    """How the measurements were split, for instance `5-fold cross-validation` or `leave one network out`."""
+    group: str = ""
+    """Which of them, for instance `forward conv2d`; empty for all."""
+    n_points: int = Field(ge=1)
+    """Measurements that were predicted."""
+    mape: float = Field(ge=0)
+    """Mean absolute error over the measured time, dimensionless: 0.12 is 12 %."""
+    median: float = Field(ge=0)
+    """Median of the same."""
+    p95: float = Field(ge=0)
+    """95th percentile of the same."""
+
+
+@component
+class FittedRange:
+    """The range of one quantity in the measurements of a fit; predictions outside are extrapolations."""
+
+    quantity: Literal["work_flop", "moved_bytes", "n_parameters", "n_activations", "batch_size"]
+    """Field of a layer's cost."""
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
+    phase: str = ""
+    """Phase it holds for; empty for all."""
+    layer_kind: str = ""
+    """Kind of layer it holds for; empty for all."""
+
+    @model_validator(mode="after")
+    def _low_first(self) -> FittedRange:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low:g}) is above high ({self.high:g}); swap them")
+        return self
+
+
+@component
+class Calibration:
+    """Where a fitted profile comes from and how wrong it is."""
+
+    data: Text
+    """What was measured, with which runtime, and where the table is."""
+    n_points: int = Field(ge=1)
+    """Measurements used in the fit."""
+    held_out: tuple[HeldOutError, ...]
+    """Errors on measurements that were not used."""
+    fitted_range: tuple[FittedRange, ...] = ()
+    """Where the fit holds."""
+
+
+@component
+class Profile:
+    """A device as its YAML file describes it."""
+
+    name: Slug
+    """What a scenario calls it; the file's name without `.yaml`."""
+    description: Text
+    """What the device is, what runs on it, and what the figures stand for."""
+    memory: Memory
+    cost_model: Annotated[CostModel, cost_models]
+    """How the cost of a computation becomes seconds."""
+    jitter: Jitter
+    power: PowerDraw
+    modes: dict[Slug, Mode] = Field(default_factory=dict)
+    """Power modes, chosen as `jetson-nano@5w`; without one the sections above hold."""
+    calibration: Calibration | None = None
+    """For fitted profiles: data, errors and range."""
+
+
+def profile_schema() -> TypeAdapter[Profile]:
+    """The pydantic adapter of a profile; validate files with `context=STRICT_UNITS`."""
+    return TypeAdapter(Profile)

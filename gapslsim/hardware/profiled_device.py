@@ -1,0 +1,83 @@
+"""A device whose figures come from a profile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.hardware.cost_model import CostModel
+from gapslsim.hardware.device import Device, PowerStates
+from gapslsim.hardware.profile import Profile
+from gapslsim.work import Cost
+
+__all__ = ["ProfiledDevice", "device_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class ProfiledDevice(Device):
+    """A kind of device, from its profile; shared by all nodes of that kind, compared by identity."""
+
+    name: str
+    ram_bytes: float
+    power: PowerStates
+    cost_model: CostModel
+    jitter_sigma: float
+    profile: Profile = field(repr=False)
+    _durations: WeakKeyDictionary[Cost, float] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
+
+    def duration_s(self, cost: Cost) -> float:
+        """Seconds that a computation takes without jitter; memoised by the identity of `cost`."""
+        known = self._durations.get(cost)
+        if known is None:
+            known = self._durations[cost] = self.cost_model.duration_s(cost)
+        return known
+
+    def jitter(self, random: np.random.Generator) -> float:
+        """A lognormal factor exp(sigma z - sigma^2 / 2), of mean 1; 1, and nothing drawn, for sigma 0."""
+        if self.jitter_sigma == 0:
+            return 1.0
+        sigma = self.jitter_sigma
+        return math.exp(sigma * random.standard_normal() - sigma * sigma / 2)
+
+    @property
+    def has_jitter(self) -> bool:
+        """Whether durations are random."""
+        return self.jitter_sigma > 0
+
+
+def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
+    """The device that a profile describes, in a power mode.
+
+    Raises:
+        ComponentError: if the profile has no such mode; lists those it has.
+    """
+    changed = None
+    if mode is not None:
+        if mode not in profile.modes:
+            known = ", ".join(f"{profile.name}@{known}" for known in profile.modes)
+            raise ComponentError(
+                f"Device {profile.name!r} has no mode {mode!r}; "
+                f"{f'known: {known}' if known else 'it has none, leave the @ away'}."
+                f"{did_you_mean(mode.lower(), profile.modes)}"
+            )
+        changed = profile.modes[mode]
+    power = (changed and changed.power) or profile.power
+    return ProfiledDevice(
+        name=profile.name if mode is None else f"{profile.name}@{mode}",
+        ram_bytes=((changed and changed.memory) or profile.memory).usable.value,
+        power=PowerStates(
+            idle_w=power.idle.value,
+            compute_w=power.compute.value,
+            send_w=power.send.value,
+            receive_w=power.receive.value,
+        ),
+        cost_model=(changed and changed.cost_model) or profile.cost_model,
+        jitter_sigma=((changed and changed.jitter) or profile.jitter).sigma.value,
+        profile=profile,
+    )

@@ -1,0 +1,332 @@
+"""Gradient geometry of GAPSL: leader identification (LGI) and direction alignment (GDA), as pure functions.
+
+Equations are those of [lin2026gapsl], Sections III-B and III-C. S is the number of clients in the round, d the number
+of server-side parameters; gradients are the rows of an [S, d] matrix. Angles are in radians. Standard deviations are
+population standard deviations.
+
+Precision. Inner products are accumulated in float64, chunk by chunk, from rows scaled by a power of two; so very large
+and very small gradients neither overflow nor vanish, and scaling a row changes no angle. Eqs. (1) and (5) define angles
+as arccos of the clamped cosine. Near 0 and pi that loses half of the digits: a rounding error of 1e-16 in the cosine
+is 1e-8 rad. There we use the equal expression 2 atan2(|a - b|, |a + b|) of the unit vectors a and b, good to about
+1e-15 rad. `GUARD` absorbs what rounding is left where a comparison decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+__all__ = [
+    "GUARD",
+    "admit",
+    "alignment_threshold",
+    "angles_to",
+    "consistency_scores",
+    "dispersion",
+    "leader_count",
+    "leader_gradient",
+    "leader_set",
+    "nearest",
+    "norms",
+    "pairwise_angles",
+    "penalty",
+    "penalty_gradient",
+    "selection_ratio",
+    "steer_term",
+]
+
+GUARD = 1e-9
+"""Differences up to this count as rounding: in ties of scores [rad], admission [rad], nu_max - nu_min [rad], K_t S."""
+
+_CHUNK = 1 << 18
+"""Columns per chunk; bounds the float64 copies and fixes the order of summation."""
+
+_NEARLY_PARALLEL = 1e-4
+"""Where 1 - |cos| is below this, arccos is replaced by the stable expression."""
+
+
+def norms(gradients: Float[Tensor, "S d"]) -> Float[Tensor, " S"]:
+    """Euclidean norms |g_i| of the rows, float64 [S]; infinite only where float64 cannot hold them."""
+    exponents = _exponents(gradients)
+    squares = torch.zeros(len(gradients), dtype=torch.float64, device=gradients.device)
+    for chunk in _scaled_chunks(gradients, exponents):
+        squares += chunk.square().sum(1)
+    return _times_power(squares.sqrt(), exponents)
+
+
+def pairwise_angles(gradients: Float[Tensor, "S d"]) -> Float[Tensor, "S S"]:
+    """Angles between all pairs of gradients, the terms of Eq. (1), from their Gram matrix.
+
+    Args:
+        gradients: g_i as rows.
+
+    Returns:
+        Symmetric matrix of angles in [0, pi], float64; the diagonal is 0. A zero gradient has pi/2 to every other.
+    """
+    exponents = _exponents(gradients)
+    n = len(gradients)
+    gram = torch.zeros(n, n, dtype=torch.float64, device=gradients.device)
+    for chunk in _scaled_chunks(gradients, exponents):
+        gram += chunk @ chunk.T
+    lengths = gram.diagonal().sqrt()
+    angles = _angles(gram, lengths[:, None], lengths[None, :])
+    doubtful = _doubtful(gram, lengths[:, None], lengths[None, :]).triu(1)
+    for row in doubtful.any(1).nonzero().flatten().tolist():
+        others = doubtful[row].nonzero().flatten()
+        angles[row, others] = _stable_angles(
+            gradients[row],
+            exponents[row],
+            lengths[row],
+            gradients[others],
+            exponents[others],
+            lengths[others],
+        )
+    upper = angles.triu(1)
+    return upper + upper.T
+
+
+def angles_to(gradients: Float[Tensor, "S d"], leader: Float[Tensor, " d"]) -> Float[Tensor, " S"]:
+    """Angles to the leader gradient, Eq. (5).
+
+    Args:
+        gradients: g_i as rows.
+        leader: g_lead.
+
+    Returns:
+        theta_lead_i in [0, pi], float64; pi/2 where one of the two is zero.
+    """
+    rows, line = _exponents(gradients), _exponents(leader[None])
+    dots = torch.zeros(len(gradients), dtype=torch.float64, device=gradients.device)
+    squares = torch.zeros_like(dots)
+    square = torch.zeros_like(dots[:1])
+    for chunk, lead in zip(_scaled_chunks(gradients, rows), _scaled_chunks(leader[None], line), strict=True):
+        dots += chunk @ lead[0]
+        squares += chunk.square().sum(1)
+        square += lead.square().sum(1)
+    lengths, length = squares.sqrt(), square.sqrt()
+    angles = _angles(dots, lengths, length)
+    near = _doubtful(dots, lengths, length).nonzero().flatten()
+    if len(near):
+        angles[near] = _stable_angles(leader, line[0], length[0], gradients[near], rows[near], lengths[near])
+    return angles
+
+
+def consistency_scores(angles: Float[Tensor, "S S"]) -> Float[Tensor, " S"]:
+    """Mean angle of each gradient to all the others, Eq. (1); lower is more consistent.
+
+    Args:
+        angles: from `pairwise_angles`.
+
+    Returns:
+        theta_i in [0, pi]; 0 for a single client (our reading: the mean over nobody).
+    """
+    n = len(angles)
+    if n == 1:
+        return torch.zeros_like(angles[0])
+    return ((angles.sum(1) - angles.diagonal()) / (n - 1)).clamp(0.0, math.pi)
+
+
+def dispersion(scores: Float[Tensor, " S"]) -> float:
+    """nu(theta): population standard deviation of the consistency scores [rad]."""
+    return float(scores.std(correction=0))
+
+
+def selection_ratio(
+    dispersion: float,
+    lowest: float,
+    highest: float,
+    round: int,
+    planned_rounds: int,
+    k_min: float,
+    k_max: float,
+) -> float:
+    """Share of the clients in the leader set, Eq. (2).
+
+    Args:
+        dispersion: nu(theta) of this round [rad].
+        lowest: nu_min, the least dispersion up to and including this round [rad].
+        highest: nu_max, the greatest [rad].
+        round: t, from 1; past `planned_rounds` the ratio t/T stays 1.
+        planned_rounds: T.
+        k_min: K_min.
+        k_max: K_max.
+
+    Returns:
+        K_t in [k_min, k_max]. Where nu_max equals nu_min (up to `GUARD`) the stability factor is 1 (our reading).
+
+    Raises:
+        ValueError: if not 0 < k_min <= k_max <= 1 or a round number is below 1.
+    """
+    if not 0 < k_min <= k_max <= 1:
+        raise ValueError(f"k_min and k_max must hold 0 < k_min <= k_max <= 1; found {k_min} and {k_max}.")
+    if round < 1 or planned_rounds < 1:
+        raise ValueError(f"round and planned_rounds must be at least 1; found {round} and {planned_rounds}.")
+    spread = highest - lowest
+    stability = 1.0 if spread <= GUARD else min(max((highest - dispersion) / spread, 0.0), 1.0)
+    ratio = k_min + min(round / planned_rounds, 1.0) * stability * (k_max - k_min)
+    return min(max(ratio, k_min), k_max)
+
+
+def leader_count(ratio: float, n_clients: int) -> int:
+    """Size of the leader set in Eq. (3), ceil(K_t S), guarded against float noise: 0.2 * 10 gives 2, not 3."""
+    return min(max(math.ceil(ratio * n_clients - GUARD), 1), n_clients)
+
+
+def leader_set(scores: Float[Tensor, " S"], count: int) -> Bool[Tensor, " S"]:
+    """Who is in the leader set, Eq. (3): the `count` clients with the lowest scores.
+
+    Scores that differ by no more than `GUARD` from the next lower one are tied; ties go to the lower client index.
+    """
+    values, order = scores.sort(stable=True)
+    rank = torch.zeros_like(order)
+    rank[1:] = (values.diff() > GUARD).cumsum(0)
+    tied = torch.empty_like(rank)
+    tied[order] = rank
+    leaders = torch.zeros_like(scores, dtype=torch.bool)
+    leaders[tied.sort(stable=True).indices[:count]] = True
+    return leaders
+
+
+def leader_gradient(gradients: Float[Tensor, "S d"], leaders: Bool[Tensor, " S"]) -> Float[Tensor, " d"]:
+    """Leader gradient g_lead, the mean over the leader set, Eq. (4), in float64.
+
+    Raises:
+        ValueError: if the leader set is empty.
+    """
+    rows = gradients[leaders]
+    if not len(rows):
+        raise ValueError("The leader set is empty; it needs at least one client.")
+    common = _exponents(rows).amax().expand(len(rows))
+    mean = torch.cat([chunk.mean(0) for chunk in _scaled_chunks(rows, common)])
+    return _times_power(mean, common[:1])
+
+
+def alignment_threshold(angles: Float[Tensor, " S"], eta: float) -> float:
+    """Adaptive angle threshold theta_th, Eq. (6) [rad].
+
+    Args:
+        angles: theta_lead_i, from `angles_to`.
+        eta: how many standard deviations below the mean angle.
+
+    Returns:
+        mean(theta_lead) - eta std(theta_lead), clamped to [0, pi/2].
+    """
+    return max(min(float(angles.mean() - eta * angles.std(correction=0)), math.pi / 2), 0.0)
+
+
+def admit(angles: Float[Tensor, " S"], threshold: float) -> Bool[Tensor, " S"]:
+    """Which clients are admitted: theta_lead_i <= theta_th, up to `GUARD`.
+
+    The guard keeps equal angles from being told apart by the rounding of their mean.
+    """
+    return angles <= threshold + GUARD
+
+
+def nearest(angles: Float[Tensor, " S"]) -> Bool[Tensor, " S"]:
+    """The single client with the smallest angle to the leader; ties as in `leader_set`."""
+    return leader_set(angles, 1)
+
+
+def penalty(angles: Float[Tensor, " S"], weight: float) -> Float[Tensor, " S"]:
+    """Regulariser of Eq. (7): lambda (1 - cos theta_lead_i).
+
+    Computed as 2 lambda sin^2(theta/2), the same without cancellation near 0.
+    """
+    return 2.0 * weight * (angles / 2).sin().square()
+
+
+def penalty_gradient(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
+    """Derivative of 1 - cos theta_lead_i by g_i with g_lead constant, for the exact derivative of Eq. (7).
+
+    Equals -(u - cos(theta) n)/|g_i| with u and n the unit vectors of leader and gradient. The chain rule makes the
+    derivative of Eq. (7) with respect to the parameters g_i + lambda H_i v, where v is this vector and H_i the
+    Hessian of L_i.
+
+    Returns:
+        float64 [d]; zero where gradient or leader is zero.
+    """
+    turn, length = _turn(gradient, leader)
+    return -turn / length if length > 0 else turn
+
+
+def steer_term(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
+    """Negative penalty gradient, rescaled to the length of g_i: |g_i| (u - cos(theta) n).
+
+    Not in the source: our first-order option `gradient: steer`. Perpendicular to g_i, of length |g_i| sin(theta).
+
+    Returns:
+        float64 [d]; zero where gradient or leader is zero.
+    """
+    turn, length = _turn(gradient, leader)
+    return turn * length
+
+
+def _turn(gradient: Tensor, leader: Tensor) -> tuple[Tensor, float]:
+    """The vector u - cos(theta) n, and |g_i|; zeros where one of the two vectors is zero."""
+    exponent = _exponents(gradient[None])
+    (unit,) = _scaled(gradient[None], exponent)
+    (lead,) = _scaled(leader[None], _exponents(leader[None]))
+    scaled_length, lead_length = unit.norm(), lead.norm()
+    if scaled_length == 0 or lead_length == 0:
+        return torch.zeros_like(unit), 0.0
+    length = float(_times_power(scaled_length, exponent))
+    unit, lead = unit / scaled_length, lead / lead_length
+    # With w = u - n (or u + n) the same is w - (w.n) n, which keeps its digits where the two are nearly parallel.
+    difference = lead - unit if float(lead @ unit) > 0 else lead + unit
+    return difference - (difference @ unit) * unit, length
+
+
+def _angles(dots: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Angles as arccos of the clamped cosine; pi/2 where a length is zero. Zero vectors have dot product 0."""
+    lengths = left * right
+    cosines = dots / torch.where(lengths > 0, lengths, 1.0)
+    return cosines.clamp(-1.0, 1.0).acos()
+
+
+def _doubtful(dots: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Where arccos of the cosine is too steep to keep its digits; never where a length is zero."""
+    lengths = left * right
+    return (lengths > 0) & (dots.abs() >= (1 - _NEARLY_PARALLEL) * lengths)
+
+
+def _stable_angles(
+    one: Tensor, exponent: Tensor, length: Tensor, others: Tensor, exponents: Tensor, lengths: Tensor
+) -> Tensor:
+    """2 atan2(|a - b|, |a + b|) of the unit vectors of `one` [d] and each row of `others` [n, d]."""
+    minus, plus = torch.zeros_like(lengths), torch.zeros_like(lengths)
+    for left, right in zip(
+        _scaled_chunks(one[None], exponent[None]), _scaled_chunks(others, exponents), strict=True
+    ):
+        a, b = left / length, right / lengths[:, None]
+        minus += (a - b).square().sum(1)
+        plus += (a + b).square().sum(1)
+    return 2.0 * torch.atan2(minus.sqrt(), plus.sqrt())
+
+
+def _exponents(rows: Tensor) -> Tensor:
+    """Binary exponent of the largest entry of each row, [S]; 0 for a zero row."""
+    return torch.frexp(rows.abs().amax(1).double()).exponent
+
+
+def _times_power(values: Tensor, exponents: Tensor) -> Tensor:
+    """Multiplies by 2**exponents, in two exact factors since one alone may be out of float64's range."""
+    halves = [(e // 2, e - e // 2) for e in exponents.flatten().tolist()]
+    for power in zip(*halves, strict=True):
+        factors = torch.tensor([math.ldexp(1.0, p) for p in power], dtype=torch.float64, device=values.device)
+        values = values * factors.reshape(exponents.shape)
+    return values
+
+
+def _scaled(rows: Tensor, exponents: Tensor) -> Tensor:
+    """Rows in float64, each divided by its power of two."""
+    return _times_power(rows.double(), -exponents[:, None])
+
+
+def _scaled_chunks(rows: Tensor, exponents: Tensor) -> Iterator[Tensor]:
+    """Yields `_scaled(rows)` in chunks of columns."""
+    for start in range(0, rows.shape[1], _CHUNK):
+        yield _scaled(rows[:, start : start + _CHUNK], exponents)

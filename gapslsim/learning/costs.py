@@ -1,0 +1,111 @@
+"""What each operation costs, from shapes: the learner's side of the clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+from gapslsim.learning.optimizer import Optimizer
+from gapslsim.learning.rules import ClientUpdate, ServerUpdate
+from gapslsim.models.cost import SplitCost, split_cost
+from gapslsim.models.model import Model
+from gapslsim.work import Cost, LayerCost
+
+__all__ = ["OperationCosts"]
+
+
+class OperationCosts:
+    """Costs of the operations of one model; the same `Cost` object for the same question.
+
+    Args:
+        model: the split model.
+        input_shape: of one sample.
+        n_classes: number of classes.
+        client_optimizer: of the client side.
+        server_optimizer: of the server side.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        input_shape: tuple[int, ...],
+        n_classes: int,
+        client_optimizer: Optimizer,
+        server_optimizer: Optimizer,
+    ) -> None:
+        self._model = model
+        self._input_shape = input_shape
+        self._n_classes = n_classes
+        self._client_optimizer = client_optimizer
+        self._server_optimizer = server_optimizer
+        self.client_backward = lru_cache(maxsize=None)(self._client_backward)
+        self.local_training = lru_cache(maxsize=None)(self._local_training)
+        self.average = lru_cache(maxsize=None)(self._average)
+        self._server_step = lru_cache(maxsize=None)(self._build_server_step)
+
+    def split(self, batch_size: int) -> SplitCost:
+        """Costs of both sides for one mini-batch."""
+        return split_cost(self._model, self._input_shape, self._n_classes, batch_size)
+
+    def client_forward(self, batch_size: int) -> Cost:
+        """Forward pass of the client side."""
+        return self.split(batch_size).client.forward
+
+    def _client_backward(self, batch_size: int, rule: ClientUpdate) -> Cost:
+        """Backward pass of the client side, the rule and the optimizer step."""
+        side = self.split(batch_size).client
+        n = side.n_parameters
+        return Cost(parts=(side.backward, rule.cost(n), self._client_optimizer.cost(n)))
+
+    def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate) -> Cost:
+        """Forward and backward per participant, the shared pass of EPSL, the rule and the optimizer step.
+
+        A second-order rule differentiates twice; the Hessian product is charged as two more backward passes per client.
+        """
+        kinds = Counter(zip(batch_sizes, n_shared, strict=True))
+        return self._server_step(tuple(sorted(kinds.items())), rule)
+
+    def _build_server_step(self, kinds: tuple[tuple[tuple[int, int], int], ...], rule: ServerUpdate) -> Cost:
+        parts: list[Cost] = []
+        n_clients = 0
+        for (batch_size, shared), count in kinds:
+            n_clients += count
+            parts.append(self.split(batch_size).server.forward.times(count))
+            if batch_size > shared:
+                backward = self.split(batch_size - shared).server.backward
+                parts.append(backward.times(count * (3 if rule.second_order else 1)))
+        most_shared = max(shared for (_, shared), _ in kinds)
+        if most_shared:
+            side = self.split(most_shared).server
+            parts += [side.forward, side.backward]
+        n_parameters = self.split(1).server.n_parameters
+        parts += [rule.cost(n_clients, n_parameters), self._server_optimizer.cost(n_parameters)]
+        return Cost(parts=tuple(parts))
+
+    def _local_training(self, batch_size: int, n_steps: int) -> Cost:
+        """Steps of the whole model on a client."""
+        split = self.split(batch_size)
+        optimizer = self._client_optimizer.cost(split.client.n_parameters + split.server.n_parameters)
+        step = Cost(
+            parts=(
+                split.client.forward,
+                split.server.forward,
+                split.server.backward,
+                split.client.backward,
+                optimizer,
+            )
+        )
+        return step.times(n_steps)
+
+    def _average(self, n_models: int, n_parameters: int) -> Cost:
+        """Weighted mean of models: a multiplication and an addition per parameter and model."""
+        layer = LayerCost(
+            name="average",
+            kind="average",
+            phase="other",
+            work_flop=2.0 * n_models * n_parameters,
+            moved_bytes=4.0 * (n_models + 1) * n_parameters,
+            n_parameters=n_parameters,
+        )
+        return Cost((layer,))

@@ -1,0 +1,262 @@
+"""Does the tensor work of a learner: batches from the data, sides of the model, rules applied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gapslsim.errors import NumericalError
+from gapslsim.learning.evaluation import evaluate_views
+from gapslsim.learning.messages import Smashed, Weights, WholeWeights
+from gapslsim.learning.observations import Accuracy
+from gapslsim.learning.rules import AlignmentDetail, ClientUpdate, Fate, Gradients, ServerUpdate
+from gapslsim.learning.server_pass import average_over_clients, server_pass
+from gapslsim.learning.setup import LearningSetup
+from gapslsim.learning.state import SideState
+from gapslsim.learning.tensors import Side, Tape, mean_weights, train_locally, unflatten
+from gapslsim.models.split import build
+from gapslsim.records import LossRow
+from gapslsim.rng import stream, stream_seed
+from gapslsim.work import Keyed
+
+if TYPE_CHECKING:
+    from gapslsim.learning.learner import ServerReply
+
+__all__ = ["Engine", "ServerOutcome", "choose_device"]
+
+
+@dataclass(frozen=True, eq=False)
+class ServerOutcome:
+    """Result of one server step."""
+
+    state: SideState
+    rule_state: Mapping[str, float]
+    own: Mapping[int, Tensor]
+    shared: Tensor | None
+    fates: Mapping[int, Fate]
+    losses: list[LossRow]
+    reported_losses: list[float]
+    detail: AlignmentDetail | None
+
+
+class Engine:
+    """Tensors on one torch device.
+
+    Args:
+        setup: data, model, optimizers, seed.
+        device: torch device.
+        dtype: of parameters and activations.
+        evaluation_batch: samples per forward pass of an evaluation.
+    """
+
+    def __init__(
+        self,
+        setup: LearningSetup,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        evaluation_batch: int = 256,
+    ) -> None:
+        self._setup = setup
+        self._device = device
+        self._evaluation_batch = evaluation_batch
+        data = setup.data
+        split = build(setup.model, data.input_shape, data.n_classes, setup.seed)
+        self.client = Side(split.client.to(device, dtype), setup.client_optimizer, setup.planned_client_steps)
+        self.server = Side(split.server.to(device, dtype), setup.server_optimizer, setup.planned_rounds)
+        self.initial_client = self.client.initial()
+        self.initial_server = self.server.initial()
+        self._inputs = torch.from_numpy(data.train.inputs).to(device, dtype)
+        self._labels = torch.from_numpy(data.train.labels).to(device)
+        self._test_inputs = torch.from_numpy(data.test.inputs).to(device, dtype)
+        self._test_labels = torch.from_numpy(data.test.labels).to(device)
+        self._label_shares = np.stack(
+            [np.bincount(data.train.labels[s], minlength=data.n_classes) / len(s) for s in setup.shards]
+        )
+        self._tapes: dict[int, tuple[str, Tape]] = {}
+
+    def client_forward(self, key: str, state: SideState, client: int, step: int) -> Smashed:
+        """FP of the client side; the tape is kept for the backward pass of the same operation."""
+        inputs, labels = self._batch(client, step)
+        tape = self.client.forward(state, inputs, self._seed("client_forward", client, step))
+        self._tapes[client] = (key, tape)
+        return Smashed(tape.output.detach(), labels)
+
+    def client_backward(
+        self,
+        forward_key: str,
+        state: SideState,
+        client: int,
+        step: int,
+        reply: ServerReply,
+        rule: ClientUpdate,
+        initial: SideState,
+    ) -> SideState:
+        """BP of the client side and its update; runs the forward pass again if its tape is gone."""
+        key, tape = self._tapes.pop(client, ("", None))
+        fate = reply.fates[client]
+        if fate == "freeze":
+            return state
+        if tape is None or key != forward_key:
+            inputs, _ = self._batch(client, step)
+            tape = self.client.forward(state, inputs, self._seed("client_forward", client, step))
+        parts = []
+        if reply.shared is not None:
+            parts.append(reply.shared.value[: reply.n_shared[client]])
+        if client in reply.own:
+            parts.append(reply.own[client].value)
+        cut_gradient = torch.cat(parts) if len(parts) > 1 else parts[0]
+        if fate == "zero":
+            cut_gradient = torch.zeros_like(cut_gradient)
+        gradients = self.client.backward(tape, cut_gradient)
+        gradients = rule.adjust(gradients, state.parameters, initial.parameters)
+        return self.client.update(state, gradients, tape.buffers)
+
+    def server_step(
+        self,
+        key: str,
+        state: SideState,
+        smashed: Mapping[int, Smashed],
+        rule: ServerUpdate,
+        rule_state: Mapping[str, float],
+        n_shared: Sequence[int],
+        average_cut: bool,
+        round: int,
+        state_key: str,
+    ) -> ServerOutcome:
+        """Gradients of all participants, the rule's decision, one update."""
+        clients = tuple(sorted(smashed))
+        seeds = [self._seed("server_step", client, round) for client in (*clients, -1)]
+        messages = [smashed[client] for client in clients]
+        passed = server_pass(self.server, state, messages, n_shared, seeds, rule.second_order)
+        self._check(passed.losses, passed.matrix, clients, round, state_key)
+        decision = rule.decide(
+            Gradients(
+                matrix=passed.matrix,
+                losses=passed.losses,
+                clients=clients,
+                round=round,
+                planned_rounds=self._setup.planned_rounds,
+                state=rule_state,
+                random=stream(self._setup.seed, "server_rule", round),
+                hessian_product=passed.hessian_product,
+            )
+        )
+        cuts = passed.cuts
+        if decision.cut_terms is not None:
+            cuts = [c if t is None else c + t for c, t in zip(cuts, decision.cut_terms, strict=True)]
+        shared = passed.shared_cut
+        if average_cut:
+            whole = [_joined(cut, shared, n) for cut, n in zip(cuts, n_shared, strict=True)]
+            shared = average_over_clients(whole, [len(cut) for cut in whole])
+        n_broadcast = [len(c) if average_cut else n for c, n in zip(cuts, n_shared, strict=True)]
+        updated = SideState(state.parameters, passed.buffers, state.optimizer, state.n_updates)
+        if decision.updates_server:
+            updated = self.server.update(state, unflatten(decision.update, state.parameters), passed.buffers)
+        losses = passed.losses.tolist()
+        return ServerOutcome(
+            state=updated,
+            rule_state=decision.state,
+            own={client: cut[n:] for client, cut, n in zip(clients, cuts, n_broadcast, strict=True)},
+            shared=shared,
+            fates=dict(zip(clients, decision.fates, strict=True)),
+            losses=[
+                LossRow(round, client, loss, len(smashed[client].labels))
+                for client, loss in zip(clients, losses, strict=True)
+            ],
+            reported_losses=decision.losses.tolist(),
+            detail=decision.detail,
+        )
+
+    def average(self, weights: Sequence[Weights], shares: Sequence[float]) -> Weights:
+        """Weighted mean of one side's weights."""
+        return mean_weights(weights, shares)
+
+    def install(self, weights: Weights, state: SideState | None) -> SideState:
+        """A client state with these weights; the optimizer of `state`, or a fresh one."""
+        if state is None:
+            return SideState(
+                weights.parameters, weights.buffers, self.client.optimizer.initial(weights.parameters)
+            )
+        return SideState(weights.parameters, weights.buffers, state.optimizer, state.n_updates)
+
+    def install_server(self, weights: Weights) -> SideState:
+        """A server state with these weights and a fresh optimizer."""
+        optimizer = self.server.optimizer.initial(weights.parameters)
+        return SideState(weights.parameters, weights.buffers, optimizer)
+
+    def take_over(self, model: Weights) -> SideState:
+        """A client state from a model that was handed on with its optimizer."""
+        assert model.optimizer is not None
+        return SideState(model.parameters, model.buffers, model.optimizer, model.n_updates)
+
+    def local_training(
+        self, key: str, start: WholeWeights, client: int, steps: Iterable[int], round: int
+    ) -> tuple[WholeWeights, LossRow]:
+        """Local steps of the whole model."""
+        batches = [(*self._batch(client, step), self._seed("local_training", client, step)) for step in steps]
+        trained, loss = train_locally(self.client, self.server, start, batches)
+        if not math.isfinite(loss):
+            raise _numerical_error("loss", loss, round, client, key)
+        return trained, LossRow(round, client, loss, sum(len(labels) for _, labels, _ in batches))
+
+    def evaluate(
+        self, round: int, clients: Sequence[Keyed[SideState]], server: SideState, views: tuple[str, ...]
+    ) -> list[Accuracy]:
+        """Accuracies in the four views."""
+        return evaluate_views(
+            self.client,
+            self.server,
+            clients,
+            server,
+            self._test_inputs,
+            self._test_labels,
+            self._label_shares,
+            views,
+            round,
+            self._evaluation_batch,
+        )
+
+    def _batch(self, client: int, step: int) -> tuple[Tensor, Tensor]:
+        indices = torch.from_numpy(self._setup.batches.indices(client, step)).to(self._device)
+        return self._inputs[indices], self._labels[indices]
+
+    def _seed(self, operation: str, client: int, step: int) -> int:
+        return stream_seed(self._setup.seed, "operation", operation, client, step)
+
+    @staticmethod
+    def _check(losses: Tensor, matrix: Tensor, clients: tuple[int, ...], round: int, state_key: str) -> None:
+        """Stops at the first client whose loss or gradient is not finite."""
+        finite = torch.isfinite(losses) & torch.isfinite(matrix.sum(dim=1))
+        if bool(finite.all()):
+            return
+        row = int((~finite).nonzero()[0])
+        what = "gradient" if bool(torch.isfinite(losses[row])) else "loss"
+        raise _numerical_error(what, float(losses[row]), round, clients[row], state_key)
+
+
+def _joined(cut: Tensor, shared: Tensor | None, n_shared: int) -> Tensor:
+    """A client's whole cut gradient: the shared rows, then its own."""
+    return cut if shared is None else torch.cat([shared[:n_shared], cut[n_shared:]])
+
+
+def _numerical_error(what: str, loss: float, round: int, client: int, state_key: str) -> NumericalError:
+    return NumericalError(
+        f"round {round}, client {client}: the {what} is not finite (loss {loss}). The last good state is "
+        f"{state_key[:12]}, after round {round - 1}. Lower the learning rate (training.client.lr, training.server.lr) "
+        "or the momentum."
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA, then Apple's MPS, then the CPU; anything else is torch's own name for a device."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

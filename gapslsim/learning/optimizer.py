@@ -1,0 +1,71 @@
+"""What an optimizer is: a pure function from parameters and gradients to parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from gapslsim.registry import Family
+from gapslsim.work import Cost
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gapslsim.learning.state import OptimizerState
+
+__all__ = ["Optimizer", "Schedule", "optimizers", "schedules"]
+
+
+class Schedule(ABC):
+    """Learning-rate schedule; a pydantic component."""
+
+    @abstractmethod
+    def factor(self, step: int, planned_steps: int | None) -> float:
+        """What the learning rate is multiplied by at optimizer step `step` (from 0) of `planned_steps`.
+
+        Raises:
+            ScenarioError: if the schedule needs `planned_steps` and it is None.
+        """
+
+
+class Optimizer(ABC):
+    """Settings of an optimizer; a pydantic component. Imports torch inside its methods only.
+
+    Its tag is `optimizer`, not `kind`: `{optimizer: sgd, lr: 0.05}`.
+    """
+
+    @abstractmethod
+    def initial(self, parameters: tuple[Tensor, ...]) -> OptimizerState:
+        """State before the first step; tensors of the parameters' shapes."""
+
+    @abstractmethod
+    def step(
+        self,
+        parameters: tuple[Tensor, ...],
+        gradients: tuple[Tensor, ...],
+        state: OptimizerState,
+        step: int,
+        planned_steps: int | None,
+    ) -> tuple[tuple[Tensor, ...], OptimizerState]:
+        """New parameters and state after one step; the arguments stay as they are.
+
+        Args:
+            parameters: one tensor per parameter.
+            gradients: of the same shapes.
+            state: from `initial` or the last `step`.
+            step: optimizer steps taken so far, from 0.
+            planned_steps: how many there will be in all, for schedules; None if unknown.
+        """
+
+    @abstractmethod
+    def cost(self, n_parameters: int) -> Cost:
+        """FLOP and bytes of one step (phase `update`, kind `optimizer`, float32)."""
+
+    @property
+    @abstractmethod
+    def n_slots(self) -> int:
+        """Tensors of the parameters' size that the state holds: 0 plain SGD, 1 with momentum, 2 Adam."""
+
+
+schedules: Family[Schedule] = Family("schedule", "gapslsim.learning.schedules")
+optimizers: Family[Optimizer] = Family("optimizer", "gapslsim.learning.optimizers", tag="optimizer")

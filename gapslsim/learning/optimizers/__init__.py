@@ -1,0 +1,1 @@
+"""Optimizers as pure functions; one per file."""

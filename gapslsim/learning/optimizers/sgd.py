@@ -1,0 +1,97 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+
+from gapslsim.learning.optimizer import Optimizer, Schedule, optimizers, schedules
+from gapslsim.learning.schedules.constant import ConstantSchedule
+from gapslsim.registry import component
+from gapslsim.work import Cost, LayerCost
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gapslsim.learning.state import OptimizerState
+
+__all__ = ["Sgd"]
+
+
+@optimizers.register
+@component
+class Sgd(Optimizer):
+    """SGD with momentum, bit for bit that of `torch.optim.SGD` (dampening 0)."""
+
+    optimizer: Literal["sgd"] = "sgd"
+    lr: PositiveFloat
+    """Learning rate."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the last velocity that is kept."""
+    nesterov: bool = False
+    """Nesterov's form of momentum."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Times the parameters, added to the gradient."""
+    schedule: Annotated[Schedule, schedules] = Field(default_factory=ConstantSchedule)
+    """What the learning rate is multiplied by over time."""
+
+    @model_validator(mode="after")
+    def _check_nesterov(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs momentum above 0; found 0. Set momentum, for instance 0.9.")
+        return self
+
+    def initial(self, parameters: tuple[Tensor, ...]) -> OptimizerState:
+        """Velocity 0, or nothing without momentum."""
+        import torch
+
+        return {"momentum": tuple(torch.zeros_like(p) for p in parameters)} if self.momentum else {}
+
+    def step(
+        self,
+        parameters: tuple[Tensor, ...],
+        gradients: tuple[Tensor, ...],
+        state: OptimizerState,
+        step: int,
+        planned_steps: int | None,
+    ) -> tuple[tuple[Tensor, ...], OptimizerState]:
+        """New parameters and velocity; see `torch.optim.SGD`."""
+        import torch
+        from torch.optim.sgd import sgd
+
+        new = [p.detach().clone() for p in parameters]
+        velocity: list[Tensor | None] = [v.clone() for v in state.get("momentum", ())]
+        with torch.no_grad():
+            sgd(
+                new,
+                list(gradients),
+                velocity or [None] * len(new),
+                weight_decay=self.weight_decay,
+                momentum=self.momentum,
+                lr=self.lr * self.schedule.factor(step, planned_steps),
+                dampening=0.0,
+                nesterov=self.nesterov,
+                maximize=False,
+            )
+        return tuple(new), {"momentum": tuple(v for v in velocity if v is not None)} if velocity else {}
+
+    def cost(self, n_parameters: int) -> Cost:
+        """2 FLOP per parameter, 2 more each for weight decay, momentum and Nesterov's form.
+
+        Reads parameter and gradient, writes the parameter; reads and writes the velocity.
+        """
+        flop = 2 + 2 * bool(self.weight_decay) + 2 * bool(self.momentum) + 2 * self.nesterov
+        moved = 4 * (3 + 2 * self.n_slots)
+        return Cost(
+            (
+                LayerCost(
+                    "sgd", "optimizer", "update", flop * n_parameters, moved * n_parameters, n_parameters
+                ),
+            )
+        )
+
+    @property
+    def n_slots(self) -> int:
+        """The velocity, where there is momentum."""
+        return 1 if self.momentum else 0

@@ -1,0 +1,146 @@
+"""The slots of parallel split learning that touch tensors; their rules live in `frameworks/rules/`.
+
+A rule is a pydantic component and a pure function. Its files import torch inside methods only, so that scenarios
+are read without torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gapslsim.work import NO_COST, Cost
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["AlignmentDetail", "ClientUpdate", "CutGradient", "Decision", "Fate", "Gradients", "ServerUpdate"]
+
+Fate = Literal["train", "zero", "freeze"]
+"""What becomes of a client in a round: its own cut gradient; a zero cut gradient; no update at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """What the server knows when it decides on an update.
+
+    S is the number of participants, d the number of server-side parameters.
+    """
+
+    matrix: Tensor
+    """g_i as rows, detached, float [S, d]."""
+    losses: Tensor
+    """L_i, detached, float [S]."""
+    clients: tuple[int, ...]
+    """Index of the client of each row, ascending."""
+    round: int
+    """t, from 1."""
+    planned_rounds: int | None
+    """T; None if the scenario does not tell."""
+    state: Mapping[str, float]
+    """What the rule returned as `Decision.state` in the round before; `initial_state` at first."""
+    random: np.random.Generator
+    """A stream of this rule and this round."""
+    hessian_product: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None
+    """(row, v [d]) to (H_i v [d], its counterpart at the cut, of the smashed data's shape); d(g_i . v)/d(parameters,
+    smashed data). Given only to rules that say `second_order`."""
+
+
+@dataclass(frozen=True, eq=False)
+class AlignmentDetail:
+    """Gradient geometry of one round, for the `alignment` table; arrays [S], NaN where a figure has no meaning."""
+
+    score_rad: np.ndarray
+    in_leader_set: np.ndarray
+    angle_to_leader_rad: np.ndarray
+    admitted: np.ndarray
+    gradient_norm: np.ndarray
+    threshold_rad: float
+    selection_ratio: float
+    dispersion_rad: float
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What a server rule decides."""
+
+    update: Tensor
+    """Gradient handed to the server's optimizer, float [d]."""
+    fates: tuple[Fate, ...]
+    """One per row."""
+    losses: Tensor
+    """Losses as the rule reports them (Eq. (7) for GAPSL), float [S]."""
+    state: Mapping[str, float] = field(default_factory=dict)
+    """What the rule remembers; plain numbers only."""
+    detail: AlignmentDetail | None = None
+    cut_terms: tuple[Tensor | None, ...] | None = None
+    """Added to the cut gradient of each row (exact differentiation of Eq. (7)); None for nothing."""
+    updates_server: bool = True
+    """False: the server's optimizer makes no step in this round, not even with a zero gradient."""
+
+
+class ServerUpdate(ABC):
+    """From the participants' server-side gradients to one update of the server."""
+
+    @property
+    def needs_client_gradients(self) -> bool:
+        """Whether it must see each client's gradient; False lets the learner use the mean alone."""
+        return True
+
+    @property
+    def second_order(self) -> bool:
+        """Whether it asks for `Gradients.hessian_product`."""
+        return False
+
+    def initial_state(self) -> Mapping[str, float]:
+        """What the rule remembers before the first round."""
+        return {}
+
+    @abstractmethod
+    def decide(self, gradients: Gradients) -> Decision:
+        """One update from the gradients; pure."""
+
+    @abstractmethod
+    def cost(self, n_clients: int, n_parameters: int) -> Cost:
+        """What deciding costs on the server: the Gram matrix of LGI and the like (phase `other`)."""
+
+
+class CutGradient(ABC):
+    """Which gradient at the cut layer a client gets.
+
+    Two facts describe every rule: the share of each batch whose last-layer gradients are averaged over clients
+    and backpropagated once (EPSL), and whether the cut gradients of all clients are averaged at the end.
+    """
+
+    @property
+    @abstractmethod
+    def shared_fraction(self) -> float:
+        """phi: share of the batch that is backpropagated once for all, in [0, 1]; its gradient is broadcast."""
+
+    @property
+    @abstractmethod
+    def average(self) -> bool:
+        """Whether every client gets the mean over clients of the cut gradients, broadcast."""
+
+
+class ClientUpdate(ABC):
+    """What a client does with its gradient."""
+
+    @property
+    def trains(self) -> bool:
+        """False: the client-side model never changes, so no cut gradient is sent and no backward pass is made."""
+        return True
+
+    @abstractmethod
+    def adjust(
+        self, gradients: tuple[Tensor, ...], parameters: tuple[Tensor, ...], initial: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        """Gradients for the optimizer, from those of the loss, the parameters and the shared initial weights."""
+
+    def cost(self, n_parameters: int) -> Cost:
+        """What adjusting costs on the client beyond its backward pass."""
+        return NO_COST

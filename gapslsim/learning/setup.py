@@ -1,0 +1,71 @@
+"""What a learner is made of: data and its division, model, optimizers, batch size, seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gapslsim.data.batches import BatchPlan
+from gapslsim.data.dataset import LoadedData
+from gapslsim.learning.optimizer import Optimizer
+from gapslsim.models.model import Model
+from gapslsim.registry import settings_of
+from gapslsim.work import content_key
+
+__all__ = ["LearningSetup"]
+
+
+@dataclass(frozen=True, eq=False)
+class LearningSetup:
+    """Everything that training depends on, and nothing that the clock depends on alone."""
+
+    data: LoadedData
+    shards: Sequence[NDArray[np.int64]]
+    """Training samples of each client, indices into `data.train`."""
+    model: Model
+    batch_size: int
+    client_optimizer: Optimizer
+    server_optimizer: Optimizer
+    seed: int
+    planned_rounds: int | None
+    """T of Eq. (2) and the length of learning-rate schedules; None if unknown."""
+    itemsize: int = 4
+    """Bytes per parameter and activation."""
+    planned_client_steps: int | None = field(default=None)
+    """Optimizer steps that a client is expected to take, for schedules."""
+
+    @property
+    def n_clients(self) -> int:
+        """Number of clients."""
+        return len(self.shards)
+
+    @cached_property
+    def batches(self) -> BatchPlan:
+        """Which samples a client's n-th mini-batch holds."""
+        return BatchPlan(self.seed, self.shards, self.batch_size)
+
+    @cached_property
+    def key(self) -> str:
+        """Content key of the set-up; every operation's key begins with it."""
+        settings: dict[str, Any] = {
+            "data": self.data.key,
+            "model": settings_of(self.model),
+            "batch_size": self.batch_size,
+            "client": settings_of(self.client_optimizer),
+            "server": settings_of(self.server_optimizer),
+            "seed": self.seed,
+            "planned_rounds": self.planned_rounds,
+            "planned_client_steps": self.planned_client_steps,
+            "itemsize": self.itemsize,
+        }
+        return content_key("setup", settings)
+
+    @cached_property
+    def shard_keys(self) -> tuple[str, ...]:
+        """Content key of each client's shard."""
+        return tuple(content_key("shard", np.asarray(shard).tolist()) for shard in self.shards)

@@ -1,0 +1,26 @@
+"""The state of one side of a model: values, never changed in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+__all__ = ["OptimizerState", "SideState"]
+
+OptimizerState = dict[str, tuple[Tensor, ...]]
+"""Named slots of an optimizer, each a tuple with one tensor per parameter (or one scalar tensor)."""
+
+
+@dataclass(frozen=True, eq=False)
+class SideState:
+    """Parameters, buffers and optimizer of a client-side or server-side model.
+
+    The tensors are shared between states and never written to; an update makes new ones.
+    """
+
+    parameters: tuple[Tensor, ...]
+    buffers: tuple[Tensor, ...]
+    optimizer: OptimizerState
+    n_updates: int = 0
+    """Optimizer steps taken so far."""

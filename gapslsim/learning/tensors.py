@@ -1,0 +1,175 @@
+"""The tensor operations of split learning, each a pure function of states and batches.
+
+States come in and new states go out; nothing is written to. Losses are means over a mini-batch of the cross-entropy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from gapslsim.learning.messages import Weights, WholeWeights
+from gapslsim.learning.optimizer import Optimizer
+from gapslsim.learning.state import SideState
+
+__all__ = ["Side", "Tape", "flatten", "mean_weights", "train_locally", "unflatten"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """A forward pass that can be differentiated: kept from a client's forward to its backward pass."""
+
+    output: Tensor
+    parameters: tuple[Tensor, ...]
+    """Leaves that the output depends on."""
+    buffers: tuple[Tensor, ...]
+    """Buffers after the pass (running statistics)."""
+
+
+class Side:
+    """One side of the split model: the module is a template, its tensors come from states.
+
+    Args:
+        module: layers of this side; never trained itself.
+        optimizer: how this side takes a step.
+        planned_steps: optimizer steps planned in all, for learning-rate schedules; None if unknown.
+    """
+
+    def __init__(self, module: nn.Module, optimizer: Optimizer, planned_steps: int | None) -> None:
+        self.module = module
+        self.optimizer = optimizer
+        self._planned_steps = planned_steps
+        self._parameter_names = [name for name, _ in module.named_parameters()]
+        self._buffer_names = [name for name, _ in module.named_buffers()]
+        self._draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in module.modules())
+
+    def initial(self) -> SideState:
+        """The state of the template's own weights, with a fresh optimizer."""
+        parameters = tuple(p.detach().clone() for p in self.module.parameters())
+        buffers = tuple(b.detach().clone() for b in self.module.buffers())
+        return SideState(parameters, buffers, self.optimizer.initial(parameters))
+
+    def forward(self, state: SideState | Weights, inputs: Tensor, seed: int) -> Tape:
+        """Forward pass in training mode.
+
+        Args:
+            state: parameters and buffers.
+            inputs: [b, ...].
+            seed: of this operation's own random stream (dropout).
+        """
+        parameters = tuple(p.detach().requires_grad_() for p in state.parameters)
+        buffers = tuple(b.clone() for b in state.buffers)
+        self.module.train()
+        with self._random(seed, inputs.device):
+            output = self._call(parameters, buffers, inputs)
+        return Tape(output, parameters, buffers)
+
+    def predict(self, state: SideState | Weights, inputs: Tensor) -> Tensor:
+        """Forward pass in evaluation mode, without gradients."""
+        self.module.eval()
+        with torch.no_grad():
+            return self._call(state.parameters, state.buffers, inputs)
+
+    def backward(self, tape: Tape, output_gradient: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of the parameters, given that of the output."""
+        return torch.autograd.grad(
+            tape.output, tape.parameters, output_gradient, allow_unused=True, materialize_grads=True
+        )
+
+    def update(
+        self, state: SideState, gradients: tuple[Tensor, ...], buffers: tuple[Tensor, ...]
+    ) -> SideState:
+        """State after one optimizer step."""
+        parameters, optimizer = self.optimizer.step(
+            state.parameters, gradients, state.optimizer, state.n_updates, self._planned_steps
+        )
+        return SideState(parameters, buffers, optimizer, state.n_updates + 1)
+
+    def _call(self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        tensors: dict[str, Tensor] = dict(zip(self._parameter_names, parameters, strict=True))
+        tensors.update(zip(self._buffer_names, buffers, strict=True))
+        output: Tensor = functional_call(self.module, tensors, (inputs,))
+        return output
+
+    @contextmanager
+    def _random(self, seed: int, device: torch.device) -> Iterator[None]:
+        """Torch's random state for one operation; untouched where nothing is drawn."""
+        if not self._draws:
+            yield
+            return
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
+
+
+def flatten(tensors: Sequence[Tensor]) -> Tensor:
+    """All elements in one vector [d]."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def unflatten(vector: Tensor, like: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The inverse of `flatten`: views of `vector` in the shapes of `like`."""
+    pieces = vector.split([tensor.numel() for tensor in like])
+    return tuple(piece.view_as(tensor) for piece, tensor in zip(pieces, like, strict=True))
+
+
+def mean_weights(weights: Sequence[Weights | SideState], shares: Sequence[float]) -> Weights:
+    """Weighted mean of parameters and buffers; integer buffers are taken from the first.
+
+    Args:
+        weights: of the same shapes.
+        shares: non-negative, summing to one.
+    """
+
+    def mean(tensors: tuple[Tensor, ...]) -> Tensor:
+        if not tensors[0].is_floating_point():
+            return tensors[0].clone()
+        total = tensors[0] * shares[0]
+        for tensor, share in zip(tensors[1:], shares[1:], strict=True):
+            total = total + tensor * share
+        return total
+
+    return Weights(
+        tuple(mean(t) for t in zip(*(w.parameters for w in weights), strict=True)),
+        tuple(mean(t) for t in zip(*(w.buffers for w in weights), strict=True)),
+    )
+
+
+def train_locally(
+    client: Side, server: Side, start: WholeWeights, batches: Sequence[tuple[Tensor, Tensor, int]]
+) -> tuple[WholeWeights, float]:
+    """Local training of the whole model with the optimizer of the client side, from a fresh optimizer state.
+
+    Args:
+        client: the layers before the cut.
+        server: the layers after the cut.
+        start: the global model.
+        batches: inputs [b, ...], labels [b] and the seed of each step.
+
+    Returns:
+        The trained weights and the mean loss over the steps.
+    """
+    parameters = start.client.parameters + start.server.parameters
+    n_client = len(start.client.parameters)
+    buffers = (start.client.buffers, start.server.buffers)
+    optimizer = client.optimizer.initial(parameters)
+    losses: list[float] = []
+    for step, (inputs, labels, seed) in enumerate(batches):
+        lower = client.forward(Weights(parameters[:n_client], buffers[0]), inputs, seed)
+        upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
+        loss = F.cross_entropy(upper.output, labels)
+        gradients = torch.autograd.grad(loss, lower.parameters + upper.parameters)
+        parameters, optimizer = client.optimizer.step(parameters, gradients, optimizer, step, len(batches))
+        buffers = (lower.buffers, upper.buffers)
+        losses.append(float(loss.detach()))
+    trained = WholeWeights(
+        Weights(parameters[:n_client], buffers[0]), Weights(parameters[n_client:], buffers[1])
+    )
+    return trained, float(np.mean(losses))

@@ -1,0 +1,207 @@
+"""Layers that the models of the zoo are made of. None works in place, so gradients can be taken functionally.
+
+A module that only joins others says `costed_by_parts = True`: its cost is that of its children, and it
+computes nothing itself. Everything that does compute is a module without children, so that each is costed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from math import gcd
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = [
+    "Activation", "Add", "Attention", "ClassToken", "EncoderBlock", "Norm", "Pool", "Resize", "SelfAttention",
+    "Tokens", "activation", "classifier", "he_init", "named", "norm", "pool", "vit_init",
+]  # fmt: skip
+
+Activation = Literal["relu", "gelu", "tanh"]
+Norm = Literal["none", "batch", "group"]
+Pool = Literal["max", "average", "none"]
+
+
+def named(*layers: tuple[str, nn.Module | None]) -> nn.Sequential:
+    """Layers in a row, by name; those that are None are left out."""
+    return nn.Sequential(OrderedDict((name, layer) for name, layer in layers if layer is not None))
+
+
+def activation(kind: Activation) -> nn.Module:
+    """An activation that does not work in place."""
+    kinds: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+    return kinds[kind]()
+
+
+def norm(kind: Norm, channels: int, groups: int) -> nn.Module | None:
+    """Normalisation over a map with `channels`; group norm has gcd(channels, groups) groups, so that they divide."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(gcd(channels, groups), channels) if kind == "group" else None
+
+
+def pool(kind: Pool) -> nn.Module | None:
+    """A pooling that halves height and width (rounded down)."""
+    if kind == "none":
+        return None
+    return nn.MaxPool2d(2) if kind == "max" else nn.AvgPool2d(2)
+
+
+def classifier(
+    n_inputs: int,
+    hidden: tuple[int, ...],
+    n_classes: int,
+    dropout: float = 0.0,
+    before: nn.Module | None = None,
+) -> list[tuple[str, nn.Module]]:
+    """Fully connected blocks `fc1`, `fc2`, ...: each linear + ReLU (+ dropout), the last linear alone.
+
+    Args:
+        n_inputs: elements of the flattened input.
+        before: a layer of the first block, ahead of the flattening.
+    """
+    blocks: list[tuple[str, nn.Module]] = []
+    for index, width in enumerate(hidden):
+        head = [("before", before), ("flatten", nn.Flatten())] if index == 0 else []
+        drop = nn.Dropout(dropout) if dropout else None
+        block = named(*head, ("linear", nn.Linear(n_inputs, width)), ("relu", nn.ReLU()), ("dropout", drop))
+        blocks.append((f"fc{index + 1}", block))
+        n_inputs = width
+    head = [] if hidden else [("before", before), ("flatten", nn.Flatten())]
+    blocks.append((f"fc{len(hidden) + 1}", named(*head, ("linear", nn.Linear(n_inputs, n_classes)))))
+    return blocks
+
+
+def he_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
+    """Draws weights anew after He et al. 2015 (normal, fan-in, gain of ReLU), biases 0; the last layer keeps PyTorch's.
+
+    Without it a VGG-16 that has no normalisation does not start to train (PyTorch's default shrinks the
+    signal).
+    """
+    layers = [m for _, block in blocks for m in block.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    for layer in layers[:-1]:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return blocks
+
+
+def vit_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
+    """Draws linear and patch weights from a normal of std 0.02 cut at two std, biases 0 (Touvron et al. 2021, DeiT)."""
+    for _, block in blocks:
+        for layer in block.modules():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+    return blocks
+
+
+class Resize(nn.Module):
+    """Bilinear resize of images to `size` x `size`, float [B, C, H, W] to [B, C, size, size]."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Resizes; corners are not aligned, no anti-aliasing."""
+        return F.interpolate(x, size=(self.size, self.size), mode="bilinear", align_corners=False)
+
+
+class Add(nn.Module):
+    """Sum of two tensors of one shape: the end of a residual branch."""
+
+    def forward(self, x: Tensor, branch: Tensor) -> Tensor:
+        """Adds."""
+        return x + branch
+
+
+class Tokens(nn.Module):
+    """From a map of patches [B, D, h, w] to tokens [B, 1 + h*w, D]: class token in front, learned positions added."""
+
+    def __init__(self, n_patches: int, dim: int) -> None:
+        super().__init__()
+        self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.positions = nn.Parameter(torch.empty(1, 1 + n_patches, dim))
+        nn.init.trunc_normal_(self.positions, std=0.02, a=-0.04, b=0.04)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Joins and adds."""
+        tokens = patches.flatten(2).transpose(1, 2)
+        front = self.class_token.expand(tokens.shape[0], -1, -1)
+        return torch.cat((front, tokens), dim=1) + self.positions
+
+
+class ClassToken(nn.Module):
+    """The first token of each sample, [B, N, D] to [B, D]."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Selects."""
+        return tokens[:, 0]
+
+
+class SelfAttention(nn.Module):
+    """softmax(q k^T / sqrt(D/heads)) v of each head, without weights: [B, N, 3 D] to [B, N, D].
+
+    PyTorch's fused kernels have no second derivative. Where one is needed (double backpropagation), call the
+    model under `torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`.
+    """
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, qkv: Tensor) -> Tensor:
+        """Attends within each sample."""
+        batch, n_tokens, width = qkv.shape
+        parts = qkv.reshape(batch, n_tokens, 3, self.heads, width // (3 * self.heads))
+        q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        heads = F.scaled_dot_product_attention(q, k, v)
+        return heads.transpose(1, 2).reshape(batch, n_tokens, width // 3)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: one linear layer to q, k, v, attention, one linear layer out."""
+
+    costed_by_parts: ClassVar[bool] = True
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.attention = SelfAttention(heads)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Attends."""
+        result: Tensor = self.out(self.attention(self.qkv(tokens)))
+        return result
+
+
+class EncoderBlock(nn.Module):
+    """Transformer encoder block with the norm ahead (Dosovitskiy et al. 2021, Eqs. 2 and 3), [B, N, D] to [B, N, D]."""
+
+    costed_by_parts: ClassVar[bool] = True
+
+    def __init__(self, dim: int, heads: int, mlp_dim: int, dropout: float) -> None:
+        super().__init__()
+        drop = nn.Dropout(dropout) if dropout else None
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attention = Attention(dim, heads)
+        self.add1 = Add()
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = named(
+            ("linear1", nn.Linear(dim, mlp_dim)),
+            ("gelu", nn.GELU()),
+            ("dropout", drop),
+            ("linear2", nn.Linear(mlp_dim, dim)),
+        )
+        self.add2 = Add()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Attention and MLP, each with a residual."""
+        tokens = self.add1(tokens, self.attention(self.norm1(tokens)))
+        result: Tensor = self.add2(tokens, self.mlp(self.norm2(tokens)))
+        return result

@@ -1,0 +1,62 @@
+"""Memory that training takes at its peak, from the sizes in a `SideCost` alone. Needs no torch.
+
+Counted: parameters, their gradients, optimizer slots, buffers, the batch that enters, what autograd keeps for
+the backward pass, and the inputs and outputs of the widest layer (temporary values or gradients). Not
+counted: the Python process and its libraries, the data set, workspaces of a library's kernels, fragmentation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gapslsim.models.cost import SideCost
+
+__all__ = ["client_memory_bytes", "server_memory_bytes"]
+
+
+def client_memory_bytes(side: SideCost, n_slots: int, trains: bool = True) -> int:
+    """Peak memory of the client-side model [B].
+
+    Args:
+        side: the client's side, at the batch size that is trained with.
+        n_slots: tensors that the optimizer keeps per parameter: SGD 0, with momentum 1, Adam and AdamW 2.
+        trains: whether the client updates its model; if not there are no gradients, slots or kept
+            activations.
+    """
+    fixed = side.parameter_bytes + side.buffer_bytes + side.input_bytes + side.workspace_bytes
+    if not trains:
+        return fixed
+    return fixed + (1 + _checked("n_slots", n_slots, 0)) * side.parameter_bytes + side.activation_bytes
+
+
+def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_client_gradients: bool) -> int:
+    """Peak memory of the server-side model [B].
+
+    The server takes one client after another, so that one client's activations are kept at a time. The
+    smashed data of all clients wait in memory, and so do the cut gradients until the last of them is sent.
+
+    Args:
+        side: the server's side, at the batch size of one client.
+        n_slots: tensors that the optimizer keeps per parameter: SGD 0, with momentum 1, Adam and AdamW 2.
+        n_clients: S, participants of a round.
+        keeps_client_gradients: whether the rule needs the S gradients of d parameters side by side (LGI,
+            GDA); they come on top of the one gradient that the optimizer gets.
+    """
+    _checked("n_clients", n_clients, 1)
+    n_gradients = 1 + (n_clients if keeps_client_gradients else 0)
+    n_copies = 1 + _checked("n_slots", n_slots, 0) + n_gradients
+    waiting = 2 * n_clients * side.input_bytes
+    return (
+        n_copies * side.parameter_bytes
+        + side.buffer_bytes
+        + waiting
+        + side.activation_bytes
+        + side.workspace_bytes
+    )
+
+
+def _checked(name: str, value: int, least: int) -> int:
+    if value < least:
+        raise ValueError(f"{name} must be {least} or more, found {value}.")
+    return value

@@ -1,0 +1,39 @@
+"""What a model is: settings that build the two sides of a split network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from gapslsim.registry import Family
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Model", "models"]
+
+
+class Model(ABC):
+    """Settings of a model; a pydantic component. Files of the zoo import torch inside their methods only."""
+
+    cut: int
+    """How many blocks (as the model counts them) lie on the client."""
+
+    @abstractmethod
+    def blocks(self, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:
+        """Named blocks in order of execution; their composition maps [B, *input_shape] to logits [B, n_classes].
+
+        Raises:
+            ValueError: if the input does not fit the model; the message names the fix.
+        """
+
+    @abstractmethod
+    def cut_index(self, input_shape: tuple[int, ...], n_classes: int) -> int:
+        """How many of `blocks` lie on the client, from `cut`; at least 1 and fewer than all.
+
+        Raises:
+            ValueError: if the cut is out of range; the message gives the range.
+        """
+
+
+models: Family[Model] = Family("model", "gapslsim.models.zoo")

@@ -1,0 +1,58 @@
+"""The two sides of a split network, with initial weights that depend on the seed alone."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gapslsim.models.model import Model
+from gapslsim.rng import stream_seed
+
+__all__ = ["SplitModel", "build", "whole"]
+
+
+@dataclass(frozen=True, eq=False)
+class SplitModel:
+    """A network cut in two; `server(client(x))` is the whole network."""
+
+    client: nn.Sequential
+    """Blocks before the cut: inputs [B, *input_shape] to smashed data."""
+    server: nn.Sequential
+    """Blocks after the cut: smashed data to logits [B, n_classes]."""
+
+
+def build(model: Model, input_shape: tuple[int, ...], n_classes: int, seed: int) -> SplitModel:
+    """Both sides of a model with their initial weights.
+
+    All blocks are drawn in order from the stream "weights" before the network is cut, so that the weights are
+    the same whatever the cut. Global random state is left as it was.
+
+    Raises:
+        ValueError: if the cut is out of range or the input does not fit.
+    """
+    return cut_blocks(model, _blocks(model, input_shape, n_classes, seed), input_shape, n_classes)
+
+
+def whole(model: Model, input_shape: tuple[int, ...], n_classes: int, seed: int) -> nn.Sequential:
+    """The network that is not cut, with the same weights as `build`."""
+    return nn.Sequential(OrderedDict(_blocks(model, input_shape, n_classes, seed)))
+
+
+def cut_blocks(
+    model: Model, blocks: list[tuple[str, nn.Module]], input_shape: tuple[int, ...], n_classes: int
+) -> SplitModel:
+    """Blocks that are built already, cut where the model says."""
+    index = model.cut_index(input_shape, n_classes)
+    client, server = OrderedDict(blocks[:index]), OrderedDict(blocks[index:])
+    return SplitModel(client=nn.Sequential(client), server=nn.Sequential(server))
+
+
+def _blocks(
+    model: Model, input_shape: tuple[int, ...], n_classes: int, seed: int
+) -> list[tuple[str, nn.Module]]:
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(stream_seed(seed, "weights"))
+        return model.blocks(tuple(input_shape), n_classes)

@@ -1,0 +1,1 @@
+"""The models that can be named in a scenario, one file each, named as its `kind`."""

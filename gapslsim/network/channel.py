@@ -1,0 +1,48 @@
+"""What a link asks of a channel: its rate over time, piecewise constant."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gapslsim.registry import Family
+
+__all__ = ["Channel", "channels"]
+
+
+class Channel(ABC):
+    """Settings of a channel; a pydantic component."""
+
+    @abstractmethod
+    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+        """Yields (time [s], rate [bit/s]): the rate from that time until the next; the first time is 0.
+
+        Times grow strictly. The sequence may be endless: a link reads it only as far as it is used, and skips ahead
+        when it was idle. Randomness comes from `random` alone, in order of time.
+        """
+
+    @property
+    def constant_bit_per_s(self) -> float | None:
+        """The rate, if it never changes; then nothing is drawn and no stream is made."""
+        return None
+
+    @property
+    def mean_bit_per_s(self) -> float | None:
+        """The long-run mean rate where it is known beforehand; used by `show topology` and routing."""
+        return self.constant_bit_per_s
+
+
+def _shorthand(value: Any) -> Any:
+    """Turns `"40 Mbit/s"` (or, from Python, a number in bit/s) into a constant channel."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"kind": "constant", "rate": value}
+    if isinstance(value, str) and any(letter in value for letter in "0123456789/"):
+        return {"kind": "constant", "rate": value}
+    return value
+
+
+channels: Family[Channel] = Family("channel", "gapslsim.network.channels", shorthand=_shorthand)
+"""A field of this family reads `40 Mbit/s` as `{kind: constant, rate: 40 Mbit/s}`."""

@@ -1,0 +1,306 @@
+"""The flow engine: how long transfers take on shared links, solved from event to event without time steps.
+
+It knows nothing of SimPy: the caller tells it the time, starts and stops flows, and asks when the next one ends.
+Cost: one re-solve per instant at which anything starts, ends or changes, and only for the classes that are joined by
+contended links to what changed. On one contended link (a star's backhaul) a re-solve costs O(log N) for N flows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import count
+
+from gapslsim.network.flows import Flow, FlowClass, Link
+from gapslsim.network.network import LinkUseRow
+from gapslsim.network.sharing import level_classes
+
+__all__ = ["FlowEngine"]
+
+_ENDLESS_BIT_PER_S = 1e30
+"""Rate of a flow that nothing limits."""
+_ULPS = 8 * 2.0**-52
+"""Events closer together than this times the time itself are at one instant."""
+
+
+class FlowEngine:
+    """Flows over links under max-min fairness with caps, and capacities that are piecewise constant in time.
+
+    Call `start`, `stop` and `change` as things happen, then `solve`; sleep until `next_s`; then `advance`, which
+    returns the flows that have ended, and again `solve`.
+    """
+
+    def __init__(self, record: bool = False) -> None:
+        self.now_s = 0.0
+        self.rows: list[LinkUseRow] = []
+        self._record = record
+        self._orders = count()
+        self._classes: dict[tuple[Link, ...], FlowClass] = {}
+        self._timeline: list[tuple[float, int, int, Flow | FlowClass | Link]] = []
+        self._to_place: dict[Flow, None] = {}
+        self._touched: dict[Link, None] = {}
+        self._stale: dict[Link, None] = {}
+        """Contended links whose classes must be re-solved."""
+        self._look: dict[Link, None] = {}
+        """Links whose use may have changed, where use is recorded."""
+        self._in_use: dict[Link, None] = {}
+
+    @property
+    def unsolved(self) -> bool:
+        """Whether something has changed since the last `solve`."""
+        return bool(self._touched or self._to_place or self._stale)
+
+    def add_link(
+        self,
+        name: str,
+        capacity_bit_per_s: float,
+        shared: bool = True,
+        steps: Iterator[tuple[float, float]] | None = None,
+    ) -> Link:
+        """Makes a link; `steps` are its later capacities, read only while flows are on it."""
+        link = Link(name, capacity_bit_per_s, shared, steps)
+        link.order = next(self._orders)
+        return link
+
+    def start(self, flow: Flow) -> None:
+        """Lets a flow join the sharing now."""
+        flow.order = next(self._orders)
+        for link in flow.links:
+            if not link.flows and link.next_step is not None:
+                link.move_to(self.now_s)
+                self._watch(link)
+            link.flows[flow] = None
+            self._touched[link] = None
+        self._to_place[flow] = None
+
+    def stop(self, flow: Flow) -> float:
+        """Takes a flow out now and returns the bits it had left."""
+        rest = flow.rest_bit
+        if flow in self._to_place:
+            del self._to_place[flow]
+        elif flow.cls is not None:
+            rest = self._leave(flow)
+        for link in flow.links:
+            if flow in link.flows:
+                del link.flows[flow]
+                self._touched[link] = None
+                if not link.flows:
+                    link.version += 1
+        return rest
+
+    def rest_bit(self, flow: Flow) -> float:
+        """Bits that a flow has left now."""
+        if flow.cls is None:
+            return flow.rest_bit
+        if not flow.free:
+            return max(flow.rest_bit - flow.cap * (self.now_s - flow.since_s), 0.0)
+        flow.cls.move_to(self.now_s)
+        return max(flow.key - flow.cls.served, 0.0)
+
+    def change(self, link: Link, capacity_bit_per_s: float) -> None:
+        """Sets the capacity of a link now."""
+        if capacity_bit_per_s != link.capacity:
+            link.capacity = capacity_bit_per_s
+            self._capacity_changed(link)
+
+    def next_s(self) -> float:
+        """When the next flow ends or capacity changes, as things stand; infinite if never."""
+        timeline = self._timeline
+        while timeline and timeline[0][2] != timeline[0][3].version:
+            heappop(timeline)
+        return timeline[0][0] if timeline else math.inf
+
+    def advance(self, now_s: float) -> list[Flow]:
+        """Moves to `now_s` (at most `next_s()`) and takes the steps due; returns the flows that ended, in order."""
+        self.now_s = now_s
+        slack = now_s + _ULPS * now_s
+        ended: list[Flow] = []
+        while self.next_s() <= slack:
+            _, _, _, what = heappop(self._timeline)
+            if isinstance(what, Flow):
+                ended.append(what)
+                self._end(what)
+            elif isinstance(what, FlowClass):
+                self._end_class(what, ended)
+            else:
+                if what.move_to(slack):
+                    self._capacity_changed(what)
+                self._watch(what)
+        ended.sort(key=lambda flow: flow.order)
+        return ended
+
+    def solve(self) -> None:
+        """Shares the links out anew, wherever something changed since the last call."""
+        self._place()
+        while self._stale:
+            links, classes = self._component(next(iter(self._stale)))
+            for cls in classes:
+                cls.move_to(self.now_s)
+            for cls, level in level_classes(links, classes).items():
+                cls.level = level
+                self._expect(cls)
+            for link in links:
+                self._stale.pop(link, None)
+            if self._record:
+                self._look.update(
+                    dict.fromkeys(link for own in links for flow in own.flows for link in flow.links)
+                )
+        if self._record:
+            self._note_use()
+
+    def close_rows(self) -> None:
+        """Closes the open rows of link use at now, where use is recorded."""
+        for link in self._in_use:
+            self._close(link)
+
+    def _end(self, flow: Flow) -> None:
+        self.stop(flow)
+        flow.rest_bit = 0.0
+
+    def _end_class(self, cls: FlowClass, ended: list[Flow]) -> None:
+        """Ends every free flow of a class whose service is complete, to rounding."""
+        cls.move_to(self.now_s)
+        slack = _ULPS * (cls.served + cls.level * self.now_s)
+        cls.next_s = math.inf
+        first = cls.first_to_end()
+        limit = cls.served + slack if first is None else max(first.key, cls.served + slack)
+        while (flow := cls.first_to_end()) is not None and flow.key <= limit:
+            ended.append(flow)
+            self._end(flow)
+
+    def _watch(self, link: Link) -> None:
+        """Puts the next step of a link that is in use on the timeline."""
+        link.version += 1
+        if link.next_step is not None:
+            heappush(self._timeline, (link.next_step[0], link.order, link.version, link))
+
+    def _capacity_changed(self, link: Link) -> None:
+        self._touched[link] = None
+        if link.contended:
+            self._stale[link] = None
+        else:
+            self._to_place.update(dict.fromkeys(link.flows))
+
+    def _place(self) -> None:
+        """Puts new flows, and flows whose contended links or caps changed, into their classes."""
+        for link in self._touched:
+            contended = link.shared and len(link.flows) > 1 and link.capacity < math.inf
+            if contended != link.contended:
+                link.contended = contended
+                self._stale.pop(link, None)
+                self._to_place.update(dict.fromkeys(link.flows))
+        if self._record:
+            self._look.update(self._touched)
+        self._touched.clear()
+        for flow in self._to_place:
+            rest = flow.rest_bit if flow.cls is None else self._leave(flow)
+            self._join(flow, rest)
+        self._to_place.clear()
+
+    def _join(self, flow: Flow, rest_bit: float) -> None:
+        cap = flow.limit
+        contended = []
+        for link in flow.links:
+            if link.contended:
+                contended.append(link)
+            elif link.capacity < cap:
+                cap = link.capacity
+        flow.cap = cap
+        key = tuple(contended)
+        cls = self._classes.get(key)
+        if cls is None:
+            level = min((link.capacity / len(link.flows) for link in key), default=math.inf)
+            cls = self._classes[key] = FlowClass(key, level, self.now_s)
+            cls.order = next(self._orders)
+            for link in key:
+                link.classes[cls] = None
+        cls.move_to(self.now_s)
+        cls.n_flows += 1
+        if not key:
+            flow.cap = cap = min(cap, _ENDLESS_BIT_PER_S)
+            cls.add_held(flow, rest_bit)
+            self._expect(cls)
+            if self._record:
+                self._look.update(dict.fromkeys(flow.links))
+        elif cap <= cls.level and cap < math.inf:
+            cls.add_held(flow, rest_bit)
+        else:
+            cls.add_free(flow, rest_bit)
+        self._stale.update(dict.fromkeys(key))
+
+    def _leave(self, flow: Flow) -> float:
+        cls = flow.cls
+        assert cls is not None
+        cls.move_to(self.now_s)
+        rest = flow.rest_bit = cls.take(flow)
+        cls.n_flows -= 1
+        for link in cls.links:
+            if link.contended:
+                self._stale[link] = None
+        if not cls.n_flows:
+            cls.version += 1
+            del self._classes[cls.links]
+            for link in cls.links:
+                del link.classes[cls]
+                if not link.classes:
+                    self._stale.pop(link, None)
+        return rest
+
+    def _component(self, start: Link) -> tuple[dict[Link, None], dict[FlowClass, None]]:
+        """All links and classes that are joined to a link by contended links."""
+        links: dict[Link, None] = {start: None}
+        classes: dict[FlowClass, None] = {}
+        queue = [start]
+        while queue:
+            for cls in queue.pop().classes:
+                if cls not in classes:
+                    classes[cls] = None
+                    for link in cls.links:
+                        if link not in links:
+                            links[link] = None
+                            queue.append(link)
+        return links, classes
+
+    def _expect(self, cls: FlowClass) -> None:
+        """Puts the ends of a class's flows on the timeline: of the first free one, and of all that were newly held."""
+        for flow in cls.newly_held:
+            if flow.cls is cls and not flow.free:
+                end_s = self.now_s if flow.rest_bit <= 0 else flow.since_s + _seconds(flow.rest_bit, flow.cap)
+                if end_s < math.inf:
+                    heappush(self._timeline, (end_s, flow.order, flow.version, flow))
+        cls.newly_held.clear()
+        first = cls.first_to_end()
+        next_s = math.inf
+        if first is not None:
+            rest = first.key - cls.served
+            next_s = self.now_s if rest <= 0 else cls.since_s + _seconds(rest, cls.level)
+        if next_s != cls.next_s:
+            cls.next_s = next_s
+            cls.version += 1
+            if next_s < math.inf:
+                heappush(self._timeline, (next_s, cls.order, cls.version, cls))
+
+    def _note_use(self) -> None:
+        """Closes the rows of links whose load has changed and opens new ones."""
+        for link in self._look:
+            rate = sum(flow.rate for flow in link.flows)
+            used = (rate, link.capacity, len(link.flows)) if link.flows else None
+            if used != link.used:
+                self._close(link)
+                link.used = used
+                link.since_s = self.now_s
+                if used is None:
+                    self._in_use.pop(link, None)
+                else:
+                    self._in_use[link] = None
+        self._look.clear()
+
+    def _close(self, link: Link) -> None:
+        if link.used is not None and self.now_s > link.since_s:
+            self.rows.append(LinkUseRow(link.name, link.since_s, self.now_s, *link.used))
+            link.since_s = self.now_s
+
+
+def _seconds(bits: float, rate_bit_per_s: float) -> float:
+    return bits / rate_bit_per_s if rate_bit_per_s > 0 else math.inf

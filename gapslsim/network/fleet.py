@@ -1,0 +1,32 @@
+"""Who is on the network: clients with their access links, a server and a parameter server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gapslsim.network.channel import Channel
+
+__all__ = ["AccessLink", "Fleet"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLink:
+    """How one client reaches the network."""
+
+    node: str
+    """`client-0`, `client-1`, ..."""
+    uplink: Channel
+    downlink: Channel
+    latency_s: float = 0.0
+    """One way, the same up and down."""
+    access_point: str | None = None
+    """Name of the access point or edge server that it hangs on, where the topology has several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All nodes that take part in training."""
+
+    clients: tuple[AccessLink, ...]
+    server: str = "server"
+    parameter_server: str = "parameter-server"

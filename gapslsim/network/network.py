@@ -1,0 +1,69 @@
+"""What the event loop asks of a network: move bytes from one node to others, and say when they have arrived."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import simpy
+
+__all__ = ["LinkUseRow", "Network", "Transfer"]
+
+
+@dataclass(slots=True)
+class Transfer:
+    """A message on its way. `done` succeeds with this object when the last byte is at the receiver.
+
+    A cancelled transfer's `done` never fires; `moved_bytes` then says how far it came.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    size_bytes: float
+    submitted_s: float
+    done: simpy.Event
+    moved_bytes: float = 0.0
+    finished_s: float | None = None
+
+
+class LinkUseRow(NamedTuple):
+    """Load of one link over one interval of constant load."""
+
+    link: str
+    start_s: float
+    end_s: float
+    rate_bit_per_s: float
+    capacity_bit_per_s: float
+    n_flows: int
+
+
+class Network(ABC):
+    """Moves bytes between named nodes inside a SimPy environment."""
+
+    @abstractmethod
+    def send(self, source: str, target: str, size_bytes: float) -> Transfer:
+        """Submits a message now: it pays the latency of its path, then shares the links of its path.
+
+        Zero bytes pay the latency only. A node sends to itself at once.
+
+        Raises:
+            NetworkError: if there is no route.
+        """
+
+    @abstractmethod
+    def broadcast(self, source: str, targets: Sequence[str], size_bytes: float) -> Sequence[Transfer]:
+        """Submits one message to many targets, one `Transfer` per target in the order of `targets`.
+
+        A link that several targets have in common carries the message once (the network says how).
+        """
+
+    @abstractmethod
+    def cancel(self, transfer: Transfer) -> None:
+        """Ends a transfer that is under way; its `moved_bytes` are final."""
+
+    @property
+    @abstractmethod
+    def link_use(self) -> Sequence[LinkUseRow]:
+        """Load of every link over time, closed up to now; what `links.parquet` holds."""

@@ -1,0 +1,117 @@
+"""Reference cases of completion times, run through the SimPy-driven engine.
+
+The format is that of `network_reference` (schema version 1): links with profiles, directed routes, flows with sizes,
+starts and dependencies. Used by `gapslsim check-network` and by the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import simpy
+
+from gapslsim.errors import NetworkError
+from gapslsim.network.channel import Channel
+from gapslsim.network.fluid import FluidNetwork
+from gapslsim.network.routes import LinkSpec, Route, Router
+
+__all__ = ["FlowTime", "run_case"]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTime:
+    """When a flow was submitted and when its last byte was at the receiver."""
+
+    start_s: float
+    finish_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """From submission to the last byte."""
+        return self.finish_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Profile(Channel):
+    """A list of capacities over time."""
+
+    points: tuple[tuple[float, float], ...]
+
+    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+        yield from self.points
+
+    @property
+    def constant_bit_per_s(self) -> float | None:
+        return self.points[0][1] if len(self.points) == 1 else None
+
+
+class _CaseRouter(Router):
+    def __init__(self, case: dict[str, Any], rate_factor: float) -> None:
+        links = {}
+        for link in case["links"]:
+            profile = [(0.0, link["bandwidth_bps"])]
+            profile += [(step["t_s"], step["bandwidth_bps"]) for step in link.get("profile", ())]
+            if len(profile) > 1 and profile[1][0] <= 0:
+                del profile[0]
+            channel = _Profile(tuple((time_s, rate * rate_factor) for time_s, rate in profile))
+            if link["id"] in links:
+                raise NetworkError(f"{case['id']}: link '{link['id']}' is given twice.")
+            links[link["id"]] = LinkSpec(link["id"], channel, link["latency_s"], link["shared"])
+        self._routes = {
+            (route["src"], route["dst"]): Route(tuple(links[name] for name in route["links"]))
+            for route in case["routes"]
+        }
+
+    def route(self, source: str, target: str) -> Route:
+        if source == target:
+            return Route(())
+        try:
+            return self._routes[source, target]
+        except KeyError:
+            raise NetworkError(f"No route {source} -> {target}.") from None
+
+
+def run_case(
+    case: dict[str, Any], *, rate_factor: float = 1.0, set_up_rtts: float = 0.0, record_links: bool = False
+) -> dict[str, FlowTime]:
+    """Times of every flow of a case, by flow id.
+
+    Args:
+        case: one case of a reference file.
+        rate_factor: factor on every rate, for instance the share of payload in a packet.
+        set_up_rtts: round trips (twice the path's latency) that a flow waits before it is submitted to the network.
+        record_links: whether the engine records link use, which must change nothing.
+
+    Raises:
+        NetworkError: if a route is missing or a flow never ends.
+    """
+    env = simpy.Environment()
+    network = FluidNetwork(env, _CaseRouter(case, rate_factor), record_links=record_links)
+    ended = {flow["id"]: env.event() for flow in case["flows"]}
+    times: dict[str, FlowTime] = {}
+
+    def move(flow: dict[str, Any]) -> Generator[simpy.Event, None, None]:
+        if flow["start_s"] > 0:
+            yield env.timeout(flow["start_s"])
+        for name in flow.get("after", ()):
+            if not ended[name].processed:
+                yield ended[name]
+        if flow.get("delay_s", 0):
+            yield env.timeout(flow["delay_s"])
+        start_s = env.now
+        if set_up_rtts:
+            yield env.timeout(2 * set_up_rtts * case["path_latency_s"][flow["id"]])
+        yield network.send(flow["src"], flow["dst"], flow["bytes"]).done
+        times[flow["id"]] = FlowTime(start_s, env.now)
+        ended[flow["id"]].succeed()
+
+    for flow in case["flows"]:
+        env.process(move(flow))
+    env.run()
+    missing = [name for name in ended if name not in times]
+    if missing:
+        raise NetworkError(f"{case['id']}: flows never end: {', '.join(missing)}.")
+    return times

@@ -1,0 +1,172 @@
+"""Solves the levels of a set of classes: max-min fairness as a search for the right held flows.
+
+Given which flows are held by their caps, the levels follow by filling the links one after the other. Given the
+levels, flows with a smaller cap must be held and held flows with a larger cap let go. When neither step changes
+anything, every flow is limited by its cap or by a full link on which no flow is faster: that is the max-min fair
+allocation, which is unique [bertsekas1992, section 6.5.2]. Starting from the previous solution few flows move.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from heapq import heapify, heappop, heapreplace
+
+from gapslsim.network.flows import SCALE, FlowClass, Link
+from gapslsim.network.maxmin import fair_rates
+
+__all__ = ["level_classes"]
+
+_NEARLY = 1e-12
+"""Relative slack of comparisons: a held flow is let go only when its cap is above the level by more than this."""
+_ROUNDS = 60
+"""Rounds before the search gives up and the textbook method is asked (not seen to happen on trees)."""
+
+
+def level_classes(links: Collection[Link], classes: Collection[FlowClass]) -> dict[FlowClass, float]:
+    """Levels of classes that share links with each other and with no other class; moves flows as needed.
+
+    Args:
+        links: all contended links of the classes.
+        classes: a connected component, moved to now.
+    """
+    for _ in range(_ROUNDS):
+        levels, full = _fill(links, classes)
+        moved = False
+        for link, served in full:
+            moved |= _settle(link, served)
+        for cls in classes:
+            if levels[cls] == math.inf:
+                moved |= _hold_below(cls, math.inf)
+        if not moved:
+            return levels
+    return _textbook(links, classes)
+
+
+def _fill(
+    links: Collection[Link], classes: Collection[FlowClass]
+) -> tuple[dict[FlowClass, float], list[tuple[Link, list[FlowClass]]]]:
+    """Levels for the flows held as they are, and the full links with the classes that each limits."""
+    heap: list[tuple[float, int, Link]] = []
+    for link in links:
+        held = weight = 0
+        for cls in link.classes:
+            held += cls.held
+            weight += cls.n_free
+        link.spare = link.capacity - held / SCALE
+        link.weight = weight
+        share = _share(link)
+        if share < math.inf:
+            heap.append((share, link.order, link))
+    heapify(heap)
+    levels: dict[FlowClass, float] = dict.fromkeys(classes, math.inf)
+    open_classes = set(classes)
+    full: list[tuple[Link, list[FlowClass]]] = []
+    while heap and open_classes:
+        key, order, link = heap[0]
+        share = _share(link)
+        if share > key:
+            heapreplace(heap, (share, order, link))
+            continue
+        heappop(heap)
+        limited = [cls for cls in link.classes if cls in open_classes]
+        if not limited:
+            continue
+        full.append((link, limited))
+        level = max(share, 0.0)
+        for cls in limited:
+            levels[cls] = level
+            open_classes.discard(cls)
+            for other in cls.links:
+                if other is not link:
+                    other.weight -= cls.n_free
+                    other.spare -= cls.n_free * level
+    return levels, full
+
+
+def _share(link: Link) -> float:
+    """Fair share of the free flows on a link; -inf where the held flows alone are too many."""
+    if link.weight:
+        return link.spare / link.weight
+    return math.inf if link.spare >= -_NEARLY * link.capacity else -math.inf
+
+
+def _settle(link: Link, limited: list[FlowClass]) -> bool:
+    """Finds which flows of the classes limited by one link are held, the rest of the link being as it is."""
+    spare, weight = link.spare, link.weight
+    moved = False
+    # From the fastest held flow down: as each is let go the share rises, and stays below its cap.
+    heap = [(-flow.cap, cls.order, cls) for cls in limited if (flow := cls.fastest_held()) is not None]
+    heapify(heap)
+    while heap:
+        cap, order, cls = heap[0]
+        share = spare / weight if weight else (math.inf if spare >= -_NEARLY * link.capacity else -math.inf)
+        if -cap <= share * (1 + _NEARLY) or (share < 0 and cap == 0):
+            break
+        flow = cls.fastest_held()
+        assert flow is not None
+        cls.add_free(flow, cls.take(flow))
+        spare += flow.cap
+        weight += 1
+        moved = True
+        following = cls.fastest_held()
+        if following is None:
+            heappop(heap)
+        else:
+            heapreplace(heap, (-following.cap, order, cls))
+    # From the slowest free flow up: as each is held the share rises further, and stays above its cap.
+    heap = [(flow.cap, cls.order, cls) for cls in limited if (flow := cls.slowest_free()) is not None]
+    heapify(heap)
+    while heap and weight:
+        cap, order, cls = heap[0]
+        if cap > spare / weight:
+            break
+        flow = cls.slowest_free()
+        assert flow is not None
+        cls.add_held(flow, cls.take(flow))
+        spare -= cap
+        weight -= 1
+        moved = True
+        following = cls.slowest_free()
+        if following is None:
+            heappop(heap)
+        else:
+            heapreplace(heap, (following.cap, order, cls))
+    return moved
+
+
+def _hold_below(cls: FlowClass, level: float) -> bool:
+    """Holds every free flow whose cap is finite and at most the level."""
+    moved = False
+    while (flow := cls.slowest_free()) is not None and flow.cap <= level:
+        cls.add_held(flow, cls.take(flow))
+        moved = True
+    return moved
+
+
+def _let_go_above(cls: FlowClass, level: float) -> bool:
+    """Frees every held flow whose cap is above the level."""
+    moved = False
+    while (flow := cls.fastest_held()) is not None and flow.cap > level * (1 + _NEARLY):
+        cls.add_free(flow, cls.take(flow))
+        moved = True
+    return moved
+
+
+def _textbook(links: Collection[Link], classes: Collection[FlowClass]) -> dict[FlowClass, float]:
+    """Levels by progressive filling over single flows; slow and sure."""
+    index = {link: i for i, link in enumerate(links)}
+    flows = list(dict.fromkeys(flow for link in links for flow in link.flows if flow.cls in classes))
+    rates = fair_rates(
+        [link.capacity for link in links],
+        [[index[link] for link in flow.cls.links] for flow in flows if flow.cls is not None],
+        [flow.cap for flow in flows],
+    )
+    levels: dict[FlowClass, float] = dict.fromkeys(classes, math.inf)
+    for flow, rate in zip(flows, rates, strict=True):
+        if flow.cls is not None and rate < flow.cap:
+            levels[flow.cls] = rate
+    for cls, level in levels.items():
+        _let_go_above(cls, level)
+        _hold_below(cls, level)
+    return levels

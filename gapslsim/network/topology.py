@@ -1,0 +1,58 @@
+"""How the nodes of a fleet are joined: the family of network topologies."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import simpy
+
+from gapslsim.network.fleet import Fleet
+from gapslsim.network.fluid import FluidNetwork
+from gapslsim.network.routes import Router
+from gapslsim.registry import Family, component
+
+__all__ = ["Topology", "topologies"]
+
+
+@component
+class Topology(ABC):
+    """Settings of a topology; a pydantic component."""
+
+    broadcast: Literal["multicast", "unicast"] = "multicast"
+    """How one message goes to many: `multicast` carries it once over links that several targets have in common;
+    `unicast` sends a copy to each."""
+
+    @abstractmethod
+    def router(self, fleet: Fleet) -> Router:
+        """The links and routes between the nodes of a fleet.
+
+        Raises:
+            NetworkError: if the settings do not fit the fleet.
+        """
+
+    def problems(self, n_clients: int) -> list[str]:
+        """What is wrong with these settings for a fleet of this size, in words; for validation before a run."""
+        return []
+
+    def build(
+        self, env: simpy.Environment, fleet: Fleet, seed: int, record_links: bool = True
+    ) -> FluidNetwork:
+        """A network that moves bytes between the nodes of a fleet.
+
+        Args:
+            env: the event loop.
+            fleet: who is on it.
+            seed: of the scenario; random channels draw from `stream(seed, "channel", link name)`.
+            record_links: whether the load of every link is kept (`links.parquet`); costs time and memory at scale.
+
+        Raises:
+            NetworkError: no route, a path that can carry nothing, a link given twice.
+        """
+        return FluidNetwork(
+            env, self.router(fleet), seed=seed, record_links=record_links, broadcast=self.broadcast
+        )
+
+
+topologies: Family[Topology] = Family("network", "gapslsim.network.topologies")
+"""A scenario's `network` field."""

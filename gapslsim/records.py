@@ -1,0 +1,92 @@
+"""The rows that a run writes; one class per table. Units are in the names."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["AlignmentRow", "EvaluationRow", "LossRow", "Progress", "RoundRow", "SpanRow"]
+
+
+class SpanRow(NamedTuple):
+    """What one actor did between two instants. The spans of a client fill its time without gap or overlap."""
+
+    actor: str
+    """`client-3`, `server`, `parameter-server`."""
+    client: int
+    """Index of the client on whose behalf; -1 for a server's own span."""
+    phase: str
+    """`client_forward`, `uplink`, `server_queue`, `server_step`, `downlink`, `client_backward`, `waiting`, ..."""
+    round: int
+    """From 1; 0 is before the first round."""
+    start_s: float
+    end_s: float
+    size_bytes: int = 0
+    work_flop: float = 0.0
+    energy_j: float = 0.0
+
+
+class RoundRow(NamedTuple):
+    """One training round."""
+
+    round: int
+    start_s: float
+    end_s: float
+    epoch: float
+    """Samples processed so far over the size of the training set."""
+    n_participants: int
+    loss: float
+    """Mean training loss over the participants; NaN in a dry run."""
+    bytes_up: int
+    bytes_down: int
+    energy_j: float
+
+
+class EvaluationRow(NamedTuple):
+    """Test accuracy of one model at one instant. `client` is -1 for the global and ensemble views."""
+
+    round: int
+    time_s: float
+    view: str
+    client: int
+    accuracy: float
+    loss: float
+
+
+class LossRow(NamedTuple):
+    """Training loss of one client in one round, before the update."""
+
+    round: int
+    client: int
+    loss: float
+    n_samples: int
+
+
+class AlignmentRow(NamedTuple):
+    """Gradient geometry of one client in one round, as the server's rule saw it (NaN where it has no meaning)."""
+
+    round: int
+    client: int
+    score_rad: float
+    in_leader_set: bool
+    angle_to_leader_rad: float
+    admitted: bool
+    loss: float
+    gradient_norm: float
+    threshold_rad: float
+    selection_ratio: float
+    dispersion_rad: float
+
+
+class Progress(NamedTuple):
+    """How far a run has come; what `simulate` tells its observer after each round. Not stored."""
+
+    round: int
+    planned_rounds: int | None
+    """Rounds of the stop condition; None if the run ends by another one."""
+    simulated_time_s: float
+    epoch: float
+    accuracy: dict[str, float]
+    """Latest per view (mean over clients where a view has one per client); empty before the first evaluation."""
+    wall_time_s: float
+    fraction: float | None
+    """Estimated share of the run that is done, in [0, 1], from the stop condition; None if it gives no estimate."""

@@ -1,0 +1,114 @@
+"""Several runs side by side: framework by accuracy per view, simulated time, time to target, bytes, energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from gapslsim.results import words
+
+__all__ = ["Comparison", "compare", "labels_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A table of texts, ready to print."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def table(self) -> Table:
+        """For the terminal."""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+        for index, column in enumerate(self.columns):
+            table.add_column(column, justify="left" if index == 0 else "right")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """For documents; ends with a line break."""
+        align = ["---"] + ["---:"] * (len(self.columns) - 1)
+        lines = [self.columns, tuple(align), *self.rows]
+        return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
+
+
+def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> Comparison:
+    """One row per run, in the order given.
+
+    Args:
+        summaries: as `summary.json` holds them.
+        spread: for views with one model per client, add the least and the greatest at the last evaluation.
+    """
+    views = _union(summary["accuracy"] for summary in summaries)
+    targets = sorted(
+        {(s["target_view"], target) for s in summaries for target in s["time_to_accuracy_s"]},
+        key=lambda found: (found[0], float(found[1])),
+    )
+    columns = [
+        "run", *views, "simulated time",
+        *(f"time to {words.accuracy(float(target))} {view}" for view, target in targets),
+        "up", "down", "energy",
+    ]  # fmt: skip
+    rows = []
+    for label, summary in zip(labels_of(summaries), summaries, strict=True):
+        reached = summary["time_to_accuracy_s"]
+        rows.append(
+            (
+                label,
+                *(_accuracy(summary["accuracy"].get(view), spread) for view in views),
+                words.seconds(summary["simulated_time_s"]),
+                *(
+                    words.seconds(reached.get(target) if summary["target_view"] == view else None)
+                    for view, target in targets
+                ),
+                words.size(summary["bytes_up"]),
+                words.size(summary["bytes_down"]),
+                words.energy(summary["energy_j"]["total"]),
+            )
+        )
+    return Comparison(tuple(columns), tuple(rows))
+
+
+def labels_of(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The shortest texts that tell runs apart: framework, then with name, seed and a number if need be.
+
+    A run that did not complete, or that was dry, says so.
+    """
+    texts = [str(summary["framework"]) for summary in summaries]
+    names = [str(summary["name"]) for summary in summaries]
+    seeds = [f"seed {summary['seed']}" for summary in summaries]
+    for more in (names, seeds):
+        if len(set(texts)) < len(texts) and len(set(more)) > 1:
+            texts = [f"{text}, {addition}" for text, addition in zip(texts, more, strict=True)]
+    if len(set(texts)) < len(texts):
+        texts = [f"{text} #{index}" for index, text in enumerate(texts, 1)]
+    return [text + _caveat(summary) for text, summary in zip(texts, summaries, strict=True)]
+
+
+def _caveat(summary: Mapping[str, Any]) -> str:
+    notes = [] if summary["status"] == "completed" else [str(summary["status"]).partition(":")[0]]
+    notes += ["dry"] if summary["dry"] else []
+    return f" ({', '.join(notes)})" if notes else ""
+
+
+def _accuracy(numbers: Mapping[str, float] | None, spread: bool) -> str:
+    if numbers is None:
+        return words.MISSING
+    text = words.accuracy(numbers["last"])
+    if spread and "min" in numbers:
+        text += f" ({words.accuracy(numbers['min'])} .. {words.accuracy(numbers['max'])})"
+    return text
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")
+
+
+def _union(groups: Any) -> list[str]:
+    """Keys of all groups in order of first appearance."""
+    return list(dict.fromkeys(key for group in groups for key in group))

@@ -1,0 +1,138 @@
+"""The table at the end of a run: accuracy per view, times, where the time went, bytes, energy, memory, hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gapslsim.results import words
+from gapslsim.results.categories import CATEGORIES, LABELS
+
+__all__ = ["end_table", "status_line"]
+
+_BAR_WIDTH: Final = 24
+_STYLES: Final = {"completed": "green", "interrupted": "yellow"}
+
+
+def end_table(summary: Mapping[str, Any]) -> RenderableType:
+    """What `gapslsim run` prints when it ends; readable at 80 columns and without colour."""
+    parts: list[RenderableType] = [status_line(summary)]
+    parts += [Text(f"Warning: {text}", style="bold red") for text in summary["warnings"]]
+    if summary["accuracy"]:
+        parts += [Text(), _accuracy_table(summary)]
+    parts += [Text(), _time_table(summary)]
+    if len(summary["where_time_went_by_device_s"]) > 1:
+        parts += [Text(), _device_table(summary)]
+    parts += [Text(), _facts(summary)]
+    return Group(*parts)
+
+
+def status_line(summary: Mapping[str, Any]) -> Text:
+    """Which run this is and how it ended, in one line."""
+    status = str(summary["status"])
+    line = Text()
+    line.append(str(summary["name"]), style="bold")
+    line.append(f" - {summary['framework']}, seed {summary['seed']}, {summary['rounds']} rounds: ")
+    line.append(status, style=_STYLES.get(status, "red"))
+    if summary["stopped_by"]:
+        line.append(f" ({summary['stopped_by']})")
+    if summary["dry"]:
+        line.append(" [dry run: timing only, no training]", style="yellow")
+    return line
+
+
+def _accuracy_table(summary: Mapping[str, Any]) -> Table:
+    table = _table("Test accuracy")
+    table.add_column("view")
+    for column in ("last", "best", "min .. max of clients"):
+        table.add_column(column, justify="right")
+    for view, numbers in summary["accuracy"].items():
+        spread = ""
+        if "min" in numbers:
+            spread = f"{words.accuracy(numbers['min'])} .. {words.accuracy(numbers['max'])}"
+        table.add_row(view, words.accuracy(numbers["last"]), words.accuracy(numbers["best"]), spread)
+    return table
+
+
+def _time_table(summary: Mapping[str, Any]) -> Table:
+    elapsed_s = summary["simulated_time_s"]
+    went = summary["where_time_went_s"]
+    table = _table("Where the time went (mean of clients)")
+    table.add_column("phase")
+    table.add_column("time", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("", no_wrap=True, width=_BAR_WIDTH)
+    longest = max(went.values(), default=0.0) or 1.0
+    for category in CATEGORIES:
+        value = went[category]
+        bar = "━" * round(_BAR_WIDTH * value / longest)
+        table.add_row(
+            LABELS[category], words.seconds(value), words.share(value, elapsed_s), Text(bar, "cyan")
+        )
+    table.add_section()
+    table.add_row("simulated time", words.seconds(elapsed_s), "", "", style="bold")
+    return table
+
+
+def _device_table(summary: Mapping[str, Any]) -> Table:
+    """Shares in per cent of the simulated time, one row per kind of device."""
+    table = _table("Where the time went by device (% of simulated time)")
+    table.add_column("device")
+    table.add_column("clients", justify="right")
+    for category in CATEGORIES:
+        table.add_column(LABELS[category], justify="right", max_width=8)
+    elapsed_s = summary["simulated_time_s"]
+    for device, went in summary["where_time_went_by_device_s"].items():
+        shares = [words.share(went[category], elapsed_s).removesuffix(" %") for category in CATEGORIES]
+        table.add_row(device, str(summary["clients_by_device"][device]), *shares)
+    return table
+
+
+def _facts(summary: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    for target, reached_s in summary["time_to_accuracy_s"].items():
+        text = words.seconds(reached_s) if reached_s is not None else "not reached"
+        table.add_row(f"time to {words.accuracy(float(target))}", f"{text} ({summary['target_view']} view)")
+    up, down = summary["bytes_up"], summary["bytes_down"]
+    table.add_row("bytes", f"{words.size(up)} up, {words.size(down)} down")
+    energy = summary["energy_j"]
+    table.add_row(
+        "energy",
+        f"{words.energy(energy['clients'])} clients, {words.energy(energy['server'])} server, "
+        f"{words.energy(energy['total'])} in all",
+    )
+    if summary["memory"]:
+        table.add_row("memory", ", ".join(_memory(summary["memory"])))
+    table.add_row("epochs", words.number(summary["epochs"]))
+    table.add_row("wall time", words.seconds(summary["wall_time_s"]))
+    table.add_row(
+        "hashes", f"timeline {summary['timeline_sha256'][:12]}, learning {summary['learning_sha256'][:12]}"
+    )
+    return table
+
+
+def _memory(memory: Mapping[str, Any]) -> list[str]:
+    """`client 1.2 MB of 2.0 GB` from `client_bytes` and `client_ram_bytes`; other entries as they are."""
+    texts = []
+    for key, value in memory.items():
+        if key.endswith("_ram_bytes") and f"{key.removesuffix('_ram_bytes')}_bytes" in memory:
+            continue
+        side = key.removesuffix("_bytes")
+        limit = memory.get(f"{side}_ram_bytes")
+        if isinstance(value, (int, float)):
+            of = f" of {words.size(limit)}" if isinstance(limit, (int, float)) else ""
+            texts.append(f"{side.replace('_', ' ')} {words.size(value)}{of}")
+        else:
+            texts.append(f"{side.replace('_', ' ')} {value}")
+    return texts
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -1,0 +1,95 @@
+"""Numbers as people read them: `1 h 02 min`, `12.3 MB`, `48.3 %`. A missing number is a dash."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+__all__ = ["MISSING", "accuracy", "clock", "energy", "number", "seconds", "share", "size"]
+
+MISSING: Final = "-"
+
+
+def seconds(value: float | None) -> str:
+    """A duration: `4.56 ms`, `12.3 s`, `5 min 07 s`, `2 h 05 min`."""
+    if _is_missing(value):
+        return MISSING
+    assert value is not None
+    if value == 0:
+        return "0 s"
+    if value < 1:
+        return f"{_three(value * 1e3)} ms"
+    if value < 99.95:
+        return f"{_three(value)} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(value / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def clock(value: float | None) -> str:
+    """A wall time for progress: `0:42`, `1:02:03`."""
+    if _is_missing(value):
+        return MISSING
+    assert value is not None
+    whole = round(value)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(value: float | None) -> str:
+    """An amount of data in powers of 1000: `812 B`, `12.3 MB`."""
+    return _prefixed(value, "B", ("", "k", "M", "G", "T", "P"))
+
+
+def energy(value: float | None) -> str:
+    """An energy: `310 mJ`, `12.3 J`, `4.56 kJ`."""
+    if value is not None and 0 < value < 0.9995:
+        return f"{_three(value * 1e3)} mJ"
+    return _prefixed(value, "J", ("", "k", "M", "G", "T"))
+
+
+def accuracy(value: float | None) -> str:
+    """A share of correct answers: `48.3 %`."""
+    if _is_missing(value):
+        return MISSING
+    return f"{100 * value:.1f} %" if value is not None else MISSING
+
+
+def share(part: float | None, whole: float | None) -> str:
+    """A part of a whole: `12 %`, `<1 %`."""
+    if _is_missing(part) or _is_missing(whole) or not whole:
+        return MISSING
+    assert part is not None
+    percent = 100 * part / whole
+    return "<1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
+
+
+def number(value: float | None) -> str:
+    """Three significant digits, without needless zeros: `12.5`, `0.3`."""
+    return MISSING if _is_missing(value) or value is None else f"{value:.3g}"
+
+
+def _is_missing(value: float | None) -> bool:
+    return value is None or not math.isfinite(value)
+
+
+def _three(value: float) -> str:
+    """Three significant digits, zeros kept: 1.20, 12.0, 120."""
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f}"
+
+
+def _prefixed(value: float | None, unit: str, prefixes: tuple[str, ...]) -> str:
+    if _is_missing(value):
+        return MISSING
+    assert value is not None
+    if abs(value) < 999.5:
+        text = f"{value:.0f}" if float(value).is_integer() else _three(value)
+        return f"{text} {prefixes[0]}{unit}"
+    for prefix in prefixes[1:]:
+        value /= 1000
+        if abs(value) < 999.5 or prefix == prefixes[-1]:
+            break
+    return f"{_three(value)} {prefix}{unit}"

@@ -1,0 +1,162 @@
+"""The main flow: one scenario in, tables of accuracy and latency out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from gapslsim.assembly import Parts, assemble
+from gapslsim.errors import NumericalError
+from gapslsim.records import EvaluationRow, Progress, RoundRow
+from gapslsim.results.results import Results
+from gapslsim.scenario.loading import dump
+from gapslsim.scenario.schema import Scenario
+from gapslsim.sim.node import Process
+
+__all__ = ["simulate"]
+
+Observer = Callable[[Progress], None]
+
+
+def simulate(scenario: Scenario, *, dry: bool = False, observer: Observer | None = None) -> Results:
+    """Runs a scenario: real training inside the event loop, or timing only.
+
+    Args:
+        scenario: from `gapslsim.load`.
+        dry: no tensors; the same timeline in a fraction of the time.
+        observer: called after every round.
+
+    Returns:
+        Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far.
+
+    Raises:
+        NumericalError: if a loss or gradient is not finite; its `results` hold everything so far.
+        GapslsimError: if the scenario cannot be run as written.
+    """
+    run = _Run(scenario, assemble(scenario, dry), dry, observer)
+    try:
+        run.parts.env.run(run.parts.env.process(run.rounds()))
+        status = "completed"
+    except KeyboardInterrupt:
+        status = "interrupted"
+    except NumericalError as error:
+        error.results = run.results(f"failed: {error}")
+        raise
+    return run.results(status)
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None) -> None:
+        self.parts = parts
+        self._scenario = scenario
+        self._dry = dry
+        self._observer = observer
+        self._started = time.perf_counter()
+        self._rows: list[RoundRow] = []
+        self._evaluations: list[EvaluationRow] = []
+        self._latest: dict[str, float] = {}
+        self._spans_seen = 0
+        self._stopped_by = ""
+        self._next_evaluation = scenario.evaluation.every.first()
+
+    def rounds(self) -> Process[None]:
+        """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
+        world, framework = self.parts.world, self._scenario.framework
+        self._evaluate()
+        while not self._stopped_by:
+            world.begin_round(framework.participants)
+            start_s = world.now_s
+            yield from framework.round(world)
+            world.end_round()
+            self._close_round(start_s)
+
+    def results(self, status: str) -> Results:
+        """Everything recorded so far."""
+        parts, scenario = self.parts, self._scenario
+        now_s = parts.world.now_s
+        parts.recorder.finish(range(parts.world.n_clients), now_s)
+        observed = parts.learner.observed
+        servers = (parts.world.server, parts.world.parameter_server)
+        return Results.from_rows(
+            scenario_yaml=dump(scenario),
+            status=status,
+            stopped_by=self._stopped_by,
+            dry=self._dry,
+            seed=scenario.seed,
+            name=scenario.name,
+            framework=scenario.framework.kind,
+            spans=parts.recorder.spans,
+            rounds=self._rows,
+            evaluations=self._evaluations,
+            losses=observed.losses,
+            alignment=observed.alignment,
+            links=parts.network.link_use,
+            simulated_time_s=now_s,
+            wall_time_s=time.perf_counter() - self._started,
+            timeline_sha256=parts.recorder.timeline_sha256(),
+            learning_sha256=observed.learning_sha256(),
+            n_clients=parts.world.n_clients,
+            device_of_client=[device.name for device in parts.client_devices],
+            targets=scenario.evaluation.targets,
+            target_view=scenario.evaluation.target_view,
+            server_idle_w={node.name: node.device.power.idle_w for node in servers},
+            memory=parts.memory,
+        )
+
+    def _close_round(self, start_s: float) -> None:
+        world, learner = self.parts.world, self.parts.learner
+        spans = self.parts.recorder.spans[self._spans_seen :]
+        self._spans_seen += len(spans)
+        epoch = learner.samples_seen / self.parts.n_train
+        self._rows.append(
+            RoundRow(
+                round=world.round,
+                start_s=start_s,
+                end_s=world.now_s,
+                epoch=epoch,
+                n_participants=len(world.participants),
+                loss=learner.observed.mean_loss(world.round) if not self._dry else math.nan,
+                bytes_up=sum(span.size_bytes for span in spans if span.phase.endswith(("uplink", "_out"))),
+                bytes_down=sum(span.size_bytes for span in spans if span.phase.endswith(("downlink", "_in"))),
+                energy_j=sum(span.energy_j for span in spans),
+            )
+        )
+        every = self._scenario.evaluation.every
+        due = every.reached(self._next_evaluation, world.round, epoch, world.now_s)
+        if due:
+            self._next_evaluation = every.after(self._next_evaluation, world.round, epoch, world.now_s)
+            self._evaluate()
+        view = self._scenario.evaluation.target_view
+        self._stopped_by = self._scenario.stop.reached(
+            world.round, epoch, world.now_s, self._latest.get(view)
+        )
+        if self._stopped_by and not due:
+            self._evaluate()
+        if self._observer is not None:
+            self._observer(
+                Progress(
+                    round=world.round,
+                    planned_rounds=self.parts.planned_rounds,
+                    simulated_time_s=world.now_s,
+                    epoch=epoch,
+                    accuracy=dict(self._latest),
+                    wall_time_s=time.perf_counter() - self._started,
+                    fraction=self._scenario.stop.fraction(world.round, epoch, world.now_s),
+                )
+            )
+
+    def _evaluate(self) -> None:
+        observed, now_s = self.parts.learner.observed, self.parts.world.now_s
+        seen = len(observed.accuracies)
+        self.parts.learner.evaluate(self._scenario.evaluation.views)
+        rows = [
+            EvaluationRow(a.round, now_s, a.view, a.client, a.accuracy, a.loss) for a in observed.accuracies[seen:]
+        ]
+        self._evaluations.extend(rows)
+        for view in self._scenario.evaluation.views:
+            values = [row.accuracy for row in rows if row.view == view]
+            if values:
+                self._latest[view] = sum(values) / len(values)

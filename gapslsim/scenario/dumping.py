@@ -1,0 +1,63 @@
+"""Writes a scenario with everything resolved: defaults, presets, bases and overrides, units spelt out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter
+
+from gapslsim.scenario.fields import fields_of
+from gapslsim.scenario.schema import Scenario
+from gapslsim.scenario.tree import Core
+
+__all__ = ["dump", "to_dict"]
+
+
+def dump(scenario: Scenario) -> str:
+    """YAML text; `loads(dump(s)) == s`."""
+    return yaml.dump(to_dict(scenario), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=100)
+
+
+def to_dict(scenario: Scenario) -> dict[str, Any]:
+    """Plain dicts and lists, quantities with units; what is unset (None by default) is left out."""
+    written: dict[str, Any] = TypeAdapter(Scenario).dump_python(scenario, mode="json")
+    tidy: dict[str, Any] = _tidy(scenario, written)
+    return tidy
+
+
+def _tidy(value: object, written: Any) -> Any:
+    if dataclasses.is_dataclass(value) and isinstance(written, dict):
+        fields = fields_of(type(value))
+        return {
+            key: _tidy(getattr(value, key, None), inner)
+            for key, inner in written.items()
+            if not (inner is None and key in fields and fields[key].default is None)
+        }
+    if isinstance(value, (list, tuple)) and isinstance(written, list):
+        return [_tidy(item, inner) for item, inner in zip(value, written, strict=True)]
+    return written
+
+
+class _Writer(yaml.SafeDumper):
+    """Mappings in block style, short lists of scalars in flow style, no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_sequence(
+        self, tag: str, sequence: Any, flow_style: bool | None = None
+    ) -> yaml.SequenceNode:
+        """A list of scalars goes on one line."""
+        node = super().represent_sequence(tag, sequence, flow_style)
+        node.flow_style = all(isinstance(item, yaml.ScalarNode) for item in node.value)
+        return node
+
+
+# Text is put in quotes where YAML 1.1 or 1.2 would read something else.
+_Writer.yaml_implicit_resolvers = {
+    first: yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])
+    + Core.yaml_implicit_resolvers.get(first, [])
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *Core.yaml_implicit_resolvers}
+}

@@ -1,0 +1,143 @@
+"""When a run is evaluated and when it stops."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from gapslsim.registry import component
+from gapslsim.units import Quantity, format_quantity, parse_quantity
+
+__all__ = ["Evaluation", "Every", "Stop", "View"]
+
+View = Literal["global", "clients", "ensemble", "local"]
+"""Whose accuracy: the mean of the client-side models; each client's own on the whole test set; the mean of the
+clients' probabilities; each client's own on its own label distribution."""
+PositiveSeconds = Annotated[float, Quantity("s", positive=True)]
+Accuracy = Annotated[float, Field(gt=0, le=1)]
+
+_COUNTED = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(rounds?|epochs?)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """An interval: `10 rounds`, `2 epochs` or `30 s` of simulated time."""
+
+    amount: float
+    """How many; whole for rounds, seconds for time."""
+    unit: Literal["rounds", "epochs", "s"]
+
+    @classmethod
+    def parse(cls, text: object) -> Every:
+        """Reads `10 rounds`. Raises ValueError that names the fix."""
+        fix = "write a number of rounds, epochs or simulated time, for instance '10 rounds', '2 epochs' or '30 s'"
+        match = _COUNTED.match(text) if isinstance(text, str) else None
+        if match is not None:
+            amount, rounds = float(match[1]), match[2].startswith("round")
+            if amount <= 0 or (rounds and not amount.is_integer()):
+                rule = "a whole number, 1 or more" if rounds else "more than 0"
+                raise ValueError(f"found {text!r}; the number of {match[2]} must be {rule}")
+            return cls(amount, "rounds" if rounds else "epochs")
+        try:
+            seconds = parse_quantity(text, "s")
+        except ValueError:
+            raise ValueError(f"found {text!r}; {fix}") from None
+        if seconds == 0:
+            raise ValueError(f"found {text!r}; the interval must be more than 0, for instance '30 s'")
+        return cls(seconds, "s")
+
+    def __str__(self) -> str:
+        if self.unit == "s":
+            return format_quantity(self.amount, "s")
+        number = repr(self.amount).removesuffix(".0")
+        return f"{number} {self.unit.removesuffix('s') if self.amount == 1 else self.unit}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Text to interval and back."""
+
+        def read(value: Any) -> Every:
+            if isinstance(value, Every):
+                return value
+            try:
+                return cls.parse(value)
+            except ValueError as error:
+                raise PydanticCustomError("quantity", "{reason}", {"reason": str(error)}) from error
+
+        return core_schema.no_info_plain_validator_function(
+            read, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json")
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """A string with a pattern."""
+        number = r"^\s*\d+(\.\d+)?([eE][-+]?\d+)?\s*(rounds?|epochs?|[num\u00b5]?s|min|h)\s*$"
+        return {"type": "string", "pattern": number, "examples": ["10 rounds", "2 epochs", "30 s"]}
+
+
+@component
+class Evaluation:
+    """When accuracy is measured on the test set and in which views; it takes no simulated time."""
+
+    every: Every = Every(10, "rounds")
+    """Interval between evaluations: `10 rounds`, `2 epochs` or `30 s` of simulated time."""
+    views: tuple[View, ...] = Field(default=get_args(View), min_length=1)
+    """Whose accuracy is reported."""
+    batch_size: PositiveInt = 256
+    """Test samples per forward pass; changes speed and memory only."""
+    targets: tuple[Accuracy, ...] = ()
+    """Accuracies in (0, 1] for which the simulated time to reach them is reported."""
+    target_view: View = "global"
+    """The view in which `targets` and `stop.target_accuracy` are judged."""
+
+    @model_validator(mode="after")
+    def _target_is_a_view(self) -> Evaluation:
+        if self.target_view not in self.views:
+            raise ValueError(
+                f"target_view {self.target_view!r} is not among views ({', '.join(self.views)}); "
+                "add it to views or choose another target_view"
+            )
+        return self
+
+
+@component
+class Stop:
+    """When a run ends: the first of these that holds; at least one is needed."""
+
+    rounds: PositiveInt | None = None
+    """After so many training rounds."""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """After so many passes over the training data."""
+    simulated_time: PositiveSeconds | None = None
+    """At the end of the round in which the simulated clock passes this."""
+    target_accuracy: Accuracy | None = None
+    """At the first evaluation that reaches this accuracy in the target view."""
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> Stop:
+        if self.rounds is self.epochs is self.simulated_time is self.target_accuracy is None:
+            raise ValueError(
+                "nothing says when to stop; give one of rounds, epochs, simulated_time or target_accuracy, "
+                "for instance 'rounds: 200'"
+            )
+        return self
+
+    def planned_rounds(self, rounds_per_epoch: float) -> int | None:
+        """T: how many rounds there will be at most; None if only time or accuracy ends the run.
+
+        Args:
+            rounds_per_epoch: training samples over samples per round.
+        """
+        limits = [self.rounds] if self.rounds is not None else []
+        if self.epochs is not None:
+            # A whole number of rounds that rounding errors lift by less than 1e-9 stays what it is.
+            limits.append(max(1, math.ceil(self.epochs * rounds_per_epoch - 1e-9)))
+        return min(limits, default=None)

@@ -1,0 +1,194 @@
+"""Reads scenario files: bases, `--set` overrides, and every mistake at once with its place.
+
+A file may say `base: other.yaml` (relative to itself): it is laid upon that file, mapping by mapping. Overrides
+come last: `load(path, set=["framework.eta=0.3", "clients.0.count=5"])`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from gapslsim.errors import Problem, did_you_mean
+from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
+from gapslsim.scenario.schema import Scenario
+from gapslsim.scenario.shipped import shipped_scenarios
+from gapslsim.scenario.tree import Path, Tree, merge, parse, tree_of
+from gapslsim.scenario.tree import plain as plain_of
+from gapslsim.units import STRICT_UNITS
+
+__all__ = ["load", "load_dict", "loads"]
+
+
+def load(path: str | FilePath, *, set: Iterable[str] = (), deep: bool = False) -> Scenario:
+    """A scenario from a file, or from the name of one that is shipped.
+
+    Args:
+        path: a YAML file; a bare name such as `quickstart` means the shipped scenario.
+        set: overrides, `dotted.path=value`, the value being YAML; a list index is a part of the path.
+        deep: also run the checks that read labels and build the model's shape (`checks.check_deep`).
+
+    Raises:
+        ScenarioError: lists every problem with file, line, path, value and fix.
+    """
+    file = _find(path)
+    tree, problems = _read_file(file, str(path) if file == FilePath(path) else str(file), ())
+    return _finish(tree, problems, set, deep, file.parent)
+
+
+def loads(
+    text: str,
+    *,
+    file: str = "<text>",
+    set: Iterable[str] = (),
+    deep: bool = False,
+) -> Scenario:
+    """A scenario from YAML text; a `base` is looked for in the working directory."""
+    tree, problems = _read_text(text, file, FilePath(), ())
+    return _finish(tree, problems, set, deep)
+
+
+def load_dict(data: dict[str, Any], *, set: Iterable[str] = (), deep: bool = False) -> Scenario:
+    """A scenario from plain dicts and lists, under the rules of files: quantities need their units."""
+    return _finish(tree_of(data), [], set, deep)
+
+
+def _finish(
+    tree: Tree, problems: list[Problem], overrides: Iterable[str], deep: bool, folder: FilePath | None = None
+) -> Scenario:
+    raise_if_any(p for p in problems if tree.value is None)
+    for override in overrides:
+        tree, found = _override(tree, override)
+        problems.extend(found)
+    context = STRICT_UNITS if folder is None else {**STRICT_UNITS, "folder": str(folder)}
+    scenario: Scenario | None = None
+    try:
+        scenario = TypeAdapter(Scenario).validate_python(plain_of(tree), context=context)
+        problems.extend(stray_booleans(tree, scenario))
+    except ValidationError as error:
+        told = {(problem.line, problem.path) for problem in problems}
+        problems.extend(p for p in explain(error, Scenario, tree) if (p.line, p.path) not in told)
+    raise_if_any(problems)
+    assert scenario is not None
+    from gapslsim.scenario import checks
+
+    findings = checks.check(scenario)
+    if deep and not findings:
+        findings = checks.check_deep(scenario)
+    raise_if_any(place(tree, path, message) for path, message in findings)
+    return scenario
+
+
+def _find(path: str | FilePath) -> FilePath:
+    file = FilePath(path)
+    if file.is_file():
+        return file
+    shipped = shipped_scenarios()
+    if str(path) in shipped:
+        return shipped[str(path)]
+    near = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
+    what = "is a directory" if file.is_dir() else "there is no such file"
+    hint = did_you_mean(str(path), [*near, *shipped])
+    message = (
+        f"{what}; give a scenario file, or a shipped scenario's name (see 'gapslsim list scenario').{hint}"
+    )
+    raise_if_any([Problem("", message, str(path))])
+    raise AssertionError
+
+
+def _read_file(file: FilePath, label: str, chain: tuple[FilePath, ...]) -> tuple[Tree, list[Problem]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return Tree(None, label), [Problem("", f"cannot be read as UTF-8 text: {error}.", label)]
+    return _read_text(text, label, file.parent, (*chain, file.resolve()))
+
+
+def _read_text(
+    text: str, label: str, folder: FilePath, chain: tuple[FilePath, ...]
+) -> tuple[Tree, list[Problem]]:
+    tree, problems = parse(text, label)
+    if not isinstance(tree.value, dict):
+        if not problems:
+            found = "is empty" if tree.value is None else f"holds {plain_of(tree)!r:.60}"
+            fix = "write a mapping, 'key: value' lines; 'gapslsim show scenario quickstart' prints one to start from"
+            problems = [Problem("", f"the file {found}; {fix}.", label, tree.line)]
+        return Tree(None, label), problems
+    given = tree.value.pop("base", None)
+    if given is None:
+        return tree, problems
+    base, found_in_base = _read_base(given, label, folder, chain)
+    return merge(base, tree), [*found_in_base, *problems]
+
+
+def _read_base(
+    given: Tree, label: str, folder: FilePath, chain: tuple[FilePath, ...]
+) -> tuple[Tree, list[Problem]]:
+    nothing = Tree({}, label)
+
+    def wrong(message: str) -> tuple[Tree, list[Problem]]:
+        return nothing, [Problem("base", message, label, given.line)]
+
+    if not isinstance(given.value, str):
+        return wrong(f"found {plain_of(given)!r:.60}; write the name of one file, for instance 'fleet.yaml'.")
+    file = folder / given.value
+    if file.resolve() in chain:
+        names = " -> ".join(part.name for part in (*chain, file))
+        return wrong(f"the bases go round in a circle: {names}; remove one of them.")
+    if not file.is_file():
+        hint = did_you_mean(given.value, [other.name for other in folder.glob("*.y*ml")])
+        return wrong(f"there is no file {str(file)!r}; the name is relative to this file.{hint}")
+    base, problems = _read_file(file, str(file), chain)
+    return (base if base.value is not None else nothing), problems
+
+
+_INDEX = re.compile(r"\[(\d+)\]")
+
+
+def _override(root: Tree, text: str) -> tuple[Tree, list[Problem]]:
+    """Lays `path=value` upon the tree."""
+    origin = f"--set {text}"
+    name, equals, written = text.partition("=")
+    parts: Path = tuple(
+        int(part) if part.isdigit() else part for part in _INDEX.sub(r".\1", name.strip()).split(".")
+    )
+    if not equals or not all(part != "" for part in parts):
+        example = "write it as path=value, for instance --set framework.eta=0.3"
+        return root, [Problem("", f"{text!r} is no override; {example} (from {origin}).", root.file)]
+    value, problems = parse(written, root.file, origin=origin)
+    if problems:
+        return root, [Problem(name, problem.message, root.file) for problem in problems]
+    try:
+        return _put(root, parts, 0, Tree(value.value, root.file, None, origin)), []
+    except LookupError as error:
+        return root, [Problem(name, f"{error.args[0]} (from {origin})", root.file)]
+
+
+def _put(tree: Tree, parts: Path, depth: int, value: Tree) -> Tree:
+    """A copy of the tree with the value at `parts[depth:]`; a bare component name is opened into a mapping."""
+    if depth == len(parts):
+        return value
+    part = parts[depth]
+    here = ".".join(str(p) for p in parts[:depth]) or "the scenario"
+    if isinstance(tree.value, list):
+        if not isinstance(part, int) or part >= len(tree.value):
+            raise LookupError(f"{here} is a list with indices 0 to {len(tree.value) - 1}; found {part!r}.")
+        items = list(tree.value)
+        items[part] = _put(items[part], parts, depth + 1, value)
+        return Tree(items, tree.file, tree.line, tree.origin)
+    known: dict[str, Tree]
+    if tree.value is None:
+        known = {}
+    elif isinstance(tree.value, dict):
+        known = dict(tree.value)
+    elif isinstance(tree.value, str) and re.fullmatch(r"[a-z][a-z0-9_]*", tree.value) and here != "link":
+        known = {"kind": tree}
+    else:
+        raise LookupError(f"{here} is {plain_of(tree)!r}, not a mapping; set {here} as a whole.")
+    key = str(part)
+    known[key] = _put(known.get(key, Tree(None, tree.file, tree.line)), parts, depth + 1, value)
+    return Tree(known, tree.file, tree.line, tree.origin)

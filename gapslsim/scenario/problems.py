@@ -1,0 +1,144 @@
+"""Turns what pydantic found into problems with file, line, path, value and fix."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from gapslsim.errors import Problem, ScenarioError, did_you_mean
+from gapslsim.scenario.fields import Spot, fields_of, first_sentence, locate, type_words
+from gapslsim.scenario.tree import Path, Tree
+
+__all__ = ["dotted", "explain", "place", "raise_if_any", "stray_booleans"]
+
+MAX_SHOWN = 12
+"""Problems shown at once, so that they fit one screen."""
+
+
+def dotted(path: Path) -> str:
+    """`clients.0.count`."""
+    return ".".join(str(part) for part in path)
+
+
+def place(root: Tree, path: Path, message: str) -> Problem:
+    """A problem at the line of the deepest part of `path` that is written."""
+    here = root.at(path)
+    suffix = f" (from {here.origin})" if here.origin else ""
+    return Problem(dotted(path), message + suffix, here.file, here.line)
+
+
+def raise_if_any(problems: Iterable[Problem]) -> None:
+    """Raises ScenarioError with the first dozen problems, in the order of the file, and the count of the rest."""
+    found = sorted(dict.fromkeys(problems), key=lambda p: (p.file or "", p.line or 0))
+    if not found:
+        return
+    rest = len(found) - MAX_SHOWN
+    more = [Problem("", f"... and {rest} more; mend these first.")] if rest > 0 else []
+    raise ScenarioError([*found[:MAX_SHOWN], *more])
+
+
+def explain(error: ValidationError, schema: type[Any], root: Tree) -> list[Problem]:
+    """One problem per mistake; several complaints about one value (an untagged union) become one."""
+    grouped: dict[Path, list[str]] = {}
+    for item in error.errors(include_url=False):
+        if (
+            item["type"] == "default_factory_not_called"
+        ):  # the value it starts from is wrong and reported itself
+            continue
+        path, message = _say(item, locate(schema, item["loc"]), root)
+        grouped.setdefault(path, []).append(message)
+    return [place(root, path, "; or: ".join(dict.fromkeys(texts))) for path, texts in grouped.items()]
+
+
+def _say(item: Any, spot: Spot, root: Tree) -> tuple[Path, str]:
+    kind, value, message = item["type"], item["input"], str(item["msg"])
+    path = spot.path
+    if kind in ("missing", "missing_keyword_only_argument", "missing_argument"):
+        bare = root.scalar_on(path)
+        if bare is not None:  # a component's bare name, which stands for a mapping
+            tag = "optimizer" if spot.owner is not None and "optimizer" in fields_of(spot.owner) else "kind"
+            takes = type_words(spot.field) if spot.field is not None else "..."
+            name = root.at(bare).value
+            return bare, f"{path[-1]!r} is missing; write '{{{tag}: {name}, {path[-1]}: <{takes}>}}'."
+        return path, _missing(str(path[-1]), spot)
+    path = root.scalar_on(path) or path
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        return path, _unknown_key(str(path[-1]), spot)
+    if kind in ("component_kind_missing", "component_kind_unknown"):
+        tag = spot.family.tag if spot.family is not None else "kind"
+        inside = isinstance(value, dict) and tag in value
+        return ((*path, tag) if inside else path), _sentence(message)
+    if kind == "union_tag_not_found" and spot.family is not None:
+        kinds = ", ".join(spot.family)
+        return path, f"found {_show(value)}; write a mapping with '{spot.family.tag}', one of: {kinds}."
+    if kind == "dataclass_type":
+        keys = ", ".join(fields_of(spot.cls)) if spot.cls is not None else ""
+        return path, f"found {_show(value)}; write a mapping with keys of: {keys}."
+    if not message.startswith("Input should"):  # our own words
+        return path, _sentence(message.removeprefix("Value error, ").removeprefix("Assertion failed, "))
+    rule = message.replace("Input should", "it must").replace("a valid tuple", "a list").rstrip(".")
+    return path, f"found {_show(value)}; {rule}{_takes(spot)}."
+
+
+def _sentence(text: str) -> str:
+    text = text.rstrip(". ")
+    return text if text.endswith("?") else f"{text}."
+
+
+def _unknown_key(name: str, spot: Spot) -> str:
+    if spot.owner is None:
+        return "unknown key."
+    known = sorted(fields_of(spot.owner))
+    hint = did_you_mean(name, known)
+    return f"unknown key.{hint} Allowed here: {', '.join(known)}."
+
+
+def _missing(name: str, spot: Spot) -> str:
+    if spot.field is None:
+        return "is missing; add it."
+    about = first_sentence(spot.field.description).rstrip(".")
+    return f"is missing; add '{name}: <{type_words(spot.field)}>'{f' ({about})' if about else ''}."
+
+
+def _takes(spot: Spot) -> str:
+    """The default as an example of a value that is right."""
+    if spot.field is None or spot.field.is_required():
+        return ""
+    default = spot.field.default
+    plain = isinstance(default, (int, float, str)) and not isinstance(default, bool)
+    return f" (the default is {default})" if plain else ""
+
+
+def _show(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def stray_booleans(root: Tree, settings: object) -> list[Problem]:
+    """`count: true` would pass as 1; this finds true and false where a number was meant.
+
+    Args:
+        root: what was written.
+        settings: what it was read as.
+    """
+    found: list[Problem] = []
+
+    def compare(tree: Tree, value: object, path: Path) -> None:
+        if isinstance(tree.value, bool):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                found.append(place(root, path, f"found {str(tree.value).lower()}; write a number."))
+        elif isinstance(tree.value, dict):
+            for key, inner in tree.value.items():
+                if dataclasses.is_dataclass(value):
+                    compare(inner, getattr(value, key, None), (*path, key))
+                elif isinstance(value, dict):
+                    compare(inner, value.get(key), (*path, key))
+        elif isinstance(tree.value, list) and isinstance(value, (list, tuple)):
+            for index, (inner, item) in enumerate(zip(tree.value, value, strict=False)):
+                compare(inner, item, (*path, index))
+
+    compare(root, settings, ())
+    return found

@@ -1,0 +1,129 @@
+"""What a scenario holds: one pydantic class per section; each component is its own settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationInfo
+
+from gapslsim.data.dataset import Dataset, datasets
+from gapslsim.errors import GapslsimError
+from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.learning.optimizer import Optimizer, optimizers
+from gapslsim.models.model import Model, models
+from gapslsim.network.topology import Topology, topologies
+from gapslsim.registry import component
+from gapslsim.scenario.limits import Evaluation, Every, Stop, View
+from gapslsim.scenario.links import Link, NamedLink
+
+__all__ = [
+    "ClientGroup", "Evaluation", "Every", "Link", "ParameterServerNode", "Scenario", "ServerNode", "Stop",
+    "Training", "View",
+]  # fmt: skip
+
+
+def _known_device(name: str, info: ValidationInfo) -> str:
+    """Checks that the profile can be read; a path is made absolute, from the scenario file's folder."""
+    from gapslsim.hardware.devices import load_device
+
+    folder = info.context.get("folder") if isinstance(info.context, dict) else None
+    if folder is not None and ("/" in name or name.endswith((".yaml", ".yml"))):
+        name = str((Path(folder) / name).resolve())
+    try:
+        load_device(name)
+    except GapslsimError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+DeviceName = Annotated[str, AfterValidator(_known_device)]
+"""A shipped hardware profile (`gapslsim list device`), one of its modes (`jetson-nano@5w`), or a profile's path."""
+
+
+@component
+class Training:
+    """How both sides are trained."""
+
+    batch_size: PositiveInt
+    """B: samples of one mini-batch of one client."""
+    client: Annotated[Optimizer, optimizers]
+    """Optimizer of the client-side models, for instance `{optimizer: sgd, lr: 0.05}`."""
+    server: Annotated[Optimizer, optimizers] = Field(default_factory=lambda found: found["client"])
+    """Optimizer of the server-side model; the same settings as `client` unless given."""
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|[a-z]+(:\d+)?)$")] = "auto"
+    """Where tensors are computed on this machine: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; no simulated figure."""
+
+
+@component
+class ServerNode:
+    """The machine that holds the server-side model."""
+
+    device: DeviceName
+    """Hardware profile, a name or a path."""
+
+
+@component
+class ParameterServerNode:
+    """The machine that averages client-side models (SFL, FedAvg)."""
+
+    device: DeviceName | None = None
+    """Hardware profile, a name or a path; that of the server unless given."""
+
+
+@component
+class ClientGroup:
+    """Clients of one kind."""
+
+    count: PositiveInt = 1
+    """How many."""
+    device: DeviceName
+    """Hardware profile, a name or a path."""
+    link: NamedLink
+    """Access link of each of them: `{uplink, downlink, latency}` or a preset's name such as `lte`."""
+    name: str = ""
+    """What to call the group in tables; the device's name unless given."""
+    access_point: str | None = None
+    """Access point or edge server that the group hangs on, where the network has several."""
+
+
+@component
+class Scenario:
+    """Everything that determines a run."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^/\\]+$")]
+    """What the run is called in tables and directories."""
+    description: str = ""
+    """What it is for."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """Seed of every random stream."""
+    data: Annotated[Dataset, datasets]
+    """Data set and its division among the clients."""
+    model: Annotated[Model, models]
+    """The network that is split, and where."""
+    framework: Annotated[Framework, frameworks]
+    """The protocol of a training round."""
+    training: Training
+    """Batch size and optimizers."""
+    server: ServerNode
+    """The server."""
+    parameter_server: ParameterServerNode = Field(default_factory=ParameterServerNode)
+    """The parameter server, used by frameworks that average models."""
+    clients: Annotated[tuple[ClientGroup, ...], Field(min_length=1)]
+    """Groups of clients; indices of clients run through the groups in order."""
+    network: Annotated[Topology, topologies]
+    """How clients and servers are joined."""
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    """When and how accuracy is measured."""
+    stop: Stop
+    """When the run ends."""
+
+    @property
+    def n_clients(self) -> int:
+        """S: clients of all groups."""
+        return sum(group.count for group in self.clients)
+
+    @property
+    def parameter_server_device(self) -> str:
+        """Profile of the parameter server."""
+        return self.parameter_server.device or self.server.device

@@ -1,0 +1,135 @@
+"""A node: a device with a queue, attached to the network. Its verbs are `compute` and `send`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import simpy
+
+from gapslsim.hardware.device import Device
+from gapslsim.network.network import Network
+from gapslsim.sim.recorder import Recorder
+from gapslsim.work import Keyed, Work
+
+__all__ = ["Node", "Process", "together"]
+
+T = TypeVar("T")
+Process = Generator[simpy.Event, Any, T]
+"""A simulated activity that ends with a value."""
+
+
+class Node:
+    """A client or a server inside the event loop.
+
+    Args:
+        name: `client-3`, `server`, `parameter-server`: also its name in the network.
+        client: index of the client; None for a server.
+        device: its kind of device.
+        random: makes the node's own jitter stream; called once, when first needed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: int | None,
+        device: Device,
+        env: simpy.Environment,
+        network: Network,
+        recorder: Recorder,
+        random: Callable[[], np.random.Generator],
+    ) -> None:
+        self.name = name
+        self.client = client
+        self.device = device
+        self._env = env
+        self._network = network
+        self._recorder = recorder
+        self._make_random = random
+        self._random: np.random.Generator | None = None
+        self._turns = simpy.Resource(env)
+
+    def compute(self, work: Work[T], on_behalf_of: Iterable[int] = ()) -> Process[T]:
+        """Queues for the device, holds it for the time its profile gives, and carries the work out at completion.
+
+        An interrupted computation never happened: its call is not made.
+
+        Args:
+            work: what to compute.
+            on_behalf_of: clients that wait for it; their time is charged as queue and server computation.
+        """
+        asked_s = self._env.now
+        with self._turns.request() as turn:
+            yield turn
+            start_s = self._env.now
+            yield self._env.timeout(self._duration_s(work))
+            result = work.carry_out()
+        self._record_computation(work, on_behalf_of, asked_s, start_s)
+        return result
+
+    def send(self, payload: Keyed[T], to: Node, phase: str) -> Process[Keyed[T]]:
+        """Sends a payload; ends when its last byte has arrived.
+
+        Args:
+            payload: what is sent; its size is exact.
+            to: the receiver.
+            phase: name of the span: `uplink`, `downlink`, ...; between two clients `_out` and `_in` are added.
+        """
+        start_s = self._env.now
+        yield self._network.send(self.name, to.name, payload.size_bytes).done
+        self._record_transfer(to, phase, start_s, payload.size_bytes)
+        return payload
+
+    def broadcast(self, payload: Keyed[T], to: Sequence[Node], phase: str) -> list[Process[Keyed[T]]]:
+        """Sends one payload to many nodes; returns one process per receiver that ends when it has it all."""
+        start_s = self._env.now
+        transfers = self._network.broadcast(self.name, [node.name for node in to], payload.size_bytes)
+
+        def arrival(node: Node, done: simpy.Event) -> Process[Keyed[T]]:
+            yield done
+            self._record_transfer(node, phase, start_s, payload.size_bytes)
+            return payload
+
+        return [arrival(node, transfer.done) for node, transfer in zip(to, transfers, strict=True)]
+
+    def _duration_s(self, work: Work[Any]) -> float:
+        duration_s = self.device.duration_s(work.cost)
+        if not self.device.has_jitter:
+            return duration_s
+        if self._random is None:
+            self._random = self._make_random()
+        return duration_s * self.device.jitter(self._random)
+
+    def _record_computation(
+        self, work: Work[Any], on_behalf_of: Iterable[int], asked_s: float, start_s: float
+    ) -> None:
+        end_s, power, flop = self._env.now, self.device.power, work.cost.work_flop
+        if self.client is not None:
+            self._recorder.client_span(
+                self.client, work.operation, start_s, end_s, power.compute_w, work_flop=flop
+            )
+            return
+        self._recorder.server_span(self.name, work.operation, start_s, end_s, power.compute_w, flop)
+        for client in on_behalf_of:
+            self._recorder.client_wait(client, "server_queue", asked_s, start_s)
+            self._recorder.client_wait(client, "server_compute", start_s, end_s)
+
+    def _record_transfer(self, to: Node, phase: str, start_s: float, size_bytes: int) -> None:
+        end_s = self._env.now
+        between_clients = self.client is not None and to.client is not None
+        if self.client is not None:
+            name = f"{phase}_out" if between_clients else phase
+            self._recorder.client_span(
+                self.client, name, start_s, end_s, self.device.power.send_w, size_bytes
+            )
+        if to.client is not None:
+            name = f"{phase}_in" if between_clients else phase
+            self._recorder.client_span(to.client, name, start_s, end_s, to.device.power.receive_w, size_bytes)
+
+
+def together(env: simpy.Environment, processes: Iterable[Process[T]]) -> Process[list[T]]:
+    """Runs processes side by side and ends with their values, in order, when all have ended: a barrier."""
+    started = [env.process(process) for process in processes]
+    yield env.all_of(started)
+    return [process.value for process in started]

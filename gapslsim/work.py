@@ -1,0 +1,148 @@
+"""The one small type in which clock and tensors meet.
+
+`Work` is a computation: what it costs, from shapes, and the call that carries it out. A device holds
+it for as long as its profile says and carries it out at completion. `Keyed` is a value with a content
+key and an exact size: what travels over links and what states are made of. Neither knows of torch or simpy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+from gapslsim.errors import DryRunError
+
+__all__ = ["Cost", "Keyed", "LayerCost", "Phase", "Work", "content_key"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+Phase = Literal["forward", "backward", "update", "other"]
+"""What a cost is charged for: passes through layers, optimizer steps, or anything else (Gram matrix, averaging)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """What one layer costs in one phase for one whole batch, from shapes alone."""
+
+    name: str
+    """Path of the layer in its model, or the name of the computation."""
+    kind: str
+    """Lower-case kind: conv2d, linear, norm, activation, pool, attention, embedding, reshape, optimizer, gram, average."""
+    phase: Phase
+    work_flop: float
+    """Floating-point operations [FLOP]; a multiply-accumulate counts as two."""
+    moved_bytes: float
+    """Bytes read and written: inputs, outputs and parameters, each once."""
+    n_parameters: int = 0
+    n_activations: int = 0
+    """Elements of the layer's output for the whole batch."""
+    batch_size: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """A sequence of layer costs; compared and hashed by identity so that durations can be memoised.
+
+    Args:
+        layers: costs in order of execution.
+        repeats: how many times the sequence is executed, for instance once per client on the server.
+    """
+
+    layers: tuple[LayerCost, ...] = ()
+    repeats: int = 1
+    parts: tuple[Cost, ...] = ()
+    """Further costs executed after `layers`; each with its own repeats, inside this one's repeats."""
+
+    @cached_property
+    def work_flop(self) -> float:
+        """Total floating-point operations [FLOP]."""
+        own = sum(layer.work_flop for layer in self.layers) + sum(part.work_flop for part in self.parts)
+        return self.repeats * own
+
+    @cached_property
+    def moved_bytes(self) -> float:
+        """Total bytes read and written."""
+        own = sum(layer.moved_bytes for layer in self.layers) + sum(part.moved_bytes for part in self.parts)
+        return self.repeats * own
+
+    def times(self, n: int) -> Cost:
+        """This cost executed `n` times in a row."""
+        return Cost(repeats=n, parts=(self,))
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(parts=(self, other))
+
+    def flat(self) -> Iterable[tuple[LayerCost, int]]:
+        """Yields every layer cost with the number of times it is executed."""
+        for layer in self.layers:
+            yield layer, self.repeats
+        for part in self.parts:
+            for layer, n in part.flat():
+                yield layer, n * self.repeats
+
+
+NO_COST = Cost()
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[T]):
+    """A computation that a device can hold and carry out.
+
+    Args:
+        operation: name of the operation; becomes the phase of its span, for instance `client_forward`.
+        cost: what it costs, from shapes.
+        carry_out: does it; called once, at the simulated completion. An interrupted work is never called.
+    """
+
+    operation: str
+    cost: Cost
+    carry_out: Callable[[], T]
+
+
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keyed(Generic[T_co]):
+    """A value with its content key and exact size: a state, smashed data, a gradient, a message.
+
+    In a dry run the value is absent; key and size are the same as in the real run.
+    """
+
+    key: str
+    size_bytes: int
+    """Bytes of the tensors at their dtype; what a transfer of this value costs."""
+    _value: T_co = field(default=_ABSENT, repr=False)
+
+    @property
+    def value(self) -> T_co:
+        """The value itself.
+
+        Raises:
+            DryRunError: if this run carries no tensors.
+        """
+        if self._value is _ABSENT:
+            raise DryRunError(f"'{self.key[:12]}' has no value: this is a dry run (timing only).")
+        return self._value
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the value is here; False in a dry run."""
+        return self._value is not _ABSENT
+
+
+def content_key(operation: str, settings: object, *inputs: str) -> str:
+    """Key of an operation's result: a hash of its name, its settings and its inputs' keys (in order).
+
+    Args:
+        operation: name of the operation.
+        settings: anything that JSON can write; floats are written exactly (shortest round-trip form).
+        inputs: content keys of the inputs.
+    """
+    text = json.dumps([operation, settings, inputs], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

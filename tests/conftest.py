@@ -1,0 +1,38 @@
+"""Fixtures and settings that all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# Shapes of tensor functions are checked in tests only.
+_TENSOR_MODULES = ["alignment", "evaluation", "server_pass", "tensors"]
+install_import_hook([f"gapslsim.learning.{name}" for name in _TENSOR_MODULES], "beartype.beartype")
+
+settings.register_profile("gapslsim", deadline=None, max_examples=50)
+settings.load_profile("gapslsim")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def public_data() -> Path:
+    """Folder of the public data; the test is skipped where there is none."""
+    folder = Path(os.environ.get("GAPSLSIM_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no public data at {folder} (set GAPSLSIM_DATA)")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Small tensors are faster on one thread, and results do not depend on the number of cores."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)

@@ -1,0 +1,185 @@
+"""Small worlds for tests: devices whose times are chosen, a star with round rates, a learner on synthetic data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import simpy
+import torch
+
+from gapslsim.data.datasets.synthetic import Synthetic
+from gapslsim.frameworks.framework import Framework
+from gapslsim.frameworks.world import World
+from gapslsim.hardware.device import Device, PowerStates
+from gapslsim.learning.engine import Engine
+from gapslsim.learning.learner import Learner
+from gapslsim.learning.optimizer import Optimizer
+from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.model import Model
+from gapslsim.models.zoo.mlp import Mlp
+from gapslsim.network.channels.constant import Constant
+from gapslsim.network.fleet import AccessLink, Fleet
+from gapslsim.network.topologies.star import Star
+from gapslsim.registry import Family
+from gapslsim.sim.recorder import Recorder
+from gapslsim.work import Cost, LayerCost
+
+
+def make(family: Family[Any], kind: str, **settings: Any) -> Any:
+    """A component by its kind."""
+    return family[kind](**settings)
+
+
+def sgd(lr: float = 0.1, **settings: Any) -> Optimizer:
+    from gapslsim.learning.optimizers.sgd import Sgd
+
+    return Sgd(lr=lr, **settings)
+
+
+@dataclass
+class RateDevice(Device):
+    """Takes work_flop / rate seconds, nothing else."""
+
+    rate: float = 1.0
+    name: str = "rate-device"
+    ram_bytes: float = 1e12
+    power: PowerStates = field(default_factory=lambda: PowerStates(1.0, 5.0, 3.0, 2.0))
+
+    def duration_s(self, cost: Cost) -> float:
+        return cost.work_flop / self.rate
+
+    def jitter(self, random: np.random.Generator) -> float:
+        return 1.0
+
+    @property
+    def has_jitter(self) -> bool:
+        return False
+
+
+def flop(amount: float) -> Cost:
+    return Cost((LayerCost("fixed", "other", "other", amount, 0.0),))
+
+
+class FixedCosts:
+    """Costs in whole FLOP, so that timelines can be worked out by hand."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def split(self, batch_size: int) -> Any:
+        return self._inner.split(batch_size)
+
+    def client_forward(self, batch_size: int) -> Cost:
+        return flop(1.0)
+
+    def client_backward(self, batch_size: int, rule: Any) -> Cost:
+        return flop(2.0)
+
+    def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any) -> Cost:
+        return flop(3.0 * len(batch_sizes))
+
+    def local_training(self, batch_size: int, n_steps: int) -> Cost:
+        return flop(4.0 * n_steps)
+
+    def average(self, n_models: int, n_parameters: int) -> Cost:
+        return flop(0.5)
+
+
+def small_setup(
+    n_clients: int = 2,
+    *,
+    n_train: int = 40,
+    batch_size: int = 5,
+    model: Model | None = None,
+    client: Optimizer | None = None,
+    server: Optimizer | None = None,
+    planned_rounds: int | None = 10,
+    input_shape: tuple[int, ...] = (6,),
+    n_classes: int = 3,
+    itemsize: int = 8,
+    seed: int = 7,
+) -> LearningSetup:
+    """Synthetic data in equal shards, an MLP of one hidden layer on each side."""
+    data = Synthetic(input_shape=input_shape, n_classes=n_classes, n_train=n_train, n_test=30).load(None, seed)
+    shards = [np.arange(i, n_train, n_clients) for i in range(n_clients)]
+    return LearningSetup(
+        data=data,
+        shards=shards,
+        model=model or Mlp(hidden=(4, 5), cut=1, activation="tanh"),
+        batch_size=batch_size,
+        client_optimizer=client or sgd(0.1, momentum=0.9),
+        server_optimizer=server or sgd(0.1, momentum=0.9),
+        seed=seed,
+        planned_rounds=planned_rounds,
+        planned_client_steps=planned_rounds,
+        itemsize=itemsize,
+    )
+
+
+@dataclass
+class Stage:
+    """A world to run a framework in."""
+
+    env: simpy.Environment
+    world: World
+    learner: Learner
+    recorder: Recorder
+    engine: Engine | None
+
+    def run(self, framework: Framework, n_rounds: int) -> Stage:
+        """Runs rounds one after the other."""
+
+        def flow() -> Any:
+            for _ in range(n_rounds):
+                self.world.begin_round(framework.participants)
+                yield from framework.round(self.world)
+                self.world.end_round()
+
+        self.env.run(self.env.process(flow()))
+        self.recorder.finish(range(self.world.n_clients), self.env.now)
+        return self
+
+    def spans(self, actor: str) -> list[tuple[str, float, float]]:
+        """(phase, start, end) of an actor in order of time."""
+        rows = [(s.start_s, s.end_s, s.phase) for s in self.recorder.spans if s.actor == actor]
+        return [(phase, start, end) for start, end, phase in sorted(rows)]
+
+
+def stage(
+    setup: LearningSetup,
+    *,
+    rates: Sequence[float] = (1.0, 0.5),
+    server_rate: float = 1.0,
+    uplinks: Sequence[float] | None = None,
+    downlinks: Sequence[float] | None = None,
+    latency_s: float = 0.0,
+    backhaul: float | None = None,
+    dry: bool = False,
+    fixed_costs: bool = True,
+    broadcast: str = "multicast",
+) -> Stage:
+    """A star of clients with the given device rates [FLOP/s] and link rates [bit/s]."""
+    n = setup.n_clients
+    rates = list(rates) + [rates[-1]] * (n - len(rates))
+    ups = list(uplinks or [1e12] * n)
+    downs = list(downlinks or [1e12] * n)
+    env = simpy.Environment()
+    fleet = Fleet(
+        clients=tuple(
+            AccessLink(f"client-{i}", Constant(rate=ups[i]), Constant(rate=downs[i]), latency_s) for i in range(n)
+        )
+    )
+    star = Star(backhaul=None if backhaul is None else Constant(rate=backhaul), broadcast=broadcast)
+    network = star.build(env, fleet, setup.seed)
+    engine = None if dry else Engine(setup, torch.device("cpu"), torch.float64)
+    learner = Learner(setup, engine)
+    if fixed_costs:
+        learner.costs = FixedCosts(learner.costs)  # type: ignore[assignment]
+    devices = [RateDevice(rate=rate) for rate in rates[:n]]
+    recorder = Recorder([device.power.idle_w for device in devices])
+    server = RateDevice(rate=server_rate)
+    world = World(env, network, devices, server, replace(server), learner, recorder, setup.seed)
+    return Stage(env, world, learner, recorder, engine)
