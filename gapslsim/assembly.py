@@ -13,8 +13,8 @@ from gapslsim.errors import DataError
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.world import World
 from gapslsim.hardware.device import Device
+from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
-from gapslsim.hardware.profile import load_device
 from gapslsim.learning.engine import Engine, choose_device
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.setup import LearningSetup
@@ -53,9 +53,7 @@ def assemble(scenario: Scenario, dry: bool) -> Parts:
     kinds = {name: load_device(name) for name in {group.device for group in groups}}
     client_devices: list[Device] = [kinds[group.device] for group in groups]
     server = load_device(scenario.server.device)
-    parameter_server = server
-    if scenario.parameter_server is not None:
-        parameter_server = load_device(scenario.parameter_server.device)
+    parameter_server = load_device(scenario.parameter_server.device or scenario.server.device)
     setup, planned_rounds = _learning(scenario, len(groups))
     memory = _memory(scenario, setup, client_devices, server)
     engine = None
@@ -74,16 +72,14 @@ def assemble(scenario: Scenario, dry: bool) -> Parts:
                 uplink=group.link.uplink,
                 downlink=group.link.downlink,
                 latency_s=group.link.latency,
-                access_point=group.link.access_point,
+                access_point=group.access_point,
             )
             for index, group in enumerate(groups)
         )
     )
     network = scenario.network.build(env, fleet, scenario.seed)
     recorder = Recorder([device.power.idle_w for device in client_devices])
-    world = World(
-        env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed
-    )
+    world = World(env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed)
     n_train = len(setup.data.train)
     return Parts(env, network, recorder, learner, world, client_devices, planned_rounds, n_train, memory)
 
@@ -95,9 +91,7 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
             f"clients: {n_clients} clients for {len(data.train)} training samples; "
             "each client needs at least one. Use fewer clients or a larger data set."
         )
-    shards = scenario.data.partition.split(
-        data.train.labels, n_clients, stream(scenario.seed, "partition")
-    )
+    shards = scenario.data.partition.split(data.train.labels, n_clients, stream(scenario.seed, "partition"))
     batch_sizes = [min(scenario.training.batch_size, len(shard)) for shard in shards]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(len(data.train) / per_round)
@@ -122,7 +116,7 @@ def _memory(
     framework: Framework = scenario.framework
     costs = Learner(setup, None).costs.split(max(setup.batches.size(c) for c in range(setup.n_clients)))
     slots = setup.client_optimizer.n_slots
-    need = client_memory_bytes(costs.client, slots)
+    need = client_memory_bytes(costs.client, slots, framework.clients_train)
     if framework.clients_hold_whole_model:
         need += client_memory_bytes(costs.server, slots)
     for device in {id(device): device for device in clients}.values():

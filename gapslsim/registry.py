@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any, Generic, TypeVar, cast, dataclass_transform, get_args
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
@@ -45,17 +45,32 @@ _STRICT = ConfigDict(
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def component(cls: type[C]) -> type[C]:
     """Makes a class a frozen, keyword-only pydantic dataclass that refuses unknown keys, NaN and infinity."""
+    if not hasattr(cls, "__get_pydantic_json_schema__"):
+        cls.__get_pydantic_json_schema__ = classmethod(_describe_inherited)  # type: ignore[attr-defined]
     made: Any = pydantic_dataclass(frozen=True, kw_only=True, config=_STRICT)(cls)
     return cast("type[C]", made)
 
 
+def _describe_inherited(cls: type[Any], schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    """JSON Schema whose inherited fields keep their docstrings; pydantic reads those of the class itself only."""
+    made = handler(schema)
+    properties = handler.resolve_ref_schema(made).get("properties", {})
+    for base in cls.__mro__:
+        for name, info in base.__dict__.get("__pydantic_fields__", {}).items():
+            field = properties.get(info.serialization_alias or info.alias or name)
+            if field is not None and info.description:
+                field.setdefault("description", info.description)
+    return made
+
+
 def settings_of(member: object) -> Any:
     """A component's settings as JSON can write them, with units: for content keys and resolved files."""
-    return _adapter(type(member)).dump_python(member, mode="json", by_alias=True)
+    cls: Any = type(member)
+    return _adapter(cls).dump_python(member, mode="json", by_alias=True)
 
 
-@lru_cache(maxsize=None)
-def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+@cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
@@ -96,9 +111,13 @@ class Family(Generic[C]):
         if self._discovered:
             return
         self._discovered = True
-        package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self._package}.{module.name}")
+        try:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self._package}.{module.name}")
+        except BaseException:
+            self._discovered = False
+            raise
         self._complete = True
         self._renew()
 

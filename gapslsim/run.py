@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 from gapslsim.assembly import Parts, assemble
 from gapslsim.errors import NumericalError
+from gapslsim.learning.engine import intra_op_threads
+from gapslsim.milestones import Milestones, Position
 from gapslsim.records import EvaluationRow, Progress, RoundRow
 from gapslsim.results.results import Results
-from gapslsim.scenario.loading import dump
+from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.node import Process
 
@@ -36,7 +38,8 @@ def simulate(scenario: Scenario, *, dry: bool = False, observer: Observer | None
     """
     run = _Run(scenario, assemble(scenario, dry), dry, observer)
     try:
-        run.parts.env.run(run.parts.env.process(run.rounds()))
+        with intra_op_threads(scenario.training.threads):
+            run.parts.env.run(run.parts.env.process(run.rounds()))
         status = "completed"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -60,7 +63,7 @@ class _Run:
         self._latest: dict[str, float] = {}
         self._spans_seen = 0
         self._stopped_by = ""
-        self._next_evaluation = scenario.evaluation.every.first()
+        self._milestones = Milestones(scenario.evaluation.every, scenario.stop)
 
     def rounds(self) -> Process[None]:
         """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
@@ -79,7 +82,9 @@ class _Run:
         now_s = parts.world.now_s
         parts.recorder.finish(range(parts.world.n_clients), now_s)
         observed = parts.learner.observed
-        servers = (parts.world.server, parts.world.parameter_server)
+        servers = [parts.world.server]
+        if any(span.actor == "parameter-server" for span in parts.recorder.spans):
+            servers.append(parts.world.parameter_server)
         return Results.from_rows(
             scenario_yaml=dump(scenario),
             status=status,
@@ -124,15 +129,12 @@ class _Run:
                 energy_j=sum(span.energy_j for span in spans),
             )
         )
-        every = self._scenario.evaluation.every
-        due = every.reached(self._next_evaluation, world.round, epoch, world.now_s)
+        at = Position(world.round, epoch, world.now_s)
+        due = self._milestones.evaluation_is_due(at)
         if due:
-            self._next_evaluation = every.after(self._next_evaluation, world.round, epoch, world.now_s)
             self._evaluate()
-        view = self._scenario.evaluation.target_view
-        self._stopped_by = self._scenario.stop.reached(
-            world.round, epoch, world.now_s, self._latest.get(view)
-        )
+        accuracy = self._latest.get(self._scenario.evaluation.target_view)
+        self._stopped_by = self._milestones.stopped_by(at, accuracy)
         if self._stopped_by and not due:
             self._evaluate()
         if self._observer is not None:
@@ -144,7 +146,7 @@ class _Run:
                     epoch=epoch,
                     accuracy=dict(self._latest),
                     wall_time_s=time.perf_counter() - self._started,
-                    fraction=self._scenario.stop.fraction(world.round, epoch, world.now_s),
+                    fraction=self._milestones.fraction(at),
                 )
             )
 
@@ -153,7 +155,8 @@ class _Run:
         seen = len(observed.accuracies)
         self.parts.learner.evaluate(self._scenario.evaluation.views)
         rows = [
-            EvaluationRow(a.round, now_s, a.view, a.client, a.accuracy, a.loss) for a in observed.accuracies[seen:]
+            EvaluationRow(a.round, now_s, a.view, a.client, a.accuracy, a.loss)
+            for a in observed.accuracies[seen:]
         ]
         self._evaluations.extend(rows)
         for view in self._scenario.evaluation.views:

@@ -103,7 +103,9 @@ def small_setup(
     seed: int = 7,
 ) -> LearningSetup:
     """Synthetic data in equal shards, an MLP of one hidden layer on each side."""
-    data = Synthetic(input_shape=input_shape, n_classes=n_classes, n_train=n_train, n_test=30).load(None, seed)
+    data = Synthetic(input_shape=input_shape, n_classes=n_classes, n_train=n_train, n_test=30).load(
+        None, seed
+    )
     shards = [np.arange(i, n_train, n_clients) for i in range(n_clients)]
     return LearningSetup(
         data=data,
@@ -169,7 +171,8 @@ def stage(
     env = simpy.Environment()
     fleet = Fleet(
         clients=tuple(
-            AccessLink(f"client-{i}", Constant(rate=ups[i]), Constant(rate=downs[i]), latency_s) for i in range(n)
+            AccessLink(f"client-{i}", Constant(rate=ups[i]), Constant(rate=downs[i]), latency_s)
+            for i in range(n)
         )
     )
     star = Star(backhaul=None if backhaul is None else Constant(rate=backhaul), broadcast=broadcast)

@@ -25,7 +25,8 @@ def compare_command(
     from gapslsim.results.store import load_results, load_summary, write_text
 
     summaries = [load_summary(run) for run in runs]
-    Console(highlight=False).print(compare(summaries).table())
+    console = Console(highlight=False)
+    console.print(compare(summaries).table(console.width))
     if out is not None:
         write_text(out, compare(summaries, spread=True).markdown())
         typer.echo(f"Table written to {out}")

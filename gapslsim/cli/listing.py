@@ -101,10 +101,10 @@ def _scenarios() -> Rows:
 
     rows = []
     for name, file in shipped_scenarios().items():
-        data = plain(parse(file.read_text(encoding="utf-8"), str(file))[0])
-        rows.append(
-            (name, first_sentence(str(data.get("description", ""))) if isinstance(data, dict) else "")
-        )
+        text = file.read_text(encoding="utf-8")
+        data = plain(parse(text, str(file))[0])
+        described = data.get("description") if isinstance(data, dict) else None
+        rows.append((name, first_sentence(str(described or text.partition("\n")[0].lstrip("# ")))))
     return rows
 
 
@@ -143,7 +143,7 @@ def _show_device(name: str) -> None:
     console.print(_paragraphs(profile.description), markup=False, highlight=False)
     table = Table(show_edge=False, pad_edge=False)
     for title in ("figure", "value", "status", "source"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title in ("figure", "status"))
     written = profile_schema().dump_python(profile, mode="json", exclude_none=True)
     for path, value, status, source in _figures(written, ()):
         table.add_row(*map(_literal, (path, value, status, source)))

@@ -20,8 +20,8 @@ Observer = Callable[[Progress], None]
 
 _EVERY_S: Final = 10.0
 """Wall time between two lines where there is no terminal."""
-_STEP: Final = 0.1
-"""Share of the run after which there is a line in any case."""
+_STEPS: Final = 10
+"""Parts of the run after each of which there is a line in any case."""
 
 
 @contextmanager
@@ -85,17 +85,15 @@ class _Lines:
         self._out = out
         self._now = now
         self._written_at: float | None = None
-        self._next_share = _STEP
+        self._parts_done = 0
 
     def __call__(self, progress: Progress) -> None:
         """Observes one round."""
         now = self._now()
-        share = progress.fraction or 0.0
-        is_due = self._written_at is None or now - self._written_at >= _EVERY_S or share >= self._next_share
-        if not is_due:
+        parts_done = int((progress.fraction or 0.0) * _STEPS + 1e-9)
+        is_silent = self._written_at is None or now - self._written_at >= _EVERY_S
+        if not is_silent and parts_done <= self._parts_done:
             return
-        self._written_at = now
-        while self._next_share <= share + 1e-9:
-            self._next_share += _STEP
+        self._written_at, self._parts_done = now, parts_done
         self._out.write(describe(progress) + "\n")
         self._out.flush()

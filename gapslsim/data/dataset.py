@@ -60,7 +60,7 @@ class LoadedData:
 class Dataset(ABC):
     """Settings of a data set and of how it is divided among clients; a pydantic component."""
 
-    # A description, as pydantic reads the docstring under a field for the class itself and not for those derived from it.
+    # Given as a description: pydantic reads the docstring under a field for the class itself, not for derived ones.
     partition: Annotated[Partition, partitions] = Field(
         default_factory=lambda: partitions["iid"](),
         description="How the training set is divided among the clients.",

@@ -47,8 +47,8 @@ class ImageDataset(Dataset):
     )
     size: PositiveInt | None = Field(
         default=None,
-        description="Side of the images in pixels after averaging over squares; must divide the original side, which is "
-        "the default.",
+        description="Side of the images in pixels after averaging over squares; must divide the original side, the "
+        "default.",
     )
 
     image_kind: ClassVar[ImageKind]

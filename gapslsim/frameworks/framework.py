@@ -22,6 +22,9 @@ class Framework(ABC):
     A framework never names an environment, a time-out, a loss or an optimizer.
     """
 
+    kind: str
+    """Name in scenarios; each framework fixes its own."""
+
     @abstractmethod
     def round(self, w: World) -> Process[None]:
         """One training round."""
@@ -48,6 +51,11 @@ class Framework(ABC):
     def clients_hold_whole_model(self) -> bool:
         """Whether a client trains the whole network, so that its memory must hold it."""
         return False
+
+    @property
+    def clients_train(self) -> bool:
+        """Whether the client-side model is ever trained, so that its memory must hold gradients."""
+        return True
 
     def problems(self, n_clients: int) -> list[str]:
         """What keeps this framework from running with so many clients, in words; empty if nothing."""

@@ -21,8 +21,8 @@ from gapslsim.registry import component
 
 if TYPE_CHECKING:
     from gapslsim.frameworks.world import World
-    from gapslsim.learning.learner import ServerReply
     from gapslsim.learning.messages import Smashed
+    from gapslsim.learning.reply import ServerReply
     from gapslsim.sim.node import Process
     from gapslsim.work import Keyed
 
@@ -109,6 +109,11 @@ class ParallelSplitLearning(Framework):
     def keeps_client_gradients(self) -> bool:
         """As the server's rule needs."""
         return self.server_rule.needs_client_gradients
+
+    @property
+    def clients_train(self) -> bool:
+        """As the client's rule says."""
+        return self.client_update.trains
 
     def problems(self, n_clients: int) -> list[str]:
         """A sample larger than the fleet."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gapslsim
 from gapslsim.errors import ComponentError
 
 __all__ = ["shipped_folder"]
@@ -18,7 +17,7 @@ def shipped_folder(name: str) -> Path:
     Raises:
         ComponentError: if there is none; names both places.
     """
-    package = Path(gapslsim.__file__).resolve().parent
+    package = Path(__file__).resolve().parent.parent
     candidates = (package / "_shipped" / name, package.parent / name)
     for folder in candidates:
         if folder.is_dir():

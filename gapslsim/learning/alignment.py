@@ -4,11 +4,11 @@ Equations are those of [lin2026gapsl], Sections III-B and III-C. S is the number
 of server-side parameters; gradients are the rows of an [S, d] matrix. Angles are in radians. Standard deviations are
 population standard deviations.
 
-Precision. Inner products are accumulated in float64, chunk by chunk, from rows scaled by a power of two; so very large
-and very small gradients neither overflow nor vanish, and scaling a row changes no angle. Eqs. (1) and (5) define angles
-as arccos of the clamped cosine. Near 0 and pi that loses half of the digits: a rounding error of 1e-16 in the cosine
-is 1e-8 rad. There we use the equal expression 2 atan2(|a - b|, |a + b|) of the unit vectors a and b, good to about
-1e-15 rad. `GUARD` absorbs what rounding is left where a comparison decides.
+Precision. Inner products are accumulated in float64, chunk by chunk; float64 rows are first scaled by a power of two,
+so very large and very small gradients neither overflow nor vanish, and scaling a row changes no angle. Eqs. (1) and
+(5) define angles as arccos of the clamped cosine. Near 0 and pi that loses half of the digits: a rounding error of
+1e-16 in the cosine is 1e-8 rad. There we use the equal expression 2 atan2(|a - b|, |a + b|) of the unit vectors a and
+b, good to about 1e-15 rad. `GUARD` absorbs what rounding is left where a comparison decides.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ __all__ = [
 GUARD = 1e-9
 """Differences up to this count as rounding: in ties of scores [rad], admission [rad], nu_max - nu_min [rad], K_t S."""
 
-_CHUNK = 1 << 18
-"""Columns per chunk; bounds the float64 copies and fixes the order of summation."""
+_CHUNK = 1 << 14
+"""Columns per chunk; keeps the float64 copies in the cache and fixes the order of summation."""
 
 _NEARLY_PARALLEL = 1e-4
 """Where 1 - |cos| is below this, arccos is replaced by the stable expression."""
@@ -308,15 +308,22 @@ def _stable_angles(
 
 
 def _exponents(rows: Tensor) -> Tensor:
-    """Binary exponent of the largest entry of each row, [S]; 0 for a zero row."""
-    return torch.frexp(rows.abs().amax(1).double()).exponent
+    """Binary exponent of the largest entry of each row, [S]; 0 for a zero row.
+
+    All 0 for float32 and smaller types, whose squares float64 holds anyway; so nothing is scaled.
+    """
+    if rows.dtype != torch.float64:
+        return torch.zeros(len(rows), dtype=torch.int32, device=rows.device)
+    return torch.frexp(rows.abs().amax(1)).exponent
 
 
 def _times_power(values: Tensor, exponents: Tensor) -> Tensor:
     """Multiplies by 2**exponents, in two exact factors since one alone may be out of float64's range."""
-    halves = [(e // 2, e - e // 2) for e in exponents.flatten().tolist()]
-    for power in zip(*halves, strict=True):
-        factors = torch.tensor([math.ldexp(1.0, p) for p in power], dtype=torch.float64, device=values.device)
+    powers = exponents.flatten().tolist()
+    if not any(powers):
+        return values
+    for half in ([e // 2 for e in powers], [e - e // 2 for e in powers]):
+        factors = torch.tensor([math.ldexp(1.0, e) for e in half], dtype=torch.float64, device=values.device)
         values = values * factors.reshape(exponents.shape)
     return values
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,9 @@ from gapslsim.rng import stream, stream_seed
 from gapslsim.work import Keyed
 
 if TYPE_CHECKING:
-    from gapslsim.learning.learner import ServerReply
+    from gapslsim.learning.reply import ServerReply
 
-__all__ = ["Engine", "ServerOutcome", "choose_device"]
+__all__ = ["Engine", "ServerOutcome", "choose_device", "intra_op_threads"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,6 +252,17 @@ def _numerical_error(what: str, loss: float, round: int, client: int, state_key:
         f"{state_key[:12]}, after round {round - 1}. Lower the learning rate (training.client.lr, training.server.lr) "
         "or the momentum."
     )
+
+
+@contextmanager
+def intra_op_threads(n: int) -> Iterator[None]:
+    """Torch with `n` threads inside each operation on the CPU, and as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_device(name: str) -> torch.device:

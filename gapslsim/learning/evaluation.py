@@ -52,7 +52,7 @@ def evaluate_views(
     def log_probabilities(state: SideState) -> Tensor:
         pieces = [
             server_side.predict(server, client_side.predict(state, batch))
-            for batch in inputs.split(batch_size)
+            for batch in torch.split(inputs, batch_size)
         ]
         return F.log_softmax(torch.cat(pieces), dim=1)
 

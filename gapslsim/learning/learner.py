@@ -8,40 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.observations import Observations
-from gapslsim.learning.rules import ClientUpdate, CutGradient, Fate, ServerUpdate
+from gapslsim.learning.reply import ServerReply, make_reply
+from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.registry import settings_of
 from gapslsim.work import Keyed, Work, content_key
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from gapslsim.learning.engine import Engine
 
-__all__ = ["Learner", "ServerReply"]
+__all__ = ["Learner"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class ServerReply:
-    """What the server sends back: a part that all clients share, a part of each client's own."""
-
-    key: str
-    own: Mapping[int, Keyed[Tensor]]
-    shared: Keyed[Tensor] | None
-    n_shared: Mapping[int, int]
-    """Leading samples of each client's batch whose cut gradient is in the shared part."""
-    fates: Mapping[int, Fate]
-    """What becomes of each client; empty in a dry run."""
 
 
 class Learner:
@@ -140,30 +125,13 @@ class Learner:
                 self.observed.losses.extend(outcome.losses)
                 if outcome.detail is not None:
                     self.observed.add_alignment(round, clients, outcome.reported_losses, outcome.detail)
-            self._server = self._wrap(
-                content_key("server_state", None, key), self._server_bytes, outcome and outcome.state
+            server_key = content_key("server_state", None, key)
+            self._server = (
+                Keyed(server_key, self._server_bytes)
+                if outcome is None
+                else Keyed(server_key, self._server_bytes, outcome.state)
             )
-            return ServerReply(
-                key=key,
-                own={
-                    client: self._wrap(
-                        content_key("cut_gradient", client, key),
-                        (size - n) * self._sample_bytes,
-                        outcome and outcome.own[client],
-                    )
-                    for client, size, n in zip(clients, sizes, n_broadcast, strict=True)
-                    if size > n
-                },
-                shared=self._wrap(
-                    content_key("shared_cut_gradient", None, key),
-                    max(n_broadcast) * self._sample_bytes,
-                    outcome and outcome.shared,
-                )
-                if any(n_broadcast)
-                else None,
-                n_shared=dict(zip(clients, n_broadcast, strict=True)),
-                fates=outcome.fates if outcome is not None else {},
-            )
+            return make_reply(key, clients, sizes, n_broadcast, self._sample_bytes, outcome)
 
         return Work("server_step", self.costs.server_step(sizes, shared, rule), carry_out)
 
@@ -334,12 +302,8 @@ class Learner:
             return Keyed(key, size_bytes)
         return Keyed(key, size_bytes, compute(self._engine))
 
-    @staticmethod
-    def _wrap(key: str, size_bytes: int, value: T | None) -> Keyed[T]:
-        return Keyed(key, size_bytes) if value is None else Keyed(key, size_bytes, value)
 
-
-@lru_cache(maxsize=None)
+@cache
 def _settings(rule: object) -> Any:
     """Settings of a rule for its content key; rules are frozen, so each is written out once."""
     return settings_of(rule)

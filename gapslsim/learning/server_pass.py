@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
@@ -60,7 +62,8 @@ def server_pass(
     tapes: list[tuple[Tape, Tensor, tuple[Tensor, ...]]] = []
     for message, shared, seed in zip(smashed, n_shared, seeds[:-1], strict=True):
         activations = message.activations.detach().requires_grad_()
-        tape = side.forward(SideState(state.parameters, buffers, {}), activations, seed)
+        with _twice_differentiable(second_order):
+            tape = side.forward(SideState(state.parameters, buffers, {}), activations, seed)
         buffers = tape.buffers
         loss = F.cross_entropy(tape.output, message.labels)
         losses.append(loss.detach())
@@ -85,6 +88,11 @@ def server_pass(
     return ServerPass(
         torch.stack(losses), matrix, cuts, shared_cut, buffers, _hessian(tapes) if second_order else None
     )
+
+
+def _twice_differentiable(second_order: bool) -> AbstractContextManager[None]:
+    """Attention by plain matrix products where second derivatives are wanted: fused kernels have none."""
+    return sdpa_kernel(SDPBackend.MATH) if second_order else nullcontext()
 
 
 def _shared_pass(

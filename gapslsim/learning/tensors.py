@@ -116,7 +116,7 @@ def flatten(tensors: Sequence[Tensor]) -> Tensor:
 
 def unflatten(vector: Tensor, like: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The inverse of `flatten`: views of `vector` in the shapes of `like`."""
-    pieces = vector.split([tensor.numel() for tensor in like])
+    pieces = torch.split(vector, [tensor.numel() for tensor in like])
     return tuple(piece.view_as(tensor) for piece, tensor in zip(pieces, like, strict=True))
 
 

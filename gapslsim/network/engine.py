@@ -284,6 +284,8 @@ class FlowEngine:
     def _note_use(self) -> None:
         """Closes the rows of links whose load has changed and opens new ones."""
         for link in self._look:
+            if not link.name:
+                continue
             rate = sum(flow.rate for flow in link.flows)
             used = (rate, link.capacity, len(link.flows)) if link.flows else None
             if used != link.used:

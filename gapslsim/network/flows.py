@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 
 __all__ = ["SCALE", "Flow", "FlowClass", "Link"]
 
-SCALE = 2.0**24
+SCALE = 2.0**60
 """Rates are summed as integers in units of 1/SCALE bit/s, so that adding and removing never drifts."""
 
 
@@ -139,6 +139,8 @@ class FlowClass:
 
     def move_to(self, now_s: float) -> None:
         """Brings `served` up to now."""
+        if now_s == self.since_s:
+            return
         if self.n_free:
             self.served += self.level * (now_s - self.since_s)
         else:

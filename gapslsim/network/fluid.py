@@ -15,6 +15,7 @@ from gapslsim.network.engine import FlowEngine
 from gapslsim.network.flows import Flow, Link
 from gapslsim.network.multicast import segments
 from gapslsim.network.network import LinkUseRow, Network, Transfer
+from gapslsim.network.protocol import Protocol
 from gapslsim.network.routes import LinkSpec, Router
 from gapslsim.rng import stream
 
@@ -32,6 +33,8 @@ class _Part:
     size_bit: float
     serves: dict[int, float]
     """Serial numbers of the messages that wait for it, with the latency from its end to their target."""
+    latency_s: float
+    """From the source to its end; it joins the sharing that much after submission."""
     flow: Flow | None = None
     ended: bool = False
 
@@ -65,6 +68,8 @@ class FluidNetwork(Network):
         record_links: whether `link_use` is kept.
         broadcast: `multicast`: each segment of the tree of routes carries the message once, see `multicast.py`;
             `unicast`: every target gets a copy of its own.
+        protocol: what the transport adds to each message; nothing by default. In a multicast each segment is a
+            connection of its own.
     """
 
     def __init__(
@@ -75,11 +80,15 @@ class FluidNetwork(Network):
         seed: int = 0,
         record_links: bool = True,
         broadcast: Literal["multicast", "unicast"] = "multicast",
+        protocol: Protocol | None = None,
     ) -> None:
         self.env = env
         self.router = router
         self._seed = seed
         self._multicast = broadcast == "multicast"
+        self._protocol = protocol
+        self._wire_bit = 8.0 * (protocol.wire_share if protocol is not None else 1.0)
+        """Bits on the wire per byte of a message."""
         self._engine = FlowEngine(record=record_links)
         self._links: dict[LinkSpec, Link] = {}
         self._names: set[str] = set()
@@ -95,10 +104,10 @@ class FluidNetwork(Network):
         """Submits a message now; see `Network.send`."""
         links, latency_s = self._path(source, target)
         message = self._message(source, target, size_bytes)
-        part = _Part(links, 8.0 * size_bytes, {message.serial: 0.0})
+        part = _Part(links, self._wire_bit * size_bytes, {message.serial: 0.0}, latency_s)
         message.parts.append(part)
         message.waiting = 1
-        self._after(latency_s, part)
+        self._after(part)
         return message.transfer
 
     def broadcast(self, source: str, targets: Sequence[str], size_bytes: float) -> Sequence[Transfer]:
@@ -107,17 +116,20 @@ class FluidNetwork(Network):
             return [self.send(source, target, size_bytes) for target in targets]
         routes = [self.router.route(source, target) for target in targets]
         messages = [self._message(source, target, size_bytes) for target in targets]
+        parts: list[_Part] = []
         for segment in segments(routes):
             serves = {
                 messages[index].serial: rest_s
                 for index, rest_s in zip(segment.targets, segment.rest_s, strict=True)
             }
             links = self._limiting(segment.links)
-            part = _Part(links, 8.0 * size_bytes, serves)
+            part = _Part(links, self._wire_bit * size_bytes, serves, segment.start_s)
             for index in segment.targets:
                 messages[index].parts.append(part)
                 messages[index].waiting += 1
-            self._after(segment.start_s, part)
+            parts.append(part)
+        for part in parts:  # only now: a part without limiting links ends at once
+            self._after(part)
         return [message.transfer for message in messages]
 
     def cancel(self, transfer: Transfer) -> None:
@@ -191,7 +203,11 @@ class FluidNetwork(Network):
             self._links[spec] = link
         return link
 
-    def _after(self, latency_s: float, part: _Part) -> None:
+    def _after(self, part: _Part) -> None:
+        """Lets a part join once its latency, and what the protocol needs beforehand, have passed."""
+        latency_s = part.latency_s
+        if self._protocol is not None:
+            latency_s += self._protocol.set_up_s(2 * latency_s)
         if latency_s <= 0:
             self._join(part)
             return
@@ -209,9 +225,21 @@ class FluidNetwork(Network):
             self._ended(part)
         else:
             self._catch_up()
-            part.flow = Flow(part.links, part.size_bit, tag=part)
+            part.flow = Flow((*part.links, *self._ramp(part)), part.size_bit, tag=part)
             self._engine.start(part.flow)
         self._wake_at(self.env.now)
+
+    def _ramp(self, part: _Part) -> tuple[Link, ...]:
+        """The protocol's caps on a new flow, as a link of its own."""
+        if self._protocol is None:
+            return ()
+        caps = self._protocol.ramp(2 * part.latency_s, min(link.capacity for link in part.links))
+        if caps is None:
+            return ()
+        now_s = self.env.now
+        _, first = next(caps)
+        later = ((now_s + time_s, rate) for time_s, rate in caps)
+        return (self._engine.add_link("", first, shared=False, steps=later),)
 
     def _ended(self, part: _Part) -> None:
         """Notes that a part has passed its last byte; a message waits for all of its parts."""
@@ -242,7 +270,7 @@ class FluidNetwork(Network):
                 continue
             if part.flow is None:
                 return 0.0
-            size = min(size, (part.size_bit - self._engine.rest_bit(part.flow)) / 8.0)
+            size = min(size, (part.size_bit - self._engine.rest_bit(part.flow)) / self._wire_bit)
         return size
 
     def _catch_up(self) -> None:

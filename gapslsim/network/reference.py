@@ -16,7 +16,8 @@ import simpy
 from gapslsim.errors import NetworkError
 from gapslsim.network.channel import Channel
 from gapslsim.network.fluid import FluidNetwork
-from gapslsim.network.routes import LinkSpec, Route, Router
+from gapslsim.network.protocol import Protocol
+from gapslsim.network.routes import Edge, LinkSpec, Route, Router
 
 __all__ = ["FlowTime", "run_case"]
 
@@ -49,14 +50,14 @@ class _Profile(Channel):
 
 
 class _CaseRouter(Router):
-    def __init__(self, case: dict[str, Any], rate_factor: float) -> None:
+    def __init__(self, case: dict[str, Any]) -> None:
         links = {}
         for link in case["links"]:
             profile = [(0.0, link["bandwidth_bps"])]
             profile += [(step["t_s"], step["bandwidth_bps"]) for step in link.get("profile", ())]
             if len(profile) > 1 and profile[1][0] <= 0:
                 del profile[0]
-            channel = _Profile(tuple((time_s, rate * rate_factor) for time_s, rate in profile))
+            channel = _Profile(tuple(profile))
             if link["id"] in links:
                 raise NetworkError(f"{case['id']}: link '{link['id']}' is given twice.")
             links[link["id"]] = LinkSpec(link["id"], channel, link["latency_s"], link["shared"])
@@ -73,23 +74,27 @@ class _CaseRouter(Router):
         except KeyError:
             raise NetworkError(f"No route {source} -> {target}.") from None
 
+    def edges(self) -> Iterator[Edge]:
+        for (source, target), route in self._routes.items():
+            for link in route.links:
+                yield Edge(source, target, link)
+
 
 def run_case(
-    case: dict[str, Any], *, rate_factor: float = 1.0, set_up_rtts: float = 0.0, record_links: bool = False
+    case: dict[str, Any], *, protocol: Protocol | None = None, record_links: bool = False
 ) -> dict[str, FlowTime]:
     """Times of every flow of a case, by flow id.
 
     Args:
         case: one case of a reference file.
-        rate_factor: factor on every rate, for instance the share of payload in a packet.
-        set_up_rtts: round trips (twice the path's latency) that a flow waits before it is submitted to the network.
+        protocol: what the transport adds; nothing by default.
         record_links: whether the engine records link use, which must change nothing.
 
     Raises:
         NetworkError: if a route is missing or a flow never ends.
     """
     env = simpy.Environment()
-    network = FluidNetwork(env, _CaseRouter(case, rate_factor), record_links=record_links)
+    network = FluidNetwork(env, _CaseRouter(case), record_links=record_links, protocol=protocol)
     ended = {flow["id"]: env.event() for flow in case["flows"]}
     times: dict[str, FlowTime] = {}
 
@@ -102,8 +107,6 @@ def run_case(
         if flow.get("delay_s", 0):
             yield env.timeout(flow["delay_s"])
         start_s = env.now
-        if set_up_rtts:
-            yield env.timeout(2 * set_up_rtts * case["path_latency_s"][flow["id"]])
         yield network.send(flow["src"], flow["dst"], flow["bytes"]).done
         times[flow["id"]] = FlowTime(start_s, env.now)
         ended[flow["id"]].succeed()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
+import numpy as np
 import simpy
 
-from gapslsim.network.fleet import Fleet
+from gapslsim.errors import NetworkError
+from gapslsim.network.channel import Channel
+from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.fluid import FluidNetwork
+from gapslsim.network.protocol import Protocol, protocols
 from gapslsim.network.routes import Router
 from gapslsim.registry import Family, component
 
@@ -23,6 +28,9 @@ class Topology(ABC):
     """How one message goes to many: `multicast` carries it once over links that several targets have in common;
     `unicast` sends a copy to each."""
 
+    protocol: Annotated[Protocol, protocols] | None = None
+    """What the transport protocol adds, for instance `tcp`; by default nothing: a message is its bytes."""
+
     @abstractmethod
     def router(self, fleet: Fleet) -> Router:
         """The links and routes between the nodes of a fleet.
@@ -33,6 +41,12 @@ class Topology(ABC):
 
     def problems(self, n_clients: int) -> list[str]:
         """What is wrong with these settings for a fleet of this size, in words; for validation before a run."""
+        anyone = _Anyone()
+        clients = tuple(AccessLink(f"client-{index}", anyone, anyone) for index in range(n_clients))
+        try:
+            self.router(Fleet(clients))
+        except NetworkError as error:
+            return [str(error)]
         return []
 
     def build(
@@ -50,8 +64,21 @@ class Topology(ABC):
             NetworkError: no route, a path that can carry nothing, a link given twice.
         """
         return FluidNetwork(
-            env, self.router(fleet), seed=seed, record_links=record_links, broadcast=self.broadcast
+            env,
+            self.router(fleet),
+            seed=seed,
+            record_links=record_links,
+            broadcast=self.broadcast,
+            protocol=self.protocol,
         )
+
+
+class _Anyone(Channel):
+    """The link of a client that stands for any."""
+
+    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+        """One bit per second."""
+        yield 0.0, 1.0
 
 
 topologies: Family[Topology] = Family("network", "gapslsim.network.topologies")

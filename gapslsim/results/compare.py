@@ -21,12 +21,16 @@ class Comparison:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def table(self) -> Table:
-        """For the terminal."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        for index, column in enumerate(self.columns):
-            table.add_column(column, justify="left" if index == 0 else "right")
-        for row in self.rows:
+    def table(self, width: int = 80) -> Table:
+        """For a terminal of so many columns: a row per run, or a column per run where that is too wide."""
+        lines = [self.columns, *self.rows]
+        if _width(lines) > width:
+            turned = list(zip(*lines, strict=True))
+            lines = turned if _width(turned) < _width(lines) else lines
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for index, column in enumerate(lines[0]):
+            table.add_column(column, justify="right" if index else "left", overflow="fold")
+        for row in lines[1:]:
             table.add_row(*row)
         return table
 
@@ -61,9 +65,9 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
             (
                 label,
                 *(_accuracy(summary["accuracy"].get(view), spread) for view in views),
-                words.seconds(summary["simulated_time_s"]),
+                words.plain_seconds(summary["simulated_time_s"]),
                 *(
-                    words.seconds(reached.get(target) if summary["target_view"] == view else None)
+                    words.plain_seconds(reached.get(target) if summary["target_view"] == view else None)
                     for view, target in targets
                 ),
                 words.size(summary["bytes_up"]),
@@ -103,6 +107,11 @@ def _accuracy(numbers: Mapping[str, float] | None, spread: bool) -> str:
     if spread and "min" in numbers:
         text += f" ({words.accuracy(numbers['min'])} .. {words.accuracy(numbers['max'])})"
     return text
+
+
+def _width(lines: Sequence[Sequence[str]]) -> int:
+    """Characters that a table of these lines takes without wrapping."""
+    return sum(max(map(len, column)) + 2 for column in zip(*lines, strict=True)) - 2
 
 
 def _escaped(cell: str) -> str:

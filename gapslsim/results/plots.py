@@ -124,7 +124,7 @@ def plot_round(results: Results, round: int = 1) -> Figure:
         )
     axes.set_yticks(range(len(actors)), actors)
     axes.invert_yaxis()
-    _finish_axes(axes, f"simulated time since {begin_s:.4g} s [s]", "")
+    _finish_axes(axes, f"simulated time after {begin_s:.6g} s [s]", "")
     axes.set_title(f"{results.label}: round {round}")
     _legend_outside(axes)
     return figure

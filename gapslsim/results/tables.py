@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -70,9 +71,8 @@ def _time_table(summary: Mapping[str, Any]) -> Table:
     longest = max(went.values(), default=0.0) or 1.0
     for category in CATEGORIES:
         value = went[category]
-        bar = "━" * round(_BAR_WIDTH * value / longest)
         table.add_row(
-            LABELS[category], words.seconds(value), words.share(value, elapsed_s), Text(bar, "cyan")
+            LABELS[category], words.seconds(value), words.share(value, elapsed_s), _Bar(value / longest)
         )
     table.add_section()
     table.add_row("simulated time", words.seconds(elapsed_s), "", "", style="bold")
@@ -82,14 +82,13 @@ def _time_table(summary: Mapping[str, Any]) -> Table:
 def _device_table(summary: Mapping[str, Any]) -> Table:
     """Shares in per cent of the simulated time, one row per kind of device."""
     table = _table("Where the time went by device (% of simulated time)")
-    table.add_column("device")
-    table.add_column("clients", justify="right")
+    table.add_column("device", overflow="fold")
     for category in CATEGORIES:
-        table.add_column(LABELS[category], justify="right", max_width=8)
+        table.add_column(LABELS[category].replace(" ", "\n"), justify="right", vertical="bottom")
     elapsed_s = summary["simulated_time_s"]
     for device, went in summary["where_time_went_by_device_s"].items():
         shares = [words.share(went[category], elapsed_s).removesuffix(" %") for category in CATEGORIES]
-        table.add_row(device, str(summary["clients_by_device"][device]), *shares)
+        table.add_row(f"{summary['clients_by_device'][device]} x {device}", *shares)
     return table
 
 
@@ -134,5 +133,23 @@ def _memory(memory: Mapping[str, Any]) -> list[str]:
     return texts
 
 
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """A horizontal bar; of plain signs where the output cannot show others."""
+
+    share: float
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        sign = "#" if options.ascii_only else "━"
+        yield Text(sign * round(_BAR_WIDTH * self.share), "cyan")
+
+
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )

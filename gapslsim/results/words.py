@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["MISSING", "accuracy", "clock", "energy", "number", "seconds", "share", "size"]
+__all__ = ["MISSING", "accuracy", "clock", "energy", "number", "plain_seconds", "seconds", "share", "size"]
 
 MISSING: Final = "-"
 
@@ -26,6 +26,13 @@ def seconds(value: float | None) -> str:
         return f"{whole // 60} min {whole % 60:02d} s"
     minutes = round(value / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def plain_seconds(value: float | None) -> str:
+    """A duration in seconds however long, so that durations compare at sight: `12.3 s`, `7530 s`."""
+    if _is_missing(value) or value is None or value < 1:
+        return seconds(value)
+    return f"{_three(value)} s"
 
 
 def clock(value: float | None) -> str:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from gapslsim.errors import GapslsimError, Problem
 from gapslsim.rng import stream
-from gapslsim.scenario.problems import dotted
+from gapslsim.scenario.problems import dotted, pointed_at
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Path
 
 if TYPE_CHECKING:
     from gapslsim.data.dataset import LoadedData
+    from gapslsim.frameworks.framework import Framework
+    from gapslsim.network.topology import Topology
 
 __all__ = ["Finding", "check", "check_deep", "deep_problems"]
 
@@ -22,8 +24,10 @@ Finding = tuple[Path, str]
 def check(scenario: Scenario) -> list[Finding]:
     """What does not fit together, as far as settings tell; cheap."""
     found: list[Finding] = []
-    found += [(("framework",), text) for text in scenario.framework.problems(scenario.n_clients)]
-    found += [(("network",), text) for text in scenario.network.problems(scenario.n_clients)]
+    for name in ("framework", "network"):
+        section: Framework | Topology = getattr(scenario, name)
+        for text in section.problems(scenario.n_clients):
+            found.append(((name, *pointed_at(type(section), text)), text))
     return found
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
 
-from gapslsim.scenario.fields import fields_of
+from gapslsim.scenario.fields import attribute_of, fields_of
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Core
 
@@ -21,8 +22,8 @@ def dump(scenario: Scenario) -> str:
 
 
 def to_dict(scenario: Scenario) -> dict[str, Any]:
-    """Plain dicts and lists, quantities with units; what is unset (None by default) is left out."""
-    written: dict[str, Any] = TypeAdapter(Scenario).dump_python(scenario, mode="json")
+    """Plain dicts and lists, quantities with units; what is unset is left out."""
+    written: dict[str, Any] = TypeAdapter(Scenario).dump_python(scenario, mode="json", by_alias=True)
     tidy: dict[str, Any] = _tidy(scenario, written)
     return tidy
 
@@ -30,14 +31,21 @@ def to_dict(scenario: Scenario) -> dict[str, Any]:
 def _tidy(value: object, written: Any) -> Any:
     if dataclasses.is_dataclass(value) and isinstance(written, dict):
         fields = fields_of(type(value))
-        return {
-            key: _tidy(getattr(value, key, None), inner)
-            for key, inner in written.items()
-            if not (inner is None and key in fields and fields[key].default is None)
+        order = sorted(written, key=lambda key: key not in ("kind", "optimizer"))
+        kept = {
+            key: _tidy(getattr(value, attribute_of(type(value), key), None), written[key]) for key in order
         }
+        return {key: inner for key, inner in kept.items() if not _is_unset(inner, fields.get(key))}
     if isinstance(value, (list, tuple)) and isinstance(written, list):
         return [_tidy(item, inner) for item, inner in zip(value, written, strict=True)]
     return written
+
+
+def _is_unset(written: object, field: FieldInfo | None) -> bool:
+    """None, empty text and empty sections, where leaving them out means the same."""
+    if field is None or field.is_required():
+        return False
+    return written == {} or (written in (None, "") and field.default == written)
 
 
 class _Writer(yaml.SafeDumper):

@@ -17,7 +17,7 @@ from gapslsim.units import Quantity, example, format_quantity
 _END = re.compile(r"(?<!\bEq)(?<!\bEqs)(?<!\bal)(?<!\bSec)(?<!e\.g)(?<!i\.e)\. ")
 """The end of a sentence, not of an abbreviation."""
 
-__all__ = ["Spot", "default_words", "fields_of", "first_sentence", "locate", "type_words"]
+__all__ = ["Spot", "attribute_of", "default_words", "fields_of", "first_sentence", "locate", "type_words"]
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,19 @@ class Spot:
 
 
 def fields_of(cls: type[Any]) -> dict[str, FieldInfo]:
-    """Fields of a settings class by name; empty for any other class."""
+    """Fields of a settings class by the name that files use (`lambda`, not `lambda_`); empty for other classes."""
     found: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
-    return found
+    return {_written(name, field): field for name, field in found.items()}
+
+
+def attribute_of(cls: type[Any], key: str) -> str:
+    """The attribute that holds what files call `key`."""
+    found: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
+    return next((name for name, field in found.items() if _written(name, field) == key), key)
+
+
+def _written(name: str, field: FieldInfo) -> str:
+    return field.serialization_alias or name
 
 
 def locate(root: type[Any], location: Iterable[str | int]) -> Spot:

@@ -46,6 +46,8 @@ def _tidy(definition: dict[str, Any]) -> None:
     properties: dict[str, Any] = definition.get("properties", {})
     for name, value in properties.items():
         value.pop("title", None)
+        if value.get("default", "") is None and {"type": "null"} not in value.get("anyOf", []):
+            del value["default"]  # stands for "as another setting" and cannot be written
         if name in ("kind", "optimizer") and "const" in value:
             definition["required"] = sorted({name, *definition.get("required", [])})
     for value in (definition, *properties.values()):

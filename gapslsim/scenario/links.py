@@ -55,7 +55,7 @@ def _look_up(value: Any) -> Any:
     if value not in LINKS:
         raise PydanticCustomError(
             "link_unknown",
-            "unknown link {value}; known: {known}, or write {{uplink: ..., downlink: ...}}.{hint}",
+            "unknown link {value}; known: {known}, or write {uplink: ..., downlink: ...}.{hint}",
             {"value": repr(value), "known": ", ".join(sorted(LINKS)), "hint": did_you_mean(value, LINKS)},
         )
     preset = LINKS[value]

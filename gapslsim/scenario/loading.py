@@ -36,7 +36,7 @@ def load(path: str | FilePath, *, set: Iterable[str] = (), deep: bool = False) -
         ScenarioError: lists every problem with file, line, path, value and fix.
     """
     file = _find(path)
-    tree, problems = _read_file(file, str(path) if file == FilePath(path) else str(file), ())
+    tree, problems = _read_file(file, _label(file), ())
     return _finish(tree, problems, set, deep, file.parent)
 
 
@@ -81,6 +81,12 @@ def _finish(
         findings = checks.check_deep(scenario)
     raise_if_any(place(tree, path, message) for path, message in findings)
     return scenario
+
+
+def _label(file: FilePath) -> str:
+    """What messages call a file: relative to the working directory where it lies below."""
+    here = FilePath.cwd()
+    return str(file.relative_to(here)) if file.is_absolute() and file.is_relative_to(here) else str(file)
 
 
 def _find(path: str | FilePath) -> FilePath:

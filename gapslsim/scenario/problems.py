@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, did_you_mean
-from gapslsim.scenario.fields import Spot, fields_of, first_sentence, locate, type_words
+from gapslsim.scenario.fields import Spot, attribute_of, fields_of, first_sentence, locate, type_words
 from gapslsim.scenario.tree import Path, Tree
 
-__all__ = ["dotted", "explain", "place", "raise_if_any", "stray_booleans"]
+__all__ = ["dotted", "explain", "place", "pointed_at", "raise_if_any", "stray_booleans"]
 
 MAX_SHOWN = 12
 """Problems shown at once, so that they fit one screen."""
@@ -48,6 +49,8 @@ def explain(error: ValidationError, schema: type[Any], root: Tree) -> list[Probl
             item["type"] == "default_factory_not_called"
         ):  # the value it starts from is wrong and reported itself
             continue
+        if item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]:
+            continue  # long enough, but its items are wrong and reported themselves
         path, message = _say(item, locate(schema, item["loc"]), root)
         grouped.setdefault(path, []).append(message)
     return [place(root, path, "; or: ".join(dict.fromkeys(texts))) for path, texts in grouped.items()]
@@ -77,10 +80,19 @@ def _say(item: Any, spot: Spot, root: Tree) -> tuple[Path, str]:
     if kind == "dataclass_type":
         keys = ", ".join(fields_of(spot.cls)) if spot.cls is not None else ""
         return path, f"found {_show(value)}; write a mapping with keys of: {keys}."
-    if not message.startswith("Input should"):  # our own words
-        return path, _sentence(message.removeprefix("Value error, ").removeprefix("Assertion failed, "))
-    rule = message.replace("Input should", "it must").replace("a valid tuple", "a list").rstrip(".")
+    if kind == "too_short":
+        return path, f"found {_show(value)}; write a list of at least {item['ctx']['min_length']}."
+    if re.match(r"\w+ should ", message) is None:  # our own words
+        text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return (*path, *pointed_at(spot.cls, text)), _sentence(text)
+    rule = re.sub(r"^\w+ should", "it must", message).replace("a valid tuple", "a list").rstrip(".")
     return path, f"found {_show(value)}; {rule}{_takes(spot)}."
+
+
+def pointed_at(cls: type[Any] | None, text: str) -> Path:
+    """The setting that a message begins with, for instance `k_min must not be above k_max`; empty if none."""
+    first = text.partition(" ")[0].split(".")
+    return tuple(first) if cls is not None and first[0] in fields_of(cls) else ()
 
 
 def _sentence(text: str) -> str:
@@ -100,7 +112,8 @@ def _missing(name: str, spot: Spot) -> str:
     if spot.field is None:
         return "is missing; add it."
     about = first_sentence(spot.field.description).rstrip(".")
-    return f"is missing; add '{name}: <{type_words(spot.field)}>'{f' ({about})' if about else ''}."
+    kinds = f", one of: {', '.join(spot.family)}" if spot.family is not None else ""
+    return f"is missing; add '{name}: <{type_words(spot.field)}>'{kinds}{f' ({about})' if about else ''}."
 
 
 def _takes(spot: Spot) -> str:
@@ -133,7 +146,7 @@ def stray_booleans(root: Tree, settings: object) -> list[Problem]:
         elif isinstance(tree.value, dict):
             for key, inner in tree.value.items():
                 if dataclasses.is_dataclass(value):
-                    compare(inner, getattr(value, key, None), (*path, key))
+                    compare(inner, getattr(value, attribute_of(type(value), key), None), (*path, key))
                 elif isinstance(value, dict):
                     compare(inner, value.get(key), (*path, key))
         elif isinstance(tree.value, list) and isinstance(value, (list, tuple)):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, model_validator
 
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
@@ -41,6 +42,19 @@ DeviceName = Annotated[str, AfterValidator(_known_device)]
 """A shipped hardware profile (`gapslsim list device`), one of its modes (`jetson-nano@5w`), or a profile's path."""
 
 
+def _folder_name(name: str) -> str:
+    if not 1 <= len(name.strip()) <= 100 or set(name) & set("/\\\n\0"):
+        rule = "a run's folder is called so: write 1 to 100 characters without slashes and line breaks"
+        raise ValueError(f"found {name!r:.60}; {rule}")
+    return name
+
+
+def _torch_device(name: str) -> str:
+    if not re.fullmatch(r"auto|[a-z]+(:\d+)?", name):
+        raise ValueError(f"found {name!r:.60}; write auto, cpu, cuda, cuda:1 or mps")
+    return name
+
+
 @component
 class Training:
     """How both sides are trained."""
@@ -49,10 +63,19 @@ class Training:
     """B: samples of one mini-batch of one client."""
     client: Annotated[Optimizer, optimizers]
     """Optimizer of the client-side models, for instance `{optimizer: sgd, lr: 0.05}`."""
-    server: Annotated[Optimizer, optimizers] = Field(default_factory=lambda found: found["client"])
+    server: Annotated[Optimizer, optimizers] = Field(default=cast("Any", None))
     """Optimizer of the server-side model; the same settings as `client` unless given."""
-    device: Annotated[str, StringConstraints(pattern=r"^(auto|[a-z]+(:\d+)?)$")] = "auto"
+    device: Annotated[str, AfterValidator(_torch_device)] = "auto"
     """Where tensors are computed on this machine: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; no simulated figure."""
+    threads: PositiveInt = 1
+    """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may differ."""
+
+    @model_validator(mode="after")
+    def _server_as_client(self) -> Training:
+        given: Optimizer | None = self.server
+        if given is None:
+            object.__setattr__(self, "server", self.client)
+        return self
 
 
 @component
@@ -91,7 +114,7 @@ class ClientGroup:
 class Scenario:
     """Everything that determines a run."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^/\\]+$")]
+    name: Annotated[str, AfterValidator(_folder_name)]
     """What the run is called in tables and directories."""
     description: str = ""
     """What it is for."""

@@ -169,7 +169,7 @@ class _Reader:
         if tag == "bool":
             return text.lower() == "true"
         try:
-            number = int(text, 16 if text.startswith("0x") else 10) if tag == "int" else _float(text)
+            number = {"int": _int, "float": _float}[tag](text)
         except (ValueError, KeyError):
             self._add(path, f"the tag {node.tag!r} is not supported; write plain YAML.", self._line(node))
             return None
@@ -188,6 +188,10 @@ class _Reader:
         suffix = f" (from {self._origin})" if self._origin else ""
         dotted = ".".join(str(part) for part in path)
         self.problems.append(Problem(dotted, message + suffix, self._file, None if self._origin else line))
+
+
+def _int(text: str) -> int:
+    return int(text, 16 if text.startswith("0x") else 10)
 
 
 def _float(text: str) -> float:

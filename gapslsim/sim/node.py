@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import simpy
@@ -132,4 +132,4 @@ def together(env: simpy.Environment, processes: Iterable[Process[T]]) -> Process
     """Runs processes side by side and ends with their values, in order, when all have ended: a barrier."""
     started = [env.process(process) for process in processes]
     yield env.all_of(started)
-    return [process.value for process in started]
+    return [cast(T, process.value) for process in started]

@@ -8,6 +8,7 @@ transfer pays 0.25 s of latency first.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -20,9 +21,7 @@ FORWARD_TO_SERVER_1 = [("client_forward", 0.0, 2.0), ("uplink", 2.0, 4.25)]
 
 
 def run(kind: str, **settings: Any) -> Stage:
-    world = stage(
-        small_setup(), server_rate=2.0, uplinks=(1600, 800), downlinks=(1280, 640), latency_s=0.25
-    )
+    world = stage(small_setup(), server_rate=2.0, uplinks=(1600, 800), downlinks=(1280, 640), latency_s=0.25)
     return world.run(frameworks[kind](**settings), 1)
 
 
@@ -190,7 +189,7 @@ def test_phases_of_every_client_sum_to_the_elapsed_time(kind: str) -> None:
         spans = world.spans(f"client-{client}")
         assert spans[0][1] == 0.0
         assert spans[-1][2] == world.env.now
-        for (_, _, end), (_, start, _) in zip(spans, spans[1:], strict=False):
+        for (_, _, end), (_, start, _) in pairwise(spans):
             assert start == end
         assert sum(end - start for _, start, end in spans) == pytest.approx(world.env.now, abs=1e-9)
 

@@ -183,6 +183,7 @@ def test_a_shipped_profile_is_the_same_after_writing_and_reading(name: str, tmp_
     write_profile(profile, tmp_path / "copy.yaml")
     assert read_profile(tmp_path / "copy.yaml") == profile
     assert profile_text(read_profile(tmp_path / "copy.yaml")) == (tmp_path / "copy.yaml").read_text()
+    assert "null" not in profile_text(profile)
 
 
 positive = st.floats(min_value=1e-9, max_value=1e18)

@@ -32,8 +32,8 @@ class TorchjdUpdate(ServerUpdate):
 
     kind: Literal["torchjd"] = "torchjd"
     aggregator: str
-    """Name of a class in `torchjd.aggregation`, for instance UPGrad, MGDA, PCGrad, Krum, ConFIG. Some need an extra of the package,
-    UPGrad for one: pip install "torchjd[quadprog_projector]"."""
+    """Name of a class in `torchjd.aggregation`, for instance UPGrad, MGDA, PCGrad, Krum, ConFIG. Some need an
+    extra of the package, UPGrad for one: pip install "torchjd[quadprog_projector]"."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Its keyword parameters, for instance `{n_byzantine: 1}` for Krum; a list of numbers becomes a tensor."""
 

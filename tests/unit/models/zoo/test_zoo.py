@@ -172,3 +172,43 @@ def test_no_classes_are_refused(kind: str) -> None:
 def test_settings_out_of_range_are_refused(kind: str, settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         models[kind](**settings)
+
+
+def test_vit_computes_what_torchvisions_does() -> None:
+    from torchvision.models import VisionTransformer
+
+    reference = VisionTransformer(
+        image_size=8, patch_size=4, num_layers=2, num_heads=3, hidden_dim=12, mlp_dim=48, num_classes=5
+    ).double()
+    model = models["vit"](dim=12, heads=3, depth=2, patch=4, cut=1)
+    network = whole(model, (3, 8, 8), 5, 0).double()
+    class_token, weight, bias, positions, *others = network_parameters(reference)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for mine, theirs in zip(
+            network.parameters(), [weight, bias, class_token, positions, *others], strict=True
+        ):
+            theirs.copy_(mine.normal_(0, 0.3, generator=generator))
+    x = torch.randn(2, 3, 8, 8, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(network(x), reference(x), rtol=0, atol=1e-12)
+
+
+def network_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """Parameters of torchvision's ViT in the order in which the forward pass meets them, but for the first four."""
+    found = dict(network.named_parameters())
+    first = ["class_token", "conv_proj.weight", "conv_proj.bias", "encoder.pos_embedding"]
+    return [found.pop(name) for name in first] + list(found.values())
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_vgg16s_convolutions_compute_what_torchvisions_do(norm: str) -> None:
+    from torchvision.models import vgg
+
+    network = whole(models["vgg16"](norm=norm), (3, 32, 32), 10, 0)[:13].double()
+    reference = vgg.make_layers(vgg.cfgs["D"], batch_norm=norm == "batch").double()
+    with torch.no_grad():
+        for mine, theirs in zip(network.parameters(), reference.parameters(), strict=True):
+            theirs.copy_(mine)
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.equal(network(x), reference(x))

@@ -1,0 +1,178 @@
+"""`gapslsim check-network`: reference cases through the engine, and how far its completion times are off."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gapslsim.errors import NetworkError
+from gapslsim.network.protocols.tcp import Tcp
+from gapslsim.network.reference import FlowTime, run_case
+
+__all__ = ["ABSOLUTE_S", "RELATIVE", "check_network"]
+
+ABSOLUTE_S = 1e-9
+RELATIVE = 1e-6
+"""A flow's duration may differ from the reference by ABSOLUTE_S + RELATIVE x the reference's duration."""
+
+_HEADERS = Tcp(set_up_round_trips=0, slow_start=False)
+_SET_UP = Tcp(slow_start=False)
+_SLOW_START = Tcp()
+
+
+@dataclass(slots=True)
+class _Errors:
+    """Relative errors of one family or variant."""
+
+    n_cases: int = 0
+    flows: list[float] = field(default_factory=list)
+    makespans: list[float] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
+    """Flows outside the tolerance, in words."""
+
+    def add(self, case: str, times: Mapping[str, FlowTime], reference: Mapping[str, FlowTime]) -> None:
+        """Compares one case."""
+        self.n_cases += 1
+        for name, wanted in reference.items():
+            found = times[name]
+            difference = abs(found.duration_s - wanted.duration_s)
+            self.flows.append(_relative(found.duration_s, wanted.duration_s))
+            if not difference <= ABSOLUTE_S + RELATIVE * wanted.duration_s:
+                self.beyond.append(
+                    f"{case} {name}: duration {found.duration_s!r} s, reference {wanted.duration_s!r} s"
+                )
+        self.makespans.append(_relative(_makespan(times), _makespan(reference)))
+
+
+def check_network(paths: Iterable[Path], console: Console) -> int:
+    """Runs every case of some reference files and prints the errors.
+
+    Files with `reference.maxmin` are held to the tolerance, family by family. Files with `reference.ns3` are compared
+    with no tolerance on ns-3 (a packet-level simulator), but their own fluid estimates are held to it.
+
+    Args:
+        paths: files in the format of `network_reference`, schema version 1.
+        console: where the tables go.
+
+    Returns:
+        0 if every flow is within the tolerance, else 1.
+
+    Raises:
+        NetworkError: if a file is not in this format.
+    """
+    families: dict[str, _Errors] = {}
+    packet_cases: list[dict[str, Any]] = []
+    for path in paths:
+        for case in _cases(path):
+            if "maxmin" in case["reference"]:
+                reference = {
+                    name: FlowTime(time["start_s"], time["finish_s"])
+                    for name, time in case["reference"]["maxmin"].items()
+                }
+                families.setdefault(case["family"], _Errors()).add(case["id"], run_case(case), reference)
+            else:
+                packet_cases.append(case)
+    if families:
+        console.print(_fluid_table(families))
+    errors = list(families.values())
+    if packet_cases:
+        estimates, table = _packet_tables(packet_cases)
+        console.print(_fluid_table(estimates, "Fluid estimates in the ns-3 file"))
+        console.print(table)
+        errors += estimates.values()
+    beyond = [line for family in errors for line in family.beyond]
+    for line in beyond[:10]:
+        console.print(f"[red]beyond tolerance[/red] {line}", highlight=False)
+    if len(beyond) > 10:
+        console.print(f"... and {len(beyond) - 10} more")
+    return 1 if beyond else 0
+
+
+def _cases(path: Path) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise NetworkError(f"{path} cannot be read as JSON: {error}") from error
+    cases = document.get("cases") if isinstance(document, dict) else None
+    if not isinstance(cases, list) or document.get("schema_version") != 1:
+        raise NetworkError(f"{path} holds no reference cases; it needs schema_version 1 and a list `cases`.")
+    return cases
+
+
+def _fluid_table(families: Mapping[str, _Errors], title: str = "Engine against max-min reference") -> Table:
+    table = Table(title=title, caption="relative error of durations; tolerance 1e-9 s + 1e-6 x duration")
+    for name in (
+        "family",
+        "cases",
+        "flows",
+        "largest",
+        "median",
+        "makespan largest",
+        "makespan median",
+        "beyond",
+    ):
+        table.add_column(name, justify="left" if name == "family" else "right")
+    for name, errors in sorted(families.items()):
+        table.add_row(
+            name,
+            str(errors.n_cases),
+            str(len(errors.flows)),
+            *(f"{value:.1e}" for value in _spread(errors.flows) + _spread(errors.makespans)),
+            str(len(errors.beyond)),
+        )
+    return table
+
+
+def _spread(values: list[float]) -> tuple[float, float]:
+    return max(values), statistics.median(values)
+
+
+def _packet_tables(cases: list[dict[str, Any]]) -> tuple[dict[str, _Errors], Table]:
+    estimates = {name: _Errors() for name in ("raw", "headers", "headers + set-up")}
+    keys = ("fluid_raw_finish_s", "fluid_overhead_finish_s", "fluid_overhead_handshake_finish_s")
+    models = {"raw": None, "headers": _HEADERS, "headers + set-up": _SET_UP, "+ slow start": _SLOW_START}
+    variants: dict[tuple[str, str], _Errors] = {}
+    for case in cases:
+        starts = {flow["id"]: float(flow["start_s"]) for flow in case["flows"]}
+        results = {name: run_case(case, protocol=protocol) for name, protocol in models.items()}
+        for (name, errors), key in zip(estimates.items(), keys, strict=True):
+            estimate = {flow: FlowTime(starts[flow], end) for flow, end in case["reference"][key].items()}
+            errors.add(case["id"], results[name], estimate)
+        for variant, ends in case["reference"]["ns3"].items():
+            packets = {flow: FlowTime(starts[flow], end) for flow, end in ends.items()}
+            for name, times in results.items():
+                variants.setdefault((variant, name), _Errors()).add(case["id"], times, packets)
+    table = Table(
+        title="Engine against ns-3 TCP", caption="absolute relative error; max-min knows no losses or queues"
+    )
+    for name in ("variant", "model", "flow median", "p90", "max", "makespan median", "p90", "max"):
+        table.add_column(name, justify="left" if name in ("variant", "model") else "right")
+    for (variant, name), errors in variants.items():
+        cells = [f"{100 * value:.1f} %" for value in _quantiles(errors.flows) + _quantiles(errors.makespans)]
+        table.add_row(variant, name, *cells, end_section=name == list(models)[-1])
+    return estimates, table
+
+
+def _quantiles(values: list[float]) -> tuple[float, float, float]:
+    ordered = sorted(values)
+    last = len(ordered) - 1
+    place = 0.9 * last
+    low = math.floor(place)
+    p90 = ordered[low] + (place - low) * (ordered[min(low + 1, last)] - ordered[low])
+    return statistics.median(ordered), p90, ordered[-1]
+
+
+def _relative(found: float, wanted: float) -> float:
+    return abs(found - wanted) / wanted if wanted > 0 else abs(found - wanted)
+
+
+def _makespan(times: Mapping[str, FlowTime]) -> float:
+    return max(time.finish_s for time in times.values())

@@ -1,0 +1,70 @@
+"""When a run is due for evaluation and when it is over, judged at the end of each round."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gapslsim.scenario.limits import Every, Stop
+from gapslsim.units import format_quantity
+
+__all__ = ["Milestones", "Position"]
+
+_ROUNDING = 1e-9
+
+
+class Position(NamedTuple):
+    """Where a run stands."""
+
+    round: int
+    epoch: float
+    now_s: float
+
+    def along(self, unit: str) -> float:
+        """The position in one unit: rounds, epochs or s."""
+        return {"rounds": float(self.round), "epochs": self.epoch, "s": self.now_s}[unit]
+
+
+class Milestones:
+    """Keeps the next evaluation in mind and knows the stop conditions.
+
+    Args:
+        every: interval between evaluations.
+        stop: conditions of which the first that holds ends the run.
+    """
+
+    def __init__(self, every: Every, stop: Stop) -> None:
+        self._every = every
+        self._stop = stop
+        self._n_passed = 0
+
+    def evaluation_is_due(self, at: Position) -> bool:
+        """Whether a multiple of the interval was reached since the last call that said so."""
+        passed = int(at.along(self._every.unit) / self._every.amount + _ROUNDING)
+        due = passed > self._n_passed
+        self._n_passed = max(passed, self._n_passed)
+        return due
+
+    def stopped_by(self, at: Position, accuracy: float | None) -> str:
+        """The condition that holds, in words; empty if the run goes on.
+
+        Args:
+            at: where the run stands.
+            accuracy: latest in the target view; None if there is none.
+        """
+        stop = self._stop
+        if stop.target_accuracy is not None and accuracy is not None and accuracy >= stop.target_accuracy:
+            return f"target accuracy {stop.target_accuracy:g} reached"
+        if stop.rounds is not None and at.round >= stop.rounds:
+            return f"{stop.rounds} rounds"
+        if stop.epochs is not None and at.epoch >= stop.epochs - _ROUNDING:
+            return f"{stop.epochs:g} epochs"
+        if stop.simulated_time is not None and at.now_s >= stop.simulated_time:
+            return f"simulated time {format_quantity(stop.simulated_time, 's')}"
+        return ""
+
+    def fraction(self, at: Position) -> float | None:
+        """Share of the run that is done, by the condition that is nearest; None if only accuracy can end it."""
+        stop = self._stop
+        limits = ((stop.rounds, at.round), (stop.epochs, at.epoch), (stop.simulated_time, at.now_s))
+        shares = [done / limit for limit, done in limits if limit is not None]
+        return min(1.0, max(shares)) if shares else None

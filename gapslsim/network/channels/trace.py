@@ -1,0 +1,90 @@
+"""A measured rate, from a file."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from gapslsim.network.channel import Channel, channels
+from gapslsim.network.traces import CsvColumns, Trace, find_trace, read_trace
+from gapslsim.registry import component
+from gapslsim.units import Quantity, Seconds, parse_quantity
+
+__all__ = ["MeasuredTrace"]
+
+
+@channels.register
+@component
+class MeasuredTrace(Channel):
+    """A rate over time from a file: Mahimahi, cooked text, CSV, Oboe, Sabre or Pantheon.
+
+    A value holds from its time until the next one. (Pensieve's own player lets a value of a cooked file hold until
+    its time instead; over a whole trace the difference is a shift by one sample.) Uplink and downlink are two
+    channels: give each its own file or column.
+    """
+
+    kind: Literal["trace"] = "trace"
+    file: str
+    """Path of the file, or its path below the folder of public data (`GAPSLSIM_DATA`)."""
+    format: Literal["mahimahi", "cooked", "csv", "oboe", "sabre", "pantheon"]
+    """`mahimahi`: one ms per line, each an opportunity to deliver 1500 bytes; `cooked`: `time_s rate_Mbit_s` per line;
+    `csv`: named columns; `oboe`: `t_ms kbit_s` per line; `sabre`, `pantheon`: JSON."""
+    loop: bool = True
+    """Start again at the end; otherwise the last rate holds for ever."""
+    offset: Seconds = 0.0
+    """Where in the trace the simulation starts."""
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on every rate."""
+    bin: Annotated[float, Quantity("s", positive=True)] = 0.1
+    """`mahimahi` only: opportunities are counted over this time."""
+    time_column: str = "time_s"
+    """`csv` only: name of the column, or its position from 0 if the file has no header."""
+    rate_column: str = "rate_bit_s"
+    """`csv` only: name of the column, or its position from 0 if the file has no header."""
+    time_unit: str = "s"
+    """`csv` only."""
+    rate_unit: str = "bit/s"
+    """`csv` only: for instance `Mbit/s`, `kbit/s`, `B/s`."""
+
+    @model_validator(mode="after")
+    def _known_units(self) -> MeasuredTrace:
+        parse_quantity(f"1 {self.time_unit}", "s")
+        parse_quantity(f"1 {self.rate_unit}", "bit/s")
+        return self
+
+    @property
+    def trace(self) -> Trace:
+        """What the file holds.
+
+        Raises:
+            NetworkError: if the file is missing or does not have this format.
+        """
+        columns = None
+        if self.format == "csv":
+            columns = CsvColumns(self.time_column, self.rate_column, self.time_unit, self.rate_unit)
+        return read_trace(find_trace(self.file), self.format, self.bin, columns)
+
+    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+        """The trace from the offset on; draws nothing."""
+        trace = self.trace
+        offset = self.offset % trace.duration_s if self.loop else min(self.offset, trace.duration_s)
+        first = bisect_right(trace.times_s, offset) - 1
+        yield 0.0, self.scale * trace.rates_bit_per_s[first]
+        lap = 0
+        start = first + 1
+        while True:
+            for time_s, rate in zip(trace.times_s[start:], trace.rates_bit_per_s[start:], strict=True):
+                yield time_s - offset + lap * trace.duration_s, self.scale * rate
+            if not self.loop:
+                return
+            lap += 1
+            start = 0
+
+    @property
+    def mean_bit_per_s(self) -> float:
+        """Time-weighted mean over the whole trace."""
+        return self.scale * self.trace.mean_bit_per_s

@@ -1,0 +1,180 @@
+"""Pictures of channels, topologies and link use: text for a terminal, matplotlib figures for files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gapslsim.network.channel import Channel
+from gapslsim.network.network import LinkUseRow
+from gapslsim.network.routes import Edge, Router
+from gapslsim.rng import stream
+from gapslsim.units import format_quantity
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "channel_figure", "channel_text", "link_use_figure", "sample_channel", "topology_figure", "topology_lines",
+]  # fmt: skip
+
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def sample_channel(
+    channel: Channel, duration_s: float, seed: int = 0, name: str = "shown"
+) -> list[tuple[float, float]]:
+    """Steps of a channel as (time [s], rate [bit/s]) from 0 up to a time, as a link of this name would see it."""
+    points: list[tuple[float, float]] = []
+    for time_s, rate in channel.steps(stream(seed, "channel", name)):
+        if time_s >= duration_s:
+            break
+        points.append((time_s, rate))
+    return points
+
+
+def mean_rate(points: Sequence[tuple[float, float]], start_s: float, end_s: float) -> float:
+    """Time-weighted mean of steps over an interval [bit/s]."""
+    moved = 0.0
+    for (time_s, rate), following in zip(points, [*points[1:], (math.inf, 0.0)], strict=True):
+        moved += rate * max(min(following[0], end_s) - max(time_s, start_s), 0.0)
+    return moved / (end_s - start_s)
+
+
+def channel_text(points: Sequence[tuple[float, float]], duration_s: float, width: int = 72) -> str:
+    """A bar per column of a terminal, each the mean over its time, and three figures below."""
+    edges = np.linspace(0.0, duration_s, width + 1)
+    means = [mean_rate(points, a, b) for a, b in pairwise(edges.tolist())]
+    top = max(means) or 1.0
+    bars = "".join(_BARS[round(mean / top * (len(_BARS) - 1))] for mean in means)
+    overall = mean_rate(points, 0.0, duration_s)
+    rates = [rate for _, rate in points]
+    return (
+        f"{bars}\n0 s {'.' * (width - 8 - len(f'{duration_s:g}'))} {duration_s:g} s\n"
+        f"mean {_short(overall)}, least {_short(min(rates))}, most {_short(max(rates))}, {len(points)} steps"
+    )
+
+
+def channel_figure(points: Sequence[tuple[float, float]], duration_s: float, title: str) -> Figure:
+    """Rate over time as a step line."""
+    from matplotlib.figure import Figure as Canvas
+
+    figure = Canvas(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots()
+    times = [time_s for time_s, _ in points] + [duration_s]
+    rates = [rate / 1e6 for _, rate in points]
+    axes.step(times, [*rates, rates[-1]], where="post", linewidth=1)
+    axes.set(xlabel="time [s]", ylabel="rate [Mbit/s]", title=title, xlim=(0, duration_s))
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def topology_lines(router: Router, most: int = 60) -> list[str]:
+    """One line per pair of joined nodes with rate and latency; clients beyond `most` lines are counted only."""
+    lines: list[str] = []
+    pairs: dict[tuple[str, str], list[Edge]] = {}
+    for edge in router.edges():
+        a, b = sorted((edge.source, edge.target))
+        pairs.setdefault((a, b), []).append(edge)
+    for edges in pairs.values():
+        first = edges[0]
+        arrow = "-->" if len(edges) == 1 else "<->"
+        labels = dict.fromkeys(_label(edge) for edge in edges)
+        one_medium = len(edges) == 2 and edges[0].link is edges[1].link and first.link.channel is not None
+        lines.append(
+            f"{first.source} {arrow} {first.target}: {' / '.join(labels)}{' half duplex' if one_medium else ''}"
+        )
+    if len(lines) > most:
+        return [*lines[:most], f"... and {len(lines) - most} more"]
+    return lines
+
+
+def topology_figure(router: Router, title: str, most: int = 150) -> Figure:
+    """Nodes in layers by hops from the server, with capacities on the links.
+
+    Args:
+        router: of the network.
+        title: of the figure.
+        most: edges drawn at most, in order.
+    """
+    import networkx as nx
+    from matplotlib.figure import Figure as Canvas
+
+    graph = nx.Graph()
+    labels: dict[tuple[str, str], str] = {}
+    for edge in list(router.edges())[: 2 * most]:
+        graph.add_edge(edge.source, edge.target)
+        key = (min(edge.source, edge.target), max(edge.source, edge.target))
+        labels[key] = "\n".join(dict.fromkeys(filter(None, [labels.get(key, ""), _label(edge)])))
+    root = "server" if "server" in graph else next(iter(graph))
+    for node, depth in nx.single_source_shortest_path_length(graph, root).items():
+        graph.nodes[node]["layer"] = depth
+    for node in graph:
+        graph.nodes[node].setdefault("layer", 0)
+    figure = Canvas(figsize=(10, max(3.0, 0.45 * graph.number_of_nodes() ** 0.9)), layout="constrained")
+    axes = figure.subplots()
+    places = nx.multipartite_layout(graph, subset_key="layer")
+    colors = ["#c6dbef" if node.startswith("client-") else "#fdd0a2" for node in graph]
+    nx.draw_networkx(
+        graph, places, ax=axes, node_color=colors, font_size=7, node_size=500, edge_color="#888888"
+    )
+    nx.draw_networkx_edge_labels(graph, places, labels, ax=axes, font_size=5)
+    axes.set_title(title)
+    axes.axis("off")
+    return figure
+
+
+def link_use_figure(rows: Iterable[LinkUseRow], links: Sequence[str] | None = None) -> Figure:
+    """Load and capacity of links over time, one panel per link.
+
+    Args:
+        rows: of `links.parquet`, or `Network.link_use`.
+        links: names; by default the eight links that carried most.
+    """
+    from matplotlib.figure import Figure as Canvas
+
+    by_link: dict[str, list[LinkUseRow]] = {}
+    for row in rows:
+        by_link.setdefault(row.link, []).append(row)
+    if links is None:
+        carried = {
+            name: sum(row.rate_bit_per_s * (row.end_s - row.start_s) for row in of_link)
+            for name, of_link in by_link.items()
+        }
+        links = sorted(carried, key=lambda name: -carried[name])[:8]
+    figure = Canvas(figsize=(8, 1.0 + 1.3 * max(len(links), 1)), layout="constrained")
+    panels = figure.subplots(max(len(links), 1), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, name in zip(panels, links, strict=False):
+        of_link = by_link.get(name, [])
+        starts = [row.start_s for row in of_link]
+        ends = [row.end_s for row in of_link]
+        axes.hlines([row.rate_bit_per_s / 1e6 for row in of_link], starts, ends, linewidth=2)
+        axes.hlines(
+            [row.capacity_bit_per_s / 1e6 for row in of_link], starts, ends, colors="#bbbbbb", linewidth=1
+        )
+        axes.set_ylabel("Mbit/s", fontsize=7)
+        axes.set_title(name, fontsize=8, loc="left")
+        axes.set_ylim(bottom=0)
+    panels[-1].set_xlabel("time [s]")
+    return figure
+
+
+def _label(edge: Edge) -> str:
+    channel = edge.link.channel
+    if channel is None:
+        rate = "unlimited"
+    elif channel.constant_bit_per_s is not None:
+        rate = _short(channel.constant_bit_per_s)
+    else:
+        mean = channel.mean_bit_per_s
+        kind = getattr(channel, "kind", "varying")
+        rate = kind if mean is None else f"{kind}, mean {_short(mean)}"
+    return f"{rate}, {edge.link.latency_s * 1e3:g} ms" if edge.link.latency_s else rate
+
+
+def _short(rate: float) -> str:
+    return format_quantity(float(f"{rate:.3g}"), "bit/s")

@@ -1,0 +1,57 @@
+"""A chain of relays between the clients and the server."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gapslsim.errors import NetworkError, did_you_mean
+from gapslsim.network.channel import Channel, channels
+from gapslsim.network.fleet import Fleet
+from gapslsim.network.routes import Router
+from gapslsim.network.topology import Topology, topologies
+from gapslsim.network.tree import TreeRouter, both_ways, hang_clients
+from gapslsim.registry import component
+from gapslsim.units import Seconds
+
+__all__ = ["Relay"]
+
+
+@topologies.register
+@component
+class Relay(Topology):
+    """Server, relay-0, relay-1, ... in a line; each hop is a link that everything beyond it shares.
+
+    Bytes pass relays as they come (cut-through), so a path of several hops is as fast as its slowest share.
+    """
+
+    kind: Literal["relay"] = "relay"
+    hops: Annotated[int, Field(ge=1)] = 2
+    """Number of relays; relay-0 is next to the server."""
+    hop: Annotated[Channel, channels]
+    """Rate of each hop between relays, and between relay-0 and the server."""
+    hop_latency: Seconds = 0.0
+    """One-way latency of each hop."""
+    duplex: Literal["full", "half"] = "full"
+    """`half`: both directions of a hop share its rate."""
+    clients: Literal["far", "spread"] = "far"
+    """`far`: all clients hang on the last relay; `spread`: client i on relay i mod n; or `access_point`."""
+    parameter_server: str = "server"
+    """Where the parameter server is: `server` (beside it) or the name of a relay."""
+
+    def router(self, fleet: Fleet) -> Router:
+        """A line with clients hanging on it."""
+        router = TreeRouter(fleet.server)
+        relays = [f"relay-{index}" for index in range(self.hops)]
+        for before, relay in zip([fleet.server, *relays], relays, strict=False):
+            router.hang(relay, before, *both_ways(f"{relay}/hop", self.hop, self.hop_latency, self.duplex))
+        hang_clients(router, fleet, relays, "relay", None if self.clients == "spread" else relays[-1])
+        place = fleet.server if self.parameter_server == "server" else self.parameter_server
+        if place not in (fleet.server, *relays):
+            raise NetworkError(
+                f"parameter_server is at {place!r}, which is not there; known: server, {', '.join(relays[:8])}."
+                f"{did_you_mean(place, ['server', *relays])}"
+            )
+        router.hang(fleet.parameter_server, place, *both_ways(fleet.parameter_server, None))
+        return router.check()

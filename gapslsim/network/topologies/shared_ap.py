@@ -1,0 +1,77 @@
+"""Clients behind access points, each point a medium that its clients share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gapslsim.network.channel import Channel, channels
+from gapslsim.network.fleet import Fleet
+from gapslsim.network.routes import Router
+from gapslsim.network.topology import Topology, topologies
+from gapslsim.network.tree import TreeRouter, both_ways, hang_clients
+from gapslsim.registry import component
+from gapslsim.units import Seconds
+
+__all__ = ["SharedAp"]
+
+
+@topologies.register
+@component
+class SharedAp(Topology):
+    """Client, its own radio link, the medium of its access point, the point's cable, the backhaul, the server.
+
+    A client's own link caps what it can do; the medium is shared by all clients of the point, by default by both
+    directions at once (half duplex, as on Wi-Fi). Sharing is max-min in bytes, not in airtime: a slow client does not
+    slow the others beyond its bytes. A message between two clients of one point takes the medium once.
+    """
+
+    kind: Literal["shared_ap"] = "shared_ap"
+    access_points: Annotated[int, Field(ge=1)] = 1
+    """Number of access points, named `ap-0`, `ap-1`, ...; a group's `access_point` chooses, else in turn."""
+    medium: Annotated[Channel, channels]
+    """Rate of each point's medium."""
+    medium_latency: Seconds = 0.0
+    """One-way latency of the medium, besides that of the client's own link."""
+    duplex: Literal["half", "full"] = "half"
+    """`half`: both directions share the medium; `full`: each has its rate."""
+    cable: Annotated[Channel, channels] | None = None
+    """Rate between each point and the backhaul, per point and direction; unlimited by default."""
+    cable_latency: Seconds = 0.0
+    """One-way latency of the cable."""
+    backhaul: Annotated[Channel, channels] | None = None
+    """Rate between all points and the server, in each direction; unlimited by default."""
+    backhaul_down: Annotated[Channel, channels] | None = None
+    """Rate from the server; by default the same as `backhaul`."""
+    backhaul_latency: Seconds = 0.0
+    """One-way latency of the backhaul."""
+    parameter_server: Literal["beside_server", "beside_clients"] = "beside_server"
+    """At the server's end of the backhaul, or at the points' end."""
+    parameter_server_link: Annotated[Channel, channels] | None = None
+    """Rate of the parameter server's own link, in each direction; unlimited by default."""
+    parameter_server_latency: Seconds = 0.0
+    """One-way latency of the parameter server's own link."""
+
+    def router(self, fleet: Fleet) -> Router:
+        """A tree: server, switch, cable and medium of each point, clients."""
+        router = TreeRouter(fleet.server)
+        router.hang(
+            "switch",
+            fleet.server,
+            *both_ways("backhaul", self.backhaul, self.backhaul_latency, back=self.backhaul_down),
+        )
+        points = [f"ap-{index}" for index in range(self.access_points)]
+        for point in points:
+            router.hang(
+                f"{point}/radio", "switch", *both_ways(f"{point}/cable", self.cable, self.cable_latency)
+            )
+            medium = both_ways(f"{point}/medium", self.medium, self.medium_latency, self.duplex)
+            router.hang(point, f"{point}/radio", *medium)
+        hang_clients(router, fleet, points, "access point")
+        router.hang(
+            fleet.parameter_server,
+            fleet.server if self.parameter_server == "beside_server" else "switch",
+            *both_ways(fleet.parameter_server, self.parameter_server_link, self.parameter_server_latency),
+        )
+        return router.check()

@@ -1,0 +1,61 @@
+"""Edge servers near the clients, and a cloud behind them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gapslsim.errors import NetworkError, did_you_mean
+from gapslsim.network.channel import Channel, channels
+from gapslsim.network.fleet import Fleet
+from gapslsim.network.routes import Router
+from gapslsim.network.topology import Topology, topologies
+from gapslsim.network.tree import TreeRouter, both_ways, hang_clients
+from gapslsim.registry import component
+from gapslsim.units import Seconds
+
+__all__ = ["TwoTier"]
+
+
+@topologies.register
+@component
+class TwoTier(Topology):
+    """Client, its access link, an edge site, the site's link to the core, the core's link, the cloud.
+
+    The training server is in the cloud, or at an edge site; so is the parameter server, for itself. Clients of other
+    sites then reach it through the core.
+    """
+
+    kind: Literal["two_tier"] = "two_tier"
+    edges: Annotated[int, Field(ge=1)] = 2
+    """Number of edge sites, named `edge-0`, `edge-1`, ...; a group's `access_point` chooses, else in turn."""
+    edge_link: Annotated[Channel, channels] | None = None
+    """Rate between each edge site and the core, per site and direction; unlimited by default."""
+    edge_latency: Seconds = 0.0
+    """One-way latency between an edge site and the core."""
+    cloud_link: Annotated[Channel, channels] | None = None
+    """Rate between the core and the cloud, in each direction; unlimited by default."""
+    cloud_latency: Seconds = 0.0
+    """One-way latency between the core and the cloud."""
+    server: str = "cloud"
+    """Where the training server is: `cloud` or the name of an edge site."""
+    parameter_server: str = "cloud"
+    """Where the parameter server is: `cloud` or the name of an edge site."""
+
+    def router(self, fleet: Fleet) -> Router:
+        """A tree: cloud, core, edge sites, clients."""
+        router = TreeRouter("cloud")
+        router.hang("core", "cloud", *both_ways("cloud-link", self.cloud_link, self.cloud_latency))
+        sites = [f"edge-{index}" for index in range(self.edges)]
+        for site in sites:
+            router.hang(site, "core", *both_ways(f"{site}/link", self.edge_link, self.edge_latency))
+        hang_clients(router, fleet, sites, "edge site")
+        for node, place in ((fleet.server, self.server), (fleet.parameter_server, self.parameter_server)):
+            if place not in ("cloud", *sites):
+                raise NetworkError(
+                    f"{node} is at {place!r}, which is not there; known: cloud, {', '.join(sites[:8])}."
+                    f"{did_you_mean(place, ['cloud', *sites])}"
+                )
+            router.hang(node, place, *both_ways(node, None))
+        return router.check()

@@ -1,0 +1,67 @@
+"""The JSON Schema accepts what the loader accepts, and refuses common mistakes."""
+
+import jsonschema
+import pytest
+import yaml
+
+from gapslsim.scenario.dumping import dump
+from gapslsim.scenario.json_schema import json_schema
+from gapslsim.scenario.loading import loads
+from gapslsim.scenario.shipped import shipped_scenarios
+from gapslsim.scenario.tree import parse, plain
+
+
+@pytest.fixture(scope="module")
+def validator():
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_shipped_scenarios_are_valid(validator):
+    files = shipped_scenarios()
+    if not files:
+        pytest.skip("no scenarios are shipped yet")
+    for name, file in files.items():
+        data = plain(parse(file.read_text(), name)[0])
+        assert [error.message for error in validator.iter_errors(data)] == [], name
+
+
+def test_a_resolved_scenario_is_valid(validator, sound_text):
+    assert validator.is_valid(plain(parse(dump(loads(sound_text)), None)[0]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nmae": "x"},
+        {"framework": {"kind": "gapsl", "etta": 1}},
+        {"framework": {"eta": 1}},
+        {"framework": "gapsll"},
+        {"stop": {"rounds": 0}},
+        {"clients": []},
+        {"server": "jetson-nano"},
+        {"evaluation": {"every": "10 turns"}},
+        {"training": {"client": {"optimizer": "sgd", "lr": 0.1}}},
+        {"network": {"kind": "star", "backhaul_latency": 4}},
+        {"network": {"kind": "star", "backhaul_latency": "4 Mbit/s"}},
+    ],
+)
+def test_common_mistakes_are_refused(validator, sound_text, change):
+    data = yaml.safe_load(sound_text)
+    assert validator.is_valid(data)
+    assert not validator.is_valid({**data, **change})
+
+
+def test_with_a_base_sections_may_be_partial_but_not_misspelt(validator):
+    assert validator.is_valid(
+        {"base": "fleet.yaml", "framework": {"eta": 0.3}, "training": {"batch_size": 8}}
+    )
+    assert not validator.is_valid({"base": "fleet.yaml", "framwork": {"eta": 0.3}})
+    assert not validator.is_valid({"name": "x"})
+
+
+def test_descriptions_come_from_the_docstrings(validator):
+    definitions = validator.schema["$defs"]
+    assert definitions["Training"]["properties"]["batch_size"]["description"].startswith("B: samples")
+    assert "description" in definitions["Scenario"]["properties"]["network"]
