@@ -120,7 +120,7 @@ def _show_component(kind: str, name: str) -> None:
     console.print(_paragraphs(cls.__doc__), markup=False, highlight=False)
     table = Table(show_edge=False, pad_edge=False)
     for title in ("setting", "takes", "default", "meaning"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title == "setting")
     for field, info in fields_of(cls).items():
         if field != FAMILIES[kind].tag:
             meaning = " ".join((info.description or "").split())

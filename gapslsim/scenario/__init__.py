@@ -1,1 +1,1 @@
-"""TBD."""
+"""Scenario files: their schema, reading with every mistake at once, presets, and writing back."""

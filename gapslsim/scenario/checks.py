@@ -1,10 +1,10 @@
-"""Checks across sections: those on settings alone, and those that read labels and build the model's shape."""
+"""Checks across sections: those on settings alone, and those that read labels, traces and the model's shape."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gapslsim.errors import GapslsimError, Problem
+from gapslsim.errors import GapslsimError, Problem, ScenarioError
 from gapslsim.rng import stream
 from gapslsim.scenario.problems import dotted, pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -12,8 +12,6 @@ from gapslsim.scenario.tree import Path
 
 if TYPE_CHECKING:
     from gapslsim.data.dataset import LoadedData
-    from gapslsim.frameworks.framework import Framework
-    from gapslsim.network.topology import Topology
 
 __all__ = ["Finding", "check", "check_deep", "deep_problems"]
 
@@ -25,23 +23,45 @@ def check(scenario: Scenario) -> list[Finding]:
     """What does not fit together, as far as settings tell; cheap."""
     found: list[Finding] = []
     for name in ("framework", "network"):
-        section: Framework | Topology = getattr(scenario, name)
+        section: Any = getattr(scenario, name)
         for text in section.problems(scenario.n_clients):
             found.append(((name, *pointed_at(type(section), text)), text))
+    if scenario.stop.rounds is None and scenario.stop.epochs is None:
+        found += _check_plan(scenario)
+    return found
+
+
+def _check_plan(scenario: Scenario) -> list[Finding]:
+    """Rules and schedules that need to know how long the run will be, where the scenario does not tell."""
+    found: list[Finding] = []
+    framework: Any = scenario.framework
+    own = getattr(framework, "planned_rounds", None)
+    if getattr(framework, "needs_planned_rounds", False) and own is None:
+        rule = "Eq. (2) needs the planned number of rounds; add rounds or epochs here, or framework.planned_rounds"
+        found.append((("stop",), f"{rule}."))
+    for side in ("client", "server"):
+        schedule = getattr(getattr(scenario.training, side), "schedule", None)
+        try:
+            if schedule is not None:
+                schedule.factor(0, None)
+        except (GapslsimError, ValueError) as error:
+            found.append((("training", side, "schedule"), _words(error)))
     return found
 
 
 def check_deep(scenario: Scenario) -> list[Finding]:
-    """What does not fit the data and the model: reads labels, no images, and makes layers without weights."""
+    """What does not fit the data, the model or the network: reads labels and traces, no images and no weights."""
+    return [*_check_data(scenario), *_check_network(scenario)]
+
+
+def _check_data(scenario: Scenario) -> list[Finding]:
     from gapslsim.data.source import public_data_folder
 
     try:
         loaded = scenario.data.load(public_data_folder(), scenario.seed)
         n_train = len(loaded.train)
-    except GapslsimError as error:
-        return [(("data",), str(error))]
-    except ValueError as error:
-        return [(("data",), str(error))]
+    except (GapslsimError, ValueError) as error:
+        return [(("data",), _words(error))]
     return [*_check_samples(scenario, loaded, n_train), *_check_cut(scenario, loaded)]
 
 
@@ -55,18 +75,50 @@ def _check_samples(scenario: Scenario, loaded: LoadedData, n_train: int) -> list
         rule = f"found {batch_size}, but the data has {n_train} training samples; write {n_train} or fewer."
         found.append((("training", "batch_size"), rule))
     try:
+        # The stream of the run itself, so that what passes here passes there.
         scenario.data.partition.split(loaded.train.labels, n_clients, stream(scenario.seed, "partition"))
     except (GapslsimError, ValueError) as error:
-        found.append((("data", "partition"), str(error)))
+        found.append((("data", "partition"), _words(error)))
     return found
 
 
 def _check_cut(scenario: Scenario, loaded: LoadedData) -> list[Finding]:
     try:
         scenario.model.cut_index(loaded.input_shape, loaded.n_classes)
-    except ValueError as error:
-        path: Path = ("model", "cut") if "cut" in str(error) else ("model",)
-        return [(path, str(error))]
+    except (GapslsimError, ValueError) as error:
+        text = _words(error)
+        return [(("model", *pointed_at(type(scenario.model), text)), text)]
+    return []
+
+
+def _check_network(scenario: Scenario) -> list[Finding]:
+    """Channels whose files cannot be read, and a network that does not join the fleet."""
+    from gapslsim.network.fleet import AccessLink, Fleet
+
+    found: list[Finding] = []
+    for index, group in enumerate(scenario.clients):
+        for side in ("uplink", "downlink"):
+            try:
+                next(iter(getattr(group.link, side).steps(stream(scenario.seed, "check"))))
+            except (GapslsimError, ValueError) as error:
+                found.append((("clients", index, "link", side), _words(error)))
+    if found:
+        return found
+    groups = [group for group in scenario.clients for _ in range(group.count)]
+    clients = tuple(
+        AccessLink(
+            f"client-{i}", group.link.uplink, group.link.downlink, group.link.latency, group.access_point
+        )
+        for i, group in enumerate(groups)
+    )
+    try:
+        fleet = Fleet(clients)
+        router = scenario.network.router(fleet)
+        for client in clients:
+            router.route(client.node, fleet.server)
+    except (GapslsimError, ValueError) as error:
+        text = _words(error)
+        return [(("network", *pointed_at(type(scenario.network), text)), text)]
     return []
 
 
@@ -74,3 +126,10 @@ def deep_problems(scenario: Scenario) -> list[Problem]:
     """Both checks for a scenario made in Python, which has no file and lines."""
     found = check(scenario) or check_deep(scenario)
     return [Problem(dotted(path), text) for path, text in found]
+
+
+def _words(error: Exception) -> str:
+    """The message alone: the place is said by whoever reports it."""
+    if isinstance(error, ScenarioError):
+        return "; ".join(problem.message for problem in error.problems)
+    return str(error)

@@ -22,7 +22,7 @@ clients' probabilities; each client's own on its own label distribution."""
 PositiveSeconds = Annotated[float, Quantity("s", positive=True)]
 Accuracy = Annotated[float, Field(gt=0, le=1)]
 
-_COUNTED = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(rounds?|epochs?)\s*$")
+_COUNTED = re.compile(r"^\s*(\d+(?:\.\d+)?(?:[eE][-+]?\d{1,2})?)\s*(rounds?|epochs?)\s*$")
 
 
 @dataclass(frozen=True, slots=True)

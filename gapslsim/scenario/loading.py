@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, did_you_mean
+from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shipped import shipped_scenarios
@@ -128,16 +129,16 @@ def _read_text(
     if given is None:
         return tree, problems
     base, found_in_base = _read_base(given, label, folder, chain)
-    return merge(base, tree), [*found_in_base, *problems]
+    both = merge(base, tree) if base.value is not None else Tree(None, label)
+    return both, [*found_in_base, *problems]
 
 
 def _read_base(
     given: Tree, label: str, folder: FilePath, chain: tuple[FilePath, ...]
 ) -> tuple[Tree, list[Problem]]:
-    nothing = Tree({}, label)
 
     def wrong(message: str) -> tuple[Tree, list[Problem]]:
-        return nothing, [Problem("base", message, label, given.line)]
+        return Tree(None, label), [Problem("base", message, label, given.line)]
 
     if not isinstance(given.value, str):
         return wrong(f"found {plain_of(given)!r:.60}; write the name of one file, for instance 'fleet.yaml'.")
@@ -148,8 +149,7 @@ def _read_base(
     if not file.is_file():
         hint = did_you_mean(given.value, [other.name for other in folder.glob("*.y*ml")])
         return wrong(f"there is no file {str(file)!r}; the name is relative to this file.{hint}")
-    base, problems = _read_file(file, str(file), chain)
-    return (base if base.value is not None else nothing), problems
+    return _read_file(file, _label(file), chain)
 
 
 _INDEX = re.compile(r"\[(\d+)\]")
@@ -191,10 +191,21 @@ def _put(tree: Tree, parts: Path, depth: int, value: Tree) -> Tree:
         known = {}
     elif isinstance(tree.value, dict):
         known = dict(tree.value)
-    elif isinstance(tree.value, str) and re.fullmatch(r"[a-z][a-z0-9_]*", tree.value) and here != "link":
-        known = {"kind": tree}
+    elif isinstance(tree.value, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", tree.value):
+        known = _opened(tree, parts[:depth])
     else:
         raise LookupError(f"{here} is {plain_of(tree)!r}, not a mapping; set {here} as a whole.")
     key = str(part)
     known[key] = _put(known.get(key, Tree(None, tree.file, tree.line)), parts, depth + 1, value)
     return Tree(known, tree.file, tree.line, tree.origin)
+
+
+def _opened(tree: Tree, path: Path) -> dict[str, Tree]:
+    """The mapping that a bare name stands for: a link preset, or a component without settings."""
+    if path[-1] == "link" and tree.value in LINKS:
+        preset = LINKS[tree.value]
+        return {
+            key: Tree(getattr(preset, key), tree.file, tree.line, tree.origin)
+            for key in ("uplink", "downlink", "latency")
+        }
+    return {"optimizer" if path[0] == "training" and len(path) == 2 else "kind": tree}

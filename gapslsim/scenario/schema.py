@@ -68,7 +68,8 @@ class Training:
     device: Annotated[str, AfterValidator(_torch_device)] = "auto"
     """Where tensors are computed on this machine: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; no simulated figure."""
     threads: PositiveInt = 1
-    """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may differ."""
+    """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may
+    differ."""
 
     @model_validator(mode="after")
     def _server_as_client(self) -> Training:

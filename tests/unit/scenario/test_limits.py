@@ -38,14 +38,12 @@ def test_what_is_no_interval_is_refused(text):
 @given(
     st.one_of(
         st.builds(Every, st.integers(1, 10**6).map(float), st.just("rounds")),
-        st.builds(Every, st.floats(1e-3, 1e6), st.just("epochs")),
+        st.builds(Every, st.floats(1e-9, 1e20), st.just("epochs")),
         st.builds(Every, st.floats(1e-6, 1e9), st.just("s")),
     )
 )
 def test_an_interval_survives_being_written(every):
-    number = str(every).split()[0]
-    if "e" not in number or every.unit == "s":
-        assert Every.parse(str(every)) == every
+    assert Every.parse(str(every)) == every
 
 
 def test_the_json_schema_admits_intervals():

@@ -55,6 +55,23 @@ def test_an_override_opens_a_bare_component_name(sound_text):
     assert scenario.framework.eta == 0.7
 
 
+def test_an_override_opens_a_link_preset_and_a_bare_optimizer(sound_text):
+    scenario = loads(
+        sound_text,
+        set=["clients.1.link.latency=30 ms", "training.server=sgd", "training.server.lr=0.5"],
+    )
+    assert scenario.clients[1].link.latency == 0.03
+    assert scenario.clients[1].link.uplink.rate == 34e6
+    assert scenario.training.server.lr == 0.5
+
+
+def test_a_base_that_cannot_be_read_is_the_only_mistake_told(tmp_path):
+    (tmp_path / "top.yaml").write_text("base: none.yaml\nname: top\n")
+    with pytest.raises(ScenarioError) as error:
+        load(tmp_path / "top.yaml")
+    assert [p.path for p in error.value.problems] == ["base"]
+
+
 def test_the_last_override_of_a_path_wins(sound_text):
     assert loads(sound_text, set=["seed=3", "seed=4"]).seed == 4
 

@@ -1,0 +1,6 @@
+"""`python -m gapslsim` is the command line."""
+
+from gapslsim.cli.main import main
+
+if __name__ == "__main__":
+    main()
