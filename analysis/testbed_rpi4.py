@@ -110,7 +110,9 @@ def study(file: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     rounds = pd.read_csv(file)
     measured = {name: order_statistics(rounds[rounds.experiment == name]) for name in ("code2", "code3")}
     sizes = rounds.groupby("experiment")["model_bytes_fp32"].first()
-    table = pd.DataFrame({f"{name} measured": times for name, times in measured.items()}, index=range(1, N + 1))
+    table = pd.DataFrame(
+        {f"{name} measured": times for name, times in measured.items()}, index=range(1, N + 1)
+    )
     rows = []
     for mode in MODES:
         rate, intercept = fit(mode, sizes["code2"], measured["code2"])
@@ -120,7 +122,9 @@ def study(file: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         errors = {f"{name}_mape": mape(found[name], measured[name]) for name in measured}
         rows.append({"mode": mode, "rate_mbit_s": rate / 1e6, "intercept_s": intercept, **errors})
     scaled = measured["code2"] * sizes["code3"] / sizes["code2"]
-    rows.append({"mode": "by bytes, no sharing", "code3_mape": mape(np.full(N, np.median(scaled)), measured["code3"])})
+    rows.append(
+        {"mode": "by bytes, no sharing", "code3_mape": mape(np.full(N, np.median(scaled)), measured["code3"])}
+    )
     return pd.DataFrame(rows), table
 
 
@@ -133,14 +137,18 @@ def draw(table: pd.DataFrame, png: Path) -> None:
         axes.plot(table.index, table[f"{name} measured"], "ko", label="measured")
         for mode in MODES:
             axes.plot(table.index, table[f"{name} {mode}"], label=mode)
-        axes.set(title=f"{name}{' (fitted)' if name == 'code2' else ' (predicted)'}", xlabel="k-th client to end")
+        axes.set(
+            title=f"{name}{' (fitted)' if name == 'code2' else ' (predicted)'}", xlabel="k-th client to end"
+        )
         axes.set_ylabel("time in the round [s]")
         axes.legend(fontsize=7)
     figure.savefig(png, dpi=120)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     default = Path(os.environ.get("GAPSLSIM_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--data", type=Path, default=default, help="folder of the public data")
     parser.add_argument("--png", type=Path, help="figure to write")

@@ -77,9 +77,8 @@ class FlowEngine:
     def stop(self, flow: Flow) -> float:
         """Takes a flow out now and returns the bits it had left."""
         rest = flow.rest_bit
-        if flow in self._to_place:
-            del self._to_place[flow]
-        elif flow.cls is not None:
+        self._to_place.pop(flow, None)
+        if flow.cls is not None:
             rest = self._leave(flow)
         for link in flow.links:
             if flow in link.flows:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from gapslsim import load, simulate
-from gapslsim.errors import NumericalError
+from gapslsim.errors import MemoryShortError, NumericalError
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.results.results import Results
 
@@ -171,3 +171,16 @@ def test_simulated_time_does_not_depend_on_the_speed_of_this_machine(
 
     monkeypatch.setattr(Engine, "client_forward", slow)
     assert run(file).summary["timeline_sha256"] == before
+
+
+def test_a_client_part_that_does_not_fit_its_device_says_how_much_is_missing(file: Path) -> None:
+    big = ("model={kind: vgg16}", "data.input_shape=[3, 32, 32]", "training.batch_size=60", "data.n_train=600")
+    wide = ("model.cut=12", "model.width=6", "data.partition=iid")
+    with pytest.raises(MemoryShortError, match=r"does not fit jetson-nano: it needs [\d.]+ GB, .* are missing"):
+        run(file, *big, *wide, dry=True)
+
+
+def test_a_fleet_with_a_sample_of_its_clients_runs(file: Path) -> None:
+    results = run(file, "framework={kind: psl, participation: {kind: sample, k: 2}}")
+    assert (results.rounds["n_participants"] == 2).all()
+    assert results.summary["warnings"] == []

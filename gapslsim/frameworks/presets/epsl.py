@@ -18,7 +18,10 @@ __all__ = ["Epsl"]
 @frameworks.register
 @component
 class Epsl(ParallelSplitLearning):
-    """EPSL, Section IV-A of [lin2026gapsl]. The aggregation ratio is not stated there; here one half."""
+    """EPSL: a share of each mini-batch is backpropagated once for all clients (Section IV-A of [lin2026gapsl]).
+
+    The source does not state the share; here it is one half.
+    """
 
     kind: Literal["epsl"] = "epsl"
     phi: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -24,7 +24,7 @@ __all__ = ["FedAvg"]
 @frameworks.register
 @component
 class FedAvg(Framework):
-    """FedAvg, Algorithm 1 of McMahan et al. 2017 (arXiv 1602.05629).
+    """FedAvg: clients train the whole model, the server averages (Algorithm 1 of McMahan et al., arXiv 1602.05629).
 
     Each participant downloads the global model, trains it locally with the client's optimizer (its state starts
     anew in every round) and uploads the result; the server averages.

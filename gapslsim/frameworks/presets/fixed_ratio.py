@@ -16,7 +16,7 @@ __all__ = ["FixedRatio"]
 @frameworks.register
 @component
 class FixedRatio(LedSplitLearning):
-    """Fixed selection ratio, Fig. 8 of [lin2026gapsl]: the server follows the mean of the most consistent clients."""
+    """Fixed selection ratio, figure 8 of [lin2026gapsl]: the server follows the mean of the most consistent clients."""
 
     kind: Literal["fixed_ratio"] = "fixed_ratio"
     leader: Literal["fixed_ratio"] = "fixed_ratio"

@@ -17,7 +17,7 @@ __all__ = ["FixedThreshold"]
 @frameworks.register
 @component
 class FixedThreshold(AlignedSplitLearning):
-    """Fixed angular threshold, Fig. 13 of [lin2026gapsl]."""
+    """GAPSL that admits angles up to a fixed threshold, figure 13 of [lin2026gapsl]."""
 
     kind: Literal["fixed_threshold"] = "fixed_threshold"
     admission: Literal["fixed_threshold"] = "fixed_threshold"

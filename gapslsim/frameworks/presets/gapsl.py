@@ -14,6 +14,6 @@ __all__ = ["Gapsl"]
 @frameworks.register
 @component
 class Gapsl(AlignedSplitLearning):
-    """GAPSL, Algorithms 1 and 2 of [lin2026gapsl]: leader gradient identification and gradient direction alignment."""
+    """GAPSL: leader gradient identification and gradient direction alignment (Algorithms 1 and 2 of [lin2026gapsl])."""
 
     kind: Literal["gapsl"] = "gapsl"

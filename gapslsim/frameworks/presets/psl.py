@@ -14,6 +14,6 @@ __all__ = ["Psl"]
 @frameworks.register
 @component
 class Psl(ParallelSplitLearning):
-    """PSL, Section IV-A of [lin2026gapsl]: the server takes the mean gradient; clients never synchronise."""
+    """PSL: the server takes the mean gradient, clients never synchronise (Section IV-A of [lin2026gapsl])."""
 
     kind: Literal["psl"] = "psl"

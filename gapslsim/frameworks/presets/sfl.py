@@ -17,7 +17,10 @@ __all__ = ["Sfl"]
 @frameworks.register
 @component
 class Sfl(ParallelSplitLearning):
-    """SFL (SplitFed), Section IV-A of [lin2026gapsl]. How often it averages is not stated; here every round."""
+    """SFL (SplitFed): PSL whose client-side models are averaged (Section IV-A of [lin2026gapsl]).
+
+    How often is not stated; here in every round.
+    """
 
     kind: Literal["sfl"] = "sfl"
     client_sync: Annotated[ClientSync, client_syncs] = Field(

@@ -14,7 +14,7 @@ __all__ = ["SingleClient"]
 @frameworks.register
 @component
 class SingleClient(LedSplitLearning):
-    """Single-client gradient, Fig. 5 of [lin2026gapsl]: the server follows one client's gradient."""
+    """Single-client gradient, figure 5 of [lin2026gapsl]: the server follows one client's gradient."""
 
     kind: Literal["single_client"] = "single_client"
     leader: Literal["single"] = "single"

@@ -27,7 +27,7 @@ __all__ = ["VanillaSplitLearning"]
 @frameworks.register
 @component
 class VanillaSplitLearning(Framework):
-    """Vanilla SL, Section IV-A of [lin2026gapsl]: clients in turn, the client-side model handed from one to the next.
+    """Vanilla SL: clients in turn, handing the client-side model on (Section IV-A of [lin2026gapsl]).
 
     A round is one turn of every participant. The last participant of a round hands over to the first of the next.
     """

@@ -1,0 +1,205 @@
+"""Times the two sides of a split network, and every layer where it stands.
+
+The passes are those of gapslsim itself (`learning.tensors.Side`): a plain forward pass of the module in training mode
+and `torch.autograd.grad` backward. Layers are timed in place, because a layer by itself finds its input in the cache and its
+output's memory already mapped: it is faster than the same layer in a network. Forward, the clock is read as a layer
+is entered and left; backward, as the gradients of its output and of its input are complete. Passes without
+any hook in them are timed in turn with those, and are the whole that the parts have to add up to.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gapslsim.learning.optimizer import Optimizer
+from gapslsim.learning.state import SideState
+from gapslsim.learning.tensors import Side
+from gapslsim.measuring.clock import Clock
+from gapslsim.measuring.probes import Probe
+from gapslsim.models.cost import SideCost, costed_layers, split_cost
+from gapslsim.models.split import build
+
+__all__ = ["Effort", "SideTimes", "time_split"]
+
+Key = tuple[str, str]
+"""(phase, layer)."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often to repeat a pass: `least` times, and further until `budget_s` are gone, `most` times at most."""
+
+    least: int
+    most: int
+    budget_s: float
+    warm_up: int = 2
+
+
+@dataclass(eq=False)
+class SideTimes:
+    """Seconds of the passes through one side, per repeat."""
+
+    name: str
+    cost: SideCost
+    batch_size: int
+    layers_s: dict[Key, list[float]] = field(default_factory=lambda: defaultdict(list))
+    whole_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Passes without hooks, by phase."""
+    n_preempted: int = 0
+
+
+def time_split(
+    probe: Probe, batch_size: int, optimizer: Optimizer, device: torch.device, clock: Clock, effort: Effort
+) -> tuple[SideTimes, SideTimes]:
+    """Times of both sides of a network for one batch size."""
+    split = build(probe.model, probe.input_shape, probe.n_classes, seed=1)
+    cost = split_cost(probe.model, probe.input_shape, probe.n_classes, batch_size)
+    client = Side(split.client.to(device), optimizer, None)
+    server = Side(split.server.to(device), optimizer, None)
+    generator = torch.Generator().manual_seed(1)
+    data = torch.randn(4 * batch_size, *probe.input_shape, generator=generator).to(device)
+    chosen = torch.randperm(4 * batch_size, generator=generator)[:batch_size].to(device)
+    labels = torch.randint(probe.n_classes, (batch_size,), generator=generator).to(device)
+    smashed = torch.randn(batch_size, *cost.smashed_shape, generator=generator).to(device)
+    times = (
+        SideTimes(f"{probe.name}.client", cost.client, batch_size),
+        SideTimes(f"{probe.name}.server", cost.server, batch_size),
+    )
+    _repeat(times[0], _ClientPass(client, clock, data, chosen, smashed), clock, effort)
+    _repeat(times[1], _ServerPass(server, clock, smashed, labels), clock, effort)
+    return times
+
+
+def _repeat(times: SideTimes, one: _Pass, clock: Clock, effort: Effort) -> None:
+    """Repeats with and without hooks in turn; repeats that lost the processor are left out."""
+    for _ in range(effort.warm_up):
+        one.run()
+    begun_s = clock.now_s()
+    n = 0
+    while n < effort.most and (n < effort.least or clock.now_s() - begun_s < effort.budget_s):
+        n += 1
+        for hooked in (False, True):
+            one.hooked = hooked
+            took: dict[str, float] = {}
+
+            def run(took: dict[str, float] = took) -> None:
+                took.update(one.run())
+
+            _, preempted = clock.time(run)
+            if preempted and n > effort.least // 2 and times.whole_s:
+                times.n_preempted += 1
+            elif hooked:
+                for key, seconds in one.layers_s().items():
+                    times.layers_s[key].append(seconds)
+            else:
+                for phase, seconds in took.items():
+                    times.whole_s[phase].append(seconds)
+
+
+class _Pass:
+    """Forward and backward through one side."""
+
+    def __init__(self, side: Side, clock: Clock) -> None:
+        self.side = side
+        self.state: SideState = side.initial()
+        self.now_s = clock.now_s
+        self.hooked = False
+        self.stamps: dict[tuple[str, str, str], float] = {}
+        """(phase, layer, start or end); the first stamp counts."""
+        for name, layer in costed_layers(side.module):
+            self._watch(name, layer)
+
+    def run(self) -> dict[str, float]:
+        """Runs both passes; returns the seconds of each."""
+        raise NotImplementedError
+
+    def layers_s(self) -> dict[Key, float]:
+        """Seconds of each layer in the last hooked run."""
+        return {
+            (phase, name): self.stamps[phase, name, "end"] - start_s
+            for (phase, name, edge), start_s in self.stamps.items()
+            if edge == "start" and (phase, name, "end") in self.stamps
+        }
+
+    def stamp(self, phase: str, name: str, edge: str) -> None:
+        """Notes the time, once."""
+        self.stamps.setdefault((phase, name, edge), self.now_s())
+
+    def stamp_gradient(self, tensor: Tensor, name: str, edge: str) -> None:
+        """Notes the time when the gradient of a tensor is complete."""
+        if tensor.requires_grad:
+            hook: Callable[[Tensor], None] = lambda gradient: self.stamp("backward", name, edge)  # noqa: E731
+            tensor.register_hook(hook)
+
+    def end_backward(self) -> None:
+        """Ends the layers whose inputs have no gradient: the first one."""
+        for phase, name, edge in list(self.stamps):
+            if (phase, edge) == ("backward", "start"):
+                self.stamp("backward", name, "end")
+
+    def _watch(self, name: str, layer: nn.Module) -> None:
+        def before(module: nn.Module, args: Any) -> None:
+            if self.hooked:
+                self.stamp("forward", name, "start")
+
+        def after(module: nn.Module, args: Any, output: Tensor) -> None:
+            if self.hooked:
+                self.stamp("forward", name, "end")
+                self.stamp_gradient(output, name, "start")
+                for tensor in args:
+                    if isinstance(tensor, Tensor):
+                        self.stamp_gradient(tensor, name, "end")
+
+        layer.register_forward_pre_hook(before)
+        layer.register_forward_hook(after)
+
+
+class _ClientPass(_Pass):
+    """The client's: a batch is picked from the data; backward from a given cut gradient."""
+
+    def __init__(self, side: Side, clock: Clock, data: Tensor, chosen: Tensor, cut_gradient: Tensor) -> None:
+        super().__init__(side, clock)
+        self._data, self._chosen, self._cut_gradient = data, chosen, cut_gradient
+
+    def run(self) -> dict[str, float]:
+        """Forward, then backward."""
+        self.stamps.clear()
+        start_s = self.now_s()
+        tape = self.side.forward(self.state, self._data[self._chosen], 0)
+        middle_s = self.now_s()
+        self.side.backward(tape, self._cut_gradient)
+        self.end_backward()
+        return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}
+
+
+class _ServerPass(_Pass):
+    """The server's for one client: from smashed data to the loss; backward to the cut gradient."""
+
+    def __init__(self, side: Side, clock: Clock, smashed: Tensor, labels: Tensor) -> None:
+        super().__init__(side, clock)
+        self._smashed, self._labels = smashed, labels
+
+    def run(self) -> dict[str, float]:
+        """Forward with the loss, then backward."""
+        self.stamps.clear()
+        start_s = self.now_s()
+        smashed = self._smashed.detach().requires_grad_()
+        tape = self.side.forward(self.state, smashed, 0)
+        if self.hooked:
+            self.stamp("forward", "loss", "start")
+        loss = F.cross_entropy(tape.output, self._labels)
+        if self.hooked:
+            self.stamp("forward", "loss", "end")
+            self.stamp_gradient(loss, "loss", "start")
+            self.stamp_gradient(tape.output, "loss", "end")
+        middle_s = self.now_s()
+        torch.autograd.grad(loss, (*tape.parameters, smashed))
+        self.end_backward()
+        return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}

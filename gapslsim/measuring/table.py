@@ -1,0 +1,124 @@
+"""The measurement table that `gapslsim measure` writes: one row per repeat, one CSV file to copy back.
+
+Rows of computations carry the fields of `LayerCost` and `time_s`, rows of links `direction`, `size_bytes` and
+`duration_s` or `round_trip_s`; cells that do not apply stay empty. Kinds beside those of layers:
+
+- `call`: what a pass through a sequence of layers costs beside its layers (no FLOP, no bytes);
+- `copy`: a copy of memory, bytes read plus bytes written;
+- `whole`: a whole side of a split model, for checks: its layers are in the table one by one.
+
+The time of a layer is what it adds to the pass that it is a part of, so that call plus layers is the pass.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from gapslsim.work import LayerCost
+
+__all__ = ["COLUMNS", "Machine", "Measurement", "compute_row", "link_row", "write_table"]
+
+
+class Measurement(NamedTuple):
+    """One row."""
+
+    device: str
+    runtime: str
+    phase: str
+    """forward, backward, step, other, or link."""
+    kind: str
+    name: str
+    work_flop: float | None = None
+    moved_bytes: float | None = None
+    n_parameters: int | None = None
+    n_activations: int | None = None
+    batch_size: int | None = None
+    threads: int | None = None
+    power_mode: str = ""
+    time_s: float | None = None
+    power_w: float | None = None
+    direction: str = ""
+    """up: from the device to its peer; down: to the device."""
+    size_bytes: int | None = None
+    duration_s: float | None = None
+    """From the request to the last byte's arrival; a round trip's latency is in it."""
+    round_trip_s: float | None = None
+    note: str = ""
+
+
+COLUMNS: tuple[str, ...] = Measurement._fields
+"""Header of the file."""
+
+
+class Machine(NamedTuple):
+    """What was measured, the same in every row."""
+
+    device: str
+    runtime: str
+    threads: int
+    power_mode: str = ""
+    power_w: float | None = None
+    """Mean power under load, where a meter gave it."""
+
+
+def compute_row(machine: Machine, layer: LayerCost, time_s: float, note: str = "") -> Measurement:
+    """A row of one execution of one layer, step or copy; phase `update` is called `step` in the table."""
+    return Measurement(
+        device=machine.device,
+        runtime=machine.runtime,
+        phase="step" if layer.phase == "update" else layer.phase,
+        kind=layer.kind,
+        name=layer.name,
+        work_flop=layer.work_flop,
+        moved_bytes=layer.moved_bytes,
+        n_parameters=layer.n_parameters,
+        n_activations=layer.n_activations,
+        batch_size=layer.batch_size,
+        threads=machine.threads,
+        power_mode=machine.power_mode,
+        time_s=time_s,
+        power_w=machine.power_w,
+        note=note,
+    )
+
+
+def link_row(
+    machine: Machine,
+    direction: str,
+    size_bytes: int | None = None,
+    duration_s: float | None = None,
+    round_trip_s: float | None = None,
+) -> Measurement:
+    """A row of one transfer, or of one round trip."""
+    return Measurement(
+        device=machine.device,
+        runtime=machine.runtime,
+        phase="link",
+        kind="tcp",
+        name="round_trip" if size_bytes is None else "transfer",
+        power_mode=machine.power_mode,
+        direction=direction,
+        size_bytes=size_bytes,
+        duration_s=duration_s,
+        round_trip_s=round_trip_s,
+    )
+
+
+def write_table(path: Path, rows: Iterable[Measurement]) -> None:
+    """Writes the rows as CSV; times with 6 digits, counts in full."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow([_cell(value) for value in row])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else f"{value:.6g}"
+    return str(value)
