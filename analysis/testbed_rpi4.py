@@ -1,9 +1,9 @@
 """Ten Raspberry Pi 4B around one shared medium: fitted on one experiment, predicting another.
 
-Real rounds of a federated testbed (`training/rpi4_fl_testbed_rounds.csv.gz` of the public data): per client and round the seconds
-to send the model, train locally and fetch it back, under one controller. Two numbers are fitted on experiment
-`code2` alone: the rate of the medium, and an intercept for everything that is not transfer. With them the engine
-predicts the ten order statistics (first to last client of a round) of `code3`, whose model is larger.
+Real rounds of a federated testbed (`training/rpi4_fl_testbed_rounds.csv.gz` of the public data): per client and
+round the seconds to send the model, train locally and fetch it back, under one controller. Two numbers are fitted
+on experiment `code2` alone: the rate of the medium, and an intercept for everything that is not transfer. With them
+the engine predicts the ten order statistics (first to last client of a round) of `code3`, whose model is larger.
 
     python analysis/testbed_rpi4.py [--data FOLDER] [--png FILE]
 

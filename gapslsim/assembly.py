@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +96,10 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
     batch_sizes = [min(scenario.training.batch_size, len(shard)) for shard in shards]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(len(data.train) / per_round)
+    steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
+    client_steps, server_steps = (
+        None if planned_rounds is None else math.ceil(planned_rounds * per_side) for per_side in steps
+    )
     setup = LearningSetup(
         data=data,
         shards=shards,
@@ -104,7 +109,8 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
         server_optimizer=scenario.training.server,
         seed=scenario.seed,
         planned_rounds=planned_rounds,
-        planned_client_steps=planned_rounds,
+        planned_client_steps=client_steps,
+        planned_server_steps=server_steps,
     )
     return setup, planned_rounds
 

@@ -42,6 +42,12 @@ class Framework(ABC):
             shard_sizes: training samples of each client.
         """
 
+    def optimizer_steps_per_round(
+        self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
+    ) -> tuple[float, float]:
+        """Expected optimizer steps of one client-side model and of the server in a round, for schedules."""
+        return 1.0, 1.0
+
     @property
     def keeps_client_gradients(self) -> bool:
         """Whether the server holds one gradient per participant at once; counted in its memory."""

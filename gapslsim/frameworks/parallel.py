@@ -105,6 +105,12 @@ class ParallelSplitLearning(Framework):
         """One mini-batch of each participant."""
         return self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)
 
+    def optimizer_steps_per_round(
+        self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
+    ) -> tuple[float, float]:
+        """One of the server, one of each participant."""
+        return self.participation.expected_share(len(batch_sizes)), 1.0
+
     @property
     def keeps_client_gradients(self) -> bool:
         """As the server's rule needs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,7 +69,7 @@ class Engine:
         data = setup.data
         split = build(setup.model, data.input_shape, data.n_classes, setup.seed)
         self.client = Side(split.client.to(device, dtype), setup.client_optimizer, setup.planned_client_steps)
-        self.server = Side(split.server.to(device, dtype), setup.server_optimizer, setup.planned_rounds)
+        self.server = Side(split.server.to(device, dtype), setup.server_optimizer, setup.planned_server_steps)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
         self._inputs = torch.from_numpy(data.train.inputs).to(device, dtype)
@@ -197,11 +197,11 @@ class Engine:
         return SideState(model.parameters, model.buffers, model.optimizer, model.n_updates)
 
     def local_training(
-        self, key: str, start: WholeWeights, client: int, steps: Iterable[int], round: int
+        self, key: str, start: WholeWeights, client: int, steps: range, round: int
     ) -> tuple[WholeWeights, LossRow]:
         """Local steps of the whole model."""
         batches = [(*self._batch(client, step), self._seed("local_training", client, step)) for step in steps]
-        trained, loss = train_locally(self.client, self.server, start, batches)
+        trained, loss = train_locally(self.client, self.server, start, batches, steps.start)
         if not math.isfinite(loss):
             raise _numerical_error("loss", loss, round, client, key)
         return trained, LossRow(round, client, loss, sum(len(labels) for _, labels, _ in batches))

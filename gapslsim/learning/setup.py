@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -33,11 +33,13 @@ class LearningSetup:
     server_optimizer: Optimizer
     seed: int
     planned_rounds: int | None
-    """T of Eq. (2) and the length of learning-rate schedules; None if unknown."""
+    """T of Eq. (2); None if unknown."""
     itemsize: int = 4
     """Bytes per parameter and activation."""
-    planned_client_steps: int | None = field(default=None)
-    """Optimizer steps that a client is expected to take, for schedules."""
+    planned_client_steps: int | None = None
+    """Optimizer steps that a client-side model is expected to take, for schedules."""
+    planned_server_steps: int | None = None
+    """Optimizer steps that the server is expected to take, for schedules."""
 
     @property
     def n_clients(self) -> int:
@@ -61,6 +63,7 @@ class LearningSetup:
             "seed": self.seed,
             "planned_rounds": self.planned_rounds,
             "planned_client_steps": self.planned_client_steps,
+            "planned_server_steps": self.planned_server_steps,
             "itemsize": self.itemsize,
         }
         return content_key("setup", settings)

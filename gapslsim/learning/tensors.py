@@ -45,7 +45,7 @@ class Side:
     def __init__(self, module: nn.Module, optimizer: Optimizer, planned_steps: int | None) -> None:
         self.module = module
         self.optimizer = optimizer
-        self._planned_steps = planned_steps
+        self.planned_steps = planned_steps
         self._parameter_names = [name for name, _ in module.named_parameters()]
         self._buffer_names = [name for name, _ in module.named_buffers()]
         self._draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in module.modules())
@@ -88,7 +88,7 @@ class Side:
     ) -> SideState:
         """State after one optimizer step."""
         parameters, optimizer = self.optimizer.step(
-            state.parameters, gradients, state.optimizer, state.n_updates, self._planned_steps
+            state.parameters, gradients, state.optimizer, state.n_updates, self.planned_steps
         )
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
 
@@ -143,7 +143,11 @@ def mean_weights(weights: Sequence[Weights | SideState], shares: Sequence[float]
 
 
 def train_locally(
-    client: Side, server: Side, start: WholeWeights, batches: Sequence[tuple[Tensor, Tensor, int]]
+    client: Side,
+    server: Side,
+    start: WholeWeights,
+    batches: Sequence[tuple[Tensor, Tensor, int]],
+    first_step: int = 0,
 ) -> tuple[WholeWeights, float]:
     """Local training of the whole model with the optimizer of the client side, from a fresh optimizer state.
 
@@ -152,6 +156,7 @@ def train_locally(
         server: the layers after the cut.
         start: the global model.
         batches: inputs [b, ...], labels [b] and the seed of each step.
+        first_step: steps that this client took before; where the learning-rate schedule stands.
 
     Returns:
         The trained weights and the mean loss over the steps.
@@ -166,7 +171,9 @@ def train_locally(
         upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
         loss = F.cross_entropy(upper.output, labels)
         gradients = torch.autograd.grad(loss, lower.parameters + upper.parameters)
-        parameters, optimizer = client.optimizer.step(parameters, gradients, optimizer, step, len(batches))
+        parameters, optimizer = client.optimizer.step(
+            parameters, gradients, optimizer, first_step + step, client.planned_steps
+        )
         buffers = (lower.buffers, upper.buffers)
         losses.append(float(loss.detach()))
     trained = WholeWeights(

@@ -42,7 +42,7 @@ class AnyChannel:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise PydanticCustomError(
-                "inner_channel", "{where}: {reason}", {"where": where, "reason": first["msg"]}
+                "inner_channel", "{reason}", {"reason": f"{where}: {first['msg']}" if where else first["msg"]}
             ) from error
 
     def _write(self, value: Any, info: Any) -> Any:

@@ -63,11 +63,20 @@ class FedAvg(Framework):
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """The mini-batches of local training."""
         share = self.participation.expected_share(len(batch_sizes))
-        if self.local_steps == "epoch":
-            steps = [math.ceil(n / b) for b, n in zip(batch_sizes, shard_sizes, strict=True)]
-        else:
-            steps = [self.local_steps] * len(batch_sizes)
+        steps = self._local_steps(batch_sizes, shard_sizes)
         return share * sum(b * n for b, n in zip(batch_sizes, steps, strict=True))
+
+    def optimizer_steps_per_round(
+        self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
+    ) -> tuple[float, float]:
+        """The mean over clients of the steps of local training; the server takes none."""
+        steps = self._local_steps(batch_sizes, shard_sizes)
+        return self.participation.expected_share(len(batch_sizes)) * sum(steps) / len(steps), 0.0
+
+    def _local_steps(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> list[int]:
+        if self.local_steps == "epoch":
+            return [math.ceil(n / b) for b, n in zip(batch_sizes, shard_sizes, strict=True)]
+        return [self.local_steps] * len(batch_sizes)
 
     @property
     def clients_hold_whole_model(self) -> bool:

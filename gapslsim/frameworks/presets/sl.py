@@ -74,6 +74,14 @@ class VanillaSplitLearning(Framework):
         """A turn's mini-batches of each participant."""
         return self.local_steps * self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)
 
+    def optimizer_steps_per_round(
+        self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
+    ) -> tuple[float, float]:
+        """Those of all turns, for the server and for a model that carries its optimizer; else those of a client."""
+        share = self.participation.expected_share(len(batch_sizes))
+        all_turns = self.local_steps * share * len(batch_sizes)
+        return all_turns if self.optimizer == "carry" else self.local_steps * share, all_turns
+
     def problems(self, n_clients: int) -> list[str]:
         """A sample larger than the fleet."""
         return self.participation.problems(n_clients)

@@ -35,14 +35,16 @@ def assert_same(left: Sequence[Tensor], right: Sequence[Tensor]) -> None:
 
 
 def centralised(
-    setup: LearningSetup, batches: Sequence[Sequence[int]], *, lr: float, momentum: float
+    setup: LearningSetup, batches: Sequence[Sequence[int]], *, lr: float | list[float], momentum: float
 ) -> list[Tensor]:
-    """Plain PyTorch training of the network that is not cut."""
+    """Plain PyTorch training of the network that is not cut; one learning rate, or one per batch."""
+    rates = lr if isinstance(lr, list) else [lr] * len(batches)
     net = whole(setup.model, setup.data.input_shape, setup.data.n_classes, setup.seed).double()
-    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
+    optimizer = torch.optim.SGD(net.parameters(), lr=rates[0], momentum=momentum)
     inputs = torch.from_numpy(setup.data.train.inputs).double()
     labels = torch.from_numpy(setup.data.train.labels)
-    for batch in batches:
+    for batch, rate in zip(batches, rates, strict=True):
+        optimizer.param_groups[0]["lr"] = rate
         index = torch.tensor(list(batch))
         optimizer.zero_grad()
         F.cross_entropy(net(inputs[index]), labels[index]).backward()
@@ -78,6 +80,19 @@ def test_fedavg_with_one_client_is_local_sgd_with_a_fresh_optimizer_in_every_rou
     assert_same(
         weights(one_round), centralised(with_momentum, batches_of(with_momentum, 0, 6), lr=0.1, momentum=0.9)
     )
+
+
+@pytest.mark.parametrize("kind", ["fedavg", "sl", "psl"])
+def test_a_learning_rate_schedule_goes_on_from_round_to_round(kind: str) -> None:
+    from gapslsim.learning.schedules.step import StepSchedule
+
+    rate = sgd(0.1, schedule=StepSchedule(every=3, gamma=0.1))
+    setup = small_setup(1, client=rate, server=rate)
+    settings = {"fedavg": {"local_steps": 2}, "sl": {"local_steps": 2}, "psl": {}}[kind]
+    world = trained(setup, kind, 6 if kind == "psl" else 3, **settings)
+    first = small_setup(1, client=sgd(0.1), server=sgd(0.1))
+    batches = batches_of(setup, 0, 6)
+    assert_same(weights(world), centralised(first, batches, lr=[0.1] * 3 + [0.01] * 3, momentum=0.0))
 
 
 def test_sfl_averaging_every_round_is_centralised_sgd_on_the_joined_batch() -> None:

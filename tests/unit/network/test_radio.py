@@ -15,12 +15,12 @@ from gapslsim.network.radio import los_probability, noise_dbm, path_loss_db, sha
 @pytest.mark.parametrize(
     ("place", "distance", "ghz", "sight", "base", "user", "expected"),
     [
-        # d3D = sqrt(100^2 + 23.5^2) = 102.7241; log10 = 2.011672; 20 log10(2) = 6.020600; d'BP = 4*24*0.5*2e9/3e8 = 320 m
+        # d3D = sqrt(100^2 + 23.5^2) = 102.7241; log10 = 2.011672; 20 log10(2) = 6.0206; d'BP = 4*24*0.5*2e9/3e8 = 320
         ("uma", 100, 2.0, True, 25, 1.5, 28.0 + 22 * 2.011672 + 6.020600),
-        # beyond the breakpoint: d3D = sqrt(1000^2 + 23.5^2) = 1000.2761, log10 = 3.0001199; log10(320^2 + 23.5^2) = 5.0126375
+        # beyond d'BP: d3D = sqrt(1000^2 + 23.5^2) = 1000.2761, log10 = 3.0001199; log10(320^2 + 23.5^2) = 5.0126375
         ("uma", 1000, 2.0, True, 25, 1.5, 28.0 + 40 * 3.0001199 + 6.020600 - 9 * 5.0126375),
         ("uma", 100, 2.0, False, 25, 1.5, 13.54 + 39.08 * 2.011672 + 6.020600),
-        # d3D = sqrt(100^2 + 8.5^2) = 100.3606; log10 = 2.0015632; 20 log10(3.5) = 10.881361; d'BP = 4*9*0.5*3.5e9/3e8 = 210 m
+        # d3D = sqrt(100^2 + 8.5^2) = 100.3606; log10 = 2.0015632; 20 log10(3.5) = 10.881361; d'BP = 210 m
         ("umi", 100, 3.5, True, 10, 1.5, 32.4 + 21 * 2.0015632 + 10.881361),
         # d3D = sqrt(500^2 + 8.5^2) = 500.0722, log10 = 2.6990328; log10(210^2 + 8.5^2) = 4.6451496
         ("umi", 500, 3.5, True, 10, 1.5, 32.4 + 40 * 2.6990328 + 10.881361 - 9.5 * 4.6451496),
@@ -35,7 +35,7 @@ from gapslsim.network.radio import los_probability, noise_dbm, path_loss_db, sha
 def test_path_loss_is_that_of_table_7_4_1_1(
     place: str, distance: float, ghz: float, sight: bool, base: float, user: float, expected: float
 ) -> None:
-    assert path_loss_db(place, distance, ghz * 1e9, sight, base, user) == pytest.approx(expected, abs=2e-5)  # type: ignore[arg-type]
+    assert path_loss_db(place, distance, ghz * 1e9, sight, base, user) == pytest.approx(expected, abs=5e-5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("place", ["uma", "umi", "inh_mixed", "inh_open"])
@@ -118,12 +118,18 @@ def test_fading_gains_have_mean_one_and_the_variance_of_their_kind(fading: str, 
 
 
 def test_fading_blocks_have_the_coherence_time_and_placement_does_not_depend_on_fading() -> None:
-    figures = {"shadowing": True, "place": "umi"}
-    still = next(Wireless(**figures).steps(np.random.default_rng(3)))[1]  # type: ignore[arg-type]
-    steps = Wireless(**figures, fading="rayleigh", coherence_time=0.25).steps(np.random.default_rng(3))  # type: ignore[arg-type]
+    still = Wireless(max_efficiency=50)
+    fading = Wireless(max_efficiency=50, fading="rayleigh", coherence_time=0.25)
+    steps = fading.steps(np.random.default_rng(3))
     points = [next(steps) for _ in range(5)]
     assert [time_s for time_s, _ in points] == [0.0, 0.25, 0.5, 0.75, 1.0]
-    assert len({rate for _, rate in points} | {still}) > 2
+    assert len({rate for _, rate in points}) == 5
+    # The gain of each block, from the SNR with and without it, is what the fading's own stream holds.
+    snr = 2 ** (next(still.steps(np.random.default_rng(3)))[1] / 20e6) - 1
+    gains = [(2 ** (rate / 20e6) - 1) / snr for _, rate in points]
+    seed = int(np.random.default_rng(3).integers(0, 2**63, size=2)[1])
+    own = np.random.Generator(np.random.Philox(key=seed))
+    assert gains == pytest.approx([float(np.sum((own.standard_normal(2)) ** 2) / 2) for _ in range(5)])
 
 
 def test_a_moving_client_turns_at_the_ends_of_its_way() -> None:
@@ -151,5 +157,5 @@ def test_drawn_places_fill_the_ring_by_area() -> None:
 
 
 def test_a_carrier_outside_the_standard_is_refused() -> None:
-    with pytest.raises(ValidationError, match="0.5 GHz and 100 GHz"):
+    with pytest.raises(ValidationError, match=r"0\.5 GHz and 100 GHz"):
         Wireless(carrier=200e9)

@@ -1,0 +1,85 @@
+"""The main flow of `gapslsim measure`: probes, steps, memory; the rows of one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from gapslsim.learning.engine import intra_op_threads
+from gapslsim.learning.optimizer import Optimizer
+from gapslsim.learning.optimizers.adam import Adam
+from gapslsim.learning.optimizers.sgd import Sgd
+from gapslsim.measuring.attribution import call_s, rows_of_passes
+from gapslsim.measuring.clock import Clock
+from gapslsim.measuring.passes import Effort, SideTimes, time_split
+from gapslsim.measuring.probes import Probe
+from gapslsim.measuring.steps import copy_rows, rule_rows, step_rows
+from gapslsim.measuring.table import Machine, Measurement
+
+__all__ = ["Plan", "measure"]
+
+Observer = Callable[[str, float], None]
+"""Told what is measured next and the share of the work that is done, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure, and how often."""
+
+    probes: Sequence[Probe]
+    batch_sizes: Sequence[int]
+    repeats: int = 7
+    """Rows per layer."""
+    passes: Effort = Effort(least=8, most=200, budget_s=1.5)
+    """Of each side of each probe at each batch size."""
+    steps: Effort = Effort(least=8, most=200, budget_s=0.15)
+    """Of each optimizer step, rule and copy."""
+    n_clients: Sequence[int] = (2, 10)
+    """Numbers of clients that the server's rule is timed for."""
+    copy_bytes: Sequence[int] = (1 << 16, 1 << 20, 1 << 24, 1 << 26)
+    optimizers: Sequence[Optimizer] = field(
+        default_factory=lambda: (Sgd(lr=0.05), Sgd(lr=0.05, momentum=0.9), Adam(lr=1e-3))
+    )
+
+
+def measure(
+    plan: Plan, machine: Machine, device: torch.device, clock: Clock, observer: Observer
+) -> list[Measurement]:
+    """Times everything of a plan on one device; takes no network and writes nothing.
+
+    Args:
+        plan: what, and how often.
+        machine: goes into every row; its `threads` are used inside each operation.
+        device: torch's.
+        clock: of that device.
+        observer: told how far it has come.
+    """
+    n_parts = len(plan.probes) * (len(plan.batch_sizes) + 1) + 1
+    done = 0
+
+    def tell(what: str) -> None:
+        nonlocal done
+        observer(what, done / n_parts)
+        done += 1
+
+    with intra_op_threads(machine.threads):
+        passes: list[SideTimes] = []
+        # batch by batch, so that a slow minute of the machine does not fall on one network alone
+        for batch_size in plan.batch_sizes:
+            for probe in plan.probes:
+                tell(f"{probe.name}, batch {batch_size}")
+                passes += time_split(probe, batch_size, plan.optimizers[0], device, clock, plan.passes)
+        rows = rows_of_passes(machine, passes, plan.repeats)
+        beside_s = call_s(rows)
+        for probe in plan.probes:
+            tell(f"{probe.name}, steps")
+            shared = (beside_s, device, clock, plan.steps, plan.repeats)
+            rows += step_rows(machine, probe, plan.optimizers, *shared)
+            for n_clients in plan.n_clients:
+                rows += rule_rows(machine, probe, n_clients, *shared)
+        tell("memory")
+        rows += copy_rows(machine, plan.copy_bytes, device, clock, plan.steps, plan.repeats)
+    observer("done", 1.0)
+    return rows

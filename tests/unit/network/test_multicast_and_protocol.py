@@ -1,0 +1,105 @@
+"""Broadcast trees cut into segments, and what a transport protocol adds."""
+
+from __future__ import annotations
+
+import pytest
+import simpy
+from pydantic import ValidationError
+
+from gapslsim.network.channels.constant import Constant
+from gapslsim.network.fleet import AccessLink, Fleet
+from gapslsim.network.multicast import segments
+from gapslsim.network.protocols.tcp import Tcp
+from gapslsim.network.routes import LinkSpec, Route
+from gapslsim.network.topologies.relay import Relay
+from gapslsim.network.topologies.star import Star
+
+
+def test_a_tree_of_routes_is_cut_where_the_targets_part() -> None:
+    a, b, c, d = (
+        LinkSpec(name, None, latency) for name, latency in zip("abcd", (1.0, 2.0, 4.0, 8.0), strict=True)
+    )
+    found = segments([Route((a, b)), Route((a, b, c)), Route((a, d))])
+    assert [("".join(link.name for link in s.links), s.targets, s.start_s, s.rest_s) for s in found] == [
+        ("a", (0, 1, 2), 1.0, (2.0, 6.0, 8.0)),
+        ("b", (0, 1), 3.0, (0.0, 4.0)),
+        ("d", (2,), 9.0, (0.0,)),
+        ("c", (1,), 7.0, (0.0,)),
+    ]
+
+
+def test_a_broadcast_to_oneself_arrives_at_once() -> None:
+    (own,) = segments([Route(())])
+    assert (own.links, own.targets, own.start_s) == ((), (0,), 0.0)
+    env = simpy.Environment()
+    members = Fleet((AccessLink("client-0", Constant(rate=8e6), Constant(rate=8e6)),))
+    transfers = Star().build(env, members, seed=0).broadcast("server", ["server", "client-0"], 1e6)
+    env.run()
+    assert [transfer.finished_s for transfer in transfers] == [0.0, pytest.approx(1.0)]
+
+
+def test_a_broadcast_down_a_chain_loads_each_hop_once() -> None:
+    env = simpy.Environment()
+    members = Fleet(
+        tuple(AccessLink(f"client-{i}", Constant(rate=8e7), Constant(rate=8e7)) for i in range(3))
+    )
+    network = Relay(hops=3, hop=8e6, clients="spread").build(env, members, seed=0)
+    transfers = network.broadcast("server", ["client-0", "client-1", "client-2"], 1e6)
+    env.run()
+    assert [transfer.finished_s for transfer in transfers] == [pytest.approx(1.0)] * 3
+    carried = {}
+    for row in network.link_use:
+        carried[row.link] = carried.get(row.link, 0.0) + row.rate_bit_per_s * (row.end_s - row.start_s) / 8e6
+    assert carried == pytest.approx(
+        {f"relay-{i}/hop/down": 1.0 for i in range(3)} | {f"client-{i}/down": 1.0 for i in range(3)}
+    )
+
+
+def one(protocol: Tcp | None, size_bytes: float, rate: float = 8e6, latency_s: float = 0.1) -> float:
+    env = simpy.Environment()
+    members = Fleet((AccessLink("client-0", Constant(rate=rate), Constant(rate=rate), latency_s),))
+    transfer = Star(protocol=protocol).build(env, members, seed=0).send("client-0", "server", size_bytes)
+    env.run()
+    assert transfer.finished_s is not None
+    assert transfer.moved_bytes == size_bytes
+    return transfer.finished_s
+
+
+def test_headers_stretch_the_transfer_and_set_up_costs_round_trips() -> None:
+    headers = Tcp(set_up_round_trips=0, slow_start=False, payload_bytes=1000, wire_bytes=1250)
+    assert one(headers, 1e6) == pytest.approx(0.1 + 1.25)
+    both = Tcp(set_up_round_trips=1.5, slow_start=False, payload_bytes=1000, wire_bytes=1250)
+    assert one(both, 1e6) == pytest.approx(0.1 + 0.3 + 1.25)
+
+
+def test_slow_start_doubles_the_cap_each_round_trip_until_the_path_is_full() -> None:
+    tcp = Tcp(set_up_round_trips=0, payload_bytes=1000, wire_bytes=1000, initial_window=10)
+    # Round trip 0.2 s: caps 0.4, 0.8, 1.6, 3.2, 6.4 Mbit/s, then 8: 0.08 + 0.16 + 0.32 + 0.64 + 1.28 = 2.48 in 1 s.
+    assert list(tcp.ramp(0.2, 8e6) or ())[:5] == [
+        (pytest.approx(0.2 * k), pytest.approx(4e5 * 2**k)) for k in range(5)
+    ]
+    assert one(tcp, 1e6) == pytest.approx(0.1 + 1.0 + (8 - 2.48) / 8)
+    assert one(tcp, 10e3) == pytest.approx(0.1 + 0.2)  # the first window, in one round trip
+
+
+def test_slow_start_needs_a_round_trip() -> None:
+    assert one(
+        Tcp(set_up_round_trips=1, payload_bytes=1000, wire_bytes=1000), 1e6, latency_s=0.0
+    ) == pytest.approx(1.0)
+
+
+def test_a_cancelled_message_counts_payload_bytes() -> None:
+    env = simpy.Environment()
+    members = Fleet((AccessLink("client-0", Constant(rate=8e6), Constant(rate=8e6)),))
+    tcp = Tcp(slow_start=False, payload_bytes=500, wire_bytes=1000)
+    network = Star(protocol=tcp).build(env, members, seed=0)
+    transfer = network.send("client-0", "server", 1e6)
+    env.run(until=1.0)
+    assert network.moved_bytes(transfer) == pytest.approx(0.5e6)
+    network.cancel(transfer)
+    assert transfer.moved_bytes == pytest.approx(0.5e6)
+
+
+def test_a_payload_larger_than_its_packet_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must not be more than wire_bytes"):
+        Tcp(payload_bytes=1600)
