@@ -10,7 +10,7 @@ from typing import Any
 import simpy
 
 from gapslsim.data.source import public_data_folder
-from gapslsim.errors import DataError
+from gapslsim.errors import DataError, Problem, ScenarioError
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.world import World
 from gapslsim.hardware.device import Device
@@ -50,6 +50,10 @@ def assemble(scenario: Scenario, dry: bool) -> Parts:
     Raises:
         GapslsimError: if data, a device, memory or a route is missing.
     """
+    stop = scenario.stop
+    if dry and stop.rounds is stop.epochs is stop.simulated_time is None:
+        message = "a dry run has no accuracy to stop at; add rounds, epochs or simulated_time."
+        raise ScenarioError([Problem("stop", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     kinds = {name: load_device(name) for name in {group.device for group in groups}}
     client_devices: list[Device] = [kinds[group.device] for group in groups]
@@ -127,8 +131,9 @@ def _memory(
         need += client_memory_bytes(costs.server, slots)
     for device in {id(device): device for device in clients}.values():
         check_fits(device, need, "the client-side model and its training state")
+    n_at_once = math.ceil(setup.n_clients * framework.participation.expected_share(setup.n_clients) - 1e-9)
     server_need = server_memory_bytes(
-        costs.server, setup.server_optimizer.n_slots, setup.n_clients, framework.keeps_client_gradients
+        costs.server, setup.server_optimizer.n_slots, n_at_once, framework.keeps_client_gradients
     )
     check_fits(server, server_need, "the server-side model and its training state")
     return {

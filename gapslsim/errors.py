@@ -62,6 +62,10 @@ class ResultsError(GapslsimError):
     exit_code: ClassVar[int] = 2
 
 
+class JournalError(GapslsimError):
+    """A journal that cannot be used: another program's folder, another format, results that do not repeat."""
+
+
 class DryRunError(GapslsimError):
     """Tensors were asked for in a run that has none."""
 

@@ -2,21 +2,22 @@
 
 `Work` is a computation: what it costs, from shapes, and the call that carries it out. A device holds
 it for as long as its profile says and carries it out at completion. `Keyed` is a value with a content
-key and an exact size: what travels over links and what states are made of. Neither knows of torch or simpy.
+key and an exact size: what travels over links and what states are made of. Its value may be `Deferred`: not computed
+before somebody asks for it. None of them knows of torch or simpy.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 from gapslsim.errors import DryRunError
 
-__all__ = ["Cost", "Keyed", "LayerCost", "Phase", "Work", "content_key"]
+__all__ = ["Cost", "Deferred", "Keyed", "LayerCost", "Phase", "Work", "content_key"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -32,7 +33,7 @@ class LayerCost:
     name: str
     """Path of the layer in its model, or the name of the computation."""
     kind: str
-    """Lower-case kind: conv2d, linear, norm, activation, pool, attention, embedding, reshape, optimizer, gram, average."""
+    """Lower-case kind: conv2d, linear, norm, activation, pool, attention, embedding, reshape, optimizer, gram, ..."""
     phase: Phase
     work_flop: float
     """Floating-point operations [FLOP]; a multiply-accumulate counts as two."""
@@ -107,6 +108,50 @@ class Work(Generic[T]):
 _ABSENT: Any = object()
 
 
+class Deferred(Generic[T]):
+    """A value that is computed when it is first asked for, from the values of others.
+
+    Args:
+        compute: makes the value from what the resolver hands it; called once, when all inputs are done.
+        inputs: what `compute` reads; only those that are themselves deferred.
+        resolve: brings deferred values about, whatever they depend on, without recursion.
+        light: picks a part of another value; not worth a thread of its own.
+    """
+
+    __slots__ = ("_compute", "_resolve", "_value", "done", "inputs", "light")
+
+    def __init__(
+        self,
+        compute: Callable[[Any], T],
+        inputs: tuple[Deferred[Any], ...],
+        resolve: Callable[[Sequence[Deferred[Any]]], None],
+        light: bool = False,
+    ) -> None:
+        self.inputs = inputs
+        self.done = False
+        self.light = light
+        self._compute: Callable[[Any], T] | None = compute
+        self._resolve = resolve
+        self._value: T = _ABSENT
+
+    @property
+    def value(self) -> T:
+        """The value; computed now if it has to be."""
+        if not self.done:
+            self._resolve((self,))
+        return self._value
+
+    def compute(self, engine: Any) -> T:
+        """Makes the value; for resolvers only, which then call `settle`."""
+        assert self._compute is not None
+        return self._compute(engine)
+
+    def settle(self, value: T) -> None:
+        """Keeps the value and lets go of everything that it was made from."""
+        self._value, self.done = value, True
+        self._compute, self.inputs = None, ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Keyed(Generic[T_co]):
     """A value with its content key and exact size: a state, smashed data, a gradient, a message.
@@ -117,23 +162,33 @@ class Keyed(Generic[T_co]):
     key: str
     size_bytes: int
     """Bytes of the tensors at their dtype; what a transfer of this value costs."""
-    _value: T_co = field(default=_ABSENT, repr=False)
+    _value: T_co | Deferred[T_co] = field(default=_ABSENT, repr=False)  # type: ignore[misc]
 
     @property
     def value(self) -> T_co:
-        """The value itself.
+        """The value itself; computed now if it was deferred.
 
         Raises:
             DryRunError: if this run carries no tensors.
         """
         if self._value is _ABSENT:
             raise DryRunError(f"'{self.key[:12]}' has no value: this is a dry run (timing only).")
+        if isinstance(self._value, Deferred):
+            return self._value.value
         return self._value
+
+    @property
+    def deferred(self) -> Deferred[T_co] | None:  # type: ignore[misc]
+        """What stands for the value until it is computed; None for a plain value or none."""
+        return self._value if isinstance(self._value, Deferred) else None
 
     @property
     def has_value(self) -> bool:
         """Whether the value is here; False in a dry run."""
         return self._value is not _ABSENT
+
+
+_write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode
 
 
 def content_key(operation: str, settings: object, *inputs: str) -> str:
@@ -144,5 +199,4 @@ def content_key(operation: str, settings: object, *inputs: str) -> str:
         settings: anything that JSON can write; floats are written exactly (shortest round-trip form).
         inputs: content keys of the inputs.
     """
-    text = json.dumps([operation, settings, inputs], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_write([operation, settings, inputs]).encode()).hexdigest()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from pydantic import Field
+
+from gapslsim.frameworks.slots import Participation, participations
 from gapslsim.registry import Family, component
 
 if TYPE_CHECKING:
@@ -24,14 +27,18 @@ class Framework(ABC):
 
     kind: str
     """Name in scenarios; each framework fixes its own."""
+    participation: Annotated[Participation, participations] = Field(
+        default_factory=lambda: participations["everyone"]()
+    )
+    """Who takes part in a round."""
 
     @abstractmethod
     def round(self, w: World) -> Process[None]:
         """One training round."""
 
-    @abstractmethod
     def participants(self, w: World) -> tuple[int, ...]:
         """Clients that take part in the round that begins, ascending."""
+        return self.participation.choose(w.n_clients, w.random("participation"))
 
     @abstractmethod
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
@@ -65,7 +72,7 @@ class Framework(ABC):
 
     def problems(self, n_clients: int) -> list[str]:
         """What keeps this framework from running with so many clients, in words; empty if nothing."""
-        return []
+        return self.participation.problems(n_clients)
 
 
 frameworks: Family[Framework] = Family("framework", "gapslsim.frameworks.presets")

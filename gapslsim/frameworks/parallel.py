@@ -10,10 +10,8 @@ from pydantic import Field
 from gapslsim.frameworks.client_sync import ClientSync, client_syncs
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.slots import (
-    Participation,
     client_updates,
     cut_gradients,
-    participations,
     server_updates,
 )
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
@@ -44,10 +42,6 @@ class ParallelSplitLearning(Framework):
     """What a client does with its gradient."""
     client_sync: Annotated[ClientSync, client_syncs] = Field(default_factory=lambda: client_syncs["never"]())
     """Whether and when the client-side models are averaged."""
-    participation: Annotated[Participation, participations] = Field(
-        default_factory=lambda: participations["everyone"]()
-    )
-    """Who takes part in a round."""
 
     @property
     def server_rule(self) -> ServerUpdate:
@@ -58,10 +52,6 @@ class ParallelSplitLearning(Framework):
     def cut_rule(self) -> CutGradient:
         """Which gradient at the cut layer a client gets; its own unless a framework says otherwise."""
         return cut_gradients["own"]()
-
-    def participants(self, w: World) -> tuple[int, ...]:
-        """As the participation rule chooses."""
-        return self.participation.choose(w.n_clients, w.random("participation"))
 
     def round(self, w: World) -> Process[None]:
         """One training round."""
@@ -120,7 +110,3 @@ class ParallelSplitLearning(Framework):
     def clients_train(self) -> bool:
         """As the client's rule says."""
         return self.client_update.trains
-
-    def problems(self, n_clients: int) -> list[str]:
-        """A sample larger than the fleet."""
-        return self.participation.problems(n_clients)

@@ -266,9 +266,7 @@ def intra_op_threads(n: int) -> Iterator[None]:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA, then Apple's MPS, then the CPU; anything else is torch's own name for a device."""
+    """`auto` is CUDA where there is one, else the CPU; anything else is torch's own name for a device."""
     if name != "auto":
         return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

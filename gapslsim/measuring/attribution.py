@@ -106,8 +106,6 @@ class _Timed:
         for layer in self.layers:
             kept = self._kept[layer.name]
             note = f"{self.side.name}; of {len(kept.seconds)} kept, {kept.n_outliers} slow ones left out"
-            if self.side.n_preempted:
-                note += f", {self.side.n_preempted} passes preempted"
             if self._scale < 1:
                 note += f", scaled by {self._scale:.3f} to the whole pass"
             for sample in quantiles(kept.seconds, repeats):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import torch
 
@@ -21,6 +21,9 @@ from gapslsim.measuring.clock import Clock, MachineClock, keep
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.node import Process
 from gapslsim.work import Cost, Work
+
+if TYPE_CHECKING:
+    from gapslsim.learning.reply import ServerReply
 
 __all__ = ["OperationCheck", "RoundCheck", "check_round"]
 
@@ -48,8 +51,8 @@ class RoundCheck:
 
     operations: tuple[OperationCheck, ...]
     n_rounds: int
-    n_preempted: int
-    n_samples: int
+    wall_over_work: float
+    """Wall time over the time that this process worked; well above 1 where other processes are busy."""
 
     @property
     def total(self) -> OperationCheck:
@@ -69,24 +72,19 @@ class _Timings:
         self._clock = clock
         self.samples: dict[tuple[str, Cost], list[float]] = {}
         self.counts: dict[tuple[str, Cost], int] = {}
-        self.n_preempted = 0
-        self.n = 0
         self.on = False
 
-    def wrap(self, work: Work[T]) -> Work[T]:
-        """The same work, timed when it is carried out."""
+    def wrap(self, work: Work[T], idle: bool) -> Work[T]:
+        """The same work, timed when it is carried out; `idle` if it turns out to do nothing."""
 
         def carry_out() -> T:
             result: list[T] = []
-            seconds, preempted = self._clock.time(lambda: result.append(work.carry_out()))
+            seconds = self._clock.time(lambda: result.append(work.carry_out()))
             if self.on:
                 key = (work.operation, work.cost)
                 self.counts[key] = self.counts.get(key, 0) + 1
-                self.n += 1
-                self.n_preempted += preempted
-                known = self.samples.setdefault(key, [])
-                if not preempted or not known:
-                    known.append(seconds)
+                if not idle:
+                    self.samples.setdefault(key, []).append(seconds)
             return result[0]
 
         return replace(work, carry_out=carry_out)
@@ -106,9 +104,16 @@ class _TimedLearner:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             result = value(*args, **kwargs)
-            return self._timings.wrap(result) if isinstance(result, Work) else result
+            if not isinstance(result, Work):
+                return result
+            return self._timings.wrap(result, idle=name == "client_backward" and _is_frozen(*args))
 
         return call
+
+
+def _is_frozen(client: int, reply: ServerReply, *_: object) -> bool:
+    """Whether a rule lets the client stand still: it is charged a backward pass (costs never depend on values)."""
+    return reply.fates.get(client) == "freeze"
 
 
 def check_round(
@@ -134,7 +139,8 @@ def check_round(
     """
     parts = assemble(scenario, dry=False)
     torch_device: torch.device = choose_device(scenario.training.device)
-    timings = _Timings(clock or MachineClock(torch_device, threads))
+    clock = clock or MachineClock(torch_device, threads)
+    timings = _Timings(clock)
     parts.world.learner = cast(Learner, _TimedLearner(parts.learner, timings))
 
     def rounds() -> Process[None]:
@@ -146,9 +152,11 @@ def check_round(
             parts.world.end_round()
 
     with intra_op_threads(threads):
+        begun_s, begun_wall_s = clock.now_s(), clock.wall_s()
         parts.env.run(parts.env.process(rounds()))
+        ratio = (clock.wall_s() - begun_wall_s) / max(clock.now_s() - begun_s, 1e-9)
     observer("done", 1.0)
-    return RoundCheck(_summary(timings, device, n_rounds), n_rounds, timings.n_preempted, timings.n)
+    return RoundCheck(_summary(timings, device, n_rounds), n_rounds, ratio)
 
 
 def _summary(timings: _Timings, device: Device, n_rounds: int) -> tuple[OperationCheck, ...]:

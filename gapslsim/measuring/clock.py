@@ -12,54 +12,56 @@ import torch
 
 __all__ = ["Clock", "Kept", "MachineClock", "keep", "quantiles"]
 
-_PREEMPTED = 1.05
-"""Wall time over processor time from which a sample counts as preempted."""
 _FAR_OUT = 5.0
 """Distance from the median, in scaled median absolute deviations, from which a sample is an outlier."""
 
 
 class Clock(ABC):
-    """Reads time on the device that computes."""
+    """Reads the time that a device has worked, and the time that passes."""
 
     @abstractmethod
     def now_s(self) -> float:
-        """Wall time when everything asked of the device so far is done [s]."""
+        """Time that the device has worked, when everything asked of it so far is done [s]."""
 
     @abstractmethod
-    def busy_s(self) -> float | None:
-        """Processor time of this process [s]; None where it cannot be compared to wall time."""
+    def wall_s(self) -> float:
+        """Wall time [s], for budgets and to say how busy the machine is with other things."""
 
-    def time(self, call: Callable[[], object]) -> tuple[float, bool]:
-        """Seconds of one call, and whether another process took the processor away meanwhile."""
-        busy_s, start_s = self.busy_s(), self.now_s()
+    def time(self, call: Callable[[], object]) -> float:
+        """Seconds of one call."""
+        start_s = self.now_s()
         call()
-        took_s, busy_after_s = self.now_s() - start_s, self.busy_s()
-        if busy_s is None or busy_after_s is None:
-            return took_s, False
-        return took_s, took_s > _PREEMPTED * (busy_after_s - busy_s) + 1e-5
+        return self.now_s() - start_s
 
 
 class MachineClock(Clock):
     """The machine's own clock.
 
+    With one thread on a CPU it is the processor time of this process: what other processes take in between is not in it,
+    and where there are none it is the wall time, since nothing here waits. With more threads, and on a GPU (for which it
+    waits, since CUDA works behind the caller's back), it is the wall time.
+
     Args:
-        device: waits for it before it reads the time (CUDA works behind the caller's back).
-        threads: inside each operation; processor time says something with one thread on a CPU only.
+        device: where tensors are computed.
+        threads: inside each operation.
     """
 
     def __init__(self, device: torch.device, threads: int) -> None:
         self._is_cuda = device.type == "cuda"
-        self._has_busy = device.type == "cpu" and threads == 1
+        self.now_s = time.process_time if device.type == "cpu" and threads == 1 else self._waited_s  # type: ignore[method-assign]
 
-    def now_s(self) -> float:
-        """Wall time, after the device is done."""
+    def now_s(self) -> float:  # replaced above, so that reading the time costs one call
+        """See the base class."""
+        raise NotImplementedError
+
+    def wall_s(self) -> float:
+        """See the base class."""
+        return time.perf_counter()
+
+    def _waited_s(self) -> float:
         if self._is_cuda:
             torch.cuda.synchronize()
         return time.perf_counter()
-
-    def busy_s(self) -> float | None:
-        """Processor time, for one thread on a CPU."""
-        return time.process_time() if self._has_busy else None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ any hook in them are timed in turn with those, and are the whole that the parts 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,18 @@ class Effort:
     least: int
     most: int
     budget_s: float
+    """Wall time."""
     warm_up: int = 2
+
+    def rounds(self, clock: Clock, warm_up: Callable[[], object]) -> Iterator[int]:
+        """Warms up, then counts the repeats."""
+        for _ in range(self.warm_up):
+            warm_up()
+        begun_s = clock.wall_s()
+        n = 0
+        while n < self.most and (n < self.least or clock.wall_s() - begun_s < self.budget_s):
+            yield n
+            n += 1
 
 
 @dataclass(eq=False)
@@ -52,7 +63,6 @@ class SideTimes:
     layers_s: dict[Key, list[float]] = field(default_factory=lambda: defaultdict(list))
     whole_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Passes without hooks, by phase."""
-    n_preempted: int = 0
 
 
 def time_split(
@@ -78,29 +88,15 @@ def time_split(
 
 
 def _repeat(times: SideTimes, one: _Pass, clock: Clock, effort: Effort) -> None:
-    """Repeats with and without hooks in turn; repeats that lost the processor are left out."""
-    for _ in range(effort.warm_up):
+    """Repeats with and without hooks in turn."""
+    for _ in effort.rounds(clock, one.run):
+        one.hooked = False
+        for phase, seconds in one.run().items():
+            times.whole_s[phase].append(seconds)
+        one.hooked = True
         one.run()
-    begun_s = clock.now_s()
-    n = 0
-    while n < effort.most and (n < effort.least or clock.now_s() - begun_s < effort.budget_s):
-        n += 1
-        for hooked in (False, True):
-            one.hooked = hooked
-            took: dict[str, float] = {}
-
-            def run(took: dict[str, float] = took) -> None:
-                took.update(one.run())
-
-            _, preempted = clock.time(run)
-            if preempted and n > effort.least // 2 and times.whole_s:
-                times.n_preempted += 1
-            elif hooked:
-                for key, seconds in one.layers_s().items():
-                    times.layers_s[key].append(seconds)
-            else:
-                for phase, seconds in took.items():
-                    times.whole_s[phase].append(seconds)
+        for key, seconds in one.layers_s().items():
+            times.layers_s[key].append(seconds)
 
 
 class _Pass:

@@ -27,20 +27,8 @@ _LEAST_S = 1e-9
 
 def timed(call: Callable[[], object], clock: Clock, effort: Effort) -> tuple[list[float], str]:
     """Kept samples of a call [s], and a note on those left out."""
-    for _ in range(effort.warm_up):
-        call()
-    samples: list[float] = []
-    preempted = n = 0
-    begun_s = clock.now_s()
-    while n < effort.most and (n < effort.least or clock.now_s() - begun_s < effort.budget_s):
-        n += 1
-        seconds, lost = clock.time(call)
-        if lost and n > effort.least // 2 and samples:
-            preempted += 1
-        else:
-            samples.append(seconds)
-    kept = keep(samples)
-    return list(kept.seconds), f"{len(kept.seconds)} kept, {kept.n_outliers} slow ones left out, {preempted} preempted"
+    kept = keep([clock.time(call) for _ in effort.rounds(clock, call)])
+    return list(kept.seconds), f"{len(kept.seconds)} kept, {kept.n_outliers} slow ones left out"
 
 
 def _rows(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -22,7 +23,7 @@ from gapslsim.scenario.tree import Path, Tree, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
 from gapslsim.units import STRICT_UNITS
 
-__all__ = ["load", "load_dict", "loads"]
+__all__ = ["Source", "load", "load_dict", "loads", "read", "vary"]
 
 
 def load(path: str | FilePath, *, set: Iterable[str] = (), deep: bool = False) -> Scenario:
@@ -56,6 +57,61 @@ def loads(
 def load_dict(data: dict[str, Any], *, set: Iterable[str] = (), deep: bool = False) -> Scenario:
     """A scenario from plain dicts and lists, under the rules of files: quantities need their units."""
     return _finish(tree_of(data), [], set, deep)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scenario file as it was read, with its bases; not yet checked."""
+
+    tree: Tree
+    problems: tuple[Problem, ...]
+    folder: FilePath
+
+
+def read(path: str | FilePath) -> Source:
+    """Reads a scenario file, or the shipped one of that name, so that variants of it can be made.
+
+    Raises:
+        ScenarioError: if there is no such file.
+    """
+    file = _find(path)
+    tree, problems = _read_file(file, _label(file), ())
+    return Source(tree, tuple(problems), file.parent)
+
+
+def vary(source: Source, changes: Iterable[tuple[str, Tree]], *, deep: bool = False) -> Scenario:
+    """A scenario from one that was read and changes of it; each value replaces what lies at its path.
+
+    Args:
+        source: from `read`.
+        changes: dotted path and value; `*` in place of an index means every item of the list.
+        deep: see `load`.
+
+    Raises:
+        ScenarioError: lists every problem, those of a change with the place that its value comes from.
+    """
+    tree, problems = source.tree, list(source.problems)
+    raise_if_any(p for p in problems if tree.value is None)
+    for name, value in changes:
+        parts: Path = tuple(int(part) if part.isdigit() else part for part in name.split("."))
+        try:
+            for each in _spread(tree, parts, 0):
+                tree = _put(tree, each, 0, value)
+        except LookupError as error:
+            problems.append(Problem(name, str(error.args[0]), value.file, value.line))
+    return _finish(tree, problems, (), deep, source.folder)
+
+
+def _spread(tree: Tree, parts: Path, depth: int) -> list[Path]:
+    """The paths that a path with `*` means."""
+    if "*" not in parts[depth:]:
+        return [parts]
+    at = parts.index("*", depth)
+    found = tree.at(parts[:at])
+    if not isinstance(found.value, list):
+        raise LookupError(f"'*' stands for the items of a list; {'.'.join(map(str, parts[:at]))} is none.")
+    spread = [(*parts[:at], index, *parts[at + 1 :]) for index in range(len(found.value))]
+    return [path for each in spread for path in _spread(tree, each, at + 1)]
 
 
 def _finish(

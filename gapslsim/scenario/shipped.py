@@ -1,4 +1,4 @@
-"""Scenario files that come with the package."""
+"""Scenario and study files that come with the package."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from pathlib import Path
 from gapslsim.errors import ComponentError
 from gapslsim.hardware.shipped import shipped_folder
 
-__all__ = ["shipped_scenarios"]
+__all__ = ["shipped_scenarios", "shipped_studies"]
+
+_STUDIES = "studies"
+"""Subfolder of the scenarios that holds studies: files of another form."""
 
 
 def shipped_scenarios() -> dict[str, Path]:
     """File of every shipped scenario by its name, for instance `quickstart` or `paper/small/gapsl`."""
+    return {name: file for name, file in _files().items() if not name.startswith(f"{_STUDIES}/")}
+
+
+def shipped_studies() -> dict[str, Path]:
+    """File of every shipped study by its name, for instance `studies/quickstart`."""
+    return {name: file for name, file in _files().items() if name.startswith(f"{_STUDIES}/")}
+
+
+def _files() -> dict[str, Path]:
     try:
         folder = shipped_folder("scenarios")
     except ComponentError:

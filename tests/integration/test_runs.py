@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from gapslsim import load, simulate
-from gapslsim.errors import MemoryShortError, NumericalError
+from gapslsim.errors import MemoryShortError, NumericalError, ScenarioError
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.results.results import Results
 
@@ -134,6 +134,12 @@ def test_a_run_stops_at_the_first_condition_that_holds(file: Path) -> None:
     assert by_epoch["rounds"] == math.ceil(0.5 * 240 / 32)
     by_accuracy = run(file, "stop={rounds: 100, target_accuracy: 0.05}", "evaluation.targets=[]").summary
     assert by_accuracy["rounds"] < 100
+
+
+def test_a_dry_run_that_only_accuracy_could_end_is_refused(file: Path) -> None:
+    only_accuracy = ("stop={target_accuracy: 0.5}", "framework=psl")
+    with pytest.raises(ScenarioError, match="a dry run has no accuracy to stop at; add rounds"):
+        run(file, *only_accuracy, dry=True)
 
 
 def test_ctrl_c_leaves_what_was_recorded(file: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from gapslsim.frameworks.framework import Framework, frameworks
-from gapslsim.frameworks.slots import Participation, participations
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -35,14 +34,6 @@ class FedAvg(Framework):
     """Mini-batches of local training in a round; `epoch` is one pass over the client's own data."""
     weights: Literal["uniform", "samples"] = "samples"
     """Weight of each client in the mean: the same for all, or its number of training samples."""
-    participation: Annotated[Participation, participations] = Field(
-        default_factory=lambda: participations["everyone"]()
-    )
-    """Who takes part in a round."""
-
-    def participants(self, w: World) -> tuple[int, ...]:
-        """As the participation rule chooses."""
-        return self.participation.choose(w.n_clients, w.random("participation"))
 
     def round(self, w: World) -> Process[None]:
         """Downlink of the global model, local training, uplink, average."""
@@ -82,7 +73,3 @@ class FedAvg(Framework):
     def clients_hold_whole_model(self) -> bool:
         """Every client trains the whole network."""
         return True
-
-    def problems(self, n_clients: int) -> list[str]:
-        """A sample larger than the fleet."""
-        return self.participation.problems(n_clients)

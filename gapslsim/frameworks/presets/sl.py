@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.frameworks.slots import (
-    Participation,
     client_updates,
     cut_gradients,
-    participations,
     server_updates,
 )
 from gapslsim.registry import component
@@ -37,14 +35,6 @@ class VanillaSplitLearning(Framework):
     """Mini-batches of a client's turn. The paper does not say; 1 makes a round see as many samples as one of PSL."""
     optimizer: Literal["carry", "keep", "reset"] = "carry"
     """The optimizer state travels with the model (and is paid for), stays with each client, or starts anew."""
-    participation: Annotated[Participation, participations] = Field(
-        default_factory=lambda: participations["everyone"]()
-    )
-    """Who takes a turn in a round."""
-
-    def participants(self, w: World) -> tuple[int, ...]:
-        """As the participation rule chooses, in ascending order."""
-        return self.participation.choose(w.n_clients, w.random("participation"))
 
     def round(self, w: World) -> Process[None]:
         """One turn of every participant."""
@@ -81,7 +71,3 @@ class VanillaSplitLearning(Framework):
         share = self.participation.expected_share(len(batch_sizes))
         all_turns = self.local_steps * share * len(batch_sizes)
         return all_turns if self.optimizer == "carry" else self.local_steps * share, all_turns
-
-    def problems(self, n_clients: int) -> list[str]:
-        """A sample larger than the fleet."""
-        return self.participation.problems(n_clients)

@@ -16,7 +16,7 @@ from gapslsim.network.reference import run_case
 
 
 def case(**changes: Any) -> dict[str, Any]:
-    """8 Mbit/s, 0.1 s: f0 (2 MB, t = 0) moves alone 0.1..1.1 s, shares with f1 (0.5 MB, t = 1) to 2.1 s, ends at 2.6."""
+    """8 Mbit/s, 0.1 s: f0 (2 MB, t = 0) moves alone 0.1..1.1 s, then shares with f1 (0.5 MB, t = 1)."""
     found: dict[str, Any] = {
         "id": "x-0",
         "family": "x",

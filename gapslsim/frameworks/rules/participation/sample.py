@@ -16,7 +16,7 @@ __all__ = ["Sample"]
 @participations.register
 @component
 class Sample(Participation):
-    """`k` clients, drawn anew in each round without replacement, all equally likely."""
+    """Draws `k` clients, anew in each round without replacement, all equally likely."""
 
     kind: Literal["sample"] = "sample"
     k: PositiveInt

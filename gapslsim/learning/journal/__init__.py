@@ -1,0 +1,1 @@
+"""What training computed, kept by content key: observations of operations and checkpoints of states."""

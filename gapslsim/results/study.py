@@ -1,0 +1,84 @@
+"""What a study's directory says of itself: the question, the axes, the runs and how each ended (`study.json`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from gapslsim.errors import ResultsError
+from gapslsim.results.store import write_text
+
+__all__ = ["RUNS", "STUDY", "RunRecord", "StudyRecord", "is_study", "read_study", "write_study"]
+
+STUDY: Final = "study.json"
+RUNS: Final = "runs"
+"""Subfolder with one run directory per run."""
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run of a study."""
+
+    label: str
+    """Name of its directory below `runs/`."""
+    axes: dict[str, str]
+    """Value on each axis, as people read it."""
+    seed: int
+    scenario_sha256: str
+    """Hash of the resolved scenario; empty if the scenario is impossible."""
+    status: str = "planned"
+    """`planned`, `completed`, `failed: ...` or `impossible: ...`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study and its runs."""
+
+    name: str
+    question: str
+    base: str
+    series: list[str]
+    """Axes whose values are compared in one plot, usually the framework; the others make panels."""
+    axes: dict[str, list[str]]
+    """Values of each axis in the order of the study."""
+    seeds: list[int]
+    targets: list[float]
+    budgets_s: list[float]
+    target_view: str
+    command: list[str]
+    """The command line that ran it last."""
+    study_yaml: str
+    """The study file as it was."""
+    runs: list[RunRecord] = field(default_factory=list)
+
+
+def is_study(directory: Path) -> bool:
+    """Whether a directory holds a study."""
+    return (directory / STUDY).is_file()
+
+
+def write_study(record: StudyRecord, directory: Path) -> None:
+    """Writes `study.json`, whole or not at all."""
+    text = json.dumps({"version": _VERSION, **asdict(record)}, indent=1, ensure_ascii=False)
+    write_text(directory / STUDY, text + "\n")
+
+
+def read_study(directory: str | Path) -> StudyRecord:
+    """Reads a study's record.
+
+    Raises:
+        ResultsError: if there is none or it cannot be read.
+    """
+    file = Path(directory) / STUDY
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        version = found.pop("version")
+        if version != _VERSION:
+            raise ResultsError(f"{file} has version {version}; this gapslsim reads version {_VERSION}")
+        runs = [RunRecord(**run) for run in found.pop("runs")]
+        return StudyRecord(**found, runs=runs)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{file} cannot be read ({error}); run 'gapslsim sweep' again with --resume") from None

@@ -1,0 +1,160 @@
+"""From the axes of a study file to combinations of values with their names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from gapslsim.errors import Problem
+from gapslsim.records import AlignmentRow, EvaluationRow, RoundRow
+from gapslsim.scenario.tree import Tree, plain
+
+__all__ = ["Axis", "Choice", "axes_of", "combinations", "slug"]
+
+Change = tuple[str, Tree]
+"""Dotted path and value."""
+
+_LONGEST: Final = 48
+RESERVED: Final = frozenset(
+    {"run", "seed", "name", "status", "view", "client", "device", "category"}
+    | {*RoundRow._fields, *EvaluationRow._fields, *AlignmentRow._fields}
+)
+"""Columns of the tables, which an axis must not be called."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of an axis."""
+
+    name: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is varied together, with its values."""
+
+    name: str
+    choices: tuple[Choice, ...]
+    line: int | None
+
+    @property
+    def is_framework(self) -> bool:
+        """Whether it changes the framework or a part of it."""
+        return any(path.split(".")[0] == "framework" for c in self.choices for path, _ in c.changes)
+
+
+def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
+    """Axes in the order of the file.
+
+    Args:
+        tree: the mapping under `axes`, valid by the schema.
+        file: name of the study file, for messages.
+    """
+    axes: list[Axis] = []
+    problems: list[Problem] = []
+    for kind, entries in (tree.value or {}).items():
+        for name, entry in entries.value.items():
+            make = {"grid": _grid, "zip": _zip, "variants": _variants}[kind]
+            found, wrong = make(name, entry)
+            axes.append(Axis(name, tuple(_told_apart(found)), entry.line))
+            problems += [Problem(f"axes.{kind}.{name}", text, file, entry.line) for text in wrong]
+    short = [_short(axis.name) for axis in axes]
+    named = [
+        Axis(brief if _is_free(brief, short) else axis.name, axis.choices, axis.line)
+        for axis, brief in zip(axes, short, strict=True)
+    ]
+    problems += _check_names(named, file)
+    return named, problems
+
+
+def combinations(axes: Sequence[Axis]) -> Iterator[tuple[dict[str, str], tuple[Change, ...]]]:
+    """Every combination: names by axis, and the changes to make."""
+    for choices in product(*(axis.choices for axis in axes)):
+        names = {axis.name: choice.name for axis, choice in zip(axes, choices, strict=True)}
+        yield names, tuple(change for choice in choices for change in choice.changes)
+
+
+def slug(text: str) -> str:
+    """Text as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.+=]+", "_", text).strip("_.") or "x"
+
+
+def _grid(path: str, entry: Tree) -> tuple[list[Choice], list[str]]:
+    if isinstance(entry.value, dict):
+        if not entry.value:
+            return [], ["has no values; write a list, or a mapping from names to values"]
+        return [Choice(name, ((path, value),)) for name, value in entry.value.items()], []
+    return [Choice(_name(plain(value)), ((path, value),)) for value in entry.value], []
+
+
+def _zip(name: str, entry: Tree) -> tuple[list[Choice], list[str]]:
+    lengths = {path: len(values.value) for path, values in entry.value.items()}
+    if len(set(lengths.values())) != 1:
+        told = ", ".join(f"{path} has {n}" for path, n in lengths.items()) or "there are no paths"
+        return [], [f"the lists must be equally long; {told}"]
+    rows = zip(*(values.value for values in entry.value.values()), strict=True)
+    return [
+        Choice(", ".join(_name(plain(value)) for value in row), tuple(zip(lengths, row, strict=True)))
+        for row in rows
+    ], []
+
+
+def _variants(name: str, entry: Tree) -> tuple[list[Choice], list[str]]:
+    if not entry.value:
+        return [], ["has no variants; write a mapping from names to changes"]
+    return [
+        Choice(variant, tuple(changes.value.items())) for variant, changes in entry.value.items()
+    ], []
+
+
+def _name(value: Any) -> str:
+    """A value as people read it: `epsl phi=0.5`."""
+    if isinstance(value, Mapping):
+        tags = [str(value[tag]) for tag in ("kind", "optimizer") if tag in value]
+        rest = [f"{key}={_name(v)}" for key, v in value.items() if key not in ("kind", "optimizer")]
+        text = " ".join([*tags, *rest])
+    elif isinstance(value, (list, tuple)):
+        text = "+".join(map(_name, value))
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _told_apart(choices: Iterable[Choice]) -> list[Choice]:
+    seen: dict[str, int] = {}
+    result = []
+    for choice in choices:
+        seen[choice.name] = seen.get(choice.name, 0) + 1
+        number = f" #{seen[choice.name]}" if seen[choice.name] > 1 else ""
+        result.append(Choice(choice.name + number, choice.changes))
+    return result
+
+
+def _short(name: str) -> str:
+    """The last part of a path that is no index: `alpha` for `data.partition.alpha`."""
+    parts = [part for part in name.split(".") if not part.isdigit() and part != "*"]
+    return parts[-1] if parts else name
+
+
+def _is_free(name: str, all_names: Sequence[str]) -> bool:
+    return name not in RESERVED and list(all_names).count(name) == 1
+
+
+def _check_names(axes: Sequence[Axis], file: str) -> list[Problem]:
+    problems = []
+    names = [axis.name for axis in axes]
+    for axis in axes:
+        if axis.name in RESERVED:
+            fix = "write the seeds under 'seeds'" if axis.name == "seed" else "call it otherwise"
+            text = f"an axis must not be called as a column of the tables is; {fix}"
+            problems.append(Problem(f"axes.{axis.name}", text, file, axis.line))
+        elif names.count(axis.name) > 1:
+            problems.append(Problem(f"axes.{axis.name}", "two axes have this name; rename one", file, axis.line))
+    return problems

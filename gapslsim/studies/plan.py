@@ -1,0 +1,212 @@
+"""From a study file to its runs: each a resolved scenario with a name and a hash, or what is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from gapslsim.errors import Problem, ScenarioError, did_you_mean
+from gapslsim.results.study import RunRecord, StudyRecord
+from gapslsim.scenario.dumping import dump
+from gapslsim.scenario.loading import Source, read, vary
+from gapslsim.scenario.problems import explain, raise_if_any
+from gapslsim.scenario.schema import Scenario
+from gapslsim.scenario.shipped import shipped_studies
+from gapslsim.scenario.tree import Tree, parse, plain, tree_of
+from gapslsim.studies.axes import Axis, Change, axes_of, combinations, slug
+from gapslsim.studies.schema import Study
+from gapslsim.units import STRICT_UNITS
+
+__all__ = ["Plan", "PlannedRun", "load_study"]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run to be."""
+
+    record: RunRecord
+    scenario: Scenario | None
+    """None if it is impossible."""
+    yaml: str
+    """The resolved scenario as text; empty if it is impossible."""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with all its runs resolved."""
+
+    study: Study
+    record: StudyRecord
+    runs: tuple[PlannedRun, ...]
+
+    @property
+    def possible(self) -> list[PlannedRun]:
+        """Runs whose scenario is sound."""
+        return [run for run in self.runs if run.scenario is not None]
+
+    @property
+    def impossible(self) -> list[PlannedRun]:
+        """Runs whose scenario has problems."""
+        return [run for run in self.runs if run.scenario is None]
+
+
+def load_study(path: str | Path) -> Plan:
+    """Reads a study and resolves every run.
+
+    Args:
+        path: a study file; a bare name such as `studies/quickstart` means the shipped one.
+
+    Raises:
+        ScenarioError: lists every problem of the study file, or every problem of its runs if none is possible.
+    """
+    file = _find(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError([Problem("", f"cannot be read as UTF-8 text: {error}.", str(file))]) from None
+    tree, problems = parse(text, str(file))
+    raise_if_any(problems if tree.value is None else ())
+    study = _study(tree, str(file), problems)
+    axes, found = axes_of(tree.value.get("axes", Tree({})), str(file))
+    raise_if_any(found)
+    source = _base(study, tree, file)
+    first = _resolve(source, _common(study, tree))
+    runs = tuple(_run(study, source, _common(study, tree), axes, each, seed, first)
+                 for each in combinations(axes) for seed in study.seeds)  # fmt: skip
+    runs = tuple(_unlike(runs))
+    plan = Plan(study, _record(study, axes, runs, first, file, text), runs)
+    if not plan.possible:
+        raise_if_any(problem for run in runs for problem in run.problems)
+    return plan
+
+
+def _find(path: str | Path) -> Path:
+    file = Path(path)
+    if file.is_file():
+        return file
+    shipped = shipped_studies()
+    for name in (str(path), f"studies/{path}"):
+        if name in shipped:
+            return shipped[name]
+    near = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
+    hint = did_you_mean(str(path), [*near, *shipped])
+    raise ScenarioError([Problem("", f"there is no such file; give a study file.{hint}", str(path))])
+
+
+def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
+    if not isinstance(tree.value, dict):
+        fix = "write a mapping with name, base, axes and seeds"
+        raise ScenarioError([Problem("", f"holds no study; {fix}.", file)])
+    try:
+        study = TypeAdapter(Study).validate_python(plain(tree), context=STRICT_UNITS)
+    except ValidationError as error:
+        raise_if_any([*problems, *explain(error, Study, tree)])
+        raise
+    raise_if_any(problems)
+    return study
+
+
+def _base(study: Study, tree: Tree, file: Path) -> Source:
+    beside = file.parent / study.base
+    try:
+        return read(beside if beside.is_file() else study.base)
+    except ScenarioError as error:
+        line = tree.value["base"].line
+        raise ScenarioError(
+            [Problem("base", f"{study.base!r}: {problem.message}", str(file), line) for problem in error.problems]
+        ) from None
+
+
+def _common(study: Study, tree: Tree) -> list[Change]:
+    """Changes that every run has."""
+    given = tree.value.get("set")
+    changes = list(given.value.items()) if given is not None and given.value else []
+    targets = tree.value.get("targets")
+    if study.targets.accuracy:
+        changes.append(("evaluation.targets", targets.value["accuracy"]))
+    if study.targets.view is not None:
+        changes.append(("evaluation.target_view", targets.value["view"]))
+    return changes
+
+
+def _resolve(source: Source, changes: Sequence[Change]) -> Scenario | None:
+    try:
+        return vary(source, changes)
+    except ScenarioError:
+        return None
+
+
+def _run(
+    study: Study,
+    source: Source,
+    common: list[Change],
+    axes: Sequence[Axis],
+    combination: tuple[dict[str, str], tuple[Change, ...]],
+    seed: int,
+    first: Scenario | None,
+) -> PlannedRun:
+    names, changes = combination
+    label = "-".join([*(slug(name) for name in names.values()), f"seed{seed}"])
+    others = [names[axis.name] for axis in axes if not axis.is_framework]
+    title = " ".join(" ".join([study.name, *others]).translate(_UNSAFE).split())[:100]
+    own = [("name", tree_of(title)), ("seed", tree_of(seed))]
+    try:
+        scenario = vary(source, [*common, *changes, *own])
+    except ScenarioError as error:
+        said = "; ".join(str(problem) for problem in error.problems)
+        record = RunRecord(label, names, seed, "", f"impossible: {said}")
+        return PlannedRun(record, None, "", error.problems)
+    text = dump(scenario)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return PlannedRun(RunRecord(label, names, seed, digest), scenario, text)
+
+
+_UNSAFE = str.maketrans({sign: " " for sign in "/\\\n\0"})
+
+
+def _unlike(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The same with labels that differ and are short enough for a file's name."""
+    seen: set[str] = set()
+    result = []
+    for run in runs:
+        label = run.record.label
+        if len(label) > 100:
+            digest = hashlib.sha256(label.encode()).hexdigest()[:8]
+            label = f"{label[:80]}-{digest}-seed{run.record.seed}"
+        number = 1
+        while label.lower() in seen:
+            number += 1
+            label = f"{run.record.label[:90]}-{number}"
+        seen.add(label.lower())
+        result.append(dataclasses.replace(run, record=dataclasses.replace(run.record, label=label)))
+    return result
+
+
+def _record(
+    study: Study, axes: Sequence[Axis], runs: Sequence[PlannedRun], first: Scenario | None, file: Path, text: str
+) -> StudyRecord:
+    some = first or next((run.scenario for run in runs if run.scenario is not None), None)
+    evaluation: Any = some.evaluation if some is not None else None
+    framework = [axis.name for axis in axes if axis.is_framework]
+    several = [axis.name for axis in axes if len(axis.choices) > 1]
+    return StudyRecord(
+        name=study.name,
+        question=study.question,
+        base=study.base,
+        series=framework or several[:1],
+        axes={axis.name: [choice.name for choice in axis.choices] for axis in axes},
+        seeds=list(study.seeds),
+        targets=[*(study.targets.accuracy or cast("tuple[float, ...]", evaluation.targets if some else ()))],
+        budgets_s=list(study.targets.time),
+        target_view=study.targets.view or (evaluation.target_view if some else "global"),
+        command=["gapslsim", "sweep", str(file)],
+        study_yaml=text,
+        runs=[run.record for run in runs],
+    )
