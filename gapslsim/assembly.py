@@ -17,11 +17,13 @@ from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
 from gapslsim.learning.engine import Engine, choose_device
+from gapslsim.learning.journal.compatibility import compatibility
+from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
-from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.network import Network
+from gapslsim.registry import settings_of
 from gapslsim.rng import stream
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.recorder import Recorder
@@ -44,8 +46,13 @@ class Parts:
     memory: dict[str, Any]
 
 
-def assemble(scenario: Scenario, dry: bool) -> Parts:
+def assemble(scenario: Scenario, dry: bool, journal: JournalSettings | None = None) -> Parts:
     """Builds everything and checks that it fits together, before anything is simulated.
+
+    Args:
+        scenario: what to build.
+        dry: without tensors.
+        journal: where training is looked up and recorded, if anywhere.
 
     Raises:
         GapslsimError: if data, a device, memory or a route is missing.
@@ -58,31 +65,12 @@ def assemble(scenario: Scenario, dry: bool) -> Parts:
     kinds = {name: load_device(name) for name in {group.device for group in groups}}
     client_devices: list[Device] = [kinds[group.device] for group in groups]
     server = load_device(scenario.server.device)
-    parameter_server = load_device(scenario.parameter_server.device or scenario.server.device)
+    parameter_server = load_device(scenario.parameter_server_device)
     setup, planned_rounds = _learning(scenario, len(groups))
     memory = _memory(scenario, setup, client_devices, server)
-    engine = None
-    if not dry:
-        engine = Engine(
-            setup,
-            choose_device(scenario.training.device),
-            evaluation_batch=scenario.evaluation.batch_size,
-        )
-    learner = Learner(setup, engine)
+    learner = Learner(setup, None) if dry else _real_learner(scenario, setup, journal)
     env = simpy.Environment()
-    fleet = Fleet(
-        clients=tuple(
-            AccessLink(
-                node=f"client-{index}",
-                uplink=group.link.uplink,
-                downlink=group.link.downlink,
-                latency_s=group.link.latency,
-                access_point=group.access_point,
-            )
-            for index, group in enumerate(groups)
-        )
-    )
-    network = scenario.network.build(env, fleet, scenario.seed)
+    network = scenario.network.build(env, scenario.fleet, scenario.seed)
     recorder = Recorder([device.power.idle_w for device in client_devices])
     world = World(env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed)
     n_train = len(setup.data.train)
@@ -117,6 +105,25 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
         planned_server_steps=server_steps,
     )
     return setup, planned_rounds
+
+
+def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSettings | None) -> Learner:
+    """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
+    device, evaluation_batch = choose_device(scenario.training.device), scenario.evaluation.batch_size
+    journal = None
+    if settings is not None:
+        about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
+        execution = settings_of(scenario.training)
+        for part_of_setup in ("batch_size", "client", "server", "device"):
+            del execution[part_of_setup]
+        made_by = compatibility(execution, str(device), "float32")
+        journal = settings.open(setup.key, made_by, about, str(device))
+    return Learner(
+        setup,
+        lambda: Engine(setup, device, evaluation_batch=evaluation_batch),
+        journal,
+        evaluation_batch,
+    )
 
 
 def _memory(

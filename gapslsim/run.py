@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from gapslsim.assembly import Parts, assemble
 from gapslsim.errors import NumericalError
 from gapslsim.learning.engine import intra_op_threads
+from gapslsim.learning.journal.journal import JournalSettings
+from gapslsim.memory import rare_collections
 from gapslsim.milestones import Milestones, Position
 from gapslsim.records import EvaluationRow, Progress, RoundRow
 from gapslsim.results.results import Results
@@ -21,13 +25,21 @@ __all__ = ["simulate"]
 Observer = Callable[[Progress], None]
 
 
-def simulate(scenario: Scenario, *, dry: bool = False, observer: Observer | None = None) -> Results:
+def simulate(
+    scenario: Scenario,
+    *,
+    dry: bool = False,
+    observer: Observer | None = None,
+    journal: str | Path | JournalSettings | None = None,
+) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
 
     Args:
         scenario: from `gapslsim.load`.
         dry: no tensors; the same timeline in a fraction of the time.
         observer: called after every round.
+        journal: directory where training is looked up and recorded, or that with its limits. What it knows is not
+            computed again: a run that was killed goes on, other hardware or another network costs no training.
 
     Returns:
         Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far.
@@ -36,9 +48,11 @@ def simulate(scenario: Scenario, *, dry: bool = False, observer: Observer | None
         NumericalError: if a loss or gradient is not finite; its `results` hold everything so far.
         GapslsimError: if the scenario cannot be run as written.
     """
-    run = _Run(scenario, assemble(scenario, dry), dry, observer)
+    if isinstance(journal, (str, Path)):
+        journal = JournalSettings(Path(journal))
+    run = _Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer)
     try:
-        with intra_op_threads(scenario.training.threads):
+        with intra_op_threads(scenario.training.threads), rare_collections():
             run.parts.env.run(run.parts.env.process(run.rounds()))
         status = "completed"
     except KeyboardInterrupt:
@@ -46,6 +60,8 @@ def simulate(scenario: Scenario, *, dry: bool = False, observer: Observer | None
     except NumericalError as error:
         error.results = run.results(f"failed: {error}")
         raise
+    finally:
+        run.close()
     return run.results(status)
 
 
@@ -63,6 +79,9 @@ class _Run:
         self._latest: dict[str, float] = {}
         self._spans_seen = 0
         self._stopped_by = ""
+        self._operations = parts.learner.operations
+        if self._operations is not None:
+            self._operations.in_waves = True
         self._milestones = Milestones(scenario.evaluation.every, scenario.stop)
 
     def rounds(self) -> Process[None]:
@@ -75,6 +94,11 @@ class _Run:
             yield from framework.round(world)
             world.end_round()
             self._close_round(start_s)
+
+    def close(self) -> None:
+        """Lets go of the journal."""
+        if self._operations is not None and self._operations.journal is not None:
+            self._operations.journal.close()
 
     def results(self, status: str) -> Results:
         """Everything recorded so far."""
@@ -109,7 +133,12 @@ class _Run:
             target_view=scenario.evaluation.target_view,
             server_idle_w={node.name: node.device.power.idle_w for node in servers},
             memory=parts.memory,
+            extra=self._what_the_journal_did(),
         )
+
+    def _what_the_journal_did(self) -> dict[str, Any]:
+        journal = None if self._operations is None else self._operations.journal
+        return {} if journal is None else {"journal": journal.summary()}
 
     def _close_round(self, start_s: float) -> None:
         world, learner = self.parts.world, self.parts.learner

@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from gapslsim.errors import DryRunError
 
-__all__ = ["Cost", "Deferred", "Keyed", "LayerCost", "Phase", "Work", "content_key"]
+__all__ = ["Cost", "Deferred", "Keyed", "LayerCost", "Phase", "Work", "content_key", "derived_key"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -123,7 +123,7 @@ class Deferred(Generic[T]):
     def __init__(
         self,
         compute: Callable[[Any], T],
-        inputs: tuple[Deferred[Any], ...],
+        inputs: Sequence[Deferred[Any]],
         resolve: Callable[[Sequence[Deferred[Any]]], None],
         light: bool = False,
     ) -> None:
@@ -186,6 +186,20 @@ class Keyed(Generic[T_co]):
     def has_value(self) -> bool:
         """Whether the value is here; False in a dry run."""
         return self._value is not _ABSENT
+
+
+_LONG = 300
+
+
+def derived_key(key: str, *parts: str | int) -> str:
+    """Key of what follows from an operation's result without another input: not hashed while it is short.
+
+    Args:
+        key: content key.
+        parts: what it is, which one, with which settings; without the sign `/`.
+    """
+    derived = "/".join((key, *map(str, parts)))
+    return derived if len(derived) <= _LONG else hashlib.sha256(derived.encode()).hexdigest()
 
 
 _write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode

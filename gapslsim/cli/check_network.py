@@ -8,8 +8,9 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -17,7 +18,7 @@ from gapslsim.errors import NetworkError
 from gapslsim.network.protocols.tcp import Tcp
 from gapslsim.network.reference import FlowTime, run_case
 
-__all__ = ["ABSOLUTE_S", "RELATIVE", "check_network"]
+__all__ = ["ABSOLUTE_S", "RELATIVE", "check_network", "check_network_command"]
 
 ABSOLUTE_S = 1e-9
 RELATIVE = 1e-6
@@ -50,6 +51,13 @@ class _Errors:
                     f"{case} {name}: duration {found.duration_s!r} s, reference {wanted.duration_s!r} s"
                 )
         self.makespans.append(_relative(_makespan(times), _makespan(reference)))
+
+
+def check_network_command(
+    cases: Annotated[list[Path], typer.Argument(help="Files of reference cases (JSON).")],
+) -> None:
+    """Runs reference cases through the network; exit code 1 if a flow is beyond the tolerance."""
+    raise typer.Exit(check_network(cases, Console(soft_wrap=False)))
 
 
 def check_network(paths: Iterable[Path], console: Console) -> int:

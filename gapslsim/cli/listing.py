@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,13 +41,26 @@ def list_components(
 
 def show(
     kind: Annotated[str, typer.Argument(help="Kind, for instance framework, channel, device or scenario.")],
-    name: Annotated[str, typer.Argument(help="Name, as 'gapslsim list' gives it.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name, as 'gapslsim list' gives it. To draw: a scenario for 'network'; for 'channel' its settings, "
+            'as in "{kind: markov, ...}", or SCENARIO:GROUP:uplink.'
+        ),
+    ],
+    png: Annotated[Path | None, typer.Option(help="Also draw a channel or network into this file.")] = None,
+    duration: Annotated[str, typer.Option(help="How much of a channel is drawn.")] = "60 s",
+    seed: Annotated[int, typer.Option(help="Seed of a random channel.")] = 1,
 ) -> None:
-    """Shows a component's settings, a device's figures with their sources, a link preset or a scenario file."""
+    """Shows settings, a device's figures with their sources, a link preset, a scenario; draws channels and networks."""
     from gapslsim.registry import FAMILIES
 
     kind = _kind(kind, _catalogue())
-    if kind in FAMILIES:
+    if kind in ("channel", "network") and name not in FAMILIES[kind]:
+        from gapslsim.cli.show_network import draw
+
+        draw(kind, name, _console(), png, duration, seed)
+    elif kind in FAMILIES:
         _show_component(kind, name)
     else:
         {"device": _show_device, "link": _show_link, "scenario": _show_scenario}[kind](name)

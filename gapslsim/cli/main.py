@@ -31,9 +31,27 @@ class Entry(NamedTuple):
 
 COMMANDS: dict[str, Entry] = {
     "run": Entry("gapslsim.cli.run:run_command", "Run a scenario: train, simulate, write a run directory."),
+    "sweep": Entry("gapslsim.cli.sweep:sweep_command", "Run a study: many scenarios from one file."),
+    "report": Entry("gapslsim.cli.report:report_command", "Write runs or studies as one HTML page."),
+    "trace": Entry(
+        "gapslsim.cli.trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."
+    ),
+    "measure": Entry(
+        "gapslsim.cli.measure:measure_command", "Time PyTorch on this machine, or check a profile."
+    ),
+    "check-network": Entry(
+        "gapslsim.cli.check_network:check_network_command",
+        "Run reference cases through the network and print its error.",
+    ),
     "compare": Entry("gapslsim.cli.compare:compare_command", "Put several runs side by side in one table."),
+    "journal": Entry(
+        "gapslsim.cli.journal:journal_command", "List, check or prune a journal of computed training."
+    ),
     "validate": Entry(
         "gapslsim.cli.validate:validate", "Check a scenario and list every problem with its fix."
+    ),
+    "calibrate": Entry(
+        "gapslsim.cli.calibrate:calibrate_command", "Fit a hardware profile to measurements; say how wrong it is."
     ),
     "schema": Entry("gapslsim.cli.schema:schema", "Print the JSON Schema of scenario files, for editors."),
     "list": Entry("gapslsim.cli.listing:list_components", "List components, devices, links and scenarios."),

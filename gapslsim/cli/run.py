@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from gapslsim.cli.progress import Observer
+    from gapslsim.learning.journal.journal import JournalSettings
     from gapslsim.results.results import Results
     from gapslsim.scenario.schema import Scenario
 
 __all__ = ["run_command"]
+
+_KEPT_CHECKPOINTS = 2
+"""In a run directory: the newest, and one more in case it is damaged."""
 
 
 def run_command(
@@ -41,10 +46,36 @@ def run_command(
     device: Annotated[
         str | None, typer.Option("--device", help="Where tensors live: auto, cpu, cuda, cuda:1, mps, ...")
     ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal", help="Where training is recorded and looked up [default: OUT/journal, begun anew]."
+        ),
+    ] = None,
+    no_journal: Annotated[bool, typer.Option("--no-journal", help="Record no training.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run into the same directory was cut off.")
+    ] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            "--checkpoint-every",
+            metavar="ROUNDS",
+            min=1,
+            help="Rounds between checkpoints [default: at most 1 % of the time].",
+        ),
+    ] = None,
 ) -> None:
     """Run a scenario: real training on a simulated clock."""
+    if resume and (no_journal or dry):
+        raise typer.BadParameter(
+            "there is nothing to resume without a journal; leave out --no-journal or --dry"
+        )
+    if journal is not None and no_journal:
+        raise typer.BadParameter("give either --journal or --no-journal")
+    record = None if no_journal or dry else _Record(journal, resume, checkpoint_every)
     try:
-        code = _run(scenario, out, list(overrides or []), dry, quiet, device)
+        code = _run(scenario, out, list(overrides or []), dry, quiet, device, record)
     except KeyboardInterrupt:
         typer.echo("Interrupted before the first round; nothing was written.", err=True)
         code = 130
@@ -52,8 +83,37 @@ def run_command(
         raise typer.Exit(code)
 
 
+@dataclass(frozen=True)
+class _Record:
+    """What was asked of the journal."""
+
+    directory: Path | None
+    resume: bool
+    checkpoint_every: int | None
+
+    def settings(self, target: Path) -> JournalSettings:
+        """The journal of a run; that of its own directory is begun anew unless the run is resumed."""
+        from gapslsim.learning.journal.folder import MARKER
+        from gapslsim.learning.journal.journal import JournalSettings
+        from gapslsim.learning.journal.maintenance import delete_journal
+        from gapslsim.results.store import JOURNAL
+
+        own = target / JOURNAL
+        if self.directory is not None:
+            return JournalSettings(self.directory, self.checkpoint_every)
+        if not self.resume and (own / MARKER).exists():
+            delete_journal(own)
+        return JournalSettings(own, self.checkpoint_every, max_checkpoints=_KEPT_CHECKPOINTS)
+
+
 def _run(
-    path: str, out: Path | None, overrides: list[str], dry: bool, quiet: bool, device: str | None
+    path: str,
+    out: Path | None,
+    overrides: list[str],
+    dry: bool,
+    quiet: bool,
+    device: str | None,
+    record: _Record | None,
 ) -> int:
     from gapslsim.registry import settings_of
     from gapslsim.results.results import run_label
@@ -67,7 +127,7 @@ def _run(
     target = out if out is not None else Path("runs") / label
     replaces = check_target(target, label)
     try:
-        results = _simulate(loaded, dry, quiet)
+        results = _simulate(loaded, dry, quiet, None if record is None else record.settings(target))
     except NumericalError as error:
         if error.results is not None:
             _leave(error.results, target, replaces, quiet)
@@ -76,14 +136,14 @@ def _run(
     return 130 if results.summary["status"] == "interrupted" else 0
 
 
-def _simulate(scenario: Scenario, dry: bool, quiet: bool) -> Results:
+def _simulate(scenario: Scenario, dry: bool, quiet: bool, journal: JournalSettings | None) -> Results:
     from gapslsim.cli.progress import show_progress
 
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else show_progress(sys.stderr)
     with shown as observer:
         from gapslsim.run import simulate  # Torch is imported here, when the bar already says so.
 
-        return simulate(scenario, dry=dry, observer=observer)
+        return simulate(scenario, dry=dry, observer=observer, journal=journal)
 
 
 def _leave(results: Results, target: Path, replaces: bool, quiet: bool) -> None:
@@ -94,9 +154,17 @@ def _leave(results: Results, target: Path, replaces: bool, quiet: bool) -> None:
     from gapslsim.results.tables import end_table
 
     write_results(results, target)
+    journal = results.summary.get("journal", {})
+    for message in journal.get("messages", ()):
+        typer.echo(f"Journal: {message}", err=True)
     if quiet:
         typer.echo(str(target))
         return
     Console(highlight=False).print(end_table(results.summary))
     note = " (the earlier run there was replaced)" if replaces else ""
+    if journal.get("replayed"):
+        typer.echo(
+            f"\nFrom the journal: {journal['replayed']} operations, {journal['saved_s']:.1f} s saved; "
+            f"{journal['computed']} computed."
+        )
     typer.echo(f"\nWritten to {target}{note}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -21,12 +22,13 @@ from gapslsim.network.show import (
     topology_lines,
 )  # fmt: skip
 from gapslsim.network.topology import Topology
-from gapslsim.units import STRICT_UNITS
+from gapslsim.scenario.loading import load
+from gapslsim.units import STRICT_UNITS, parse_quantity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["read_channel", "show_channel", "show_topology"]
+__all__ = ["draw", "read_channel", "show_channel", "show_topology"]
 
 
 def read_channel(settings: Any) -> Channel:
@@ -76,6 +78,44 @@ def show_topology(topology: Topology, fleet: Fleet, console: Console, *, png: Pa
     console.print(Panel(Group(*(Text(line) for line in topology_lines(router))), title=kind, expand=False))
     if png is not None:
         _save(topology_figure(router, kind), png, console)
+
+
+def draw(kind: str, what: str, console: Console, png: Path | None, duration: str, seed: int) -> None:
+    """What `gapslsim show channel` and `gapslsim show network` draw.
+
+    Args:
+        kind: `channel` or `network`.
+        what: settings of a channel, or `SCENARIO:GROUP:uplink|downlink`; a scenario for a network.
+        console: where it is drawn.
+        png: file to write, or None.
+        duration: of a channel, with its unit.
+        seed: of a random channel.
+
+    Raises:
+        GapslsimError: if the scenario or the settings cannot be read.
+    """
+    if kind == "network":
+        scenario = load(what)
+        show_topology(scenario.network, scenario.fleet, console, png=png)
+        return
+    try:
+        duration_s = parse_quantity(duration, "s")
+    except ValueError as error:
+        raise NetworkError(f"--duration: {error}") from error
+    scenario_name, _, rest = what.partition(":")
+    group, _, side = rest.partition(":")
+    if side in ("uplink", "downlink") and group.isdigit():
+        groups = load(scenario_name).clients
+        if int(group) >= len(groups):
+            raise NetworkError(f"{what}: there are {len(groups)} groups of clients, counted from 0.")
+        channel: Channel = getattr(groups[int(group)].link, side)
+    else:
+        try:
+            settings = yaml.safe_load(what)
+        except yaml.YAMLError as error:
+            raise NetworkError(f"{what!r} is no channel; write its settings as in a scenario.") from error
+        channel = read_channel(settings)
+    show_channel(channel, console, duration_s=duration_s, seed=seed, png=png)
 
 
 def _save(figure: Figure, png: Path, console: Console) -> None:

@@ -20,6 +20,9 @@ class PowerStates:
     compute_w: float
     send_w: float
     receive_w: float
+    send_j_per_bit: float = 0.0
+    """What each bit takes on top of `send_w` [J/bit]; 0 where power does not depend on throughput."""
+    receive_j_per_bit: float = 0.0
 
 
 class Device(ABC):

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 from gapslsim.hardware.cost_model import CostModel, cost_models
 from gapslsim.hardware.figure import Figure, PositiveBytes, Share
 from gapslsim.registry import component
-from gapslsim.units import Power
+from gapslsim.units import Joules, Power
 
 __all__ = [
     "Calibration", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "PowerDraw", "Profile",
@@ -59,9 +59,13 @@ class PowerDraw:
     compute: Figure[Power]
     """Training at full load [W]."""
     send: Figure[Power]
-    """Sending at full rate [W]."""
+    """Sending [W]: at full rate; where `send_per_bit` is given, at rate 0."""
     receive: Figure[Power]
-    """Receiving at full rate [W]."""
+    """Receiving [W]: at full rate; where `receive_per_bit` is given, at rate 0."""
+    send_per_bit: Figure[Joules] | None = None
+    """What each bit sent takes on top [J/bit], for radios: `76.68e-9 J` is 76.68 mW per Mbit/s; nothing unless given."""
+    receive_per_bit: Figure[Joules] | None = None
+    """What each bit received takes on top [J/bit]; nothing unless given."""
 
 
 @component

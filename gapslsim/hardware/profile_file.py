@@ -77,7 +77,20 @@ def profile_text(profile: Profile) -> str:
     data = profile_schema().dump_python(profile, mode="json", exclude_none=True)
     if not data["modes"]:
         del data["modes"]
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe dumper that writes lists of numbers in one line: the points of a lookup."""
+
+
+def _represent_list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
+    """A sequence; in one line if it holds numbers alone."""
+    numbers = bool(data) and all(isinstance(one, (int, float)) for one in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=numbers)
+
+
+_Dumper.add_representer(list, _represent_list)
 
 
 class _LinedLoader(yaml.SafeLoader):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -11,10 +12,13 @@ import numpy as np
 from gapslsim.errors import ComponentError, did_you_mean
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.device import Device, PowerStates
+from gapslsim.hardware.fitted_range import furthest_outside
 from gapslsim.hardware.profile import Profile
 from gapslsim.work import Cost
 
 __all__ = ["ProfiledDevice", "device_of"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,8 @@ class ProfiledDevice(Device):
     cost_model: CostModel
     jitter_sigma: float
     profile: Profile = field(repr=False)
+    outside: list[tuple[float, str]] = field(default_factory=list, init=False, repr=False)
+    """Computations outside the fitted range so far: by what factor, and in words."""
     _durations: WeakKeyDictionary[Cost, float] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
@@ -36,7 +42,24 @@ class ProfiledDevice(Device):
         known = self._durations.get(cost)
         if known is None:
             known = self._durations[cost] = self.cost_model.duration_s(cost)
+            self._note_range(cost)
         return known
+
+    def _note_range(self, cost: Cost) -> None:
+        """Says once how far outside the fitted range the device is used; `outside` keeps the worst so far."""
+        calibration = self.profile.calibration
+        if calibration is None or not calibration.fitted_range:
+            return
+        factor, words = furthest_outside(calibration.fitted_range, (layer for layer, _ in cost.flat()))
+        if factor <= 1:
+            return
+        if not self.outside:
+            _log.warning(
+                "Device %s is used outside the range in which its profile was fitted: %s. Its times are extrapolated.",
+                self.name,
+                words,
+            )
+        self.outside.append((factor, words))
 
     def jitter(self, random: np.random.Generator) -> float:
         """A lognormal factor exp(sigma z - sigma^2 / 2), of mean 1; 1, and nothing drawn, for sigma 0."""
@@ -76,6 +99,8 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
             compute_w=power.compute.value,
             send_w=power.send.value,
             receive_w=power.receive.value,
+            send_j_per_bit=power.send_per_bit.value if power.send_per_bit else 0.0,
+            receive_j_per_bit=power.receive_per_bit.value if power.receive_per_bit else 0.0,
         ),
         cost_model=(changed and changed.cost_model) or profile.cost_model,
         jitter_sigma=((changed and changed.jitter) or profile.jitter).sigma.value,

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from gapslsim.learning.server_pass import average_over_clients, server_pass
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, mean_weights, train_locally, unflatten
+from gapslsim.learning.workers import Workers, choose_workers
+from gapslsim.models.cost import SplitCost, split_cost
 from gapslsim.models.split import build
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from gapslsim.learning.reply import ServerReply
 
 __all__ = ["Engine", "ServerOutcome", "choose_device", "intra_op_threads"]
+
+_JOINED_BYTES = 4 << 20
+"""Most bytes of a layer's inputs and outputs in a joined pass of the server."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +60,8 @@ class Engine:
         device: torch device.
         dtype: of parameters and activations.
         evaluation_batch: samples per forward pass of an evaluation.
+        workers: how many operations are carried out side by side, or `auto`; see `choose_workers`. Of no account to
+            any result.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class Engine:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         evaluation_batch: int = 256,
+        workers: int | Literal["auto"] = 1,
     ) -> None:
         self._setup = setup
         self._device = device
@@ -72,14 +81,23 @@ class Engine:
         self.server = Side(split.server.to(device, dtype), setup.server_optimizer, setup.planned_server_steps)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
-        self._inputs = torch.from_numpy(data.train.inputs).to(device, dtype)
+        costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size)
+        self.workers = Workers(choose_workers(workers, device, costs))
+        self.together = self.workers.together
+        self._joined_samples = _joined_samples(costs, setup.batch_size)
+        self._inputs = _in_memory(data.train.inputs).to(device, dtype)
         self._labels = torch.from_numpy(data.train.labels).to(device)
-        self._test_inputs = torch.from_numpy(data.test.inputs).to(device, dtype)
+        self._test_inputs = _in_memory(data.test.inputs).to(device, dtype)
         self._test_labels = torch.from_numpy(data.test.labels).to(device)
         self._label_shares = np.stack(
             [np.bincount(data.train.labels[s], minlength=data.n_classes) / len(s) for s in setup.shards]
         )
         self._tapes: dict[int, tuple[str, Tape]] = {}
+
+    @property
+    def in_waves(self) -> bool:
+        """Whether independent operations had better be carried out together."""
+        return self.workers.n > 1
 
     def client_forward(self, key: str, state: SideState, client: int, step: int) -> Smashed:
         """FP of the client side; the tape is kept for the backward pass of the same operation."""
@@ -132,9 +150,17 @@ class Engine:
     ) -> ServerOutcome:
         """Gradients of all participants, the rule's decision, one update."""
         clients = tuple(sorted(smashed))
+        for absent in self._tapes.keys() - smashed.keys():  # left by clients that do not train
+            del self._tapes[absent]
         seeds = [self._seed("server_step", client, round) for client in (*clients, -1)]
         messages = [smashed[client] for client in clients]
-        passed = server_pass(self.server, state, messages, n_shared, seeds, rule.second_order)
+        keep_rows = rule.needs_client_gradients
+        whole_pass = partial(
+            server_pass, self.server, state, messages, n_shared, seeds, rule.second_order, together=self.together
+        )
+        passed = whole_pass(keep_rows=keep_rows, joined_samples=self._joined_samples)
+        if not keep_rows and not bool(torch.isfinite(passed.matrix.sum())):
+            passed = whole_pass(keep_rows=True)  # to say whose gradient it is
         self._check(passed.losses, passed.matrix, clients, round, state_key)
         decision = rule.decide(
             Gradients(
@@ -221,6 +247,7 @@ class Engine:
             views,
             round,
             self._evaluation_batch,
+            self.together,
         )
 
     def _batch(self, client: int, step: int) -> tuple[Tensor, Tensor]:
@@ -252,6 +279,19 @@ def _numerical_error(what: str, loss: float, round: int, client: int, state_key:
         f"{state_key[:12]}, after round {round - 1}. Lower the learning rate (training.client.lr, training.server.lr) "
         "or the momentum."
     )
+
+
+def _in_memory(inputs: np.ndarray) -> Tensor:
+    """Inputs as a tensor [n, ...]; images lie channels last, which convolutions and poolings are faster on."""
+    tensor = torch.from_numpy(inputs)
+    if tensor.dim() != 4:
+        return tensor
+    return tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+def _joined_samples(costs: SplitCost, batch_size: int) -> int:
+    """Samples whose largest layer on the server fits `_JOINED_BYTES`: joining more would fall out of the cache."""
+    return _JOINED_BYTES * batch_size // max(costs.server.workspace_bytes, 1)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ is its accuracy per class weighted by the client's share of that class in traini
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from gapslsim.learning.observations import Accuracy
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, mean_weights
+from gapslsim.learning.workers import Together, one_by_one
 from gapslsim.work import Keyed
 
 __all__ = ["evaluate_views"]
@@ -33,6 +35,7 @@ def evaluate_views(
     views: tuple[str, ...],
     round: int,
     batch_size: int,
+    together: Together = one_by_one,
 ) -> list[Accuracy]:
     """Accuracies and losses of the views asked for.
 
@@ -47,13 +50,15 @@ def evaluate_views(
         views: which of global, clients, ensemble, local.
         round: for the rows.
         batch_size: samples per forward pass.
+        together: carries out independent calls.
     """
+    batches = torch.split(inputs, batch_size)
+
+    def logits(state: SideState, batch: Tensor) -> Tensor:
+        return server_side.predict(server, client_side.predict(state, batch))
 
     def log_probabilities(state: SideState) -> Tensor:
-        pieces = [
-            server_side.predict(server, client_side.predict(state, batch))
-            for batch in torch.split(inputs, batch_size)
-        ]
+        pieces = together([partial(logits, state, batch) for batch in batches])
         return F.log_softmax(torch.cat(pieces), dim=1)
 
     def row(view: str, client: int, log_p: Tensor) -> Accuracy:

@@ -1,32 +1,39 @@
 """The learner: split learning as a chain of keyed operations, each offered to the clock as `Work`.
 
 Every operation is a deterministic function of named inputs and has a content key: a hash of its name, settings and
-inputs' keys. A dry learner makes the same operations, keys, sizes and costs, without tensors.
+inputs' keys. A dry learner makes the same operations, keys, sizes and costs, without tensors. With a journal, an
+operation that is known is not computed: what it let us see is read, and its value waits until somebody needs it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gapslsim.learning.costs import OperationCosts
+from gapslsim.learning.distinct import with_shared_weights
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.observations import Observations
+from gapslsim.learning.operations import Observable, Operations
+from gapslsim.learning.recording import accuracy_record, loss_record, step_record
 from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
+from gapslsim.records import LossRow
 from gapslsim.registry import settings_of
-from gapslsim.work import Keyed, Work, content_key
+from gapslsim.work import Deferred, Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
-    from gapslsim.learning.engine import Engine
+    from gapslsim.learning.engine import Engine, ServerOutcome
+    from gapslsim.learning.journal.journal import Journal
 
 __all__ = ["Learner"]
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Learner:
@@ -34,17 +41,27 @@ class Learner:
 
     Args:
         setup: data, model, optimizers.
-        engine: does the tensor work; None for a dry run.
+        engine: does the tensor work, or makes what does when it is first needed; None for a dry run.
+        journal: what is known of this training; None to compute everything.
+        evaluation_batch: samples per forward pass of the engine's evaluations; part of their keys.
     """
 
-    def __init__(self, setup: LearningSetup, engine: Engine | None) -> None:
+    def __init__(
+        self,
+        setup: LearningSetup,
+        engine: Engine | Callable[[], Engine] | None,
+        journal: Journal | None = None,
+        evaluation_batch: int = 256,
+    ) -> None:
         self.setup = setup
-        self.observed = Observations()
         self.round = 0
         self.samples_seen = 0
         self.holder: int | None = None
         """Vanilla SL: the client that has the one client-side model."""
-        self._engine = engine
+        self.operations = None if engine is None else Operations(engine, journal)
+        self._observations = Observations()
+        self._unobserved: list[tuple[str, Deferred[Any]]] = []
+        self._evaluation_batch = evaluation_batch
         data, model = setup.data, setup.model
         self.costs = OperationCosts(
             model, data.input_shape, data.n_classes, setup.client_optimizer, setup.server_optimizer
@@ -56,18 +73,28 @@ class Learner:
         self._client_slot_bytes = int(split.client.parameter_bytes * scale)
         self._sample_bytes = math.prod(split.smashed_shape) * setup.itemsize
         self._initial_client = self._keyed(
-            content_key("initial_client", None, setup.key), self._client_bytes, lambda e: e.initial_client
+            content_key("initial_client", None, setup.key), self._client_bytes, (), lambda e: e.initial_client
         )
         self._clients: dict[int, Keyed[SideState]] = {}
         self._steps: dict[int, int] = {}
+        self._forward_keys: dict[int, str] = {}
         self._server = self._keyed(
-            content_key("initial_server", None, setup.key), self._server_bytes, lambda e: e.initial_server
+            content_key("initial_server", None, setup.key), self._server_bytes, (), lambda e: e.initial_server
         )
         self._rule_state: Mapping[str, float] | None = None
 
     def begin_round(self, round: int) -> None:
-        """Names the round for the observations and for rules that depend on it."""
+        """Names the round for the observations and for rules that depend on it; closes the one before."""
+        if self.operations is not None:
+            self._observe_waiting()
+            self.operations.end_round(self.round, self._states)
         self.round = round
+
+    @property
+    def observed(self) -> Observations:
+        """What training let us see so far."""
+        self._observe_waiting()
+        return self._observations
 
     def client_state(self, client: int) -> Keyed[SideState]:
         """The client-side model that a client holds; the common initial one until it has trained."""
@@ -84,14 +111,17 @@ class Learner:
         """FP of the client-side model on the client's next mini-batch."""
         state, step = self._clients.get(client, self._initial_client), self._steps.get(client, 0)
         size = self.setup.batches.size(client)
-        key = content_key("client_forward", [client, step], state.key, self.setup.shard_keys[client])
+        key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client])
         # labels are int64
         size_bytes = size * (self._sample_bytes + 8)
 
         def carry_out() -> Keyed[Smashed]:
             self._steps[client] = step + 1
+            self._forward_keys[client] = key
             self.samples_seen += size
-            return self._keyed(key, size_bytes, lambda e: e.client_forward(key, state.value, client, step))
+            return self._keyed(
+                key, size_bytes, (state,), lambda e: e.client_forward(key, state.value, client, step)
+            )
 
         return Work("client_forward", self.costs.client_forward(size), carry_out)
 
@@ -106,48 +136,56 @@ class Learner:
         settings = [_settings(rule), _settings(cut_rule), list(clients), round, self.setup.planned_rounds]
         key = content_key("server_step", settings, state.key, *(smashed[c].key for c in clients))
 
+        def compute(engine: Engine) -> ServerOutcome:
+            outcome = engine.server_step(
+                key,
+                state.value,
+                {client: smashed[client].value for client in clients},
+                rule,
+                rule.initial_state() if rule_state is None else rule_state,
+                shared,
+                cut_rule.average,
+                round,
+                state.key,
+            )
+            self._check(key, outcome.losses)
+            return outcome
+
         def carry_out() -> ServerReply:
             n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
-            outcome = None
-            if self._engine is not None:
-                outcome = self._engine.server_step(
-                    key,
-                    state.value,
-                    {client: smashed[client].value for client in clients},
-                    rule,
-                    rule.initial_state() if rule_state is None else rule_state,
-                    shared,
-                    cut_rule.average,
-                    round,
-                    state.key,
-                )
-                self._rule_state = outcome.rule_state
-                self.observed.losses.extend(outcome.losses)
-                if outcome.detail is not None:
-                    self.observed.add_alignment(round, clients, outcome.reported_losses, outcome.detail)
-            server_key = content_key("server_state", None, key)
-            self._server = (
-                Keyed(server_key, self._server_bytes)
-                if outcome is None
-                else Keyed(server_key, self._server_bytes, outcome.state)
+            outcome, fates = None, {}
+            if self.operations is not None:
+                outcome = self.operations.defer([state, *smashed.values()], compute)
+                record = self._observe(key, outcome, lambda made: step_record(made, round, clients))
+                self._rule_state = record["rule_state"]
+                fates = dict(zip(clients, record["fates"], strict=True))
+            self._server = self._part(
+                derived_key(key, "server"), self._server_bytes, outcome, lambda made: made.state, is_state=True
             )
-            return make_reply(key, clients, sizes, n_broadcast, self._sample_bytes, outcome)
+            return make_reply(
+                key, clients, sizes, n_broadcast, self._sample_bytes, fates, outcome, self._part
+            )
 
         return Work("server_step", self.costs.server_step(sizes, shared, rule), carry_out)
 
     def client_backward(self, client: int, reply: ServerReply, rule: ClientUpdate) -> Work[None]:
         """BP of the client-side model from its cut gradient, and the client's update."""
         state, step = self._clients.get(client, self._initial_client), self._steps[client] - 1
-        key = content_key("client_backward", [client, _settings(rule)], state.key, reply.key)
-        forward_key = content_key("client_forward", [client, step], state.key, self.setup.shard_keys[client])
+        forward_key, initial = self._forward_keys[client], self._initial_client
+        # The server's step has this client's forward pass among its inputs, and with it the state that it began with.
+        changed = () if forward_key.startswith(state.key) else (state.key,)
+        key = derived_key(reply.key, "backward", client, _rule_key(rule), *changed)
 
         def carry_out() -> None:
+            cut = [part for part in (reply.shared, reply.own.get(client)) if part is not None]
             self._clients[client] = self._keyed(
                 key,
                 self._client_bytes,
+                (state, initial, *cut),
                 lambda e: e.client_backward(
-                    forward_key, state.value, client, step, reply, rule, self._initial_client.value
+                    forward_key, state.value, client, step, reply, rule, initial.value
                 ),
+                is_state=True,
             )
 
         size = self.setup.batches.size(client)
@@ -157,9 +195,11 @@ class Learner:
         """A client's weights as a message: parameters and buffers."""
         state = self._clients.get(client, self._initial_client)
         return self._keyed(
-            content_key("client_weights", None, state.key),
+            derived_key(state.key, "weights"),
             self._client_bytes,
+            (state,),
             lambda e: Weights(state.value.parameters, state.value.buffers),
+            light=True,
         )
 
     def average(
@@ -173,6 +213,7 @@ class Learner:
             return self._keyed(
                 key,
                 self._client_bytes,
+                tuple(weights.values()),
                 lambda e: e.average([weights[c].value for c in clients], self._shares(clients, shares)),
             )
 
@@ -183,9 +224,12 @@ class Learner:
         """Replaces a client's weights by received ones; its optimizer state stays or starts anew."""
         state = self._clients.get(client, self._initial_client)
         self._clients[client] = self._keyed(
-            content_key("install", keep_optimizer, weights.key, state.key),
+            derived_key(weights.key, "install", keep_optimizer, state.key),
             self._client_bytes,
+            (weights, state),
             lambda e: e.install(weights.value, state.value if keep_optimizer else None),
+            is_state=True,
+            light=True,
         )
 
     def handed_model(self, client: int, with_optimizer: bool) -> Keyed[Weights]:
@@ -193,14 +237,16 @@ class Learner:
         state = self._clients.get(client, self._initial_client)
         slots = self.setup.client_optimizer.n_slots if with_optimizer else 0
         return self._keyed(
-            content_key("handed_model", with_optimizer, state.key),
+            derived_key(state.key, "handed", with_optimizer),
             self._client_bytes + slots * self._client_slot_bytes,
+            (state,),
             lambda e: Weights(
                 state.value.parameters,
                 state.value.buffers,
                 state.value.optimizer if with_optimizer else None,
                 state.value.n_updates,
             ),
+            light=True,
         )
 
     def take_over(
@@ -210,7 +256,12 @@ class Learner:
         if optimizer != "carry":
             return self.install(client, model, keep_optimizer=optimizer == "keep")
         self._clients[client] = self._keyed(
-            content_key("take_over", None, model.key), self._client_bytes, lambda e: e.take_over(model.value)
+            derived_key(model.key, "taken"),
+            self._client_bytes,
+            (model,),
+            lambda e: e.take_over(model.value),
+            is_state=True,
+            light=True,
         )
 
     def whole_weights(self) -> Keyed[WholeWeights]:
@@ -219,10 +270,12 @@ class Learner:
         return self._keyed(
             content_key("whole_weights", None, client.key, server.key),
             self._client_bytes + self._server_bytes,
+            (client, server),
             lambda e: WholeWeights(
                 Weights(client.value.parameters, client.value.buffers),
                 Weights(server.value.parameters, server.value.buffers),
             ),
+            light=True,
         )
 
     def steps_per_epoch(self, client: int) -> int:
@@ -242,17 +295,19 @@ class Learner:
             self.setup.key,
         )
 
-        def train(engine: Engine) -> WholeWeights:
-            trained, loss = engine.local_training(
-                key, start.value, client, range(step, step + n_steps), round
-            )
-            self.observed.losses.append(loss)
+        def train(engine: Engine) -> tuple[WholeWeights, LossRow]:
+            trained = engine.local_training(key, start.value, client, range(step, step + n_steps), round)
+            self._check(key, [trained[1]])
             return trained
 
         def carry_out() -> Keyed[WholeWeights]:
             self._steps[client] = step + n_steps
             self.samples_seen += n_steps * size
-            return self._keyed(key, start.size_bytes, train)
+            if self.operations is None:
+                return Keyed(key, start.size_bytes)
+            trained = self.operations.defer((start,), train)
+            self._unobserved.append((key, trained))
+            return self._part(key, start.size_bytes, trained, lambda made: made[0])
 
         return Work("local_training", self.costs.local_training(size, n_steps), carry_out)
 
@@ -264,16 +319,21 @@ class Learner:
         key = content_key("average_whole", [shares, list(clients)], *(trained[c].key for c in clients))
 
         def carry_out() -> None:
-            weights = self._shares(clients, shares)
+            self._observe_waiting()
+            weights, inputs = self._shares(clients, shares), tuple(trained.values())
             self._initial_client = self._keyed(
-                content_key("client_side", None, key),
+                derived_key(key, "client"),
                 self._client_bytes,
+                inputs,
                 lambda e: e.install(e.average([trained[c].value.client for c in clients], weights), None),
+                is_state=True,
             )
             self._server = self._keyed(
-                content_key("server_side", None, key),
+                derived_key(key, "server"),
                 self._server_bytes,
+                inputs,
                 lambda e: e.install_server(e.average([trained[c].value.server for c in clients], weights)),
+                is_state=True,
             )
 
         split = self.costs.split(1)
@@ -282,13 +342,24 @@ class Learner:
 
     def evaluate(self, views: tuple[str, ...]) -> None:
         """Test accuracy in each view, now; takes no simulated time. Nothing in a dry run."""
-        if self._engine is None:
+        operations = self.operations
+        if operations is None:
             return
         n_clients = 1 if self.holder is not None else self.setup.n_clients
         states = [self.client_state(client) for client in range(n_clients)]
         if n_clients < self.setup.n_clients:
             states = states * self.setup.n_clients
-        self.observed.accuracies.extend(self._engine.evaluate(self.round, states, self._server.value, views))
+        server, round = self._server, self.round
+        settings = [list(views), round, self._evaluation_batch, self.setup.shards_key]
+        key = content_key("evaluate", settings, server.key, *(state.key for state in states))
+        needed = [found for state in (server, *states) if (found := state.deferred) is not None]
+
+        def record() -> dict[str, Any]:
+            shown = with_shared_weights(states)
+            return accuracy_record(operations.engine.evaluate(round, shown, server.value, views))
+
+        (seen,) = operations.observe(Observable(key, needed, record))
+        self._observations.add(seen)
 
     def _shares(self, clients: tuple[int, ...], shares: Literal["uniform", "samples"]) -> list[float]:
         if shares == "uniform":
@@ -296,11 +367,74 @@ class Learner:
         sizes = [len(self.setup.shards[client]) for client in clients]
         return [size / sum(sizes) for size in sizes]
 
-    def _keyed(self, key: str, size_bytes: int, compute: Callable[[Engine], T]) -> Keyed[T]:
-        """A value computed now, or its key and size alone in a dry run."""
-        if self._engine is None:
+    def _states(self) -> dict[str, Keyed[SideState]]:
+        """Every state that a later operation can begin with, by key: what a checkpoint holds."""
+        states = (self._server, self._initial_client, *self._clients.values())
+        return {state.key: state for state in states}
+
+    def _observe(
+        self, key: str, made: Deferred[T], to_record: Callable[[T], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What one operation lets us see, from the journal or by computing it; added to the observations."""
+        assert self.operations is not None
+        (record,) = self.operations.observe(Observable(key, (made,), lambda: to_record(made.value)))
+        self._observations.add(record)
+        return record
+
+    def _observe_waiting(self) -> None:
+        """Observes local trainings that stand side by side, together."""
+        if not self._unobserved or self.operations is None:
+            return
+        waiting, self._unobserved = self._unobserved, []
+        wanted = [Observable(key, (made,), partial(_loss_of, made)) for key, made in waiting]
+        for record in self.operations.observe(*wanted):
+            self._observations.add(record)
+
+    def _check(self, key: str, losses: Sequence[LossRow]) -> None:
+        """Refuses what was computed again with another outcome."""
+        assert self.operations is not None
+        self.operations.check(key, losses)
+
+    def _keyed(
+        self,
+        key: str,
+        size_bytes: int,
+        inputs: Sequence[Keyed[Any]],
+        compute: Callable[[Engine], T],
+        *,
+        is_state: bool = False,
+        light: bool = False,
+    ) -> Keyed[T]:
+        """The value of an operation, or its key and size alone in a dry run."""
+        if self.operations is None:
             return Keyed(key, size_bytes)
-        return Keyed(key, size_bytes, compute(self._engine))
+        return self.operations.keyed(key, size_bytes, inputs, compute, is_state=is_state, light=light)
+
+    def _part(
+        self,
+        key: str,
+        size_bytes: int,
+        whole: Deferred[T] | None,
+        pick: Callable[[T], V],
+        *,
+        is_state: bool = False,
+    ) -> Keyed[V]:
+        """A part of an operation's outcome; its key is derived from the operation's."""
+        if self.operations is None or whole is None:
+            return Keyed(key, size_bytes)
+        return self.operations.keyed(
+            key, size_bytes, (whole,), lambda _: pick(whole.value), is_state=is_state, light=True
+        )
+
+
+def _loss_of(trained: Deferred[tuple[WholeWeights, LossRow]]) -> dict[str, Any]:
+    return loss_record([trained.value[1]])
+
+
+@cache
+def _rule_key(rule: object) -> str:
+    """Content key of a rule and its settings."""
+    return content_key("rule", settings_of(rule))
 
 
 @cache

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from gapslsim.learning.rules import AlignmentDetail
 from gapslsim.records import AlignmentRow, LossRow
 
 __all__ = ["Accuracy", "Observations"]
@@ -30,30 +30,19 @@ class Observations:
         self.alignment: list[AlignmentRow] = []
         self.accuracies: list[Accuracy] = []
 
-    def add_alignment(
-        self, round: int, clients: tuple[int, ...], losses: list[float], detail: AlignmentDetail
-    ) -> None:
-        """Adds the gradient geometry of one round."""
-        for row, client in enumerate(clients):
-            self.alignment.append(
-                AlignmentRow(
-                    round=round,
-                    client=client,
-                    score_rad=float(detail.score_rad[row]),
-                    in_leader_set=bool(detail.in_leader_set[row]),
-                    angle_to_leader_rad=float(detail.angle_to_leader_rad[row]),
-                    admitted=bool(detail.admitted[row]),
-                    loss=losses[row],
-                    gradient_norm=float(detail.gradient_norm[row]),
-                    threshold_rad=float(detail.threshold_rad),
-                    selection_ratio=float(detail.selection_ratio),
-                    dispersion_rad=float(detail.dispersion_rad),
-                )
-            )
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Adds what one operation let us see, as its record says; see `recording`."""
+        self.losses.extend(map(LossRow._make, record.get("losses", ())))
+        self.alignment.extend(map(AlignmentRow._make, record.get("alignment", ())))
+        self.accuracies.extend(map(Accuracy._make, record.get("accuracies", ())))
 
     def mean_loss(self, round: int) -> float:
         """Mean training loss over the participants of a round; NaN if there is none."""
-        values = [row.loss for row in reversed(self.losses) if row.round == round]
+        values = []
+        for row in reversed(self.losses):
+            if row.round != round:
+                break
+            values.append(row.loss)
         return sum(sorted(values)) / len(values) if values else math.nan
 
     def learning_sha256(self) -> str:

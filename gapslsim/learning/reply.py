@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from gapslsim.learning.rules import Fate
-from gapslsim.work import Keyed, content_key
+from gapslsim.work import Deferred, Keyed, derived_key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gapslsim.learning.engine import ServerOutcome
 
-__all__ = ["ServerReply", "make_reply"]
+__all__ = ["Part", "ServerReply", "make_reply"]
+
+Part = Callable[[str, int, "Deferred[ServerOutcome] | None", Callable[["ServerOutcome"], Any]], Keyed[Any]]
+"""Key, size, outcome and what to take of it, to a message."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,32 +41,37 @@ def make_reply(
     sizes: Sequence[int],
     n_shared: Sequence[int],
     sample_bytes: int,
-    outcome: ServerOutcome | None,
+    fates: Mapping[int, Fate],
+    outcome: Deferred[ServerOutcome] | None,
+    part: Part,
 ) -> ServerReply:
     """The messages of a server step, with their values unless the run is dry.
 
     Args:
-        key: of the server step.
+        key: of the server step; those of the messages are derived from it.
         clients: participants, ascending.
         sizes: samples in each one's batch.
         n_shared: leading samples of each batch that are in the shared part.
         sample_bytes: cut gradient of one sample.
-        outcome: what the step computed; None in a dry run.
+        fates: what becomes of each client; empty in a dry run.
+        outcome: what the step computes; None in a dry run.
+        part: makes a message of a part of the outcome.
     """
-
-    def message(name: str, client: int, n_samples: int, value: Tensor | None) -> Keyed[Tensor]:
-        message_key = content_key(name, client, key)
-        if value is None:
-            return Keyed(message_key, n_samples * sample_bytes)
-        return Keyed(message_key, n_samples * sample_bytes, value)
-
     own = {
-        client: message("cut_gradient", client, size - n, outcome.own[client] if outcome else None)
+        client: part(derived_key(key, "cut", client), (size - n) * sample_bytes, outcome, partial(_own_cut, client))
         for client, size, n in zip(clients, sizes, n_shared, strict=True)
         if size > n
     }
     shared = None
     if any(n_shared):
-        shared = message("shared_cut_gradient", -1, max(n_shared), outcome.shared if outcome else None)
-    fates = outcome.fates if outcome else {}
+        shared = part(derived_key(key, "cut"), max(n_shared) * sample_bytes, outcome, _shared_cut)
     return ServerReply(key, own, shared, dict(zip(clients, n_shared, strict=True)), fates)
+
+
+def _own_cut(client: int, outcome: ServerOutcome) -> Tensor:
+    return outcome.own[client]
+
+
+def _shared_cut(outcome: ServerOutcome) -> Tensor:
+    assert outcome.shared is not None
+    return outcome.shared

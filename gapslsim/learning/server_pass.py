@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +16,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
+from gapslsim.learning.workers import Together, one_by_one
 
 __all__ = ["ServerPass", "average_over_clients", "server_pass"]
+
+_DoubleTape = tuple[Tape, Tensor, tuple[Tensor, ...]]
+
+_WINDOW = 32
+"""Passes that are carried out together before their results are added up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +37,7 @@ class ServerPass:
     losses: Tensor
     """L_i, [S]."""
     matrix: Tensor
-    """g_i as rows, [S, d]."""
+    """g_i as rows, [S, d]; or one row, their mean."""
     cuts: list[Tensor]
     """Own cut gradients dL_i/d(smashed data), each [b_i, ...]; rows of shared samples are zero."""
     shared_cut: Tensor | None
@@ -39,15 +47,37 @@ class ServerPass:
     hessian_product: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None
 
 
+class _Part(NamedTuple):
+    """What one pass over a group of participants gives."""
+
+    losses: Tensor
+    gradient: Tensor | None
+    """Sum over the group, [d]."""
+    cuts: list[Tensor]
+    logit_gradients: list[Tensor]
+    buffers: tuple[Tensor, ...]
+    tape: _DoubleTape | None
+    """Kept for second derivatives."""
+
+
 def server_pass(
     side: Side,
     state: SideState,
     smashed: Sequence[Smashed],
     n_shared: Sequence[int],
     seeds: Sequence[int],
-    second_order: bool,
+    second_order: bool = False,
+    *,
+    keep_rows: bool = True,
+    joined_samples: int = 0,
+    together: Together = one_by_one,
 ) -> ServerPass:
-    """Forward and backward for every participant, in order.
+    """Forward and backward for every participant.
+
+    Participants are taken in groups, each one pass. Without client gradients the batches of a group are joined, up to
+    `joined_samples`, where no layer mixes samples (batch norm) or draws (dropout). Else a group is one participant.
+    What is computed depends on the groups alone, not on `together`. Only a group's cut gradients outlive it, and
+    its row if rows are kept: memory is bounded by the participants of `_WINDOW` groups.
 
     Args:
         side: the server's layers.
@@ -56,38 +86,114 @@ def server_pass(
         n_shared: m_i, samples of each batch that are backpropagated once for all (EPSL); 0 for none.
         seeds: of each participant's pass, and one more for the shared pass.
         second_order: keep the graphs, for Hessian products.
+        keep_rows: whether each client's gradient is wanted; False: only their mean.
+        joined_samples: most samples of a joined pass.
+        together: carries out independent calls.
     """
+    independent = not (side.has_buffers or side.draws or second_order)
+    sizes = [len(message.labels) for message in smashed]
+    groups = _groups(sizes, joined_samples if independent and not keep_rows else 0)
+    d = sum(parameter.numel() for parameter in state.parameters)
+    like = state.parameters[0] if state.parameters else smashed[0].activations
+    matrix = like.new_empty(len(smashed) if keep_rows else 1, d)
+    if not keep_rows:
+        matrix.zero_()
+    parts: list[_Part] = []
     buffers = state.buffers
-    losses, rows, cuts, logit_gradients = [], [], [], []
-    tapes: list[tuple[Tape, Tensor, tuple[Tensor, ...]]] = []
-    for message, shared, seed in zip(smashed, n_shared, seeds[:-1], strict=True):
-        activations = message.activations.detach().requires_grad_()
-        with _twice_differentiable(second_order):
-            tape = side.forward(SideState(state.parameters, buffers, {}), activations, seed)
-        buffers = tape.buffers
-        loss = F.cross_entropy(tape.output, message.labels)
-        losses.append(loss.detach())
-        targets = (*tape.parameters, activations)
-        if shared:
-            (logit_gradient,) = torch.autograd.grad(loss, tape.output, retain_graph=True)
-            logit_gradients.append(logit_gradient)
-            own = logit_gradient.clone()
-            own[:shared] = 0
-            gradients = torch.autograd.grad(tape.output, targets, own)
-        else:
-            gradients = torch.autograd.grad(loss, targets, create_graph=second_order)
-        if second_order:
-            tapes.append((tape, activations, gradients[:-1]))
-        rows.append(flatten([gradient.detach() for gradient in gradients[:-1]]))
-        cuts.append(gradients[-1].detach())
-    matrix = torch.stack(rows)
+    window = _WINDOW if independent else 1
+    for start in range(0, len(groups), window):
+        calls = []
+        for group in groups[start : start + window]:
+            row = matrix[group[0]] if keep_rows else None
+            now = SideState(state.parameters, buffers, {})
+            calls.append(partial(_pass, side, now, smashed, n_shared, seeds, second_order, group, row))
+        for part in together(calls):
+            if not keep_rows:
+                assert part.gradient is not None
+                matrix[0] += part.gradient
+            buffers = part.buffers
+            parts.append(part._replace(gradient=None))
+    if not keep_rows:
+        matrix /= len(smashed)
     shared_cut = None
     if any(n_shared):
+        logit_gradients = [gradient for part in parts for gradient in part.logit_gradients]
         shared_row, shared_cut = _shared_pass(side, state, smashed, logit_gradients, n_shared, seeds[-1])
-        matrix = matrix + shared_row
+        matrix += shared_row
     return ServerPass(
-        torch.stack(losses), matrix, cuts, shared_cut, buffers, _hessian(tapes) if second_order else None
+        losses=torch.cat([part.losses for part in parts]),
+        matrix=matrix,
+        cuts=[cut for part in parts for cut in part.cuts],
+        shared_cut=shared_cut,
+        buffers=buffers,
+        hessian_product=_hessian([part.tape for part in parts if part.tape]) if second_order else None,
     )
+
+
+def _groups(sizes: Sequence[int], joined_samples: int) -> list[range]:
+    """Participants in order, cut so that the batches of each group hold at most `joined_samples`, or are one."""
+    groups: list[range] = []
+    first = n_samples = 0
+    for place, size in enumerate(sizes):
+        if place > first and n_samples + size > joined_samples:
+            groups.append(range(first, place))
+            first, n_samples = place, 0
+        n_samples += size
+    return [*groups, range(first, len(sizes))]
+
+
+def _pass(
+    side: Side,
+    state: SideState,
+    smashed: Sequence[Smashed],
+    n_shared: Sequence[int],
+    seeds: Sequence[int],
+    second_order: bool,
+    group: range,
+    row: Tensor | None,
+) -> _Part:
+    """One pass over the batches of a group; its gradient, the sum over the group, goes to `row` if there is one."""
+    messages = [smashed[place] for place in group]
+    shared = [n_shared[place] for place in group]
+    sizes = [len(message.labels) for message in messages]
+    activations = _joined([message.activations.detach() for message in messages]).requires_grad_()
+    with _twice_differentiable(second_order):
+        tape = side.forward(state, activations, seeds[group[0]])
+    losses = _losses(tape.output, _joined([message.labels for message in messages]), sizes)
+    targets = (*tape.parameters, activations)
+    logit_gradients: list[Tensor] = []
+    if any(shared):
+        (whole,) = torch.autograd.grad(losses.sum(), tape.output, retain_graph=True)
+        logit_gradients = list(whole.split(sizes))
+        own = whole.clone()
+        for rows, n in zip(own.split(sizes), shared, strict=True):
+            rows[:n] = 0
+        gradients = torch.autograd.grad(tape.output, targets, own)
+    else:
+        gradients = torch.autograd.grad(losses.sum(), targets, create_graph=second_order)
+    own_gradients = [gradient.detach().reshape(-1) for gradient in gradients[:-1]]
+    return _Part(
+        losses=losses.detach(),
+        gradient=torch.cat(own_gradients) if row is None else torch.cat(own_gradients, out=row),
+        cuts=list(gradients[-1].detach().split(sizes)),
+        logit_gradients=logit_gradients,
+        buffers=tape.buffers,
+        tape=(tape, activations, gradients[:-1]) if second_order else None,
+    )
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
+def _losses(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
+    """L_i of each batch of a group, its mean over samples."""
+    if len(sizes) == 1:
+        return F.cross_entropy(logits, labels)[None]
+    each = F.cross_entropy(logits, labels, reduction="none")
+    if len(set(sizes)) == 1:
+        return each.view(len(sizes), -1).mean(1)
+    return torch.stack([losses.mean() for losses in each.split(list(sizes))])
 
 
 def _twice_differentiable(second_order: bool) -> AbstractContextManager[None]:
@@ -132,7 +238,7 @@ def average_over_clients(tensors: Sequence[Tensor], n_rows: Sequence[int]) -> Te
 
 
 def _hessian(
-    tapes: Sequence[tuple[Tape, Tensor, tuple[Tensor, ...]]],
+    tapes: Sequence[_DoubleTape],
 ) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
     """Products with second derivatives of each client's loss, by double backpropagation."""
 

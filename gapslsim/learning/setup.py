@@ -72,3 +72,8 @@ class LearningSetup:
     def shard_keys(self) -> tuple[str, ...]:
         """Content key of each client's shard."""
         return tuple(content_key("shard", np.asarray(shard).tolist()) for shard in self.shards)
+
+    @cached_property
+    def shards_key(self) -> str:
+        """Content key of the division among all clients."""
+        return content_key("shards", None, *self.shard_keys)

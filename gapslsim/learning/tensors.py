@@ -5,6 +5,7 @@ States come in and new states go out; nothing is written to. Losses are means ov
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,14 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
+from gapslsim.learning.chain import Chain
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
 
 __all__ = ["Side", "Tape", "flatten", "mean_weights", "train_locally", "unflatten"]
+
+_DRAWING = threading.Lock()
+"""Held while torch's random state is that of one operation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +50,11 @@ class Side:
         self.module = module
         self.optimizer = optimizer
         self.planned_steps = planned_steps
-        self._parameter_names = [name for name, _ in module.named_parameters()]
-        self._buffer_names = [name for name, _ in module.named_buffers()]
-        self._draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in module.modules())
+        self.draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in module.modules())
+        """Whether a pass in training draws random numbers."""
+        self.has_buffers = next(module.buffers(), None) is not None
+        """Whether a pass in training updates statistics."""
+        self._chain = Chain(module)
 
     def initial(self) -> SideState:
         """The state of the template's own weights, with a fresh optimizer."""
@@ -66,16 +72,14 @@ class Side:
         """
         parameters = tuple(p.detach().requires_grad_() for p in state.parameters)
         buffers = tuple(b.clone() for b in state.buffers)
-        self.module.train()
         with self._random(seed, inputs.device):
-            output = self._call(parameters, buffers, inputs)
+            output = self._chain(parameters, buffers, inputs, training=True)
         return Tape(output, parameters, buffers)
 
     def predict(self, state: SideState | Weights, inputs: Tensor) -> Tensor:
         """Forward pass in evaluation mode, without gradients."""
-        self.module.eval()
         with torch.no_grad():
-            return self._call(state.parameters, state.buffers, inputs)
+            return self._chain(state.parameters, state.buffers, inputs, training=False)
 
     def backward(self, tape: Tape, output_gradient: Tensor) -> tuple[Tensor, ...]:
         """Gradients of the parameters, given that of the output."""
@@ -92,19 +96,13 @@ class Side:
         )
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
 
-    def _call(self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor) -> Tensor:
-        tensors: dict[str, Tensor] = dict(zip(self._parameter_names, parameters, strict=True))
-        tensors.update(zip(self._buffer_names, buffers, strict=True))
-        output: Tensor = functional_call(self.module, tensors, (inputs,))
-        return output
-
     @contextmanager
     def _random(self, seed: int, device: torch.device) -> Iterator[None]:
         """Torch's random state for one operation; untouched where nothing is drawn."""
-        if not self._draws:
+        if not self.draws:
             yield
             return
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        with _DRAWING, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             yield
 

@@ -1,33 +1,39 @@
-"""How wrong a profile is: rounds of a scenario carried out on this machine, against what the profile says they take.
+"""How wrong a profile is: a round of a scenario carried out on this machine, against what the profile says it takes.
 
-The rounds are those of the simulator: every computation that a device would carry out is one `Work`, with the cost
-that the simulator charges and the call that does it. The call is timed, the cost is given to the profile.
+The round is carried out as devices would (`plain`), operation by operation: every client's forward pass, the server's
+passes with its rule and update, every client's backward pass with its update. What the profile is asked is what the
+simulator asks it: the costs of those operations, from shapes.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import torch
 
 from gapslsim.assembly import assemble
+from gapslsim.errors import ComponentError
+from gapslsim.frameworks.parallel import ParallelSplitLearning
 from gapslsim.hardware.device import Device
 from gapslsim.learning.engine import choose_device, intra_op_threads
 from gapslsim.learning.learner import Learner
+from gapslsim.learning.rules import Gradients
 from gapslsim.measuring.clock import Clock, MachineClock, keep
+from gapslsim.measuring.plain import PlainServer, PlainSide, ServerPass
+from gapslsim.models.split import build
+from gapslsim.rng import stream
 from gapslsim.scenario.schema import Scenario
-from gapslsim.sim.node import Process
-from gapslsim.work import Cost, Work
-
-if TYPE_CHECKING:
-    from gapslsim.learning.reply import ServerReply
+from gapslsim.work import Cost
 
 __all__ = ["OperationCheck", "RoundCheck", "check_round"]
 
 T = TypeVar("T")
+
+_WARM_UP = 2
+"""Rounds that are not counted."""
 
 
 class OperationCheck(NamedTuple):
@@ -36,7 +42,7 @@ class OperationCheck(NamedTuple):
     operation: str
     n_per_round: float
     measured_s: float
-    """Median of one operation times their number."""
+    """Medians of the parts that an operation is made of, times their number."""
     predicted_s: float
 
     @property
@@ -65,57 +71,6 @@ class RoundCheck:
         )
 
 
-class _Timings:
-    """Seconds of each operation, by kind and by cost."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.samples: dict[tuple[str, Cost], list[float]] = {}
-        self.counts: dict[tuple[str, Cost], int] = {}
-        self.on = False
-
-    def wrap(self, work: Work[T], idle: bool) -> Work[T]:
-        """The same work, timed when it is carried out; `idle` if it turns out to do nothing."""
-
-        def carry_out() -> T:
-            result: list[T] = []
-            seconds = self._clock.time(lambda: result.append(work.carry_out()))
-            if self.on:
-                key = (work.operation, work.cost)
-                self.counts[key] = self.counts.get(key, 0) + 1
-                if not idle:
-                    self.samples.setdefault(key, []).append(seconds)
-            return result[0]
-
-        return replace(work, carry_out=carry_out)
-
-
-class _TimedLearner:
-    """A learner whose works are timed; everything else is the learner's own."""
-
-    def __init__(self, learner: Learner, timings: _Timings) -> None:
-        self._learner = learner
-        self._timings = timings
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._learner, name)
-        if not callable(value):
-            return value
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result = value(*args, **kwargs)
-            if not isinstance(result, Work):
-                return result
-            return self._timings.wrap(result, idle=name == "client_backward" and _is_frozen(*args))
-
-        return call
-
-
-def _is_frozen(client: int, reply: ServerReply, *_: object) -> bool:
-    """Whether a rule lets the client stand still: it is charged a backward pass (costs never depend on values)."""
-    return reply.fates.get(client) == "freeze"
-
-
 def check_round(
     scenario: Scenario,
     device: Device,
@@ -127,7 +82,7 @@ def check_round(
     """Carries out rounds of a scenario here and compares them to a device's profile.
 
     Args:
-        scenario: whose clients and server all run on this machine, one after another.
+        scenario: of a parallel framework; its clients and server all run on this machine, one after another.
         device: whose profile is checked, for clients and server alike.
         threads: inside each operation; those that the profile was measured with.
         n_rounds: rounds that count; two more come before, to warm up.
@@ -135,42 +90,142 @@ def check_round(
         observer: told how far it has come.
 
     Raises:
-        GapslsimError: if the scenario cannot be run.
+        GapslsimError: if the scenario cannot be run, or its framework cannot be carried out here.
     """
-    parts = assemble(scenario, dry=False)
-    torch_device: torch.device = choose_device(scenario.training.device)
+    torch_device = choose_device(scenario.training.device)
     clock = clock or MachineClock(torch_device, threads)
-    timings = _Timings(clock)
-    parts.world.learner = cast(Learner, _TimedLearner(parts.learner, timings))
-
-    def rounds() -> Process[None]:
-        for index in range(n_rounds + 2):
-            timings.on = index >= 2
-            observer(f"round {index + 1} of {n_rounds + 2}", index / (n_rounds + 2))
-            parts.world.begin_round(scenario.framework.participants)
-            yield from scenario.framework.round(parts.world)
-            parts.world.end_round()
-
     with intra_op_threads(threads):
+        plain = _PlainRound(scenario, assemble(scenario, dry=True).learner, torch_device, clock)
+        for index in range(_WARM_UP):
+            observer("warming up", 0.0)
+            plain.carry_out(index + 1)
+        plain.forget()
         begun_s, begun_wall_s = clock.now_s(), clock.wall_s()
-        parts.env.run(parts.env.process(rounds()))
+        for index in range(n_rounds):
+            observer(f"round {index + 1} of {n_rounds}", index / n_rounds)
+            plain.carry_out(index + 1 + _WARM_UP)
         ratio = (clock.wall_s() - begun_wall_s) / max(clock.now_s() - begun_s, 1e-9)
     observer("done", 1.0)
-    return RoundCheck(_summary(timings, device, n_rounds), n_rounds, ratio)
+    return RoundCheck(_summary(plain, device, n_rounds), n_rounds, ratio)
 
 
-def _summary(timings: _Timings, device: Device, n_rounds: int) -> tuple[OperationCheck, ...]:
-    """One row per kind of operation, in order of first execution."""
-    rows: dict[str, OperationCheck] = {}
-    for (operation, cost), samples in timings.samples.items():
-        per_round = timings.counts[operation, cost] / n_rounds
-        measured_s = statistics.median(keep(samples).seconds) * per_round
-        predicted_s = device.duration_s(cost) * per_round
-        old = rows.get(operation, OperationCheck(operation, 0, 0.0, 0.0))
-        rows[operation] = OperationCheck(
-            operation,
-            old.n_per_round + per_round,
-            old.measured_s + measured_s,
-            old.predicted_s + predicted_s,
+class _PlainRound:
+    """Rounds in plain PyTorch; keeps the time of every part of an operation, and the operations' costs."""
+
+    def __init__(
+        self, scenario: Scenario, learner: Learner, torch_device: torch.device, clock: Clock
+    ) -> None:
+        framework = scenario.framework
+        if not isinstance(framework, ParallelSplitLearning) or framework.cut_rule.shared_fraction > 0:
+            raise ComponentError(
+                f"framework {framework.kind!r} cannot be checked; choose psl, sfl, gapsl or another parallel one."
+            )
+        if framework.server_rule.second_order:
+            raise ComponentError("second derivatives cannot be checked; leave `gradient: exact` away.")
+        self._framework = framework
+        self._scenario = scenario
+        self._costs = learner.costs
+        self._clock = clock
+        self.samples: dict[tuple[str, str, int], list[float]] = {}
+        """Seconds by operation, part and batch size."""
+        self.costs: dict[str, list[Cost]] = {}
+        """Costs of the operations carried out."""
+        setup = learner.setup
+        data = setup.data
+        self._sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
+        split = [build(setup.model, data.input_shape, data.n_classes, setup.seed) for _ in self._sizes]
+        self._clients = [PlainSide(part.client, setup.client_optimizer, torch_device) for part in split]
+        self._initial = [tuple(p.detach().clone() for p in side.parameters) for side in self._clients]
+        self._server = PlainServer(split[0].server, setup.server_optimizer, torch_device)
+        self._inputs = torch.from_numpy(data.train.inputs).float().to(torch_device)
+        self._labels = torch.from_numpy(data.train.labels).to(torch_device)
+        self._batch = setup.batches.indices
+        self._rule_state = framework.server_rule.initial_state()
+
+    def carry_out(self, round: int) -> None:
+        """One round."""
+        chosen = [torch.from_numpy(self._batch(c, round - 1)).to(self._labels.device) for c in self._each]
+        smashed = []
+        for c in self._each:
+            self._charge("client_forward", self._costs.client_forward(self._sizes[c]))
+            forward = partial(self._forward, c, chosen[c])
+            smashed.append(self._timed("client_forward", "", self._sizes[c], forward))
+        rule = self._framework.server_rule
+        self._charge("server_step", self._costs.server_step(self._sizes, [0] * len(self._sizes), rule))
+        passes = [
+            self._timed(
+                "server_step", "pass", self._sizes[c], partial(self._server.gradient, x, self._labels[i])
+            )
+            for c, x, i in zip(self._each, smashed, chosen, strict=True)
+        ]
+        self._timed("server_step", "rule", 0, lambda: self._decide(passes, round))
+        update = self._framework.client_update
+        if not update.trains:
+            return
+        for c in self._each:
+            self._charge("client_backward", self._costs.client_backward(self._sizes[c], update))
+            backward = partial(self._client_backward, c, smashed[c], passes[c].cut)
+            self._timed("client_backward", "", self._sizes[c], backward)
+
+    def forget(self) -> None:
+        """Begins anew."""
+        self.samples.clear()
+        self.costs.clear()
+
+    @property
+    def _each(self) -> range:
+        return range(len(self._sizes))
+
+    def _forward(self, client: int, chosen: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self._clients[client].module(self._inputs[chosen])
+        return output
+
+    def _decide(self, passes: Sequence[ServerPass], round: int) -> None:
+        decision = self._framework.server_rule.decide(
+            Gradients(
+                matrix=torch.stack([one.gradient for one in passes]),
+                losses=torch.stack([one.loss for one in passes]),
+                clients=tuple(self._each),
+                round=round,
+                planned_rounds=1000,
+                state=self._rule_state,
+                random=stream(self._scenario.seed, "server_rule", round),
+            )
         )
-    return tuple(rows.values())
+        self._rule_state = decision.state
+        self._server.step(decision.update)
+
+    def _client_backward(self, client: int, smashed: torch.Tensor, cut: torch.Tensor) -> None:
+        side = self._clients[client]
+        gradients = side.backward(smashed, cut)
+        with torch.no_grad():
+            gradients = self._framework.client_update.adjust(
+                gradients, tuple(side.parameters), self._initial[client]
+            )
+        side.update(gradients)
+
+    def _charge(self, operation: str, cost: Cost) -> None:
+        self.costs.setdefault(operation, []).append(cost)
+
+    def _timed(self, operation: str, part: str, batch_size: int, call: Callable[[], T]) -> T:
+        result: list[T] = []
+        seconds = self._clock.time(lambda: result.append(call()))
+        self.samples.setdefault((operation, part, batch_size), []).append(seconds)
+        return result[0]
+
+
+def _summary(plain: _PlainRound, device: Device, n_rounds: int) -> tuple[OperationCheck, ...]:
+    """One row per kind of operation, in order."""
+    return tuple(
+        OperationCheck(
+            operation,
+            len(costs) / n_rounds,
+            sum(
+                keep(seconds).median_s * len(seconds) / n_rounds
+                for (of, _, _), seconds in plain.samples.items()
+                if of == operation
+            ),
+            sum(device.duration_s(cost) for cost in costs) / n_rounds,
+        )
+        for operation, costs in plain.costs.items()
+    )

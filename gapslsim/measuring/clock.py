@@ -12,8 +12,8 @@ import torch
 
 __all__ = ["Clock", "Kept", "MachineClock", "keep", "quantiles"]
 
-_FAR_OUT = 5.0
-"""Distance from the median, in scaled median absolute deviations, from which a sample is an outlier."""
+_DISTURBED = 1.25
+"""Times the fast samples, from which a sample counts as disturbed."""
 
 
 class Clock(ABC):
@@ -37,9 +37,9 @@ class Clock(ABC):
 class MachineClock(Clock):
     """The machine's own clock.
 
-    With one thread on a CPU it is the processor time of this process: what other processes take in between is not in it,
-    and where there are none it is the wall time, since nothing here waits. With more threads, and on a GPU (for which it
-    waits, since CUDA works behind the caller's back), it is the wall time.
+    With one thread on a CPU it is the processor time of this process: what other processes take in between is not in
+    it, and where there are none it is the wall time, since nothing here waits. With more threads, and on a GPU (for
+    which it waits, since CUDA works behind the caller's back), it is the wall time.
 
     Args:
         device: where tensors are computed.
@@ -78,13 +78,12 @@ class Kept:
 
 
 def keep(samples: Sequence[float]) -> Kept:
-    """Leaves out samples further than 5 scaled median absolute deviations (1.4826 MAD) above the median.
+    """Leaves out samples more than 25 % above the fast ones (their eighth from below).
 
-    Only slow ones: nothing but the work itself makes a sample fast.
+    Nothing but the work itself makes a sample fast, much makes it slow: on a machine that others use too, caches
+    and memory are shared, and most samples may be disturbed. On a quiet one all are kept.
     """
-    middle = statistics.median(samples)
-    spread = 1.4826 * statistics.median(abs(sample - middle) for sample in samples)
-    limit = middle + max(_FAR_OUT * spread, 0.2 * middle)
+    limit = _DISTURBED * sorted(samples)[len(samples) // 8]
     kept = tuple(sample for sample in samples if sample <= limit)
     return Kept(kept, len(samples) - len(kept))
 

@@ -24,6 +24,10 @@ Observer = Callable[[str, float], None]
 """Told what is measured next and the share of the work that is done, in [0, 1]."""
 
 
+_PASSES = Effort(least=8, most=200, budget_s=1.5)
+_STEPS = Effort(least=8, most=200, budget_s=0.15)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to measure, and how often."""
@@ -32,9 +36,9 @@ class Plan:
     batch_sizes: Sequence[int]
     repeats: int = 7
     """Rows per layer."""
-    passes: Effort = Effort(least=8, most=200, budget_s=1.5)
+    passes: Effort = _PASSES
     """Of each side of each probe at each batch size."""
-    steps: Effort = Effort(least=8, most=200, budget_s=0.15)
+    steps: Effort = _STEPS
     """Of each optimizer step, rule and copy."""
     n_clients: Sequence[int] = (2, 10)
     """Numbers of clients that the server's rule is timed for."""

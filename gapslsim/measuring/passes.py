@@ -1,10 +1,10 @@
 """Times the two sides of a split network, and every layer where it stands.
 
-The passes are those of gapslsim itself (`learning.tensors.Side`): a plain forward pass of the module in training mode
-and `torch.autograd.grad` backward. Layers are timed in place, because a layer by itself finds its input in the cache and its
-output's memory already mapped: it is faster than the same layer in a network. Forward, the clock is read as a layer
-is entered and left; backward, as the gradients of its output and of its input are complete. Passes without
-any hook in them are timed in turn with those, and are the whole that the parts have to add up to.
+The passes are those of a device (`plain.PlainSide`): a plain forward pass of the module in training
+mode and `torch.autograd.grad` backward. Layers are timed in place, because a layer by itself finds its input in the
+cache and its output's memory already mapped: it is faster than the same layer in a network. Forward, the clock is
+read as a layer is entered and left; backward, as the gradients of its output and of its input are complete. Passes
+without any hook in them are timed in turn with those, and are the whole that the parts have to add up to.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gapslsim.learning.optimizer import Optimizer
-from gapslsim.learning.state import SideState
-from gapslsim.learning.tensors import Side
 from gapslsim.measuring.clock import Clock
+from gapslsim.measuring.plain import PlainSide
 from gapslsim.measuring.probes import Probe
 from gapslsim.models.cost import SideCost, costed_layers, split_cost
 from gapslsim.models.split import build
 
 __all__ = ["Effort", "SideTimes", "time_split"]
+
+_PATIENCE, _FEWEST = 3.0, 3
 
 Key = tuple[str, str]
 """(phase, layer)."""
@@ -34,7 +35,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Effort:
-    """How often to repeat a pass: `least` times, and further until `budget_s` are gone, `most` times at most."""
+    """How often to repeat a pass: `least` times, and further until `budget_s` are gone, `most` times at most.
+
+    Where `least` times would take more than three budgets, three times do: a slow device is to come to an end.
+    """
 
     least: int
     most: int
@@ -48,7 +52,10 @@ class Effort:
             warm_up()
         begun_s = clock.wall_s()
         n = 0
-        while n < self.most and (n < self.least or clock.wall_s() - begun_s < self.budget_s):
+        while n < self.most:
+            gone = (clock.wall_s() - begun_s) / self.budget_s
+            if n >= (self.least if gone <= _PATIENCE else _FEWEST) and gone > 1:
+                return
             yield n
             n += 1
 
@@ -71,8 +78,8 @@ def time_split(
     """Times of both sides of a network for one batch size."""
     split = build(probe.model, probe.input_shape, probe.n_classes, seed=1)
     cost = split_cost(probe.model, probe.input_shape, probe.n_classes, batch_size)
-    client = Side(split.client.to(device), optimizer, None)
-    server = Side(split.server.to(device), optimizer, None)
+    client = PlainSide(split.client, optimizer, device)
+    server = PlainSide(split.server, optimizer, device)
     generator = torch.Generator().manual_seed(1)
     data = torch.randn(4 * batch_size, *probe.input_shape, generator=generator).to(device)
     chosen = torch.randperm(4 * batch_size, generator=generator)[:batch_size].to(device)
@@ -102,9 +109,8 @@ def _repeat(times: SideTimes, one: _Pass, clock: Clock, effort: Effort) -> None:
 class _Pass:
     """Forward and backward through one side."""
 
-    def __init__(self, side: Side, clock: Clock) -> None:
+    def __init__(self, side: PlainSide, clock: Clock) -> None:
         self.side = side
-        self.state: SideState = side.initial()
         self.now_s = clock.now_s
         self.hooked = False
         self.stamps: dict[tuple[str, str, str], float] = {}
@@ -131,8 +137,8 @@ class _Pass:
     def stamp_gradient(self, tensor: Tensor, name: str, edge: str) -> None:
         """Notes the time when the gradient of a tensor is complete."""
         if tensor.requires_grad:
-            hook: Callable[[Tensor], None] = lambda gradient: self.stamp("backward", name, edge)  # noqa: E731
-            tensor.register_hook(hook)
+            hooks: Any = tensor  # torch leaves this method untyped
+            hooks.register_hook(lambda gradient: self.stamp("backward", name, edge))
 
     def end_backward(self) -> None:
         """Ends the layers whose inputs have no gradient: the first one."""
@@ -160,7 +166,9 @@ class _Pass:
 class _ClientPass(_Pass):
     """The client's: a batch is picked from the data; backward from a given cut gradient."""
 
-    def __init__(self, side: Side, clock: Clock, data: Tensor, chosen: Tensor, cut_gradient: Tensor) -> None:
+    def __init__(
+        self, side: PlainSide, clock: Clock, data: Tensor, chosen: Tensor, cut_gradient: Tensor
+    ) -> None:
         super().__init__(side, clock)
         self._data, self._chosen, self._cut_gradient = data, chosen, cut_gradient
 
@@ -168,9 +176,9 @@ class _ClientPass(_Pass):
         """Forward, then backward."""
         self.stamps.clear()
         start_s = self.now_s()
-        tape = self.side.forward(self.state, self._data[self._chosen], 0)
+        output = self.side.module(self._data[self._chosen])
         middle_s = self.now_s()
-        self.side.backward(tape, self._cut_gradient)
+        self.side.backward(output, self._cut_gradient)
         self.end_backward()
         return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}
 
@@ -178,7 +186,7 @@ class _ClientPass(_Pass):
 class _ServerPass(_Pass):
     """The server's for one client: from smashed data to the loss; backward to the cut gradient."""
 
-    def __init__(self, side: Side, clock: Clock, smashed: Tensor, labels: Tensor) -> None:
+    def __init__(self, side: PlainSide, clock: Clock, smashed: Tensor, labels: Tensor) -> None:
         super().__init__(side, clock)
         self._smashed, self._labels = smashed, labels
 
@@ -187,15 +195,15 @@ class _ServerPass(_Pass):
         self.stamps.clear()
         start_s = self.now_s()
         smashed = self._smashed.detach().requires_grad_()
-        tape = self.side.forward(self.state, smashed, 0)
+        logits = self.side.module(smashed)
         if self.hooked:
             self.stamp("forward", "loss", "start")
-        loss = F.cross_entropy(tape.output, self._labels)
+        loss = F.cross_entropy(logits, self._labels)
         if self.hooked:
             self.stamp("forward", "loss", "end")
             self.stamp_gradient(loss, "loss", "start")
-            self.stamp_gradient(tape.output, "loss", "end")
+            self.stamp_gradient(logits, "loss", "end")
         middle_s = self.now_s()
-        torch.autograd.grad(loss, (*tape.parameters, smashed))
+        self.side.backward_from_loss(loss, smashed)
         self.end_backward()
         return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}

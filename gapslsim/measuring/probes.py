@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import gcd
 from typing import TYPE_CHECKING, Literal
 
+from gapslsim.data.source import public_data_folder
 from gapslsim.models.model import Model
 from gapslsim.models.zoo.mlp import Mlp
 from gapslsim.models.zoo.vit import Vit
@@ -13,7 +14,9 @@ from gapslsim.registry import component
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Probe", "ProbeCnn", "probes"]
+    from gapslsim.scenario.schema import Scenario
+
+__all__ = ["Probe", "ProbeCnn", "probes", "scenario_probe"]
 
 
 @component
@@ -76,8 +79,10 @@ def probes(quick: bool) -> list[Probe]:
     chosen = [
         Probe("cnn-digits", ProbeCnn(stages=((12,), (24,), (40,)), norm="group", hidden=()), digit),
         Probe("cnn-narrow", ProbeCnn(stages=((12, 12), (24, 24), (40, 48), (96, 96), (144, 112))), image),
-        Probe("cnn-wide", ProbeCnn(stages=((20,), (56,), (80, 80)), norm="group", hidden=(256,)), image),
-        Probe("cnn-thin", ProbeCnn(stages=((8, 24), (48, 8), (64, 160)), norm="batch", pool="average"), image),
+        Probe("cnn-wide", ProbeCnn(stages=((20,), (56,), (80, 80)), norm="group", hidden=(1200,)), image),
+        Probe(
+            "cnn-thin", ProbeCnn(stages=((8, 24), (48, 8), (64, 160)), norm="batch", pool="average"), image
+        ),
         Probe("mlp", Mlp(hidden=(320, 192, 640, 96)), (784,)),
         Probe("vit", Vit(patch=4, dim=96, depth=2, heads=3, cut=1), image),
     ]
@@ -87,7 +92,19 @@ def probes(quick: bool) -> list[Probe]:
         *chosen,
         Probe("cnn-point", ProbeCnn(stages=((32, 64), (128, 128)), kernel=1, activation="gelu"), image),
         Probe("cnn-broad", ProbeCnn(stages=((48, 48), (96, 96), (192, 192), (320,)), hidden=(512,)), image),
-        Probe("cnn-large", ProbeCnn(stages=((24,), (40,), (72,), (136,)), kernel=5, norm="batch"), (3, 64, 64)),
+        Probe(
+            "cnn-large", ProbeCnn(stages=((24,), (40,), (72,), (136,)), kernel=5, norm="batch"), (3, 64, 64)
+        ),
         Probe("mlp-wide", Mlp(hidden=(1536, 768, 1536), activation="gelu"), (3072,)),
         Probe("vit-wide", Vit(patch=8, dim=192, depth=3, heads=6, cut=1), (3, 64, 64)),
     ]
+
+
+def scenario_probe(scenario: Scenario) -> Probe:
+    """The model of a scenario, with the shape and classes of its data.
+
+    Raises:
+        DataError: if the data set is not there.
+    """
+    data = scenario.data.load(public_data_folder(), scenario.seed)
+    return Probe(scenario.name, scenario.model, data.input_shape, data.n_classes)

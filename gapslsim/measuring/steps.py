@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
-from gapslsim.frameworks.rules.costs import average_cost, gram_cost
+from gapslsim.frameworks.rules.costs import angle_cost, average_cost, gram_cost
+from gapslsim.frameworks.rules.server_update.gapsl import GapslUpdate
 from gapslsim.frameworks.rules.server_update.mean import MeanUpdate
 from gapslsim.learning.optimizer import Optimizer
-from gapslsim.learning.rules import Gradients
-from gapslsim.learning.tensors import Side, flatten, unflatten
+from gapslsim.learning.rules import Gradients, ServerUpdate
 from gapslsim.measuring.clock import Clock, keep, quantiles
 from gapslsim.measuring.passes import Effort
+from gapslsim.measuring.plain import PlainSide
 from gapslsim.measuring.probes import Probe
 from gapslsim.measuring.table import Machine, Measurement, compute_row
 from gapslsim.models.split import build
@@ -21,8 +24,8 @@ from gapslsim.work import LayerCost
 
 __all__ = ["copy_rows", "rule_rows", "step_rows", "timed"]
 
-_LEAST_S = 1e-9
-"""Rows must be above zero."""
+_LEAST = 0.1
+"""Share of what was timed that is left at least when the time of a call is taken off."""
 
 
 def timed(call: Callable[[], object], clock: Clock, effort: Effort) -> tuple[list[float], str]:
@@ -32,11 +35,18 @@ def timed(call: Callable[[], object], clock: Clock, effort: Effort) -> tuple[lis
 
 
 def _rows(
-    machine: Machine, layer: LayerCost, call: Callable[[], object], less_s: float, clock: Clock, effort: Effort, n: int
+    machine: Machine,
+    layer: LayerCost,
+    call: Callable[[], object],
+    less_s: float,
+    clock: Clock,
+    effort: Effort,
+    n: int,
 ) -> list[Measurement]:
     samples, note = timed(call, clock, effort)
     return [
-        compute_row(machine, layer, max(sample - less_s, _LEAST_S), note) for sample in quantiles(samples, n)
+        compute_row(machine, layer, max(sample - less_s, _LEAST * sample), note)
+        for sample in quantiles(samples, n)
     ]
 
 
@@ -48,14 +58,10 @@ def step_rows(
     split = build(probe.model, probe.input_shape, probe.n_classes, seed=1)
     for module in (split.client, split.server):
         for optimizer in optimizers:
-            side = Side(module.to(device), optimizer, None)
-            state = side.initial()
-            gradients = tuple(torch.full_like(p, 1e-3) for p in state.parameters)
-            (layer,) = optimizer.cost(sum(p.numel() for p in state.parameters)).layers
-
-            def call(side: Side = side, state=state, gradients=gradients) -> object:  # type: ignore[no-untyped-def]
-                return side.update(state, gradients, state.buffers)
-
+            side = PlainSide(module, optimizer, device)
+            gradients = [torch.full_like(parameter, 1e-3) for parameter in side.parameters]
+            (layer,) = optimizer.cost(sum(parameter.numel() for parameter in side.parameters)).layers
+            call = partial(side.update, gradients)
             yield from _rows(machine, layer, call, call_s, clock, effort, repeats)
 
 
@@ -63,35 +69,43 @@ def rule_rows(
     machine: Machine, probe: Probe, n_clients: int, call_s: float,
     device: torch.device, clock: Clock, effort: Effort, repeats: int,
 ) -> Iterator[Measurement]:  # fmt: skip
-    """What the server does with the gradients of its clients: laid side by side, averaged; and their Gram matrix."""
+    """What the server does with the gradients of its clients, by the rules of PSL and of GAPSL.
+
+    PSL's is the time of `average`. GAPSL's has two averages, a Gram matrix and the angles to the leader; what it takes
+    beyond the averages is laid on the latter two in equal parts, since both read all gradients once.
+    """
     module = build(probe.model, probe.input_shape, probe.n_classes, seed=1).server
     like = [p.detach().to(device) for p in module.parameters()]
-    d = sum(p.numel() for p in like)
-    rows = [[torch.full_like(p, 1e-3 * (1 + client)) for p in like] for client in range(n_clients)]
-    losses = torch.zeros(n_clients, device=device)
-    clients = tuple(range(n_clients))
+    sizes = [p.numel() for p in like]
+    d = sum(sizes)
+    generator = torch.Generator().manual_seed(1)
+    rows = [torch.randn(d, generator=generator).to(device) for _ in range(n_clients)]
+    losses = [torch.zeros((), device=device) for _ in range(n_clients)]
     random = np.random.default_rng(1)
-    rule = MeanUpdate()
 
-    def stacked() -> torch.Tensor:
-        return torch.stack([flatten(row) for row in rows])
+    def carry_out(rule: ServerUpdate) -> object:
+        gradients = Gradients(
+            torch.stack(rows),
+            torch.stack(losses),
+            tuple(range(n_clients)),
+            1,
+            100,
+            rule.initial_state(),
+            random,
+        )
+        update = rule.decide(gradients).update
+        return [p.view_as(q).to(q.dtype) for p, q in zip(torch.split(update, sizes), like, strict=True)]
 
-    def average() -> object:
-        matrix = stacked()
-        finite = torch.isfinite(losses) & torch.isfinite(matrix.sum(dim=1))
-        assert bool(finite.all())
-        decision = rule.decide(Gradients(matrix, losses, clients, 1, None, {}, random))
-        return unflatten(decision.update, like)
-
-    matrix = stacked()
-
-    def gram() -> object:
-        product = matrix @ matrix.T
-        norms = product.diagonal().sqrt()
-        return torch.arccos((product / norms[:, None] / norms[None, :]).clamp(-1, 1)).sum(dim=1)
-
-    yield from _rows(machine, average_cost(n_clients, d), average, call_s, clock, effort, repeats)
-    yield from _rows(machine, gram_cost(n_clients, d), gram, 0.0, clock, effort, repeats)
+    average = average_cost(n_clients, d)
+    mean, _ = timed(partial(carry_out, MeanUpdate()), clock, effort)
+    aligned, note = timed(partial(carry_out, GapslUpdate()), clock, effort)
+    average_s = max(statistics.median(mean) - call_s, _LEAST * statistics.median(mean))
+    for sample in quantiles(mean, repeats):
+        yield compute_row(machine, average, max(sample - call_s, _LEAST * sample))
+    for sample in quantiles(aligned, repeats):
+        rest_s = max(sample - call_s - 2 * average_s, _LEAST * sample) / 2
+        yield compute_row(machine, gram_cost(n_clients, d), rest_s, note)
+        yield compute_row(machine, angle_cost(n_clients, d), rest_s, note)
 
 
 def copy_rows(

@@ -82,6 +82,8 @@ def he_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     """
     layers = [m for _, block in blocks for m in block.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     for layer in layers[:-1]:
+        if layer.weight.is_meta:  # shapes only; drawing there would load PyTorch's compiler, which takes seconds
+            continue
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
@@ -92,7 +94,7 @@ def vit_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]
     """Draws linear and patch weights from a normal of std 0.02 cut at two std, biases 0 (Touvron et al. 2021, DeiT)."""
     for _, block in blocks:
         for layer in block.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            if isinstance(layer, (nn.Conv2d, nn.Linear)) and not layer.weight.is_meta:
                 nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)

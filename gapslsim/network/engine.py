@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from gapslsim.network.flows import Flow, FlowClass, Link
+from gapslsim.network.hub import Hub, fits_hub
 from gapslsim.network.network import LinkUseRow
 from gapslsim.network.sharing import level_classes
 
@@ -20,6 +21,8 @@ __all__ = ["FlowEngine"]
 
 _ENDLESS_BIT_PER_S = 1e30
 """Rate of a flow that nothing limits."""
+_HUB_FROM = 8
+"""A group of links around one is kept solved from event to event if it has at least this many classes."""
 _ULPS = 8 * 2.0**-52
 """Events closer together than this times the time itself are at one instant."""
 
@@ -37,7 +40,7 @@ class FlowEngine:
         self._record = record
         self._orders = count()
         self._classes: dict[tuple[Link, ...], FlowClass] = {}
-        self._timeline: list[tuple[float, int, int, Flow | FlowClass | Link]] = []
+        self._timeline: list[tuple[float, int, int, Flow | FlowClass | Link | Hub]] = []
         self._to_place: dict[Flow, None] = {}
         self._touched: dict[Link, None] = {}
         self._stale: dict[Link, None] = {}
@@ -122,6 +125,8 @@ class FlowEngine:
                 self._end(what)
             elif isinstance(what, FlowClass):
                 self._end_class(what, ended)
+            elif isinstance(what, Hub):
+                self._end_hub(what, ended)
             else:
                 if what.move_to(slack):
                     self._capacity_changed(what)
@@ -132,12 +137,13 @@ class FlowEngine:
     def solve(self) -> None:
         """Shares the links out anew, wherever something changed since the last call."""
         self._place()
+        self._solve_hubs()
         while self._stale:
             links, classes = self._component(next(iter(self._stale)))
             for cls in classes:
                 cls.move_to(self.now_s)
             for cls, level in level_classes(links, classes).items():
-                cls.level = level
+                cls.own_level = level
                 self._expect(cls)
             for link in links:
                 self._stale.pop(link, None)
@@ -145,6 +151,8 @@ class FlowEngine:
                 self._look.update(
                     dict.fromkeys(link for own in links for flow in own.flows for link in flow.links)
                 )
+            if len(classes) >= _HUB_FROM:
+                self._try_hub(links, classes)
         if self._record:
             self._note_use()
 
@@ -167,6 +175,73 @@ class FlowEngine:
         while (flow := cls.first_to_end()) is not None and flow.key <= limit:
             ended.append(flow)
             self._end(flow)
+
+    def _end_hub(self, hub: Hub, ended: list[Flow]) -> None:
+        """Ends the flows of classes limited by a hub whose service is complete."""
+        hub.move_to(self.now_s)
+        limit = hub.served + _ULPS * (hub.served + hub.level * self.now_s)
+        hub.next_s = math.inf
+        first = True
+        while (end := hub.first_end()) is not None and (first or end[0] <= limit):
+            limit = max(limit, end[0]) if first else limit
+            first = False
+            hub.pop_end()
+            self._end_class(end[1], ended)
+
+    def _solve_hubs(self) -> None:
+        """Solves the groups of links that are kept solved, of the links that are stale."""
+        hubs: dict[Hub, None] = {}
+        for link in [link for link in self._stale if link.hub is not None]:
+            hub = link.hub
+            assert hub is not None
+            del self._stale[link]
+            hubs[hub] = None
+            if link is not hub.link:
+                hub.dirty.update(link.classes)
+        for hub in hubs:
+            self._solve_hub(hub)
+
+    def _solve_hub(self, hub: Hub) -> None:
+        if not hub.solve(self.now_s):
+            hub.dissolve(self.now_s)
+            self._stale[hub.link] = None
+            return
+        for cls in hub.touched:
+            self._expect(cls)
+        hub.touched.clear()
+        end = hub.first_end()
+        hub.next_s = math.inf
+        if end is not None:
+            hub.next_s = self.now_s + _seconds(max(end[0] - hub.served, 0.0), hub.level)
+        hub.version += 1
+        if hub.next_s < math.inf:
+            heappush(self._timeline, (hub.next_s, hub.order, hub.version, hub))
+        if self._record:
+            self._look.update(dict.fromkeys(link for flow in hub.link.flows for link in flow.links))
+
+    def _try_hub(self, links: dict[Link, None], classes: dict[FlowClass, None]) -> None:
+        """Keeps a group of links solved from now on, if it lies around one."""
+        center = max(links, key=lambda link: len(link.classes))
+        if len(center.classes) < len(classes):
+            return
+        if center.patience > 0:
+            center.patience -= 1
+            return
+        if all(fits_hub(cls, center) for cls in classes):
+            hub = Hub(center, self.now_s, next(self._orders))
+            for cls in classes:
+                hub.add(cls)
+            self._solve_hub(hub)
+
+    def _admit(self, cls: FlowClass) -> None:
+        """Puts a new class into the group of links that it belongs to, or gives groups up that it joins together."""
+        hubs = dict.fromkeys(link.hub for link in cls.links if link.hub is not None)
+        for hub in hubs:
+            if len(hubs) == 1 and hub.link in cls.links and fits_hub(cls, hub.link):
+                hub.add(cls)
+            else:
+                hub.dissolve(self.now_s)
+                self._stale[hub.link] = None
 
     def _watch(self, link: Link) -> None:
         """Puts the next step of a link that is in use on the timeline."""
@@ -214,6 +289,7 @@ class FlowEngine:
             cls.order = next(self._orders)
             for link in key:
                 link.classes[cls] = None
+            self._admit(cls)
         cls.move_to(self.now_s)
         cls.n_flows += 1
         if not key:
@@ -226,7 +302,7 @@ class FlowEngine:
             cls.add_held(flow, rest_bit)
         else:
             cls.add_free(flow, rest_bit)
-        self._stale.update(dict.fromkeys(key))
+        self._mark(cls)
 
     def _leave(self, flow: Flow) -> float:
         cls = flow.cls
@@ -234,17 +310,26 @@ class FlowEngine:
         cls.move_to(self.now_s)
         rest = flow.rest_bit = cls.take(flow)
         cls.n_flows -= 1
-        for link in cls.links:
-            if link.contended:
-                self._stale[link] = None
+        self._mark(cls)
         if not cls.n_flows:
             cls.version += 1
             del self._classes[cls.links]
+            hub = next((link.hub for link in cls.links if link.hub is not None), None)
+            if hub is not None:
+                hub.remove(cls)
             for link in cls.links:
                 del link.classes[cls]
                 if not link.classes:
                     self._stale.pop(link, None)
         return rest
+
+    def _mark(self, cls: FlowClass) -> None:
+        """Notes that the flows of a class have changed."""
+        for link in cls.links:
+            if link.contended:
+                self._stale[link] = None
+            if link.hub is not None:
+                link.hub.dirty[cls] = None
 
     def _component(self, start: Link) -> tuple[dict[Link, None], dict[FlowClass, None]]:
         """All links and classes that are joined to a link by contended links."""
@@ -269,6 +354,8 @@ class FlowEngine:
                 if end_s < math.inf:
                     heappush(self._timeline, (end_s, flow.order, flow.version, flow))
         cls.newly_held.clear()
+        if cls.clock is not None:
+            return
         first = cls.first_to_end()
         next_s = math.inf
         if first is not None:

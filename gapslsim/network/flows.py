@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gapslsim.network.hub import Hub
 
 __all__ = ["SCALE", "Flow", "FlowClass", "Link"]
 
@@ -23,8 +27,8 @@ class Link:
     """
 
     __slots__ = (
-        "capacity", "classes", "contended", "flows", "name", "next_step", "order", "shared", "since_s", "spare",
-        "steps", "used", "version", "weight",
+        "capacity", "classes", "contended", "flows", "hub", "name", "next_step", "order", "patience", "shared",
+        "since_s", "spare", "steps", "used", "version", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +45,10 @@ class Link:
         self.next_step: tuple[float, float] | None = next(steps, None) if steps is not None else None
         self.flows: dict[Flow, None] = {}
         self.classes: dict[FlowClass, None] = {}
+        self.hub: Hub | None = None
+        """Keeps the solution of the links around one hub, if this link belongs to such a group; see `hub.py`."""
+        self.patience = 0
+        """Solves of this link's group before a hub is tried (again)."""
         self.contended = False
         """Whether two or more flows are on it, so that it must be shared out."""
         self.order = 0
@@ -114,14 +122,17 @@ class FlowClass:
     """
 
     __slots__ = (
-        "by_finish", "free_by_cap", "held", "held_by_cap", "level", "links", "n_flows", "n_free", "newly_held",
-        "next_s", "order", "served", "since_s", "version",
+        "by_finish", "clock", "free_by_cap", "held", "held_by_cap", "links", "n_flows", "n_free", "newly_held",
+        "next_s", "offset", "order", "own_level", "served", "since_s", "version",
     )  # fmt: skip
 
     def __init__(self, links: tuple[Link, ...], level: float, now_s: float) -> None:
         self.links = links
-        self.level = level
-        """Rate of every free flow [bit/s]; infinite where no link of the class is full."""
+        self.own_level = level
+        """The level, unless a clock has it."""
+        self.clock: Hub | None = None
+        """Keeps level and served of all classes that it limits in common; `served` is then its own plus `offset`."""
+        self.offset = 0.0
         self.served = 0.0
         self.since_s = now_s
         self.n_flows = 0
@@ -137,12 +148,22 @@ class FlowClass:
         self.order = 0
         self.version = 0
 
+    @property
+    def level(self) -> float:
+        """Rate of every free flow [bit/s]; infinite where no link of the class is full."""
+        return self.own_level if self.clock is None else self.clock.level
+
     def move_to(self, now_s: float) -> None:
         """Brings `served` up to now."""
+        if self.clock is not None:
+            self.clock.move_to(now_s)
+            self.served = self.clock.served + self.offset
+            self.since_s = now_s
+            return
         if now_s == self.since_s:
             return
         if self.n_free:
-            self.served += self.level * (now_s - self.since_s)
+            self.served += self.own_level * (now_s - self.since_s)
         else:
             self.served = 0.0
         self.since_s = now_s

@@ -15,9 +15,9 @@ from heapq import heapify, heappop, heapreplace
 from gapslsim.network.flows import SCALE, FlowClass, Link
 from gapslsim.network.maxmin import fair_rates
 
-__all__ = ["level_classes"]
+__all__ = ["NEARLY", "level_classes", "settle"]
 
-_NEARLY = 1e-12
+NEARLY = 1e-12
 """Relative slack of comparisons: a held flow is let go only when its cap is above the level by more than this."""
 _ROUNDS = 60
 """Rounds before the search gives up and the textbook method is asked (not seen to happen on trees)."""
@@ -34,7 +34,7 @@ def level_classes(links: Collection[Link], classes: Collection[FlowClass]) -> di
         levels, full = _fill(links, classes)
         moved = False
         for link, served in full:
-            moved |= _settle(link, served)
+            moved |= settle(link, served)
         for cls in classes:
             if levels[cls] == math.inf:
                 moved |= _hold_below(cls, math.inf)
@@ -88,10 +88,10 @@ def _share(link: Link) -> float:
     """Fair share of the free flows on a link; -inf where the held flows alone are too many."""
     if link.weight:
         return link.spare / link.weight
-    return math.inf if link.spare >= -_NEARLY * link.capacity else -math.inf
+    return math.inf if link.spare >= -NEARLY * link.capacity else -math.inf
 
 
-def _settle(link: Link, limited: list[FlowClass]) -> bool:
+def settle(link: Link, limited: list[FlowClass]) -> bool:
     """Finds which flows of the classes limited by one link are held, the rest of the link being as it is."""
     spare, weight = link.spare, link.weight
     moved = False
@@ -100,8 +100,8 @@ def _settle(link: Link, limited: list[FlowClass]) -> bool:
     heapify(heap)
     while heap:
         cap, order, cls = heap[0]
-        share = spare / weight if weight else (math.inf if spare >= -_NEARLY * link.capacity else -math.inf)
-        if -cap <= share * (1 + _NEARLY) or (share < 0 and cap == 0):
+        share = spare / weight if weight else (math.inf if spare >= -NEARLY * link.capacity else -math.inf)
+        if -cap <= share * (1 + NEARLY) or (share < 0 and cap == 0):
             break
         flow = cls.fastest_held()
         assert flow is not None
@@ -147,7 +147,7 @@ def _hold_below(cls: FlowClass, level: float) -> bool:
 def _let_go_above(cls: FlowClass, level: float) -> bool:
     """Frees every held flow whose cap is above the level."""
     moved = False
-    while (flow := cls.fastest_held()) is not None and flow.cap > level * (1 + _NEARLY):
+    while (flow := cls.fastest_held()) is not None and flow.cap > level * (1 + NEARLY):
         cls.add_free(flow, cls.take(flow))
         moved = True
     return moved

@@ -106,7 +106,11 @@ def topology_figure(router: Router, title: str, most: int = 150) -> Figure:
 
     graph = nx.Graph()
     labels: dict[tuple[str, str], str] = {}
-    for edge in list(router.edges())[: 2 * most]:
+    edges = list(router.edges())[: 2 * most]
+    graph.add_nodes_from(
+        sorted({node for edge in edges for node in (edge.source, edge.target)}, key=_by_number)
+    )
+    for edge in edges:
         graph.add_edge(edge.source, edge.target)
         key = (min(edge.source, edge.target), max(edge.source, edge.target))
         labels[key] = "\n".join(dict.fromkeys(filter(None, [labels.get(key, ""), _label(edge)])))
@@ -126,6 +130,12 @@ def topology_figure(router: Router, title: str, most: int = 150) -> Figure:
     axes.set_title(title)
     axes.axis("off")
     return figure
+
+
+def _by_number(node: str) -> tuple[str, int]:
+    """Sorts `client-2` before `client-10`, and the first of a layer to its top."""
+    name, _, number = node.rpartition("-")
+    return (name, -int(number)) if number.isdigit() else (node, 0)
 
 
 def link_use_figure(rows: Iterable[LinkUseRow], links: Sequence[str] | None = None) -> Figure:

@@ -17,11 +17,13 @@ from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results, run_label
 from gapslsim.results.summary import plain
 
-__all__ = ["check_target", "is_run", "load_results", "load_summary", "write_results", "write_text"]
+__all__ = ["JOURNAL", "check_target", "is_run", "load_results", "load_summary", "write_results", "write_text"]
 
 SCENARIO: Final = "scenario.yaml"
 SUMMARY: Final = "summary.json"
 PROVENANCE: Final = "provenance.json"
+JOURNAL: Final = "journal"
+"""Folder of a run directory in which its training is recorded while it goes on."""
 _PARTIAL: Final = ".partial"
 
 
@@ -55,6 +57,10 @@ def check_target(directory: Path, label: str) -> bool:
     if not directory.exists() or not any(directory.iterdir()):
         return False
     earlier = _label_of(directory)
+    if earlier is None and [entry.name for entry in directory.iterdir()] == [JOURNAL]:
+        earlier = _label_of_journal(directory)
+        if earlier is None or earlier == label:
+            return False
     if earlier is None:
         raise ResultsError(
             f"{directory} is not empty and holds no run of gapslsim; give another directory with --out, "
@@ -66,6 +72,17 @@ def check_target(directory: Path, label: str) -> bool:
             "--out, or delete the earlier run first"
         )
     return True
+
+
+def _label_of_journal(directory: Path) -> str | None:
+    """Label of a run that was killed before it wrote anything but its journal."""
+    for header in (directory / JOURNAL).glob("training-*/header.json"):
+        try:
+            about = json.loads(header.read_text(encoding="utf-8"))["about"]
+            return run_label(str(about["name"]), str(about["framework"]), int(about["seed"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
 
 
 def write_results(results: Results, directory: str | Path, command: Sequence[str] | None = None) -> Path:

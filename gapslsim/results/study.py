@@ -81,4 +81,6 @@ def read_study(directory: str | Path) -> StudyRecord:
         runs = [RunRecord(**run) for run in found.pop("runs")]
         return StudyRecord(**found, runs=runs)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{file} cannot be read ({error}); run 'gapslsim sweep' again with --resume") from None
+        raise ResultsError(
+            f"{file} cannot be read ({error}); run 'gapslsim sweep' again with --resume"
+        ) from None

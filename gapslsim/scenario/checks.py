@@ -93,8 +93,6 @@ def _check_cut(scenario: Scenario, loaded: LoadedData) -> list[Finding]:
 
 def _check_network(scenario: Scenario) -> list[Finding]:
     """Channels whose files cannot be read, and a network that does not join the fleet."""
-    from gapslsim.network.fleet import AccessLink, Fleet
-
     found: list[Finding] = []
     for index, group in enumerate(scenario.clients):
         for side in ("uplink", "downlink"):
@@ -104,17 +102,10 @@ def _check_network(scenario: Scenario) -> list[Finding]:
                 found.append((("clients", index, "link", side), _words(error)))
     if found:
         return found
-    groups = [group for group in scenario.clients for _ in range(group.count)]
-    clients = tuple(
-        AccessLink(
-            f"client-{i}", group.link.uplink, group.link.downlink, group.link.latency, group.access_point
-        )
-        for i, group in enumerate(groups)
-    )
+    fleet = scenario.fleet
     try:
-        fleet = Fleet(clients)
         router = scenario.network.router(fleet)
-        for client in clients:
+        for client in fleet.clients:
             router.route(client.node, fleet.server)
     except (GapslsimError, ValueError) as error:
         text = _words(error)

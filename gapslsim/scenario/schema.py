@@ -13,6 +13,7 @@ from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
+from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component
 from gapslsim.scenario.limits import Evaluation, Every, Stop, View
@@ -146,6 +147,23 @@ class Scenario:
     def n_clients(self) -> int:
         """S: clients of all groups."""
         return sum(group.count for group in self.clients)
+
+    @property
+    def fleet(self) -> Fleet:
+        """Every client with its access link, as the network sees it."""
+        groups = (group for group in self.clients for _ in range(group.count))
+        return Fleet(
+            tuple(
+                AccessLink(
+                    f"client-{i}",
+                    group.link.uplink,
+                    group.link.downlink,
+                    group.link.latency,
+                    group.access_point,
+                )
+                for i, group in enumerate(groups)
+            )
+        )
 
     @property
     def parameter_server_device(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -9,6 +10,7 @@ import numpy as np
 import simpy
 
 from gapslsim.hardware.device import Device
+from gapslsim.hardware.radio import throughput_energy_j
 from gapslsim.network.network import Network
 from gapslsim.sim.recorder import Recorder
 from gapslsim.work import Keyed, Work
@@ -48,7 +50,9 @@ class Node:
         self._recorder = recorder
         self._make_random = random
         self._random: np.random.Generator | None = None
-        self._turns = simpy.Resource(env)
+        self._busy = False
+        self._queue: deque[simpy.Event] | None = None
+        """Computations that wait for their turn, first come first served; made when one first has to wait."""
 
     def compute(self, work: Work[T], on_behalf_of: Iterable[int] = ()) -> Process[T]:
         """Queues for the device, holds it for the time its profile gives, and carries the work out at completion.
@@ -60,11 +64,15 @@ class Node:
             on_behalf_of: clients that wait for it; their time is charged as queue and server computation.
         """
         asked_s = self._env.now
-        with self._turns.request() as turn:
-            yield turn
+        if self._busy:
+            yield from self._turn()
+        self._busy = True
+        try:
             start_s = self._env.now
             yield self._env.timeout(self._duration_s(work))
             result = work.carry_out()
+        finally:
+            self._let_next()
         self._record_computation(work, on_behalf_of, asked_s, start_s)
         return result
 
@@ -93,6 +101,27 @@ class Node:
 
         return [arrival(node, transfer.done) for node, transfer in zip(to, transfers, strict=True)]
 
+    def _turn(self) -> Process[None]:
+        """Waits in line; the device stays busy as it is handed on."""
+        if self._queue is None:
+            self._queue = deque()
+        turn = self._env.event()
+        self._queue.append(turn)
+        try:
+            yield turn
+        except BaseException:
+            if turn.triggered:
+                self._let_next()
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def _let_next(self) -> None:
+        if self._queue:
+            self._queue.popleft().succeed()
+        else:
+            self._busy = False
+
     def _duration_s(self, work: Work[Any]) -> float:
         duration_s = self.device.duration_s(work.cost)
         if not self.device.has_jitter:
@@ -120,12 +149,18 @@ class Node:
         between_clients = self.client is not None and to.client is not None
         if self.client is not None:
             name = f"{phase}_out" if between_clients else phase
+            power = self.device.power
             self._recorder.client_span(
-                self.client, name, start_s, end_s, self.device.power.send_w, size_bytes
-            )
+                self.client, name, start_s, end_s, power.send_w, size_bytes,
+                extra_j=throughput_energy_j(power, "send", size_bytes),
+            )  # fmt: skip
         if to.client is not None:
             name = f"{phase}_in" if between_clients else phase
-            self._recorder.client_span(to.client, name, start_s, end_s, to.device.power.receive_w, size_bytes)
+            power = to.device.power
+            self._recorder.client_span(
+                to.client, name, start_s, end_s, power.receive_w, size_bytes,
+                extra_j=throughput_energy_j(power, "receive", size_bytes),
+            )  # fmt: skip
 
 
 def together(env: simpy.Environment, processes: Iterable[Process[T]]) -> Process[list[T]]:

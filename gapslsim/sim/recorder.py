@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterable, Sequence
-
-import numpy as np
 
 from gapslsim.records import SpanRow
 
 __all__ = ["Recorder"]
+
+_pack_numbers = struct.Struct("<4d").pack
 
 
 class Recorder:
@@ -24,6 +25,7 @@ class Recorder:
         self.spans: list[SpanRow] = []
         self._idle_w = idle_w
         self._filled_until: dict[int, float] = {}
+        self._names: dict[int, str] = {}
 
     def client_span(
         self,
@@ -34,13 +36,14 @@ class Recorder:
         power_w: float,
         size_bytes: int = 0,
         work_flop: float = 0.0,
+        extra_j: float = 0.0,
     ) -> None:
-        """Adds what a client did; the time since its last span becomes waiting."""
+        """Adds what a client did; the time since its last span becomes waiting. `extra_j` is energy beside the power."""
         self.wait_until(client, start_s)
-        energy_j = power_w * (end_s - start_s)
+        energy_j = power_w * (end_s - start_s) + extra_j
         self.spans.append(
             SpanRow(
-                f"client-{client}", client, phase, self.round, start_s, end_s, size_bytes, work_flop, energy_j
+                self._name(client), client, phase, self.round, start_s, end_s, size_bytes, work_flop, energy_j
             )
         )
         self._filled_until[client] = end_s
@@ -63,7 +66,7 @@ class Recorder:
         if now_s > since:
             energy_j = self._idle_w[client] * (now_s - since)
             self.spans.append(
-                SpanRow(f"client-{client}", client, "waiting", self.round, since, now_s, 0, 0.0, energy_j)
+                SpanRow(self._name(client), client, "waiting", self.round, since, now_s, 0, 0.0, energy_j)
             )
             self._filled_until[client] = now_s
 
@@ -76,6 +79,14 @@ class Recorder:
         """Hash of all spans, independent of the order in which simultaneous ones were written."""
         digest = hashlib.sha256()
         for row in sorted(self.spans):
-            numbers = np.array([row.start_s, row.end_s, row.work_flop, row.energy_j]).tobytes()
-            digest.update(f"{row.actor}|{row.phase}|{row.round}|{row.size_bytes}|".encode() + numbers)
+            actor, _, phase, round, start_s, end_s, size_bytes, work_flop, energy_j = row
+            numbers = _pack_numbers(start_s, end_s, work_flop, energy_j)
+            digest.update(f"{actor}|{phase}|{round}|{size_bytes}|".encode() + numbers)
         return digest.hexdigest()
+
+    def _name(self, client: int) -> str:
+        """Name of a client as an actor; the same string in all of its spans."""
+        name = self._names.get(client)
+        if name is None:
+            name = self._names[client] = f"client-{client}"
+        return name

@@ -107,9 +107,7 @@ def _zip(name: str, entry: Tree) -> tuple[list[Choice], list[str]]:
 def _variants(name: str, entry: Tree) -> tuple[list[Choice], list[str]]:
     if not entry.value:
         return [], ["has no variants; write a mapping from names to changes"]
-    return [
-        Choice(variant, tuple(changes.value.items())) for variant, changes in entry.value.items()
-    ], []
+    return [Choice(variant, tuple(changes.value.items())) for variant, changes in entry.value.items()], []
 
 
 def _name(value: Any) -> str:
@@ -156,5 +154,7 @@ def _check_names(axes: Sequence[Axis], file: str) -> list[Problem]:
             text = f"an axis must not be called as a column of the tables is; {fix}"
             problems.append(Problem(f"axes.{axis.name}", text, file, axis.line))
         elif names.count(axis.name) > 1:
-            problems.append(Problem(f"axes.{axis.name}", "two axes have this name; rename one", file, axis.line))
+            problems.append(
+                Problem(f"axes.{axis.name}", "two axes have this name; rename one", file, axis.line)
+            )
     return problems

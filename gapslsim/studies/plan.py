@@ -120,7 +120,10 @@ def _base(study: Study, tree: Tree, file: Path) -> Source:
     except ScenarioError as error:
         line = tree.value["base"].line
         raise ScenarioError(
-            [Problem("base", f"{study.base!r}: {problem.message}", str(file), line) for problem in error.problems]
+            [
+                Problem("base", f"{study.base!r}: {problem.message}", str(file), line)
+                for problem in error.problems
+            ]
         ) from None
 
 
@@ -190,7 +193,12 @@ def _unlike(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
 
 
 def _record(
-    study: Study, axes: Sequence[Axis], runs: Sequence[PlannedRun], first: Scenario | None, file: Path, text: str
+    study: Study,
+    axes: Sequence[Axis],
+    runs: Sequence[PlannedRun],
+    first: Scenario | None,
+    file: Path,
+    text: str,
 ) -> StudyRecord:
     some = first or next((run.scenario for run in runs if run.scenario is not None), None)
     evaluation: Any = some.evaluation if some is not None else None

@@ -22,12 +22,12 @@ class Roofline(CostModel):
 
     A layer of W FLOP that moves B bytes takes
 
-        t = t_layer + max(W / (e_kind * R_phase), B / M)    [s]
+        t = t_layer + max(W / (e * R_phase), B / (m * M))    [s]
 
-    with R_phase the rate of its phase [FLOP/s], e_kind the efficiency of its kind (1 unless given), M the
-    memory rate [B/s]; each call adds t_call. The source bounds the attainable rate by min(R, M * W / B), which
-    says the same of time. Departures: the ceilings are rates that were achieved, not peaks; the overheads are
-    added; a layer without FLOP and bytes (a view of its input) takes no time, not even t_layer.
+    with R_phase the rate of its phase [FLOP/s], e the efficiency of its phase and kind and m that of its memory
+    accesses (both 1 unless given), M the memory rate [B/s]; each call adds t_call. The source bounds the
+    attainable rate by min(R, M * W / B), which says the same of time. Departures: the ceilings are
+    rates that were achieved, not peaks; the overheads are added; a layer without FLOP and bytes (a view of its input) takes no time, not even t_layer.
     """
 
     kind: Literal["roofline"] = "roofline"
@@ -46,7 +46,10 @@ class Roofline(CostModel):
     other_rate: Figure[PositiveFlopRate] | None = None
     """Rate of anything else (Gram matrix, averaging) [FLOP/s]; the forward rate unless given."""
     efficiency: dict[str, Figure[PositiveNumber]] = Field(default_factory=dict)
-    """Factor on the rate by kind of layer, for instance `conv2d`; 1 for kinds that are not named."""
+    """Factor on the rate by kind of layer (`conv2d`) or by phase and kind (`backward conv2d`, which goes first); 1 for
+    kinds that are not named."""
+    memory_efficiency: dict[str, Figure[PositiveNumber]] = Field(default_factory=dict)
+    """Factor on the memory rate, named in the same way."""
 
     def rate(self, phase: Phase) -> float:
         """Rate of a phase [FLOP/s], before the efficiency of a kind."""
@@ -62,12 +65,22 @@ class Roofline(CostModel):
         """Seconds of one layer; see the class for the formula."""
         if layer.work_flop == 0 and layer.moved_bytes == 0:
             return 0.0
-        efficiency = self.efficiency[layer.kind].value if layer.kind in self.efficiency else 1.0
+        efficiency = _factor(self.efficiency, layer)
         arithmetic_s = layer.work_flop / (efficiency * self.rate(layer.phase))
-        memory_s = layer.moved_bytes / self.memory_rate.value
+        memory_s = layer.moved_bytes / (_factor(self.memory_efficiency, layer) * self.memory_rate.value)
         return self.overhead_per_layer.value + max(arithmetic_s, memory_s)
 
     @property
     def call_s(self) -> float:
         """Seconds added per call."""
         return self.overhead_per_call.value
+
+
+def _factor(factors: dict[str, Figure[float]], layer: LayerCost) -> float:
+    """The factor for a layer: of its phase and kind, else of its kind, else 1; `conv2d/3x3` as `conv2d` if need be."""
+    if factors:
+        for kind in (layer.kind, layer.kind.partition("/")[0]):
+            for name in (f"{layer.phase} {kind}", kind):
+                if name in factors:
+                    return factors[name].value
+    return 1.0

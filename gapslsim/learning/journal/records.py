@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +18,10 @@ _SUFFIX: Final = ".log"
 
 
 class RecordFiles:
-    """Records by key, over all files of a folder. Safe for several processes: a file has one writer, which holds its lock.
+    """Records by key, over all files of a folder; safe for several processes.
 
-    A frame is written by one call. What a killed writer left unfinished is cut off and told; what is damaged
-    is left where it is, told and not used.
+    A file has one writer, which holds its lock. A frame is written by one call. What a killed writer left unfinished
+    is cut off and told; what is damaged is left where it is, told and not used.
 
     Args:
         folder: where the files lie.
@@ -89,8 +90,7 @@ class RecordFiles:
                 continue
             file = self._files.get(entry.name)
             if file is None:
-                descriptor = os.open(entry.path, os.O_RDWR)
-                file = self._files[entry.name] = _File(entry.name, descriptor)
+                file = self._files[entry.name] = _File(entry.name, _open(entry.path))
             if file is not self._own:
                 news |= self._read_on(file, first)
         return news
@@ -119,7 +119,7 @@ class RecordFiles:
                 file.scanned = end
             elif isinstance(found, Damage):
                 self.messages.append(
-                    f"{file.name}: bytes {found.start} to {found.end} are damaged (checksum); what they held is "
+                    f"{self._folder.name}/{file.name}: bytes {found.start} to {found.end} are damaged (checksum); what they held is "
                     "computed again."
                 )
                 file.scanned = found.end
@@ -131,12 +131,21 @@ class RecordFiles:
         """Cuts off what a killed process left; a living one holds the lock and is left alone."""
         if not lock(file.descriptor):
             return
-        os.ftruncate(file.descriptor, start)
+        with suppress(OSError):  # In a folder that may only be read it stays where it is.
+            os.ftruncate(file.descriptor, start)
         unlock(file.descriptor)
         self.messages.append(
-            f"{file.name}: its last record was torn ({size - start} bytes) and is dropped; what it held is "
+            f"{self._folder.name}/{file.name}: its last record was torn ({size - start} bytes) and is dropped; what it held is "
             "computed again."
         )
+
+
+def _open(path: str) -> int:
+    """A record file for reading; also for cutting off a torn end, where that is permitted."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
 
 
 class _File:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from gapslsim.network.beside import FileName
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.traces import CsvColumns, Trace, find_trace, read_trace
 from gapslsim.registry import component
@@ -28,8 +29,8 @@ class MeasuredTrace(Channel):
     """
 
     kind: Literal["trace"] = "trace"
-    file: str
-    """Path of the file, or its path below the folder of public data (`GAPSLSIM_DATA`)."""
+    file: FileName
+    """Path of the file, relative to the scenario or below the folder of public data (`GAPSLSIM_DATA`)."""
     format: Literal["mahimahi", "cooked", "csv", "oboe", "sabre", "pantheon"]
     """`mahimahi`: one ms per line, each an opportunity to deliver 1500 bytes; `cooked`: `time_s rate_Mbit_s` per line;
     `csv`: named columns; `oboe`: `t_ms kbit_s` per line; `sabre`, `pantheon`: JSON."""

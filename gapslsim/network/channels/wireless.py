@@ -90,6 +90,10 @@ class Wireless(Channel):
             raise ValueError("carrier must lie within 0.5 GHz and 100 GHz, the range of TR 38.901")
         if self.nearest >= self.farthest:
             raise ValueError("nearest must be below farthest")
+        if self.speed and self.distance is not None and not self.nearest <= self.distance <= self.farthest:
+            raise ValueError(
+                "distance is where a moving client starts; it must lie within nearest and farthest"
+            )
         if self.user_height is not None and not 1 <= self.user_height < 13:
             raise ValueError("user_height must be from 1 m to below 13 m")
         if self.user_height is not None and self.place in ("uma", "umi") and self.user_height <= 1:

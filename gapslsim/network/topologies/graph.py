@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gapslsim.errors import NetworkError, did_you_mean
+from gapslsim.network.beside import FileName
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.graph_link import GraphLink
 from gapslsim.network.routes import LinkSpec, Router, check_links
@@ -28,8 +29,8 @@ class Graph(Topology):
     kind: Literal["graph"] = "graph"
     links: list[GraphLink] = Field(default_factory=list)
     """The links; nodes are what they join."""
-    file: str | None = None
-    """A YAML, GraphML or node-link JSON file instead of `links`."""
+    file: FileName | None = None
+    """A YAML, GraphML or node-link JSON file instead of `links`; relative to the scenario."""
     routing: Literal["latency", "hops"] = "latency"
     """Shortest path by latency (of equal ones the one with fewer hops) or by hops."""
     gateways: list[str] = Field(default_factory=list)

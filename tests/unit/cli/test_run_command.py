@@ -34,8 +34,8 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
                 raise outcome
             return SimpleNamespace(name="tiny", seed=7, framework=_Framework())
 
-        def simulate(scenario: Any, *, dry: bool = False, observer: Any = None) -> Any:
-            seen.update(dry=dry, simulated=True)
+        def simulate(scenario: Any, *, dry: bool = False, observer: Any = None, journal: Any = None) -> Any:
+            seen.update(dry=dry, simulated=True, journal=journal)
             if isinstance(outcome, BaseException):
                 raise outcome
             if observer is not None:
@@ -78,6 +78,7 @@ def test_options_reach_the_scenario_and_the_simulation(command):
         "set": ["seed=7", "stop.rounds=3", "training.device=cpu"],
         "deep": True,
         "dry": True,
+        "journal": None,
         "simulated": True,
     }
     assert load_summary("x")["name"] == "tiny"

@@ -79,9 +79,9 @@ BROKEN = {
     "unknown cost model": (
         "cost_model",
         {"kind": "rooflin"},
-        "unknown cost_model 'rooflin'; known: roofline",
+        "unknown cost_model 'rooflin'; known: linear, lookup, roofline",
     ),
-    "no cost model kind": ("cost_model", {"forward_rate": 1}, "'kind' is missing; add one of: roofline"),
+    "no cost model kind": ("cost_model", {"forward_rate": 1}, "'kind' is missing; add one of: linear, lookup, roofline"),
     "unknown key": (
         "cost_model.foward_rate",
         figure("1 GFLOP/s"),

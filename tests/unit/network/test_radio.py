@@ -156,6 +156,10 @@ def test_drawn_places_fill_the_ring_by_area() -> None:
     assert np.median(distances) == pytest.approx(78.1, abs=3)
 
 
-def test_a_carrier_outside_the_standard_is_refused() -> None:
+def test_figures_outside_the_standard_or_the_way_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"0\.5 GHz and 100 GHz"):
         Wireless(carrier=200e9)
+    with pytest.raises(ValidationError, match="within nearest and farthest"):
+        Wireless(speed=1, distance=5)
+    with pytest.raises(ValidationError, match="nearest must be below farthest"):
+        Wireless(nearest=50, farthest=50)

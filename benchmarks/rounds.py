@@ -1,0 +1,125 @@
+"""Our rounds and the hand-written ones, set up alike: same data, batches, initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.loops import Joined, Naive, Threaded
+from gapslsim import load
+from gapslsim.assembly import _learning, assemble
+from gapslsim.learning.engine import Engine
+from gapslsim.learning.learner import Learner
+from gapslsim.models.split import build
+from gapslsim.scenario.schema import Scenario
+
+LR, MOMENTUM, PLANNED = 0.05, 0.9, 1000
+
+MODELS = {
+    "small-cnn": ("{kind: cnn, channels: [32, 64, 64], norm: group, cut: 1}", [3, 16, 16], 32),
+    "vgg16-quarter": ("{kind: vgg16, width: 0.25, cut: 4}", [3, 32, 32], 32),
+    "tiny-mlp": ("{kind: mlp, hidden: [32, 32], cut: 1}", [16], 16),
+    "quickstart-cnn": ("{kind: cnn, channels: [16, 32, 32], cut: 1}", [1, 8, 8], 16),
+}
+
+TEXT = """
+name: benchmark
+seed: 1
+data: {{kind: synthetic, input_shape: {shape}, n_train: 4000, n_test: 100, separation: 6}}
+model: {model}
+framework: {framework}
+training:
+  batch_size: {batch}
+  client: {{optimizer: sgd, lr: 0.05, momentum: 0.9}}
+server: {{device: jetson-orin-nx}}
+clients:
+  - {{count: 10, device: jetson-nano, link: {{uplink: 100 Mbit/s, downlink: 100 Mbit/s, latency: 1 ms}}}}
+network: {{kind: star, backhaul: 1 Gbit/s}}
+stop: {{rounds: 1000}}
+"""
+
+
+def scenario(model: str, framework: str, tmp: Any) -> Scenario:
+    """The scenario of a benchmark: ten clients, batch 32, the sizes of scenarios/paper/small."""
+    settings, shape, batch = MODELS[model]
+    path = tmp / f"{model}-{framework.split(',')[0].strip('{')}.yaml"
+    path.write_text(TEXT.format(model=settings, framework=framework, shape=shape, batch=batch))
+    return load(path)
+
+
+class Ours:
+    """Rounds of a scenario through the event loop, as `simulate` runs them."""
+
+    def __init__(self, scenario: Scenario, dtype: torch.dtype = torch.float32, workers: Any = "auto") -> None:
+        self.parts = assemble(scenario, dry=True)
+        setup = self.parts.learner.setup
+        engine = Engine(setup, torch.device("cpu"), dtype, workers=workers)
+        self.engine, self.framework = engine, scenario.framework
+        self.learner = Learner(setup, engine)
+        self.parts.world.learner = self.learner
+
+    def one_round(self) -> None:
+        """One training round."""
+        world, env = self.parts.world, self.parts.env
+
+        def flow() -> Any:
+            world.begin_round(self.framework.participants)
+            yield from self.framework.round(world)
+            world.end_round()
+
+        env.run(env.process(flow()))
+
+    def weights(self) -> list[Tensor]:
+        """All weights, clients first."""
+        learner = self.learner
+        clients = [learner.client_state(c).value for c in range(learner.setup.n_clients)]
+        return [p for state in (*clients, learner.server_state.value) for p in state.parameters]
+
+
+def hand_written(kind: type[Naive], scenario: Scenario, dtype: torch.dtype = torch.float32) -> Naive:
+    """A hand-written loop from the same initial weights, on the same batches."""
+    setup, _ = _learning(scenario, scenario.n_clients)
+    split = build(setup.model, setup.data.input_shape, setup.data.n_classes, setup.seed)
+    inputs = torch.from_numpy(setup.data.train.inputs).to(dtype)
+    labels = torch.from_numpy(setup.data.train.labels)
+
+    def batches(client: int, step: int) -> tuple[Tensor, Tensor]:
+        rows = torch.from_numpy(setup.batches.indices(client, step))
+        return inputs[rows], labels[rows]
+
+    gapsl = None
+    if scenario.framework.kind == "gapsl":
+        rule: Any = scenario.framework
+        gapsl = {"eta": rule.eta, "k_min": rule.k_min, "k_max": rule.k_max, "planned": PLANNED}
+    return kind(
+        split.client.to(dtype), split.server.to(dtype), batches, scenario.n_clients, LR, MOMENTUM, gapsl
+    )
+
+
+def contestants(scenario: Scenario, dtype: torch.dtype = torch.float32) -> dict[str, Any]:
+    """Ours and the three hand-written loops."""
+    return {
+        "ours": Ours(scenario, dtype),
+        "naive": hand_written(Naive, scenario, dtype),
+        "threaded": hand_written(Threaded, scenario, dtype),
+        "joined": hand_written(Joined, scenario, dtype),
+    }
+
+
+def largest_difference(scenario: Scenario, n_rounds: int = 3) -> dict[str, float]:
+    """Largest difference of any weight to ours after some rounds in float64, per hand-written loop."""
+    loops = contestants(scenario, torch.float64)
+    for loop in loops.values():
+        for _ in range(n_rounds):
+            loop.one_round()
+    ours = loops.pop("ours").weights()
+    return {
+        name: max(float((a - b).abs().max()) for a, b in zip(ours, loop.weights(), strict=True))
+        for name, loop in loops.items()
+    }
+
+
+Call = Callable[[], object]

@@ -1,0 +1,200 @@
+"""The main flow: from a table to a profile with errors on rows that the fit did not see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gapslsim.calibration.fits import LEAST_SAMPLES, CalibrationError, Provenance, fit, fits_of
+from gapslsim.calibration.prediction import errors_by_group, predict
+from gapslsim.calibration.rest import call_figure, jitter_of, memory_of, power_of
+from gapslsim.calibration.samples import Samples, samples_of
+from gapslsim.calibration.table import MeasurementTable
+from gapslsim.hardware.cost_model import CostModel
+from gapslsim.hardware.profile import Calibration, FittedRange, HeldOutError, Profile
+from gapslsim.hardware.terms import COST_COLUMNS, Array
+
+__all__ = ["Calibrated", "calibrate", "check", "cross_validation"]
+
+_FOLDS = 5
+_WORTH = 0.98
+_SPLIT = "5-fold cross-validation"
+_CAP = 5000
+"""Samples used in cross-validation."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A profile and what it was made from."""
+
+    profile: Profile
+    samples: Samples
+    predicted: Array
+    """Times of the samples when held out, shape (n,) [s]; NaN where a sample was not in the cross-validation."""
+    mape: dict[str, float]
+    """Mean absolute relative error in cross-validation of every model that was tried."""
+    notes: tuple[str, ...] = ()
+
+    def with_errors(self, errors: tuple[HeldOutError, ...]) -> Calibrated:
+        """The same with further held-out errors in the profile."""
+        known = self.profile.calibration
+        assert known is not None
+        more = replace(known, held_out=known.held_out + errors)
+        return replace(self, profile=replace(self.profile, calibration=more))
+
+
+def calibrate(
+    table: MeasurementTable, model: str = "auto", name: str | None = None, like: Profile | None = None
+) -> Calibrated:
+    """Fits a profile to the rows of one device.
+
+    Args:
+        table: rows of one device (`select_rows`).
+        model: `linear`, `roofline`, `lookup`, or `auto`: the one with the least error in five-fold cross-validation,
+            where a richer one must be better by 2 %.
+        name: of the profile; made from the device's unless given.
+        like: profile whose memory and power stand in where the table has none.
+
+    Raises:
+        CalibrationError: on too few measurements, or a model that they do not allow.
+    """
+    samples = samples_of(table.compute)
+    device = str((table.compute if len(table.compute) else table.links).device.iloc[0])
+    if len(samples) < LEAST_SAMPLES:
+        raise CalibrationError(
+            f"{table.source}: {len(samples)} measured computations of {device} are too few to fit a cost model: at "
+            f"least {LEAST_SAMPLES} are needed, with sizes and batch sizes that differ. Measure more of them."
+        )
+    about = Provenance(_source(table, samples), call_figure(table))
+    tried = fits_of(samples) if model == "auto" else [model]
+    used = _for_validation(samples)
+    chosen, errors, predicted = cross_validation(tried, samples, about)
+    cost_model = fit(chosen, samples, about)
+    profile = _profile(name or slug(device), device, table, samples, cost_model, like,
+                       errors_by_group(_SPLIT, predicted[used], samples.take(used)))  # fmt: skip
+    return Calibrated(profile, samples, predicted, errors, _notes(table, samples))
+
+
+def check(profile: Profile, table: MeasurementTable) -> tuple[Samples, Array, tuple[HeldOutError, ...]]:
+    """Errors of a profile on other rows: the samples, their predicted times, and errors over all and by group.
+
+    Raises:
+        CalibrationError: if the table has no computations.
+    """
+    samples = samples_of(table.compute)
+    if not len(samples):
+        raise CalibrationError(f"{table.source} has no computations to check a profile on.")
+    predicted = predict(profile.cost_model, samples)
+    return samples, predicted, errors_by_group(f"rows of {table.source}", predicted, samples)
+
+
+def slug(text: str) -> str:
+    """A name for a profile: lower-case words joined by hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("+", "-plus")).strip("-") or "device"
+
+
+def cross_validation(
+    models: Sequence[str], samples: Samples, about: Provenance
+) -> tuple[str, dict[str, float], Array]:
+    """Five-fold cross-validation of cost models, plainest first.
+
+    Returns:
+        The chosen one; the mean absolute relative error of each; the held-out predictions of the chosen one.
+    """
+    used = _for_validation(samples)
+    held = {one: _cross_validate(one, samples, used, about) for one in models}
+    errors = {one: float(np.nanmean(np.abs(made / samples.seconds - 1))) for one, made in held.items()}
+    chosen = models[0]
+    for one in models[1:]:
+        if errors[one] < _WORTH * errors[chosen]:
+            chosen = one
+    return chosen, errors, held[chosen]
+
+
+def _for_validation(samples: Samples) -> NDArray[np.int64]:
+    order = np.random.default_rng(0).permutation(len(samples))[:_CAP]
+    return np.sort(order)
+
+
+def _cross_validate(model: str, samples: Samples, used: NDArray[np.int64], about: Provenance) -> Array:
+    fold = np.random.default_rng(0).permutation(len(used)) % _FOLDS
+    predicted = np.full(len(samples), np.nan)
+    for held in range(_FOLDS):
+        rest = used[fold != held]
+        made = fit(model, samples.take(rest), about) if len(rest) >= LEAST_SAMPLES else None
+        if made is None:
+            raise CalibrationError(
+                f"{len(samples)} measured computations are too few for cross-validation: measure a few more."
+            )
+        predicted[used[fold == held]] = predict(made, samples.take(used[fold == held]))
+    return predicted
+
+
+def _profile(
+    name: str,
+    device: str,
+    table: MeasurementTable,
+    samples: Samples,
+    cost_model: CostModel,
+    like: Profile | None,
+    errors: tuple[HeldOutError, ...],
+) -> Profile:
+    first = table.compute.iloc[0]
+    how = ", ".join(str(part) for part in (first.runtime, first.power_mode) if part)
+    description = f"{device}{f' ({how})' if how else ''}: fitted to {len(samples)} measured computations."
+    return Profile(
+        name=name,
+        description=description,
+        memory=memory_of(like),
+        cost_model=cost_model,
+        jitter=jitter_of(samples, like),
+        power=power_of(table, like),
+        calibration=Calibration(
+            data=f"{_file(table.source)}, device {device}{f', {how}' if how else ''}",
+            n_points=len(samples),
+            held_out=errors,
+            fitted_range=_ranges(samples),
+        ),
+    )
+
+
+def _ranges(samples: Samples) -> tuple[FittedRange, ...]:
+    """Range of each field of the cost, by phase and kind of layer."""
+    made = []
+    layers = samples.layers[~samples.layers.kind.isin(["copy"])]
+    for (phase, kind), rows in layers.groupby(["phase", "kind"], sort=False):
+        for quantity in COST_COLUMNS:
+            low, high = float(rows[quantity].min()), float(rows[quantity].max())
+            made.append(
+                FittedRange(
+                    quantity=quantity,  # type: ignore[arg-type]
+                    low=low,
+                    high=high,
+                    phase=str(phase),
+                    layer_kind=str(kind),
+                )
+            )
+    return tuple(made)
+
+
+def _source(table: MeasurementTable, samples: Samples) -> str:
+    return f"fitted by gapslsim calibrate to {len(samples)} measured computations of {_file(table.source)}"
+
+
+def _file(source: str) -> str:
+    return re.split(r"[\\/]", source)[-1]
+
+
+def _notes(table: MeasurementTable, samples: Samples) -> tuple[str, ...]:
+    notes = []
+    if table.dropped:
+        notes.append(f"{len({problem.line for problem in table.dropped})} bad rows were left out.")
+    if not samples.n_repeated:
+        notes.append("No computation was repeated: jitter is not measured.")
+    if samples.single and len(set(samples.layers.batch_size)) == 1:
+        notes.append("All rows have one batch size: predictions at others are extrapolated.")
+    return tuple(notes)

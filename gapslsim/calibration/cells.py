@@ -1,0 +1,85 @@
+"""Turns cells into texts and numbers, and names those that cannot be."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+
+from gapslsim.calibration.columns import DIRECTIONS, NUMBERS, TEXTS, Column
+from gapslsim.errors import Problem
+
+__all__ = ["cells"]
+
+
+def cells(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[Problem]]:
+    """The table with every column of the schema, typed; empty numbers are NaN, empty texts ''.
+
+    Returns:
+        The table, and a problem for each cell that is not what its column holds.
+    """
+    factors: dict[str, float] = frame.attrs.get("factors", {})
+    out = pd.DataFrame(index=frame.index)
+    problems: list[Problem] = []
+    for name in TEXTS:
+        out[name] = frame[name].map(_text) if name in frame else ""
+    out["direction"] = out["direction"].str.lower().map(lambda text: DIRECTIONS.get(text, text))
+    for name, rule in NUMBERS.items():
+        if name not in frame:
+            out[name] = np.nan
+            continue
+        out[name], wrong = _numbers(frame[name], name, rule, factors.get(name, 1.0), source)
+        problems += wrong
+    return out, problems
+
+
+def _text(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
+        return ""
+    return str(value).strip()
+
+
+def _numbers(
+    column: pd.Series, name: str, rule: Column, factor: float, source: str
+) -> tuple[pd.Series, list[Problem]]:
+    texts = column.map(_text)
+    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+    problems = [
+        Problem(name, _why_no_number(texts[row], name), source, int(row))
+        for row in numbers.index[numbers.isna() & (texts != "")]
+    ]
+    numbers = numbers * factor
+    low = numbers <= rule.low if rule.strict else numbers < rule.low
+    for row in numbers.index[low]:
+        bound = f"more than {rule.low:g}" if rule.strict else f"{rule.low:g} or more"
+        problems.append(
+            Problem(name, f"must be {bound}, found {numbers[row]:g}; correct it", source, int(row))
+        )
+    for row in numbers.index[numbers > rule.high]:
+        problems.append(
+            Problem(
+                name,
+                f"cannot be above {rule.high:g}, found {numbers[row]:g}; check the unit",
+                source,
+                int(row),
+            )
+        )
+    if rule.whole:
+        fine = numbers.isna() | ~np.isfinite(numbers) | (numbers.round() == numbers)
+        for row in numbers.index[~fine]:
+            problems.append(
+                Problem(name, f"must be a whole number, found {numbers[row]:g}; correct it", source, int(row))
+            )
+    return numbers, problems
+
+
+def _why_no_number(text: str, name: str) -> str:
+    if text.lower() in ("nan", "na", "n/a", "null", "none", "-"):
+        return f"is {text!r}; leave the cell empty or put a number"
+    if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?\s*[A-Za-zµ/]+", text):
+        return f"is {text!r}: a cell holds a number alone; the unit is in the column's name ({name})"
+    if "," in text:
+        return f"is {text!r}; write decimals with a point and no separators"
+    return f"is {text!r}, which is not a number; correct it"

@@ -1,0 +1,141 @@
+"""A calibration in words, tables and one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gapslsim.calibration.calibrate import Calibrated
+from gapslsim.calibration.rest import LinkFit
+from gapslsim.calibration.samples import Samples
+from gapslsim.hardware.cost_model import CostModel
+from gapslsim.hardware.cost_models.roofline import Roofline
+from gapslsim.hardware.grouped import GroupedModel
+from gapslsim.hardware.profile import HeldOutError
+from gapslsim.hardware.terms import Array
+from gapslsim.units import format_quantity
+
+__all__ = ["error_table", "plot", "report"]
+
+_WORST = 5
+
+
+def report(done: Calibrated, links: Sequence[LinkFit] = ()) -> RenderableType:
+    """What was fitted, how wrong it is, which rows it misses most."""
+    profile, calibration = done.profile, done.profile.calibration
+    assert calibration is not None
+    tried = ", ".join(f"{name} {100 * error:.1f} %" for name, error in done.mape.items())
+    lines = [
+        f"Profile {profile.name}: cost model {profile.cost_model.kind}, fitted to {calibration.n_points} measured "  # type: ignore[attr-defined]
+        "computations.",
+        f"Mean error in cross-validation: {tried}.",
+        *done.notes,
+        f"Jitter: sigma {profile.jitter.sigma.value:.3g} ({profile.jitter.sigma.status}).",
+        *(
+            f"Link {fit.direction}: {format_quantity(fit.rate_bit_per_s, 'bit/s')}, latency "
+            f"{format_quantity(fit.latency_s, 's')}, from {fit.n_points} transfers. Links are written in a scenario."
+            for fit in links
+        ),
+    ]
+    parts: list[RenderableType] = [Text("\n".join(lines)), error_table(calibration.held_out)]
+    parts.append(_coefficients(profile.cost_model))
+    worst = _worst(done.samples, done.predicted)
+    if worst is not None:
+        parts.append(worst)
+    return Group(*parts)
+
+
+def error_table(errors: Sequence[HeldOutError]) -> Table:
+    """Errors by group of rows."""
+    table = Table(title=f"Errors, {errors[0].split}" if errors else "Errors", title_justify="left")
+    table.add_column("rows")
+    for name in ("n", "mean", "median", "95th percentile"):
+        table.add_column(name, justify="right")
+    for error in errors:
+        table.add_row(
+            error.group or "all",
+            str(error.n_points),
+            *(f"{100 * value:.1f} %" for value in (error.mape, error.median, error.p95)),
+        )
+    return table
+
+
+def _coefficients(model: CostModel) -> Table:
+    table = Table(title="Fitted numbers", title_justify="left")
+    for name in ("group", "number"):
+        table.add_column(name)
+    for name in ("value", "standard error"):
+        table.add_column(name, justify="right")
+
+    def add(group: str, name: str, value: float, error: float | None) -> None:
+        table.add_row(group, name, f"{value:.4g}", "" if error is None else f"{error:.2g}")
+
+    if isinstance(model, GroupedModel):
+        for group in model._groups():
+            label = f"{group.phase or 'any phase'} {group.layer_kind or '(any kind)'}"
+            for name, figure in group.terms.items():
+                add(label, f"{name} [s per unit]", figure.value, figure.standard_error)
+            for jump in group.jumps:
+                for name in ("constant", "per_parameter", "per_activation"):
+                    figure = getattr(jump, name)
+                    if figure is not None:
+                        add(
+                            label,
+                            f"{name}, {jump.quantity} > {jump.above:g}",
+                            figure.value,
+                            figure.standard_error,
+                        )
+    elif isinstance(model, Roofline):
+        for name in ("forward_rate", "backward_rate", "update_rate", "other_rate", "memory_rate",
+                     "overhead_per_layer", "overhead_per_call"):  # fmt: skip
+            figure = getattr(model, name)
+            if figure is not None:
+                add("", name, figure.value, figure.standard_error)
+        for name, factors in (
+            ("efficiency", model.efficiency),
+            ("memory_efficiency", model.memory_efficiency),
+        ):
+            for kind, figure in factors.items():
+                add(kind, name, figure.value, figure.standard_error)
+    return table
+
+
+def _worst(samples: Samples, predicted: Array) -> Table | None:
+    ratio = predicted / samples.seconds
+    with np.errstate(invalid="ignore", divide="ignore"):
+        far = np.abs(np.log(ratio))
+    order = [int(i) for i in np.argsort(-np.nan_to_num(far, nan=-1.0))[:_WORST] if np.isfinite(far[i])]
+    if not order:
+        return None
+    table = Table(title="Furthest from the measurement", title_justify="left")
+    for name in ("computation", "measured", "predicted"):
+        table.add_column(name, justify="left" if name == "computation" else "right")
+    for i in order:
+        table.add_row(samples.names[i], f"{samples.seconds[i]:.4g} s", f"{predicted[i]:.4g} s")
+    return table
+
+
+def plot(samples: Samples, predicted: Array, title: str, path: Path) -> None:
+    """Draws predicted against measured times, both axes logarithmic, one colour per phase and kind."""
+    from matplotlib.figure import Figure as Canvas
+
+    figure = Canvas(figsize=(6.4, 6.0), layout="constrained")
+    axes = figure.subplots()
+    if samples.single:
+        labels = (samples.layers.phase + " " + samples.layers.kind).to_numpy()
+    else:
+        labels = np.array(["all"] * len(samples))
+    for label in dict.fromkeys(labels):
+        at = labels == label
+        axes.scatter(samples.seconds[at], predicted[at], s=10, alpha=0.6, label=str(label), linewidths=0)
+    ends = np.array([samples.seconds.min(), samples.seconds.max()])
+    axes.plot(ends, ends, color="black", linewidth=1)
+    axes.fill_between(ends, ends / 1.2, ends * 1.2, color="black", alpha=0.08, label="within 20 %")
+    axes.set(xscale="log", yscale="log", xlabel="measured [s]", ylabel="predicted [s]", title=title)
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120)

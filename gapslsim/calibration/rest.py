@@ -1,0 +1,145 @@
+"""What a profile needs beside times of layers: overhead per call, jitter, power, memory, link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from gapslsim.calibration.robust import robust_scale
+from gapslsim.calibration.samples import Samples
+from gapslsim.calibration.table import MeasurementTable
+from gapslsim.hardware.figure import Figure, Status
+from gapslsim.hardware.profile import Jitter, Memory, PowerDraw, Profile
+from gapslsim.hardware.terms import Array
+
+__all__ = ["LinkFit", "call_figure", "jitter_of", "link_of", "memory_of", "power_of"]
+
+_LEAST_DEVIATIONS = 10
+_ASSUMED = "no such rows in the table, and no profile to take it from (--like); a placeholder, replace it"
+
+
+@dataclass(frozen=True)
+class LinkFit:
+    """A link in one direction: duration = latency + size / rate."""
+
+    direction: str
+    rate_bit_per_s: float
+    latency_s: float
+    n_points: int
+
+
+def call_figure(table: MeasurementTable) -> Figure[float]:
+    """Overhead per call: the median of the rows of kind `call`."""
+    rows = table.compute[table.compute.kind == "call"] if len(table.compute) else table.compute
+    if rows.empty:
+        return Figure(
+            value=0.0,
+            status="assumed",
+            source="no rows of kind 'call' in the table; what a pass costs beside its layers is in the layers",
+        )
+    times = rows.time_s.to_numpy(np.float64)
+    error = 1.2533 * float(times.std(ddof=1)) / len(times) ** 0.5 if len(times) > 1 else None
+    return Figure(
+        value=_six(float(np.median(times))),
+        status="fitted",
+        source=f"median of the {len(times)} rows of kind 'call'",
+        standard_error=_six(error) if error else None,
+    )
+
+
+def jitter_of(samples: Samples, like: Profile | None) -> Jitter:
+    """Lognormal sigma from repeats: robust, pooled over samples."""
+    deviations = samples.spread
+    if len(deviations) < _LEAST_DEVIATIONS:
+        if like is not None:
+            return like.jitter
+        none = "no repeated measurements in the table: durations are taken without jitter"
+        return Jitter(sigma=Figure(value=0.0, status="assumed", source=none))
+    sigma = min(robust_scale(deviations), 0.99)
+    free = len(deviations) - samples.n_repeated
+    return Jitter(
+        sigma=Figure(
+            value=_six(sigma),
+            status="fitted",
+            source=f"repeats of {samples.n_repeated} computations: 1.4826 times the median deviation of log time",
+            standard_error=_six(1.17 * sigma / max(free, 1) ** 0.5),
+        )
+    )
+
+
+def power_of(table: MeasurementTable, like: Profile | None) -> PowerDraw:
+    """Power of the states: compute and idle as measured, what is missing as in `like` or assumed."""
+    compute = table.compute
+    idle = _mean(compute[compute.kind == "idle"].power_w) if len(compute) else None
+    busy = _mean(compute[~compute.kind.isin(("idle", "call"))].power_w) if len(compute) else None
+    given = {"idle": idle, "compute": busy, "send": None, "receive": None}
+    made: dict[str, Figure[float]] = {}
+    for state, figure in given.items():
+        if figure is not None:
+            made[state] = figure
+        elif like is not None:
+            made[state] = getattr(like.power, state)
+        else:
+            value = {"idle": 1.0, "compute": 5.0, "send": 2.0, "receive": 2.0}[state]
+            made[state] = Figure(value=value, status="assumed", source=_ASSUMED)
+    return PowerDraw(**made)
+
+
+def _mean(power: pd.Series) -> Figure[float] | None:
+    values = power.dropna().to_numpy(np.float64)
+    if not len(values):
+        return None
+    error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    status: Status = "measured"
+    return Figure(
+        value=_six(float(values.mean())),
+        status=status,
+        source=f"mean of power_w over {len(values)} rows of the table",
+        standard_error=_six(error) if error > 0 else None,
+    )
+
+
+def memory_of(like: Profile | None) -> Memory:
+    """Memory is not in a table: as in `like`, or a placeholder."""
+    if like is not None:
+        return like.memory
+    return Memory(
+        total=Figure(value=4e9, status="assumed", source=_ASSUMED),
+        usable=Figure(value=3e9, status="assumed", source=_ASSUMED),
+    )
+
+
+def link_of(table: MeasurementTable) -> list[LinkFit]:
+    """Rate and latency of each direction: Theil-Sen line through durations, half of the median round trip."""
+    made = []
+    links = table.links
+    trips = links.round_trip_s.dropna() if len(links) else pd.Series(dtype=float)
+    for direction, rows in links.groupby("direction"):
+        timed = rows.dropna(subset=["duration_s", "size_bytes"])
+        size, duration = timed.size_bytes.to_numpy(np.float64), timed.duration_s.to_numpy(np.float64)
+        if len(timed) == 0:
+            continue
+        slope = _slope(size, duration)
+        latency = (
+            float(np.median(trips)) / 2 if len(trips) else max(float(np.median(duration - slope * size)), 0.0)
+        )
+        made.append(LinkFit(str(direction), 8.0 / slope, latency, len(timed)))
+    return made
+
+
+def _slope(size: Array, duration: Array) -> float:
+    """Seconds per byte: the median slope between points of different sizes; of the ratio where all are alike."""
+    i, j = np.triu_indices(len(size), 1)
+    apart = size[i] != size[j]
+    if apart.any():
+        slopes = (duration[j] - duration[i])[apart] / (size[j] - size[i])[apart]
+        middle = float(np.median(slopes))
+        if middle > 0:
+            return middle
+    return float(np.median(duration / size))
+
+
+def _six(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -1,0 +1,149 @@
+"""Reads a measurement table; every bad row is named with its row, column, value and fix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from gapslsim.calibration.cells import cells
+from gapslsim.calibration.columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
+from gapslsim.calibration.rows import row_problems
+from gapslsim.errors import GapslsimError, Problem, did_you_mean
+
+__all__ = ["MeasurementTable", "TableError", "read_table"]
+
+_SHOWN = 40
+
+
+class TableError(GapslsimError):
+    """A measurement table that cannot be used; lists the problems by row and column."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = [str(problem) for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            lines.append(f"... and {len(problems) - _SHOWN} more.")
+        if any(problem.line for problem in problems):
+            lines.append("Correct these rows, or leave them out with --drop-bad.")
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class MeasurementTable:
+    """A checked table."""
+
+    compute: pd.DataFrame
+    """Rows of computations, in base units, phase and kind as given; index is the row in the file."""
+    links: pd.DataFrame
+    """Rows of links."""
+    source: str
+    """Name of the file."""
+    dropped: tuple[Problem, ...] = ()
+    """Rows that were left out, with the reason."""
+
+
+def read_table(path: Path, drop_bad: bool = False) -> MeasurementTable:
+    """Reads a CSV or parquet table.
+
+    Args:
+        path: the file; `.csv`, `.csv.gz` or `.parquet`.
+        drop_bad: leave bad rows out instead of refusing the table; wrong columns are refused in any case.
+
+    Raises:
+        TableError: on a file that cannot be read, wrong columns, or bad rows; lists all of them. Rows are
+            numbered as in a text editor: the header is row 1.
+    """
+    return check_table(_load(path), str(path), drop_bad)
+
+
+def check_table(raw: pd.DataFrame, source: str, drop_bad: bool = False) -> MeasurementTable:
+    """The same from a table in memory; see `read_table`."""
+    frame, problems = _columns(raw, source)
+    if problems:
+        raise TableError(problems)
+    if frame.empty:
+        raise TableError([Problem("", "has no rows; add one per measurement", source)])
+    read, bad = cells(frame, source)
+    bad += row_problems(read, source)
+    bad.sort(key=lambda problem: problem.line or 0)
+    if bad and not drop_bad:
+        raise TableError(bad)
+    rows = {problem.line for problem in bad}
+    # A part of a sample that was timed together is of no use without the others.
+    lost = {
+        (d, s) for d, s in read.loc[read.index.isin(rows), ["device", "sample"]].itertuples(index=False) if s
+    }
+    keep = ~read.index.isin(rows) & [
+        pair not in lost for pair in zip(read.device, read["sample"], strict=True)
+    ]
+    good = read[keep]
+    if good.empty:
+        raise TableError([*bad, Problem("", "no good row is left; measure again", source)])
+    is_link = good.direction != ""
+    return MeasurementTable(good[~is_link].copy(), good[is_link].copy(), source, tuple(bad))
+
+
+def _load(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise TableError([Problem("", "there is no such file; give the path of a table", str(path))])
+    name = path.name.lower()
+    if not name.endswith((".csv", ".csv.gz", ".parquet")):
+        raise TableError(
+            [Problem("", f"{path.suffix or 'no extension'} is not known; give a .csv or .parquet", str(path))]
+        )
+    try:
+        if name.endswith(".parquet"):
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except (OSError, ValueError, UnicodeDecodeError, EOFError) as error:  # pandas' own errors are ValueErrors
+        raise TableError([Problem("", f"cannot be read: {error}", str(path))]) from error
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("pandas", "pyarrow"):
+            raise
+        raise TableError([Problem("", f"cannot be read: {error}", str(path))]) from error
+
+
+def _columns(raw: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[Problem]]:
+    """The table with columns in base units' names; factors of other units are kept in `attrs`."""
+    problems: list[Problem] = []
+    names: dict[str, str] = {}
+    factors: dict[str, float] = {}
+    for given in map(str, raw.columns):
+        name, factor, why = _column(given)
+        if why:
+            problems.append(Problem(given, why, source))
+        elif name in names.values():
+            problems.append(Problem(given, f"gives {name} a second time; keep one column of it", source))
+        else:
+            names[given] = name
+            factors[name] = factor
+    held = set(names.values())
+    links_only = "direction" in held and "time_s" not in held
+    for name in REQUIRED:
+        if name not in held and not (links_only and name != "device"):
+            problems.append(Problem(name, "this column is missing; add it", source))
+    if problems:
+        return raw, problems
+    frame = raw.rename(columns=names)
+    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    frame.attrs["factors"] = factors
+    return frame, []
+
+
+def _column(given: str) -> tuple[str, float, str]:
+    """Name in base units, factor to them, and what is wrong."""
+    name = given.strip()
+    if name in COLUMNS:
+        return name, 1.0, ""
+    if name.endswith(".1") and name[:-2] in COLUMNS:
+        return name, 1.0, f"gives {name[:-2]} a second time; keep one column of it"
+    stem, _, unit = name.rpartition("_")
+    if f"{stem}_s" in TIMES:
+        if unit in TIME_UNITS:
+            return f"{stem}_s", TIME_UNITS[unit], ""
+        return name, 1.0, f"{unit!r} is not a unit of time; write {stem}_s, {stem}_ms or {stem}_us"
+    return name, 1.0, f"unknown column; known: {', '.join(COLUMNS)}.{did_you_mean(name, COLUMNS)}"

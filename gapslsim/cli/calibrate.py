@@ -1,0 +1,106 @@
+"""`gapslsim calibrate`: from a measurement table to a hardware profile, or the errors of a profile on a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gapslsim.calibration.table import MeasurementTable
+
+__all__ = ["calibrate_command"]
+
+
+def calibrate_command(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Measurements: a .csv or .parquet file.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Profile to write (.yaml).")] = None,
+    model: Annotated[
+        str, typer.Option(help="auto (by cross-validation), linear, roofline or lookup.")
+    ] = "auto",
+    device: Annotated[str | None, typer.Option(help="Rows of this device, if the table has several.")] = None,
+    runtime: Annotated[str | None, typer.Option(help="Rows of this runtime.")] = None,
+    power_mode: Annotated[str | None, typer.Option(help="Rows of this power mode.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Rows with this number of threads.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Rows of this kind of layer alone.")] = None,
+    drop_bad: Annotated[
+        bool, typer.Option("--drop-bad", help="Leave bad rows out; they are listed.")
+    ] = False,
+    check: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="Another table: errors of the new profile on its rows."),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Fit nothing: errors of this profile (a YAML file or a shipped name) on TABLE."),
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="Device whose memory and power stand in where the table has none.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="TABLE is a public data set's file: flash, ncnn or nasbench.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Fit on a part and check on the rest: random_1pct, extrapolate_sizes, 100_archs, leave_one_out."
+        ),
+    ] = None,
+    picture: Annotated[Path | None, typer.Option("--plot", help="Predicted against measured (.png).")] = None,
+) -> None:
+    """Fits the cost models to measurements, chooses one, says how wrong it is, and writes a profile."""
+    from rich.console import Console
+
+    from gapslsim.calibration import calibrate as flow
+    from gapslsim.calibration.public_tables import convert
+    from gapslsim.calibration.report import error_table, plot, report
+    from gapslsim.calibration.rest import link_of
+    from gapslsim.calibration.samples import select_rows
+    from gapslsim.calibration.splits import run_split
+    from gapslsim.calibration.table import check_table, read_table
+    from gapslsim.hardware.devices import load_profile
+    from gapslsim.hardware.profile_file import write_profile
+
+    console = Console()
+
+    def rows_of(path: Path) -> MeasurementTable:
+        if source is None:
+            read = read_table(path, drop_bad)
+        else:
+            raw = convert(source, path)
+            for column, value in (("device", device), ("runtime", runtime), ("kind", kind)):
+                raw = raw if value is None or value not in set(raw[column]) else raw[raw[column] == value]
+            read = check_table(raw.reset_index(drop=True), str(path), drop_bad)
+        for problem in read.dropped:
+            console.print(f"left out: {problem}", markup=False, highlight=False)
+        return select_rows(read, device, runtime, power_mode, threads, kind)
+
+    rows = rows_of(table)
+    base = None if like is None else load_profile(like)
+    if profile is not None:
+        checked = load_profile(profile)
+        samples, predicted, errors = flow.check(checked, rows)
+        console.print(error_table(errors))
+        if picture is not None:
+            plot(samples, predicted, f"{checked.name} on {table.name}", picture)
+        return
+    if split is not None:
+        done = run_split(split, rows, model)
+        console.print(error_table(done.errors))
+        if picture is not None:
+            plot(done.samples, done.predicted, f"{table.name}, {split}", picture)
+        return
+    made = flow.calibrate(rows, model, output.stem if output is not None else None, base)
+    console.print(report(made, link_of(rows)))
+    if check is not None:
+        errors = flow.check(made.profile, rows_of(check))[2]
+        console.print(error_table(errors))
+        made = made.with_errors(errors)
+    if output is not None:
+        write_profile(made.profile, output)
+        console.print(
+            f"Profile written to {output}; a scenario takes it as its device's path.", highlight=False
+        )
+    if picture is not None:
+        plot(made.samples, made.predicted, made.profile.name, picture)

@@ -1,0 +1,226 @@
+"""`gapslsim measure`: times this machine for `gapslsim calibrate`, and says how wrong a profile is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gapslsim.measuring.check import RoundCheck
+    from gapslsim.measuring.measure import Plan
+    from gapslsim.measuring.table import Machine, Measurement
+
+__all__ = ["measure_command"]
+
+
+def measure_command(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the table goes (CSV).")] = Path(
+        "measurements.csv"
+    ),
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scenario", help="Also measure the layers of this scenario's model (a file or a shipped name)."
+        ),
+    ] = None,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Batch sizes, for instance 8,32; a scenario's own is added.")
+    ] = "",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads inside each operation; all of PyTorch's unless given.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=99, help="Rows per layer.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer networks; ends within 2 minutes.")] = False,
+    name: Annotated[str, typer.Option(help="What to call the device; found out unless given.")] = "",
+    power_mode: Annotated[str, typer.Option(help="Power mode that is set, for instance 15w.")] = "",
+    power: Annotated[
+        float | None, typer.Option(min=0, help="Mean power under load that a meter shows [W].")
+    ] = None,
+    idle_power: Annotated[
+        float | None, typer.Option(min=0, help="Power at rest that a meter shows [W].")
+    ] = None,
+    peer: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Also measure the link to a machine that runs --serve.")
+    ] = "",
+    serve: Annotated[
+        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Only answer one --peer, then end.")
+    ] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(help="Only compare rounds of this scenario, carried out here, with --profile."),
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Profile to check: a YAML file or a shipped name.")] = "",
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Rounds of a check.")] = 20,
+) -> None:
+    """Time PyTorch on this machine: layers in place, both sides of split models, optimizer steps, memory, links."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if serve is not None:
+        _serve(serve)
+    elif check or profile:
+        _check(check or ["quickstart"], profile, device, threads, rounds, console)
+    else:
+        machine, torch_device = _machine(device, threads, name, power_mode, power)
+        plan = _plan(scenario or [], batch_sizes, repeats, quick)
+        rows = _measure(plan, machine, torch_device, peer, console)
+        from gapslsim.measuring.table import idle_row, write_table
+
+        if idle_power is not None:
+            rows.append(idle_row(machine, idle_power))
+        write_table(out, rows)
+        typer.echo(
+            f"{len(rows)} rows for {machine.device} ({machine.runtime}, {machine.threads} threads) in {out}"
+        )
+        typer.echo(f"Next: gapslsim calibrate {out} -o {machine.device}.yaml")
+
+
+def _machine(
+    device: str, threads: int | None, name: str, power_mode: str, power_w: float | None
+) -> tuple[Machine, Any]:
+    import torch
+
+    from gapslsim.learning.engine import choose_device
+    from gapslsim.measuring.machine import machine_name, runtime_name
+    from gapslsim.measuring.table import Machine
+
+    try:
+        chosen = choose_device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise typer.BadParameter(f"--device: {device!r} cannot be used here ({error}); try cpu.") from error
+    n_threads = threads or torch.get_num_threads()
+    return Machine(name or machine_name(chosen), runtime_name(chosen), n_threads, power_mode, power_w), chosen
+
+
+def _plan(scenarios: list[str], batch_sizes: str, repeats: int, quick: bool) -> Plan:
+    from gapslsim.measuring.measure import Plan
+    from gapslsim.measuring.passes import Effort
+    from gapslsim.measuring.probes import probes, scenario_probe
+    from gapslsim.scenario.loading import load
+
+    sizes = _sizes(batch_sizes) or ([8, 32] if quick else [4, 16, 64])
+    chosen = probes(quick)
+    for each in scenarios:
+        loaded = load(each)
+        chosen.append(scenario_probe(loaded))
+        if not batch_sizes:
+            sizes.append(loaded.training.batch_size)
+    return Plan(
+        probes=chosen,
+        batch_sizes=sorted(set(sizes)),
+        repeats=repeats,
+        passes=Effort(least=8, most=200, budget_s=1.5 if quick else 5.0),
+        steps=Effort(least=8, most=200, budget_s=0.15 if quick else 0.5),
+    )
+
+
+def _sizes(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise typer.BadParameter(f"--batch-sizes: found {text!r}; write whole numbers, for instance 8,32.")
+    return [int(part) for part in parts]
+
+
+def _measure(
+    plan: Plan, machine: Machine, torch_device: Any, peer: str, console: Console
+) -> list[Measurement]:
+    from gapslsim.measuring.clock import MachineClock
+    from gapslsim.measuring.links import measure_link, parse_peer
+    from gapslsim.measuring.measure import measure
+
+    address = parse_peer(peer) if peer else None
+    links: list[Measurement] = []
+    with _progress(console) as observer:
+        if address is not None:  # first, so that a peer that is not there is found out at once
+            observer(f"link to {peer}", 0.0)
+            links = measure_link(machine, address)
+        rows = measure(plan, machine, torch_device, MachineClock(torch_device, machine.threads), observer)
+    return rows + links
+
+
+def _serve(port: int) -> None:
+    from gapslsim.measuring.links import serve
+
+    seen = serve(
+        port, ready=lambda port: typer.echo(f"Waiting for 'gapslsim measure --peer THIS-HOST:{port}'")
+    )
+    typer.echo(f"Measured with {seen}")
+
+
+def _check(
+    scenarios: list[str], profile: str, device: str, threads: int | None, rounds: int, console: Console
+) -> None:
+    import torch
+
+    from gapslsim.hardware.devices import load_device
+    from gapslsim.measuring.check import check_round
+    from gapslsim.scenario.loading import load
+
+    if not profile:
+        raise typer.BadParameter("--check needs --profile, a YAML file or a shipped device.")
+    checked = load_device(profile)
+    for each in scenarios:
+        loaded = load(each, set=[f"training.device={device}"])
+        with _progress(console) as observer:
+            result = check_round(
+                loaded, checked, threads or torch.get_num_threads(), rounds, observer=observer
+            )
+        _show(loaded.name, checked.name, result)
+
+
+def _show(scenario: str, device: str, result: RoundCheck) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"{scenario}: computation of a round here, and as profile {device} says", title_justify="left"
+    )
+    for column in ("operation", "per round", "measured", "predicted", "error"):
+        table.add_column(column, justify="left" if column == "operation" else "right")
+    for row in (*result.operations, result.total):
+        table.add_row(
+            row.operation,
+            f"{row.n_per_round:g}",
+            f"{1e3 * row.measured_s:.2f} ms",
+            f"{1e3 * row.predicted_s:.2f} ms",
+            f"{row.error:+.1%}",
+        )
+    Console(highlight=False).print(table)
+    typer.echo(
+        f"Medians of {result.n_rounds} rounds; all devices of the scenario are this one. "
+        f"Wall time was {result.wall_over_work:.2f} times the time worked."
+    )
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str, float], None]]:
+    """A bar on a terminal; elsewhere a line at each tenth."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    if console.is_terminal:
+        columns = (
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}% {task.description}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("starting", total=1.0)
+            yield lambda what, share: bar.update(task, completed=share, description=what)
+        return
+    told = -1
+
+    def line(what: str, share: float) -> None:
+        nonlocal told
+        if int(10 * share) > told:
+            told = int(10 * share)
+            console.print(f"{share:4.0%} {what}", markup=False)
+
+    yield line

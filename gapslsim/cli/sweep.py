@@ -1,0 +1,155 @@
+"""`gapslsim sweep`: runs a study, shows how far it is, leaves one directory with all runs and tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from gapslsim.results.study import StudyRecord
+    from gapslsim.studies.plan import Plan
+    from gapslsim.studies.sweep import Observer, SweepProgress
+
+__all__ = ["sweep_command"]
+
+
+def sweep_command(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a shipped one's name.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Directory of the study [default: studies/NAME].")
+    ] = None,
+    backend: Annotated[str, typer.Option("--backend", help="Where to run: local, ray or dask.")] = "local",
+    address: Annotated[
+        str, typer.Option("--address", help="Of a Ray or Dask cluster; without, one is started here.")
+    ] = "",
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Runs at a time [default: one per core].")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study in this directory; finished runs are kept.")
+    ] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Show the plan and what it will cost; run nothing.")
+    ] = False,
+    mlflow: Annotated[
+        str,
+        typer.Option("--mlflow", metavar="URI", help="Also log every run to this MLflow server or folder."),
+    ] = "",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the directory.")] = False,
+) -> None:
+    """Run a study: every combination of its axes with every seed."""
+    from gapslsim.studies.plan import load_study
+
+    plan = load_study(study)
+    target = out if out is not None else Path("studies") / _folder(plan.study.name)
+    if dry:
+        from gapslsim.studies.estimate import show_plan
+
+        show_plan(plan, target, jobs)
+        return
+    try:
+        record = _sweep(plan, target, backend, address, jobs, resume, mlflow, quiet)
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
+        raise typer.Exit(130) from None
+    n_wrong = sum(run.status != "completed" for run in record.runs)
+    if quiet:
+        typer.echo(str(target))
+    else:
+        _tell(record, target, n_wrong)
+    if n_wrong:
+        raise typer.Exit(1)
+
+
+def _folder(name: str) -> str:
+    from gapslsim.studies.axes import slug
+
+    return slug(name)
+
+
+def _sweep(
+    plan: Plan,
+    target: Path,
+    backend: str,
+    address: str,
+    jobs: int | None,
+    resume: bool,
+    mlflow: str,
+    quiet: bool,
+) -> StudyRecord:
+    from gapslsim.studies.backend import make_backend
+    from gapslsim.studies.sweep import check_place, sweep
+
+    check_place(target, resume)
+    chosen = make_backend(backend, address, jobs)
+    on_result = None
+    if mlflow:
+        from gapslsim.studies.mlflow_log import MlflowLog
+
+        on_result = MlflowLog(mlflow, plan.study.name, target)
+    if not quiet:
+        for run in plan.impossible:
+            typer.echo(f"{run.record.label} is impossible:", err=True)
+            for problem in run.problems:
+                typer.echo(f"  {problem}", err=True)
+        with _show(sys.stderr) as observer:
+            return sweep(plan, target, chosen, resume=resume, observer=observer, on_result=on_result)
+    return sweep(plan, target, chosen, resume=resume, on_result=on_result)
+
+
+def _tell(record: StudyRecord, target: Path, n_wrong: int) -> None:
+    for run in record.runs:
+        if run.status != "completed":
+            typer.echo(f"{run.label}: {run.status}", err=True)
+    typer.echo(f"{len(record.runs) - n_wrong} of {len(record.runs)} runs completed. Written to {target}")
+    typer.echo(f"Next: gapslsim report {target} -o {target / 'report.html'}")
+
+
+def describe(progress: SweepProgress) -> str:
+    """Runs done, failures and time left, in one line."""
+    from gapslsim.results import words
+
+    parts = [f"{progress.n_done}/{progress.n_runs} runs"]
+    if progress.n_failed:
+        parts.append(f"{progress.n_failed} failed")
+    left_s = progress.left_s
+    parts.append(
+        f"{words.clock(left_s)} left" if left_s is not None else f"{words.clock(progress.wall_time_s)} so far"
+    )
+    return ", ".join(parts)
+
+
+@contextmanager
+def _show(out: TextIO) -> Iterator[Observer]:
+    """A bar on a terminal; elsewhere a line per run."""
+    from gapslsim.cli.progress import is_live
+
+    if not is_live(out):
+
+        def line(progress: SweepProgress) -> None:
+            if progress.ended:
+                how = f": {progress.error}" if progress.error else ""
+                out.write(f"{describe(progress)}; {progress.ended}{how}\n")
+                out.flush()
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+    with Bar(*columns, console=Console(file=out), transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def observe(progress: SweepProgress) -> None:
+            bar.update(task, completed=progress.share, description=describe(progress))
+            if progress.error:
+                bar.console.print(f"{progress.ended}: {progress.error}", markup=False, highlight=False)
+
+        yield observe

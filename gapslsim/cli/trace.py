@@ -1,0 +1,78 @@
+"""`gapslsim trace`: a run for Perfetto, or which client and phase set the pace of each round."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gapslsim.results.results import Results
+
+__all__ = ["trace_command"]
+
+
+def trace_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Trace file to write [default: RUN/trace.json].")
+    ] = None,
+    rounds: Annotated[
+        str | None, typer.Option("--rounds", help="Only these, for instance 5 or 1-10 [default: all].")
+    ] = None,
+    critical_path: Annotated[
+        bool, typer.Option("--critical-path", help="Print what set the pace of each round; write no trace.")
+    ] = False,
+) -> None:
+    """Write a run as a trace for ui.perfetto.dev, or print what set its pace."""
+    from gapslsim.results.store import load_results
+
+    chosen = _rounds(rounds)
+    results = load_results(run)
+    if critical_path:
+        _print_pace(results, chosen)
+        return
+    from gapslsim.results.trace import write_trace
+
+    target = out if out is not None else run / "trace.json"
+    n_events = write_trace(results, target, chosen)
+    typer.echo(f"{n_events} events written to {target}; open it at https://ui.perfetto.dev (it stays local)")
+
+
+def _rounds(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
+    if match is None or int(match[2] or match[1]) < int(match[1]):
+        raise typer.BadParameter(f"found {text!r}; write a round or a range, for instance 5 or 1-10")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _print_pace(results: Results, chosen: tuple[int, int] | None) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from gapslsim.results import words
+    from gapslsim.results.critical_path import critical_path, describe, pace
+
+    rounds = results.rounds
+    if chosen is not None:
+        rounds = rounds[rounds["round"].between(*chosen)]
+    path = critical_path(results.spans, rounds)
+    paced = pace(path, rounds)
+    table = Table(title=f"What set the pace: {results.label}", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("round", "took", "client", "on the chain", "longest part", "took"):
+        table.add_column(name, justify="left" if name in ("client", "longest part") else "right")
+    for row in paced.itertuples(index=False):
+        client = f"client-{row.client}" if row.client >= 0 else words.MISSING
+        share = words.share(row.client_s, row.duration_s)
+        part = f"{row.phase} ({row.actor})" if row.actor else str(row.phase)
+        table.add_row(
+            str(row.round), words.seconds(row.duration_s), client, share, part, words.seconds(row.phase_s)
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(describe(path, paced))

@@ -1,0 +1,144 @@
+"""A journal's directory: one folder per training, with a header that says what it is of and what made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gapslsim.errors import JournalError
+from gapslsim.learning.journal.compatibility import FORMAT, differences
+
+__all__ = ["HEADER", "LOCK", "MARKER", "Training", "open_training", "size_of", "trainings"]
+
+MARKER: Final = "journal.json"
+HEADER: Final = "header.json"
+LOCK: Final = "lock"
+
+
+@dataclass(frozen=True)
+class Training:
+    """The folder of one training made by one set of programs."""
+
+    folder: Path
+    header: dict[str, Any]
+    """`setup` (content key), `about` (words), `compatibility`."""
+
+
+def open_training(
+    directory: Path, setup: str, compatibility: dict[str, Any], about: dict[str, Any]
+) -> tuple[Training, list[str]]:
+    """The folder of a training, made if need be; and what else was found of the same training but cannot be used.
+
+    Args:
+        directory: of the journal.
+        setup: content key of the set-up.
+        compatibility: what made the results, see `compatibility`.
+        about: what a reader wants to know: name, framework, seed.
+
+    Raises:
+        JournalError: if the directory is something else, or a journal of another format.
+    """
+    _claim(directory)
+    text = json.dumps([setup, compatibility], sort_keys=True)
+    folder = directory / f"training-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    messages: list[str] = []
+    header = {"setup": setup, "compatibility": compatibility, "about": about}
+    found = _header_of(folder)
+    if found is not None and (found["setup"], found["compatibility"]) != (setup, compatibility):
+        raise JournalError(f"{folder / HEADER} is of another training; delete {folder}.")
+    if found is None:
+        for other in trainings(directory):
+            if other.header["setup"] == setup:
+                differs = ", ".join(differences(other.header["compatibility"], compatibility))
+                messages.append(f"{other.folder}: records of this training are ignored: {differs}.")
+        folder.mkdir(exist_ok=True)
+        _write(folder / HEADER, header)
+    else:
+        with suppress(OSError):
+            os.utime(folder / HEADER)  # When it was last used, for `journal list` and `journal prune`.
+    return Training(folder, found or header), messages
+
+
+def trainings(directory: Path) -> list[Training]:
+    """Every training in a journal, the one used last at the end.
+
+    Raises:
+        JournalError: if the directory is no journal of this format.
+    """
+    check_journal(directory)
+    found = []
+    for folder in sorted(directory.glob("training-*"), key=_last_used):
+        header = _header_of(folder)
+        if header is not None:
+            found.append(Training(folder, header))
+    return found
+
+
+def check_journal(directory: Path) -> None:
+    """Refuses what is no journal, or one of another format.
+
+    Raises:
+        JournalError: says which.
+    """
+    try:
+        marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+        made_by = marker["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise JournalError(
+            f"{directory} is no journal: it has no readable {MARKER}. Give the directory of a journal, or a new one."
+        ) from None
+    if made_by != FORMAT:
+        raise JournalError(
+            f"{directory} is a journal of format {made_by}; this version reads format {FORMAT}. Give another "
+            "directory, or delete it."
+        )
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    total = 0
+    for entry in os.scandir(folder):
+        with suppress(OSError):
+            total += entry.stat().st_size if entry.is_file() else 0
+    return total
+
+
+def _claim(directory: Path) -> None:
+    """Makes a new or empty directory a journal; refuses one that holds something else."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not (directory / MARKER).exists() and not any(directory.iterdir()):
+            _write(directory / MARKER, {"what": "journal of gapslsim", "format": FORMAT, "made": time.time()})
+    except OSError as error:
+        raise JournalError(f"{directory} cannot be used as a journal: {error.strerror or error}.") from error
+    check_journal(directory)
+
+
+def _header_of(folder: Path) -> dict[str, Any] | None:
+    try:
+        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    wanted = ("setup", "compatibility", "about")
+    return header if isinstance(header, dict) and all(name in header for name in wanted) else None
+
+
+def _last_used(folder: Path) -> tuple[float, str]:
+    try:
+        return (folder / HEADER).stat().st_mtime, folder.name
+    except OSError:
+        return 0.0, folder.name
+
+
+def _write(path: Path, value: object) -> None:
+    """Whole or not at all; several processes may do so at once."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,225 @@
+"""The journal of one training under way: looks up, records, keeps checkpoints within limits, counts what it saved."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gapslsim.errors import JournalError
+from gapslsim.learning.journal.checkpoints import Checkpoints, OpenCheckpoint
+from gapslsim.learning.journal.folder import LOCK, Training, open_training, size_of
+from gapslsim.learning.journal.frames import CHECKPOINT, OBSERVATION
+from gapslsim.learning.journal.locks import lock
+from gapslsim.learning.journal.records import RecordFiles
+from gapslsim.work import content_key
+
+if TYPE_CHECKING:
+    from gapslsim.learning.state import SideState
+
+__all__ = ["Journal", "JournalSettings"]
+
+_AUTO_SHARE: Final = 0.01
+_AUTO_LEAST_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """Where a run keeps its journal, and within which limits; see `Journal`."""
+
+    directory: Path
+    checkpoint_every: int | None = None
+    """Rounds from one checkpoint to the next; None: as often as costs at most 1 % of the run."""
+    max_checkpoints: int | None = None
+    max_bytes: int = 4 << 30
+
+    def open(self, setup: str, compatibility: dict[str, Any], about: dict[str, Any], device: str) -> Journal:
+        """The journal of one training.
+
+        Raises:
+            JournalError: if the directory cannot be used.
+        """
+        return Journal(
+            self.directory,
+            setup,
+            compatibility,
+            about,
+            device=device,
+            checkpoint_every=self.checkpoint_every,
+            max_checkpoints=self.max_checkpoints,
+            max_bytes=self.max_bytes,
+        )
+
+
+class Journal:
+    """What is known of one training, and what is added to it.
+
+    Args:
+        directory: of the journal, shared by any number of trainings and processes.
+        setup: content key of the set-up.
+        compatibility: see `compatibility`; records made otherwise are never looked at.
+        about: name, framework and seed, for `gapslsim journal list`.
+        device: torch device that states are read to.
+        checkpoint_every: rounds from one checkpoint to the next; None writes one when the time since the last is 100
+            times what writing it took and at least 5 s, so that checkpoints cost at most 1 % of the run.
+        max_checkpoints: how many are kept; the oldest go first. None keeps all within `max_bytes`.
+        max_bytes: of this training's files; the oldest checkpoints go first, then nothing more is added.
+
+    Raises:
+        JournalError: if the directory cannot be used.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        setup: str,
+        compatibility: dict[str, Any],
+        about: dict[str, Any],
+        *,
+        device: str = "cpu",
+        checkpoint_every: int | None = None,
+        max_checkpoints: int | None = None,
+        max_bytes: int = 4 << 30,
+    ) -> None:
+        self.directory = directory
+        self.n_replayed = 0
+        self.n_computed = 0
+        self.n_rebuilt = 0
+        """Operations that were known, but computed again to have their values."""
+        self.n_checkpoints = 0
+        self.saved_s = 0.0
+        """What the replayed operations took when they were computed."""
+        self.rebuilt_s = 0.0
+        """What it took to rebuild states from checkpoints where the replay ended."""
+        self._training, self._messages = open_training(directory, setup, compatibility, about)
+        folder = self._training.folder
+        self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        if not lock(self._lock, shared=True):
+            os.close(self._lock)
+            raise JournalError(f"{folder} is being pruned or verified by another process; try again.")
+        self._records = RecordFiles(folder)
+        self._checkpoints = Checkpoints(folder, device)
+        self._checkpoint_every = checkpoint_every
+        self._max_checkpoints = max_checkpoints
+        self._max_bytes = max_bytes
+        self._bytes = size_of(folder)
+        self._is_full = False
+        self._last_round: int | None = None
+        self._last_write = time.perf_counter()
+        self._write_took_s = 0.0
+        self._learn_of_checkpoints()
+
+    @property
+    def training(self) -> Training:
+        """Where this training is kept."""
+        return self._training
+
+    @property
+    def messages(self) -> list[str]:
+        """What was ignored, torn, damaged or could not be written."""
+        return [*self._messages, *self._records.messages, *self._checkpoints.messages]
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """What an operation let us see when it was computed; None if it never was. Counts as replayed."""
+        found = self._records.get(key)
+        if found is None:
+            return None
+        record: dict[str, Any] = json.loads(found)
+        self.n_replayed += 1
+        self.saved_s += record["seconds"]
+        return record
+
+    def peek(self, key: str) -> dict[str, Any] | None:
+        """As `get`, without counting and without looking for what others have added."""
+        found = self._records.get(key, look_again=False)
+        record: dict[str, Any] | None = None if found is None else json.loads(found)
+        return record
+
+    def put(self, key: str, record: Mapping[str, Any], seconds: float) -> None:
+        """Records what an operation that was computed let us see, and how long it took."""
+        self.n_computed += 1
+        if self._is_full:
+            return
+        payload = json.dumps({"seconds": round(seconds, 6), **record}, separators=(",", ":")).encode()
+        self._append(OBSERVATION, key, payload)
+
+    def holding(self, key: str) -> OpenCheckpoint | None:
+        """A sound checkpoint that holds this state."""
+        if self._records.checkpoint_frames:
+            self._learn_of_checkpoints()
+        return self._checkpoints.holding(key)
+
+    def checkpoint_is_due(self, round: int) -> bool:
+        """Whether a checkpoint shall be written at the end of this round."""
+        if self._is_full:
+            return False
+        if self._checkpoint_every is not None:
+            return round % self._checkpoint_every == 0 and round != self._last_round
+        waited_s = time.perf_counter() - self._last_write
+        return waited_s >= max(_AUTO_LEAST_S, self._write_took_s / _AUTO_SHARE)
+
+    def checkpoint(self, states: Mapping[str, SideState], round: int) -> None:
+        """Writes a checkpoint; keeps within the limits by deleting earlier ones."""
+        started = time.perf_counter()
+        try:
+            info = self._checkpoints.write(states, round)
+        except OSError as error:
+            return self._stop(f"no checkpoint was written ({error.strerror or error})")
+        self._bytes += info.size_bytes
+        self._checkpoints.add(info.payload())
+        self._make_room()
+        self.n_checkpoints += 1
+        self._append(CHECKPOINT, content_key("checkpoint", info.name), info.payload())
+        self._last_round = round
+        self._last_write = time.perf_counter()
+        self._write_took_s = self._last_write - started
+
+    def summary(self) -> dict[str, Any]:
+        """What was replayed, computed and saved, for the run's summary."""
+        return {
+            "directory": str(self.directory),
+            "replayed": self.n_replayed,
+            "computed": self.n_computed,
+            "rebuilt": self.n_rebuilt,
+            "checkpoints": self.n_checkpoints,
+            "saved_s": self.saved_s - self.rebuilt_s,
+            "rebuilt_s": self.rebuilt_s,
+            "messages": self.messages,
+        }
+
+    def close(self) -> None:
+        """Lets go of every file; the summary can still be had."""
+        self._records.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _make_room(self) -> None:
+        """Deletes the oldest checkpoints beyond the limits, never the newest one."""
+        infos = self._checkpoints.infos()
+        most = self._max_checkpoints or len(infos)
+        while len(infos) > 1 and (len(infos) > most or self._bytes > self._max_bytes):
+            self._checkpoints.delete(infos[0])
+            self._bytes -= infos.pop(0).size_bytes
+
+    def _append(self, kind: int, key: str, payload: bytes) -> None:
+        if self._bytes > self._max_bytes:
+            return self._stop(f"it has reached its limit of {self._max_bytes} bytes")
+        try:
+            self._bytes += self._records.put(kind, key, payload)
+        except OSError as error:
+            self._stop(f"nothing more could be written ({error.strerror or error})")
+
+    def _stop(self, why: str) -> None:
+        """The run goes on without adding to the journal."""
+        self._is_full = True
+        self._messages.append(f"{self._training.folder}: {why}; the rest of this run is not in the journal.")
+
+    def _learn_of_checkpoints(self) -> None:
+        for payload in self._records.checkpoint_frames:
+            self._checkpoints.add(payload)
+        self._records.checkpoint_frames.clear()

@@ -1,0 +1,180 @@
+"""Looking after a journal: what is in it, whether it is sound, and keeping it small."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gapslsim.learning.journal.checkpoints import PREFIX, SUFFIX, CheckpointInfo, checksum_of
+from gapslsim.learning.journal.folder import HEADER, LOCK, MARKER, Training, check_journal, size_of, trainings
+from gapslsim.learning.journal.frames import CHECKPOINT, Damage, Frame, Torn, scan
+from gapslsim.learning.journal.locks import lock
+
+__all__ = ["Content", "content_of", "delete_journal", "prune", "verify"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one training's folder holds."""
+
+    training: Training
+    n_records: int
+    checkpoints: list[CheckpointInfo]
+    """Those whose file is there, the oldest first."""
+    size_bytes: int
+    last_used: float
+    """Seconds since the epoch."""
+    in_use: bool
+    problems: list[str]
+    """Torn and damaged records, checkpoints that are damaged (if asked for), files that nothing names."""
+
+
+def content_of(training: Training, check_checkpoints: bool = False) -> Content:
+    """Reads every record of a training's folder and counts.
+
+    Args:
+        training: which.
+        check_checkpoints: also compute the checksum of each checkpoint.
+    """
+    folder, problems = training.folder, []
+    keys: set[bytes] = set()
+    infos: dict[str, CheckpointInfo] = {}
+    for path in sorted(folder.glob("records-*.log"), key=lambda path: path.stat().st_mtime):
+        data = path.read_bytes()
+        for found in scan(data):
+            if isinstance(found, Frame) and found.kind == CHECKPOINT:
+                info = CheckpointInfo(**json.loads(data[found.start : found.start + found.length]))
+                infos[info.name] = info
+            elif isinstance(found, Frame):
+                keys.add(found.key)
+            elif isinstance(found, Damage):
+                problems.append(f"{path}: bytes {found.start} to {found.end} are damaged (checksum).")
+            elif isinstance(found, Torn):
+                problems.append(f"{path}: the last record is torn ({len(data) - found.start} bytes).")
+    here = [info for info in infos.values() if (folder / info.name).exists()]
+    if check_checkpoints:
+        for info in here:
+            if checksum_of(folder / info.name) != info.sha256:
+                problems.append(
+                    f"{folder / info.name}: the checkpoint of round {info.round} is damaged (checksum)."
+                )
+    problems += [f"{path}: no record names this file." for path in _orphans(folder, set(infos))]
+    with _alone(folder) as alone:
+        in_use = not alone
+    used = (folder / HEADER).stat().st_mtime
+    return Content(training, len(keys), here, size_of(folder), used, in_use, problems)
+
+
+def verify(directory: Path) -> tuple[int, list[str]]:
+    """Checks every checksum; returns how many records and checkpoints were checked, and what is wrong, naming files.
+
+    Raises:
+        JournalError: if the directory is no journal of this format.
+    """
+    n_checked, problems = 0, []
+    for training in trainings(directory):
+        content = content_of(training, check_checkpoints=True)
+        n_checked += content.n_records + len(content.checkpoints)
+        problems += content.problems
+    return n_checked, problems
+
+
+def prune(
+    directory: Path, max_bytes: float | None = None, keep_made_by: dict[str, Any] | None = None
+) -> list[str]:
+    """Makes a journal smaller. What is in use stays as it is.
+
+    Files that no record names always go. Then, where asked for: trainings made by other programs; checkpoints,
+    those of the training used longest ago first and of each the oldest first; whole trainings, in the same order.
+
+    Args:
+        directory: of the journal.
+        max_bytes: size to come down to; None for no limit.
+        keep_made_by: entries of the compatibility that a training must have to stay; None keeps all.
+
+    Returns:
+        What was done and what was left, in words.
+
+    Raises:
+        JournalError: if the directory is no journal of this format.
+    """
+    done: list[str] = []
+    left: list[Content] = []
+    for training in trainings(directory):
+        with _alone(training.folder) as alone:
+            if not alone:
+                done.append(f"{training.folder.name}: in use, left as it is.")
+                continue
+            made_by = training.header["compatibility"]
+            if keep_made_by is not None and any(made_by.get(k) != v for k, v in keep_made_by.items()):
+                shutil.rmtree(training.folder)
+                done.append(f"{training.folder.name}: deleted, made by another version.")
+                continue
+            content = content_of(training)
+            for path in _orphans(training.folder, {info.name for info in content.checkpoints}):
+                path.unlink()
+                done.append(f"{path}: deleted, no record names it.")
+            left.append(content)
+    if max_bytes is not None:
+        done += _come_down_to(max_bytes, left, sum(size_of(c.training.folder) for c in left))
+    return done
+
+
+def delete_journal(directory: Path) -> None:
+    """Deletes a whole journal; refuses what is none.
+
+    Raises:
+        JournalError: if the directory is no journal of this format.
+    """
+    check_journal(directory)
+    for training in trainings(directory):
+        shutil.rmtree(training.folder)
+    (directory / MARKER).unlink()
+    with suppress(OSError):  # Something else lies in it as well.
+        directory.rmdir()
+
+
+def _come_down_to(max_bytes: float, contents: list[Content], size: int) -> list[str]:
+    done = []
+    for whole in (False, True):
+        for content in contents:
+            folder = content.training.folder
+            with _alone(folder) as alone:
+                if not alone:
+                    continue
+                for info in () if whole else content.checkpoints:
+                    if size > max_bytes:
+                        (folder / info.name).unlink()
+                        size -= info.size_bytes
+                        done.append(f"{folder.name}/{info.name}: deleted ({info.size_bytes} bytes).")
+                if whole and size > max_bytes:
+                    size -= size_of(folder)
+                    shutil.rmtree(folder)
+                    done.append(f"{folder.name}: deleted.")
+    return done
+
+
+def _orphans(folder: Path, named: set[str]) -> list[Path]:
+    """Checkpoints that nothing names, and what interrupted writing left."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.name.endswith(".partial")
+        or (path.name.startswith(PREFIX) and path.name.endswith(SUFFIX) and path.name not in named)
+    ]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether nobody uses a training's folder; nobody can begin to meanwhile."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield lock(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,210 @@
+"""Carries out the operations of a learner: at once, in waves, or only when their values are needed.
+
+A journal makes operations lazy: one whose observations are known is not computed, and its value waits. The first
+operation that is not known asks for its inputs, and what they depend on is computed, back to the nearest checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from gapslsim.errors import JournalError
+from gapslsim.work import Deferred, Keyed
+
+if TYPE_CHECKING:
+    from gapslsim.learning.engine import Engine
+    from gapslsim.learning.journal.journal import Journal
+    from gapslsim.learning.state import SideState
+
+__all__ = ["Observable", "Operations"]
+
+T = TypeVar("T")
+Record = dict[str, Any]
+
+
+class Observable(NamedTuple):
+    """An operation that lets us see something."""
+
+    key: str
+    inputs: Sequence[Deferred[Any]]
+    """Values to bring about first."""
+    record: Callable[[], Record]
+    """Computes it and says what is seen, as JSON can write it."""
+
+
+class Operations:
+    """Deferred values of one run and the journal that knows some of them.
+
+    Args:
+        engine: does the tensor work, or makes what does it when it is first needed.
+        journal: what is known already and where to add; None for a run on its own.
+    """
+
+    def __init__(self, engine: Engine | Callable[[], Engine], journal: Journal | None) -> None:
+        self.journal = journal
+        self.in_waves = False
+        """Independent operations wait for each other and are carried out together; otherwise each at once."""
+        self._engine: Engine | None = None if callable(engine) else engine
+        if self._engine is not None:
+            self.in_waves = self._engine.in_waves
+        self._make_engine = engine
+        self._waiting: list[Deferred[Any]] = []
+        self._spent_s = 0.0
+        self._has_computed = False
+        self._n_replayed = 0
+
+    @property
+    def engine(self) -> Engine:
+        """Does the tensor work; made when first needed."""
+        if self._engine is None:
+            assert callable(self._make_engine)
+            self._engine = self._make_engine()
+            self.in_waves = self._engine.in_waves
+        return self._engine
+
+    def keyed(
+        self,
+        key: str,
+        size_bytes: int,
+        inputs: Sequence[Keyed[Any] | Deferred[Any]],
+        compute: Callable[[Engine], T],
+        *,
+        is_state: bool = False,
+        light: bool = False,
+    ) -> Keyed[T]:
+        """The value of an operation; read from a checkpoint if it is a state that one holds."""
+        if is_state and self.journal is not None:
+            checkpoint = self.journal.holding(key)
+            if checkpoint is not None:
+                inputs, compute = (), lambda engine: checkpoint.state(key)  # type: ignore[assignment, return-value]
+        return Keyed(key, size_bytes, self.defer(inputs, compute, light=light))
+
+    def defer(
+        self,
+        inputs: Sequence[Keyed[Any] | Deferred[Any]],
+        compute: Callable[[Engine], T],
+        *,
+        light: bool = False,
+    ) -> Deferred[T]:
+        """A value that waits if its inputs do, or for its wave; otherwise it is computed now."""
+        waiting = []
+        for given in inputs:
+            found = given if isinstance(given, Deferred) else given.deferred
+            if found is not None and not found.done:
+                waiting.append(found)
+        made = Deferred(compute, waiting, self.resolve, light)
+        if waiting or not inputs or (self.in_waves and not light):
+            if self.in_waves:
+                self._waiting.append(made)
+        else:
+            self._run([made])
+        return made
+
+    def observe(self, *wanted: Observable) -> list[Record]:
+        """What operations let us see: from the journal, or by computing them, those that are not known together."""
+        journal = self.journal
+        known = [None if journal is None else journal.get(one.key) for one in wanted]
+        unknown = [one for one, record in zip(wanted, known, strict=True) if record is None]
+        if unknown:
+            self._has_computed = True
+            self._catch_up([value for one in unknown for value in one.inputs])
+        return [
+            self._observe_now(one) if record is None else record
+            for one, record in zip(wanted, known, strict=True)
+        ]
+
+    def _catch_up(self, values: Sequence[Deferred[Any]]) -> None:
+        """Brings inputs about; after a replay this rebuilds what lies behind, which is not the operation's own time."""
+        started = time.perf_counter()
+        self.resolve(values)
+        took_s = time.perf_counter() - started
+        if self.journal is not None and self.journal.n_replayed > self._n_replayed:
+            self._n_replayed = self.journal.n_replayed
+            self.journal.rebuilt_s += took_s
+        else:
+            self._spent_s += took_s
+
+    def _observe_now(self, one: Observable) -> Record:
+        started = time.perf_counter()
+        record = one.record()
+        if self.journal is not None:
+            self.journal.put(one.key, record, self._spent_s + time.perf_counter() - started)
+        self._spent_s = 0.0
+        return record
+
+    def check(self, key: str, losses: Sequence[tuple[Any, ...]]) -> None:
+        """Compares losses that were computed again to those that the journal holds.
+
+        Raises:
+            JournalError: if they differ: the journal cannot be continued here.
+        """
+        known = None if self.journal is None else self.journal.peek(key)
+        if self.journal is None or known is None:
+            return
+        self.journal.n_rebuilt += 1
+        if [tuple(row) for row in known["losses"]] == [tuple(row) for row in losses]:
+            return
+        raise JournalError(
+            f"{self.journal.training.folder}: operation {key[:12]} was computed again and gave other losses than it "
+            "holds. Results do not repeat bit for bit here; delete this folder, or run without a journal."
+        )
+
+    def end_round(self, round: int, states: Callable[[], Mapping[str, Keyed[SideState]]]) -> None:
+        """Closes a round in which something was computed: nothing of it waits; a checkpoint if one is due.
+
+        Args:
+            round: that ends.
+            states: gives every state that a later operation can begin with, by key.
+        """
+        if not self._has_computed:
+            self._waiting.clear()
+            return
+        started = time.perf_counter()
+        self.resolve(self._waiting)
+        self._waiting.clear()
+        self._has_computed = False
+        self._spent_s += time.perf_counter() - started
+        if self.journal is not None and self.journal.checkpoint_is_due(round):
+            self.journal.checkpoint({key: state.value for key, state in states().items()}, round)
+
+    def resolve(self, wanted: Sequence[Deferred[Any]]) -> None:
+        """Computes values and all that they depend on, wave by wave, without recursion."""
+        missing: dict[Deferred[Any], int] = {}
+        dependents: dict[Deferred[Any], list[Deferred[Any]]] = {}
+        stack = [value for value in wanted if not value.done]
+        ready: list[Deferred[Any]] = []
+        while stack:
+            value = stack.pop()
+            if value in missing:
+                continue
+            inputs = [needed for needed in value.inputs if not needed.done]
+            missing[value] = len(inputs)
+            if not inputs:
+                ready.append(value)
+            for needed in inputs:
+                dependents.setdefault(needed, []).append(value)
+                stack.append(needed)
+        while ready:
+            wave, ready = ready, []
+            self._run(wave)
+            for value in wave:
+                del missing[value]
+                for dependent in dependents.pop(value, ()):
+                    missing[dependent] -= 1
+                    if not missing[dependent]:
+                        ready.append(dependent)
+
+    def _run(self, wave: list[Deferred[Any]]) -> None:
+        """Computes values that do not depend on one another; the engine may do so side by side."""
+        engine = self.engine
+        heavy = [value for value in wave if not value.light]
+        together = getattr(engine, "together", None)
+        if together is not None and len(heavy) > 1:
+            calls = [lambda value=value: value.compute(engine) for value in heavy]
+            for value, result in zip(heavy, together(calls), strict=True):
+                value.settle(result)
+            wave = [value for value in wave if value.light]
+        for value in wave:
+            value.settle(value.compute(engine))

@@ -1,0 +1,268 @@
+"""Many links around one: keeps the solution from event to event, so that an event costs O(log N) and not O(classes).
+
+The common case of many access points behind one backhaul. Every class takes the hub, and at most one link besides,
+a leaf, that no other class takes. A class is then limited by the hub (all such classes have one level and one count
+of service in common) or by its leaf. The load of the hub as a function of its level x is the sum over classes of
+min(d_k(x), capacity of the leaf), with d_k(x) the sum of min(cap, x) over the class's flows: concave and piecewise
+linear. Its breakpoints (caps of flows, levels at which leaves fill up) are kept in heaps, and the new level is found by
+walking from the old one over the breakpoints in between, of which there are few.
+"""
+
+from __future__ import annotations
+
+import math
+from heapq import heappop, heappush
+
+from gapslsim.network.flows import SCALE, FlowClass, Link
+from gapslsim.network.sharing import NEARLY, settle
+
+__all__ = ["Hub", "fits_hub"]
+
+Entry = tuple[float, int, int, FlowClass]
+
+
+class _Member:
+    """What the hub's sums hold of one class."""
+
+    __slots__ = ("held", "leaf", "leaf_level", "n_free", "version")
+
+    def __init__(self, leaf: Link | None) -> None:
+        self.leaf = leaf
+        self.leaf_level = math.inf
+        """Level at which the leaf limits the class; infinite while the hub does."""
+        self.n_free = 0
+        self.held = 0
+        self.version = 0
+
+
+class Hub:
+    """The links around one link and their classes, solved together; in the engine's timeline by its next end."""
+
+    __slots__ = (
+        "_ends", "_free_caps", "_full_leaves", "_held_caps", "_leaf_limits", "_members", "dirty", "held", "level",
+        "link", "n_free", "next_s", "order", "served", "since_s", "touched", "version",
+    )  # fmt: skip
+
+    def __init__(self, link: Link, now_s: float, order: int) -> None:
+        self.link = link
+        self.level = math.inf
+        """Rate of every free flow that the hub limits [bit/s]."""
+        self.served = 0.0
+        """Bits that such a flow has received since the hub was made."""
+        self.since_s = now_s
+        self.n_free = 0
+        self.held = 0
+        """Load that does not change with the level [1/SCALE bit/s]: held flows, and full leaves."""
+        self.dirty: dict[FlowClass, None] = {}
+        """Classes whose flows or leaf changed since the last solve."""
+        self.touched: dict[FlowClass, None] = {}
+        """Classes that the last solve looked at; their ends may be new."""
+        self.next_s = math.inf
+        self.order = order
+        self.version = 0
+        self._members: dict[FlowClass, _Member] = {}
+        self._held_caps: list[Entry] = []
+        self._free_caps: list[Entry] = []
+        self._full_leaves: list[Entry] = []
+        self._leaf_limits: list[Entry] = []
+        self._ends: list[Entry] = []
+        link.hub = self
+
+    def move_to(self, now_s: float) -> None:
+        """Brings `served` up to now."""
+        if self.n_free and now_s != self.since_s:
+            self.served += self.level * (now_s - self.since_s)
+        self.since_s = now_s
+
+    def add(self, cls: FlowClass) -> None:
+        """Takes a class in, limited by the hub until the next solve says otherwise. It has been moved to now."""
+        leaf = next((link for link in cls.links if link is not self.link), None)
+        self._members[cls] = _Member(leaf)
+        if leaf is not None:
+            leaf.hub = self
+        self._attach(cls)
+        self.dirty[cls] = None
+
+    def remove(self, cls: FlowClass) -> None:
+        """Lets a class go that has no flows any more."""
+        member = self._members.pop(cls)
+        self._uncount(member)
+        member.version += 1
+        self.dirty.pop(cls, None)
+        self.touched.pop(cls, None)
+        if member.leaf is not None:
+            member.leaf.hub = None
+        cls.clock = None
+        if not self._members:
+            self.link.hub = None
+            self.version += 1
+
+    def dissolve(self, now_s: float) -> None:
+        """Gives every class a level and count of its own again, and the links their freedom."""
+        for cls, member in self._members.items():
+            if cls.clock is self:
+                self._detach(cls, now_s)
+            if member.leaf is not None:
+                member.leaf.hub = None
+        self.link.hub = None
+        self.link.patience = 2 * len(self._members)
+        self.version += 1
+
+    def solve(self, now_s: float) -> bool:
+        """Finds the new level; False if the walk does not end (then the hub must be dissolved)."""
+        self.move_to(now_s)
+        for cls in self.dirty:
+            if cls.clock is None:
+                self._refill_leaf(cls, now_s)
+            self._count(cls)
+        self.dirty.clear()
+        limit = 1000 + 8 * len(self.link.flows)
+        for _ in range(limit):
+            if not self._step_down(now_s):
+                break
+        for _ in range(limit):
+            if not self._step_up(now_s):
+                break
+        else:
+            return False
+        self.level = self._share()
+        return not (self.level < 0)
+
+    def first_end(self) -> tuple[float, FlowClass] | None:
+        """Service at which the next flow of a class limited by the hub ends, and the class."""
+        entry = self._top(self._ends)
+        return None if entry is None else (entry[0], entry[3])
+
+    def pop_end(self) -> None:
+        """Takes the first end away; the class is counted anew at the next solve."""
+        heappop(self._ends)
+
+    def _share(self) -> float:
+        spare = self.link.capacity - self.held / SCALE
+        if self.n_free:
+            return spare / self.n_free
+        return math.inf if spare >= -NEARLY * self.link.capacity else -math.inf
+
+    def _step_down(self, now_s: float) -> bool:
+        """Passes the highest breakpoint above the share: lets a held flow go, or takes a class from its leaf."""
+        share = self._share()
+        held, leaf = self._top(self._held_caps), self._top(self._full_leaves)
+        cap = -held[0] if held is not None else -math.inf
+        level = -leaf[0] if leaf is not None else -math.inf
+        if max(cap, level) <= share * (1 + NEARLY) or max(cap, level) <= 0:
+            return False
+        if cap >= level:
+            assert held is not None
+            cls = held[3]
+            cls.move_to(now_s)
+            flow = cls.fastest_held()
+            assert flow is not None
+            cls.add_free(flow, cls.take(flow))
+        else:
+            assert leaf is not None
+            cls = leaf[3]
+            cls.move_to(now_s)
+            self._uncount(self._members[cls])
+            self._members[cls].leaf_level = math.inf
+            self._attach(cls)
+        self._count(cls)
+        return True
+
+    def _step_up(self, now_s: float) -> bool:
+        """Passes the lowest breakpoint below the share: holds a free flow, or gives a class to its leaf."""
+        share = self._share()
+        free, leaf = self._top(self._free_caps), self._top(self._leaf_limits)
+        cap = free[0] if free is not None else math.inf
+        level = leaf[0] if leaf is not None else math.inf
+        if cap <= share and cap <= level and free is not None:
+            cls = free[3]
+            cls.move_to(now_s)
+            flow = cls.slowest_free()
+            assert flow is not None
+            cls.add_held(flow, cls.take(flow))
+        elif leaf is not None and level < share * (1 - NEARLY):
+            cls = leaf[3]
+            self._detach(cls, now_s)
+            self._refill_leaf(cls, now_s)
+        else:
+            return False
+        self._count(cls)
+        return True
+
+    def _refill_leaf(self, cls: FlowClass, now_s: float) -> None:
+        """Level of a class on its own leaf; it goes back to the hub if the leaf is no longer full."""
+        member = self._members[cls]
+        leaf = member.leaf
+        assert leaf is not None
+        cls.move_to(now_s)
+        level = math.inf
+        for _ in range(3):
+            leaf.spare = leaf.capacity - cls.held / SCALE
+            leaf.weight = cls.n_free
+            level = leaf.spare / leaf.weight if leaf.weight else math.inf
+            if not settle(leaf, [cls]):
+                break
+        self._uncount(member)
+        if level == math.inf:
+            member.leaf_level = math.inf
+            self._attach(cls)
+        else:
+            cls.own_level = member.leaf_level = max(level, 0.0)
+
+    def _attach(self, cls: FlowClass) -> None:
+        cls.offset = cls.served - self.served
+        cls.clock = self
+        cls.next_s = math.inf
+        cls.version += 1
+
+    def _detach(self, cls: FlowClass, now_s: float) -> None:
+        cls.move_to(now_s)
+        cls.clock = None
+        cls.own_level = self.level
+
+    def _uncount(self, member: _Member) -> None:
+        self.n_free -= member.n_free
+        self.held -= member.held
+        member.n_free = member.held = 0
+
+    def _count(self, cls: FlowClass) -> None:
+        """Brings the hub's sums and heaps up to date with one class."""
+        member = self._members[cls]
+        self._uncount(member)
+        member.version += 1
+        version, order = member.version, cls.order
+        self.touched[cls] = None
+        if cls.clock is None:
+            assert member.leaf is not None
+            member.held = int(member.leaf.capacity * SCALE)
+            heappush(self._full_leaves, (-member.leaf_level, order, version, cls))
+        else:
+            member.n_free, member.held = cls.n_free, cls.held
+            if (flow := cls.fastest_held()) is not None:
+                heappush(self._held_caps, (-flow.cap, order, version, cls))
+            if (flow := cls.slowest_free()) is not None:
+                heappush(self._free_caps, (flow.cap, order, version, cls))
+            if (flow := cls.first_to_end()) is not None:
+                heappush(self._ends, (flow.key - cls.offset, order, version, cls))
+            if member.leaf is not None:
+                spare = member.leaf.capacity - cls.held / SCALE
+                if cls.n_free or spare < -NEARLY * member.leaf.capacity:
+                    limit = spare / cls.n_free if cls.n_free else -math.inf
+                    heappush(self._leaf_limits, (limit, order, version, cls))
+        self.n_free += member.n_free
+        self.held += member.held
+
+    def _top(self, heap: list[Entry]) -> Entry | None:
+        while heap:
+            entry = heap[0]
+            member = self._members.get(entry[3])
+            if member is not None and member.version == entry[2]:
+                return entry
+            heappop(heap)
+        return None
+
+
+def fits_hub(cls: FlowClass, hub: Link) -> bool:
+    """Whether a class takes the hub, and besides at most one link that it has for itself."""
+    others = [link for link in cls.links if link is not hub]
+    return len(others) == len(cls.links) - 1 <= 1 and all(len(link.classes) == 1 for link in others)

@@ -1,0 +1,1 @@
+"""Runs and studies as one HTML page that needs no network; reads records only."""

@@ -1,0 +1,132 @@
+"""The page: one HTML file without scripts and without anything from the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from gapslsim.results import words
+from gapslsim.results.report import tables
+from gapslsim.results.report.accuracy import accuracy_figure, client_figure
+from gapslsim.results.report.costs import pareto_figure, patterns, where_figure
+from gapslsim.results.report.data import RunSet, gather
+from gapslsim.results.report.figure import Figure
+from gapslsim.results.report.gantt import gantt_figure
+from gapslsim.results.report.geometry import geometry_figure
+from gapslsim.results.report.statistics import spread
+from gapslsim.results.report.style import STYLE
+from gapslsim.results.report.svg import tag
+from gapslsim.results.report.targets import percent, reached, target_figure
+from gapslsim.results.store import write_text
+
+__all__ = ["figures", "page", "write_report"]
+
+
+def write_report(
+    paths: Iterable[Path], target: Path, *, round: int | None = None, command: Sequence[str] = ()
+) -> RunSet:
+    """Writes the page of some runs and studies.
+
+    Args:
+        paths: run and study directories.
+        target: the HTML file.
+        round: which round the Gantt chart shows; by default one of median duration.
+        command: the command line, for the page's last section.
+
+    Raises:
+        ResultsError: if there is nothing to report on, no such round, or the file cannot be written.
+    """
+    runs = gather(paths)
+    write_text(target, page(runs, round=round, command=command))
+    return runs
+
+
+def figures(runs: RunSet, round: int | None = None) -> list[Figure]:
+    """Every figure for which the runs have data, in order."""
+    made = [
+        accuracy_figure(runs, "time_s"),
+        accuracy_figure(runs, "round"),
+        target_figure(runs),
+        where_figure(runs),
+        pareto_figure(runs),
+        gantt_figure(runs, round),
+        geometry_figure(runs),
+        client_figure(runs),
+    ]
+    return [figure for figure in made if figure is not None]
+
+
+def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ()) -> str:
+    """The page as HTML text."""
+    drawn = figures(runs, round)
+    sections = [
+        ("settings", "Settings", tables.settings_table(runs)),
+        *((figure.id, figure.title, "") for figure in drawn),
+        ("results", "Results in numbers", _results(runs)),
+        ("provenance", "Provenance", tables.provenance_table(runs)),
+        (
+            "commands",
+            "Commands that make this again",
+            tables.commands(runs, command or ["gapslsim", "report"]),
+        ),
+    ]
+    by_id = {figure.id: figure.html() for figure in drawn}
+    links = "".join(tag("li", tag("a", escape(title), href=f"#{name}")) for name, title, _ in sections)
+    body = [
+        tag("h1", escape(runs.title)),
+        tag("p", escape(runs.question), class_="question") if runs.question else "",
+        _answers(runs),
+        tables.failures(runs),
+        tag("nav", tag("ul", links), aria_label="Contents"),
+    ]
+    body += [
+        by_id.get(name) or tag("section", tag("h2", escape(title)) + html, id=name)
+        for name, title, html in sections
+    ]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{escape(runs.title)} - gapslsim</title>' + tag("style", STYLE)
+    )
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>{patterns()}'
+        + tag("main", "\n".join(filter(None, body)))
+        + "</body></html>\n"
+    )
+
+
+def _answers(runs: RunSet) -> str:
+    """The main findings in a few sentences."""
+    said = []
+    for panel in runs.panels:
+        groups = runs.of_panel(panel)
+        where = f"On {panel}: " if panel else ""
+        parts = []
+        for target in runs.targets:
+            times = {
+                g.series: spread(found[0]).mean
+                for g in groups
+                if (found := reached(g, target))[0] and not found[1]
+            }
+            if times:
+                first = min(times, key=times.__getitem__)
+                parts.append(f"{first} reaches {percent(target)} first ({words.seconds(times[first])})")
+            else:
+                parts.append(f"nothing reaches {percent(target)} with every seed")
+        ends = {g.series: spread(g.accuracies(runs.view)).mean for g in groups if g.accuracies(runs.view)}
+        if ends:
+            best = max(ends, key=ends.__getitem__)
+            parts.append(f"{best} ends highest ({words.accuracy(ends[best])})")
+        if parts:
+            said.append(tag("li", escape(f"{where}{'; '.join(parts)}.")))
+    view = (
+        f"Accuracies in the {runs.view} view, means over seeds, simulated time."
+        if runs.views
+        else "Dry runs: no accuracy."
+    )
+    return tag("ul", "".join(said), class_="answer") + tag("p", escape(view), class_="small")
+
+
+def _results(runs: RunSet) -> str:
+    how = "Mean ± standard deviation over seeds; below it the 95 % confidence interval of the mean (Student's t)."
+    return tag("p", escape(how), class_="caption") + tables.result_table(runs)

@@ -1,0 +1,56 @@
+"""Where runs are carried out: processes of this machine, Ray or Dask."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
+from importlib import import_module
+
+from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.studies.execute import Job, Outcome
+
+__all__ = ["BACKENDS", "Backend", "make_backend"]
+
+
+class Backend(ABC):
+    """Carries jobs out side by side.
+
+    Args:
+        address: of a cluster; one is started on this machine if it is empty.
+        n_jobs: runs at the same time; None for as many as there are cores.
+    """
+
+    def __init__(self, address: str = "", n_jobs: int | None = None) -> None:
+        self.address = address
+        self.n_jobs = n_jobs
+
+    @abstractmethod
+    def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
+        """Outcomes in the order in which runs end. Closing the iterator ends what is still running."""
+
+
+BACKENDS = {
+    "local": "gapslsim.studies.backends.local:Local",
+    "ray": "gapslsim.studies.backends.ray:Ray",
+    "dask": "gapslsim.studies.backends.dask:Dask",
+}
+"""Name of each backend and where its class is."""
+
+
+def make_backend(name: str, address: str = "", n_jobs: int | None = None) -> Backend:
+    """A backend by name.
+
+    Raises:
+        ComponentError: if there is none of that name, it takes no address, or its package is not installed.
+    """
+    if name not in BACKENDS:
+        raise ComponentError(
+            f"Unknown backend {name!r}; known: {', '.join(BACKENDS)}.{did_you_mean(name, BACKENDS)}"
+        )
+    if name == "local" and address:
+        raise ComponentError(
+            f"The backend 'local' takes no address (found {address!r}); add --backend ray or dask"
+        )
+    module, _, cls = BACKENDS[name].partition(":")
+    backend: Backend = getattr(import_module(module), cls)(address, n_jobs)
+    return backend

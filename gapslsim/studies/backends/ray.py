@@ -1,0 +1,56 @@
+"""A Ray cluster, by its address, or one that is started on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from gapslsim.errors import ComponentError
+from gapslsim.studies.backend import Backend
+from gapslsim.studies.execute import Job, Outcome, carry_out
+
+__all__ = ["Ray"]
+
+
+class Ray(Backend):
+    """One task per run, one core each; gapslsim must be installed on every machine of the cluster."""
+
+    def __init__(self, address: str = "", n_jobs: int | None = None) -> None:
+        super().__init__(address, n_jobs)
+        self._ray = _ray()
+
+    def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
+        """Outcomes as they come."""
+        ray = self._ray
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if self.address:
+            ray.init(address=self.address, **quiet)
+        else:
+            ray.init(num_cpus=self.n_jobs or os.cpu_count(), include_dashboard=False, **quiet)
+        try:
+            task = ray.remote(num_cpus=1, max_retries=1)(carry_out)
+            waiting = list(jobs)
+            under_way: dict[Any, Job] = {}
+            limit = self.n_jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
+            while waiting or under_way:
+                while waiting and len(under_way) < limit:
+                    job = waiting.pop(0)
+                    under_way[task.remote(job)] = job
+                (done, *_), _ = ray.wait(list(under_way), num_returns=1)
+                job = under_way.pop(done)
+                try:
+                    yield ray.get(done)
+                except ray.exceptions.RayError as error:
+                    said = str(error).strip().splitlines()
+                    yield Outcome(job.label, None, f"Ray lost it: {said[-1] if said else error!r}", 0.0)
+        finally:
+            ray.shutdown()
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise ComponentError("The backend 'ray' needs Ray; install it: pip install 'gapslsim[ray]'") from None
+    return ray

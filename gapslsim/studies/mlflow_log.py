@@ -1,0 +1,66 @@
+"""Logs every completed run of a study to MLflow: settings as parameters, the summary as metrics, curves as steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gapslsim.errors import ComponentError
+from gapslsim.results.results import Results
+from gapslsim.results.study import RUNS, RunRecord
+from gapslsim.results.summary import accuracy_curve
+
+__all__ = ["MlflowLog"]
+
+
+class MlflowLog:
+    """Called with each run that completes.
+
+    Args:
+        uri: of a tracking server, or a folder or database as MLflow writes it (`sqlite:///mlflow.db`).
+        experiment: name of the experiment; the study's.
+        out: the study's directory; each run's summary and scenario go along as artifacts.
+
+    Raises:
+        ComponentError: if MLflow is not installed.
+    """
+
+    def __init__(self, uri: str, experiment: str, out: Path) -> None:
+        try:
+            import mlflow
+        except ImportError:
+            raise ComponentError(
+                "--mlflow needs MLflow; install it: pip install 'gapslsim[mlflow]'"
+            ) from None
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_experiment(experiment)
+        self._mlflow: Any = mlflow
+        self._out = out
+
+    def __call__(self, record: RunRecord, results: Results) -> None:
+        """Logs one run."""
+        mlflow, summary = self._mlflow, results.summary
+        with mlflow.start_run(run_name=record.label):
+            mlflow.log_params({**record.axes, "seed": record.seed, "framework_kind": summary["framework"]})
+            mlflow.set_tags(
+                {key: summary[key] for key in ("timeline_sha256", "learning_sha256", "stopped_by")}
+            )
+            mlflow.log_metrics(_numbers(summary))
+            for view in results.evaluations["view"].unique():
+                for row in accuracy_curve(results.evaluations, view).itertuples(index=False):
+                    mlflow.log_metric(f"accuracy/{view}", row.accuracy, step=int(row.round))
+            for name in ("scenario.yaml", "summary.json"):
+                mlflow.log_artifact(str(self._out / RUNS / record.label / name))
+
+
+def _numbers(summary: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Every number of the summary by its dotted name."""
+    found: dict[str, float] = {}
+    for key, value in summary.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= _numbers(value, f"{name}.")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[name] = float(value)
+    return found

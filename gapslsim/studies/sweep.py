@@ -1,0 +1,215 @@
+"""The main flow of a study: what is not there yet is run, what fails is told, and all is gathered in tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final
+
+from gapslsim.errors import ResultsError
+from gapslsim.results.store import is_run, load_summary, write_results, write_text
+from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, write_study
+from gapslsim.studies.backend import Backend
+from gapslsim.studies.execute import Job, Outcome
+from gapslsim.studies.plan import Plan, PlannedRun
+from gapslsim.studies.tables import write_tables
+
+__all__ = ["SweepProgress", "check_place", "finished", "sweep"]
+
+JOURNAL: Final = "journal"
+NOTES: Final = ".notes"
+_LOOK_EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepProgress:
+    """How far a study has come."""
+
+    n_runs: int
+    """Runs to carry out now; those found finished are not among them."""
+    n_done: int
+    n_failed: int
+    share: float
+    """Of the work of all runs, in [0, 1]; runs under way count by what they say of themselves."""
+    wall_time_s: float
+    ended: str = ""
+    """Label of the run that has just ended; empty for news of runs under way."""
+    error: str = ""
+    """Of that run."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Wall time that the rest takes at the pace so far; None before anything is known."""
+        return self.wall_time_s * (1.0 / self.share - 1.0) if self.share > 0 else None
+
+
+Observer = Callable[[SweepProgress], None]
+
+
+def sweep(
+    plan: Plan,
+    out: Path,
+    backend: Backend,
+    *,
+    resume: bool = False,
+    observer: Observer | None = None,
+    on_result: Callable[[RunRecord, Any], None] | None = None,
+) -> StudyRecord:
+    """Runs a study into a directory.
+
+    Args:
+        plan: from `load_study`.
+        out: the study's directory; see `docs/studies.md` for what it holds.
+        backend: where to run.
+        resume: go on with the study that lies there; runs of the same resolved scenario are not run again.
+        observer: told now and then how far it is; may be called from another thread.
+        on_result: called with the record and the results of each run that completes.
+
+    Returns:
+        The record with the status of every run; one failed run does not stop the rest.
+
+    Raises:
+        ResultsError: if something else lies in the directory, or it cannot be written.
+        KeyboardInterrupt: after Ctrl-C; what is finished is kept and gathered.
+    """
+    check_place(out, resume)
+    records = {run.record.label: run.record for run in plan.runs}
+    to_do: list[PlannedRun] = []
+    for run in plan.possible:
+        if finished(out, run.record):
+            records[run.record.label] = dataclasses.replace(run.record, status="completed")
+        else:
+            to_do.append(run)
+    for folder in (out / RUNS, out / JOURNAL, out / NOTES):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_text(out / "study.yaml", plan.record.study_yaml)
+    try:
+        _save(plan, records, out)
+        with (
+            _watch(to_do, out, observer) as told,
+            closing(backend.run([_job(run, out) for run in to_do])) as outcomes,
+        ):
+            for outcome in outcomes:
+                record = _keep(records[outcome.label], outcome, out)
+                records[record.label] = record
+                _save(plan, records, out)
+                told(record)
+                if on_result is not None and record.status == "completed":
+                    on_result(record, outcome.results)
+    finally:
+        gathered = _save(plan, records, out)
+        write_tables(gathered, out)
+        shutil.rmtree(out / NOTES, ignore_errors=True)
+    return gathered
+
+
+def check_place(out: Path, resume: bool) -> None:
+    """Says before a study whether it may go to a directory.
+
+    Raises:
+        ResultsError: if something else lies there, or a study that is not to be resumed.
+    """
+    if out.exists() and not out.is_dir():
+        raise ResultsError(f"{out} is a file; give a directory with --out")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not is_study(out):
+        raise ResultsError(f"{out} is not empty and holds no study; give another directory with --out")
+    if not resume:
+        raise ResultsError(
+            f"{out} holds a study already; add --resume to go on with it, or give another directory with --out"
+        )
+
+
+def finished(out: Path, record: RunRecord) -> bool:
+    """Whether this very run lies there, completed: the resolved scenario has the same hash."""
+    folder = out / RUNS / record.label
+    if not is_run(folder):
+        return False
+    try:
+        text = (folder / "scenario.yaml").read_bytes()
+        return (
+            hashlib.sha256(text).hexdigest() == record.scenario_sha256
+            and load_summary(folder)["status"] == "completed"
+        )
+    except (OSError, ResultsError, KeyError):
+        return False
+
+
+def _job(run: PlannedRun, out: Path) -> Job:
+    label = run.record.label
+    journal, note = (out / JOURNAL).resolve(), (out / NOTES / label).resolve()
+    return Job(label, run.yaml, str(journal), str(note))
+
+
+def _keep(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:
+    """Writes the run directory; a failure to write is the run's own."""
+    status = f"failed: {outcome.error}" if outcome.error else "completed"
+    folder = out / RUNS / record.label
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        if outcome.results is not None:
+            write_results(outcome.results, folder)
+    except (ResultsError, OSError) as error:
+        status = f"failed: {error}"
+    return dataclasses.replace(record, status=status)
+
+
+def _save(plan: Plan, records: dict[str, RunRecord], out: Path) -> StudyRecord:
+    record = dataclasses.replace(plan.record, runs=[records[run.record.label] for run in plan.runs])
+    write_study(record, out)
+    return record
+
+
+@contextmanager
+def _watch(
+    to_do: list[PlannedRun], out: Path, observer: Observer | None
+) -> Iterator[Callable[[RunRecord], None]]:
+    """Tells the observer of every run that ends, and each second of what is under way."""
+    started = time.monotonic()
+    ended: dict[str, str] = {}
+    stop = Event()
+
+    def news(label: str = "", error: str = "") -> None:
+        if observer is None:
+            return
+        under_way = sum(
+            _noted(out / NOTES / run.record.label) for run in to_do if run.record.label not in ended
+        )
+        share = (len(ended) + under_way) / len(to_do) if to_do else 1.0
+        n_failed = sum(status != "completed" for status in ended.values())
+        elapsed_s = time.monotonic() - started
+        observer(SweepProgress(len(to_do), len(ended), n_failed, share, elapsed_s, label, error))
+
+    def told(record: RunRecord) -> None:
+        ended[record.label] = record.status
+        news(record.label, "" if record.status == "completed" else record.status)
+
+    def look() -> None:
+        while not stop.wait(_LOOK_EVERY_S):
+            news()
+
+    thread = Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _noted(note: Path) -> float:
+    """Share done that a run under way has noted."""
+    try:
+        return min(1.0, float(json.loads(note.read_text(encoding="ascii"))))
+    except (OSError, ValueError):
+        return 0.0

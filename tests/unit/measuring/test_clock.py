@@ -1,0 +1,71 @@
+"""Samples that are kept, the rows that stand for them, and the machine's clock."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gapslsim.measuring.clock import MachineClock, keep, quantiles
+from gapslsim.measuring.passes import Effort
+from tests.unit.measuring.fakes import FakeClock
+
+
+def test_slow_samples_are_left_out_and_counted() -> None:
+    kept = keep([1.0, 1.1, 1.2, 1.0, 7.0])
+    assert kept.seconds == (1.0, 1.1, 1.2, 1.0)
+    assert kept.n_outliers == 1
+    assert kept.median_s == pytest.approx(1.05)
+
+
+def test_samples_up_to_a_quarter_above_the_fast_ones_are_kept() -> None:
+    assert keep([1.0, 1.0, 1.0, 1.25]).n_outliers == 0
+    assert keep([1.0, 1.0, 1.0, 1.26]).n_outliers == 1
+
+
+def test_most_samples_may_be_disturbed_but_one_fast_one_of_many_is_no_measure() -> None:
+    assert keep([1.0, 1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0]).seconds == (1.0, 1.0)
+    assert keep([0.1] + [3.0] * 15).n_outliers == 0
+
+
+@given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=40), st.integers(1, 9))
+def test_quantiles_are_samples_in_order_and_never_more_than_asked(samples: list[float], n: int) -> None:
+    chosen = quantiles(samples, n)
+    assert len(chosen) == min(n, len(samples))
+    assert chosen == sorted(chosen)
+    assert set(chosen) <= set(samples)
+
+
+def test_seven_of_a_hundred_samples_keep_the_median() -> None:
+    assert quantiles(list(range(100)), 7)[3] == 50
+
+
+def test_one_thread_on_a_cpu_reads_processor_time_and_more_threads_wall_time() -> None:
+    assert MachineClock(torch.device("cpu"), 1).now_s is time.process_time
+    clock = MachineClock(torch.device("cpu"), 2)
+    before = time.perf_counter()
+    assert before <= clock.now_s() <= time.perf_counter()
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "n"),
+    [
+        (1e9, 10),  # time enough: as many as allowed
+        (2.5, 4),  # the budget is gone after 3 s; at least four times
+        (1.1, 4),  # 4 s are more than three budgets, but not when the fourth begins
+        (0.3, 3),  # a slow device: three times do
+    ],
+)
+def test_repeats_end_with_the_budget(budget_s: float, n: int) -> None:
+    clock = FakeClock()
+    effort = Effort(least=4, most=10, budget_s=budget_s)
+    warm_ups: list[int] = []
+    repeats = 0
+    for _ in effort.rounds(clock, lambda: warm_ups.append(1)):
+        repeats += 1
+        clock.seconds += 1.0
+    assert repeats == n
+    assert len(warm_ups) == 2

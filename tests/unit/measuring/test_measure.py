@@ -1,0 +1,129 @@
+"""The whole measurement on a small network, its table, and the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gapslsim.calibration.table import read_table
+from gapslsim.cli.main import main
+from gapslsim.measuring import probes as probes_module
+from gapslsim.measuring.clock import MachineClock
+from gapslsim.measuring.machine import machine_name
+from gapslsim.measuring.measure import Plan, measure
+from gapslsim.measuring.passes import Effort
+from gapslsim.measuring.probes import Probe, ProbeCnn, probes
+from gapslsim.measuring.table import COLUMNS, Machine, idle_row, link_row, write_table
+from gapslsim.models.cost import split_cost
+
+CPU = torch.device("cpu")
+TINY = Probe("tiny", ProbeCnn(stages=((4,),), hidden=()), (1, 8, 8))
+TWICE = Effort(least=2, most=2, budget_s=1.0)
+MACHINE = Machine("board", "pytorch 0", 1, "15w", 7.5)
+PLAN = Plan([TINY], [2, 3], repeats=2, passes=TWICE, steps=TWICE, n_clients=(2,), copy_bytes=(4096,))
+
+
+def run(*arguments: str) -> object:
+    """Exit code of the command line."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return ended.value.code
+
+
+def test_a_measurement_covers_layers_calls_steps_rules_and_memory_and_can_be_read(tmp_path: Path) -> None:
+    told: list[float] = []
+    rows = measure(PLAN, MACHINE, CPU, MachineClock(CPU, 1), lambda what, share: told.append(share))
+    assert {(row.phase, row.kind) for row in rows} == {
+        ("forward", "conv2d"), ("forward", "activation"), ("forward", "pool"), ("forward", "linear"),
+        ("backward", "conv2d"), ("backward", "activation"), ("backward", "pool"), ("backward", "linear"),
+        ("forward", "call"), ("backward", "call"), ("forward", "whole"), ("backward", "whole"),
+        ("step", "optimizer"), ("other", "average"), ("other", "gram"), ("other", "copy"),
+    }  # fmt: skip
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    rows += [idle_row(MACHINE, 2.0), link_row(MACHINE, "up", 100, 0.1, 0.01)]
+    path = tmp_path / "table.csv"
+    write_table(path, rows)
+    assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
+    table = read_table(path)
+    assert len(table.compute) == len(rows) - 1
+    assert len(table.links) == 1
+    assert set(table.compute.power_mode) == {"15w"}
+
+
+def test_layers_carry_the_costs_that_the_simulator_charges() -> None:
+    rows = measure(PLAN, MACHINE, CPU, MachineClock(CPU, 1), lambda what, share: None)
+    costs = split_cost(TINY.model, TINY.input_shape, 10, 3)
+    (conv,) = {
+        (row.work_flop, row.moved_bytes, row.n_parameters, row.n_activations)
+        for row in rows
+        if row.name == "conv1.conv" and row.phase == "backward" and row.batch_size == 3
+    }
+    layer = next(layer for layer in costs.client.backward.layers if layer.name == "conv1.conv")
+    assert conv == (layer.work_flop, layer.moved_bytes, layer.n_parameters, layer.n_activations)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_probe_can_be_cut_and_costed(quick: bool) -> None:
+    chosen = probes(quick)
+    assert len({probe.name for probe in chosen}) == len(chosen)
+    for probe in chosen:
+        cost = split_cost(probe.model, probe.input_shape, probe.n_classes, 2)
+        assert cost.client.n_parameters > 0
+        assert cost.server.n_parameters > 0
+
+
+def test_the_command_writes_one_table_and_shows_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(probes_module, "probes", lambda quick: [TINY])
+    monkeypatch.setattr("gapslsim.measuring.passes.Effort.rounds", lambda self, clock, warm_up: range(2))
+    out = tmp_path / "m.csv"
+    call = "measure --quick --threads 1 --name my-board --batch-sizes 2 --repeats 1 --idle-power 1.5 -o"
+    assert run(*call.split(), str(out)) == 0
+    shown = capsys.readouterr()
+    assert f"rows for my-board (pytorch {torch.__version__} cpu, 1 threads) in {out}" in shown.out.replace(
+        "\n", " "
+    )
+    assert "100% done" in shown.err
+    assert "idle" in set(read_table(out).compute.kind)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--batch-sizes", "8,x"], "write whole numbers"),
+        (["--device", "cuda:77"], "cannot be used here"),
+        (["--check", "quickstart"], "needs --profile"),
+        (["--quick", "--peer", "nowhere"], "write HOST:PORT"),
+    ],
+)
+def test_wrong_calls_end_with_the_fix(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("measure", "-o", str(tmp_path / "m.csv"), *arguments) == 2
+    assert words in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_check_prints_measured_predicted_and_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.unit.measuring.test_check import SCENARIO
+
+    file = tmp_path / "tiny.yaml"
+    file.write_text(SCENARIO)
+    call = "measure --profile laptop-cpu --rounds 2 --threads 1 --check"
+    assert run(*call.split(), str(file)) == 0
+    shown = capsys.readouterr().out
+    for word in ("client_forward", "server_step", "client_backward", "round", "measured", "predicted", "%"):
+        assert word in shown
+
+
+def test_boards_and_processors_are_named_after_what_the_system_says(tmp_path: Path) -> None:
+    board, processor = tmp_path / "model", tmp_path / "cpuinfo"
+    processor.write_text("processor\t: 0\nmodel name\t: Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz\n")
+    assert machine_name(CPU, board, processor) == "intel-core-i5-8250u-1-60ghz"
+    board.write_text("Raspberry Pi 4 Model B Rev 1.1\0")
+    assert machine_name(CPU, board, processor) == "raspberry-pi-4-model-b-rev-1-1"

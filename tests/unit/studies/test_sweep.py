@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+
+import pandas as pd
+import pytest
+
+from gapslsim.errors import ComponentError, ResultsError
+from gapslsim.results.store import load_summary
+from gapslsim.results.study import is_study, read_study
+from gapslsim.studies.backend import Backend, make_backend
+from gapslsim.studies.backends.local import Local
+from gapslsim.studies.execute import Job, carry_out
+from gapslsim.studies.plan import load_study
+from gapslsim.studies.sweep import sweep
+from gapslsim.studies.tables import TABLES
+from tests.study_files import BASE, STUDY, write_study
+
+
+class Counting(Backend):
+    """In this process; notes what it ran and may be interrupted after some runs."""
+
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.ran = []
+        self._stop_after = stop_after
+
+    def run(self, jobs):
+        for job in jobs:
+            if len(self.ran) == self._stop_after:
+                raise KeyboardInterrupt
+            self.ran.append(job.label)
+            yield carry_out(job)
+
+
+def digest(folder):
+    """Of all tables but the wall times."""
+    files = [folder / f"{name}.parquet" for name in TABLES if name != "costs"]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The tiny study, run once."""
+    folder = tmp_path_factory.mktemp("done")
+    record = sweep(load_study(write_study(folder)), folder / "out", Counting())
+    return folder / "out", record
+
+
+def test_a_study_leaves_run_directories_and_one_set_of_tables(done):
+    out, record = done
+    assert [run.status for run in record.runs] == ["completed"] * 4
+    assert is_study(out)
+    assert read_study(out) == record
+    assert load_summary(out / "runs" / "gapsl-seed1")["framework"] == "gapsl"
+    assert sorted(path.stem for path in out.glob("*.parquet")) == sorted(TABLES)
+    assert not (out / ".notes").exists()
+
+
+def test_tables_have_the_axes_as_columns(done):
+    out, _ = done
+    for name in TABLES:
+        table = pd.read_parquet(out / f"{name}.parquet")
+        assert list(table.columns[:3]) == ["run", "framework", "seed"]
+        # EPSL looks at no angles.
+        expected = 2 if name == "alignment" else 4
+        assert table["run"].nunique() == expected
+    runs = pd.read_parquet(out / "runs.parquet")
+    assert set(runs["framework_kind"]) == {"gapsl", "epsl"}
+    went = pd.read_parquet(out / "where_time_went.parquet")
+    per_run = went[went["device"] == "jetson-nano"].groupby("run")["seconds"].sum()
+    assert per_run.to_dict() == pytest.approx(runs.set_index("run")["simulated_time_s"].to_dict())
+
+
+def test_targets_are_censored_and_budgets_take_the_last_evaluation_within(done):
+    out, _ = done
+    targets = pd.read_parquet(out / "targets.parquet")
+    never = targets[targets["target"] == 0.9999]
+    assert never["time_s"].isna().all()
+    assert (never["ended_s"] > 0).all()
+    budgets = pd.read_parquet(out / "budgets.parquet")
+    first = pd.read_parquet(out / "evaluations.parquet").query("round == 0 and view == 'clients'")
+    start = first.groupby("run")["accuracy"].mean().to_dict()
+    early = budgets[budgets["budget_s"] == 0.001].set_index("run")["accuracy"].to_dict()
+    assert early == pytest.approx(start)
+    assert budgets[budgets["budget_s"] == 3600]["accuracy"].isna().all()
+
+
+def test_finished_runs_are_not_run_again(done, tmp_path):
+    out, record = done
+    again = Counting()
+    assert sweep(load_study(out.parent / "study.yaml"), out, again, resume=True) == record
+    assert again.ran == []
+
+
+def test_an_interrupted_and_resumed_study_gives_the_same_tables(done, tmp_path):
+    plan = load_study(write_study(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        sweep(plan, tmp_path / "out", Counting(stop_after=2))
+    assert [run.status for run in read_study(tmp_path / "out").runs] == ["completed"] * 2 + ["planned"] * 2
+    rest = Counting()
+    sweep(plan, tmp_path / "out", rest, resume=True)
+    assert rest.ran == ["epsl_phi=0.5-seed1", "epsl_phi=0.5-seed2"]
+    assert digest(tmp_path / "out") == digest(done[0])
+
+
+def test_after_a_change_only_what_changed_is_run_again(done, tmp_path):
+    plan = load_study(write_study(tmp_path))
+    sweep(plan, tmp_path / "out", Counting())
+    changed = load_study(write_study(tmp_path, STUDY.replace("phi: 0.5", "phi: 0.25").replace("[1, 2]", "[1, 3]")))
+    rest = Counting()
+    sweep(changed, tmp_path / "out", rest, resume=True)
+    assert rest.ran == ["gapsl-seed3", "epsl_phi=0.25-seed1", "epsl_phi=0.25-seed3"]
+    assert set(pd.read_parquet(tmp_path / "out" / "runs.parquet")["seed"]) == {1, 3}
+
+
+def test_a_study_is_not_overwritten_unless_resumed(done, tmp_path):
+    out, _ = done
+    with pytest.raises(ResultsError, match="add --resume"):
+        sweep(load_study(out.parent / "study.yaml"), out, Counting())
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("x")
+    with pytest.raises(ResultsError, match="holds no study"):
+        sweep(load_study(out.parent / "study.yaml"), tmp_path / "full", Counting(), resume=True)
+
+
+def test_impossible_and_failing_runs_are_told_and_the_rest_completes(tmp_path):
+    text = STUDY.replace("seeds: [1, 2]", "seeds: [1]").replace("  grid:", "  grid:\n    model.cut: [1, 7, 0]")
+    told = []
+    record = sweep(load_study(write_study(tmp_path, text)), tmp_path / "out", Counting(), observer=told.append)
+    status = {run.label: run.status for run in record.runs}
+    assert status["1-gapsl-seed1"] == status["1-epsl_phi=0.5-seed1"] == "completed"
+    assert status["7-gapsl-seed1"].startswith("failed: model.cut: cut must be from 1 to 2")
+    assert status["0-gapsl-seed1"].startswith("impossible: ")
+    assert "model.cut: found 0" in status["0-gapsl-seed1"]
+    ended = [news for news in told if news.ended]
+    assert [news.n_done for news in ended] == [1, 2, 3, 4]
+    assert ended[-1].n_failed == 2
+    assert ended[-1].left_s == 0
+    table = pd.read_parquet(tmp_path / "out" / "runs.parquet").set_index("run")["status"]
+    assert table.to_dict() == status
+
+
+def test_a_run_that_fails_leaves_no_earlier_results(tmp_path):
+    plan = load_study(write_study(tmp_path))
+    sweep(plan, tmp_path / "out", Counting())
+    broken = load_study(write_study(tmp_path, STUDY + "set: {model.cut: 5}\n"))
+    record = sweep(broken, tmp_path / "out", Counting(), resume=True)
+    assert all(run.status.startswith("failed: model.cut") for run in record.runs)
+    assert list(pd.read_parquet(tmp_path / "out" / "evaluations.parquet").columns) == ["run"]
+
+
+def test_a_diverging_run_is_kept_up_to_then_and_reported(tmp_path):
+    base = BASE.replace("lr: 0.1", "lr: 1.0e+30")
+    record = sweep(load_study(write_study(tmp_path, base=base)), tmp_path / "out", Counting())
+    assert all(run.status.startswith("failed: ") for run in record.runs)
+    assert load_summary(tmp_path / "out" / "runs" / "gapsl-seed1")["status"].startswith("failed")
+
+
+def test_an_error_of_the_program_is_told_with_its_place(monkeypatch):
+    def broken(*args, **options):
+        raise ZeroDivisionError("nothing left")
+
+    monkeypatch.setattr("gapslsim.run.simulate", broken)
+    outcome = carry_out(Job("one", BASE))
+    assert outcome.results is None
+    assert outcome.error.startswith("ZeroDivisionError: nothing left (in test_sweep.py:")
+
+
+def test_ctrl_c_within_a_run_is_no_result(monkeypatch):
+    class Interrupted:
+        summary = {"status": "interrupted", "seed": 1, "wall_time_s": 0.0}  # noqa: RUF012
+
+    monkeypatch.setattr("gapslsim.run.simulate", lambda *args, **options: Interrupted())
+    monkeypatch.setattr("gapslsim.studies.execute._with_origin", lambda results: results)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(Job("one", BASE))
+
+
+def test_backends_are_made_by_name_or_refused_in_words():
+    assert isinstance(make_backend("local"), Local)
+    with pytest.raises(ComponentError, match="Did you mean 'dask'"):
+        make_backend("dusk")
+    with pytest.raises(ComponentError, match="takes no address"):
+        make_backend("local", "tcp://somewhere")
+
+
+@pytest.mark.parametrize("name", ["ray", "dask"])
+def test_a_backend_whose_package_is_missing_says_how_to_install_it(name, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, {"ray": "ray", "dask": "distributed"}[name], None)
+    with pytest.raises(ComponentError, match=rf"pip install 'gapslsim\[{name}\]'"):
+        make_backend(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["local", "ray", "dask"])
+@pytest.mark.filterwarnings("ignore")
+def test_every_backend_gives_the_same_tables(name, done, tmp_path):
+    package = {"local": "joblib", "ray": "ray", "dask": "distributed"}[name]
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed (pip install 'gapslsim[{name}]')")
+    plan = load_study(write_study(tmp_path))
+    record = sweep(plan, tmp_path / "out", make_backend(name, n_jobs=2))
+    assert [run.status for run in record.runs] == ["completed"] * 4
+    assert digest(tmp_path / "out") == digest(done[0])
