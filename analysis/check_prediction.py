@@ -62,7 +62,7 @@ def main() -> None:
     print(f"{'round':22} {'operation':16} {'measured':>12} {'predicted':>12} {'error':>8}")
     for name in options.scenario:
         scenario = load(name, set=["training.device=cpu"])
-        result = check_round(scenario, device, options.threads, options.rounds)
+        result = check_round(scenario, device, options.threads, options.rounds, least_s=10.0)
         for row in (*result.operations, result.total):
             times = f"{1e3 * row.measured_s:9.2f} ms {1e3 * row.predicted_s:9.2f} ms"
             print(f"{scenario.name:22} {row.operation:16} {times} {row.error:+8.1%}")

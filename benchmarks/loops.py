@@ -82,9 +82,13 @@ class Naive:
         inputs, labels = self.batches(client, self.round)
         return self.clients[client](inputs.contiguous(memory_format=self.layout)), labels
 
-    def server_gradients(self, smashed: list[Tensor], labels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def server_gradients(
+        self, smashed: list[Tensor], labels: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Flat gradients and cut gradients, one per client (or one mean gradient)."""
-        pairs = self.run([lambda s=s, y=y: self.one_client(s, y) for s, y in zip(smashed, labels, strict=True)])
+        pairs = self.run(
+            [lambda s=s, y=y: self.one_client(s, y) for s, y in zip(smashed, labels, strict=True)]
+        )
         return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
     def one_client(self, smashed: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +126,9 @@ class Joined(Naive):
 
     layout = torch.channels_last
 
-    def server_gradients(self, smashed: list[Tensor], labels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def server_gradients(
+        self, smashed: list[Tensor], labels: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         if self.gapsl is not None:
             return self._every_gradient(torch.stack([s.detach() for s in smashed]), torch.stack(labels))
         cut = torch.cat([s.detach() for s in smashed]).requires_grad_()

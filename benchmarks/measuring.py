@@ -11,17 +11,22 @@ from collections.abc import Callable, Mapping
 import torch
 
 
-def interleaved(calls: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 2) -> dict[str, list[float]]:
-    """Seconds of each call, taken in turns."""
+def interleaved(
+    calls: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warm_up: int = 2,
+    timer: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Seconds of each call by a clock, taken in turns."""
     for _ in range(warm_up):
         for call in calls.values():
             call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            started = time.perf_counter()
+            started = timer()
             call()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(timer() - started)
     return seconds
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -53,11 +52,19 @@ def scenario(model: str, framework: str, tmp: Any) -> Scenario:
 class Ours:
     """Rounds of a scenario through the event loop, as `simulate` runs them."""
 
-    def __init__(self, scenario: Scenario, dtype: torch.dtype = torch.float32, workers: Any = "auto") -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        dtype: torch.dtype = torch.float32,
+        workers: Any = "auto",
+        dry: bool = False,
+    ) -> None:
         self.parts = assemble(scenario, dry=True)
+        self.framework = scenario.framework
+        if dry:
+            return
         setup = self.parts.learner.setup
-        engine = Engine(setup, torch.device("cpu"), dtype, workers=workers)
-        self.engine, self.framework = engine, scenario.framework
+        engine = self.engine = Engine(setup, torch.device("cpu"), dtype, workers=workers)
         self.learner = Learner(setup, engine)
         self.parts.world.learner = self.learner
 
@@ -120,6 +127,3 @@ def largest_difference(scenario: Scenario, n_rounds: int = 3) -> dict[str, float
         name: max(float((a - b).abs().max()) for a, b in zip(ours, loop.weights(), strict=True))
         for name, loop in loops.items()
     }
-
-
-Call = Callable[[], object]

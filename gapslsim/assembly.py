@@ -110,17 +110,18 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
 def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSettings | None) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
     device, evaluation_batch = choose_device(scenario.training.device), scenario.evaluation.batch_size
+    workers = scenario.training.workers
     journal = None
     if settings is not None:
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
-        for part_of_setup in ("batch_size", "client", "server", "device"):
+        for part_of_setup in ("batch_size", "client", "server", "device", "workers"):
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32")
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(
         setup,
-        lambda: Engine(setup, device, evaluation_batch=evaluation_batch),
+        lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers),
         journal,
         evaluation_batch,
     )

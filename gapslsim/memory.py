@@ -15,8 +15,8 @@ _YOUNG, _MIDDLE, _OLD = 200_000, 10, 1_000
 def rare_collections() -> Iterator[None]:
     """Looks for reference cycles seldom, and hardly ever among old objects; as before afterwards.
 
-    A run makes some objects per event and keeps its records to the end. With Python's own thresholds the collector looks
-    at all of them again and again: a third of the time of a run without tensors. Cycles are short-lived here
+    A run makes some objects per event and keeps its records to the end. With Python's own thresholds the collector
+    looks at all of them again and again: a third of the time of a run without tensors. Cycles are short-lived here
     (ended processes of the event loop), so that looking at young objects finds them.
     """
     before = gc.get_threshold()

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from gapslsim.assembly import Parts, assemble
 from gapslsim.errors import NumericalError
@@ -56,13 +55,15 @@ def simulate(
             run.parts.env.run(run.parts.env.process(run.rounds()))
         status = "completed"
     except KeyboardInterrupt:
+        run.parts.learner.save()
         status = "interrupted"
     except NumericalError as error:
         error.results = run.results(f"failed: {error}")
         raise
     finally:
         run.close()
-    return run.results(status)
+    with rare_collections():
+        return run.results(status)
 
 
 class _Run:
@@ -79,9 +80,7 @@ class _Run:
         self._latest: dict[str, float] = {}
         self._spans_seen = 0
         self._stopped_by = ""
-        self._operations = parts.learner.operations
-        if self._operations is not None:
-            self._operations.in_waves = True
+        self._journal = parts.learner.journal
         self._milestones = Milestones(scenario.evaluation.every, scenario.stop)
 
     def rounds(self) -> Process[None]:
@@ -97,8 +96,8 @@ class _Run:
 
     def close(self) -> None:
         """Lets go of the journal."""
-        if self._operations is not None and self._operations.journal is not None:
-            self._operations.journal.close()
+        if self._journal is not None:
+            self._journal.close()
 
     def results(self, status: str) -> Results:
         """Everything recorded so far."""
@@ -133,12 +132,8 @@ class _Run:
             target_view=scenario.evaluation.target_view,
             server_idle_w={node.name: node.device.power.idle_w for node in servers},
             memory=parts.memory,
-            extra=self._what_the_journal_did(),
+            extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
-
-    def _what_the_journal_did(self) -> dict[str, Any]:
-        journal = None if self._operations is None else self._operations.journal
-        return {} if journal is None else {"journal": journal.summary()}
 
     def _close_round(self, start_s: float) -> None:
         world, learner = self.parts.world, self.parts.learner

@@ -162,7 +162,7 @@ class Keyed(Generic[T_co]):
     key: str
     size_bytes: int
     """Bytes of the tensors at their dtype; what a transfer of this value costs."""
-    _value: T_co | Deferred[T_co] = field(default=_ABSENT, repr=False)  # type: ignore[misc]
+    _value: T_co | Deferred[T_co] = field(default=_ABSENT, repr=False)
 
     @property
     def value(self) -> T_co:
@@ -178,7 +178,7 @@ class Keyed(Generic[T_co]):
         return self._value
 
     @property
-    def deferred(self) -> Deferred[T_co] | None:  # type: ignore[misc]
+    def deferred(self) -> Deferred[T_co] | None:
         """What stands for the value until it is computed; None for a plain value or none."""
         return self._value if isinstance(self._value, Deferred) else None
 

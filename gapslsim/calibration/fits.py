@@ -11,7 +11,7 @@ import numpy as np
 from gapslsim.calibration.points import LEAST_POINTS, fit_interpolations
 from gapslsim.calibration.pooled import Part, PooledFit, fit_pooled
 from gapslsim.calibration.samples import Samples
-from gapslsim.calibration.trends import choose_trend, figure_of
+from gapslsim.calibration.trends import TrendFit, choose_trend, figure_of, fit_trend
 from gapslsim.errors import GapslsimError
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.cost_models.linear import Linear, LinearGroup
@@ -23,9 +23,13 @@ from gapslsim.hardware.terms import term
 __all__ = ["FITS", "LEAST_GROUP", "LEAST_SAMPLES", "CalibrationError", "Provenance", "fit", "fits_of"]
 
 LEAST_SAMPLES = 10
-"""Fewer timed computations are not fitted."""
-LEAST_GROUP = 10
+"""A profile of fewer timed computations is not made."""
+_LEAST_IN_FIT = 8
+"""A fit to fewer is not made: four fifths of those of a profile, in cross-validation."""
+LEAST_GROUP = 3
 """A kind of layer with fewer samples has no group of its own."""
+_FEW = 10
+"""With fewer, a group has a constant, FLOP and bytes alone."""
 
 
 class CalibrationError(GapslsimError):
@@ -56,11 +60,11 @@ def fit(model: str, samples: Samples, about: Provenance) -> CostModel:
     """Fits a cost model by name.
 
     Raises:
-        CalibrationError: on fewer than ten samples, or a lookup of computations that were not timed one by one.
+        CalibrationError: on fewer than eight samples, or a lookup of computations that were not timed one by one.
     """
-    if len(samples) < LEAST_SAMPLES:
+    if len(samples) < _LEAST_IN_FIT:
         raise CalibrationError(
-            f"{len(samples)} measured computations are too few to fit a cost model: at least {LEAST_SAMPLES} are "
+            f"{len(samples)} measured computations are too few to fit a cost model: at least {_LEAST_IN_FIT} are "
             "needed, with sizes and batch sizes that differ. Measure more of them (gapslsim measure)."
         )
     if model not in FITS:
@@ -77,7 +81,7 @@ def _linear(samples: Samples, about: Provenance) -> Linear:
     if not samples.single:
         return _pooled_linear(samples, about)
     groups = [
-        LinearGroup(phase=phase, layer_kind=kind, **choose_trend(part).settings(about.source))
+        LinearGroup(phase=phase, layer_kind=kind, **_trend(kind, part).settings(about.source))
         for phase, kind, part in _groups(samples)
     ]
     return Linear(groups=tuple(groups), overhead_per_call=about.call)
@@ -86,13 +90,20 @@ def _linear(samples: Samples, about: Provenance) -> Linear:
 def _lookup(samples: Samples, about: Provenance) -> Lookup:
     groups = []
     for phase, kind, part in _groups(samples):
-        settings: dict[str, Any] = choose_trend(part).settings(about.source)
+        settings: dict[str, Any] = _trend(kind, part).settings(about.source)
         group = LookupGroup(phase=phase, layer_kind=kind, **settings)
         if kind:
             made, points = fit_interpolations(part, group)
             settings |= {"interpolations": made, "points": tuple(points) if made else ()}
         groups.append(LookupGroup(phase=phase, layer_kind=kind, **settings))
     return Lookup(groups=tuple(groups), overhead_per_call=about.call)
+
+
+def _trend(kind: str, part: Samples) -> TrendFit:
+    """Terms by cross-validation for a kind; the plain ones for all kinds together; the least for few samples."""
+    if len(part) < _FEW:
+        return fit_trend(part, ("constant", "flop", "byte"))
+    return choose_trend(part) if kind else fit_trend(part)
 
 
 def _groups(samples: Samples) -> list[tuple[Any, str, Samples]]:

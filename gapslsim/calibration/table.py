@@ -69,7 +69,9 @@ def check_table(raw: pd.DataFrame, source: str, drop_bad: bool = False) -> Measu
         raise TableError([Problem("", "has no rows; add one per measurement", source)])
     read, bad = cells(frame, source)
     bad += row_problems(read, source)
-    bad.sort(key=lambda problem: problem.line or 0)
+    # the first problem of a cell explains it; what follows from it is left away
+    found = {(problem.line, problem.path): problem for problem in reversed(bad)}
+    bad = sorted(found.values(), key=lambda problem: problem.line or 0)
     if bad and not drop_bad:
         raise TableError(bad)
     rows = {problem.line for problem in bad}

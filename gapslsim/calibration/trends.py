@@ -26,6 +26,8 @@ _WORTH = 0.98
 """A richer trend must bring the error of cross-validation below this share of the plainer one's."""
 _SHARE = 0.08
 """Least share of the measurements on either side of a jump."""
+_LEAST_SEARCH = 60
+"""Fewer measurements cannot tell which terms are there; they get the plain ones."""
 _MAX_SEARCH = 600
 """Measurements used to look for jumps."""
 
@@ -95,6 +97,8 @@ def choose_trend(samples: Samples) -> TrendFit:
     if len(samples) > _MAX_SEARCH:
         drawn = np.random.default_rng(0).permutation(len(samples))[:_MAX_SEARCH]
         search = samples.take(np.sort(drawn))
+    if len(samples) < _LEAST_SEARCH:
+        return fit_trend(samples)
     terms, best = PLAIN, _error(search, PLAIN, ())
     richer = _error(search, RECURRENT, ())
     if richer < _WORTH * best:

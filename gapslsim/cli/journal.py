@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import typer
 __all__ = ["journal_command"]
 
 
-class Action(str, Enum):
+class Action(StrEnum):
     """What to do with a journal."""
 
     list = "list"

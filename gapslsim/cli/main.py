@@ -51,7 +51,8 @@ COMMANDS: dict[str, Entry] = {
         "gapslsim.cli.validate:validate", "Check a scenario and list every problem with its fix."
     ),
     "calibrate": Entry(
-        "gapslsim.cli.calibrate:calibrate_command", "Fit a hardware profile to measurements; say how wrong it is."
+        "gapslsim.cli.calibrate:calibrate_command",
+        "Fit a hardware profile to measurements; say how wrong it is.",
     ),
     "schema": Entry("gapslsim.cli.schema:schema", "Print the JSON Schema of scenario files, for editors."),
     "list": Entry("gapslsim.cli.listing:list_components", "List components, devices, links and scenarios."),

@@ -133,7 +133,7 @@ def _show(out: TextIO) -> Iterator[Observer]:
 
         def line(progress: SweepProgress) -> None:
             if progress.ended:
-                how = f": {progress.error}" if progress.error else ""
+                how = f": {progress.error.splitlines()[0]}" if progress.error else ""
                 out.write(f"{describe(progress)}; {progress.ended}{how}\n")
                 out.flush()
 
@@ -150,6 +150,7 @@ def _show(out: TextIO) -> Iterator[Observer]:
         def observe(progress: SweepProgress) -> None:
             bar.update(task, completed=progress.share, description=describe(progress))
             if progress.error:
-                bar.console.print(f"{progress.ended}: {progress.error}", markup=False, highlight=False)
+                first = progress.error.splitlines()[0]
+                bar.console.print(f"{progress.ended}: {first}", markup=False, highlight=False)
 
         yield observe

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,11 +23,14 @@ from torch import Tensor
 
 __all__ = [
     "GUARD",
+    "Gram",
     "admit",
     "alignment_threshold",
     "angles_to",
+    "angles_to_leader",
     "consistency_scores",
     "dispersion",
+    "gram",
     "leader_count",
     "leader_gradient",
     "leader_set",
@@ -45,12 +49,36 @@ GUARD = 1e-9
 _CHUNK = 1 << 14
 """Columns per chunk; keeps the float64 copies in the cache and fixes the order of summation."""
 
+_CANCELLED = 1e-4
+"""Below this, relative to the largest squared norm, the leader's squared norm is not taken from the Gram matrix."""
+
 _NEARLY_PARALLEL = 1e-4
 """Where 1 - |cos| is below this, arccos is replaced by the stable expression."""
 
 
-def norms(gradients: Float[Tensor, "S d"]) -> Float[Tensor, " S"]:
+class Gram(NamedTuple):
+    """Inner products of all pairs of gradients; norms and angles follow without reading the gradients again."""
+
+    products: Float[Tensor, "S S"]
+    """g_i . g_j, each row divided by its power of two, float64; the diagonal holds the squared norms."""
+    exponents: Tensor
+    """Powers of two that the rows were divided by, int [S]."""
+
+
+def gram(gradients: Float[Tensor, "S d"]) -> Gram:
+    """Inner products of all pairs of rows in float64."""
+    exponents = _exponents(gradients)
+    n = len(gradients)
+    products = torch.zeros(n, n, dtype=torch.float64, device=gradients.device)
+    for chunk in _scaled_chunks(gradients, exponents):
+        products += chunk @ chunk.T
+    return Gram(products, exponents)
+
+
+def norms(gradients: Float[Tensor, "S d"], known: Gram | None = None) -> Float[Tensor, " S"]:
     """Euclidean norms |g_i| of the rows, float64 [S]; infinite only where float64 cannot hold them."""
+    if known is not None:
+        return _times_power(known.products.diagonal().sqrt(), known.exponents)
     exponents = _exponents(gradients)
     squares = torch.zeros(len(gradients), dtype=torch.float64, device=gradients.device)
     for chunk in _scaled_chunks(gradients, exponents):
@@ -58,23 +86,20 @@ def norms(gradients: Float[Tensor, "S d"]) -> Float[Tensor, " S"]:
     return _times_power(squares.sqrt(), exponents)
 
 
-def pairwise_angles(gradients: Float[Tensor, "S d"]) -> Float[Tensor, "S S"]:
+def pairwise_angles(gradients: Float[Tensor, "S d"], known: Gram | None = None) -> Float[Tensor, "S S"]:
     """Angles between all pairs of gradients, the terms of Eq. (1), from their Gram matrix.
 
     Args:
         gradients: g_i as rows.
+        known: their Gram matrix, if it is there already.
 
     Returns:
         Symmetric matrix of angles in [0, pi], float64; the diagonal is 0. A zero gradient has pi/2 to every other.
     """
-    exponents = _exponents(gradients)
-    n = len(gradients)
-    gram = torch.zeros(n, n, dtype=torch.float64, device=gradients.device)
-    for chunk in _scaled_chunks(gradients, exponents):
-        gram += chunk @ chunk.T
-    lengths = gram.diagonal().sqrt()
-    angles = _angles(gram, lengths[:, None], lengths[None, :])
-    doubtful = _doubtful(gram, lengths[:, None], lengths[None, :]).triu(1)
+    products, exponents = known or gram(gradients)
+    lengths = products.diagonal().sqrt()
+    angles = _angles(products, lengths[:, None], lengths[None, :])
+    doubtful = _doubtful(products, lengths[:, None], lengths[None, :]).triu(1)
     for row in doubtful.any(1).nonzero().flatten().tolist():
         others = doubtful[row].nonzero().flatten()
         angles[row, others] = _stable_angles(
@@ -87,6 +112,43 @@ def pairwise_angles(gradients: Float[Tensor, "S d"]) -> Float[Tensor, "S S"]:
         )
     upper = angles.triu(1)
     return upper + upper.T
+
+
+def angles_to_leader(
+    gradients: Float[Tensor, "S d"],
+    known: Gram,
+    leaders: Bool[Tensor, " S"],
+    leader: Float[Tensor, " d"],
+) -> Float[Tensor, " S"]:
+    """Angles to the leader gradient, Eq. (5), from the Gram matrix.
+
+    The product g_i . g_lead is the mean of g_i . g_j over the leaders. Where the leaders nearly cancel, or the rows
+    were scaled, the products with the leader are taken anew.
+
+    Args:
+        gradients: g_i as rows.
+        known: their Gram matrix.
+        leaders: the leader set.
+        leader: g_lead, the mean of the leader set.
+
+    Returns:
+        See `angles_to`.
+    """
+    products = known.products
+    dots = products[:, leaders].mean(1)
+    square = dots[leaders].mean()
+    if bool(known.exponents.any()) or not bool(square > _CANCELLED * products.diagonal().amax()):
+        return angles_to(gradients, leader)
+    lengths, length = products.diagonal().sqrt(), square.sqrt()[None]
+    angles = _angles(dots, lengths, length)
+    near = _doubtful(dots, lengths, length).nonzero().flatten()
+    if len(near):
+        line = _exponents(leader[None])
+        scaled = _scaled(leader[None], line).norm()
+        angles[near] = _stable_angles(
+            leader, line[0], scaled, gradients[near], known.exponents[near], lengths[near]
+        )
+    return angles
 
 
 def angles_to(gradients: Float[Tensor, "S d"], leader: Float[Tensor, " d"]) -> Float[Tensor, " S"]:

@@ -1,183 +1,159 @@
-"""Calls a template module with tensors that come from elsewhere, from several threads at once.
-
-`torch.func.functional_call` puts tensors into the module for the time of the call, so two threads must not share one
-module, and it costs as much as a small layer. A chain walks the layers instead and gives each its own tensors.
-"""
+"""The chain of keyed values that a learner makes: real ones, waiting ones, or keys and sizes alone in a dry run."""
 
 from __future__ import annotations
 
-import copy
-import threading
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional as F
+from gapslsim.learning.observations import Observations
+from gapslsim.learning.operations import Observable, Operations
+from gapslsim.work import Deferred, Keyed
+
+if TYPE_CHECKING:
+    from gapslsim.learning.engine import Engine
+    from gapslsim.learning.journal.journal import Journal
+    from gapslsim.learning.state import SideState
+    from gapslsim.records import LossRow
 
 __all__ = ["Chain"]
 
-_LARGE_MAP = 128
-"""Positions of a map from which group norm is done channels first."""
-
-_Call = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor, bool], Tensor]
-
-
-class _Stage(NamedTuple):
-    """One layer: how many parameters and buffers it takes, and its call."""
-
-    n_parameters: int
-    n_buffers: int
-    call: _Call
+T = TypeVar("T")
+V = TypeVar("V")
+Record = dict[str, Any]
 
 
 class Chain:
-    """The layers of a side in a row; pure, and safe to call from several threads.
-
-    A max pooling after a ReLU is done before it, which leaves a quarter of the numbers to it: both orders give the same
-    values and the same gradients, bit for bit, since ReLU keeps the order of positive numbers and stops the others.
+    """Makes keyed values and collects what their operations let us see.
 
     Args:
-        module: the template; its own tensors are not used.
+        engine: does the tensor work, or makes what does when it is first needed; None for a dry run.
+        journal: what is known of this training; None to compute everything.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        layers = _pool_before_relu(list(_flat(module)))
-        self._stages = [_stage(layer) for layer in layers]
-        named = (len(list(module.parameters())), len(list(module.buffers())))
-        taken = tuple(sum(column) for column in zip(*((s[0], s[1]) for s in self._stages), strict=True))
-        if named != taken:  # a tensor that several layers share
-            self._stages = [_Stage(*named, _Template(module))]
+    def __init__(self, engine: Engine | Callable[[], Engine] | None, journal: Journal | None) -> None:
+        self.operations = None if engine is None else Operations(engine, journal)
+        self._observations = Observations()
+        self._unobserved: list[Observable] = []
 
-    def __call__(
-        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        """Output of the last layer.
+    @property
+    def observed(self) -> Observations:
+        """What training let us see so far."""
+        self.catch_up()
+        return self._observations
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether there are keys and sizes alone."""
+        return self.operations is None
+
+    def keyed(
+        self,
+        key: str,
+        size_bytes: int,
+        inputs: Sequence[Keyed[Any]],
+        compute: Callable[[Engine], T],
+        *,
+        is_state: bool = False,
+        light: bool = False,
+    ) -> Keyed[T]:
+        """The value of an operation, or its key and size alone in a dry run; see `Operations.keyed`."""
+        if self.operations is None:
+            return Keyed(key, size_bytes)
+        return self.operations.keyed(key, size_bytes, inputs, compute, is_state=is_state, light=light)
+
+    def part(
+        self,
+        key: str,
+        size_bytes: int,
+        whole: Deferred[T] | None,
+        pick: Callable[[T], V],
+        *,
+        is_state: bool = False,
+    ) -> Keyed[V]:
+        """A part of an operation's outcome; its key is derived from the operation's."""
+        if self.operations is None or whole is None:
+            return Keyed(key, size_bytes)
+        return self.operations.keyed(
+            key, size_bytes, (whole,), lambda _: pick(whole.value), is_state=is_state, light=True
+        )
+
+    def observed_outcome(
+        self,
+        key: str,
+        inputs: Sequence[Keyed[Any]],
+        compute: Callable[[Engine], T],
+        losses_of: Callable[[T], Sequence[LossRow]],
+        record_of: Callable[[T], Record],
+    ) -> tuple[Deferred[T] | None, Record]:
+        """An operation that lets us see something now: its outcome, and its record, from the journal if it is known.
 
         Args:
-            parameters: in the order of `module.parameters()`.
-            buffers: in the order of `module.buffers()`; a norm that keeps statistics writes to them in training.
-            inputs: [b, ...].
-            training: whether dropout and batch norm behave as in training.
+            key: of the operation.
+            inputs: what it reads.
+            compute: carries it out.
+            losses_of: its losses; compared to the record if it is carried out again.
+            record_of: what is seen, as JSON can write it.
         """
-        first_parameter = first_buffer = 0
-        output = inputs
-        for n_parameters, n_buffers, call in self._stages:
-            last_parameter, last_buffer = first_parameter + n_parameters, first_buffer + n_buffers
-            output = call(
-                parameters[first_parameter:last_parameter],
-                buffers[first_buffer:last_buffer],
-                output,
-                training,
-            )
-            first_parameter, first_buffer = last_parameter, last_buffer
-        return output
+        outcome, observable = self._outcome(key, inputs, compute, losses_of, record_of)
+        if self.operations is None or outcome is None:
+            return None, {}
+        (record,) = self.operations.observe(observable)
+        self._observations.add(record)
+        return outcome, record
 
+    def outcome_observed_later(
+        self,
+        key: str,
+        inputs: Sequence[Keyed[Any]],
+        compute: Callable[[Engine], T],
+        losses_of: Callable[[T], Sequence[LossRow]],
+        record_of: Callable[[T], Record],
+    ) -> Deferred[T] | None:
+        """As `observed_outcome` for one of many operations side by side, which `catch_up` observes together."""
+        outcome, observable = self._outcome(key, inputs, compute, losses_of, record_of)
+        if outcome is not None:
+            self._unobserved.append(observable)
+        return outcome
 
-def _flat(module: nn.Module) -> list[nn.Module]:
-    """Layers of nested `nn.Sequential` in order."""
-    if type(module) is not nn.Sequential:
-        return [module]
-    return [layer for child in module for layer in _flat(child)]
+    def catch_up(self) -> None:
+        """Observes the operations that were left for later, together."""
+        if not self._unobserved or self.operations is None:
+            return
+        waiting, self._unobserved = self._unobserved, []
+        for record in self.operations.observe(*waiting):
+            self._observations.add(record)
 
+    def observe(self, key: str, needed: Sequence[Keyed[Any]], record: Callable[[Engine], Record]) -> None:
+        """Observes an operation that has no value, such as an evaluation; nothing in a dry run."""
+        operations = self.operations
+        if operations is None:
+            return
+        inputs = [found for value in needed if (found := value.deferred) is not None]
+        (seen,) = operations.observe(Observable(key, inputs, lambda: record(operations.engine)))
+        self._observations.add(seen)
 
-def _pool_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
-    for place in range(len(layers) - 1):
-        if type(layers[place]) is nn.ReLU and type(layers[place + 1]) is nn.MaxPool2d:
-            layers[place], layers[place + 1] = layers[place + 1], layers[place]
-    return layers
+    def end_round(self, round: int, states: Callable[[], Mapping[str, Keyed[SideState]]]) -> None:
+        """Closes a round; see `Operations.end_round`."""
+        self.catch_up()
+        if self.operations is not None:
+            self.operations.end_round(round, states)
 
+    def _outcome(
+        self,
+        key: str,
+        inputs: Sequence[Keyed[Any]],
+        compute: Callable[[Engine], T],
+        losses_of: Callable[[T], Sequence[LossRow]],
+        record_of: Callable[[T], Record],
+    ) -> tuple[Deferred[T] | None, Observable]:
+        operations = self.operations
+        if operations is None:
+            return None, Observable(key, (), dict)
 
-def _stage(layer: nn.Module) -> _Stage:
-    n_parameters, n_buffers = len(list(layer.parameters())), len(list(layer.buffers()))
-    call: _Call
-    if n_parameters == n_buffers == 0:
-        call = _bare(layer)
-    elif type(layer) is nn.Linear and layer.bias is not None:
-        call = _linear
-    elif type(layer) is nn.Conv2d and layer.bias is not None and layer.padding_mode == "zeros":
-        call = _convolution(layer)
-    elif type(layer) is nn.GroupNorm and layer.affine:
-        call = _group_norm(layer)
-    else:
-        call = _Template(layer)
-    return _Stage(n_parameters, n_buffers, call)
+        def checked(engine: Engine) -> T:
+            made = compute(engine)
+            operations.check(key, losses_of(made))
+            return made
 
-
-def _bare(layer: nn.Module) -> _Call:
-    """A layer without tensors: nothing in it changes, so all threads may share it."""
-    modes = (copy.deepcopy(layer).eval(), copy.deepcopy(layer).train())
-
-    def call(
-        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        output: Tensor = modes[training](inputs)
-        return output
-
-    return call
-
-
-def _linear(
-    parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-) -> Tensor:
-    return F.linear(inputs, parameters[0], parameters[1])
-
-
-def _convolution(layer: nn.Conv2d) -> _Call:
-    stride, dilation, groups = layer.stride, layer.dilation, layer.groups
-    padding = layer.padding
-
-    def call(
-        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        return F.conv2d(inputs, parameters[0], parameters[1], stride, padding, dilation, groups)
-
-    return call
-
-
-def _group_norm(layer: nn.GroupNorm) -> _Call:
-    n_groups, epsilon = layer.num_groups, layer.eps
-
-    def call(
-        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        # PyTorch's kernel for channels last is slow on large maps: there and back is faster than staying.
-        swap = (
-            inputs.dim() == 4
-            and inputs.shape[2] * inputs.shape[3] >= _LARGE_MAP
-            and inputs.device.type == "cpu"
-            and not inputs.is_contiguous()
-        )
-        given = inputs.contiguous() if swap else inputs
-        output = torch.group_norm(given, n_groups, parameters[0], parameters[1], epsilon)
-        return output.contiguous(memory_format=torch.channels_last) if swap else output
-
-    return call
-
-
-class _Template:
-    """Any other layer: `functional_call` on a copy per thread and mode."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        self._layer = layer
-        self._parameter_names = [name for name, _ in layer.named_parameters()]
-        self._buffer_names = [name for name, _ in layer.named_buffers()]
-        self._copies = threading.local()
-
-    def __call__(
-        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        tensors: dict[str, Tensor] = dict(zip(self._parameter_names, parameters, strict=True))
-        tensors.update(zip(self._buffer_names, buffers, strict=True))
-        output: Tensor = functional_call(self._copy(training), tensors, (inputs,))
-        return output
-
-    def _copy(self, training: bool) -> nn.Module:
-        name = "training" if training else "evaluation"
-        module: nn.Module | None = getattr(self._copies, name, None)
-        if module is None:
-            with torch.no_grad():
-                module = copy.deepcopy(self._layer).train(training)
-            setattr(self._copies, name, module)
-        return module
+        outcome = operations.defer(inputs, checked)
+        return outcome, Observable(key, (outcome,), lambda: record_of(outcome.value))

@@ -156,7 +156,14 @@ class Engine:
         messages = [smashed[client] for client in clients]
         keep_rows = rule.needs_client_gradients
         whole_pass = partial(
-            server_pass, self.server, state, messages, n_shared, seeds, rule.second_order, together=self.together
+            server_pass,
+            self.server,
+            state,
+            messages,
+            n_shared,
+            seeds,
+            rule.second_order,
+            together=self.together,
         )
         passed = whole_pass(keep_rows=keep_rows, joined_samples=self._joined_samples)
         if not keep_rows and not bool(torch.isfinite(passed.matrix.sum())):

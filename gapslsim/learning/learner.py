@@ -8,15 +8,15 @@ operation that is known is not computed: what it let us see is read, and its val
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
+from gapslsim.learning.chain import Chain
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.distinct import with_shared_weights
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.observations import Observations
-from gapslsim.learning.operations import Observable, Operations
 from gapslsim.learning.recording import accuracy_record, loss_record, step_record
 from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
@@ -24,16 +24,13 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.records import LossRow
 from gapslsim.registry import settings_of
-from gapslsim.work import Deferred, Keyed, Work, content_key, derived_key
+from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine, ServerOutcome
     from gapslsim.learning.journal.journal import Journal
 
 __all__ = ["Learner"]
-
-T = TypeVar("T")
-V = TypeVar("V")
 
 
 class Learner:
@@ -58,9 +55,8 @@ class Learner:
         self.samples_seen = 0
         self.holder: int | None = None
         """Vanilla SL: the client that has the one client-side model."""
-        self.operations = None if engine is None else Operations(engine, journal)
-        self._observations = Observations()
-        self._unobserved: list[tuple[str, Deferred[Any]]] = []
+        self._chain = Chain(engine, journal)
+        self._keyed = self._chain.keyed
         self._evaluation_batch = evaluation_batch
         data, model = setup.data, setup.model
         self.costs = OperationCosts(
@@ -85,16 +81,23 @@ class Learner:
 
     def begin_round(self, round: int) -> None:
         """Names the round for the observations and for rules that depend on it; closes the one before."""
-        if self.operations is not None:
-            self._observe_waiting()
-            self.operations.end_round(self.round, self._states)
+        self._chain.end_round(self.round, self._states)
         self.round = round
+
+    def save(self) -> None:
+        """Leaves a checkpoint in the journal, if there is one, before a run ends early."""
+        if self._chain.operations is not None:
+            self._chain.operations.save(self.round, self._states())
+
+    @property
+    def journal(self) -> Journal | None:
+        """What is known of this training; None if nothing is recorded."""
+        return None if self._chain.operations is None else self._chain.operations.journal
 
     @property
     def observed(self) -> Observations:
         """What training let us see so far."""
-        self._observe_waiting()
-        return self._observations
+        return self._chain.observed
 
     def client_state(self, client: int) -> Keyed[SideState]:
         """The client-side model that a client holds; the common initial one until it has trained."""
@@ -137,7 +140,7 @@ class Learner:
         key = content_key("server_step", settings, state.key, *(smashed[c].key for c in clients))
 
         def compute(engine: Engine) -> ServerOutcome:
-            outcome = engine.server_step(
+            return engine.server_step(
                 key,
                 state.value,
                 {client: smashed[client].value for client in clients},
@@ -148,22 +151,27 @@ class Learner:
                 round,
                 state.key,
             )
-            self._check(key, outcome.losses)
-            return outcome
 
         def carry_out() -> ServerReply:
             n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
-            outcome, fates = None, {}
-            if self.operations is not None:
-                outcome = self.operations.defer([state, *smashed.values()], compute)
-                record = self._observe(key, outcome, lambda made: step_record(made, round, clients))
-                self._rule_state = record["rule_state"]
-                fates = dict(zip(clients, record["fates"], strict=True))
-            self._server = self._part(
-                derived_key(key, "server"), self._server_bytes, outcome, lambda made: made.state, is_state=True
+            outcome, record = self._chain.observed_outcome(
+                key,
+                [state, *smashed.values()],
+                compute,
+                lambda made: made.losses,
+                lambda made: step_record(made, round, clients),
+            )
+            self._rule_state = record.get("rule_state")
+            fates = dict(zip(clients, record.get("fates", ()), strict=not self._chain.is_dry))
+            self._server = self._chain.part(
+                derived_key(key, "server"),
+                self._server_bytes,
+                outcome,
+                lambda made: made.state,
+                is_state=True,
             )
             return make_reply(
-                key, clients, sizes, n_broadcast, self._sample_bytes, fates, outcome, self._part
+                key, clients, sizes, n_broadcast, self._sample_bytes, fates, outcome, self._chain.part
             )
 
         return Work("server_step", self.costs.server_step(sizes, shared, rule), carry_out)
@@ -296,18 +304,15 @@ class Learner:
         )
 
         def train(engine: Engine) -> tuple[WholeWeights, LossRow]:
-            trained = engine.local_training(key, start.value, client, range(step, step + n_steps), round)
-            self._check(key, [trained[1]])
-            return trained
+            return engine.local_training(key, start.value, client, range(step, step + n_steps), round)
 
         def carry_out() -> Keyed[WholeWeights]:
             self._steps[client] = step + n_steps
             self.samples_seen += n_steps * size
-            if self.operations is None:
-                return Keyed(key, start.size_bytes)
-            trained = self.operations.defer((start,), train)
-            self._unobserved.append((key, trained))
-            return self._part(key, start.size_bytes, trained, lambda made: made[0])
+            trained = self._chain.outcome_observed_later(
+                key, [start], train, lambda made: [made[1]], lambda made: loss_record([made[1]])
+            )
+            return self._chain.part(key, start.size_bytes, trained, lambda made: made[0])
 
         return Work("local_training", self.costs.local_training(size, n_steps), carry_out)
 
@@ -319,7 +324,7 @@ class Learner:
         key = content_key("average_whole", [shares, list(clients)], *(trained[c].key for c in clients))
 
         def carry_out() -> None:
-            self._observe_waiting()
+            self._chain.catch_up()
             weights, inputs = self._shares(clients, shares), tuple(trained.values())
             self._initial_client = self._keyed(
                 derived_key(key, "client"),
@@ -342,8 +347,7 @@ class Learner:
 
     def evaluate(self, views: tuple[str, ...]) -> None:
         """Test accuracy in each view, now; takes no simulated time. Nothing in a dry run."""
-        operations = self.operations
-        if operations is None:
+        if self._chain.is_dry:
             return
         n_clients = 1 if self.holder is not None else self.setup.n_clients
         states = [self.client_state(client) for client in range(n_clients)]
@@ -352,14 +356,12 @@ class Learner:
         server, round = self._server, self.round
         settings = [list(views), round, self._evaluation_batch, self.setup.shards_key]
         key = content_key("evaluate", settings, server.key, *(state.key for state in states))
-        needed = [found for state in (server, *states) if (found := state.deferred) is not None]
 
-        def record() -> dict[str, Any]:
+        def record(engine: Engine) -> dict[str, Any]:
             shown = with_shared_weights(states)
-            return accuracy_record(operations.engine.evaluate(round, shown, server.value, views))
+            return accuracy_record(engine.evaluate(round, shown, server.value, views))
 
-        (seen,) = operations.observe(Observable(key, needed, record))
-        self._observations.add(seen)
+        self._chain.observe(key, (server, *states), record)
 
     def _shares(self, clients: tuple[int, ...], shares: Literal["uniform", "samples"]) -> list[float]:
         if shares == "uniform":
@@ -371,64 +373,6 @@ class Learner:
         """Every state that a later operation can begin with, by key: what a checkpoint holds."""
         states = (self._server, self._initial_client, *self._clients.values())
         return {state.key: state for state in states}
-
-    def _observe(
-        self, key: str, made: Deferred[T], to_record: Callable[[T], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """What one operation lets us see, from the journal or by computing it; added to the observations."""
-        assert self.operations is not None
-        (record,) = self.operations.observe(Observable(key, (made,), lambda: to_record(made.value)))
-        self._observations.add(record)
-        return record
-
-    def _observe_waiting(self) -> None:
-        """Observes local trainings that stand side by side, together."""
-        if not self._unobserved or self.operations is None:
-            return
-        waiting, self._unobserved = self._unobserved, []
-        wanted = [Observable(key, (made,), partial(_loss_of, made)) for key, made in waiting]
-        for record in self.operations.observe(*wanted):
-            self._observations.add(record)
-
-    def _check(self, key: str, losses: Sequence[LossRow]) -> None:
-        """Refuses what was computed again with another outcome."""
-        assert self.operations is not None
-        self.operations.check(key, losses)
-
-    def _keyed(
-        self,
-        key: str,
-        size_bytes: int,
-        inputs: Sequence[Keyed[Any]],
-        compute: Callable[[Engine], T],
-        *,
-        is_state: bool = False,
-        light: bool = False,
-    ) -> Keyed[T]:
-        """The value of an operation, or its key and size alone in a dry run."""
-        if self.operations is None:
-            return Keyed(key, size_bytes)
-        return self.operations.keyed(key, size_bytes, inputs, compute, is_state=is_state, light=light)
-
-    def _part(
-        self,
-        key: str,
-        size_bytes: int,
-        whole: Deferred[T] | None,
-        pick: Callable[[T], V],
-        *,
-        is_state: bool = False,
-    ) -> Keyed[V]:
-        """A part of an operation's outcome; its key is derived from the operation's."""
-        if self.operations is None or whole is None:
-            return Keyed(key, size_bytes)
-        return self.operations.keyed(
-            key, size_bytes, (whole,), lambda _: pick(whole.value), is_state=is_state, light=True
-        )
-
-
-def _loss_of(trained: Deferred[tuple[WholeWeights, LossRow]]) -> dict[str, Any]:
-    return loss_record([trained.value[1]])
 
 
 @cache

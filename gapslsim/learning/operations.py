@@ -44,7 +44,7 @@ class Operations:
 
     def __init__(self, engine: Engine | Callable[[], Engine], journal: Journal | None) -> None:
         self.journal = journal
-        self.in_waves = False
+        self.in_waves = False  # As the engine likes it.
         """Independent operations wait for each other and are carried out together; otherwise each at once."""
         self._engine: Engine | None = None if callable(engine) else engine
         if self._engine is not None:
@@ -78,7 +78,8 @@ class Operations:
         if is_state and self.journal is not None:
             checkpoint = self.journal.holding(key)
             if checkpoint is not None:
-                inputs, compute = (), lambda engine: checkpoint.state(key)  # type: ignore[assignment, return-value]
+                inputs, light = (), True
+                compute = lambda engine: checkpoint.state(key)  # type: ignore[assignment, return-value]  # noqa: E731
         return Keyed(key, size_bytes, self.defer(inputs, compute, light=light))
 
     def defer(
@@ -95,8 +96,9 @@ class Operations:
             if found is not None and not found.done:
                 waiting.append(found)
         made = Deferred(compute, waiting, self.resolve, light)
-        if waiting or not inputs or (self.in_waves and not light):
-            if self.in_waves:
+        lazy = self.in_waves or self.journal is not None  # What a journal knows may never be needed.
+        if waiting or not inputs or (lazy and not light):
+            if lazy:
                 self._waiting.append(made)
         else:
             self._run([made])
@@ -168,6 +170,18 @@ class Operations:
         self._spent_s += time.perf_counter() - started
         if self.journal is not None and self.journal.checkpoint_is_due(round):
             self.journal.checkpoint({key: state.value for key, state in states().items()}, round)
+
+    def save(self, round: int, states: Mapping[str, Keyed[SideState]]) -> None:
+        """Writes a checkpoint of the states that are there, if anything was computed; for an early end."""
+        if self.journal is None or self._engine is None:
+            return
+        if self._has_computed:
+            self.resolve(self._waiting)
+        here = {
+            key: state.value for key, state in states.items() if not state.deferred or state.deferred.done
+        }
+        if here:
+            self.journal.checkpoint(here, round)
 
     def resolve(self, wanted: Sequence[Deferred[Any]]) -> None:
         """Computes values and all that they depend on, wave by wave, without recursion."""

@@ -58,7 +58,9 @@ def make_reply(
         part: makes a message of a part of the outcome.
     """
     own = {
-        client: part(derived_key(key, "cut", client), (size - n) * sample_bytes, outcome, partial(_own_cut, client))
+        client: part(
+            derived_key(key, "cut", client), (size - n) * sample_bytes, outcome, partial(_own_cut, client)
+        )
         for client, size, n in zip(clients, sizes, n_shared, strict=True)
         if size > n
     }

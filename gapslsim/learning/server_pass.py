@@ -164,9 +164,9 @@ def _pass(
     logit_gradients: list[Tensor] = []
     if any(shared):
         (whole,) = torch.autograd.grad(losses.sum(), tape.output, retain_graph=True)
-        logit_gradients = list(whole.split(sizes))
+        logit_gradients = list(torch.split(whole, sizes))
         own = whole.clone()
-        for rows, n in zip(own.split(sizes), shared, strict=True):
+        for rows, n in zip(torch.split(own, sizes), shared, strict=True):
             rows[:n] = 0
         gradients = torch.autograd.grad(tape.output, targets, own)
     else:
@@ -175,7 +175,7 @@ def _pass(
     return _Part(
         losses=losses.detach(),
         gradient=torch.cat(own_gradients) if row is None else torch.cat(own_gradients, out=row),
-        cuts=list(gradients[-1].detach().split(sizes)),
+        cuts=list(torch.split(gradients[-1].detach(), sizes)),
         logit_gradients=logit_gradients,
         buffers=tape.buffers,
         tape=(tape, activations, gradients[:-1]) if second_order else None,
@@ -193,7 +193,7 @@ def _losses(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
     each = F.cross_entropy(logits, labels, reduction="none")
     if len(set(sizes)) == 1:
         return each.view(len(sizes), -1).mean(1)
-    return torch.stack([losses.mean() for losses in each.split(list(sizes))])
+    return torch.stack([losses.mean() for losses in torch.split(each, list(sizes))])
 
 
 def _twice_differentiable(second_order: bool) -> AbstractContextManager[None]:

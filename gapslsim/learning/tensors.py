@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gapslsim.learning.chain import Chain
+from gapslsim.learning.layer_chain import LayerChain
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
@@ -54,7 +54,7 @@ class Side:
         """Whether a pass in training draws random numbers."""
         self.has_buffers = next(module.buffers(), None) is not None
         """Whether a pass in training updates statistics."""
-        self._chain = Chain(module)
+        self._chain = LayerChain(module)
 
     def initial(self) -> SideState:
         """The state of the template's own weights, with a fresh optimizer."""

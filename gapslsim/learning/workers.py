@@ -26,7 +26,8 @@ T = TypeVar("T")
 class Together(Protocol):
     """Carries out calls that do not depend on one another and gives their results in order."""
 
-    def __call__(self, calls: Sequence[Callable[[], T]], /) -> list[T]: ...
+    def __call__(self, calls: Sequence[Callable[[], T]], /) -> list[T]:
+        """Results in order."""
 
 
 def one_by_one(calls: Sequence[Callable[[], T]]) -> list[T]:

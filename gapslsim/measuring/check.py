@@ -76,6 +76,7 @@ def check_round(
     device: Device,
     threads: int,
     n_rounds: int = 10,
+    least_s: float = 0.0,
     clock: Clock | None = None,
     observer: Callable[[str, float], None] = lambda what, share: None,
 ) -> RoundCheck:
@@ -85,7 +86,8 @@ def check_round(
         scenario: of a parallel framework; its clients and server all run on this machine, one after another.
         device: whose profile is checked, for clients and server alike.
         threads: inside each operation; those that the profile was measured with.
-        n_rounds: rounds that count; two more come before, to warm up.
+        n_rounds: rounds that count, at least; two more come before, to warm up.
+        least_s: wall time to go on for, so that rounds do not all fall into one busy moment of the machine.
         clock: this machine's unless given.
         observer: told how far it has come.
 
@@ -101,12 +103,15 @@ def check_round(
             plain.carry_out(index + 1)
         plain.forget()
         begun_s, begun_wall_s = clock.now_s(), clock.wall_s()
-        for index in range(n_rounds):
-            observer(f"round {index + 1} of {n_rounds}", index / n_rounds)
-            plain.carry_out(index + 1 + _WARM_UP)
+        n = 0
+        while n < n_rounds or clock.wall_s() - begun_wall_s < least_s:
+            gone = (clock.wall_s() - begun_wall_s) / least_s if least_s else 1.0
+            observer(f"round {n + 1}", min(n / n_rounds, gone, 1.0))
+            n += 1
+            plain.carry_out(n + _WARM_UP)
         ratio = (clock.wall_s() - begun_wall_s) / max(clock.now_s() - begun_s, 1e-9)
     observer("done", 1.0)
-    return RoundCheck(_summary(plain, device, n_rounds), n_rounds, ratio)
+    return RoundCheck(_summary(plain, device, n), n, ratio)
 
 
 class _PlainRound:

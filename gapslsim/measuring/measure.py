@@ -24,7 +24,7 @@ Observer = Callable[[str, float], None]
 """Told what is measured next and the share of the work that is done, in [0, 1]."""
 
 
-_PASSES = Effort(least=8, most=200, budget_s=1.5)
+_PASSES = Effort(least=4, most=100, budget_s=0.5)
 _STEPS = Effort(least=8, most=200, budget_s=0.15)
 
 
@@ -37,12 +37,14 @@ class Plan:
     repeats: int = 7
     """Rows per layer."""
     passes: Effort = _PASSES
-    """Of each side of each probe at each batch size."""
+    """Of each side of each probe at each batch size, at each visit."""
+    visits: int = 3
+    """How often to come back to each probe."""
     steps: Effort = _STEPS
     """Of each optimizer step, rule and copy."""
     n_clients: Sequence[int] = (2, 10)
     """Numbers of clients that the server's rule is timed for."""
-    copy_bytes: Sequence[int] = (1 << 16, 1 << 20, 1 << 24, 1 << 26)
+    copy_bytes: Sequence[int] = (1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26)
     optimizers: Sequence[Optimizer] = field(
         default_factory=lambda: (Sgd(lr=0.05), Sgd(lr=0.05, momentum=0.9), Adam(lr=1e-3))
     )
@@ -60,7 +62,7 @@ def measure(
         clock: of that device.
         observer: told how far it has come.
     """
-    n_parts = len(plan.probes) * (len(plan.batch_sizes) + 1) + 1
+    n_parts = len(plan.probes) * (plan.visits * len(plan.batch_sizes) + 1) + 1
     done = 0
 
     def tell(what: str) -> None:
@@ -69,13 +71,15 @@ def measure(
         done += 1
 
     with intra_op_threads(machine.threads):
-        passes: list[SideTimes] = []
-        # batch by batch, so that a slow minute of the machine does not fall on one network alone
-        for batch_size in plan.batch_sizes:
-            for probe in plan.probes:
-                tell(f"{probe.name}, batch {batch_size}")
-                passes += time_split(probe, batch_size, plan.optimizers[0], device, clock, plan.passes)
-        rows = rows_of_passes(machine, passes, plan.repeats)
+        passes: dict[tuple[str, int], SideTimes] = {}
+        # each network several times, so that a slow moment of the machine does not fall on one alone
+        for _ in range(plan.visits):
+            for batch_size in plan.batch_sizes:
+                for probe in plan.probes:
+                    tell(f"{probe.name}, batch {batch_size}")
+                    for side in time_split(probe, batch_size, plan.optimizers[0], device, clock, plan.passes):
+                        passes.setdefault((side.name, batch_size), side.emptied()).add(side)
+        rows = rows_of_passes(machine, list(passes.values()), plan.repeats)
         beside_s = call_s(rows)
         for probe in plan.probes:
             tell(f"{probe.name}, steps")

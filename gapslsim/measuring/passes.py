@@ -71,6 +71,17 @@ class SideTimes:
     whole_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Passes without hooks, by phase."""
 
+    def emptied(self) -> SideTimes:
+        """The same side without times."""
+        return SideTimes(self.name, self.cost, self.batch_size)
+
+    def add(self, other: SideTimes) -> None:
+        """Takes over the times of another measurement of the same side."""
+        for key, seconds in other.layers_s.items():
+            self.layers_s[key] += seconds
+        for phase, seconds in other.whole_s.items():
+            self.whole_s[phase] += seconds
+
 
 def time_split(
     probe: Probe, batch_size: int, optimizer: Optimizer, device: torch.device, clock: Clock, effort: Effort

@@ -16,7 +16,7 @@ from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import Gradients, ServerUpdate
 from gapslsim.measuring.clock import Clock, keep, quantiles
 from gapslsim.measuring.passes import Effort
-from gapslsim.measuring.plain import PlainSide
+from gapslsim.measuring.plain import PlainSide, joined
 from gapslsim.measuring.probes import Probe
 from gapslsim.measuring.table import Machine, Measurement, compute_row
 from gapslsim.models.split import build
@@ -79,13 +79,15 @@ def rule_rows(
     sizes = [p.numel() for p in like]
     d = sum(sizes)
     generator = torch.Generator().manual_seed(1)
-    rows = [torch.randn(d, generator=generator).to(device) for _ in range(n_clients)]
+    gradients_of = [
+        [torch.randn(p.shape, generator=generator).to(device) for p in like] for _ in range(n_clients)
+    ]
     losses = [torch.zeros((), device=device) for _ in range(n_clients)]
     random = np.random.default_rng(1)
 
     def carry_out(rule: ServerUpdate) -> object:
         gradients = Gradients(
-            torch.stack(rows),
+            torch.stack([joined(each) for each in gradients_of]),
             torch.stack(losses),
             tuple(range(n_clients)),
             1,

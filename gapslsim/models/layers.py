@@ -82,7 +82,9 @@ def he_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     """
     layers = [m for _, block in blocks for m in block.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     for layer in layers[:-1]:
-        if layer.weight.is_meta:  # shapes only; drawing there would load PyTorch's compiler, which takes seconds
+        if (
+            layer.weight.is_meta
+        ):  # shapes only; drawing there would load PyTorch's compiler, which takes seconds
             continue
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:

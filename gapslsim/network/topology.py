@@ -19,6 +19,9 @@ from gapslsim.registry import Family, component
 
 __all__ = ["Topology", "topologies"]
 
+_LINKS_RECORDED_UP_TO = 256
+"""Clients up to which the load of links is kept unless the settings say; its rows grow with their square."""
+
 
 @component
 class Topology(ABC):
@@ -28,6 +31,9 @@ class Topology(ABC):
     """How one message goes to many: `multicast` carries it once over links that several targets have in common;
     `unicast` sends a copy to each."""
 
+    record_links: bool | None = None
+    """Whether the load of every link is kept (`links.parquet`); by default for fleets of up to 256 clients, since every
+    message changes the load of all links that it shares."""
     protocol: Annotated[Protocol, protocols] | None = None
     """What the transport protocol adds, for instance `tcp`; by default nothing: a message is its bytes."""
 
@@ -50,7 +56,7 @@ class Topology(ABC):
         return []
 
     def build(
-        self, env: simpy.Environment, fleet: Fleet, seed: int, record_links: bool = True
+        self, env: simpy.Environment, fleet: Fleet, seed: int, record_links: bool | None = None
     ) -> FluidNetwork:
         """A network that moves bytes between the nodes of a fleet.
 
@@ -58,11 +64,15 @@ class Topology(ABC):
             env: the event loop.
             fleet: who is on it.
             seed: of the scenario; random channels draw from `stream(seed, "channel", link name)`.
-            record_links: whether the load of every link is kept (`links.parquet`); costs time and memory at scale.
+            record_links: whether the load of every link is kept; as the settings say unless given.
 
         Raises:
             NetworkError: no route, a path that can carry nothing, a link given twice.
         """
+        if record_links is None:
+            record_links = self.record_links
+        if record_links is None:
+            record_links = len(fleet.clients) <= _LINKS_RECORDED_UP_TO
         return FluidNetwork(
             env,
             self.router(fleet),

@@ -97,6 +97,8 @@ def _facts(summary: Mapping[str, Any]) -> Table:
     table.add_column(style="dim")
     table.add_column()
     for target, reached_s in summary["time_to_accuracy_s"].items():
+        if summary["dry"]:  # no accuracy was measured
+            break
         text = words.seconds(reached_s) if reached_s is not None else "not reached"
         table.add_row(f"time to {words.accuracy(float(target))}", f"{text} ({summary['target_view']} view)")
     up, down = summary["bytes_up"], summary["bytes_down"]

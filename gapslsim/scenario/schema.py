@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, model_validator
 
@@ -71,6 +71,10 @@ class Training:
     threads: PositiveInt = 1
     """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may
     differ."""
+
+    workers: PositiveInt | Literal["auto"] = "auto"
+    """Tensor operations of different clients carried out side by side on a CPU. `auto`: one per CPU that the process
+    may use, or 1 for tiny models. Changes no result."""
 
     @model_validator(mode="after")
     def _server_as_client(self) -> Training:

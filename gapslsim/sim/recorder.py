@@ -38,7 +38,7 @@ class Recorder:
         work_flop: float = 0.0,
         extra_j: float = 0.0,
     ) -> None:
-        """Adds what a client did; the time since its last span becomes waiting. `extra_j` is energy beside the power."""
+        """Adds what a client did; the time since its last span becomes waiting. `extra_j` is energy beside power."""
         self.wait_until(client, start_s)
         energy_j = power_w * (end_s - start_s) + extra_j
         self.spans.append(

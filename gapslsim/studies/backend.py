@@ -24,6 +24,10 @@ class Backend(ABC):
         self.address = address
         self.n_jobs = n_jobs
 
+    def shares_cpus(self, n_runs: int) -> bool:
+        """Whether more than one run at a time uses the same CPUs."""
+        return True
+
     @abstractmethod
     def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
         """Outcomes in the order in which runs end. Closing the iterator ends what is still running."""

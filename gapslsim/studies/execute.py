@@ -32,6 +32,8 @@ class Job:
     """Folder of the journal that all runs share; empty for none."""
     note: str = ""
     """File in which the run notes its share done; empty for none."""
+    shares_cpus: bool = True
+    """Whether other runs use the same CPUs; then `training.workers: auto` means one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,11 @@ def _simulate(job: Job) -> Results:
     if job.journal and "journal" in inspect.signature(simulate).parameters:
         options["journal"] = Path(job.journal)
     scenario = loads(job.scenario_yaml, file=job.label)
-    return simulate(scenario, observer=_noting(job.note), **options)
+    if job.shares_cpus and getattr(scenario.training, "workers", None) == "auto":
+        scenario = replace(scenario, training=replace(scenario.training, workers=1))
+    results = simulate(scenario, observer=_noting(job.note), **options)
+    # The number of workers changes no result, and the run is known by the scenario as it was planned.
+    return replace(results, scenario_yaml=job.scenario_yaml)
 
 
 def _with_origin(results: Results) -> Results:

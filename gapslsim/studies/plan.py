@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -77,9 +77,9 @@ def load_study(path: str | Path) -> Plan:
     axes, found = axes_of(tree.value.get("axes", Tree({})), str(file))
     raise_if_any(found)
     source = _base(study, tree, file)
-    first = _resolve(source, _common(study, tree))
-    runs = tuple(_run(study, source, _common(study, tree), axes, each, seed, first)
-                 for each in combinations(axes) for seed in study.seeds)  # fmt: skip
+    common = _common(study, tree)
+    runs = tuple(run for each in combinations(axes) for run in _runs(study, source, common, axes, each))
+    first = _resolve(source, common)
     runs = tuple(_unlike(runs))
     plan = Plan(study, _record(study, axes, runs, first, file, text), runs)
     if not plan.possible:
@@ -146,29 +146,34 @@ def _resolve(source: Source, changes: Sequence[Change]) -> Scenario | None:
         return None
 
 
-def _run(
+def _runs(
     study: Study,
     source: Source,
     common: list[Change],
     axes: Sequence[Axis],
     combination: tuple[dict[str, str], tuple[Change, ...]],
-    seed: int,
-    first: Scenario | None,
-) -> PlannedRun:
+) -> Iterator[PlannedRun]:
+    """One combination with every seed; what is wrong with one is wrong with all."""
     names, changes = combination
-    label = "-".join([*(slug(name) for name in names.values()), f"seed{seed}"])
     others = [names[axis.name] for axis in axes if not axis.is_framework]
     title = " ".join(" ".join([study.name, *others]).translate(_UNSAFE).split())[:100]
-    own = [("name", tree_of(title)), ("seed", tree_of(seed))]
+    scenario: Scenario | None = None
+    problems: tuple[Problem, ...] = ()
     try:
-        scenario = vary(source, [*common, *changes, *own])
+        scenario = vary(
+            source, [*common, *changes, ("name", tree_of(title)), ("seed", tree_of(study.seeds[0]))]
+        )
     except ScenarioError as error:
-        said = "; ".join(str(problem) for problem in error.problems)
-        record = RunRecord(label, names, seed, "", f"impossible: {said}")
-        return PlannedRun(record, None, "", error.problems)
-    text = dump(scenario)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return PlannedRun(RunRecord(label, names, seed, digest), scenario, text)
+        problems = error.problems
+    for seed in study.seeds:
+        label = "-".join([*(slug(name) for name in names.values()), f"seed{seed}"])
+        if scenario is None:
+            status = f"impossible: {'; '.join(map(str, problems))}"
+            yield PlannedRun(RunRecord(label, names, seed, "", status), None, "", problems)
+            continue
+        own = dataclasses.replace(scenario, seed=seed)
+        text = dump(own)
+        yield PlannedRun(RunRecord(label, names, seed, hashlib.sha256(text.encode()).hexdigest()), own, text)
 
 
 _UNSAFE = str.maketrans({sign: " " for sign in "/\\\n\0"})

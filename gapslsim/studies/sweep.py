@@ -95,7 +95,9 @@ def sweep(
         _save(plan, records, out)
         with (
             _watch(to_do, out, observer) as told,
-            closing(backend.run([_job(run, out) for run in to_do])) as outcomes,
+            closing(
+                backend.run([_job(run, out, backend.shares_cpus(len(to_do))) for run in to_do])
+            ) as outcomes,
         ):
             for outcome in outcomes:
                 record = _keep(records[outcome.label], outcome, out)
@@ -144,10 +146,10 @@ def finished(out: Path, record: RunRecord) -> bool:
         return False
 
 
-def _job(run: PlannedRun, out: Path) -> Job:
+def _job(run: PlannedRun, out: Path, shares_cpus: bool) -> Job:
     label = run.record.label
     journal, note = (out / JOURNAL).resolve(), (out / NOTES / label).resolve()
-    return Job(label, run.yaml, str(journal), str(note))
+    return Job(label, run.yaml, str(journal), str(note), shares_cpus)
 
 
 def _keep(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:

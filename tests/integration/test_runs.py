@@ -120,7 +120,9 @@ def test_training_learns_easy_data(file: Path) -> None:
 
 
 def test_an_infinite_loss_names_round_client_and_last_good_state(file: Path) -> None:
-    with pytest.raises(NumericalError, match=r"round \d+, client \d+: the (loss|gradient) is not finite") as caught:
+    with pytest.raises(
+        NumericalError, match=r"round \d+, client \d+: the (loss|gradient) is not finite"
+    ) as caught:
         run(file, "training.client.lr=1e30", "stop.rounds=20")
     assert "last good state is" in str(caught.value)
     assert caught.value.results.summary["status"].startswith("failed")
@@ -180,9 +182,16 @@ def test_simulated_time_does_not_depend_on_the_speed_of_this_machine(
 
 
 def test_a_client_part_that_does_not_fit_its_device_says_how_much_is_missing(file: Path) -> None:
-    big = ("model={kind: vgg16}", "data.input_shape=[3, 32, 32]", "training.batch_size=60", "data.n_train=600")
+    big = (
+        "model={kind: vgg16}",
+        "data.input_shape=[3, 32, 32]",
+        "training.batch_size=60",
+        "data.n_train=600",
+    )
     wide = ("model.cut=12", "model.width=6", "data.partition=iid")
-    with pytest.raises(MemoryShortError, match=r"does not fit jetson-nano: it needs [\d.]+ GB, .* are missing"):
+    with pytest.raises(
+        MemoryShortError, match=r"does not fit jetson-nano: it needs [\d.]+ GB, .* are missing"
+    ):
         run(file, *big, *wide, dry=True)
 
 

@@ -58,9 +58,11 @@ def identify_leader(options: LeaderOptions, gradients: Gradients) -> Leader:
         NumericalError: if a gradient is NaN or infinite; names the client and the round.
         ScenarioError: if Eq. (2) is used and T is unknown.
     """
-    refuse_non_finite(gradients)
     matrix = gradients.matrix
-    scores = alignment.consistency_scores(alignment.pairwise_angles(matrix))
+    gram = alignment.gram(matrix)
+    if not bool(gram.products.diagonal().isfinite().all()):
+        refuse_non_finite(gradients)
+    scores = alignment.consistency_scores(alignment.pairwise_angles(matrix, gram))
     nu = alignment.dispersion(scores)
     nu_min = min(gradients.state.get("nu_min", nu), nu)
     nu_max = max(gradients.state.get("nu_max", nu), nu)
@@ -69,10 +71,10 @@ def identify_leader(options: LeaderOptions, gradients: Gradients) -> Leader:
     leader = alignment.leader_gradient(matrix, leaders)
     return Leader(
         gradient=leader,
-        angles=alignment.angles_to(matrix, leader),
+        angles=alignment.angles_to_leader(matrix, gram, leaders, leader),
         leaders=leaders,
         scores=scores,
-        norms=alignment.norms(matrix),
+        norms=alignment.norms(matrix, gram),
         ratio=ratio,
         dispersion=nu,
         state={"nu_min": nu_min, "nu_max": nu_max},

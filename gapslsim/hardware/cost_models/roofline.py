@@ -26,8 +26,9 @@ class Roofline(CostModel):
 
     with R_phase the rate of its phase [FLOP/s], e the efficiency of its phase and kind and m that of its memory
     accesses (both 1 unless given), M the memory rate [B/s]; each call adds t_call. The source bounds the
-    attainable rate by min(R, M * W / B), which says the same of time. Departures: the ceilings are
-    rates that were achieved, not peaks; the overheads are added; a layer without FLOP and bytes (a view of its input) takes no time, not even t_layer.
+    attainable rate by min(R, M * W / B), which says the same of time. Departures: the ceilings are rates that were
+    achieved, not peaks; the overheads are added; a layer without FLOP and bytes (a view of its input) takes no
+    time, not even t_layer.
     """
 
     kind: Literal["roofline"] = "roofline"

@@ -155,7 +155,7 @@ class Journal:
 
     def checkpoint_is_due(self, round: int) -> bool:
         """Whether a checkpoint shall be written at the end of this round."""
-        if self._is_full:
+        if self._is_full or round == 0:
             return False
         if self._checkpoint_every is not None:
             return round % self._checkpoint_every == 0 and round != self._last_round

@@ -119,8 +119,8 @@ class RecordFiles:
                 file.scanned = end
             elif isinstance(found, Damage):
                 self.messages.append(
-                    f"{self._folder.name}/{file.name}: bytes {found.start} to {found.end} are damaged (checksum); what they held is "
-                    "computed again."
+                    f"{self._folder.name}/{file.name}: bytes {found.start} to {found.end} are damaged (checksum); "
+                    "what they held is computed again."
                 )
                 file.scanned = found.end
             elif isinstance(found, Torn) and first:
@@ -135,8 +135,8 @@ class RecordFiles:
             os.ftruncate(file.descriptor, start)
         unlock(file.descriptor)
         self.messages.append(
-            f"{self._folder.name}/{file.name}: its last record was torn ({size - start} bytes) and is dropped; what it held is "
-            "computed again."
+            f"{self._folder.name}/{file.name}: its last record was torn ({size - start} bytes) and is dropped; "
+            "what it held is computed again."
         )
 
 

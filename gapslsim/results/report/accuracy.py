@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 
@@ -13,7 +15,9 @@ from gapslsim.results.report.svg import WIDTH, Plot, Scale, marker, tag
 
 __all__ = ["accuracy_figure", "client_figure"]
 
-_LABELS = {"time_s": "simulated time [s]", "round": "round"}
+_MOST_MARKS: Final = 120
+"""Clients drawn per row; of more, as many are drawn evenly by rank."""
+_LABELS: Final = {"time_s": "simulated time [s]", "round": "round"}
 
 
 def accuracy_figure(runs: RunSet, x: str) -> Figure | None:
@@ -121,6 +125,8 @@ def client_figure(runs: RunSet) -> Figure | None:
         return None
     meaning = "Each mark is one client at the last evaluation (mean over seeds); the bar reaches from the weakest to "
     meaning += "the strongest, the tick is the median."
+    if max(run.summary["n_clients"] for run in runs.runs) > _MOST_MARKS:
+        meaning += f" Of more than {_MOST_MARKS} clients as many are drawn, evenly by rank."
     return Figure(
         "client-spread", "Spread over clients", panels, [meaning, *said],
         legend=legend(runs.series, line=False),
@@ -150,11 +156,19 @@ def _strips(runs: RunSet, groups: list[Group], last: dict[tuple[str, str], np.nd
         series = runs.index(group.series)
         ends = plot.at_x(float(found.min())), plot.at_x(float(found.max()))
         plot.add(tag("line", x1=ends[0], x2=ends[1], y1=y, y2=y, class_="range"))
-        for index, value in enumerate(found):
+        for index, value in enumerate(_few(found)):
             plot.add(marker(plot.at_x(float(value)), y + (index % 3 - 1) * 4, series, size=3))
         middle = plot.at_x(float(np.median(found)))
         plot.add(tag("line", x1=middle, x2=middle, y1=y - 9, y2=y + 9, class_="tick"))
     return plot.svg("accuracy of each client")
+
+
+def _few(values: np.ndarray) -> np.ndarray:
+    """The values, or of very many a sample that is even in rank and keeps both ends."""
+    if len(values) <= _MOST_MARKS:
+        return values
+    ranks = np.linspace(0, len(values) - 1, _MOST_MARKS).round().astype(int)
+    return np.asarray(np.sort(values)[ranks])
 
 
 def _spread_words(view: str, panel: str, groups: list[Group], last: dict[tuple[str, str], np.ndarray]) -> str:

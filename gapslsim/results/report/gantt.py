@@ -78,7 +78,7 @@ def _of_run(run: Run, wanted: int | None) -> tuple[Panel, str] | None:
 def _draw(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float) -> str:
     actors = sorted(spans["actor"].unique(), key=_order)[:_MOST_ROWS]
     unit, factor = ("ms", 1e3) if end_s - start_s < 2 else ("s", 1.0)
-    row, left = 16.0, 104.0
+    row, left = 16.0, 116.0
     scale = Scale(0.0, (end_s - start_s) * factor, n_ticks=8)
     plot = Plot(scale, Scale(0, 1), height=50 + row * len(actors), left=left, top=4, right=12, width=_WIDTH)
     plot.axes(f"simulated time since the round began [{unit}]", y_ticks=False)

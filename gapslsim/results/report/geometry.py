@@ -31,6 +31,8 @@ _QUANTITIES: Final = (
     _Quantity("Threshold of admission", "threshold_rad", "angle [rad]", False),
     _Quantity("Clients admitted", "admitted", "share of clients", True),
 )
+_MOST_ROWS: Final = 40
+"""Clients whose admission is drawn."""
 _POINTS: Final = 60
 """Bins that a line is reduced to, so that a long run stays readable."""
 
@@ -52,7 +54,10 @@ def geometry_figure(runs: RunSet) -> Figure | None:
     for group in groups:
         run = next(run for run in group.runs if len(run.alignment))
         panels.append(
-            Panel(f"Who is admitted: {group.series}, seed {run.seed}", _strips(runs, group, run.alignment))
+            Panel(
+                f"Who is admitted: {group.series}, seed {run.seed}{_cut(run.alignment)}",
+                _strips(runs, group, run.alignment),
+            )
         )
     where = f" ({panel})" if panel else ""
     names = [g.series for g in groups]
@@ -109,7 +114,7 @@ def _strips(runs: RunSet, group: Group, alignment: pd.DataFrame) -> str:
     n_bins = min(40, table.shape[1])
     parts = np.array_split(np.arange(table.shape[1]), n_bins)
     row, left, right = 13.0, 46.0, 44.0
-    clients = list(table.index)[:40]
+    clients = list(table.index)[:_MOST_ROWS]
     last = float(table.columns.max())
     plot = Plot(Scale(0.0, last), Scale(0, 1), height=56 + row * len(clients), left=left, right=right, top=20)
     plot.axes("round", "client", y_ticks=False)
@@ -130,6 +135,11 @@ def _strips(runs: RunSet, group: Group, alignment: pd.DataFrame) -> str:
                 )  # fmt: skip
         plot.text(plot.width - 2, y + 10, f"{100 * np.nanmean(values):.0f} %", anchor="end")
     return plot.svg(f"admitted clients of {group.series}")
+
+
+def _cut(alignment: pd.DataFrame) -> str:
+    n_clients = int(alignment["client"].nunique())
+    return f" (the first {_MOST_ROWS} of {n_clients} clients)" if n_clients > _MOST_ROWS else ""
 
 
 def _words(group: Group, lines: dict[str, pd.DataFrame]) -> str:

@@ -32,7 +32,12 @@ class Dask(Backend):
                 "dashboard_address": None,
                 "silence_logs": "ERROR",
             }
-        with distributed.Client(**options) as client:
+        try:
+            opened = distributed.Client(**options)
+        except (OSError, ValueError, RuntimeError) as error:
+            where = f"at {self.address!r}" if self.address else "on this machine"
+            raise ComponentError(f"no Dask scheduler answers {where}: {error}; check --address") from error
+        with opened as client:
             limit = self.n_jobs or max(1, sum(client.nthreads().values()))
             waiting = list(jobs)
             under_way: dict[Any, Job] = {}

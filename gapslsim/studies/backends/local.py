@@ -14,9 +14,16 @@ __all__ = ["Local"]
 class Local(Backend):
     """Runs in processes of this machine; with one job at a time in this process."""
 
+    def shares_cpus(self, n_runs: int) -> bool:
+        """Not if there is one run at a time."""
+        return self._n_processes(n_runs) > 1
+
+    def _n_processes(self, n_runs: int) -> int:
+        return min(self.n_jobs or os.cpu_count() or 1, max(1, n_runs))
+
     def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
         """Outcomes as they come."""
-        n_jobs = min(self.n_jobs or os.cpu_count() or 1, max(1, len(jobs)))
+        n_jobs = self._n_processes(len(jobs))
         if n_jobs == 1:
             for job in jobs:
                 yield carry_out(job)

@@ -24,10 +24,16 @@ class Ray(Backend):
         """Outcomes as they come."""
         ray = self._ray
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        if self.address:
-            ray.init(address=self.address, **quiet)
-        else:
-            ray.init(num_cpus=self.n_jobs or os.cpu_count(), include_dashboard=False, **quiet)
+        try:
+            if self.address:
+                ray.init(address=self.address, **quiet)
+            else:
+                ray.init(
+                    address="local", num_cpus=self.n_jobs or os.cpu_count(), include_dashboard=False, **quiet
+                )
+        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+            where = f"at {self.address!r}" if self.address else "on this machine"
+            raise ComponentError(f"no Ray cluster answers {where}: {error}; check --address") from error
         try:
             task = ray.remote(num_cpus=1, max_retries=1)(carry_out)
             waiting = list(jobs)

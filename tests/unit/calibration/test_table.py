@@ -103,10 +103,22 @@ def test_bad_rows_are_left_out_on_request_and_listed(case: str, tmp_path: Path) 
 
 
 BROKEN_FILES: dict[str, tuple[str, list[str], str]] = {
-    "no device column": ("phase,kind,work_flop,time_s", ["forward,conv2d,1,1"], "device: this column is missing"),
-    "no time column": ("device,phase,kind,work_flop", ["pi,forward,conv2d,1"], "time_s: this column is missing"),
+    "no device column": (
+        "phase,kind,work_flop,time_s",
+        ["forward,conv2d,1,1"],
+        "device: this column is missing",
+    ),
+    "no time column": (
+        "device,phase,kind,work_flop",
+        ["pi,forward,conv2d,1"],
+        "time_s: this column is missing",
+    ),
     "unknown column": (HEADER.replace("work_flop", "work_flops"), [GOOD], "Did you mean 'work_flop'?"),
-    "unknown unit": (HEADER.replace("time_s", "time_fortnights"), [GOOD], "'fortnights' is not a unit of time"),
+    "unknown unit": (
+        HEADER.replace("time_s", "time_fortnights"),
+        [GOOD],
+        "'fortnights' is not a unit of time",
+    ),
     "time given twice": (HEADER.replace("runtime", "time_ms"), [GOOD], "gives time_s a second time"),
     "column given twice": (HEADER.replace("runtime", "kind"), [GOOD], "gives kind a second time"),
     "no rows": (HEADER, [], "has no rows"),
@@ -162,7 +174,9 @@ def test_a_sample_that_contradicts_itself_is_named_and_dropped_whole(case: str, 
 
 def test_times_in_milliseconds_and_parquet_are_read_alike(tmp_path: Path) -> None:
     in_s = read_table(written(tmp_path, GOOD)).compute
-    in_ms = read_table(written(tmp_path, row(time_s="10"), header=HEADER.replace("time_s", "time_ms"))).compute
+    in_ms = read_table(
+        written(tmp_path, row(time_s="10"), header=HEADER.replace("time_s", "time_ms"))
+    ).compute
     assert in_ms.time_s.tolist() == pytest.approx(in_s.time_s.tolist()) == [0.01]
     frame = pd.DataFrame({"device": ["pi"], "phase": ["forward"], "kind": ["conv2d"], "work_flop": [1e9],
                           "time_s": [0.01]})  # fmt: skip

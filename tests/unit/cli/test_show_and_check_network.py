@@ -28,7 +28,9 @@ def case(finish_s: float) -> dict[str, Any]:
         "nodes": ["a", "b"],
         "links": [{"id": "l", "bandwidth_bps": 8e6, "latency_s": 0.1, "shared": True, "profile": []}],
         "routes": [{"src": "a", "dst": "b", "links": ["l"]}],
-        "flows": [{"id": "f", "src": "a", "dst": "b", "bytes": 1e6, "start_s": 0.0, "after": [], "delay_s": 0.0}],
+        "flows": [
+            {"id": "f", "src": "a", "dst": "b", "bytes": 1e6, "start_s": 0.0, "after": [], "delay_s": 0.0}
+        ],
         "path_latency_s": {"f": 0.1},
         "makespan_s": finish_s,
         "reference": {"maxmin": {"f": {"start_s": 0.0, "finish_s": finish_s}}},

@@ -81,7 +81,11 @@ BROKEN = {
         {"kind": "rooflin"},
         "unknown cost_model 'rooflin'; known: linear, lookup, roofline",
     ),
-    "no cost model kind": ("cost_model", {"forward_rate": 1}, "'kind' is missing; add one of: linear, lookup, roofline"),
+    "no cost model kind": (
+        "cost_model",
+        {"forward_rate": 1},
+        "'kind' is missing; add one of: linear, lookup, roofline",
+    ),
     "unknown key": (
         "cost_model.foward_rate",
         figure("1 GFLOP/s"),

@@ -55,3 +55,10 @@ def test_frameworks_that_cannot_be_carried_out_here_are_refused(framework: str) 
 
 def test_the_error_is_relative_to_what_was_measured() -> None:
     assert OperationCheck("x", 1, measured_s=2.0, predicted_s=2.5).error == pytest.approx(0.25)
+
+
+def test_a_check_goes_on_until_enough_time_has_passed() -> None:
+    # a round of 3 + 4 + 3 parts reads the clock twice for each, 0.5 s every time
+    result = check_round(loads(SCENARIO), RateDevice(rate=1e6), 1, 2, least_s=45.0, clock=FakeClock(tick=0.5))
+    assert result.n_rounds == 5
+    assert [row.n_per_round for row in result.operations] == [3, 1, 3]

@@ -17,12 +17,17 @@ from gapslsim.measuring.passes import Effort
 from gapslsim.measuring.probes import Probe, ProbeCnn, probes
 from gapslsim.measuring.table import COLUMNS, Machine, idle_row, link_row, write_table
 from gapslsim.models.cost import split_cost
+from gapslsim.models.model import Model
+from gapslsim.models.zoo.cnn import Cnn
+from gapslsim.models.zoo.vgg16 import Vgg16
 
 CPU = torch.device("cpu")
 TINY = Probe("tiny", ProbeCnn(stages=((4,),), hidden=()), (1, 8, 8))
 TWICE = Effort(least=2, most=2, budget_s=1.0)
 MACHINE = Machine("board", "pytorch 0", 1, "15w", 7.5)
-PLAN = Plan([TINY], [2, 3], repeats=2, passes=TWICE, steps=TWICE, n_clients=(2,), copy_bytes=(4096,))
+PLAN = Plan(
+    [TINY], [2, 3], repeats=2, passes=TWICE, visits=2, steps=TWICE, n_clients=(2,), copy_bytes=(4096,)
+)
 
 
 def run(*arguments: str) -> object:
@@ -75,6 +80,18 @@ def test_every_probe_can_be_cut_and_costed(quick: bool) -> None:
         assert cost.server.n_parameters > 0
 
 
+def test_no_layer_with_weights_of_the_networks_that_are_predicted_is_among_those_that_are_measured() -> None:
+    def weighted(model: Model, input_shape: tuple[int, ...]) -> set[tuple[str, int, float]]:
+        cost = split_cost(model, input_shape, 10, 1)
+        layers = (*cost.client.forward.layers, *cost.server.forward.layers)
+        return {(x.kind, x.n_parameters, x.work_flop) for x in layers if x.kind in ("conv2d", "linear")}
+
+    measured = set().union(*(weighted(probe.model, probe.input_shape) for probe in probes(quick=True)))
+    assert len(measured) > 30
+    assert measured.isdisjoint(weighted(Cnn(channels=(16, 32, 32), cut=1), (1, 8, 8)))  # the quickstart's
+    assert measured.isdisjoint(weighted(Vgg16(width=0.25), (3, 32, 32)))
+
+
 def test_the_command_writes_one_table_and_shows_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +114,7 @@ def test_the_command_writes_one_table_and_shows_how_far_it_is(
         (["--batch-sizes", "8,x"], "write whole numbers"),
         (["--device", "cuda:77"], "cannot be used here"),
         (["--check", "quickstart"], "needs --profile"),
+        (["-o", "no-such-folder/m.csv"], "make it first"),
         (["--quick", "--peer", "nowhere"], "write HOST:PORT"),
     ],
 )
@@ -108,10 +126,11 @@ def test_wrong_calls_end_with_the_fix(
 
 
 def test_a_check_prints_measured_predicted_and_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tests.unit.measuring.test_check import SCENARIO
 
+    monkeypatch.setattr("gapslsim.cli.measure._CHECK_S", 0.0)
     file = tmp_path / "tiny.yaml"
     file.write_text(SCENARIO)
     call = "measure --profile laptop-cpu --rounds 2 --threads 1 --check"

@@ -14,7 +14,10 @@ def test_every_combination_is_planned_once_with_every_seed(tmp_path):
     assert [run.record.label for run in plan.runs] == [
         "gapsl-seed1", "gapsl-seed2", "epsl_phi=0.5-seed1", "epsl_phi=0.5-seed2",
     ]  # fmt: skip
-    assert [run.record.axes for run in plan.runs[1:3]] == [{"framework": "gapsl"}, {"framework": "epsl phi=0.5"}]
+    assert [run.record.axes for run in plan.runs[1:3]] == [
+        {"framework": "gapsl"},
+        {"framework": "epsl phi=0.5"},
+    ]
     assert [run.scenario.seed for run in plan.runs] == [1, 2, 1, 2]
     assert plan.record.series == ["framework"]
 
@@ -70,11 +73,15 @@ def test_a_base_that_is_not_there_is_told_at_its_line(tmp_path):
 
 
 def test_one_impossible_value_leaves_the_other_runs(tmp_path):
-    text = STUDY.replace("[gapsl,", "\n      - gapsl\n      - {kind: epsl, phii: 1}\n      -").replace("0.5}]", "0.5}")
+    text = STUDY.replace("[gapsl,", "\n      - gapsl\n      - {kind: epsl, phii: 1}\n      -").replace(
+        "0.5}]", "0.5}"
+    )
     plan = load_study(write_study(tmp_path, text))
     assert len(plan.possible) == 4
     assert [run.record.label for run in plan.impossible] == ["epsl_phii=1-seed1", "epsl_phii=1-seed2"]
-    assert "study.yaml:9: framework.phii: unknown key. Did you mean 'phi'?" in plan.impossible[0].record.status
+    assert (
+        "study.yaml:9: framework.phii: unknown key. Did you mean 'phi'?" in plan.impossible[0].record.status
+    )
 
 
 def test_a_study_without_any_possible_run_is_refused(tmp_path):
@@ -83,7 +90,9 @@ def test_a_study_without_any_possible_run_is_refused(tmp_path):
 
 
 def test_a_path_that_leads_nowhere_is_told_at_its_value(tmp_path):
-    with pytest.raises(ScenarioError, match=r"study.yaml:9: clients.7.count: clients is a list with indices 0 to 1"):
+    with pytest.raises(
+        ScenarioError, match=r"study.yaml:9: clients.7.count: clients is a list with indices 0 to 1"
+    ):
         load_study(write_study(tmp_path, STUDY + "set: {clients.7.count: 1}\n"))
 
 

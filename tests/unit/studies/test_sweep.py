@@ -108,7 +108,9 @@ def test_an_interrupted_and_resumed_study_gives_the_same_tables(done, tmp_path):
 def test_after_a_change_only_what_changed_is_run_again(done, tmp_path):
     plan = load_study(write_study(tmp_path))
     sweep(plan, tmp_path / "out", Counting())
-    changed = load_study(write_study(tmp_path, STUDY.replace("phi: 0.5", "phi: 0.25").replace("[1, 2]", "[1, 3]")))
+    changed = load_study(
+        write_study(tmp_path, STUDY.replace("phi: 0.5", "phi: 0.25").replace("[1, 2]", "[1, 3]"))
+    )
     rest = Counting()
     sweep(changed, tmp_path / "out", rest, resume=True)
     assert rest.ran == ["gapsl-seed3", "epsl_phi=0.25-seed1", "epsl_phi=0.25-seed3"]
@@ -126,9 +128,13 @@ def test_a_study_is_not_overwritten_unless_resumed(done, tmp_path):
 
 
 def test_impossible_and_failing_runs_are_told_and_the_rest_completes(tmp_path):
-    text = STUDY.replace("seeds: [1, 2]", "seeds: [1]").replace("  grid:", "  grid:\n    model.cut: [1, 7, 0]")
+    text = STUDY.replace("seeds: [1, 2]", "seeds: [1]").replace(
+        "  grid:", "  grid:\n    model.cut: [1, 7, 0]"
+    )
     told = []
-    record = sweep(load_study(write_study(tmp_path, text)), tmp_path / "out", Counting(), observer=told.append)
+    record = sweep(
+        load_study(write_study(tmp_path, text)), tmp_path / "out", Counting(), observer=told.append
+    )
     status = {run.label: run.status for run in record.runs}
     assert status["1-gapsl-seed1"] == status["1-epsl_phi=0.5-seed1"] == "completed"
     assert status["7-gapsl-seed1"].startswith("failed: model.cut: cut must be from 1 to 2")
@@ -168,12 +174,8 @@ def test_an_error_of_the_program_is_told_with_its_place(monkeypatch):
     assert outcome.error.startswith("ZeroDivisionError: nothing left (in test_sweep.py:")
 
 
-def test_ctrl_c_within_a_run_is_no_result(monkeypatch):
-    class Interrupted:
-        summary = {"status": "interrupted", "seed": 1, "wall_time_s": 0.0}  # noqa: RUF012
-
-    monkeypatch.setattr("gapslsim.run.simulate", lambda *args, **options: Interrupted())
-    monkeypatch.setattr("gapslsim.studies.execute._with_origin", lambda results: results)
+def test_ctrl_c_within_a_run_is_no_result(monkeypatch, make_results):
+    monkeypatch.setattr("gapslsim.run.simulate", lambda *args, **options: make_results(status="interrupted"))
     with pytest.raises(KeyboardInterrupt):
         carry_out(Job("one", BASE))
 
@@ -204,3 +206,19 @@ def test_every_backend_gives_the_same_tables(name, done, tmp_path):
     record = sweep(plan, tmp_path / "out", make_backend(name, n_jobs=2))
     assert [run.status for run in record.runs] == ["completed"] * 4
     assert digest(tmp_path / "out") == digest(done[0])
+
+
+def test_runs_side_by_side_use_one_worker_each_unless_the_scenario_says_otherwise(monkeypatch):
+    seen = []
+
+    def record(scenario, **options):
+        seen.append(scenario.training.workers)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gapslsim.run.simulate", record)
+    three = BASE.replace("batch_size: 5", "batch_size: 5, workers: 3")
+    for job in (Job("a", BASE), Job("b", BASE, shares_cpus=False), Job("c", three)):
+        carry_out(job)
+    assert seen == [1, "auto", 3]
+    assert Local(n_jobs=4).shares_cpus(2)
+    assert not Local(n_jobs=4).shares_cpus(1)

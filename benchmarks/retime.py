@@ -1,0 +1,84 @@
+"""What a study of one training under many hardware and channel settings costs, against the single training.
+
+    python -m benchmarks.retime [SCENARIO] [--rounds 300] [--settings 20] [--check 3] [--set path=value]...
+
+In one process: the training once without a journal; then the study, every setting with one journal, begun anew. The
+ratio of the two wall times is what the study costs. Some settings are then run in full, without a journal, and their
+two hashes compared. The order of the single training and the study alternates over `--repeats`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from gapslsim import load, simulate
+
+DEVICES = ("jetson-nano", "raspberry-pi-4b", "phone-midrange", "jetson-orin-nx")
+UPLINKS = ("20 Mbit/s", "50 Mbit/s", "100 Mbit/s", "200 Mbit/s", "400 Mbit/s")
+
+
+def variants(n: int) -> list[list[str]]:
+    """Overrides of `n` settings: every device with every uplink; the backhaul changes as well from the 21st on."""
+    return [
+        [
+            f"clients.0.device={DEVICES[index % len(DEVICES)]}",
+            f"clients.0.link.uplink={UPLINKS[index // len(DEVICES) % len(UPLINKS)]}",
+            f"network.backhaul={1000 + 50 * (index // 20)} Mbit/s",
+        ]
+        for index in range(n)
+    ]
+
+
+def timed(scenario: Any, journal: Path | None = None) -> tuple[float, float, dict[str, Any]]:
+    """Wall and processor time of a run [s], and its summary."""
+    wall, processor = time.perf_counter(), time.process_time()
+    summary = simulate(scenario, journal=journal).summary
+    return time.perf_counter() - wall, time.process_time() - processor, summary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("scenario", nargs="?", default="scenarios/paper/small/table1_cifar10_iid_gapsl.yaml")
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--settings", type=int, default=20)
+    parser.add_argument("--check", type=int, default=3, help="settings that are also run in full")
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    options = parser.parse_args()
+    common = [f"stop={{rounds: {options.rounds}}}", *options.overrides]
+    scenarios = [load(options.scenario, set=[*common, *given]) for given in variants(options.settings)]
+    simulate(scenarios[0], dry=True)  # Imports.
+    single_s, single_cpu_s, single = timed(scenarios[0])
+    print(f"single training: {single_s:.2f} s wall, {single_cpu_s:.2f} s processor", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        study = [timed(scenario, Path(folder) / "journal") for scenario in scenarios]
+    study_s, study_cpu_s = sum(run[0] for run in study), sum(run[1] for run in study)
+    first_s, first_cpu_s, first = study[0]
+    rest = study[1:]
+    assert first["journal"]["replayed"] == 0
+    assert all(run[2]["journal"]["computed"] == 0 for run in rest)
+    per_round_s = sum(run[1] for run in rest) / len(rest) / options.rounds
+    print(f"study, first setting: {first_s:.2f} s wall, {first_cpu_s:.2f} s processor")
+    print(
+        f"study, {len(rest)} re-timed: {study_s - first_s:.2f} s wall, {study_cpu_s - first_cpu_s:.2f} s processor; "
+        f"{1000 * per_round_s:.2f} ms of processor per round and setting"
+    )
+    different = len({run[2]["timeline_sha256"] for run in study})
+    same = all(run[2]["learning_sha256"] == single["learning_sha256"] for run in study)
+    wrong = 0
+    for place in [round(i * (len(study) - 1) / max(1, options.check - 1)) for i in range(options.check)]:
+        _, _, full = timed(scenarios[place])
+        for name in ("timeline_sha256", "learning_sha256"):
+            wrong += full[name] != study[place][2][name]
+    print(f"{different} different timelines; same learning in all: {same}")
+    print(f"{options.check} settings checked in full: {wrong} hashes differ")
+    print(f"ratio: {study_s / single_s:.3f} (wall), {study_cpu_s / single_cpu_s:.3f} (processor)")
+    sys.exit(0 if same and not wrong else 1)
+
+
+if __name__ == "__main__":
+    main()

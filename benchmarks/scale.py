@@ -1,0 +1,78 @@
+"""Timing-only runs by number of clients: `python -m benchmarks.scale [CLIENTS...]` prints a table.
+
+Each size is one synchronous round of PSL in a process of its own, from scenarios/scale, 128 clients per access point.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.measuring import machine
+
+SCENARIO = Path(__file__).parents[1] / "scenarios" / "scale" / "psl_131072_clients.yaml"
+SIZES = (1024, 10_240, 32_768, 131_072)
+
+
+def one(n_clients: int) -> None:
+    """Runs one size in this process and writes its figures as JSON."""
+    import resource
+
+    import gapslsim.run
+    from gapslsim import load
+
+    points = max(1, n_clients // 128)
+    changes = [
+        f"clients.0.count={n_clients}",
+        f"data.n_train={10 * n_clients}",
+        f"network.access_points={points}",
+        f"network.backhaul={points / 10.24} Gbit/s",
+    ]
+    scenario = load(SCENARIO, set=changes)
+    assemble = gapslsim.run.assemble
+    made = []
+
+    def keep(*arguments, **more):  # type: ignore[no-untyped-def]
+        made.append(assemble(*arguments, **more))
+        return made[0]
+
+    gapslsim.run.assemble = keep
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    wall, cpu = time.perf_counter(), time.process_time()
+    results = gapslsim.run.simulate(scenario, dry=True)
+    figures = {
+        "clients": n_clients,
+        "wall_s": time.perf_counter() - wall,
+        "cpu_s": time.process_time() - cpu,
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "grown_kib_per_client": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / n_clients,
+        "events_per_client": next(made[0].env._eid) / n_clients,
+        "spans_per_client": len(results.spans) / n_clients,
+        "simulated_s": results.summary["simulated_time_s"],
+    }
+    print(json.dumps(figures))
+
+
+def main() -> None:
+    sizes = [int(size) for size in sys.argv[1:]] or list(SIZES)
+    print(machine())
+    print(
+        "| clients | wall [s] | CPU [s] | CPU per client [µs] | peak [GiB] | KiB per client | events per client |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for size in sizes:
+        code = f"from benchmarks.scale import one; one({size})"
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        f = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"| {size:,} | {f['wall_s']:.1f} | {f['cpu_s']:.1f} | {f['cpu_s'] / size * 1e6:.0f} | "
+            f"{f['peak_gib']:.2f} | {f['grown_kib_per_client']:.1f} | {f['events_per_client']:.1f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

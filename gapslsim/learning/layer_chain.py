@@ -1,0 +1,183 @@
+"""Calls a template module with tensors that come from elsewhere, from several threads at once.
+
+`torch.func.functional_call` puts tensors into the module for the time of the call, so two threads must not share one
+module, and it costs as much as a small layer. A chain walks the layers instead and gives each its own tensors.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+__all__ = ["LayerChain"]
+
+_LARGE_MAP = 128
+"""Positions of a map from which group norm is done channels first."""
+
+_Call = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor, bool], Tensor]
+
+
+class _Stage(NamedTuple):
+    """One layer: how many parameters and buffers it takes, and its call."""
+
+    n_parameters: int
+    n_buffers: int
+    call: _Call
+
+
+class LayerChain:
+    """The layers of a side in a row; pure, and safe to call from several threads.
+
+    A max pooling after a ReLU is done before it, which leaves a quarter of the numbers to it: both orders give the same
+    values and the same gradients, bit for bit, since ReLU keeps the order of positive numbers and stops the others.
+
+    Args:
+        module: the template; its own tensors are not used.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        layers = _pool_before_relu(list(_flat(module)))
+        self._stages = [_stage(layer) for layer in layers]
+        named = (len(list(module.parameters())), len(list(module.buffers())))
+        taken = tuple(sum(column) for column in zip(*((s[0], s[1]) for s in self._stages), strict=True))
+        if named != taken:  # a tensor that several layers share
+            self._stages = [_Stage(*named, _Template(module))]
+
+    def __call__(
+        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
+    ) -> Tensor:
+        """Output of the last layer.
+
+        Args:
+            parameters: in the order of `module.parameters()`.
+            buffers: in the order of `module.buffers()`; a norm that keeps statistics writes to them in training.
+            inputs: [b, ...].
+            training: whether dropout and batch norm behave as in training.
+        """
+        first_parameter = first_buffer = 0
+        output = inputs
+        for n_parameters, n_buffers, call in self._stages:
+            last_parameter, last_buffer = first_parameter + n_parameters, first_buffer + n_buffers
+            output = call(
+                parameters[first_parameter:last_parameter],
+                buffers[first_buffer:last_buffer],
+                output,
+                training,
+            )
+            first_parameter, first_buffer = last_parameter, last_buffer
+        return output
+
+
+def _flat(module: nn.Module) -> list[nn.Module]:
+    """Layers of nested `nn.Sequential` in order."""
+    if type(module) is not nn.Sequential:
+        return [module]
+    return [layer for child in module for layer in _flat(child)]
+
+
+def _pool_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
+    for place in range(len(layers) - 1):
+        if type(layers[place]) is nn.ReLU and type(layers[place + 1]) is nn.MaxPool2d:
+            layers[place], layers[place + 1] = layers[place + 1], layers[place]
+    return layers
+
+
+def _stage(layer: nn.Module) -> _Stage:
+    n_parameters, n_buffers = len(list(layer.parameters())), len(list(layer.buffers()))
+    call: _Call
+    if n_parameters == n_buffers == 0:
+        call = _bare(layer)
+    elif type(layer) is nn.Linear and layer.bias is not None:
+        call = _linear
+    elif type(layer) is nn.Conv2d and layer.bias is not None and layer.padding_mode == "zeros":
+        call = _convolution(layer)
+    elif type(layer) is nn.GroupNorm and layer.affine:
+        call = _group_norm(layer)
+    else:
+        call = _Template(layer)
+    return _Stage(n_parameters, n_buffers, call)
+
+
+def _bare(layer: nn.Module) -> _Call:
+    """A layer without tensors: nothing in it changes, so all threads may share it."""
+    modes = (copy.deepcopy(layer).eval(), copy.deepcopy(layer).train())
+
+    def call(
+        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
+    ) -> Tensor:
+        output: Tensor = modes[training](inputs)
+        return output
+
+    return call
+
+
+def _linear(
+    parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
+) -> Tensor:
+    return F.linear(inputs, parameters[0], parameters[1])
+
+
+def _convolution(layer: nn.Conv2d) -> _Call:
+    stride, dilation, groups = layer.stride, layer.dilation, layer.groups
+    padding = layer.padding
+
+    def call(
+        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
+    ) -> Tensor:
+        return F.conv2d(inputs, parameters[0], parameters[1], stride, padding, dilation, groups)
+
+    return call
+
+
+def _group_norm(layer: nn.GroupNorm) -> _Call:
+    n_groups, epsilon = layer.num_groups, layer.eps
+
+    def call(
+        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
+    ) -> Tensor:
+        # PyTorch's kernel for channels last is slow on large maps: there and back is faster than staying.
+        swap = (
+            inputs.dim() == 4
+            and inputs.shape[2] * inputs.shape[3] >= _LARGE_MAP
+            and inputs.device.type == "cpu"
+            and not inputs.is_contiguous()
+        )
+        given = inputs.contiguous() if swap else inputs
+        output = torch.group_norm(given, n_groups, parameters[0], parameters[1], epsilon)
+        return output.contiguous(memory_format=torch.channels_last) if swap else output
+
+    return call
+
+
+class _Template:
+    """Any other layer: `functional_call` on a copy per thread and mode."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+        self._parameter_names = [name for name, _ in layer.named_parameters()]
+        self._buffer_names = [name for name, _ in layer.named_buffers()]
+        self._copies = threading.local()
+
+    def __call__(
+        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
+    ) -> Tensor:
+        tensors: dict[str, Tensor] = dict(zip(self._parameter_names, parameters, strict=True))
+        tensors.update(zip(self._buffer_names, buffers, strict=True))
+        output: Tensor = functional_call(self._copy(training), tensors, (inputs,))
+        return output
+
+    def _copy(self, training: bool) -> nn.Module:
+        name = "training" if training else "evaluation"
+        module: nn.Module | None = getattr(self._copies, name, None)
+        if module is None:
+            with torch.no_grad():
+                module = copy.deepcopy(self._layer).train(training)
+            setattr(self._copies, name, module)
+        return module

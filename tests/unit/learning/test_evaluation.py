@@ -1,0 +1,122 @@
+"""The four views of accuracy, worked out by hand on a model whose outputs are its weights."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gapslsim.learning.evaluation import evaluate_views
+from gapslsim.learning.observations import Accuracy
+from gapslsim.learning.state import SideState
+from gapslsim.learning.tensors import Side
+from gapslsim.work import Keyed
+from tests.support import sgd
+
+# The client side is x -> w x (one number), the server z -> (z, 0): class 0 where w x > 0, P(0) = 1 / (1 + exp(-w x)).
+INPUTS = torch.tensor([[1.0], [2.0], [-1.0], [-2.0]], dtype=torch.float64)
+LABELS = torch.tensor([0, 0, 0, 1])
+SHARES = np.array([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]])
+
+
+def sides() -> tuple[Side, Side, SideState]:
+    client = Side(nn.Linear(1, 1, bias=False).double(), sgd(), None)
+    server = Side(nn.Linear(1, 2, bias=False).double(), sgd(), None)
+    return client, server, SideState((torch.tensor([[1.0], [0.0]], dtype=torch.float64),), (), {})
+
+
+def weight(value: float) -> Tensor:
+    return torch.tensor([[value]], dtype=torch.float64)
+
+
+def evaluate(states: list[SideState], *views: str, batch: int = 3) -> list[Accuracy]:
+    client, server, server_state = sides()
+    keyed = [Keyed(f"k{i}", 8, state) for i, state in enumerate(states)]
+    return evaluate_views(
+        client, server, keyed, server_state, INPUTS, LABELS, SHARES[: len(states)], views, 7, batch
+    )
+
+
+def p0(value: float, x: float) -> float:
+    return 1 / (1 + math.exp(-value * x))
+
+
+def loss_of(values: list[float]) -> float:
+    """Mean cross-entropy of the mean probability of models with these weights."""
+    total = 0.0
+    for x, y in zip(INPUTS.flatten().tolist(), LABELS.tolist(), strict=True):
+        p = sum(p0(v, x) for v in values) / len(values)
+        total -= math.log(p if y == 0 else 1 - p)
+    return total / len(LABELS)
+
+
+def three() -> list[SideState]:
+    """Weights 2, -1 and 2 again: the mean is 1."""
+    return [SideState((weight(v),), (), {}) for v in (2.0, -1.0, 2.0)]
+
+
+def test_global_is_the_model_of_mean_weights() -> None:
+    (row,) = evaluate(three(), "global")
+    assert row[:4] == (7, "global", -1, 0.75)  # w = 1: right for 1, 2 and -2, wrong for -1
+    assert row.loss == pytest.approx(loss_of([1.0]), abs=1e-12)
+
+
+def test_clients_are_each_model_on_the_whole_test_set() -> None:
+    rows = evaluate(three(), "clients")
+    assert [(r.client, r.accuracy) for r in rows] == [(0, 0.75), (1, 0.25), (2, 0.75)]
+    for row, value in zip(rows, (2.0, -1.0, 2.0), strict=True):
+        assert row.loss == pytest.approx(loss_of([value]), abs=1e-12)
+
+
+def test_the_ensemble_is_the_mean_of_probabilities() -> None:
+    (row,) = evaluate(three(), "ensemble")
+    # P(0) is (2 p0(2 x) + p0(-x)) / 3: above 1/2 for x > 0, below for x < 0, as one model of w > 0 decides
+    assert row.accuracy == 0.75
+    assert row.loss == pytest.approx(loss_of([2.0, -1.0, 2.0]), abs=1e-12)
+
+
+def test_local_weighs_the_classes_as_the_clients_training_data_do() -> None:
+    rows = evaluate(three(), "local")
+    # w > 0: 2 of 3 right in class 0, 1 of 1 in class 1; w < 0: 1 of 3, 0 of 1
+    expected = [0.5 * 2 / 3 + 0.5, 1 / 3, 0.25 * 2 / 3 + 0.75]
+    assert [row.accuracy for row in rows] == pytest.approx(expected, abs=1e-12)
+    per_class = [
+        -sum(math.log(p0(2, x)) for x in (1, 2, -1)) / 3,
+        -math.log(1 - p0(2, -2)),
+    ]
+    assert rows[0].loss == pytest.approx(sum(per_class) / 2, abs=1e-12)
+
+
+def test_a_class_without_test_samples_counts_as_zero_in_the_local_view() -> None:
+    client, server, state = sides()
+    keyed = [Keyed("k", 8, three()[0])]
+    (row,) = evaluate_views(
+        client, server, keyed, state, INPUTS[:3], LABELS[:3], SHARES[:1], ("local",), 1, 8
+    )
+    assert row.accuracy == pytest.approx(0.5 * 2 / 3)
+
+
+def test_clients_that_share_their_parameters_are_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = three()[:2]
+    passes: list[int] = []
+    predict = Side.predict
+
+    def counted(self: Side, state: SideState, inputs: Tensor) -> Tensor:
+        passes.append(len(inputs))
+        return predict(self, state, inputs)
+
+    monkeypatch.setattr(Side, "predict", counted)
+    rows = evaluate([one, other, one], "clients", "ensemble", "local", batch=4)
+    assert len(passes) == 2 * 2  # two models, two sides each
+    assert [row.client for row in rows if row.view == "clients"] == [0, 1, 2]
+    ensemble = next(row for row in rows if row.view == "ensemble")
+    assert ensemble.loss == pytest.approx(loss_of([2.0, -1.0, 2.0]), abs=1e-12)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_the_batch_of_an_evaluation_is_of_no_account(batch: int) -> None:
+    views = ("global", "clients", "ensemble", "local")
+    assert evaluate(three(), *views, batch=batch) == evaluate(three(), *views, batch=4)
