@@ -80,7 +80,9 @@ class Naive:
 
     def forward(self, client: int) -> tuple[Tensor, Tensor]:
         inputs, labels = self.batches(client, self.round)
-        return self.clients[client](inputs.contiguous(memory_format=self.layout)), labels
+        if inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=self.layout)
+        return self.clients[client](inputs), labels
 
     def server_gradients(
         self, smashed: list[Tensor], labels: list[Tensor]

@@ -62,10 +62,10 @@ def assemble(scenario: Scenario, dry: bool, journal: JournalSettings | None = No
         message = "a dry run has no accuracy to stop at; add rounds, epochs or simulated_time."
         raise ScenarioError([Problem("stop", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
-    kinds = {name: load_device(name) for name in {group.device for group in groups}}
+    of_servers = scenario.server.device, scenario.parameter_server_device
+    kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}
     client_devices: list[Device] = [kinds[group.device] for group in groups]
-    server = load_device(scenario.server.device)
-    parameter_server = load_device(scenario.parameter_server_device)
+    server, parameter_server = (kinds[name] for name in of_servers)
     setup, planned_rounds = _learning(scenario, len(groups))
     memory = _memory(scenario, setup, client_devices, server)
     learner = Learner(setup, None) if dry else _real_learner(scenario, setup, journal)

@@ -63,7 +63,7 @@ class PowerDraw:
     receive: Figure[Power]
     """Receiving [W]: at full rate; where `receive_per_bit` is given, at rate 0."""
     send_per_bit: Figure[Joules] | None = None
-    """What each bit sent takes on top [J/bit], for radios: `76.68e-9 J` is 76.68 mW per Mbit/s; nothing unless given."""
+    """What each bit sent takes on top [J/bit], for radios: `76.68e-9 J` is 76.68 mW per Mbit/s; 0 by default."""
     receive_per_bit: Figure[Joules] | None = None
     """What each bit received takes on top [J/bit]; nothing unless given."""
 

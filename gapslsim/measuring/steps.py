@@ -24,7 +24,7 @@ from gapslsim.work import LayerCost
 
 __all__ = ["copy_rows", "rule_rows", "step_rows", "timed"]
 
-_LEAST = 0.1
+_LEAST = 0.5
 """Share of what was timed that is left at least when the time of a call is taken off."""
 
 

@@ -20,7 +20,8 @@ from gapslsim.results.results import Results
 SCENARIO = """
 name: small
 seed: 3
-data: {kind: synthetic, input_shape: [8], n_classes: 4, n_train: 240, n_test: 80, partition: {kind: dirichlet, alpha: 0.5}}
+data:
+  {kind: synthetic, input_shape: [8], n_classes: 4, n_train: 240, n_test: 80, partition: {kind: dirichlet, alpha: 0.5}}
 model: {kind: mlp, hidden: [12, 12], cut: 1}
 framework: gapsl
 training: {batch_size: 8, client: {optimizer: sgd, lr: 0.05, momentum: 0.9}}
