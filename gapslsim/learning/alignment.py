@@ -130,9 +130,6 @@ def angles_to_leader(
         known: their Gram matrix.
         leaders: the leader set.
         leader: g_lead, the mean of the leader set.
-
-    Returns:
-        See `angles_to`.
     """
     products = known.products
     dots = products[:, leaders].mean(1)

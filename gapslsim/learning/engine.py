@@ -37,6 +37,9 @@ __all__ = ["Engine", "ServerOutcome", "choose_device", "intra_op_threads"]
 _JOINED_BYTES = 4 << 20
 """Most bytes of a layer's inputs and outputs in a joined pass of the server."""
 
+_STACKED_BYTES = 1 << 20
+"""The same for a pass that gives every client's gradient; it pays for small layers only."""
+
 
 @dataclass(frozen=True, eq=False)
 class ServerOutcome:
@@ -84,7 +87,8 @@ class Engine:
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size)
         self.workers = Workers(choose_workers(workers, device, costs))
         self.together = self.workers.together
-        self._joined_samples = _joined_samples(costs, setup.batch_size)
+        self._joined_samples = _samples_within(_JOINED_BYTES, costs, setup.batch_size)
+        self._stacked_samples = _samples_within(_STACKED_BYTES, costs, setup.batch_size)
         self._inputs = _in_memory(data.train.inputs).to(device, dtype)
         self._labels = torch.from_numpy(data.train.labels).to(device)
         self._test_inputs = _in_memory(data.test.inputs).to(device, dtype)
@@ -165,7 +169,9 @@ class Engine:
             rule.second_order,
             together=self.together,
         )
-        passed = whole_pass(keep_rows=keep_rows, joined_samples=self._joined_samples)
+        passed = whole_pass(
+            keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
+        )
         if not keep_rows and not bool(torch.isfinite(passed.matrix.sum())):
             passed = whole_pass(keep_rows=True)  # to say whose gradient it is
         self._check(passed.losses, passed.matrix, clients, round, state_key)
@@ -296,9 +302,9 @@ def _in_memory(inputs: np.ndarray) -> Tensor:
     return tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
-def _joined_samples(costs: SplitCost, batch_size: int) -> int:
-    """Samples whose largest layer on the server fits `_JOINED_BYTES`: joining more would fall out of the cache."""
-    return _JOINED_BYTES * batch_size // max(costs.server.workspace_bytes, 1)
+def _samples_within(n_bytes: int, costs: SplitCost, batch_size: int) -> int:
+    """Samples whose inputs and outputs fit, at the server's largest layer; more would fall out of the cache."""
+    return n_bytes * batch_size // max(costs.server.workspace_bytes, 1)
 
 
 @contextmanager

@@ -49,6 +49,8 @@ class LayerChain:
         taken = tuple(sum(column) for column in zip(*((s[0], s[1]) for s in self._stages), strict=True))
         if named != taken:  # a tensor that several layers share
             self._stages = [_Stage(*named, _Template(module))]
+        self.is_plain = not any(isinstance(stage.call, _Template) for stage in self._stages)
+        """Whether every layer is a plain function of its tensors, so that calls can be batched."""
 
     def __call__(
         self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
@@ -147,6 +149,7 @@ def _group_norm(layer: nn.GroupNorm) -> _Call:
             inputs.dim() == 4
             and inputs.shape[2] * inputs.shape[3] >= _LARGE_MAP
             and inputs.device.type == "cpu"
+            and not torch._C._functorch.is_functorch_wrapped_tensor(inputs)
             and not inputs.is_contiguous()
         )
         given = inputs.contiguous() if swap else inputs

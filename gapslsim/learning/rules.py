@@ -32,7 +32,7 @@ class Gradients:
     """
 
     matrix: Tensor
-    """g_i as rows, detached, float [S, d]."""
+    """g_i as rows, detached, float [S, d]; their mean as one row for a rule without `needs_client_gradients`."""
     losses: Tensor
     """L_i, detached, float [S]."""
     clients: tuple[int, ...]

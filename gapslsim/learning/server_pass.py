@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.func import grad_and_value, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -70,12 +71,14 @@ def server_pass(
     *,
     keep_rows: bool = True,
     joined_samples: int = 0,
+    stacked_samples: int = 0,
     together: Together = one_by_one,
 ) -> ServerPass:
     """Forward and backward for every participant.
 
     Participants are taken in groups, each one pass. Without client gradients the batches of a group are joined, up to
-    `joined_samples`, where no layer mixes samples (batch norm) or draws (dropout). Else a group is one participant.
+    `joined_samples`, where no layer mixes samples (batch norm) or draws (dropout). With client gradients batches of one
+    size are stacked, up to `stacked_samples`, and differentiated side by side. Else a group is one participant.
     What is computed depends on the groups alone, not on `together`. Only a group's cut gradients outlive it, and
     its row if rows are kept: memory is bounded by the participants of `_WINDOW` groups.
 
@@ -88,11 +91,14 @@ def server_pass(
         second_order: keep the graphs, for Hessian products.
         keep_rows: whether each client's gradient is wanted; False: only their mean.
         joined_samples: most samples of a joined pass.
+        stacked_samples: most samples of a stacked pass.
         together: carries out independent calls.
     """
     independent = not (side.has_buffers or side.draws or second_order)
     sizes = [len(message.labels) for message in smashed]
-    groups = _groups(sizes, joined_samples if independent and not keep_rows else 0)
+    stacks = keep_rows and side.stackable and not any(n_shared) and len(set(sizes)) == 1
+    most = (stacked_samples if stacks else 0) if keep_rows else joined_samples
+    groups = _groups(sizes, most if independent else 0)
     d = sum(parameter.numel() for parameter in state.parameters)
     like = state.parameters[0] if state.parameters else smashed[0].activations
     matrix = like.new_empty(len(smashed) if keep_rows else 1, d)
@@ -104,8 +110,12 @@ def server_pass(
     for start in range(0, len(groups), window):
         calls = []
         for group in groups[start : start + window]:
-            row = matrix[group[0]] if keep_rows else None
             now = SideState(state.parameters, buffers, {})
+            if keep_rows and len(group) > 1:
+                rows = matrix[group.start : group.stop]
+                calls.append(partial(_stacked_pass, side, now, smashed[group.start : group.stop], rows))
+                continue
+            row = matrix[group[0]] if keep_rows else None
             calls.append(partial(_pass, side, now, smashed, n_shared, seeds, second_order, group, row))
         for part in together(calls):
             if not keep_rows:
@@ -180,6 +190,20 @@ def _pass(
         buffers=tape.buffers,
         tape=(tape, activations, gradients[:-1]) if second_order else None,
     )
+
+
+def _stacked_pass(side: Side, state: SideState, messages: Sequence[Smashed], rows: Tensor) -> _Part:
+    """One pass over batches of one size, stacked; the gradient of each goes to its row."""
+
+    def loss(parameters: tuple[Tensor, ...], activations: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(side.apply(parameters, activations), labels)
+
+    activations = torch.stack([message.activations.detach() for message in messages])
+    labels = torch.stack([message.labels for message in messages])
+    every = vmap(grad_and_value(loss, argnums=(0, 1)), in_dims=(None, 0, 0))
+    (gradients, cuts), losses = every(state.parameters, activations, labels)
+    torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=rows)
+    return _Part(losses, rows, list(cuts.unbind()), [], state.buffers, None)
 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:

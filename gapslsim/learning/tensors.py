@@ -76,6 +76,15 @@ class Side:
             output = self._chain(parameters, buffers, inputs, training=True)
         return Tape(output, parameters, buffers)
 
+    @property
+    def stackable(self) -> bool:
+        """Whether passes of several batches can be done side by side with `torch.func.vmap`."""
+        return self._chain.is_plain and not self.draws and not self.has_buffers
+
+    def apply(self, parameters: tuple[Tensor, ...], inputs: Tensor) -> Tensor:
+        """Output in training mode of a side without buffers and dropout, for `torch.func`."""
+        return self._chain(parameters, (), inputs, training=True)
+
     def predict(self, state: SideState | Weights, inputs: Tensor) -> Tensor:
         """Forward pass in evaluation mode, without gradients."""
         with torch.no_grad():

@@ -94,6 +94,38 @@ def test_joined_batches_give_the_mean_gradient_and_every_clients_own_cut_gradien
         torch.testing.assert_close(own, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("stacked_samples", [0, 5, 8, 100])
+@pytest.mark.parametrize("shape", [(3, 4, 4), (6,)])
+def test_stacked_batches_give_every_clients_gradient(stacked_samples: int, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    dense = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    module = convolutional() if len(shape) == 3 else dense
+    given = messages((4,) * 5, shape)
+    rows, cuts, losses = textbook(module, given)
+    one = side(module)
+    passed = server_pass(one, one.initial(), given, NOTHING, SEEDS, stacked_samples=stacked_samples)
+    torch.testing.assert_close(passed.matrix, rows, rtol=0, atol=1e-12)
+    torch.testing.assert_close(passed.losses, losses, rtol=0, atol=1e-12)
+    for own, expected in zip(passed.cuts, cuts, strict=True):
+        torch.testing.assert_close(own, expected, rtol=0, atol=1e-12)
+
+
+def test_batches_of_different_sizes_are_not_stacked() -> None:
+    module, given = convolutional(), messages()
+    one = side(module)
+    passed = server_pass(one, one.initial(), given, NOTHING, SEEDS, stacked_samples=100)
+    torch.testing.assert_close(passed.matrix, textbook(module, given)[0], rtol=0, atol=1e-13)
+
+
+def test_large_maps_can_be_stacked() -> None:
+    module = nn.Sequential(nn.GroupNorm(1, 2), nn.Flatten(), nn.Linear(2 * 144, 3)).double()
+    given = messages((2, 2), (2, 12, 12))
+    given = [Smashed(m.activations.contiguous(memory_format=torch.channels_last), m.labels) for m in given]
+    one = side(module)
+    passed = server_pass(one, one.initial(), given, [0, 0], SEEDS[:3], stacked_samples=100)
+    torch.testing.assert_close(passed.matrix, textbook(module, given)[0], rtol=0, atol=1e-12)
+
+
 def test_batches_are_not_joined_where_a_layer_mixes_samples() -> None:
     module, given = convolutional("batch"), messages()
     one = side(module)
