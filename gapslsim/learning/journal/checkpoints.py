@@ -7,6 +7,7 @@ import io
 import json
 import os
 import uuid
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -50,18 +51,15 @@ class OpenCheckpoint:
         self._file: BinaryIO | None = file
         self._device = device
         self._states: dict[str, SideState] = {}
+        self._close = weakref.finalize(self, file.close)  # also where it dies in a cycle, before the file does
 
     def state(self, key: str) -> SideState:
         """One of its states; the tensors that several states share are shared again."""
         if self._file is not None:
             self._states = _read_states(self._file, self._device)
-            self._file.close()
+            self._close()
             self._file = None
         return self._states[key]
-
-    def __del__(self) -> None:
-        if self._file is not None:
-            self._file.close()
 
 
 class Checkpoints:
