@@ -51,7 +51,8 @@ class OpenCheckpoint:
         self._file: BinaryIO | None = file
         self._device = device
         self._states: dict[str, SideState] = {}
-        self._close = weakref.finalize(self, file.close)  # also where it dies in a cycle, before the file does
+        # A finalizer is called before the file dies, even where both die in a cycle; `__del__` is not.
+        self._close = weakref.finalize(self, file.close)
 
     def state(self, key: str) -> SideState:
         """One of its states; the tensors that several states share are shared again."""
