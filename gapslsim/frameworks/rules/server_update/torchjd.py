@@ -37,6 +37,9 @@ class TorchjdUpdate(ServerUpdate):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Its keyword parameters, for instance `{n_byzantine: 1}` for Krum; a list of numbers becomes a tensor."""
 
+    def __hash__(self) -> int:
+        return hash((self.aggregator, repr(sorted(self.parameters.items()))))
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Makes it once, so that a wrong name, parameter or a missing package shows when the scenario is read."""
