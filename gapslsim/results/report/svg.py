@@ -73,7 +73,9 @@ class Scale:
         step = 10 ** math.floor(math.log10((self.high - self.low) / self._n_ticks))
         step *= next(m for m in (1, 2, 5, 10) if (self.high - self.low) / (m * step) <= self._n_ticks + 0.5)
         first = math.ceil(self.low / step - 1e-9)
-        return [round(i * step, 12) for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        ticks = [round(i * step, 12) for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        # Where the axis is as short as the rounding of its numbers, a tick may have been rounded off it.
+        return [tick for tick in ticks if -1e-6 <= self.share(tick) <= 1 + 1e-6]
 
     def _log_ticks(self) -> list[float]:
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)

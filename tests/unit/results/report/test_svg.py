@@ -3,7 +3,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gapslsim.results.report.svg import SHAPES, Plot, Scale, marker, swatch, tag
@@ -37,6 +37,7 @@ def test_scales_become_logarithmic_only_over_a_wide_range_of_positive_numbers():
     assert not Scale.over([0, 100], may_log=True).log
 
 
+@example(low=879609.9999999999, length=1e-06, log=False)
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.booleans())
 def test_ticks_lie_on_the_axis_and_are_few(low, length, log):
     low = abs(low) + 1e-3 if log else low
