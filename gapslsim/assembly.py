@@ -21,6 +21,7 @@ from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.cost import split_cost
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
 from gapslsim.registry import settings_of
@@ -132,7 +133,8 @@ def _memory(
 ) -> dict[str, Any]:
     """Checks that each side fits its device; returns needs and limits [B] for the summary."""
     framework: Framework = scenario.framework
-    costs = Learner(setup, None).costs.split(max(setup.batches.size(c) for c in range(setup.n_clients)))
+    largest = max(setup.batches.size(client) for client in range(setup.n_clients))
+    costs = split_cost(setup.model, setup.data.input_shape, setup.data.n_classes, largest)
     slots = setup.client_optimizer.n_slots
     need = client_memory_bytes(costs.client, slots, framework.clients_train)
     if framework.clients_hold_whole_model:

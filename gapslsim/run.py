@@ -14,6 +14,7 @@ from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.memory import rare_collections
 from gapslsim.milestones import Milestones, Position
 from gapslsim.records import EvaluationRow, Progress, RoundRow
+from gapslsim.results.categories import received, sent
 from gapslsim.results.results import Results
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.schema import Scenario
@@ -148,8 +149,8 @@ class _Run:
                 epoch=epoch,
                 n_participants=len(world.participants),
                 loss=learner.observed.mean_loss(world.round) if not self._dry else math.nan,
-                bytes_up=sum(span.size_bytes for span in spans if span.phase.endswith(("uplink", "_out"))),
-                bytes_down=sum(span.size_bytes for span in spans if span.phase.endswith(("downlink", "_in"))),
+                bytes_up=sum(span.size_bytes for span in spans if sent(span.phase)),
+                bytes_down=sum(span.size_bytes for span in spans if received(span.phase)),
                 energy_j=sum(span.energy_j for span in spans),
             )
         )

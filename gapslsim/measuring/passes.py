@@ -9,6 +9,7 @@ without any hook in them are timed in turn with those, and are the whole that th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ def _repeat(times: SideTimes, one: _Pass, clock: Clock, effort: Effort) -> None:
             times.layers_s[key].append(seconds)
 
 
-class _Pass:
+class _Pass(ABC):
     """Forward and backward through one side."""
 
     def __init__(self, side: PlainSide, clock: Clock) -> None:
@@ -129,9 +130,9 @@ class _Pass:
         for name, layer in costed_layers(side.module):
             self._watch(name, layer)
 
+    @abstractmethod
     def run(self) -> dict[str, float]:
         """Runs both passes; returns the seconds of each."""
-        raise NotImplementedError
 
     def layers_s(self) -> dict[Key, float]:
         """Seconds of each layer in the last hooked run."""

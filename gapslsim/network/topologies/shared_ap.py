@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gapslsim.network.backhaul import BehindBackhaul
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.routes import Router
-from gapslsim.network.topology import Topology, topologies
+from gapslsim.network.topology import topologies
 from gapslsim.network.tree import TreeRouter, both_ways, hang_clients
 from gapslsim.registry import component
 from gapslsim.units import Seconds
@@ -19,7 +20,7 @@ __all__ = ["SharedAp"]
 
 @topologies.register
 @component
-class SharedAp(Topology):
+class SharedAp(BehindBackhaul):
     """Client, its own radio link, the medium of its access point, the point's cable, the backhaul, the server.
 
     A client's own link caps what it can do; the medium is shared by all clients of the point, by default by both
@@ -40,18 +41,6 @@ class SharedAp(Topology):
     """Rate between each point and the backhaul, per point and direction; unlimited by default."""
     cable_latency: Seconds = 0.0
     """One-way latency of the cable."""
-    backhaul: Annotated[Channel, channels] | None = None
-    """Rate between all points and the server, in each direction; unlimited by default."""
-    backhaul_down: Annotated[Channel, channels] | None = None
-    """Rate from the server; by default the same as `backhaul`."""
-    backhaul_latency: Seconds = 0.0
-    """One-way latency of the backhaul."""
-    parameter_server: Literal["beside_server", "beside_clients"] = "beside_server"
-    """At the server's end of the backhaul, or at the points' end."""
-    parameter_server_link: Annotated[Channel, channels] | None = None
-    """Rate of the parameter server's own link, in each direction; unlimited by default."""
-    parameter_server_latency: Seconds = 0.0
-    """One-way latency of the parameter server's own link."""
 
     def router(self, fleet: Fleet) -> Router:
         """A tree: server, switch, cable and medium of each point, clients."""
@@ -69,9 +58,5 @@ class SharedAp(Topology):
             medium = both_ways(f"{point}/medium", self.medium, self.medium_latency, self.duplex)
             router.hang(point, f"{point}/radio", *medium)
         hang_clients(router, fleet, points, "access point")
-        router.hang(
-            fleet.parameter_server,
-            fleet.server if self.parameter_server == "beside_server" else "switch",
-            *both_ways(fleet.parameter_server, self.parameter_server_link, self.parameter_server_latency),
-        )
+        self.hang_parameter_server(router, fleet, "switch")
         return router.check()

@@ -135,8 +135,6 @@ def test_show_link_says_where_its_figures_come_from(capsys):
 def test_show_scenario_prints_the_file(capsys):
     from gapslsim.scenario.shipped import shipped_scenarios
 
-    if "quickstart" not in shipped_scenarios():
-        pytest.skip("no scenarios are shipped yet")
     _, out = _run(["show", "scenario", "quickstart"], capsys)
     assert out.out == shipped_scenarios()["quickstart"].read_text()
 
