@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from itertools import pairwise
 
@@ -13,6 +12,7 @@ from gapslsim.results.store import write_results
 from gapslsim.results.trace import trace_events, write_trace
 from gapslsim.run import simulate
 from gapslsim.scenario.loading import loads
+from tests.perfetto_library import PerfettoLibrary, find_library
 from tests.study_files import BASE
 
 
@@ -153,19 +153,27 @@ def test_the_command_writes_a_trace_or_prints_the_pace(runs, tmp_path, capsys, m
 
 
 def test_perfettos_own_trace_processor_reads_it(runs, tmp_path):
-    processor = pytest.importorskip("perfetto.trace_processor", reason="perfetto is not installed")
-    binary = os.environ.get("PERFETTO_TRACE_PROCESSOR")
-    if not binary:
-        pytest.skip(
-            "PERFETTO_TRACE_PROCESSOR names no trace_processor_shell (perfetto downloads it at run time)"
-        )
+    library = find_library()
+    if library is None:
+        pytest.skip("no Perfetto trace processor here; Debian's package chromium-shell holds one")
     write_trace(runs["gapsl"], tmp_path / "trace.json")
-    config = processor.TraceProcessorConfig(bin_path=binary)
-    with processor.TraceProcessor(trace=str(tmp_path / "trace.json"), config=config) as reader:
-        rows = reader.query("select sum(dur) as ns from slice where category != 'link'")
-        spans = runs["gapsl"].spans
-        assert next(iter(rows)).ns == pytest.approx(
-            1e9 * (spans["end_s"] - spans["start_s"]).sum(), abs=len(spans)
-        )
-        rows = reader.query("select sum(value) as n from stats where severity = 'error'")
-        assert next(iter(rows)).n == 0
+    reader = PerfettoLibrary(library, (tmp_path / "trace.json").read_bytes())
+    spans = runs["gapsl"].spans
+    seconds_by_phase = (spans["end_s"] - spans["start_s"]).groupby(spans["phase"]).sum()
+    told = reader.query("select name, sum(dur) from slice where category != 'link' group by name")[1:]
+    assert {phase: float(ns) / 1e9 for phase, ns in told} == pytest.approx(
+        seconds_by_phase.to_dict(), abs=1e-9 * len(spans)
+    )
+    [_, [n_slices]] = reader.query("select count(*) from slice where category != 'link'")
+    assert int(n_slices) == len(spans)
+    assert reader.query("select name from stats where severity = 'error' and value > 0")[1:] == []
+    with pytest.raises(ValueError, match="no such table: nowhere"):
+        reader.query("select nonsense from nowhere")
+
+
+def test_perfettos_own_trace_processor_refuses_what_is_no_trace():
+    library = find_library()
+    if library is None:
+        pytest.skip("no Perfetto trace processor here; Debian's package chromium-shell holds one")
+    with pytest.raises(ValueError, match="refuses the trace"):
+        PerfettoLibrary(library, b'{"traceEvents": [ {{{')
