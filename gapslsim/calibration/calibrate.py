@@ -79,8 +79,8 @@ def calibrate(
     return Calibrated(profile, samples, predicted, errors, _notes(table, samples))
 
 
-def check(profile: Profile, table: MeasurementTable) -> tuple[Samples, Array, tuple[HeldOutError, ...]]:
-    """Errors of a profile on other rows: the samples, their predicted times, and errors over all and by group.
+def check(model: CostModel, table: MeasurementTable) -> tuple[Samples, Array, tuple[HeldOutError, ...]]:
+    """Errors of a cost model on other rows: the samples, their predicted times, and errors over all and by group.
 
     Raises:
         CalibrationError: if the table has no computations.
@@ -88,7 +88,7 @@ def check(profile: Profile, table: MeasurementTable) -> tuple[Samples, Array, tu
     samples = samples_of(table.compute)
     if not len(samples):
         raise CalibrationError(f"{table.source} has no computations to check a profile on.")
-    predicted = predict(profile.cost_model, samples)
+    predicted = predict(model, samples)
     return samples, predicted, errors_by_group(f"rows of {table.source}", predicted, samples)
 
 
@@ -164,22 +164,21 @@ def _profile(
 
 
 def _ranges(samples: Samples) -> tuple[FittedRange, ...]:
-    """Range of each field of the cost, by phase and kind of layer."""
-    made = []
+    """Range of each field of the cost, by phase and kind of layer; then by phase, for kinds that were not measured."""
     layers = samples.layers[~samples.layers.kind.isin(["copy"])]
-    for (phase, kind), rows in layers.groupby(["phase", "kind"], sort=False):
-        for quantity in COST_COLUMNS:
-            low, high = float(rows[quantity].min()), float(rows[quantity].max())
-            made.append(
-                FittedRange(
-                    quantity=quantity,  # type: ignore[arg-type]
-                    low=low,
-                    high=high,
-                    phase=str(phase),
-                    layer_kind=str(kind),
-                )
-            )
-    return tuple(made)
+    parts = [(str(p), str(k), rows) for (p, k), rows in layers.groupby(["phase", "kind"], sort=False)]
+    parts += [(str(p), "", rows) for p, rows in layers.groupby("phase", sort=False)]
+    return tuple(
+        FittedRange(
+            quantity=quantity,  # type: ignore[arg-type]
+            low=float(rows[quantity].min()),
+            high=float(rows[quantity].max()),
+            phase=phase,
+            layer_kind=kind,
+        )
+        for phase, kind, rows in parts
+        for quantity in COST_COLUMNS
+    )
 
 
 def _source(table: MeasurementTable, samples: Samples) -> str:

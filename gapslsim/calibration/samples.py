@@ -75,8 +75,9 @@ def select_rows(
     power_mode: str | None = None,
     threads: int | None = None,
     kind: str | None = None,
+    several_modes: bool = False,
 ) -> MeasurementTable:
-    """The rows of one device, runtime, power mode and number of threads.
+    """The rows of one device, runtime, power mode and number of threads; of all power modes with `several_modes`.
 
     Raises:
         ComponentError: if the table holds several of one and none is chosen, or has no such rows.
@@ -93,7 +94,7 @@ def select_rows(
             if compute.empty and links.empty:
                 known = ", ".join(str(one) for one in held)
                 raise ComponentError(f"{table.source} has no rows with {column} {value!r}; it has: {known}.")
-        elif len(held) > 1:
+        elif len(held) > 1 and not (column == "power_mode" and several_modes):
             known = ", ".join(repr(one if column != "threads" else int(one)) for one in held)
             raise ComponentError(
                 f"{table.source} has rows of several: {column} {known}. A profile is of one; choose it with {flag}."

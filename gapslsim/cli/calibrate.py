@@ -21,7 +21,12 @@ def calibrate_command(
     ] = "auto",
     device: Annotated[str | None, typer.Option(help="Rows of this device, if the table has several.")] = None,
     runtime: Annotated[str | None, typer.Option(help="Rows of this runtime.")] = None,
-    power_mode: Annotated[str | None, typer.Option(help="Rows of this power mode.")] = None,
+    power_mode: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows of this power mode; all unless given: one profile, the fastest with the others as modes."
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Rows with this number of threads.")] = None,
     kind: Annotated[str | None, typer.Option(help="Rows of this kind of layer alone.")] = None,
     drop_bad: Annotated[
@@ -33,7 +38,9 @@ def calibrate_command(
     ] = None,
     profile: Annotated[
         str | None,
-        typer.Option(help="Fit nothing: errors of this profile (a YAML file or a shipped name) on TABLE."),
+        typer.Option(
+            help="Fit nothing: errors of this profile (a YAML file or a shipped name, @MODE) on TABLE."
+        ),
     ] = None,
     like: Annotated[
         str | None, typer.Option(help="Device whose memory and power stand in where the table has none.")
@@ -53,18 +60,19 @@ def calibrate_command(
     from rich.console import Console
 
     from gapslsim.calibration import calibrate as flow
+    from gapslsim.calibration.modes import calibrate_modes
     from gapslsim.calibration.public_tables import convert
     from gapslsim.calibration.report import error_table, plot, report
     from gapslsim.calibration.rest import link_of
     from gapslsim.calibration.samples import select_rows
     from gapslsim.calibration.splits import run_split
     from gapslsim.calibration.table import check_table, read_table
-    from gapslsim.hardware.devices import load_profile
+    from gapslsim.hardware.devices import load_device, load_profile
     from gapslsim.hardware.profile_file import write_profile
 
     console = Console()
 
-    def rows_of(path: Path) -> MeasurementTable:
+    def rows_of(path: Path, mode: str | None = power_mode, several: bool = False) -> MeasurementTable:
         if source is None:
             read = read_table(path, drop_bad)
         else:
@@ -74,13 +82,13 @@ def calibrate_command(
             read = check_table(raw.reset_index(drop=True), str(path), drop_bad)
         for problem in read.dropped:
             console.print(f"left out: {problem}", markup=False, highlight=False)
-        return select_rows(read, device, runtime, power_mode, threads, kind)
+        return select_rows(read, device, runtime, mode, threads, kind, several)
 
-    rows = rows_of(table)
+    rows = rows_of(table, several=profile is None and split is None)
     base = None if like is None else load_profile(like)
     if profile is not None:
-        checked = load_profile(profile)
-        samples, predicted, errors = flow.check(checked, rows)
+        checked = load_device(profile)
+        samples, predicted, errors = flow.check(checked.cost_model, rows)
         console.print(error_table(errors))
         if picture is not None:
             plot(samples, predicted, f"{checked.name} on {table.name}", picture)
@@ -91,10 +99,14 @@ def calibrate_command(
         if picture is not None:
             plot(done.samples, done.predicted, f"{table.name}, {split}", picture)
         return
-    made = flow.calibrate(rows, model, output.stem if output is not None else None, base)
+    done_modes = calibrate_modes(rows, model, output.stem if output is not None else None, base)
+    made = done_modes.base
     console.print(report(made, link_of(rows)))
+    for name, variant in done_modes.variants.items():
+        console.print(f"\nPower mode {made.profile.name}@{name}:", markup=False, highlight=False)
+        console.print(report(variant))
     if check is not None:
-        errors = flow.check(made.profile, rows_of(check))[2]
+        errors = flow.check(made.profile.cost_model, rows_of(check, done_modes.own or None))[2]
         console.print(error_table(errors))
         made = made.with_errors(errors)
     if output is not None:
@@ -102,5 +114,7 @@ def calibrate_command(
         console.print(
             f"Profile written to {output}; a scenario takes it as its device's path.", highlight=False
         )
+        for name in done_modes.variants:
+            console.print(f"Its mode: {output}@{name}", highlight=False, markup=False)
     if picture is not None:
         plot(made.samples, made.predicted, made.profile.name, picture)

@@ -20,6 +20,10 @@ __all__ = ["measure_command"]
 
 _CHECK_S = 10.0
 """Wall time of a check at least."""
+_BUSY = 0.5
+"""Load (processes that run or wait, mean of a minute) above which times of several threads are disturbed."""
+_QUICK_S = 80.0
+"""Wall time after which --quick measures nothing a second time."""
 
 
 def measure_command(
@@ -124,6 +128,7 @@ def _plan(scenarios: list[str], batch_sizes: str, repeats: int, quick: bool) -> 
         probes=chosen,
         batch_sizes=sorted(set(sizes)),
         repeats=repeats,
+        enough_s=_QUICK_S if quick else float("inf"),
         passes=Effort(least=4, most=100, budget_s=0.5 if quick else 2.0),
         steps=Effort(least=8, most=200, budget_s=0.15 if quick else 0.5),
     )
@@ -145,12 +150,25 @@ def _measure(
 
     address = parse_peer(peer) if peer else None
     links: list[Measurement] = []
+    _warn_if_busy(machine, torch_device, console)
     with _progress(console) as observer:
         if address is not None:  # first, so that a peer that is not there is found out at once
             observer(f"link to {peer}", 0.0)
             links = measure_link(machine, address)
         rows = measure(plan, machine, torch_device, MachineClock(torch_device, machine.threads), observer)
     return rows + links
+
+
+def _warn_if_busy(machine: Machine, torch_device: Any, console: Console) -> None:
+    """Other processes are in the times wherever the clock is the wall time: not with one thread on a CPU."""
+    import os
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > _BUSY and torch_device.type == "cpu" and machine.threads > 1:
+        console.print(
+            f"The machine is busy (load {load:.1f}). With {machine.threads} threads the wall time is measured, other "
+            "processes included: end them, or measure with --threads 1."
+        )
 
 
 def _serve(port: int) -> None:

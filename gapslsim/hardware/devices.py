@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from gapslsim.errors import ComponentError, did_you_mean
@@ -43,13 +44,27 @@ def load_profile(name_or_path: str | Path, base: Path | None = None) -> Profile:
                 f"There is no profile file {path}; give a path to a YAML file, or one of the shipped "
                 f"devices: {', '.join(known_devices())}."
             )
-        return read_profile(path)
+        return _read(path)
     if name not in known_devices():
         raise ComponentError(
             f"Unknown device {name!r}; known: {', '.join(known_devices())}, or a path to a YAML file."
             f"{did_you_mean(name.lower(), known_devices())}"
         )
-    return read_profile(shipped_folder("hardware_profiles") / f"{name}.yaml")
+    return _read(shipped_folder("hardware_profiles") / f"{name}.yaml")
+
+
+def _read(path: Path) -> Profile:
+    """A profile file; read again only after it has changed, since the runs of a study share their devices."""
+    try:
+        found = path.stat()
+    except OSError:
+        return read_profile(path)
+    return _read_version(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=128)
+def _read_version(path: Path, mtime_ns: int, size: int) -> Profile:
+    return read_profile(path)
 
 
 def _split_mode(text: str) -> tuple[str, str | None]:

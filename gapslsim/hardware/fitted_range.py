@@ -22,8 +22,9 @@ _TRAINING = {("forward", "work_flop"): 3.0, ("backward", "work_flop"): 1.5, ("ba
 def furthest_outside(ranges: Sequence[FittedRange], layers: Iterable[LayerCost]) -> tuple[float, str]:
     """How far outside the fitted ranges the layers lie.
 
-    A layer is held against the ranges of its phase and kind; else of its kind in whole training steps; else of any
-    kind. Zero is never outside.
+    A layer is held against the ranges of its phase and kind; else of its kind in whole training steps; else, as a
+    kind that was not measured, of any kind. Zero is never outside. An update is not held against whole
+    training steps, which include it.
 
     Returns:
         The largest factor (1 if nothing is outside), and the layer and quantity in words.
@@ -33,28 +34,27 @@ def furthest_outside(ranges: Sequence[FittedRange], layers: Iterable[LayerCost])
         if layer.work_flop == 0 and layer.moved_bytes == 0:
             continue
         for held in _ranges_of(ranges, layer):
-            value = float(getattr(layer, held.quantity))
-            if held.phase == "training":
-                value *= _TRAINING.get((layer.phase, held.quantity), 1.0)
+            scale = _TRAINING.get((layer.phase, held.quantity), 1.0) if held.phase == "training" else 1.0
+            value = scale * float(getattr(layer, held.quantity))
             factor = _factor(value, held)
             if factor > max(worst, _SLACK):
                 worst = factor
                 side, bound = ("above", held.high) if value > held.high else ("below", held.low)
+                other = held.phase and not held.layer_kind
+                unknown = f" (no {layer.kind} was measured, only other kinds)" if other else ""
+                step = " in a whole training step" if scale != 1 else ""
                 words = (
-                    f"{layer.phase} {layer.kind} {layer.name!r} has {value:.3g} {_QUANTITIES[held.quantity]}, "
-                    f"{factor:.3g} times {side} the {bound:.3g} that were measured"
+                    f"{layer.phase} {layer.kind} {layer.name!r} has {value:.3g} {_QUANTITIES[held.quantity]}{step}, "
+                    f"{factor:.3g} times {side} the {bound:.3g} that were measured{unknown}"
                 )
     return worst, words
 
 
 def _ranges_of(ranges: Sequence[FittedRange], layer: LayerCost) -> list[FittedRange]:
     kinds = (layer.kind, layer.kind.partition("/")[0])
-    for phase, kind in (
-        *((layer.phase, kind) for kind in kinds),
-        *(("training", kind) for kind in kinds),
-        (layer.phase, ""),
-        ("", ""),
-    ):
+    phases = [layer.phase] if layer.phase == "update" else [layer.phase, "training"]
+    for phase, kind in (*((phase, kind) for phase in phases for kind in kinds), *((phase, "") for phase in phases),
+                        ("", "")):  # fmt: skip
         found = [held for held in ranges if held.phase == phase and held.layer_kind == kind]
         if found:
             return found

@@ -12,8 +12,8 @@ from gapslsim.registry import component
 from gapslsim.units import Joules, Power
 
 __all__ = [
-    "Calibration", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "PowerDraw", "Profile",
-    "profile_schema",
+    "Calibration", "Evidence", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "PowerDraw",
+    "Profile", "profile_schema",
 ]  # fmt: skip
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*$")]
@@ -69,18 +69,6 @@ class PowerDraw:
 
 
 @component
-class Mode:
-    """A power mode: sections in place of the profile's own. In a file, what a section leaves out is inherited."""
-
-    description: Text
-    """What the mode is."""
-    memory: Memory | None = None
-    cost_model: Annotated[CostModel, cost_models] | None = None
-    jitter: Jitter | None = None
-    power: PowerDraw | None = None
-
-
-@component
 class HeldOutError:
     """Error of a calibrated profile on measurements that were not used in its fit."""
 
@@ -133,6 +121,40 @@ class Calibration:
 
 
 @component
+class Mode:
+    """A power mode: sections in place of the profile's own. In a file, what a section leaves out is inherited."""
+
+    description: Text
+    """What the mode is."""
+    memory: Memory | None = None
+    cost_model: Annotated[CostModel, cost_models] | None = None
+    jitter: Jitter | None = None
+    power: PowerDraw | None = None
+    calibration: Calibration | None = None
+    """For modes with a fit of their own: data, errors and range; the profile's hold where there is none."""
+
+
+@component
+class Evidence:
+    """What a profile rests on, in words, and how wrong the rules are by which its numbers were come by."""
+
+    measured: Text
+    """Numbers measured on this kind of device; `none` if there are none."""
+    published: Text
+    """Numbers given by the maker, a database or a tutorial."""
+    fitted: Text
+    """Numbers fitted to measurements of this kind of device."""
+    assumed: Text
+    """Numbers carried over from another device or made by a rule."""
+    held_out: Text
+    """What was measured on this device, not used, and predicted; or `none: ...` with the reason."""
+    held_out_errors: tuple[HeldOutError, ...] = ()
+    """Errors on it, for a profile that is not fitted (a fitted one has them in `calibration`)."""
+    rule_errors: tuple[HeldOutError, ...] = ()
+    """Errors of the rules that this profile uses, on devices for which the outcome was measured."""
+
+
+@component
 class Profile:
     """A device as its YAML file describes it."""
 
@@ -149,6 +171,8 @@ class Profile:
     """Power modes, chosen as `jetson-nano@5w`; without one the sections above hold."""
     calibration: Calibration | None = None
     """For fitted profiles: data, errors and range."""
+    evidence: Evidence | None = None
+    """For shipped profiles: what they rest on."""
 
 
 def profile_schema() -> TypeAdapter[Profile]:

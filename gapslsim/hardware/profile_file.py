@@ -73,8 +73,12 @@ def write_profile(profile: Profile, path: Path) -> None:
 
 
 def profile_text(profile: Profile) -> str:
-    """The YAML text of a profile, with units; what modes inherit is written out."""
+    """The YAML text of a profile, with units; what modes inherit is left out."""
     data = profile_schema().dump_python(profile, mode="json", exclude_none=True)
+    for mode in data["modes"].values():
+        for section in _SECTIONS:
+            if section in mode:
+                mode[section] = _beyond(data[section], mode[section])
     if not data["modes"]:
         del data["modes"]
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
@@ -158,6 +162,14 @@ def _merge(base: Any, change: Any) -> Any:
     if not both or "value" in change or change.get("kind", base.get("kind")) != base.get("kind"):
         return change
     return {**base, **{key: _merge(base.get(key), value) for key, value in change.items()}}
+
+
+def _beyond(base: Any, changed: Any) -> Any:
+    """What has to be laid over `base` to give `changed`: the inverse of `_merge`."""
+    both = isinstance(base, dict) and isinstance(changed, dict)
+    if not both or "value" in changed or changed.get("kind") != base.get("kind"):
+        return changed
+    return {key: _beyond(base.get(key), value) for key, value in changed.items() if value != base.get(key)}
 
 
 def _problems(

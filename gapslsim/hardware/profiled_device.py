@@ -13,7 +13,7 @@ from gapslsim.errors import ComponentError, did_you_mean
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.device import Device, PowerStates
 from gapslsim.hardware.fitted_range import furthest_outside
-from gapslsim.hardware.profile import Profile
+from gapslsim.hardware.profile import Mode, Profile
 from gapslsim.work import Cost
 
 __all__ = ["ProfiledDevice", "device_of"]
@@ -31,6 +31,8 @@ class ProfiledDevice(Device):
     cost_model: CostModel
     jitter_sigma: float
     profile: Profile = field(repr=False)
+    mode: Mode | None = field(default=None, repr=False)
+    """The power mode that it is in; None for the profile's own."""
     outside: list[tuple[float, str]] = field(default_factory=list, init=False, repr=False)
     """Computations outside the fitted range so far: by what factor, and in words."""
     _durations: WeakKeyDictionary[Cost, float] = field(
@@ -47,7 +49,7 @@ class ProfiledDevice(Device):
 
     def _note_range(self, cost: Cost) -> None:
         """Says once how far outside the fitted range the device is used; `outside` keeps the worst so far."""
-        calibration = self.profile.calibration
+        calibration = (self.mode and self.mode.calibration) or self.profile.calibration
         if calibration is None or not calibration.fitted_range:
             return
         factor, words = furthest_outside(calibration.fitted_range, (layer for layer, _ in cost.flat()))
@@ -105,4 +107,5 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
         cost_model=(changed and changed.cost_model) or profile.cost_model,
         jitter_sigma=((changed and changed.jitter) or profile.jitter).sigma.value,
         profile=profile,
+        mode=changed,
     )

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -39,7 +40,7 @@ class MachineClock(Clock):
 
     With one thread on a CPU it is the processor time of this process: what other processes take in between is not in
     it, and where there are none it is the wall time, since nothing here waits. With more threads, and on a GPU (for
-    which it waits, since CUDA works behind the caller's back), it is the wall time.
+    which it waits, since CUDA and Metal work behind the caller's back), it is the wall time.
 
     Args:
         device: where tensors are computed.
@@ -47,7 +48,7 @@ class MachineClock(Clock):
     """
 
     def __init__(self, device: torch.device, threads: int) -> None:
-        self._is_cuda = device.type == "cuda"
+        self._wait = _waiting(device)
         self.now_s = time.process_time if device.type == "cpu" and threads == 1 else self._waited_s  # type: ignore[method-assign]
 
     def now_s(self) -> float:  # replaced above, so that reading the time costs one call
@@ -59,9 +60,17 @@ class MachineClock(Clock):
         return time.perf_counter()
 
     def _waited_s(self) -> float:
-        if self._is_cuda:
-            torch.cuda.synchronize()
+        self._wait()
         return time.perf_counter()
+
+
+def _waiting(device: torch.device) -> Callable[[], object]:
+    """What waits until a device, that very one where there are several, has done all that it was given."""
+    if device.type == "cuda":
+        return partial(torch.cuda.synchronize, device)
+    if device.type == "mps":
+        return torch.mps.synchronize
+    return lambda: None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ Observer = Callable[[str, float], None]
 """Told what is measured next and the share of the work that is done, in [0, 1]."""
 
 
+_STEPS_BY, _FEWEST_STEPS = 1.25, 2
+"""When steps are cut short, in units of `enough_s`; probes whose steps are timed in any case."""
 _PASSES = Effort(least=4, most=100, budget_s=0.5)
 _STEPS = Effort(least=8, most=200, budget_s=0.15)
 
@@ -40,6 +42,9 @@ class Plan:
     """Of each side of each probe at each batch size, at each visit."""
     visits: int = 3
     """How often to come back to each probe."""
+    enough_s: float = float("inf")
+    """Wall time after which no probe is visited again, and a quarter more after which the steps of two probes are
+    enough: a slow or busy device is to come to an end."""
     steps: Effort = _STEPS
     """Of each optimizer step, rule and copy."""
     n_clients: Sequence[int] = (2, 10)
@@ -73,7 +78,10 @@ def measure(
     with intra_op_threads(machine.threads):
         passes: dict[tuple[str, int], SideTimes] = {}
         # each network several times, so that a slow moment of the machine does not fall on one alone
-        for _ in range(plan.visits):
+        begun_s = clock.wall_s()
+        for visit in range(plan.visits):
+            if visit and clock.wall_s() - begun_s > plan.enough_s:
+                break
             for batch_size in plan.batch_sizes:
                 for probe in plan.probes:
                     tell(f"{probe.name}, batch {batch_size}")
@@ -81,7 +89,9 @@ def measure(
                         passes.setdefault((side.name, batch_size), side.emptied()).add(side)
         rows = rows_of_passes(machine, list(passes.values()), plan.repeats)
         beside_s = call_s(rows)
-        for probe in plan.probes:
+        for number, probe in enumerate(plan.probes):
+            if number >= _FEWEST_STEPS and clock.wall_s() - begun_s > _STEPS_BY * plan.enough_s:
+                break
             tell(f"{probe.name}, steps")
             shared = (beside_s, device, clock, plan.steps, plan.repeats)
             rows += step_rows(machine, probe, plan.optimizers, *shared)

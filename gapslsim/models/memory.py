@@ -1,8 +1,9 @@
 """Memory that training takes at its peak, from the sizes in a `SideCost` alone. Needs no torch.
 
 Counted: parameters, their gradients, optimizer slots, buffers, the batch that enters, what autograd keeps for
-the backward pass, and the inputs and outputs of the widest layer (temporary values or gradients). Not
-counted: the Python process and its libraries, the data set, workspaces of a library's kernels, fragmentation.
+the backward pass, the cut gradient that has arrived, and the inputs and outputs of the widest layer (temporary
+values or gradients). Not counted: the Python process and its libraries, the data set, workspaces of a library's
+kernels, fragmentation.
 """
 
 from __future__ import annotations
@@ -15,19 +16,25 @@ if TYPE_CHECKING:
 __all__ = ["client_memory_bytes", "server_memory_bytes"]
 
 
-def client_memory_bytes(side: SideCost, n_slots: int, trains: bool = True) -> int:
+def client_memory_bytes(
+    side: SideCost, n_slots: int, trains: bool = True, gets_cut_gradient: bool = True
+) -> int:
     """Peak memory of the client-side model [B].
 
     Args:
         side: the client's side, at the batch size that is trained with.
         n_slots: tensors that the optimizer keeps per parameter: SGD 0, with momentum 1, Adam and AdamW 2.
-        trains: whether the client updates its model; if not there are no gradients, slots or kept
-            activations.
+        trains: whether the client updates its model; if not there are no gradients (the one of the cut is not
+            sent either), slots or kept activations.
+        gets_cut_gradient: whether the gradient of its output is sent to it and waits beside the rest; not where
+            the client holds the whole model.
     """
     fixed = side.parameter_bytes + side.buffer_bytes + side.input_bytes + side.workspace_bytes
     if not trains:
         return fixed
-    return fixed + (1 + _checked("n_slots", n_slots, 0)) * side.parameter_bytes + side.activation_bytes
+    n_copies = 1 + _checked("n_slots", n_slots, 0)
+    waiting = side.output_bytes if gets_cut_gradient else 0
+    return fixed + n_copies * side.parameter_bytes + side.activation_bytes + waiting
 
 
 def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_client_gradients: bool) -> int:

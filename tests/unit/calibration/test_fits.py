@@ -227,7 +227,7 @@ def test_errors_on_other_rows_are_those_of_the_profile() -> None:
     frame["time_s"] = linear_seconds(frame)
     profile = calibrate(table(frame), "linear").profile
     frame["time_s"] *= 1.25
-    errors = check(profile, table(frame))[2]
+    errors = check(profile.cost_model, table(frame))[2]
     assert errors[0].mape == pytest.approx(0.2, abs=0.002)
     assert errors[0].median == pytest.approx(0.2, abs=0.002)
 

@@ -112,7 +112,7 @@ def test_an_unknown_device_gets_the_near_miss_and_the_known_ones() -> None:
     ("name", "words"),
     [
         ("jetson-nano@5W", "no mode '5W'; known: jetson-nano@5w. Did you mean '5w'?"),
-        ("laptop-cpu@eco", "it has none, leave the @ away."),
+        ("edge-gpu-server@eco", "it has none, leave the @ away."),
         ("", "Unknown device ''"),
         ("no/such.yaml", "There is no profile file no/such.yaml"),
         ("missing.yaml@5w", "There is no profile file missing.yaml"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -48,6 +49,20 @@ def test_one_thread_on_a_cpu_reads_processor_time_and_more_threads_wall_time() -
     clock = MachineClock(torch.device("cpu"), 2)
     before = time.perf_counter()
     assert before <= clock.now_s() <= time.perf_counter()
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("cuda:1", torch.cuda), ("cuda", torch.cuda), ("mps", torch.mps)]
+)
+def test_a_gpu_is_waited_for_at_each_reading_that_one_where_there_are_several(
+    name: str, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[tuple[object, ...]] = []
+    monkeypatch.setattr(module, "synchronize", lambda *device: waited.append(device))
+    clock = MachineClock(torch.device(name), 1)
+    assert clock.time(lambda: waited.append(("work",))) >= 0
+    which = (torch.device(name),) if module is torch.cuda else ()
+    assert waited == [which, ("work",), which]
 
 
 @pytest.mark.parametrize(

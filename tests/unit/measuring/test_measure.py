@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from gapslsim.models.cost import split_cost
 from gapslsim.models.model import Model
 from gapslsim.models.zoo.cnn import Cnn
 from gapslsim.models.zoo.vgg16 import Vgg16
+from tests.unit.measuring.fakes import FakeClock
 
 CPU = torch.device("cpu")
 TINY = Probe("tiny", ProbeCnn(stages=((4,),), hidden=()), (1, 8, 8))
@@ -44,7 +46,9 @@ def test_a_measurement_covers_layers_calls_steps_rules_and_memory_and_can_be_rea
         ("forward", "conv2d"), ("forward", "activation"), ("forward", "pool"), ("forward", "linear"),
         ("backward", "conv2d"), ("backward", "activation"), ("backward", "pool"), ("backward", "linear"),
         ("forward", "call"), ("backward", "call"), ("forward", "whole"), ("backward", "whole"),
-        ("step", "optimizer"), ("other", "average"), ("other", "gram"), ("other", "copy"),
+        ("forward", "activation/loss"), ("backward", "activation/loss"),
+        ("step", "optimizer/sgd"), ("step", "optimizer/adam"),
+        ("other", "average"), ("other", "gram"), ("other", "copy"),
     }  # fmt: skip
     assert told == sorted(told)
     assert told[-1] == 1.0
@@ -56,6 +60,14 @@ def test_a_measurement_covers_layers_calls_steps_rules_and_memory_and_can_be_rea
     assert len(table.compute) == len(rows) - 1
     assert len(table.links) == 1
     assert set(table.compute.power_mode) == {"15w"}
+
+
+def test_networks_are_not_visited_again_once_enough_time_has_passed() -> None:
+    told: list[str] = []
+    clock = FakeClock(tick=1.0)
+    plan = replace(PLAN, probes=[TINY] * 3, batch_sizes=[2], enough_s=0.5)
+    measure(plan, MACHINE, CPU, clock, lambda what, share: told.append(what))
+    assert told == ["tiny, batch 2"] * 3 + ["tiny, steps"] * 2 + ["memory", "done"]
 
 
 def test_layers_carry_the_costs_that_the_simulator_charges() -> None:
@@ -106,6 +118,29 @@ def test_the_command_writes_one_table_and_shows_how_far_it_is(
     )
     assert "100% done" in shown.err
     assert "idle" in set(read_table(out).compute.kind)
+
+
+@pytest.mark.parametrize(("threads", "load", "told"), [(2, 3.0, True), (2, 0.2, False), (1, 3.0, False)])
+def test_a_busy_machine_is_told_where_the_clock_is_the_wall_time(
+    threads: int, load: float, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load), raising=False)
+    monkeypatch.setattr("gapslsim.measuring.measure.measure", lambda *_: [idle_row(MACHINE, 2.0)])
+    assert run("measure", "--quick", "--threads", str(threads), "-o", str(tmp_path / "m.csv")) == 0
+    assert ("The machine is busy (load 3.0)" in capsys.readouterr().err) == told
+
+
+def test_two_threads_are_measured_with_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(
+        "gapslsim.measuring.measure.step_rows", lambda *_: seen.append(torch.get_num_threads()) or iter(())
+    )
+    rows = measure(PLAN, MACHINE._replace(threads=2), CPU, MachineClock(CPU, 2), lambda what, share: None)
+    assert seen == [2]
+    assert torch.get_num_threads() == 1
+    assert {row.threads for row in rows} == {2}
+    assert all(row.time_s > 0 for row in rows if row.time_s is not None)
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,15 @@ SIDE = SideCost(
 )
 
 
-def test_a_client_holds_weights_gradients_slots_buffers_input_and_kept_activations() -> None:
-    # sgd with momentum: weights, gradients, one slot
-    assert client_memory_bytes(SIDE, n_slots=1) == 3 * 1000 + 12 + 200 + 7000 + 500
+def test_a_client_holds_weights_gradients_slots_buffers_input_kept_activations_and_the_cut_gradient() -> None:
+    # sgd with momentum: weights, gradients, one slot; the cut gradient is as large as the output, 300
+    assert client_memory_bytes(SIDE, n_slots=1) == 3 * 1000 + 12 + 200 + 7000 + 500 + 300
     assert client_memory_bytes(SIDE, n_slots=2) - client_memory_bytes(SIDE, n_slots=0) == 2 * 1000
+
+
+def test_no_cut_gradient_waits_where_the_client_holds_the_whole_model() -> None:
+    found = client_memory_bytes(SIDE, n_slots=1, gets_cut_gradient=False)
+    assert found == 3 * 1000 + 12 + 200 + 7000 + 500
 
 
 def test_a_frozen_client_holds_weights_and_one_layer() -> None:
