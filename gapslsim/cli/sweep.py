@@ -33,6 +33,13 @@ def sweep_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the study in this directory; finished runs are kept.")
     ] = False,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal",
+            help="Folder of the journal, to share training with other studies [default: OUT/journal].",
+        ),
+    ] = None,
     dry: Annotated[
         bool, typer.Option("--dry", help="Show the plan and what it will cost; run nothing.")
     ] = False,
@@ -53,15 +60,16 @@ def sweep_command(
         show_plan(plan, target, jobs)
         return
     try:
-        record = _sweep(plan, target, backend, address, jobs, resume, mlflow, quiet)
+        record = _sweep(plan, target, backend, address, jobs, resume, journal, mlflow, quiet)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
         raise typer.Exit(130) from None
+    drawn = _draw(target)
     n_wrong = sum(run.status != "completed" for run in record.runs)
     if quiet:
         typer.echo(str(target))
     else:
-        _tell(record, target, n_wrong)
+        _tell(record, target, n_wrong, drawn)
     if n_wrong:
         raise typer.Exit(1)
 
@@ -79,13 +87,20 @@ def _sweep(
     address: str,
     jobs: int | None,
     resume: bool,
+    journal: Path | None,
     mlflow: str,
     quiet: bool,
 ) -> StudyRecord:
     from gapslsim.studies.backend import make_backend
+    from gapslsim.studies.lock import left_behind
     from gapslsim.studies.sweep import check_place, sweep
 
     check_place(target, resume)
+    killed = left_behind(target)
+    if killed is not None and not quiet:
+        typer.echo(
+            f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True
+        )
     chosen = make_backend(backend, address, jobs)
     on_result = None
     if mlflow:
@@ -98,16 +113,38 @@ def _sweep(
             for problem in run.problems:
                 typer.echo(f"  {problem}", err=True)
         with _show(sys.stderr) as observer:
-            return sweep(plan, target, chosen, resume=resume, observer=observer, on_result=on_result)
-    return sweep(plan, target, chosen, resume=resume, on_result=on_result)
+            return sweep(
+                plan,
+                target,
+                chosen,
+                resume=resume,
+                journal=journal,
+                observer=observer,
+                on_result=on_result,
+            )
+    return sweep(plan, target, chosen, resume=resume, journal=journal, on_result=on_result)
 
 
-def _tell(record: StudyRecord, target: Path, n_wrong: int) -> None:
+def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:
     for run in record.runs:
         if run.status != "completed":
             typer.echo(f"{run.label}: {run.status}", err=True)
     typer.echo(f"{len(record.runs) - n_wrong} of {len(record.runs)} runs completed. Written to {target}")
+    for file in drawn:
+        typer.echo(f"Its figure: {file}")
     typer.echo(f"Next: gapslsim report {target} -o {target / 'report.html'}")
+
+
+def _draw(target: Path) -> list[Path]:
+    """The study's figure, if it asks for one; what keeps it from being drawn is told and changes nothing else."""
+    from gapslsim.cli.figure import draw_study
+    from gapslsim.errors import ResultsError
+
+    try:
+        return draw_study(target)
+    except ResultsError as error:
+        typer.echo(f"The figure could not be drawn: {error}", err=True)
+        return []
 
 
 def describe(progress: SweepProgress) -> str:

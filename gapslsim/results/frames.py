@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple, get_type_hints
+from typing import Any, Final, get_type_hints
 
+import numpy as np
 import pandas as pd
 
 from gapslsim.network.network import LinkUseRow
-from gapslsim.records import AlignmentRow, EvaluationRow, LossRow, RoundRow, SpanRow
+from gapslsim.records import (
+    AlignmentRow,
+    EvaluationRow,
+    GradientRow,
+    LossRow,
+    PairRow,
+    RoundRow,
+    SpanRow,
+    UpdateRow,
+)
 
-__all__ = ["TABLES", "columns_of", "frame"]
+__all__ = ["GEOMETRY", "TABLES", "columns_of", "frame"]
 
 TABLES: Final[dict[str, type[Any]]] = {
     "spans": SpanRow,
@@ -19,10 +29,16 @@ TABLES: Final[dict[str, type[Any]]] = {
     "losses": LossRow,
     "alignment": AlignmentRow,
     "links": LinkUseRow,
+    "gradients": GradientRow,
+    "updates": UpdateRow,
+    "pairwise": PairRow,
 }
 """Name of each table in a run directory and the class of its rows."""
 
-_DTYPES: Final[dict[type, Any]] = {str: str, int: "int64", float: "float64", bool: "bool"}
+GEOMETRY: Final = ("gradients", "updates", "pairwise")
+"""Tables of the geometry of gradients; run directories of earlier versions have none, which reads as empty ones."""
+
+_DTYPES: Final[dict[type, Any]] = {int: "int64", float: "float64", bool: "bool"}
 
 
 def columns_of(row_type: type[Any]) -> dict[str, type]:
@@ -30,14 +46,14 @@ def columns_of(row_type: type[Any]) -> dict[str, type]:
     return dict(get_type_hints(row_type))
 
 
-def frame(row_type: type[Any], rows: Iterable[NamedTuple]) -> pd.DataFrame:
-    """A DataFrame with one column per field of the row's class."""
+def frame(row_type: type[Any], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """A DataFrame with one column per field of the row's class; rows may be plain tuples."""
     given = list(rows)
     types = columns_of(row_type)
-    values: Sequence[Sequence[Any]] = list(zip(*given, strict=True)) if given else [()] * len(types)
+    values: Iterable[Sequence[Any]] = zip(*given, strict=True) if given else [()] * len(types)
     return pd.DataFrame(
         {
-            name: pd.Series(list(column), dtype=_DTYPES[kind])
+            name: pd.Series(list(column), dtype=str) if kind is str else np.array(column, _DTYPES[kind])
             for (name, kind), column in zip(types.items(), values, strict=True)
         }
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_accuracy", "plot_comparison", "plot_round", "plot_where_time_went", "save_figure"]
+__all__ = [
+    "SHAPES", "finish_axes", "new_figure", "palette", "plot_accuracy", "plot_comparison", "plot_round",
+    "plot_where_time_went", "save_figure",
+]  # fmt: skip
 
 _TIME = "simulated time [s]"
-_SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*")
+SHAPES: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""Marks of series, by number."""
 
 
 def plot_accuracy(results: Results) -> Figure:
@@ -37,15 +41,15 @@ def plot_accuracy(results: Results) -> Figure:
     views = list(results.evaluations["view"].unique())
     if not views:
         raise ResultsError(f"{results.label} has no evaluation to plot: it was dry or ended before the first")
-    figure = _figure(9.0, 3.6)
+    figure = new_figure(9.0, 3.6)
     by_time, by_round = figure.subplots(1, 2, sharey=True)
     for index, view in enumerate(views):
         curve = accuracy_curve(results.evaluations, view)
         spread = bool((results.evaluations.loc[results.evaluations["view"] == view, "client"] >= 0).any())
         for axes, column in ((by_time, "time_s"), (by_round, "round")):
             _draw_curve(axes, curve, column, view, index, spread)
-    _finish_axes(by_time, _TIME, "test accuracy")
-    _finish_axes(by_round, "round", "")
+    finish_axes(by_time, _TIME, "test accuracy")
+    finish_axes(by_round, "round", "")
     by_time.set_ylim(bottom=0)
     by_round.legend(title="view", loc="best", fontsize="small")
     figure.suptitle(results.label)
@@ -66,7 +70,7 @@ def plot_comparison(runs: Sequence[Results]) -> Figure:
     bars_height = 1.3 + 0.32 * len(runs)
     if not views:
         return plot_where_time_went(summaries)
-    figure = _figure(max(6.4, 2.9 * len(views)), 3.2 + bars_height)
+    figure = new_figure(max(6.4, 2.9 * len(views)), 3.2 + bars_height)
     above, below = figure.subfigures(2, 1, height_ratios=[3.2, bars_height], squeeze=False)[:, 0]
     panels = above.subplots(1, len(views), sharey=True, squeeze=False)[0]
     for axes, view in zip(panels, views, strict=True):
@@ -75,7 +79,7 @@ def plot_comparison(runs: Sequence[Results]) -> Figure:
             if len(curve):
                 _draw_curve(axes, curve, "time_s", label, index, spread=False)
         axes.set_title(view)
-        _finish_axes(axes, _TIME, "test accuracy" if axes is panels[0] else "")
+        finish_axes(axes, _TIME, "test accuracy" if axes is panels[0] else "")
     panels[0].set_ylim(bottom=0)
     panels[-1].legend(loc="best", fontsize="small")
     _draw_bars(below.subplots(), summaries, labels)
@@ -84,7 +88,7 @@ def plot_comparison(runs: Sequence[Results]) -> Figure:
 
 def plot_where_time_went(summaries: Sequence[Mapping[str, Any]]) -> Figure:
     """Seconds per category, mean of clients, stacked to the simulated time; one bar per run."""
-    figure = _figure(8.0, 1.5 + 0.4 * len(summaries))
+    figure = new_figure(8.0, 1.5 + 0.4 * len(summaries))
     _draw_bars(figure.subplots(), summaries, labels_of(summaries))
     return figure
 
@@ -105,7 +109,7 @@ def plot_round(results: Results, round: int = 1) -> Figure:
         raise ResultsError(f"round {round} is not in {results.label}; it has rounds 1 to {known}")
     actors = sorted(spans["actor"].unique(), key=_actor_order)
     begin_s = float(spans["start_s"].min())
-    figure = _figure(9.0, 1.5 + 0.3 * len(actors))
+    figure = new_figure(9.0, 1.5 + 0.3 * len(actors))
     axes = figure.subplots()
     colours = _category_colours()
     of_server = spans["client"] < 0
@@ -124,7 +128,7 @@ def plot_round(results: Results, round: int = 1) -> Figure:
         )
     axes.set_yticks(range(len(actors)), actors)
     axes.invert_yaxis()
-    _finish_axes(axes, f"simulated time after {begin_s:.6g} s [s]", "")
+    finish_axes(axes, f"simulated time after {begin_s:.6g} s [s]", "")
     axes.set_title(f"{results.label}: round {round}")
     _legend_outside(axes)
     return figure
@@ -150,7 +154,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return target
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure outside pyplot: nothing global is touched and no window opens."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -160,7 +164,8 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _palette(n: int) -> list[tuple[float, float, float]]:
+def palette(n: int) -> list[tuple[float, float, float]]:
+    """So many colours that can be told apart without colour vision."""
     import seaborn as sns
 
     return [(float(r), float(g), float(b)) for r, g, b in sns.color_palette("colorblind", n)]
@@ -168,21 +173,21 @@ def _palette(n: int) -> list[tuple[float, float, float]]:
 
 def _category_colours() -> dict[Category, tuple[float, float, float]]:
     """One colour per category; waiting is grey, so that what is done stands out."""
-    colours = dict(zip(CATEGORIES, _palette(len(CATEGORIES)), strict=True))
+    colours = dict(zip(CATEGORIES, palette(len(CATEGORIES)), strict=True))
     colours["waiting"] = (0.85, 0.85, 0.85)
     return colours
 
 
 def _draw_curve(axes: Axes, curve: pd.DataFrame, x: str, label: str, index: int, spread: bool) -> None:
     """A line with marks, which tell lines apart also without colour; a band from min to max if asked."""
-    colour = _palette(10)[index % 10]
+    colour = palette(10)[index % 10]
     every = max(1, len(curve) // 8)
     axes.plot(
         curve[x],
         curve["accuracy"],
         label=label,
         color=colour,
-        marker=_SHAPES[index % len(_SHAPES)],
+        marker=SHAPES[index % len(SHAPES)],
         markevery=every,
         markersize=4,
         linewidth=1.5,
@@ -200,11 +205,12 @@ def _draw_bars(axes: Axes, summaries: Sequence[Mapping[str, Any]], labels: Seque
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
-    _finish_axes(axes, f"{_TIME}, mean of clients", "")
+    finish_axes(axes, f"{_TIME}, mean of clients", "")
     _legend_outside(axes)
 
 
-def _finish_axes(axes: Axes, x: str, y: str) -> None:
+def finish_axes(axes: Axes, x: str, y: str) -> None:
+    """Labels, a faint grid, no frame on top and right."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(True, alpha=0.3, linewidth=0.5)

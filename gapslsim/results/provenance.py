@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import gapslsim
+from gapslsim.own_components import digests
 
 __all__ = ["provenance"]
 
@@ -31,6 +32,7 @@ def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None =
         "git": git_state(Path(gapslsim.__file__).resolve().parent),
         "python": platform.python_version(),
         "packages": _packages(),
+        "components": digests(),
         "seed": seed,
         "machine": {
             "system": platform.system(),

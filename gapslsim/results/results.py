@@ -9,7 +9,16 @@ from typing import Any
 import pandas as pd
 
 from gapslsim.network.network import LinkUseRow
-from gapslsim.records import AlignmentRow, EvaluationRow, LossRow, RoundRow, SpanRow
+from gapslsim.records import (
+    AlignmentRow,
+    EvaluationRow,
+    GradientRow,
+    LossRow,
+    PairRow,
+    RoundRow,
+    SpanRow,
+    UpdateRow,
+)
 from gapslsim.results.frames import frame
 from gapslsim.results.summary import RunFacts, summarise
 
@@ -38,6 +47,12 @@ class Results:
     """Plain values that JSON can write; None where a number does not exist."""
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     """Where it was made; filled when it was read from a run directory."""
+    gradients: pd.DataFrame = field(default_factory=lambda: frame(GradientRow, ()), repr=False)
+    """Geometry per measured round and client; see `evaluation.geometry`."""
+    updates: pd.DataFrame = field(default_factory=lambda: frame(UpdateRow, ()), repr=False)
+    """The server's update per measured round."""
+    pairwise: pd.DataFrame = field(default_factory=lambda: frame(PairRow, ()), repr=False)
+    """Angles between every two clients' gradients per measured round."""
 
     @classmethod
     def from_rows(
@@ -50,7 +65,7 @@ class Results:
         seed: int,
         name: str,
         framework: str,
-        spans: Sequence[SpanRow],
+        spans: Sequence[tuple[Any, ...]],
         rounds: Sequence[RoundRow],
         evaluations: Sequence[EvaluationRow],
         losses: Sequence[LossRow],
@@ -62,6 +77,9 @@ class Results:
         learning_sha256: str,
         n_clients: int,
         device_of_client: Sequence[str],
+        gradients: Sequence[GradientRow] = (),
+        updates: Sequence[UpdateRow] = (),
+        pairwise: Sequence[PairRow] = (),
         targets: Sequence[float] = (),
         target_view: str = "global",
         server_idle_w: Mapping[str, float] | None = None,
@@ -78,7 +96,7 @@ class Results:
             seed: the scenario's seed.
             name: the scenario's name.
             framework: kind of the framework.
-            spans: as recorded; likewise the other tables.
+            spans: as recorded, with the fields of `SpanRow`; likewise the other tables.
             rounds: see `spans`.
             evaluations: see `spans`.
             losses: see `spans`.
@@ -90,6 +108,9 @@ class Results:
             learning_sha256: hash of every loss and metric.
             n_clients: size of the fleet, with clients that never took part.
             device_of_client: name of each client's kind of device.
+            gradients: see `spans`; none where the geometry was not measured.
+            updates: see `gradients`.
+            pairwise: see `gradients`.
             targets: accuracies in [0, 1] whose time is reported.
             target_view: view in which they are looked for.
             server_idle_w: idle power of each server that counts [W]; drawn whenever it is not computing.
@@ -130,6 +151,9 @@ class Results:
             alignment=frame(AlignmentRow, alignment),
             links=frame(LinkUseRow, links),
             summary=summarise(facts, span_frame, round_frame, evaluation_frame),
+            gradients=frame(GradientRow, gradients),
+            updates=frame(UpdateRow, updates),
+            pairwise=frame(PairRow, pairwise),
         )
 
     @property

@@ -12,12 +12,21 @@ import pandas as pd
 import pyarrow as pa
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.frames import TABLES, columns_of
+from gapslsim.results.frames import GEOMETRY, TABLES, columns_of, frame
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results, run_label
 from gapslsim.results.summary import plain
 
-__all__ = ["JOURNAL", "check_target", "is_run", "load_results", "load_summary", "write_results", "write_text"]
+__all__ = [
+    "JOURNAL",
+    "check_target",
+    "is_run",
+    "load_results",
+    "load_summary",
+    "load_table",
+    "write_results",
+    "write_text",
+]
 
 SCENARIO: Final = "scenario.yaml"
 SUMMARY: Final = "summary.json"
@@ -158,6 +167,15 @@ def load_results(directory: str | Path) -> Results:
     )
 
 
+def load_table(directory: str | Path, name: str) -> pd.DataFrame:
+    """Reads one table of a run directory.
+
+    Raises:
+        ResultsError: if it is missing or cannot be read.
+    """
+    return _read_table(Path(directory) / f"{name}.parquet", TABLES[name])
+
+
 def load_summary(directory: str | Path) -> dict[str, Any]:
     """Reads the summary of a run directory, without its tables.
 
@@ -233,6 +251,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_table(path: Path, row_type: type[Any]) -> pd.DataFrame:
     if not path.is_file():
+        if path.stem in GEOMETRY:
+            return frame(row_type, ())
         raise ResultsError(_torn(path, "is missing"))
     try:
         table = pd.read_parquet(path, engine="pyarrow")

@@ -53,6 +53,8 @@ class StudyRecord:
     study_yaml: str
     """The study file as it was."""
     runs: list[RunRecord] = field(default_factory=list)
+    figure: dict[str, Any] | None = None
+    """Settings of the study's figure, see `study_figure`; None if it asks for none."""
 
 
 def is_study(directory: Path) -> bool:

@@ -7,13 +7,15 @@ import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from gapslsim.results.categories import CATEGORIES, category_of, received, sent
+from gapslsim.results.categories import CATEGORIES, Category, category_of
 
 __all__ = ["RunFacts", "accuracy_curve", "plain", "summarise"]
 
@@ -57,8 +59,9 @@ def summarise(
         raise ValueError(
             f"{len(facts.device_of_client)} devices for {facts.n_clients} clients; give one each"
         )
-    of_clients = spans[spans["client"] >= 0]
-    seconds = _seconds_per_client(of_clients, facts.n_clients)
+    category = _categories(spans)
+    seconds = _seconds_per_client(spans, category, facts.n_clients)
+    curves = _accuracy_curves(evaluations)
     own: dict[str, Any] = {
         "name": facts.name,
         "framework": facts.framework,
@@ -70,13 +73,13 @@ def summarise(
         "epochs": float(rounds["epoch"].iloc[-1]) if len(rounds) else 0.0,
         "simulated_time_s": facts.simulated_time_s,
         "wall_time_s": facts.wall_time_s,
-        "accuracy": _accuracy(evaluations),
+        "accuracy": _accuracy(evaluations, curves),
         "target_view": facts.target_view,
-        "time_to_accuracy_s": _times_to_targets(evaluations, facts.target_view, facts.targets),
-        "bytes_up": int(of_clients.loc[_which(of_clients, sent), "size_bytes"].sum()),
-        "bytes_down": int(of_clients.loc[_which(of_clients, received), "size_bytes"].sum()),
+        "time_to_accuracy_s": _times_to_targets(curves.get(facts.target_view, []), facts.targets),
+        "bytes_up": _bytes(spans, category, "uplink"),
+        "bytes_down": _bytes(spans, category, "downlink"),
         "energy_j": _energy(spans, facts),
-        "where_time_went_s": seconds.mean().to_dict() if facts.n_clients else dict.fromkeys(CATEGORIES, 0.0),
+        "where_time_went_s": _means(seconds),
         "where_time_went_by_device_s": _by_device(seconds, facts.device_of_client),
         "n_clients": facts.n_clients,
         "clients_by_device": dict(Counter(facts.device_of_client)),
@@ -84,7 +87,7 @@ def summarise(
         "timeline_sha256": facts.timeline_sha256,
         "learning_sha256": facts.learning_sha256,
         "warnings": _unaccounted(seconds, facts.simulated_time_s),
-        "versions": _versions(),
+        "versions": dict(_versions()),
     }
     twice = sorted(own.keys() & facts.extra.keys())
     if twice:
@@ -100,9 +103,34 @@ def accuracy_curve(evaluations: pd.DataFrame, view: str) -> pd.DataFrame:
     Returns:
         Columns round, time_s, accuracy (mean over the clients where the view has one model per client), min, max.
     """
-    of_view = evaluations[evaluations["view"] == view]
-    grouped = of_view.groupby(["round", "time_s"], sort=True)["accuracy"].agg(["mean", "min", "max"])
-    return grouped.rename(columns={"mean": "accuracy"}).reset_index()
+    points = _accuracy_curves(evaluations).get(view, [])
+    table = pd.DataFrame(points, columns=list(_Point._fields))
+    return table.astype({"round": "int64"} | dict.fromkeys(("time_s", "accuracy", "min", "max"), "float64"))
+
+
+class _Point(NamedTuple):
+    """One evaluation of a view."""
+
+    round: int
+    time_s: float
+    accuracy: float
+    min: float
+    max: float
+
+
+def _accuracy_curves(evaluations: pd.DataFrame) -> dict[str, list[_Point]]:
+    """The evaluations of each view in the order of time; views in the order in which they are evaluated."""
+    found: dict[str, dict[tuple[int, float], list[float]]] = {}
+    columns = (evaluations[name].tolist() for name in ("view", "round", "time_s", "accuracy"))
+    for view, round, time_s, accuracy in zip(*columns, strict=True):
+        found.setdefault(view, {}).setdefault((round, time_s), []).append(accuracy)
+    return {
+        view: [
+            _Point(*at, math.fsum(values) / len(values), min(values), max(values))
+            for at, values in sorted(of_view.items())
+        ]
+        for view, of_view in found.items()
+    }
 
 
 def plain(value: Any) -> Any:
@@ -120,85 +148,93 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _which(spans: pd.DataFrame, test: Any) -> pd.Series:
-    """Rows whose phase passes the test."""
-    return spans["phase"].isin([phase for phase in spans["phase"].unique() if test(phase)])
-
-
-def _accuracy(evaluations: pd.DataFrame) -> dict[str, dict[str, float]]:
+def _accuracy(
+    evaluations: pd.DataFrame, curves: Mapping[str, Sequence[_Point]]
+) -> dict[str, dict[str, float]]:
     """Per view: at the last evaluation and the best of all.
 
     Views with one model per client give the mean over clients, and `min` and `max` over clients at the last one.
     """
+    of_many = set(evaluations["view"][evaluations["client"] >= 0])
     result: dict[str, dict[str, float]] = {}
-    for view in evaluations["view"].unique():
-        curve = accuracy_curve(evaluations, view)
-        numbers = {"last": curve["accuracy"].iloc[-1], "best": curve["accuracy"].max()}
-        if (evaluations.loc[evaluations["view"] == view, "client"] >= 0).any():
-            numbers |= {"min": curve["min"].iloc[-1], "max": curve["max"].iloc[-1]}
-        result[view] = {name: float(number) for name, number in numbers.items()}
+    for view, curve in curves.items():
+        result[view] = {"last": curve[-1].accuracy, "best": max(point.accuracy for point in curve)}
+        if view in of_many:
+            result[view] |= {"min": curve[-1].min, "max": curve[-1].max}
     return result
 
 
-def _times_to_targets(
-    evaluations: pd.DataFrame, view: str, targets: Sequence[float]
-) -> dict[str, float | None]:
+def _times_to_targets(curve: Sequence[_Point], targets: Sequence[float]) -> dict[str, float | None]:
     """Simulated time of the first evaluation at or above each target (no interpolation); None if there is none."""
-    curve = accuracy_curve(evaluations, view)
-    result: dict[str, float | None] = {}
-    for target in targets:
-        reached = curve.loc[curve["accuracy"] >= target, "time_s"]
-        result[f"{target:g}"] = float(reached.iloc[0]) if len(reached) else None
-    return result
+    return {
+        f"{target:g}": next((point.time_s for point in curve if point.accuracy >= target), None)
+        for target in targets
+    }
 
 
 def _energy(spans: pd.DataFrame, facts: RunFacts) -> dict[str, float]:
     """Clients: their spans, waiting included. Servers: their spans, and idle power whenever they do not compute."""
-    of_client = spans["client"] >= 0
-    clients = float(spans.loc[of_client, "energy_j"].sum())
-    server = float(spans.loc[~of_client, "energy_j"].sum())
+    of_client = spans["client"].to_numpy() >= 0
+    energy_j = spans["energy_j"].to_numpy()
+    clients = float(energy_j[of_client].sum())
+    of_servers = spans[~of_client]
+    server = float(of_servers["energy_j"].sum())
     for actor, idle_w in facts.server_idle_w.items():
-        own = spans[(spans["actor"] == actor) & ~of_client]
+        own = of_servers[of_servers["actor"] == actor]
         busy_s = float((own["end_s"] - own["start_s"]).sum())
         server += idle_w * max(0.0, facts.simulated_time_s - busy_s)
     return {"clients": clients, "server": server, "total": clients + server}
 
 
-def _seconds_per_client(of_clients: pd.DataFrame, n_clients: int) -> pd.DataFrame:
+def _categories(spans: pd.DataFrame) -> NDArray[np.int64]:
+    """Place in `CATEGORIES` of each span; -1 for a server's own."""
+    codes, phases = pd.factorize(spans["phase"])
+    places = np.array([CATEGORIES.index(category_of(phase)) for phase in phases], dtype=np.int64)
+    return np.where(spans["client"].to_numpy() >= 0, places[codes], -1)
+
+
+def _bytes(spans: pd.DataFrame, category: NDArray[np.int64], of: Category) -> int:
+    """Bytes that clients sent or received."""
+    return int(spans["size_bytes"].to_numpy()[category == CATEGORIES.index(of)].sum())
+
+
+def _seconds_per_client(
+    spans: pd.DataFrame, category: NDArray[np.int64], n_clients: int
+) -> NDArray[np.float64]:
     """Seconds in each category; one row per client, one column per category."""
-    rows = pd.DataFrame(
-        {
-            "client": of_clients["client"],
-            "category": of_clients["phase"].map({p: category_of(p) for p in of_clients["phase"].unique()}),
-            "seconds": of_clients["end_s"] - of_clients["start_s"],
-        }
-    )
-    wide = rows.pivot_table(index="client", columns="category", values="seconds", aggfunc="sum")
-    wide = wide.reindex(index=range(n_clients), columns=list(CATEGORIES))
-    return wide.astype("float64").fillna(0.0)
+    of_client = category >= 0
+    seconds = spans["end_s"].to_numpy() - spans["start_s"].to_numpy()
+    n = len(CATEGORIES)
+    place = spans["client"].to_numpy()[of_client] * n + category[of_client]
+    sums = np.bincount(place, seconds[of_client], minlength=n_clients * n)
+    return sums.astype(np.float64).reshape(n_clients, n)
 
 
-def _by_device(seconds: pd.DataFrame, devices: Sequence[str]) -> dict[str, dict[str, float]]:
+def _means(seconds: NDArray[np.float64]) -> dict[str, float]:
+    """Mean over clients, by category."""
+    means = seconds.mean(axis=0).tolist() if len(seconds) else [0.0] * len(CATEGORIES)
+    return dict(zip(CATEGORIES, means, strict=True))
+
+
+def _by_device(seconds: NDArray[np.float64], devices: Sequence[str]) -> dict[str, dict[str, float]]:
     """Mean over the clients of each kind of device."""
-    if not devices:
-        return {}
-    means = seconds.groupby(pd.Series(devices, index=seconds.index), sort=False).mean()
-    return {str(device): row.to_dict() for device, row in means.iterrows()}
+    kinds = np.array(devices, dtype=object)
+    return {device: _means(seconds[kinds == device]) for device in dict.fromkeys(devices)}
 
 
-def _unaccounted(seconds: pd.DataFrame, elapsed_s: float) -> list[str]:
+def _unaccounted(seconds: NDArray[np.float64], elapsed_s: float) -> list[str]:
     """Says which clients' phases do not sum to the elapsed time: spans with a gap or an overlap."""
     sums = seconds.sum(axis=1)
-    wrong = sums[(sums - elapsed_s).abs() > _TOLERANCE * max(elapsed_s, 1e-3)]
-    if wrong.empty:
+    wrong = np.flatnonzero(np.abs(sums - elapsed_s) > _TOLERANCE * max(elapsed_s, 1e-3))
+    if not len(wrong):
         return []
-    client, sum_s = int(wrong.index[0]), float(wrong.iloc[0])
     return [
         f"the phases of {len(wrong)} of {len(seconds)} clients do not sum to the simulated time: "
-        f"client {client} has {sum_s:.9g} s of {elapsed_s:.9g} s"
+        f"client {wrong[0]} has {sums[wrong[0]]:.9g} s of {elapsed_s:.9g} s"
     ]
 
 
+@cache
 def _versions() -> dict[str, str]:
     """Versions of what the numbers depend on; nothing is imported."""
     result = {"python": platform.python_version()}

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, Final
 
 from gapslsim.errors import Problem
-from gapslsim.records import AlignmentRow, EvaluationRow, RoundRow
+from gapslsim.records import AlignmentRow, EvaluationRow, GradientRow, PairRow, RoundRow, UpdateRow
 from gapslsim.scenario.tree import Tree, plain
 
 __all__ = ["Axis", "Choice", "axes_of", "combinations", "slug"]
@@ -22,6 +22,7 @@ _LONGEST: Final = 48
 RESERVED: Final = frozenset(
     {"run", "seed", "name", "status", "view", "client", "device", "category"}
     | {*RoundRow._fields, *EvaluationRow._fields, *AlignmentRow._fields}
+    | {*GradientRow._fields, *UpdateRow._fields, *PairRow._fields}
 )
 """Columns of the tables, which an axis must not be called."""
 

@@ -12,10 +12,11 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, did_you_mean
+from gapslsim.registry import settings_of
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.loading import Source, read, vary
-from gapslsim.scenario.problems import explain, raise_if_any
+from gapslsim.scenario.problems import explain, place, raise_if_any
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shipped import shipped_studies
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
@@ -81,6 +82,7 @@ def load_study(path: str | Path) -> Plan:
     runs = tuple(run for each in combinations(axes) for run in _runs(study, source, common, axes, each))
     first = _resolve(source, common)
     runs = tuple(_unlike(runs))
+    raise_if_any(_figure_problems(study, tree, axes, runs))
     plan = Plan(study, _record(study, axes, runs, first, file, text), runs)
     if not plan.possible:
         raise_if_any(problem for run in runs for problem in run.problems)
@@ -125,6 +127,18 @@ def _base(study: Study, tree: Tree, file: Path) -> Source:
                 for problem in error.problems
             ]
         ) from None
+
+
+def _figure_problems(
+    study: Study, tree: Tree, axes: Sequence[Axis], runs: Sequence[PlannedRun]
+) -> list[Problem]:
+    """Where the figure names what the study does not have."""
+    if study.figure is None:
+        return []
+    views = {view for run in runs if run.scenario is not None for view in run.scenario.evaluation.views}
+    known = {axis.name: [choice.name for choice in axis.choices] for axis in axes}
+    found = study.figure.problems(known, views or {study.figure.view or ""})
+    return [place(tree, ("figure", setting), text) for setting, text in found.items()]
 
 
 def _common(study: Study, tree: Tree) -> list[Change]:
@@ -221,5 +235,6 @@ def _record(
         target_view=study.targets.view or (evaluation.target_view if some else "global"),
         command=["gapslsim", "sweep", str(file)],
         study_yaml=text,
+        figure=settings_of(study.figure) if study.figure is not None else None,
         runs=[run.record for run in runs],
     )

@@ -1,4 +1,4 @@
-"""What a study file holds: a question, a base scenario, axes, seeds and targets."""
+"""What a study file holds: a question, a base scenario, axes, seeds, targets and a figure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from gapslsim.registry import component
+from gapslsim.results.study_figure import StudyFigure, figures
 from gapslsim.scenario.limits import Accuracy, PositiveSeconds, View
 
 __all__ = ["Axes", "Study", "Targets"]
@@ -67,3 +68,5 @@ class Study:
     """Every combination is run once with each."""
     targets: Targets = Field(default_factory=Targets)
     """What the runs are judged by."""
+    figure: Annotated[StudyFigure, figures] | None = None
+    """How the study's own figure or table is drawn."""

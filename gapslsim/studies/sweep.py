@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from gapslsim.results.store import is_run, load_summary, write_results, write_te
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, write_study
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.execute import Job, Outcome
+from gapslsim.studies.lock import LOCK, held
+from gapslsim.studies.order import waves
 from gapslsim.studies.plan import Plan, PlannedRun
 from gapslsim.studies.tables import write_tables
 
@@ -60,6 +62,7 @@ def sweep(
     backend: Backend,
     *,
     resume: bool = False,
+    journal: Path | None = None,
     observer: Observer | None = None,
     on_result: Callable[[RunRecord, Any], None] | None = None,
 ) -> StudyRecord:
@@ -70,6 +73,7 @@ def sweep(
         out: the study's directory; see `docs/studies.md` for what it holds.
         backend: where to run.
         resume: go on with the study that lies there; runs of the same resolved scenario are not run again.
+        journal: folder of the journal, which studies of the same training may share; `out/journal` by default.
         observer: told now and then how far it is; may be called from another thread.
         on_result: called with the record and the results of each run that completes.
 
@@ -77,10 +81,24 @@ def sweep(
         The record with the status of every run; one failed run does not stop the rest.
 
     Raises:
-        ResultsError: if something else lies in the directory, or it cannot be written.
+        ResultsError: if something else lies in the directory, another sweep runs there, or it cannot be written.
         KeyboardInterrupt: after Ctrl-C; what is finished is kept and gathered.
     """
     check_place(out, resume)
+    with held(out):
+        # Another sweep may have ended here just now.
+        check_place(out, resume)
+        return _sweep(plan, out, backend, journal, observer, on_result)
+
+
+def _sweep(
+    plan: Plan,
+    out: Path,
+    backend: Backend,
+    journal: Path | None,
+    observer: Observer | None,
+    on_result: Callable[[RunRecord, Any], None] | None,
+) -> StudyRecord:
     records = {run.record.label: run.record for run in plan.runs}
     to_do: list[PlannedRun] = []
     for run in plan.possible:
@@ -88,16 +106,15 @@ def sweep(
             records[run.record.label] = dataclasses.replace(run.record, status="completed")
         else:
             to_do.append(run)
-    for folder in (out / RUNS, out / JOURNAL, out / NOTES):
+    trained = journal if journal is not None else out / JOURNAL
+    for folder in (out / RUNS, trained, out / NOTES):
         folder.mkdir(parents=True, exist_ok=True)
     write_text(out / "study.yaml", plan.record.study_yaml)
     try:
         _save(plan, records, out)
         with (
             _watch(to_do, out, observer) as told,
-            closing(
-                backend.run([_job(run, out, backend.shares_cpus(len(to_do))) for run in to_do])
-            ) as outcomes,
+            closing(_outcomes(plan, to_do, out, trained, backend)) as outcomes,
         ):
             for outcome in outcomes:
                 record = _keep(records[outcome.label], outcome, out)
@@ -113,6 +130,18 @@ def sweep(
     return gathered
 
 
+def _outcomes(
+    plan: Plan, to_do: Sequence[PlannedRun], out: Path, journal: Path, backend: Backend
+) -> Generator[Outcome, None, None]:
+    """Of the runs that train, then of those that the journal spares it."""
+    labels = {run.record.label for run in to_do}
+    done = [run for run in plan.possible if run.record.label not in labels]
+    for wave in waves(to_do, done):
+        shares_cpus = backend.shares_cpus(len(wave))
+        with closing(backend.run([_job(run, out, journal, shares_cpus) for run in wave])) as outcomes:
+            yield from outcomes
+
+
 def check_place(out: Path, resume: bool) -> None:
     """Says before a study whether it may go to a directory.
 
@@ -121,7 +150,7 @@ def check_place(out: Path, resume: bool) -> None:
     """
     if out.exists() and not out.is_dir():
         raise ResultsError(f"{out} is a file; give a directory with --out")
-    if not out.exists() or not any(out.iterdir()):
+    if not out.exists() or not any(entry.name != LOCK for entry in out.iterdir()):
         return
     if not is_study(out):
         raise ResultsError(f"{out} is not empty and holds no study; give another directory with --out")
@@ -146,10 +175,10 @@ def finished(out: Path, record: RunRecord) -> bool:
         return False
 
 
-def _job(run: PlannedRun, out: Path, shares_cpus: bool) -> Job:
+def _job(run: PlannedRun, out: Path, journal: Path, shares_cpus: bool) -> Job:
     label = run.record.label
-    journal, note = (out / JOURNAL).resolve(), (out / NOTES / label).resolve()
-    return Job(label, run.yaml, str(journal), str(note), shares_cpus)
+    note = (out / NOTES / label).resolve()
+    return Job(label, run.yaml, str(journal.resolve()), str(note), shares_cpus)
 
 
 def _keep(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:

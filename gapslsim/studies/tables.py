@@ -10,6 +10,7 @@ import pandas as pd
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.categories import CATEGORIES
+from gapslsim.results.frames import GEOMETRY
 from gapslsim.results.store import is_run, load_results
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord
 from gapslsim.results.summary import accuracy_curve
@@ -17,7 +18,8 @@ from gapslsim.results.summary import accuracy_curve
 __all__ = ["TABLES", "write_tables"]
 
 TABLES: Final = (
-    "runs", "evaluations", "rounds", "alignment", "where_time_went", "targets", "budgets", "costs",
+    "runs", "evaluations", "rounds", "alignment", "gradients", "updates", "pairwise", "where_time_went", "targets",
+    "budgets", "costs",
 )  # fmt: skip
 """Files `<name>.parquet` in a study's directory. All but `costs` are the same on every machine and backend."""
 
@@ -78,7 +80,7 @@ def _of_run(record: StudyRecord, run: RunRecord, out: Path) -> dict[str, pd.Data
                            "processor": made.get("machine", {}).get("processor")}],
     }  # fmt: skip
     tables = {name: pd.DataFrame(rows()) for name, rows in make.items()}
-    own = {name: getattr(results, name) for name in ("evaluations", "rounds", "alignment")}
+    own = {name: getattr(results, name) for name in ("evaluations", "rounds", "alignment", *GEOMETRY)}
     return tables | own
 
 

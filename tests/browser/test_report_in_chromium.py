@@ -16,8 +16,8 @@ from tests.study_files import STUDY, write_study
 
 EVIL = "<img src=x onerror=alert(1)>"
 FIGURES = [
-    "accuracy-time", "accuracy-rounds", "time-to-target", "where-time-goes", "pareto", "gantt", "geometry",
-    "client-spread",
+    "study-figure", "accuracy-time", "accuracy-rounds", "time-to-target", "where-time-goes", "pareto", "gantt",
+    "geometry", "client-spread",
 ]  # fmt: skip
 # Without these Chromium looks for updates and translations by itself.
 FLAGS = [
@@ -56,6 +56,7 @@ def report(tmp_path_factory) -> Path:
     axes_last = text.replace("targets:", "#").splitlines()
     lines = [line for line in axes_last if not line.startswith("#")]
     lines.append("targets: {accuracy: [0.2, 0.9999], time: [1 ms, 1 h], view: clients}")
+    lines.append("figure: {kind: points, x: framework, y: [accuracy, {kind: to_target, target: 0.9999}]}")
     record = sweep(load_study(write_study(folder, "\n".join(lines) + "\n")), folder / "out", Local(n_jobs=1))
     assert all(run.status == "completed" for run in record.runs)
     write_report([folder / "out"], folder / "report.html")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.results import Results
-from gapslsim.results.store import is_run, load_results, load_summary
+from gapslsim.results.store import is_run, load_results, load_summary, load_table
 from gapslsim.results.study import RUNS, StudyRecord, is_study, read_study
 from gapslsim.results.summary import accuracy_curve
 
@@ -45,8 +45,18 @@ class Run:
 
     @cached_property
     def alignment(self) -> pd.DataFrame:
-        """Gradient geometry."""
+        """Gradient geometry as GAPSL's rules see it."""
         return pd.read_parquet(self.folder / "alignment.parquet")
+
+    @cached_property
+    def updates(self) -> pd.DataFrame:
+        """Gradient geometry of each measured round."""
+        return load_table(self.folder, "updates")
+
+    @cached_property
+    def pairwise(self) -> pd.DataFrame:
+        """Angles between every two clients' gradients."""
+        return load_table(self.folder, "pairwise")
 
 
 @dataclass(frozen=True)

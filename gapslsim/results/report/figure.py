@@ -34,11 +34,17 @@ class Figure:
     """HTML."""
     more: Sequence[tuple[str, Sequence[Panel], Sequence[str]]] = ()
     """Folded parts: heading, panels, caption."""
+    table: str = ""
+    """HTML; below the caption."""
 
     def html(self) -> str:
         """The figure as HTML."""
-        parts = [tag("h2", escape(self.title)), self.legend, _panels(self.panels)]
-        parts.append(tag("figcaption", _told(self.caption)))
+        parts = [
+            tag("h2", escape(self.title)),
+            self.legend,
+            _panels(self.panels) if self.panels else "",
+        ]
+        parts += [tag("figcaption", _told(self.caption)), self.table]
         for heading, panels, caption in self.more:
             inside = tag("summary", escape(heading)) + _panels(panels)
             parts.append(tag("details", inside + tag("div", _told(caption), class_="caption")))

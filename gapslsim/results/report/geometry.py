@@ -1,4 +1,4 @@
-"""Gradient geometry over rounds: angles, dispersion, selection ratio, threshold, and who is admitted."""
+"""Gradient geometry over rounds: angles, dispersion, who is admitted, and what the update has to do with the mean."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gapslsim.results.report.data import Group, RunSet
+from gapslsim.results.geometry import compare_geometry
+from gapslsim.results.report.data import Group, Run, RunSet
 from gapslsim.results.report.figure import Figure, Panel, legend, seeds_words
+from gapslsim.results.report.pairs import pair_panels
 from gapslsim.results.report.svg import Plot, Scale, tag
+from gapslsim.results.report.tables import html_table
 
 __all__ = ["geometry_figure"]
 
@@ -19,17 +22,20 @@ class _Quantity(NamedTuple):
     title: str
     column: str
     label: str
-    over_clients: bool
-    """Mean over clients; else it is the same for all clients of a round."""
 
 
 _QUANTITIES: Final = (
-    _Quantity("Mean angle to the other clients' gradients", "score_rad", "angle [rad]", True),
-    _Quantity("Dispersion of these angles", "dispersion_rad", "std [rad]", False),
-    _Quantity("Selection ratio K", "selection_ratio", "share of clients", False),
-    _Quantity("Angle to the leader gradient", "angle_to_leader_rad", "angle [rad]", True),
-    _Quantity("Threshold of admission", "threshold_rad", "angle [rad]", False),
-    _Quantity("Clients admitted", "admitted", "share of clients", True),
+    _Quantity("Mean angle between two clients' gradients", "mean_angle_rad", "angle [rad]"),
+    _Quantity("Dispersion of the clients' mean angles", "dispersion_rad", "std [rad]"),
+    _Quantity("Pairs in conflict (more than 90 degrees)", "conflicting_pairs", "share of pairs"),
+    _Quantity("Selection ratio K", "selection_ratio", "share of clients"),
+    _Quantity("Angle to the leader gradient", "angle_to_leader_rad", "angle [rad]"),
+    _Quantity("Threshold of admission", "threshold_rad", "angle [rad]"),
+    _Quantity("Clients admitted", "admitted", "share of clients"),
+    _Quantity("Cosine of update and mean gradient", "cos_to_mean", "cosine"),
+    _Quantity("Length of the update over that of the mean", "norm_ratio", "ratio"),
+    _Quantity("Clients whose loss the update lowers", "descending_share", "share of clients"),
+    _Quantity("Stable rank of the gradients", "stable_rank", "rank"),
 )
 _MOST_ROWS: Final = 40
 """Clients whose admission is drawn."""
@@ -38,27 +44,24 @@ _POINTS: Final = 60
 
 
 def geometry_figure(runs: RunSet) -> Figure | None:
-    """Lines for each series that records geometry, in the first panel that has any; and who is admitted when."""
+    """Lines for each series that records geometry, in the first panel that has any; who is admitted; every pair."""
     for panel in runs.panels:
-        groups = [g for g in runs.of_panel(panel) if any(len(run.alignment) for run in g.runs)]
+        groups = [g for g in runs.of_panel(panel) if any(_has_geometry(run) for run in g.runs)]
         if groups:
             break
     else:
         return None
-    lines = {g.series: {q.column: _line(g, q) for q in _QUANTITIES} for g in groups}
+    lines = {g.series: _lines(g) for g in groups}
     panels = []
     for quantity in _QUANTITIES:
         known = {name: own[quantity.column] for name, own in lines.items() if len(own[quantity.column])}
         if known:
             panels.append(Panel(quantity.title, _plot(runs, quantity, known)))
     for group in groups:
-        run = next(run for run in group.runs if len(run.alignment))
-        panels.append(
-            Panel(
-                f"Who is admitted: {group.series}, seed {run.seed}{_cut(run.alignment)}",
-                _strips(runs, group, run.alignment),
-            )
-        )
+        led = [run for run in group.runs if len(run.alignment)]
+        if led:
+            heading = f"Who is admitted: {group.series}, seed {led[0].seed}{_cut(led[0].alignment)}"
+            panels.append(Panel(heading, _strips(runs, group, led[0].alignment)))
     where = f" ({panel})" if panel else ""
     names = [g.series for g in groups]
     return Figure(
@@ -67,18 +70,49 @@ def geometry_figure(runs: RunSet) -> Figure | None:
         panels,
         [seeds_words(max(len(g.runs) for g in groups)), *(_words(g, lines[g.series]) for g in groups)],
         legend=legend(names, numbers=[runs.index(name) for name in names]),
+        more=pair_panels(runs, groups),
+        table=_table(runs, groups),
     )
 
 
-def _line(group: Group, quantity: _Quantity) -> pd.DataFrame:
-    """Columns round, mean, low, high over seeds, in bins of rounds."""
-    rows = []
-    for run in group.runs:
-        if len(run.alignment):
-            rows.append(run.alignment.groupby("round")[quantity.column].mean())
-    if not rows:
+def _has_geometry(run: Run) -> bool:
+    return len(run.alignment) > 0 or len(run.updates) > 0
+
+
+def _per_round(run: Run) -> pd.DataFrame:
+    """A row per round: what the rule itself saw, and what was measured."""
+    parts = []
+    if len(run.alignment):
+        seen = run.alignment.groupby("round").mean(numeric_only=False)
+        own = pd.DataFrame(
+            {
+                "mean_angle_rad": seen["score_rad"],
+                **{name: seen[name] for name in ("dispersion_rad", "selection_ratio", "threshold_rad")},
+                **{name: seen[name] for name in ("angle_to_leader_rad", "admitted")},
+            }
+        )
+        parts.append(own)
+    if len(run.updates):
+        measured = run.updates.set_index("round")
+        share = measured["n_admitted"] / measured["n_clients"]
+        parts.append(measured.assign(admitted=share.where(measured["n_leaders"] > 0)))
+    whole = parts[0] if len(parts) == 1 else parts[0].combine_first(parts[1])
+    return whole.astype(float)
+
+
+def _lines(group: Group) -> dict[str, pd.DataFrame]:
+    """Per quantity: columns round, mean, low, high over seeds, in bins of rounds; empty where it has no meaning."""
+    tables = [_per_round(run) for run in group.runs if _has_geometry(run)]
+    return {
+        quantity.column: _line([t[quantity.column] for t in tables if quantity.column in t])
+        for quantity in _QUANTITIES
+    }
+
+
+def _line(columns: list[pd.Series]) -> pd.DataFrame:
+    if not columns:
         return pd.DataFrame()
-    wide = pd.concat(rows, axis=1).dropna(how="all").astype(float)
+    wide = pd.concat(columns, axis=1).dropna(how="all")
     if wide.empty:
         return wide
     width = max(1, math.ceil(len(wide) / _POINTS))
@@ -94,8 +128,9 @@ def _plot(runs: RunSet, quantity: _Quantity, lines: dict[str, pd.DataFrame]) -> 
     last = max(float(line["round"].max()) for line in lines.values())
     values = [float(v) for line in lines.values() for v in (line["low"].min(), line["high"].max())]
     is_share = quantity.label.startswith("share")
-    y = Scale(0.0, 1.03) if is_share else Scale.over([*values], zero=quantity.column == "dispersion_rad")
-    plot = Plot(Scale(0.0, last * 1.03), y, height=200)
+    starts_at_zero = quantity.column in ("dispersion_rad", "norm_ratio")
+    y = Scale(0.0, 1.03) if is_share else Scale.over([*values], zero=starts_at_zero)
+    plot = Plot(Scale(0.0, max(last, 1.0) * 1.03), y, height=200)
     plot.axes("round", quantity.label)
     for name, line in lines.items():
         if line["low"].lt(line["high"]).any():
@@ -142,9 +177,22 @@ def _cut(alignment: pd.DataFrame) -> str:
     return f" (the first {_MOST_ROWS} of {n_clients} clients)" if n_clients > _MOST_ROWS else ""
 
 
+def _table(runs: RunSet, groups: list[Group]) -> str:
+    """Means over measured rounds and seeds; empty if nothing was measured."""
+    measured = [
+        (g.series, [run.updates for run in g.runs], g.accuracies(runs.view))
+        for g in groups
+        if any(len(run.updates) for run in g.runs)
+    ]
+    if not measured:
+        return ""
+    made = compare_geometry(measured, runs.view if runs.views else "")
+    return html_table(made.columns, made.rows)
+
+
 def _words(group: Group, lines: dict[str, pd.DataFrame]) -> str:
     said = []
-    angle = lines["score_rad"]
+    angle = lines["mean_angle_rad"]
     if len(angle):
         begin, end = float(angle["mean"].iloc[0]), float(angle["mean"].iloc[-1])
         way = "rises" if end > begin * 1.02 else "falls" if end < begin * 0.98 else "stays"
@@ -152,14 +200,26 @@ def _words(group: Group, lines: dict[str, pd.DataFrame]) -> str:
     threshold = lines["threshold_rad"]
     if len(threshold):
         said.append(f"the threshold ends at {float(threshold['mean'].iloc[-1]):.2f} rad")
-    admitted = lines["admitted"]
-    if len(admitted):
-        said.append(f"{100 * float(admitted['mean'].mean()):.0f} % of the clients are admitted per round")
-    shares = pd.concat([run.alignment for run in group.runs]).groupby("client")["admitted"].mean()
-    if len(shares) and shares.max() > shares.min():
+    cosine, helped = lines["cos_to_mean"], lines["descending_share"]
+    if len(cosine) and len(helped):
+        said.append(
+            f"on average the update has cosine {float(cosine['mean'].mean()):.2f} to the mean gradient "
+            f"and lowers the loss of {100 * float(helped['mean'].mean()):.0f} % of the clients"
+        )
+    said += _admission_words(group, lines["admitted"])
+    return f"{group.series}: {'; '.join(said)}." if said else ""
+
+
+def _admission_words(group: Group, admitted: pd.DataFrame) -> list[str]:
+    tables = [run.alignment for run in group.runs if len(run.alignment)]
+    if not tables or not len(admitted):
+        return []
+    said = [f"{100 * float(admitted['mean'].mean()):.0f} % of the clients are admitted per round"]
+    shares = pd.concat(tables).groupby("client")["admitted"].mean()
+    if shares.max() > shares.min():
         least, most = shares.idxmin(), shares.idxmax()
         said.append(
             f"client {least} is admitted least ({100 * shares.min():.0f} % of rounds), "
             f"client {most} most ({100 * shares.max():.0f} %)"
         )
-    return f"{group.series}: {'; '.join(said)}." if said else ""
+    return said

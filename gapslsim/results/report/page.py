@@ -15,6 +15,7 @@ from gapslsim.results.report.figure import Figure
 from gapslsim.results.report.gantt import gantt_figure
 from gapslsim.results.report.geometry import geometry_figure
 from gapslsim.results.report.statistics import spread
+from gapslsim.results.report.study_figure import study_figures
 from gapslsim.results.report.style import STYLE
 from gapslsim.results.report.svg import tag
 from gapslsim.results.report.targets import percent, reached, target_figure
@@ -59,10 +60,12 @@ def figures(runs: RunSet, round: int | None = None) -> list[Figure]:
 
 def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ()) -> str:
     """The page as HTML text."""
-    drawn = figures(runs, round)
+    own = study_figures(runs)
+    drawn = [*own, *figures(runs, round)]
     sections = [
+        *((figure.id, figure.title, "") for figure in own),
         ("settings", "Settings", tables.settings_table(runs)),
-        *((figure.id, figure.title, "") for figure in drawn),
+        *((figure.id, figure.title, "") for figure in drawn[len(own) :]),
         ("results", "Results in numbers", _results(runs)),
         ("provenance", "Provenance", tables.provenance_table(runs)),
         (

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from gapslsim.cli.main import COMMANDS
+from gapslsim.results.measure import measures
+from gapslsim.results.study_figure import figures
 from gapslsim.studies.plan import load_study
 from gapslsim.studies.tables import TABLES
 
@@ -23,10 +25,28 @@ def test_the_study_file_of_the_docs_can_be_run(tmp_path):
     plan = load_study(tmp_path / "study.yaml")
     assert len(plan.runs) == 3 * 2 * 2 * 2 * 2 * 3
     assert not plan.impossible
-    assert set(yaml.safe_load(study)) == {"name", "question", "base", "set", "seeds", "axes", "targets"}
+    assert set(yaml.safe_load(study)) == {
+        "name",
+        "question",
+        "base",
+        "set",
+        "seeds",
+        "axes",
+        "targets",
+        "figure",
+    }
 
 
-@pytest.mark.parametrize("command", ["sweep", "report", "trace"])
+def test_the_docs_name_every_kind_of_figure_and_every_measure():
+    told = DOCS.read_text().split("## The study's own figure")[1].split("\n## ")[0]
+    assert [kind for family in (figures, measures) for kind in family if f"| `{kind}` |" not in told] == []
+    named = set(re.findall(r"`(\w+)(?::[^`]*)?`", told))
+    for family in (figures, measures):
+        for kind in family:
+            assert set(family[kind].__pydantic_fields__) - {"kind"} <= named
+
+
+@pytest.mark.parametrize("command", ["sweep", "figure", "report", "trace"])
 def test_the_docs_name_real_commands(command):
     assert f"gapslsim {command}" in DOCS.read_text()
     assert command in COMMANDS

@@ -6,7 +6,9 @@ import importlib.util
 import pandas as pd
 import pytest
 
+from gapslsim.cli.main import main
 from gapslsim.errors import ComponentError, ResultsError
+from gapslsim.results.frames import GEOMETRY
 from gapslsim.results.store import load_summary
 from gapslsim.results.study import is_study, read_study
 from gapslsim.studies.backend import Backend, make_backend
@@ -64,7 +66,7 @@ def test_tables_have_the_axes_as_columns(done):
         table = pd.read_parquet(out / f"{name}.parquet")
         assert list(table.columns[:3]) == ["run", "framework", "seed"]
         # EPSL looks at no angles.
-        expected = 2 if name == "alignment" else 4
+        expected = 2 if name in {"alignment", *GEOMETRY} else 4
         assert table["run"].nunique() == expected
     runs = pd.read_parquet(out / "runs.parquet")
     assert set(runs["framework_kind"]) == {"gapsl", "epsl"}
@@ -178,6 +180,50 @@ def test_ctrl_c_within_a_run_is_no_result(monkeypatch, make_results):
     monkeypatch.setattr("gapslsim.run.simulate", lambda *args, **options: make_results(status="interrupted"))
     with pytest.raises(KeyboardInterrupt):
         carry_out(Job("one", BASE))
+
+
+def test_studies_that_share_a_journal_and_differ_in_the_network_alone_train_once(tmp_path):
+    plan = load_study(write_study(tmp_path))
+    sweep(plan, tmp_path / "lte", Counting(), journal=tmp_path / "journal")
+    wifi = load_study(write_study(tmp_path, STUDY + "set: {clients.*.link: wifi}\n"))
+    sweep(wifi, tmp_path / "wifi", Counting(), journal=tmp_path / "journal")
+    assert not (tmp_path / "lte" / "journal").exists()
+    for run in plan.runs:
+        first, second = (load_summary(tmp_path / net / "runs" / run.record.label) for net in ("lte", "wifi"))
+        assert first["journal"]["computed"] > 0
+        assert second["journal"]["computed"] == 0
+        assert second["learning_sha256"] == first["learning_sha256"]
+        assert second["timeline_sha256"] != first["timeline_sha256"]
+
+
+def test_the_sweep_command_shares_a_journal_and_draws_the_figure_that_the_study_asks_for(tmp_path, capsys):
+    study = str(write_study(tmp_path, STUDY + "figure: {kind: curves, x: rounds}\n"))
+    for out in ("one", "two"):
+        with pytest.raises(SystemExit) as ended:
+            main(
+                [
+                    "sweep",
+                    study,
+                    "--out",
+                    str(tmp_path / out),
+                    "--journal",
+                    str(tmp_path / "journal"),
+                    "--jobs",
+                    "1",
+                ]
+            )
+        assert not ended.value.code
+        assert f"Its figure: {tmp_path / out / 'figure.png'}" in capsys.readouterr().out
+        assert len(pd.read_csv(tmp_path / out / "figure.csv")) == 2 * 3
+    assert load_summary(tmp_path / "two" / "runs" / "gapsl-seed1")["journal"]["computed"] == 0
+
+
+def test_a_figure_that_cannot_be_drawn_does_not_spoil_the_sweep(tmp_path, capsys):
+    text = STUDY.replace("[gapsl, ", "[psl, ") + "figure: {kind: geometry, y: [score_rad]}\n"
+    with pytest.raises(SystemExit) as ended:
+        main(["sweep", str(write_study(tmp_path, text)), "--out", str(tmp_path / "out"), "--jobs", "1"])
+    assert not ended.value.code
+    assert "The figure could not be drawn: " in capsys.readouterr().err
 
 
 def test_backends_are_made_by_name_or_refused_in_words():

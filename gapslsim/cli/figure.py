@@ -1,0 +1,133 @@
+"""`gapslsim figure`: a study's own figure or table, the numbers behind it, and tables small enough to keep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gapslsim.results.drawing import Drawing
+    from gapslsim.results.study import StudyRecord
+
+__all__ = ["draw_study", "figure_command"]
+
+
+def figure_command(
+    directory: Annotated[
+        Path, typer.Argument(metavar="STUDY_DIR", help="Directory of a study that was swept.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Picture to write: png, svg or pdf [default: STUDY_DIR/figure.png]."
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", help="CSV of the numbers that are drawn [default: beside the picture]."),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study",
+            metavar="FILE",
+            help="Draw as this study file says; it must have the same axes.",
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export", metavar="DIR", help="Also write DIR/NAME.csv (runs) and DIR/NAME_evaluations.csv."
+        ),
+    ] = None,
+) -> None:
+    """Draw the figure or table that a study file asks for under 'figure'."""
+    from gapslsim.errors import ResultsError
+    from gapslsim.results.study_figure import figure_of
+    from gapslsim.results.study_tables import read_tables
+
+    tables = read_tables(directory)
+    if study is not None:
+        tables = replace(tables, record=replace(tables.record, figure=_figure_from(study, tables.record)))
+    wanted = figure_of(tables.record)
+    if wanted is None and export is None:
+        raise ResultsError(
+            f"the study in {directory} asks for no figure; add a section 'figure' to its file and give it with --study"
+        )
+    if wanted is not None:
+        drawing = wanted.draw(tables)
+        picture = out if out is not None else directory / "figure.png"
+        _print(drawing)
+        for file in _write(drawing, picture, table):
+            typer.echo(f"Written to {file}")
+    if export is not None:
+        from gapslsim.results.export import export as export_tables
+
+        for file in export_tables(tables, export):
+            typer.echo(f"Written to {file}")
+
+
+def draw_study(directory: Path) -> list[Path]:
+    """Writes the figure of a study that has just been swept, if it asks for one, and its numbers.
+
+    Raises:
+        ResultsError: if its tables do not hold what the figure shows.
+    """
+    from gapslsim.results.study_figure import figure_of
+    from gapslsim.results.study_tables import read_tables
+
+    tables = read_tables(directory)
+    wanted = figure_of(tables.record)
+    return _write(wanted.draw(tables), directory / "figure.png", None) if wanted is not None else []
+
+
+def _figure_from(file: str, record: StudyRecord) -> dict[str, object] | None:
+    """Settings of the figure in another version of the study's file.
+
+    Raises:
+        ResultsError: if that study has other axes.
+    """
+    from gapslsim.errors import ResultsError
+    from gapslsim.studies.plan import load_study
+
+    other = load_study(file).record
+    if other.axes != record.axes:
+        raise ResultsError(
+            f"{file} has other axes than the study that was swept: {_told(other)}, but here {_told(record)}; give the "
+            "file that it was swept from, with nothing changed but 'figure'"
+        )
+    if other.figure is None:
+        raise ResultsError(f"{file} has no section 'figure'; add one, see docs/studies.md")
+    return other.figure
+
+
+def _told(record: StudyRecord) -> str:
+    return "; ".join(f"{axis}: {', '.join(values)}" for axis, values in record.axes.items()) or "none"
+
+
+def _write(drawing: Drawing, picture: Path, table: Path | None) -> list[Path]:
+    from gapslsim.results.draw import draw
+    from gapslsim.results.export import write_csv
+    from gapslsim.results.plots import save_figure
+
+    numbers = table if table is not None else picture.with_suffix(".csv")
+    return [save_figure(draw(drawing), picture), write_csv(drawing.numbers, numbers)]
+
+
+def _print(drawing: Drawing) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=drawing.title, title_justify="left", box=box.SIMPLE_HEAD)
+    for number, name in enumerate(drawing.table.head):
+        shown.add_column(Text(name), justify="left" if number == 0 else "right", overflow="fold")
+    for row in drawing.table.rows:
+        shown.add_row(*map(Text, row))
+    console = Console(highlight=False)
+    console.print(shown)
+    console.print(" ".join(drawing.caption), markup=False)

@@ -1,0 +1,105 @@
+"""Accuracy or loss along what a run spends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import pandas as pd
+
+from gapslsim.registry import component
+from gapslsim.results.drawing import Drawing, Line, Panel, TextTable
+from gapslsim.results.report.statistics import mean_curve
+from gapslsim.results.spent import SPENT, Spent, spent_by
+from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
+from gapslsim.results.study_tables import Cell, StudyTables, place_name
+
+__all__ = ["Curves"]
+
+_Y: Final = {"accuracy": ("accuracy [%]", 100.0), "loss": ("test loss", 1.0)}
+_FAR_APART: Final = 8.0
+"""Series whose ends differ by more than this factor share one axis only if it is logarithmic."""
+
+
+@figures.register
+@component
+class Curves(StudyFigure):
+    """Test accuracy or loss along epochs, rounds, simulated time, bytes or energy; a line per series."""
+
+    kind: Literal["curves"] = "curves"
+    x: Spent = "time"
+    """Along what: epochs, rounds, time, bytes or energy."""
+    y: Literal["accuracy", "loss"] = "accuracy"
+    """What the lines show, both on the test set."""
+    series: AxisNames | None = None
+    """Axes whose values are lines; those that change the framework unless given."""
+    panel: AxisNames | None = None
+    """Axes whose values are panels; those that are left over unless given."""
+
+    @property
+    def places(self) -> Mapping[str, tuple[str, ...] | None]:
+        """Lines and panels."""
+        return {"series": self.series, "panel": () if self.panel is None else self.panel}
+
+    @property
+    def spare(self) -> str:
+        """Panels."""
+        return "panel"
+
+    def draw(self, study: StudyTables) -> Drawing:
+        """Means over seeds where all seeds have values; between two evaluations the line is straight."""
+        axes = self.lay_out(study.record)
+        label, factor = _Y[self.y]
+        numbers, rows = [], []
+        cells = study.cells((*axes["panel"], *axes["series"]))
+        series = list(dict.fromkeys(place_name(cell.axes, axes["series"]) for cell in cells))
+        found: dict[str, list[Line]] = {}
+        for cell in cells:
+            curve = self._curve(cell, study)
+            lines = found.setdefault(place_name(cell.axes, axes["panel"]), [])
+            name = place_name(cell.axes, axes["series"])
+            numbers.append(_keyed(cell, curve.rename(columns={"x": self.x, "mean": self.y})))
+            end = f"{curve['mean'].iloc[-1] * factor:.1f}" if len(curve) else "-"
+            rows.append([*cell.axes.values(), _short(curve, self.x), end])
+            shown = curve.assign(
+                x=curve["x"] * SPENT[self.x].unit.factor,
+                reached=True,
+                **{key: curve[key] * factor for key in ("mean", "low", "high")},
+            )
+            lines.append(Line(series.index(name), shown))
+        log = _are_far_apart([line.points for lines in found.values() for line in lines])
+        panels = [
+            Panel(title, "curves", SPENT[self.x].label, label, lines, log=log)
+            for title, lines in found.items()
+        ]
+        view = self.view_of(study.record)
+        return Drawing(
+            title=self.heading(study.record),
+            question=study.record.question,
+            caption=[f"Test {self.y} in the {view} view.", *words_on_runs(study, cells)],
+            table=TextTable([*axes["panel"], *axes["series"], f"ends at {SPENT[self.x].label}", label], rows),
+            numbers=pd.concat(numbers, ignore_index=True),
+            panels=panels,
+            series=series,
+        )
+
+    def _curve(self, cell: Cell, study: StudyTables) -> pd.DataFrame:
+        curves = []
+        for run in cell.runs:
+            curve = run.curve(self.view_of(study.record))
+            curves.append(curve.assign(x=spent_by(curve, run.rounds, self.x)))
+        return mean_curve(curves, "x", self.y)
+
+
+def _short(curve: pd.DataFrame, x: Spent) -> str:
+    return f"{curve['x'].iloc[-1] * SPENT[x].unit.factor:.4g}" if len(curve) else "-"
+
+
+def _keyed(cell: Cell, curve: pd.DataFrame) -> pd.DataFrame:
+    keys: dict[str, Any] = {**cell.axes, "n_seeds": len(cell.runs)}
+    return pd.concat([pd.DataFrame([keys] * len(curve)), curve.reset_index(drop=True)], axis=1)
+
+
+def _are_far_apart(curves: list[pd.DataFrame]) -> bool:
+    ends = [float(curve["x"].iloc[-1]) for curve in curves if len(curve) and curve["x"].iloc[-1] > 0]
+    return bool(ends) and max(ends) > _FAR_APART * min(ends)

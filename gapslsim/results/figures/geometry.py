@@ -1,0 +1,164 @@
+"""Gradient geometry over rounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from gapslsim.errors import ResultsError
+from gapslsim.registry import component
+from gapslsim.results.drawing import Drawing, Line, Panel, TextTable
+from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
+from gapslsim.results.study_tables import Cell, StudyTables, place_name
+
+__all__ = ["Geometry", "Quantity"]
+
+Quantity = Literal[
+    "score_rad", "dispersion_rad", "selection_ratio", "in_leader_set", "angle_to_leader_rad", "threshold_rad",
+    "admitted", "gradient_norm", "loss",
+]  # fmt: skip
+
+
+class _Axis(NamedTuple):
+    label: str
+    zero: bool
+
+
+_AXES: Final[dict[Quantity, _Axis]] = {
+    "score_rad": _Axis("angle to other clients [rad]", False),
+    "dispersion_rad": _Axis("dispersion of the scores [rad]", True),
+    "selection_ratio": _Axis("selection ratio", True),
+    "in_leader_set": _Axis("share in leader set", True),
+    "angle_to_leader_rad": _Axis("angle to leader [rad]", False),
+    "threshold_rad": _Axis("threshold [rad]", False),
+    "admitted": _Axis("share admitted", True),
+    "gradient_norm": _Axis("norm of gradient", True),
+    "loss": _Axis("training loss", True),
+}
+_MOST_POINTS: Final = 60
+
+
+@figures.register
+@component
+class Geometry(StudyFigure):
+    """Angles, dispersion, selection ratio, threshold and admission over rounds, means over clients."""
+
+    kind: Literal["geometry"] = "geometry"
+    y: Annotated[tuple[Quantity, ...], Field(min_length=1)]
+    """Columns of the table `alignment`; each gets panels of its own."""
+    band: Literal["seeds", "clients"] = "seeds"
+    """What the bands span: the means of the seeds, or the clients (means over seeds of the least and greatest). Shares
+    of clients have bands over seeds in either case."""
+    series: AxisNames | None = None
+    """Axes whose values are lines; those that change the framework unless given."""
+    panel: AxisNames | None = None
+    """Axes whose values are panels; those that are left over unless given."""
+
+    @property
+    def places(self) -> Mapping[str, tuple[str, ...] | None]:
+        """Lines and panels."""
+        return {"series": self.series, "panel": () if self.panel is None else self.panel}
+
+    @property
+    def spare(self) -> str:
+        """Panels."""
+        return "panel"
+
+    def draw(self, study: StudyTables) -> Drawing:
+        """Where there are more rounds than can be told apart, means over as many rounds as it takes."""
+        axes = self.lay_out(study.record)
+        cells = study.cells((*axes["panel"], *axes["series"]))
+        series = list(dict.fromkeys(place_name(cell.axes, axes["series"]) for cell in cells))
+        blind = [cell for cell in cells if not any(len(run.alignment) for run in cell.runs)]
+        places = list(dict.fromkeys(place_name(c.axes, axes["panel"]) for c in cells if c not in blind))
+        panels, numbers, rows = [], [], []
+        width = 1
+        for quantity in self.y:
+            found: dict[str, list[Line]] = {place: [] for place in places}
+            for cell in cells:
+                line, width = _line(cell, quantity, self.band)
+                if line.empty:
+                    continue
+                number = series.index(place_name(cell.axes, axes["series"]))
+                found[place_name(cell.axes, axes["panel"])].append(Line(number, line.assign(reached=True)))
+                numbers.append(_keyed(cell, quantity, line))
+                first, last = line["mean"].iloc[0], line["mean"].iloc[-1]
+                rows.append(
+                    [*cell.axes.values(), _AXES[quantity].label]
+                    + [f"{value:.3g}" for value in (first, line["mean"].mean(), last)]
+                )
+            for place, lines in found.items():
+                if not lines:
+                    continue
+                panels.append(
+                    Panel(place, "curves", "round", _AXES[quantity].label, lines, zero=_AXES[quantity].zero)
+                )
+        if not numbers:
+            raise ResultsError(
+                f"{study.folder} holds no gradient geometry: none of its frameworks looks at angles. Take a framework "
+                "with leader gradients (gapsl, fixed_ratio, ...), or another kind of figure"
+            )
+        return Drawing(
+            title=self.heading(study.record),
+            question=study.record.question,
+            caption=self._caption(study, cells, blind, width),
+            table=TextTable([*axes["panel"], *axes["series"], "", "first", "mean", "last"], rows),
+            numbers=pd.concat(numbers, ignore_index=True),
+            panels=panels,
+            series=series,
+            n_columns=len(places) if len(places) > 1 else 3,
+        )
+
+    def _caption(
+        self, study: StudyTables, cells: Sequence[Cell], blind: Sequence[Cell], width: int
+    ) -> list[str]:
+        said = words_on_runs(study, cells)
+        if self.band == "clients":
+            said[0] = (
+                "Lines are means over clients and seeds; bands reach from the least to the greatest client."
+            )
+        if blind:
+            names = dict.fromkeys(place_name(cell.axes, list(cell.axes)) for cell in blind)
+            said.append(f"No geometry is recorded for: {'; '.join(names)}.")
+        return said + ([f"Each point is a mean over {width} rounds."] if width > 1 else [])
+
+
+def _line(cell: Cell, quantity: Quantity, band: Literal["seeds", "clients"]) -> tuple[pd.DataFrame, int]:
+    """Columns x (round), mean, low, high; and how many rounds are in a point."""
+    empty = pd.DataFrame({"x": [], "mean": [], "low": [], "high": []})
+    of_seed = [run.alignment.groupby("round")[quantity] for run in cell.runs if len(run.alignment)]
+    if not of_seed:
+        return empty, 1
+    means = pd.concat([grouped.mean() for grouped in of_seed], axis=1).astype(float).dropna(how="all")
+    if means.empty:
+        return empty, 1
+    lows, highs = means, means
+    of_clients = band == "clients" and quantity not in ("in_leader_set", "admitted")
+    if of_clients:
+        lows = pd.concat([grouped.min() for grouped in of_seed], axis=1).astype(float).reindex(means.index)
+        highs = pd.concat([grouped.max() for grouped in of_seed], axis=1).astype(float).reindex(means.index)
+    width = max(1, math.ceil(len(means) / _MOST_POINTS))
+    bins = np.arange(len(means)) // width
+
+    def binned(table: pd.DataFrame) -> pd.DataFrame:
+        return table.groupby(bins).mean()
+
+    low, high = (
+        (binned(lows).mean(axis=1), binned(highs).mean(axis=1))
+        if of_clients
+        else (binned(lows).min(axis=1), binned(highs).max(axis=1))
+    )
+    rounds = pd.Series(means.index.to_numpy(dtype=float)).groupby(bins).mean()
+    line = pd.DataFrame({"x": rounds, "mean": binned(means).mean(axis=1), "low": low, "high": high})
+    return line, width
+
+
+def _keyed(cell: Cell, quantity: str, line: pd.DataFrame) -> pd.DataFrame:
+    keys: dict[str, Any] = {**cell.axes, "quantity": quantity, "n_seeds": len(cell.runs)}
+    front = pd.DataFrame([keys] * len(line))
+    return pd.concat([front, line.rename(columns={"x": "round"}).reset_index(drop=True)], axis=1)

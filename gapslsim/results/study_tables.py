@@ -1,0 +1,141 @@
+"""The tables of a study as its figures read them: runs with their place on the axes, and what each run measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from gapslsim.errors import ResultsError
+from gapslsim.results.study import RunRecord, StudyRecord, read_study
+from gapslsim.results.summary import accuracy_curve
+
+__all__ = ["Cell", "StudyRun", "StudyTables", "has_tables", "is_number", "place_name", "read_tables"]
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class StudyRun:
+    """One completed run: its rows of the study's tables."""
+
+    record: RunRecord
+    evaluations: pd.DataFrame
+    rounds: pd.DataFrame
+    alignment: pd.DataFrame
+
+    def curve(self, view: str) -> pd.DataFrame:
+        """One row per evaluation of a view: round, time_s, accuracy and loss (means over clients), min, max.
+
+        Raises:
+            ResultsError: if the view was not evaluated.
+        """
+        of_view = self.evaluations[self.evaluations["view"] == view]
+        if of_view.empty:
+            known = ", ".join(self.evaluations["view"].unique()) or "none: the run was dry"
+            raise ResultsError(
+                f"{self.record.label} has no evaluation in the view {view!r}; it has: {known}. "
+                "Change 'view' of the figure, or 'evaluation.views' of the scenario and sweep again"
+            )
+        loss = of_view.groupby(["round", "time_s"], sort=True)["loss"].mean()
+        return accuracy_curve(self.evaluations, view).assign(loss=loss.to_numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Completed runs that differ in the seed alone, or in axes that were not asked for."""
+
+    axes: dict[str, str]
+    """Value on each axis that was asked for."""
+    runs: tuple[StudyRun, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class StudyTables:
+    """A study with its tables."""
+
+    record: StudyRecord
+    folder: Path
+
+    @cached_property
+    def runs(self) -> tuple[StudyRun, ...]:
+        """Completed runs in the order of the study."""
+        tables = {name: self._by_run(name) for name in ("evaluations", "rounds", "alignment")}
+        empty = {name: table[0] for name, table in tables.items()}
+        return tuple(
+            StudyRun(run, **{name: table[1].get(run.label, empty[name]) for name, table in tables.items()})
+            for run in self.record.runs
+            if run.status == "completed"
+        )
+
+    @property
+    def missing(self) -> list[RunRecord]:
+        """Runs without a result."""
+        return [run for run in self.record.runs if run.status != "completed"]
+
+    def cells(self, axes: Sequence[str]) -> list[Cell]:
+        """Every combination of values of some axes, in the order of the study, with its completed runs."""
+        names = [self.record.axes[axis] for axis in axes]
+        return [
+            Cell(
+                (place := dict(zip(axes, values, strict=True))),
+                tuple(run for run in self.runs if place.items() <= run.record.axes.items()),
+            )
+            for values in product(*names)
+        ]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A whole table.
+
+        Raises:
+            ResultsError: if it cannot be read.
+        """
+        file = self.folder / f"{name}.parquet"
+        try:
+            return pd.read_parquet(file)
+        except (OSError, pa.ArrowException) as error:
+            raise ResultsError(
+                f"{file} cannot be read ({error}); run 'gapslsim sweep' again with --resume"
+            ) from None
+
+    def _by_run(self, name: str) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+        """The empty table, and the rows of each run."""
+        table = self.table(name)
+        return table.iloc[:0], {str(run): rows for run, rows in table.groupby("run", sort=False)}
+
+
+def has_tables(folder: Path) -> bool:
+    """Whether the study's tables have been gathered: they are when a sweep ends."""
+    return (folder / "runs.parquet").is_file()
+
+
+def read_tables(folder: str | Path) -> StudyTables:
+    """A study's directory.
+
+    Raises:
+        ResultsError: if it holds no study, or no tables yet.
+    """
+    directory = Path(folder)
+    record = read_study(directory)
+    if not has_tables(directory):
+        raise ResultsError(
+            f"{directory} has no tables yet: they are gathered when the sweep ends. Wait for it, or run "
+            "'gapslsim sweep' again with --resume"
+        )
+    return StudyTables(record, directory)
+
+
+def is_number(name: str) -> bool:
+    """Whether the name of a value is a bare number."""
+    return _NUMBER.fullmatch(name) is not None
+
+
+def place_name(axes: dict[str, str], which: Sequence[str]) -> str:
+    """Values of some axes as a heading: `IID, count 20`; a bare number is told with its axis."""
+    return ", ".join(f"{axis} {axes[axis]}" if is_number(axes[axis]) else axes[axis] for axis in which)

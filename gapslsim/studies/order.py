@@ -1,0 +1,50 @@
+"""In which order runs are carried out: what trains before what only times again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import yaml
+
+from gapslsim.studies.plan import PlannedRun
+
+__all__ = ["waves"]
+
+_TIMING_ONLY: Final = ("name", "network")
+"""Sections that training does not depend on, so long as no deadline drops a client."""
+
+
+def waves(to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()) -> list[list[PlannedRun]]:
+    """Runs in groups to be carried out one after the other, each in the order of the study.
+
+    Runs that start together cannot use what another one of them trains. So of the runs that differ in network, links
+    or devices alone, the first goes into the first group and the others into the second: they find their training in
+    the journal. It is a matter of speed only; a run whose training differs after all trains in the second group.
+
+    Args:
+        to_do: runs to be.
+        done: runs whose training is in the journal already.
+
+    Returns:
+        One or two groups; none if there is nothing to do.
+    """
+    known = {_training(run) for run in done}
+    first: list[PlannedRun] = []
+    then: list[PlannedRun] = []
+    for run in to_do:
+        training = _training(run)
+        (then if training in known else first).append(run)
+        known.add(training)
+    return [wave for wave in (first, then) if wave]
+
+
+def _training(run: PlannedRun) -> str:
+    """The resolved scenario without what only its clock depends on."""
+    tree: dict[str, Any] = yaml.safe_load(run.yaml)
+    for section in _TIMING_ONLY:
+        tree.pop(section, None)
+    tree["server"] = None
+    tree["clients"] = [group.get("count") for group in tree["clients"]]
+    return json.dumps(tree, sort_keys=True, default=str)
