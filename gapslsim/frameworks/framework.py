@@ -56,6 +56,11 @@ class Framework(ABC):
         return 1.0, 1.0
 
     @property
+    def reads_planned_rounds(self) -> bool:
+        """Whether training depends on the planned number of rounds; if not, runs of any length share it."""
+        return True
+
+    @property
     def keeps_client_gradients(self) -> bool:
         """Whether the server holds one gradient per participant at once; counted in its memory."""
         return False

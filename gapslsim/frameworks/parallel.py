@@ -60,7 +60,7 @@ class ParallelSplitLearning(Framework):
             dict(zip(w.participants, smashed, strict=True)), self.server_rule, self.cut_rule
         )
         reply = yield from w.server.compute(step, on_behalf_of=w.participants)
-        if self.client_update.trains:
+        if self.client_update.trains_in(w.round, w.epoch):
             yield from self._download(w, reply)
         yield from self.client_sync.run(w)
 
@@ -100,6 +100,19 @@ class ParallelSplitLearning(Framework):
     ) -> tuple[float, float]:
         """One of the server, one of each participant."""
         return self.participation.expected_share(len(batch_sizes)), 1.0
+
+    def problems(self, n_clients: int) -> list[str]:
+        """What the participation or the server's rule cannot do."""
+        found = super().problems(n_clients)
+        if found:
+            return found
+        n_at_once = round(n_clients * self.participation.expected_share(n_clients))
+        return self.server_rule.problems(n_clients, n_at_once)
+
+    @property
+    def reads_planned_rounds(self) -> bool:
+        """As the server's rule does."""
+        return self.server_rule.reads_planned_rounds
 
     @property
     def keeps_client_gradients(self) -> bool:

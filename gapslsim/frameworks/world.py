@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -48,6 +49,8 @@ class World:
         self.learner = learner
         self.n_clients = len(client_devices)
         self.round = 0
+        self.epoch = 0.0
+        """Samples processed before this round over the size of the training set."""
         self.participants: tuple[int, ...] = ()
         self._env = env
         self._network = network
@@ -83,21 +86,18 @@ class World:
 
     def begin_round(self, choose: Callable[[World], tuple[int, ...]]) -> None:
         """Opens the next round and chooses its participants."""
-        for client in self.participants:
-            self._recorder.wait_until(client, self._env.now)
+        self._recorder.wait_until(self.participants, self._env.now)
         self.round += 1
         self.participants = choose(self)
-        for (
-            client
-        ) in self.participants:  # what a client waited before it was chosen belongs to earlier rounds
-            self._recorder.wait_until(client, self._env.now)
+        # What a client waited before it was chosen belongs to earlier rounds.
+        self._recorder.wait_until(self.participants, self._env.now)
         self._recorder.round = self.round
+        self.epoch = self.learner.samples_seen / len(self.learner.setup.data.train)
         self.learner.begin_round(self.round)
 
     def end_round(self) -> None:
         """Closes the round: participants wait until it ends."""
-        for client in self.participants:
-            self._recorder.wait_until(client, self._env.now)
+        self._recorder.wait_until(self.participants, self._env.now)
 
     def _node(self, name: str, client: int | None, device: Device) -> Node:
         return Node(
@@ -107,5 +107,5 @@ class World:
             self._env,
             self._network,
             self._recorder,
-            lambda: stream(self._seed, "jitter", name),
+            partial(stream, self._seed, "jitter", name),
         )

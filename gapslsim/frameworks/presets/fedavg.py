@@ -51,6 +51,11 @@ class FedAvg(Framework):
         trained = yield from node.compute(w.learner.local_training(client, model, n_steps))
         return (yield from node.send(trained, w.server, "model_uplink"))
 
+    @property
+    def reads_planned_rounds(self) -> bool:
+        """No."""
+        return False
+
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """The mini-batches of local training."""
         share = self.participation.expected_share(len(batch_sizes))

@@ -60,6 +60,11 @@ class VanillaSplitLearning(Framework):
         yield from w.server.send(reply.own[client], node, "downlink")
         yield from node.compute(w.learner.client_backward(client, reply, client_updates["own"]()))
 
+    @property
+    def reads_planned_rounds(self) -> bool:
+        """No."""
+        return False
+
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """A turn's mini-batches of each participant."""
         return self.local_steps * self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)

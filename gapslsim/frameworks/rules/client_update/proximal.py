@@ -38,5 +38,7 @@ class ProximalClientUpdate(ClientUpdate):
 
     def cost(self, n_parameters: int) -> Cost:
         """Three FLOP per parameter; reads three float32 numbers and writes one."""
-        pull = LayerCost("proximal", "optimizer", "update", 3 * n_parameters, 16 * n_parameters, n_parameters)
+        pull = LayerCost(
+            "proximal", "optimizer/proximal", "update", 3 * n_parameters, 16 * n_parameters, n_parameters
+        )
         return Cost((pull,))

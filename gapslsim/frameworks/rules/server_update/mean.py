@@ -25,6 +25,11 @@ class MeanUpdate(ServerUpdate):
         """Only their mean."""
         return False
 
+    @property
+    def reads_planned_rounds(self) -> bool:
+        """No."""
+        return False
+
     def decide(self, gradients: Gradients) -> Decision:
         """The mean; everyone trains."""
         return Decision(

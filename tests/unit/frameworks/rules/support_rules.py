@@ -21,6 +21,7 @@ def gradients(
     seed: int = 0,
     clients: tuple[int, ...] | None = None,
     hessian_product: Any = None,
+    memory: Mapping[str, torch.Tensor] | None = None,
 ) -> Gradients:
     matrix = torch.as_tensor(np.asarray(rows)) if not isinstance(rows, torch.Tensor) else rows
     n = len(matrix)
@@ -32,5 +33,6 @@ def gradients(
         planned_rounds=planned_rounds,
         state=state or {},
         random=np.random.default_rng(seed),
+        memory=memory or {},
         hessian_product=hessian_product,
     )

@@ -67,17 +67,35 @@ def test_an_unknown_or_missing_parameter_is_named() -> None:
         rule("Krum")
 
 
-def test_an_aggregator_with_memory_is_refused() -> None:
-    with pytest.raises(ValidationError, match="GradVac remembers former rounds"):
+def test_an_aggregator_whose_memory_is_not_known_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gapslsim.frameworks.rules.torchjd_memory.MEMORIES", {})
+    with pytest.raises(ValidationError, match="GradVac remembers former rounds in a way that is not known"):
         rule("GradVac")
 
 
-@pytest.mark.skipif(find_spec("cvxpy") is not None, reason="cvxpy is installed")
-def test_a_missing_extra_is_named() -> None:
-    with pytest.raises(
-        ValidationError, match=r"CAGrad: a package that it needs is missing.*torchjd\[cagrad\]"
-    ):
-        rule("CAGrad", c=0.5)
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("CAGrad", "cvxpy", "cagrad"),
+        ("NashMTL", "ecos", "nash_mtl"),
+        ("UPGrad", "quadprog", "quadprog_projector"),
+        ("DualProj", "quadprog", "quadprog_projector"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    name: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(wanted: str) -> object:
+        return None if wanted == package else find_spec(wanted)
+
+    monkeypatch.setattr("torchjd._mixins.find_spec", find)
+    with pytest.raises(ValidationError) as refused:
+        rule(name, **({"c": 0.5} if name == "CAGrad" else {}))
+    told = str(refused.value)
+    assert f"aggregator {name}: a package that it needs is missing" in told
+    assert package in told
+    assert f'pip install "torchjd[{extra}]"' in told
+    assert 'pip install "gapslsim[torchjd]"' in told
 
 
 def test_non_finite_gradients_are_refused() -> None:
