@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Generic, TypeVar, cast, dataclass_transform, get_args
 
@@ -30,12 +30,15 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gapslsim.errors import ComponentError, did_you_mean
 
-__all__ = ["FAMILIES", "Family", "component", "settings_of"]
+__all__ = ["FAMILIES", "Family", "component", "meaning_of", "settings_of"]
 
 C = TypeVar("C")
 
 FAMILIES: dict[str, Family[Any]] = {}
 """Every family by its name; filled when the packages that define them are imported."""
+
+_COMPONENTS: list[type[Any]] = []
+"""Every component class in the order of definition: what a class holds comes before it."""
 
 _STRICT = ConfigDict(
     extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, use_attribute_docstrings=True
@@ -48,6 +51,7 @@ def component(cls: type[C]) -> type[C]:
     if not hasattr(cls, "__get_pydantic_json_schema__"):
         cls.__get_pydantic_json_schema__ = classmethod(_describe_inherited)  # type: ignore[attr-defined]
     made: Any = pydantic_dataclass(frozen=True, kw_only=True, config=_STRICT)(cls)
+    _COMPONENTS.append(made)
     return cast("type[C]", made)
 
 
@@ -55,12 +59,26 @@ def _describe_inherited(cls: type[Any], schema: CoreSchema, handler: GetJsonSche
     """JSON Schema whose inherited fields keep their docstrings; pydantic reads those of the class itself only."""
     made = handler(schema)
     properties = handler.resolve_ref_schema(made).get("properties", {})
-    for base in cls.__mro__:
-        for name, info in base.__dict__.get("__pydantic_fields__", {}).items():
-            field = properties.get(info.serialization_alias or info.alias or name)
-            if field is not None and info.description:
-                field.setdefault("description", info.description)
+    for name, info in cls.__pydantic_fields__.items():
+        field = properties.get(info.serialization_alias or info.alias or name)
+        meaning = meaning_of(cls, name)
+        if field is not None and meaning:
+            field.setdefault("description", meaning)
     return made
+
+
+def meaning_of(cls: type[Any], name: str) -> str:
+    """What a setting means: its docstring in the class that declares it; empty if there is none.
+
+    Args:
+        cls: a component.
+        name: of the attribute (`lambda_`, not `lambda`).
+    """
+    for base in cls.__mro__:
+        info = base.__dict__.get("__pydantic_fields__", {}).get(name)
+        if info is not None and info.description:
+            return str(info.description)
+    return ""
 
 
 def settings_of(member: object) -> Any:
@@ -99,11 +117,12 @@ class Family(Generic[C]):
     def register(self, cls: type[C]) -> type[C]:
         """Adds a class under the `kind` that it declares as default. Raises ValueError on a second one."""
         kind = cls.__dict__[self.tag]
-        if self._members.get(kind, cls).__qualname__ != cls.__qualname__:
-            raise ValueError(f"{self.name} '{kind}' is registered twice: {self._members[kind]} and {cls}.")
+        known = self._members.get(kind, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ValueError(f"{self.name} '{kind}' is registered twice: {known} and {cls}.")
         self._members[kind] = cls
         if self._complete:
-            self._renew()
+            _renew(self)
         return cls
 
     def discover(self) -> None:
@@ -119,17 +138,7 @@ class Family(Generic[C]):
             self._discovered = False
             raise
         self._complete = True
-        self._renew()
-
-    def _renew(self) -> None:
-        """Rebuilds members that hold members (an outage of another channel): made before all were known."""
-        for cls in self._members.values():
-            fields: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
-            if any(self in info.metadata or self._within(info.annotation) for info in fields.values()):
-                rebuild_dataclass(cls, force=True)  # type: ignore[arg-type]
-
-    def _within(self, annotation: Any) -> bool:
-        return any(part is self or self._within(part) for part in get_args(annotation))
+        _renew(self, self._members.values())
 
     def __iter__(self) -> Iterator[str]:
         self.discover()
@@ -201,3 +210,49 @@ class Family(Generic[C]):
 def _required(cls: type[Any]) -> list[str]:
     fields: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
     return [name for name, info in fields.items() if info.is_required()]
+
+
+def _renew(family: Family[Any], classes: Iterable[type[Any]] | None = None) -> None:
+    """Rebuilds classes that hold members of a family, directly or within others: made before all were known.
+
+    Args:
+        family: whose members became more.
+        classes: where to look; every component unless given.
+    """
+    for cls in _COMPONENTS if classes is None else classes:
+        if _holds(cls, family, set()):
+            _rebuild(cls)
+    _adapter.cache_clear()
+
+
+def _rebuild(cls: Any) -> None:
+    """Makes a component's schema anew; pydantic finds docstrings of fields in the class statement only."""
+    meanings = {name: info.description for name, info in cls.__pydantic_fields__.items()}
+    rebuild_dataclass(cls, force=True)
+    for name, info in cls.__pydantic_fields__.items():
+        info.description = info.description or meanings[name]
+
+
+def _holds(part: Any, family: Family[Any], seen: set[Any]) -> bool:
+    """Whether a class, an annotation or a family's member can hold a member of `family`."""
+    if part is family:
+        return True
+    if isinstance(part, Family):
+        inner: Iterable[Any] = part._members.values()
+    else:
+        inner = [*get_args(part), *_parts(part)]
+    if any(each is family for each in inner):
+        return True
+    if isinstance(part, (type, Family)):
+        if part in seen:
+            return False
+        seen.add(part)
+    return any(_holds(each, family, seen) for each in inner)
+
+
+def _parts(cls: Any) -> Iterator[Any]:
+    """Annotations and metadata of a settings class's fields."""
+    fields: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
+    for info in fields.values():
+        yield info.annotation
+        yield from (item for item in info.metadata if isinstance(item, Family))

@@ -18,16 +18,25 @@ Rows = list[tuple[str, str]]
 
 _ALIASES = {"dataset": "data", "topology": "network", "topologies": "network", "channels": "channel"}
 
+_Own = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--components", metavar="FILE", help="Also load this file or module with components; repeatable."
+    ),
+]
+
 
 def list_components(
     kind: Annotated[
         str | None, typer.Argument(help="Only this kind, for instance framework or device.")
     ] = None,
+    components: _Own = None,
 ) -> None:
     """Lists components by kind, and the shipped devices, links and scenarios."""
     from rich.table import Table
 
     catalogue = _catalogue()
+    _load_own(components)
     kinds = [_kind(kind, catalogue)] if kind is not None else sorted(catalogue)
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -51,11 +60,13 @@ def show(
     png: Annotated[Path | None, typer.Option(help="Also draw a channel or network into this file.")] = None,
     duration: Annotated[str, typer.Option(help="How much of a channel is drawn.")] = "60 s",
     seed: Annotated[int, typer.Option(help="Seed of a random channel.")] = 1,
+    components: _Own = None,
 ) -> None:
     """Shows settings, a device's figures with their sources, a link preset, a scenario; draws channels and networks."""
     from gapslsim.registry import FAMILIES
 
     kind = _kind(kind, _catalogue())
+    _load_own(components)
     if kind in ("channel", "network") and name not in FAMILIES[kind]:
         from gapslsim.cli.show_network import draw
 
@@ -68,7 +79,8 @@ def show(
 
 def _catalogue() -> dict[str, Callable[[], Rows]]:
     """Every kind with what fetches its rows."""
-    import gapslsim.scenario.schema  # noqa: F401  brings every family
+    import gapslsim.scenario.schema
+    import gapslsim.studies.schema  # noqa: F401  both bring families
     from gapslsim.registry import FAMILIES
     from gapslsim.scenario.fields import first_sentence
 
@@ -81,6 +93,13 @@ def _catalogue() -> dict[str, Callable[[], Rows]]:
         "link": _links,
         "scenario": _scenarios,
     }
+
+
+def _load_own(names: Iterable[str] | None) -> None:
+    from gapslsim.own_components import load_components
+
+    for name in names or ():
+        load_components(name)
 
 
 def _kind(asked: str, known: Iterable[str]) -> str:
@@ -126,9 +145,10 @@ def _show_component(kind: str, name: str) -> None:
     from rich.table import Table
 
     from gapslsim.registry import FAMILIES
-    from gapslsim.scenario.fields import default_words, fields_of, type_words
+    from gapslsim.scenario.fields import default_words, fields_of, meanings_of, type_words
 
     cls = FAMILIES[kind][name]
+    meanings = meanings_of(cls)
     console = _console()
     console.print(f"[bold]{kind} {name}[/bold]")
     console.print(_paragraphs(cls.__doc__), markup=False, highlight=False)
@@ -137,8 +157,7 @@ def _show_component(kind: str, name: str) -> None:
         table.add_column(title, overflow="fold", no_wrap=title == "setting")
     for field, info in fields_of(cls).items():
         if field != FAMILIES[kind].tag:
-            meaning = " ".join((info.description or "").split())
-            table.add_row(field, *map(_literal, (type_words(info), default_words(info), meaning)))
+            table.add_row(field, *map(_literal, (type_words(info), default_words(info), meanings[field])))
     if table.row_count:
         console.print(table)
     else:

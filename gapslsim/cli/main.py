@@ -32,6 +32,7 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "run": Entry("gapslsim.cli.run:run_command", "Run a scenario: train, simulate, write a run directory."),
     "sweep": Entry("gapslsim.cli.sweep:sweep_command", "Run a study: many scenarios from one file."),
+    "figure": Entry("gapslsim.cli.figure:figure_command", "Draw a study's own figure, with its numbers."),
     "report": Entry("gapslsim.cli.report:report_command", "Write runs or studies as one HTML page."),
     "trace": Entry(
         "gapslsim.cli.trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."
@@ -58,6 +59,9 @@ COMMANDS: dict[str, Entry] = {
     "list": Entry("gapslsim.cli.listing:list_components", "List components, devices, links and scenarios."),
     "show": Entry(
         "gapslsim.cli.listing:show", "Show a component's settings, a device's figures, a scenario."
+    ),
+    "reference": Entry(
+        "gapslsim.cli.reference:reference_command", "Write all components and commands as Markdown pages."
     ),
 }
 """Every command; a new one is one line here."""

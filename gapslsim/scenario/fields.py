@@ -10,14 +10,16 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from gapslsim.registry import Family
+from gapslsim.registry import Family, meaning_of
 from gapslsim.scenario.tree import Path
 from gapslsim.units import Quantity, example, format_quantity
 
 _END = re.compile(r"(?<!\bEq)(?<!\bEqs)(?<!\bal)(?<!\bSec)(?<!e\.g)(?<!i\.e)\. ")
 """The end of a sentence, not of an abbreviation."""
 
-__all__ = ["Spot", "attribute_of", "default_words", "fields_of", "first_sentence", "locate", "type_words"]
+__all__ = [
+    "Spot", "attribute_of", "default_words", "fields_of", "first_sentence", "locate", "meanings_of", "type_words",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ def fields_of(cls: type[Any]) -> dict[str, FieldInfo]:
     """Fields of a settings class by the name that files use (`lambda`, not `lambda_`); empty for other classes."""
     found: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
     return {_written(name, field): field for name, field in found.items()}
+
+
+def meanings_of(cls: type[Any]) -> dict[str, str]:
+    """What each field means, on one line, by the name that files use; inherited ones too."""
+    found: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
+    return {_written(name, field): " ".join(meaning_of(cls, name).split()) for name, field in found.items()}
 
 
 def attribute_of(cls: type[Any], key: str) -> str:
@@ -129,7 +137,7 @@ def _words(bare: Any, metadata: tuple[Any, ...]) -> str:
         return " or ".join(_words(*_bare(part)) for part in arguments if part is not type(None))
     if origin is not None:  # a Literal
         return " | ".join(str(part) for part in arguments)
-    names = {str: "text", int: "integer", float: "number", bool: "true or false"}
+    names = {str: "text", int: "integer", float: "number", bool: "true or false", Any: "anything"}
     return names.get(bare, getattr(bare, "__name__", str(bare)))
 
 
@@ -142,6 +150,8 @@ def default_words(field: FieldInfo) -> str:
             value = field.get_default(call_default_factory=True)
         except (TypeError, KeyError):  # it depends on other settings
             return "see meaning"
+        if value in ({}, (), []):
+            return "none"
         kind = getattr(value, "kind", None)
         return str(kind) if kind is not None else type(value).__name__
     metadata = _bare(Annotated[field.annotation, *field.metadata, None])[1]
@@ -150,6 +160,8 @@ def default_words(field: FieldInfo) -> str:
         return format_quantity(field.default, units[0])
     if isinstance(field.default, tuple):
         return ", ".join(map(str, field.default)) or "none"
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
     return "none" if field.default is None else str(field.default)
 
 

@@ -95,8 +95,22 @@ class Evaluation:
     """Test samples per forward pass; changes speed and memory only."""
     targets: tuple[Accuracy, ...] = ()
     """Accuracies in (0, 1] for which the simulated time to reach them is reported."""
+    geometry: Every | Literal["never"] | None = None
+    """Interval between rounds whose gradients are measured (tables `gradients`, `updates`, `pairwise`), the first round
+    included, for instance `10 rounds`; or `never`. Unless given: every round where the server's rule sees each client's
+    gradient, else none. Takes no simulated time and changes no result."""
     target_view: View = "global"
     """The view in which `targets` and `stop.target_accuracy` are judged."""
+
+    def geometry_interval(self, sees_client_gradients: bool) -> Every | None:
+        """Interval between measured rounds; None for none.
+
+        Args:
+            sees_client_gradients: whether the server's rule needs each client's gradient.
+        """
+        if self.geometry is None:
+            return Every(1, "rounds") if sees_client_gradients else None
+        return self.geometry if isinstance(self.geometry, Every) else None
 
     @model_validator(mode="after")
     def _target_is_a_view(self) -> Evaluation:

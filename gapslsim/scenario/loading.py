@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from gapslsim.errors import Problem, did_you_mean
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
-from gapslsim.scenario.schema import Scenario
+from gapslsim.scenario.schema import OwnComponents, Scenario
 from gapslsim.scenario.shipped import shipped_scenarios
 from gapslsim.scenario.tree import Path, Tree, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
@@ -122,6 +123,7 @@ def _finish(
         tree, found = _override(tree, override)
         problems.extend(found)
     context = STRICT_UNITS if folder is None else {**STRICT_UNITS, "folder": str(folder)}
+    _load_own(tree, context)
     scenario: Scenario | None = None
     try:
         scenario = TypeAdapter(Scenario).validate_python(plain_of(tree), context=context)
@@ -138,6 +140,14 @@ def _finish(
         findings = checks.check_deep(scenario)
     raise_if_any(place(tree, path, message) for path, message in findings)
     return scenario
+
+
+def _load_own(tree: Tree, context: dict[str, str]) -> None:
+    """Loads the user's own components, before what names them is read; what is wrong with them is told there."""
+    with suppress(ValidationError):
+        TypeAdapter(tuple[OwnComponents, ...] | None).validate_python(
+            plain_of(tree).get("components"), context=context
+        )
 
 
 def _label(file: FilePath) -> str:

@@ -20,8 +20,8 @@ from gapslsim.scenario.limits import Evaluation, Every, Stop, View
 from gapslsim.scenario.links import Link, NamedLink
 
 __all__ = [
-    "ClientGroup", "Evaluation", "Every", "Link", "ParameterServerNode", "Scenario", "ServerNode", "Stop",
-    "Training", "View",
+    "ClientGroup", "Evaluation", "Every", "Link", "OwnComponents", "ParameterServerNode", "Scenario", "ServerNode",
+    "Stop", "Training", "View",
 ]  # fmt: skip
 
 
@@ -48,6 +48,24 @@ def _folder_name(name: str) -> str:
         rule = "a run's folder is called so: write 1 to 100 characters without slashes and line breaks"
         raise ValueError(f"found {name!r:.60}; {rule}")
     return name
+
+
+def _own_components(name: str, info: ValidationInfo) -> str:
+    """Checks that the file can be used; a path is made absolute, from the scenario file's folder."""
+    from gapslsim.own_components import is_file, load_components
+
+    folder = info.context.get("folder") if isinstance(info.context, dict) else None
+    if folder is not None and is_file(name):
+        name = str((Path(folder) / name).resolve())
+    try:
+        load_components(name)
+    except GapslsimError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+OwnComponents = Annotated[str, AfterValidator(_own_components)]
+"""A `.py` file, relative to the scenario's, or the name of a module."""
 
 
 def _torch_device(name: str) -> str:
@@ -126,6 +144,9 @@ class Scenario:
     """What it is for."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Seed of every random stream."""
+    components: tuple[OwnComponents, ...] | None = None
+    """Python files (relative to this one) or modules that register components of your own. Loading a scenario carries
+    them out, so read a stranger's first."""
     data: Annotated[Dataset, datasets]
     """Data set and its division among the clients."""
     model: Annotated[Model, models]

@@ -10,17 +10,21 @@ from gapslsim.hardware.shipped import shipped_folder
 __all__ = ["shipped_scenarios", "shipped_studies"]
 
 _STUDIES = "studies"
-"""Subfolder of the scenarios that holds studies: files of another form."""
+"""Name of folders within the scenarios that hold studies: files of another form."""
 
 
 def shipped_scenarios() -> dict[str, Path]:
     """File of every shipped scenario by its name, for instance `quickstart` or `paper/small/gapsl`."""
-    return {name: file for name, file in _files().items() if not name.startswith(f"{_STUDIES}/")}
+    return {name: file for name, file in _files().items() if not _is_study(name)}
 
 
 def shipped_studies() -> dict[str, Path]:
-    """File of every shipped study by its name, for instance `studies/quickstart`."""
-    return {name: file for name, file in _files().items() if name.startswith(f"{_STUDIES}/")}
+    """File of every shipped study by its name, for instance `studies/quickstart` or `paper/studies/table1`."""
+    return {name: file for name, file in _files().items() if _is_study(name)}
+
+
+def _is_study(name: str) -> bool:
+    return _STUDIES in name.split("/")[:-1]
 
 
 def _files() -> dict[str, Path]:
