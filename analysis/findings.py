@@ -1,0 +1,229 @@
+"""The tables of docs/findings.md, from the finished studies in docs/results/.
+
+    python analysis/findings.py            # prints them
+    python analysis/findings.py --write    # puts them between the marks of docs/findings.md
+    python analysis/findings.py --check    # fails if the page holds other numbers
+
+A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is one of `TABLES`. Studies are made with
+`gapslsim sweep scenarios/paper/studies/small/NAME.yaml`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+from scipy import stats
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PAGE: Final = ROOT / "docs" / "findings.md"
+RESULTS: Final = ROOT / "docs" / "results"
+VIEWS: Final = ("global", "clients", "ensemble", "local")
+_BLOCK: Final = re.compile(r"(<!-- (?!end)([a-z0-9_]+) -->\n).*?(<!-- end -->)", re.S)
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Accuracy at the end of the runs in four views, mean over seeds, with the paired difference to one of them."""
+
+    study: str
+    rows: tuple[str, ...]
+    """Axes that make the rows."""
+    against: str = ""
+    """Value of the last axis to which differences are taken, seed by seed; empty for none."""
+    times: bool = False
+    """Also simulated time, bytes and energy."""
+
+    def __call__(self) -> str:
+        """Markdown."""
+        runs = completed(self.study)
+        head = [*self.rows, *VIEWS]
+        head += [f"global - {self.against}"] if self.against else []
+        head += ["time [s]", "up [GB]", "down [GB]", "clients' energy [kJ]"] if self.times else []
+        lines = [[*map(str, key), *self._cells(runs, key)] for key in keys(runs, self.rows)]
+        return markdown([*head, "seeds"], lines)
+
+    def _cells(self, runs: pd.DataFrame, key: Sequence[object]) -> list[str]:
+        of_row = select(runs, self.rows, key)
+        cells = [percent(of_row[f"accuracy_{view}_last"]) for view in VIEWS]
+        if self.against:
+            other = select(runs, self.rows, [*key[:-1], self.against])
+            cells.append("" if key[-1] == self.against else difference(of_row, other))
+        if self.times:
+            cells.append(f"{of_row['simulated_time_s'].mean():.1f}")
+            cells += [f"{of_row[f'bytes_{way}'].mean() / 1e9:.2f}" for way in ("up", "down")]
+            cells.append(f"{of_row['energy_clients_j'].mean() / 1e3:.2f}")
+        return [*cells, str(len(of_row))]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Accuracy of one view by two axes, mean over seeds."""
+
+    study: str
+    row: str
+    column: str
+    view: str
+    panels: str = ""
+    """Axis that makes several such tables side by side; empty for none."""
+
+    def __call__(self) -> str:
+        """Markdown."""
+        runs = completed(self.study)
+        panels = list(dict.fromkeys(runs[self.panels])) if self.panels else [""]
+        columns = list(dict.fromkeys(runs[self.column]))
+        head = [self.row, *(f"{panel} {column}".strip() for panel in panels for column in columns)]
+        lines = []
+        for row in dict.fromkeys(runs[self.row]):
+            cells = []
+            for panel in panels:
+                for column in columns:
+                    cell = runs[(runs[self.row] == row) & (runs[self.column] == column)]
+                    cell = cell[cell[self.panels] == panel] if self.panels else cell
+                    cells.append(percent(cell[f"accuracy_{self.view}_last"]))
+            lines.append([str(row), *cells])
+        return markdown(head, lines)
+
+
+@dataclass(frozen=True)
+class FirstToReach:
+    """Simulated time, energy and bytes to each accuracy of the global view, by fleet and framework."""
+
+    study: str
+    rows: tuple[str, str]
+    targets: tuple[float, ...]
+
+    def __call__(self) -> str:
+        """Markdown; a time is the mean over seeds, and is left out unless every seed reached the accuracy."""
+        runs = completed(self.study)
+        evaluations = pd.read_csv(RESULTS / f"{self.study}_evaluations.csv")
+        evaluations = evaluations[evaluations["view"] == "global"]
+        lines = []
+        panels = list(dict.fromkeys(runs[self.rows[0]]))
+        for key in sorted(keys(runs, self.rows), key=lambda key: panels.index(key[0])):
+            cells = []
+            of_row = select(runs, self.rows, key)
+            for target in self.targets:
+                at = evaluations[evaluations["run"].isin(of_row["run"]) & (evaluations["accuracy"] >= target)]
+                first = at.groupby("run")["time_s"].min()
+                if len(first) == len(of_row):
+                    share = (first / of_row.set_index("run")["simulated_time_s"]).mean()
+                    energy = f"{share * of_row['energy_clients_j'].mean() / 1e3:.2f} kJ"
+                    moved = share * (of_row["bytes_up"] + of_row["bytes_down"]).mean() / 1e9
+                    cells.append(f"{first.mean():.1f} s, {energy}, {moved:.2f} GB")
+                else:
+                    cells.append(f"{len(first)} of {len(of_row)} seeds")
+            lines.append([*map(str, key), *cells])
+        return markdown([*self.rows, *(f"{100 * target:.0f} %" for target in self.targets)], lines)
+
+
+TABLES: Final[dict[str, Callable[[], str]]] = {
+    "table1": Accuracies("table1_small", ("partition", "framework"), against="PSL"),
+    "table2": Grid("table2_small", "framework", "count", "global", panels="partition"),
+    "table3": Grid("table3_small", "framework", "alpha", "global"),
+    "table3_clients": Grid("table3_small", "framework", "alpha", "clients"),
+    "readings": Accuracies("readings_small", ("framework",), against="PSL"),
+    "batch": Accuracies("batch_small", ("batch_size", "framework"), against="PSL"),
+    "normalisation": Accuracies("normalisation_small", ("norm", "framework"), against="PSL"),
+    "drift": Accuracies("drift_small", ("framework",), against="PSL", times=True),
+    "fig5": Accuracies("fig5_small", ("framework",), against="PSL (mean)"),
+    "fig8": Accuracies("fig8_small", ("framework",), against="100 %"),
+    "fig11": Accuracies("fig11_small", ("framework",), against="all"),
+    "fig13": Accuracies("fig13_small", ("framework",), against="adaptive"),
+    "fig20": Accuracies("fig20_small", ("framework",), against="GAPSL"),
+    "fig21": Accuracies("fig21_small", ("framework",), against="GAPSL"),
+    "fleets": FirstToReach("fleets_small", ("fleet", "framework"), (0.3, 0.4, 0.5)),
+}
+
+
+def completed(study: str) -> pd.DataFrame:
+    """Runs of a study that completed, in its order."""
+    runs = pd.read_csv(RESULTS / f"{study}.csv")
+    return runs[runs["status"] == "completed"]
+
+
+def keys(runs: pd.DataFrame, axes: Sequence[str]) -> list[tuple[object, ...]]:
+    """Combinations of the axes' values, in the order of the study."""
+    return list(runs[list(axes)].drop_duplicates().itertuples(index=False, name=None))
+
+
+def select(runs: pd.DataFrame, axes: Sequence[str], key: Sequence[object]) -> pd.DataFrame:
+    """Runs with these values of the axes."""
+    for axis, value in zip(axes, key, strict=True):
+        runs = runs[runs[axis] == value]
+    return runs
+
+
+def percent(accuracies: pd.Series) -> str:
+    """Mean over seeds, with the sample standard deviation where there are several."""
+    if len(accuracies) == 0:
+        return "not run"
+    mean = f"{100 * accuracies.mean():.1f}"
+    return mean if len(accuracies) == 1 else f"{mean} ± {100 * accuracies.std(ddof=1):.1f}"
+
+
+def difference(ours: pd.DataFrame, other: pd.DataFrame) -> str:
+    """Mean difference in points, paired by seed, with its 95 % interval (Student's t) where there are several seeds."""
+    column = "accuracy_global_last"
+    paired = 100 * (ours.set_index("seed")[column] - other.set_index("seed")[column]).dropna()
+    if len(paired) == 0:
+        return ""
+    if len(paired) == 1:
+        return f"{paired.iloc[0]:+.1f}"
+    half = stats.t.ppf(0.975, len(paired) - 1) * paired.std(ddof=1) / math.sqrt(len(paired))
+    return f"{paired.mean():+.1f} ({paired.mean() - half:+.1f} .. {paired.mean() + half:+.1f})"
+
+
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    rows = [head, ["---" if i == 0 else "---:" for i in range(len(head))], *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def filled(text: str) -> str:
+    """The page with its tables made anew.
+
+    Raises:
+        SystemExit: if the page names a table that is not known.
+    """
+
+    def fill(block: re.Match[str]) -> str:
+        if block[2] not in TABLES:
+            raise SystemExit(f"{PAGE.name} names the table '{block[2]}'; known: {', '.join(TABLES)}")
+        return f"{block[1]}{TABLES[block[2]]()}{block[3]}"
+
+    return _BLOCK.sub(fill, text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints, writes or checks."""
+    parser = argparse.ArgumentParser(description="The tables of docs/findings.md.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--write", action="store_true", help="put them into the page")
+    which.add_argument("--check", action="store_true", help="fail if the page holds other numbers")
+    options = parser.parse_args(arguments)
+    if not (options.write or options.check):
+        for name, table in TABLES.items():
+            if (RESULTS / f"{getattr(table, 'study', name)}.csv").is_file():
+                print(f"{name}\n{table()}")
+        return 0
+    text = PAGE.read_text(encoding="utf-8")
+    new = filled(text)
+    if options.write:
+        PAGE.write_text(new, encoding="utf-8")
+        return 0
+    if new != text:
+        print("docs/findings.md is out of date: run python analysis/findings.py --write", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
