@@ -1,10 +1,11 @@
 """What a study of one training under many hardware and channel settings costs, against the single training.
 
-    python -m benchmarks.retime [SCENARIO] [--rounds 300] [--settings 20] [--check 3] [--set path=value]...
+    python -m benchmarks.retime [SCENARIO] [--rounds 300] [--settings 20] [--check 3] [--size 32] [--set path=value]...
 
 In one process: the training once without a journal; then the study, every setting with one journal, begun anew. The
-ratio of the two wall times is what the study costs. Some settings are then run in full, without a journal, and their
-two hashes compared. The order of the single training and the study alternates over `--repeats`.
+ratio of the two times is what the study costs; the target is 1.1 at most. Some settings are then run in full, without a
+journal, and their two hashes compared. `--size 32` trains on images of 32 x 32, the size of the project's early trials;
+the scenario's own is 16 x 16. The exit code is 1 if hashes differ, 2 if the target is missed in processor time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import machine
 from gapslsim import load, simulate
 
+TARGET = 1.1
 DEVICES = ("jetson-nano", "raspberry-pi-4b", "phone-midrange", "jetson-orin-nx")
 UPLINKS = ("20 Mbit/s", "50 Mbit/s", "100 Mbit/s", "200 Mbit/s", "400 Mbit/s")
 
@@ -48,8 +51,12 @@ def main() -> None:
     parser.add_argument("--settings", type=int, default=20)
     parser.add_argument("--check", type=int, default=3, help="settings that are also run in full")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--size", type=int, help="side of the images; the scenario's own unless given")
     options = parser.parse_args()
     common = [f"stop={{rounds: {options.rounds}}}", *options.overrides]
+    if options.size:
+        common.append(f"data.size={options.size}")
+    print(machine())
     scenarios = [load(options.scenario, set=[*common, *given]) for given in variants(options.settings)]
     simulate(scenarios[0], dry=True)  # Imports.
     single_s, single_cpu_s, single = timed(scenarios[0])
@@ -76,8 +83,15 @@ def main() -> None:
             wrong += full[name] != study[place][2][name]
     print(f"{different} different timelines; same learning in all: {same}")
     print(f"{options.check} settings checked in full: {wrong} hashes differ")
-    print(f"ratio: {study_s / single_s:.3f} (wall), {study_cpu_s / single_cpu_s:.3f} (processor)")
-    sys.exit(0 if same and not wrong else 1)
+    ratio = study_cpu_s / single_cpu_s
+    verdict = "met" if ratio <= TARGET else "missed"
+    print(
+        f"ratio: {study_s / single_s:.3f} (wall), {ratio:.3f} (processor); the target of {TARGET} is {verdict}"
+    )
+    print(
+        f"re-timing alone: {(study_cpu_s - first_cpu_s) / single_cpu_s:.3f} of the single training (processor)"
+    )
+    sys.exit(1 if wrong or not same else 2 * (ratio > TARGET))
 
 
 if __name__ == "__main__":

@@ -90,8 +90,13 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(len(data.train) / per_round)
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
+    optimizers = scenario.training.client, scenario.training.server
+    # What training does not depend on is left out of the set-up: it would keep runs of other lengths from sharing it.
     client_steps, server_steps = (
-        None if planned_rounds is None else math.ceil(planned_rounds * per_side) for per_side in steps
+        math.ceil(planned_rounds * per_side)
+        if planned_rounds is not None and optimizer.reads_planned_steps
+        else None
+        for per_side, optimizer in zip(steps, optimizers, strict=True)
     )
     setup = LearningSetup(
         data=data,
@@ -101,7 +106,7 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
         client_optimizer=scenario.training.client,
         server_optimizer=scenario.training.server,
         seed=scenario.seed,
-        planned_rounds=planned_rounds,
+        planned_rounds=planned_rounds if scenario.framework.reads_planned_rounds else None,
         planned_client_steps=client_steps,
         planned_server_steps=server_steps,
     )
@@ -136,9 +141,10 @@ def _memory(
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
     costs = split_cost(setup.model, setup.data.input_shape, setup.data.n_classes, largest)
     slots = setup.client_optimizer.n_slots
-    need = client_memory_bytes(costs.client, slots, framework.clients_train)
-    if framework.clients_hold_whole_model:
-        need += client_memory_bytes(costs.server, slots)
+    whole = framework.clients_hold_whole_model
+    need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)
+    if whole:
+        need += client_memory_bytes(costs.server, slots, gets_cut_gradient=False)
     for device in {id(device): device for device in clients}.values():
         check_fits(device, need, "the client-side model and its training state")
     n_at_once = math.ceil(setup.n_clients * framework.participation.expected_share(setup.n_clients) - 1e-9)

@@ -30,18 +30,35 @@ class Milestones:
     Args:
         every: interval between evaluations.
         stop: conditions of which the first that holds ends the run.
+        geometry: interval between measurements of the geometry of gradients; None for none.
     """
 
-    def __init__(self, every: Every, stop: Stop) -> None:
+    def __init__(self, every: Every, stop: Stop, geometry: Every | None = None) -> None:
         self._every = every
         self._stop = stop
+        self._geometry = geometry
         self._n_passed = 0
+        self._n_measured = -1
 
     def evaluation_is_due(self, at: Position) -> bool:
         """Whether a multiple of the interval was reached since the last call that said so."""
         passed = int(at.along(self._every.unit) / self._every.amount + _ROUNDING)
         due = passed > self._n_passed
         self._n_passed = max(passed, self._n_passed)
+        return due
+
+    def geometry_is_due(self, before: Position) -> bool:
+        """Whether the gradients of the round that begins are measured: the first, then one per interval.
+
+        Args:
+            before: where the run stands before the round.
+        """
+        every = self._geometry
+        if every is None:
+            return False
+        passed = int(before.along(every.unit) / every.amount + _ROUNDING)
+        due = passed > self._n_measured
+        self._n_measured = max(passed, self._n_measured)
         return due
 
     def stopped_by(self, at: Position, accuracy: float | None) -> str:

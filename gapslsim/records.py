@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["AlignmentRow", "EvaluationRow", "LossRow", "Progress", "RoundRow", "SpanRow"]
+__all__ = [
+    "AlignmentRow", "EvaluationRow", "GradientRow", "LossRow", "PairRow", "Progress", "RoundRow", "SpanRow",
+    "UpdateRow",
+]  # fmt: skip
 
 
 class SpanRow(NamedTuple):
@@ -75,6 +78,65 @@ class AlignmentRow(NamedTuple):
     threshold_rad: float
     selection_ratio: float
     dispersion_rad: float
+
+
+class GradientRow(NamedTuple):
+    """One client's server-side gradient in a round in which the geometry was measured."""
+
+    round: int
+    client: int
+    gradient_norm: float
+    score_rad: float
+    """Mean angle to the other clients' gradients, Eq. (1)."""
+    angle_to_mean_rad: float
+    """To the mean of all gradients."""
+    angle_to_update_rad: float
+    """To the gradient handed to the server's optimizer; NaN where the server made no step."""
+    in_leader_set: bool
+    """False also where the rule has no leader set."""
+    admitted: bool
+    """True also where the rule admits everyone."""
+    descends: bool
+    """Whether the update lowers this client's loss to first order."""
+
+
+class UpdateRow(NamedTuple):
+    """The server's update in a round in which the geometry was measured (NaN where a figure has no meaning)."""
+
+    round: int
+    n_clients: int
+    n_leaders: int
+    """0 where the rule has no leader set."""
+    n_admitted: int
+    mean_angle_rad: float
+    """Over all pairs of clients."""
+    dispersion_rad: float
+    """nu: standard deviation of the consistency scores."""
+    selection_ratio: float
+    """K_t."""
+    threshold_rad: float
+    conflicting_pairs: float
+    """Share of the pairs whose angle is above 90 degrees."""
+    mean_norm: float
+    """Length of the mean gradient."""
+    update_norm: float
+    norm_ratio: float
+    """Length of the update over that of the mean gradient."""
+    cos_to_mean: float
+    """Cosine of the angle between update and mean gradient."""
+    descending_share: float
+    """Share of the clients whose loss the update lowers to first order."""
+    stable_rank: float
+    effective_rank: float
+
+
+class PairRow(NamedTuple):
+    """Angle between the server-side gradients of two clients, `client` < `other`."""
+
+    round: int
+    client: int
+    other: int
+    angle_rad: float
 
 
 class Progress(NamedTuple):

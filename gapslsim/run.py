@@ -50,9 +50,13 @@ def simulate(
     """
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
-    run = _Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer)
+    with rare_collections():
+        return _simulate(_Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer))
+
+
+def _simulate(run: _Run) -> Results:
     try:
-        with intra_op_threads(scenario.training.threads), rare_collections():
+        with run.threads:
             run.parts.env.run(run.parts.env.process(run.rounds()))
         status = "completed"
     except KeyboardInterrupt:
@@ -63,8 +67,7 @@ def simulate(
         raise
     finally:
         run.close()
-    with rare_collections():
-        return run.results(status)
+    return run.results(status)
 
 
 class _Run:
@@ -72,6 +75,7 @@ class _Run:
 
     def __init__(self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None) -> None:
         self.parts = parts
+        self.threads = intra_op_threads(scenario.training.threads)
         self._scenario = scenario
         self._dry = dry
         self._observer = observer
@@ -82,7 +86,9 @@ class _Run:
         self._spans_seen = 0
         self._stopped_by = ""
         self._journal = parts.learner.journal
-        self._milestones = Milestones(scenario.evaluation.every, scenario.stop)
+        evaluation = scenario.evaluation
+        geometry = evaluation.geometry_interval(scenario.framework.keeps_client_gradients)
+        self._milestones = Milestones(evaluation.every, scenario.stop, geometry)
 
     def rounds(self) -> Process[None]:
         """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
@@ -90,13 +96,16 @@ class _Run:
         self._evaluate()
         while not self._stopped_by:
             world.begin_round(framework.participants)
+            before = Position(world.round - 1, world.epoch, world.now_s)
+            self.parts.learner.measures_geometry = self._milestones.geometry_is_due(before)
             start_s = world.now_s
             yield from framework.round(world)
             world.end_round()
             self._close_round(start_s)
 
     def close(self) -> None:
-        """Lets go of the journal."""
+        """Lets go of the journal, and of events that nobody waits for any more."""
+        self.parts.env._queue.clear()  # They know the network: without this it would outlive the run.
         if self._journal is not None:
             self._journal.close()
 
@@ -104,10 +113,10 @@ class _Run:
         """Everything recorded so far."""
         parts, scenario = self.parts, self._scenario
         now_s = parts.world.now_s
-        parts.recorder.finish(range(parts.world.n_clients), now_s)
+        parts.recorder.wait_until(range(parts.world.n_clients), now_s)
         observed = parts.learner.observed
         servers = [parts.world.server]
-        if any(span.actor == "parameter-server" for span in parts.recorder.spans):
+        if any(actor == "parameter-server" for actor, *_ in parts.recorder.rows):
             servers.append(parts.world.parameter_server)
         return Results.from_rows(
             scenario_yaml=dump(scenario),
@@ -117,11 +126,14 @@ class _Run:
             seed=scenario.seed,
             name=scenario.name,
             framework=scenario.framework.kind,
-            spans=parts.recorder.spans,
+            spans=parts.recorder.rows,
             rounds=self._rows,
             evaluations=self._evaluations,
             losses=observed.losses,
             alignment=observed.alignment,
+            gradients=observed.gradients,
+            updates=observed.updates,
+            pairwise=observed.pairwise,
             links=parts.network.link_use,
             simulated_time_s=now_s,
             wall_time_s=time.perf_counter() - self._started,
@@ -138,8 +150,9 @@ class _Run:
 
     def _close_round(self, start_s: float) -> None:
         world, learner = self.parts.world, self.parts.learner
-        spans = self.parts.recorder.spans[self._spans_seen :]
+        spans = self.parts.recorder.rows[self._spans_seen :]
         self._spans_seen += len(spans)
+        sizes = [(phase, size) for _, _, phase, _, _, _, size, _, _ in spans if size]
         epoch = learner.samples_seen / self.parts.n_train
         self._rows.append(
             RoundRow(
@@ -149,9 +162,9 @@ class _Run:
                 epoch=epoch,
                 n_participants=len(world.participants),
                 loss=learner.observed.mean_loss(world.round) if not self._dry else math.nan,
-                bytes_up=sum(span.size_bytes for span in spans if sent(span.phase)),
-                bytes_down=sum(span.size_bytes for span in spans if received(span.phase)),
-                energy_j=sum(span.energy_j for span in spans),
+                bytes_up=sum(size for phase, size in sizes if sent(phase)),
+                bytes_down=sum(size for phase, size in sizes if received(phase)),
+                energy_j=sum([energy_j for *_, energy_j in spans]),
             )
         )
         at = Position(world.round, epoch, world.now_s)

@@ -90,9 +90,9 @@ class Cost:
 NO_COST = Cost()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work(Generic[T]):
-    """A computation that a device can hold and carry out.
+    """A computation that a device can hold and carry out; never changed (not frozen, which takes three times as long).
 
     Args:
         operation: name of the operation; becomes the phase of its span, for instance `client_forward`.
@@ -152,9 +152,9 @@ class Deferred(Generic[T]):
         self._compute, self.inputs = None, ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Keyed(Generic[T_co]):
-    """A value with its content key and exact size: a state, smashed data, a gradient, a message.
+    """A value with its content key and exact size: a state, smashed data, a gradient, a message. Never changed.
 
     In a dry run the value is absent; key and size are the same as in the real run.
     """

@@ -141,7 +141,7 @@ class Stage:
                 self.world.end_round()
 
         self.env.run(self.env.process(flow()))
-        self.recorder.finish(range(self.world.n_clients), self.env.now)
+        self.recorder.wait_until(range(self.world.n_clients), self.env.now)
         return self
 
     def spans(self, actor: str) -> list[tuple[str, float, float]]:

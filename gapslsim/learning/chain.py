@@ -101,6 +101,19 @@ class Chain:
         self._observations.add(record)
         return outcome, record
 
+    def observe_more(self, key: str, outcome: Deferred[T] | None, record_of: Callable[[T], Record]) -> None:
+        """A second observation of an outcome, under a key of its own: made on request, no part of the first.
+
+        Args:
+            key: of the observation.
+            outcome: carried out again if the journal knows its own record and not this one.
+            record_of: what is seen, as JSON can write it.
+        """
+        if self.operations is None or outcome is None:
+            return
+        (seen,) = self.operations.observe(Observable(key, (outcome,), lambda: record_of(outcome.value)))
+        self._observations.add(seen)
+
     def outcome_observed_later(
         self,
         key: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gapslsim.errors import NumericalError
 from gapslsim.learning.evaluation import evaluate_views
+from gapslsim.learning.geometry import Geometry, measure
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.observations import Accuracy
 from gapslsim.learning.rules import AlignmentDetail, ClientUpdate, Fate, Gradients, ServerUpdate
@@ -53,6 +54,8 @@ class ServerOutcome:
     losses: list[LossRow]
     reported_losses: list[float]
     detail: AlignmentDetail | None
+    geometry: Geometry | None = None
+    """Of the gradients, where it was asked for."""
 
 
 class Engine:
@@ -151,8 +154,12 @@ class Engine:
         average_cut: bool,
         round: int,
         state_key: str,
+        measures: bool = False,
     ) -> ServerOutcome:
-        """Gradients of all participants, the rule's decision, one update."""
+        """Gradients of all participants, the rule's decision, one update; and the geometry of the gradients.
+
+        A rule that needs no client's own gradient gets none: they are made for the measurement alone, in a second pass.
+        """
         clients = tuple(sorted(smashed))
         for absent in self._tapes.keys() - smashed.keys():  # left by clients that do not train
             del self._tapes[absent]
@@ -184,6 +191,7 @@ class Engine:
                 planned_rounds=self._setup.planned_rounds,
                 state=rule_state,
                 random=stream(self._setup.seed, "server_rule", round),
+                memory=state.memory,
                 hessian_product=passed.hessian_product,
             )
         )
@@ -198,6 +206,12 @@ class Engine:
         updated = SideState(state.parameters, passed.buffers, state.optimizer, state.n_updates)
         if decision.updates_server:
             updated = self.server.update(state, unflatten(decision.update, state.parameters), passed.buffers)
+        updated = replace(updated, memory=dict(decision.memory))
+        geometry = None
+        if measures:
+            rows = passed if keep_rows else whole_pass(stacked_samples=self._stacked_samples)
+            update = decision.update if decision.updates_server else None
+            geometry = measure(rows.matrix, update, clients, round, decision.fates, decision.detail)
         losses = passed.losses.tolist()
         return ServerOutcome(
             state=updated,
@@ -211,6 +225,7 @@ class Engine:
             ],
             reported_losses=decision.losses.tolist(),
             detail=decision.detail,
+            geometry=geometry,
         )
 
     def average(self, weights: Sequence[Weights], shares: Sequence[float]) -> Weights:

@@ -17,7 +17,7 @@ from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.distinct import with_shared_weights
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.observations import Observations
-from gapslsim.learning.recording import accuracy_record, loss_record, step_record
+from gapslsim.learning.recording import accuracy_record, geometry_record, loss_record, step_record
 from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
@@ -53,6 +53,8 @@ class Learner:
         self.setup = setup
         self.round = 0
         self.samples_seen = 0
+        self.measures_geometry = False
+        """Whether the geometry of this round's gradients is recorded, where two clients or more take part."""
         self.holder: int | None = None
         """Vanilla SL: the client that has the one client-side model."""
         self._chain = Chain(engine, journal)
@@ -136,6 +138,7 @@ class Learner:
         sizes = [self.setup.batches.size(client) for client in clients]
         shared = [int(cut_rule.shared_fraction * size + 1e-9) for size in sizes]
         state, rule_state, round = self._server, self._rule_state, self.round
+        measures = self.measures_geometry and len(clients) > 1
         settings = [_settings(rule), _settings(cut_rule), list(clients), round, self.setup.planned_rounds]
         key = content_key("server_step", settings, state.key, *(smashed[c].key for c in clients))
 
@@ -150,6 +153,7 @@ class Learner:
                 cut_rule.average,
                 round,
                 state.key,
+                measures,
             )
 
         def carry_out() -> ServerReply:
@@ -161,6 +165,8 @@ class Learner:
                 lambda made: made.losses,
                 lambda made: step_record(made, round, clients),
             )
+            if measures:
+                self._chain.observe_more(content_key("geometry", None, key), outcome, geometry_record)
             self._rule_state = record.get("rule_state")
             fates = dict(zip(clients, record.get("fates", ()), strict=not self._chain.is_dry))
             self._server = self._chain.part(

@@ -19,6 +19,11 @@ __all__ = ["Optimizer", "Schedule", "optimizers", "schedules"]
 class Schedule(ABC):
     """Learning-rate schedule; a pydantic component."""
 
+    @property
+    def reads_planned_steps(self) -> bool:
+        """Whether `factor` depends on `planned_steps`; if not, runs of any length share their training."""
+        return True
+
     @abstractmethod
     def factor(self, step: int, planned_steps: int | None) -> float:
         """What the learning rate is multiplied by at optimizer step `step` (from 0) of `planned_steps`.
@@ -60,6 +65,11 @@ class Optimizer(ABC):
     @abstractmethod
     def cost(self, n_parameters: int) -> Cost:
         """FLOP and bytes of one step (phase `update`, kind `optimizer`, float32)."""
+
+    @property
+    def reads_planned_steps(self) -> bool:
+        """Whether `step` depends on `planned_steps`; if not, runs of any length share their training."""
+        return True
 
     @property
     @abstractmethod

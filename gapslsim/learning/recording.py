@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gapslsim.learning.engine import ServerOutcome
     from gapslsim.learning.observations import Accuracy
 
-__all__ = ["accuracy_record", "alignment_rows", "loss_record", "step_record"]
+__all__ = ["accuracy_record", "alignment_rows", "geometry_record", "loss_record", "step_record"]
 
 
 def step_record(outcome: ServerOutcome, round: int, clients: tuple[int, ...]) -> dict[str, Any]:
@@ -35,6 +35,12 @@ def loss_record(losses: Sequence[LossRow]) -> dict[str, Any]:
 def accuracy_record(accuracies: Sequence[Accuracy]) -> dict[str, Any]:
     """Of an evaluation."""
     return {"accuracies": list(accuracies)}
+
+
+def geometry_record(outcome: ServerOutcome) -> dict[str, Any]:
+    """Of a server step whose gradients were measured."""
+    assert outcome.geometry is not None
+    return outcome.geometry._asdict()
 
 
 def alignment_rows(

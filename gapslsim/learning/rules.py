@@ -45,6 +45,8 @@ class Gradients:
     """What the rule returned as `Decision.state` in the round before; `initial_state` at first."""
     random: np.random.Generator
     """A stream of this rule and this round."""
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the rule returned as `Decision.memory` in the round before; empty at first. Never written to."""
     hessian_product: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None
     """(row, v [d]) to (H_i v [d], its counterpart at the cut, of the smashed data's shape); d(g_i . v)/d(parameters,
     smashed data). Given only to rules that say `second_order`."""
@@ -76,6 +78,8 @@ class Decision:
     """Losses as the rule reports them (Eq. (7) for GAPSL), float [S]."""
     state: Mapping[str, float] = field(default_factory=dict)
     """What the rule remembers; plain numbers only."""
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the rule remembers in tensors: kept with the server's state, like that of an optimizer."""
     detail: AlignmentDetail | None = None
     cut_terms: tuple[Tensor | None, ...] | None = None
     """Added to the cut gradient of each row (exact differentiation of Eq. (7)); None for nothing."""
@@ -96,9 +100,23 @@ class ServerUpdate(ABC):
         """Whether it asks for `Gradients.hessian_product`."""
         return False
 
+    @property
+    def reads_planned_rounds(self) -> bool:
+        """Whether `decide` depends on `Gradients.planned_rounds`; if not, runs of any length share their training."""
+        return True
+
     def initial_state(self) -> Mapping[str, float]:
         """What the rule remembers before the first round."""
         return {}
+
+    def problems(self, n_clients: int, n_at_once: int) -> list[str]:
+        """What keeps the rule from working with so many clients, in words; empty if nothing.
+
+        Args:
+            n_clients: size of the fleet.
+            n_at_once: participants of a round.
+        """
+        return []
 
     @abstractmethod
     def decide(self, gradients: Gradients) -> Decision:
@@ -132,8 +150,17 @@ class ClientUpdate(ABC):
 
     @property
     def trains(self) -> bool:
-        """False: the client-side model never changes, so no cut gradient is sent and no backward pass is made."""
+        """False: the client-side model never changes."""
         return True
+
+    def trains_in(self, round: int, epoch: float) -> bool:
+        """Whether clients train in a round; if not, no cut gradient is sent and no backward pass is made.
+
+        Args:
+            round: t, from 1.
+            epoch: samples processed before the round over the size of the training set.
+        """
+        return self.trains
 
     @abstractmethod
     def adjust(

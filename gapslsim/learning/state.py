@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-__all__ = ["OptimizerState", "SideState"]
+__all__ = ["OptimizerState", "RuleMemory", "SideState"]
 
 OptimizerState = dict[str, tuple[Tensor, ...]]
 """Named slots of an optimizer, each a tuple with one tensor per parameter (or one scalar tensor)."""
+
+RuleMemory = dict[str, Tensor]
+"""Tensors that a server's rule remembers from one round to the next, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,3 +27,5 @@ class SideState:
     optimizer: OptimizerState
     n_updates: int = 0
     """Optimizer steps taken so far."""
+    memory: RuleMemory = field(default_factory=dict)
+    """What the server's rule remembers (GradVac, NashMTL); empty for clients and for most rules."""

@@ -5,7 +5,6 @@ States come in and new states go out; nothing is written to. Losses are means ov
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +18,9 @@ from gapslsim.learning.layer_chain import LayerChain
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
+from gapslsim.learning.torch_random import drawing
 
 __all__ = ["Side", "Tape", "flatten", "mean_weights", "train_locally", "unflatten"]
-
-_DRAWING = threading.Lock()
-"""Held while torch's random state is that of one operation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +108,7 @@ class Side:
         if not self.draws:
             yield
             return
-        with _DRAWING, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
+        with drawing(seed, device):
             yield
 
 

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 from gapslsim.models.layer_costs import Formula, formula_of, n_bytes
 from gapslsim.models.model import Model
 from gapslsim.models.op_counts import count_module
+from gapslsim.models.shapes import show_shapes_alone
 from gapslsim.models.split import cut_blocks
 from gapslsim.work import Cost, LayerCost, Phase
 
@@ -123,6 +124,7 @@ class _Trace:
         """The side's output and its cost."""
         for name, layer in costed_layers(self._side):
             self._watch(name, layer)
+            show_shapes_alone(layer)
         with torch.autograd.graph.saved_tensors_hooks(self._keep, lambda tensor: tensor):
             output: Tensor = self._side(self._inputs)
         if ends_in_loss:
@@ -241,8 +243,10 @@ class _Trace:
     def _add_loss(self, logits: Tensor) -> None:
         """Adds softmax cross-entropy: logits are read; backward, logits are read and their gradient written."""
         size, none = n_bytes(logits), nn.Identity()
-        self._add("forward", "loss", "activation", _LOSS_FORWARD * logits.numel(), size, none, logits)
-        self._add("backward", "loss", "activation", _LOSS_BACKWARD * logits.numel(), 2 * size, none, logits)
+        self._add("forward", "loss", "activation/loss", _LOSS_FORWARD * logits.numel(), size, none, logits)
+        self._add(
+            "backward", "loss", "activation/loss", _LOSS_BACKWARD * logits.numel(), 2 * size, none, logits
+        )
 
 
 def costed_layers(side: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
 
-from gapslsim.network.flows import Flow, FlowClass, Link
+from gapslsim.network.flows import SCALE, Flow, FlowClass, Link
 from gapslsim.network.hub import Hub, fits_hub
+from gapslsim.network.link_use import LinkUse
 from gapslsim.network.network import LinkUseRow
-from gapslsim.network.sharing import level_classes
+from gapslsim.network.sharing import NEARLY, level_classes
 
 __all__ = ["FlowEngine"]
 
@@ -36,8 +37,7 @@ class FlowEngine:
 
     def __init__(self, record: bool = False) -> None:
         self.now_s = 0.0
-        self.rows: list[LinkUseRow] = []
-        self._record = record
+        self._use = LinkUse(record)
         self._orders = count()
         self._classes: dict[tuple[Link, ...], FlowClass] = {}
         self._timeline: list[tuple[float, int, int, Flow | FlowClass | Link | Hub]] = []
@@ -45,9 +45,8 @@ class FlowEngine:
         self._touched: dict[Link, None] = {}
         self._stale: dict[Link, None] = {}
         """Contended links whose classes must be re-solved."""
-        self._look: dict[Link, None] = {}
-        """Links whose use may have changed, where use is recorded."""
-        self._in_use: dict[Link, None] = {}
+        self._replaced = False
+        """Whether flows have changed their class since the last solve, and with it perhaps their rate."""
 
     @property
     def unsolved(self) -> bool:
@@ -136,30 +135,58 @@ class FlowEngine:
 
     def solve(self) -> None:
         """Shares the links out anew, wherever something changed since the last call."""
-        self._place()
-        self._solve_hubs()
+        if self._touched or self._to_place:
+            self._place()
+        if self._stale:
+            self._solve_hubs()
         while self._stale:
-            links, classes = self._component(next(iter(self._stale)))
-            for cls in classes:
-                cls.move_to(self.now_s)
-            for cls, level in level_classes(links, classes).items():
-                cls.own_level = level
-                self._expect(cls)
-            for link in links:
-                self._stale.pop(link, None)
-            if self._record:
-                self._look.update(
-                    dict.fromkeys(link for own in links for flow in own.flows for link in flow.links)
-                )
-            if len(classes) >= _HUB_FROM:
-                self._try_hub(links, classes)
-        if self._record:
-            self._note_use()
+            start = next(iter(self._stale))
+            if not self._has_room(start):
+                self._solve_around(start)
+        self._replaced = False
+        self._use.note(self.now_s)
 
-    def close_rows(self) -> None:
-        """Closes the open rows of link use at now, where use is recorded."""
-        for link in self._in_use:
-            self._close(link)
+    def _solve_around(self, start: Link) -> None:
+        """Solves the classes that are joined to a link by contended links."""
+        links, classes = self._component(start)
+        for cls in classes:
+            cls.move_to(self.now_s)
+        levels, other_rates = level_classes(links, classes)
+        for cls, level in levels.items():
+            other_rates |= level != cls.own_level and cls.n_free > 0
+            cls.own_level = level
+            self._expect(cls)
+        for link in links:
+            self._stale.pop(link, None)
+        if other_rates or self._replaced:
+            self._use.look_around(links)
+        if len(classes) >= _HUB_FROM:
+            self._try_hub(links, classes)
+
+    def _has_room(self, link: Link) -> bool:
+        """Whether the one class on a link has only held flows, for all of which its links have room: it is solved."""
+        if len(link.classes) != 1:
+            return False
+        (cls,) = link.classes
+        if cls.n_free or cls.clock is not None:
+            return False
+        held = cls.held / SCALE
+        for other in cls.links:
+            if len(other.classes) != 1 or other.capacity - held < -NEARLY * other.capacity:
+                return False
+        cls.move_to(self.now_s)
+        cls.own_level = math.inf
+        self._expect(cls)
+        for other in cls.links:
+            self._stale.pop(other, None)
+        if self._replaced:
+            self._use.look_around(cls.links)
+        return True
+
+    def link_use(self) -> list[LinkUseRow]:
+        """Load of every link while flows were on it, closed up to now; empty where it is not recorded."""
+        self._use.close(self.now_s)
+        return self._use.rows
 
     def _end(self, flow: Flow) -> None:
         self.stop(flow)
@@ -216,8 +243,7 @@ class FlowEngine:
         hub.version += 1
         if hub.next_s < math.inf:
             heappush(self._timeline, (hub.next_s, hub.order, hub.version, hub))
-        if self._record:
-            self._look.update(dict.fromkeys(link for flow in hub.link.flows for link in flow.links))
+        self._use.look_around((hub.link,))
 
     def _try_hub(self, links: dict[Link, None], classes: dict[FlowClass, None]) -> None:
         """Keeps a group of links solved from now on, if it lies around one."""
@@ -264,12 +290,14 @@ class FlowEngine:
                 link.contended = contended
                 self._stale.pop(link, None)
                 self._to_place.update(dict.fromkeys(link.flows))
-        if self._record:
-            self._look.update(self._touched)
+        self._use.look(self._touched)
         self._touched.clear()
         for flow in self._to_place:
-            rest = flow.rest_bit if flow.cls is None else self._leave(flow)
-            self._join(flow, rest)
+            if flow.cls is None:
+                self._join(flow, flow.rest_bit)
+            else:
+                self._replaced = True
+                self._join(flow, self._leave(flow))
         self._to_place.clear()
 
     def _join(self, flow: Flow, rest_bit: float) -> None:
@@ -296,8 +324,7 @@ class FlowEngine:
             flow.cap = cap = min(cap, _ENDLESS_BIT_PER_S)
             cls.add_held(flow, rest_bit)
             self._expect(cls)
-            if self._record:
-                self._look.update(dict.fromkeys(flow.links))
+            self._use.look(flow.links)
         elif cap <= cls.level and cap < math.inf:
             cls.add_held(flow, rest_bit)
         else:
@@ -366,28 +393,6 @@ class FlowEngine:
             cls.version += 1
             if next_s < math.inf:
                 heappush(self._timeline, (next_s, cls.order, cls.version, cls))
-
-    def _note_use(self) -> None:
-        """Closes the rows of links whose load has changed and opens new ones."""
-        for link in self._look:
-            if not link.name:
-                continue
-            rate = sum(flow.rate for flow in link.flows)
-            used = (rate, link.capacity, len(link.flows)) if link.flows else None
-            if used != link.used:
-                self._close(link)
-                link.used = used
-                link.since_s = self.now_s
-                if used is None:
-                    self._in_use.pop(link, None)
-                else:
-                    self._in_use[link] = None
-        self._look.clear()
-
-    def _close(self, link: Link) -> None:
-        if link.used is not None and self.now_s > link.since_s:
-            self.rows.append(LinkUseRow(link.name, link.since_s, self.now_s, *link.used))
-            link.since_s = self.now_s
 
 
 def _seconds(bits: float, rate_bit_per_s: float) -> float:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, cast
 
 import simpy
-from simpy.events import EventPriority
+from simpy.events import NORMAL, EventPriority
 
 from gapslsim.errors import NetworkError
 from gapslsim.network.engine import FlowEngine
 from gapslsim.network.flows import Flow, Link
+from gapslsim.network.instant import happen
 from gapslsim.network.multicast import segments
 from gapslsim.network.network import LinkUseRow, Network, Transfer
 from gapslsim.network.protocol import Protocol
@@ -98,7 +100,9 @@ class FluidNetwork(Network):
         self._serials: dict[int, int] = {}
         self._arrived: list[_Message] = []
         self._tick: simpy.Event | None = None
+        """The next time that the engine is looked at; None while it is."""
         self._tick_s = math.inf
+        """When that happens, as the queue of events has it."""
 
     def send(self, source: str, target: str, size_bytes: float) -> Transfer:
         """Submits a message now; see `Network.send`."""
@@ -145,7 +149,8 @@ class FluidNetwork(Network):
             part.serves.pop(serial, None)
             if not part.serves and part.flow is not None and not part.ended:
                 self._engine.stop(part.flow)
-        self._wake_at(self.env.now)
+                part.flow = None
+        self._wake_in(0.0)
 
     def moved_bytes(self, transfer: Transfer) -> float:
         """Bytes of a transfer that have moved by now (of its slowest segment, for a broadcast)."""
@@ -159,8 +164,7 @@ class FluidNetwork(Network):
     def link_use(self) -> Sequence[LinkUseRow]:
         """Load of every link while flows were on it, closed up to now; empty where it is not recorded."""
         self._catch_up()
-        self._engine.close_rows()
-        return self._engine.rows
+        return self._engine.link_use()
 
     def _message(self, source: str, target: str, size_bytes: float) -> _Message:
         if not size_bytes >= 0 or math.isinf(size_bytes):
@@ -210,24 +214,22 @@ class FluidNetwork(Network):
             latency_s += self._protocol.set_up_s(2 * latency_s)
         if latency_s <= 0:
             self._join(part)
-            return
-        event = simpy.Event(self.env)
-        event._ok = True
-        event._value = None
-        assert event.callbacks is not None
-        event.callbacks.append(lambda _: self._join(part))
-        self.env.schedule(event, delay=latency_s)
+            self._wake_in(0.0)
+        else:
+            self._call_in(latency_s, partial(self._join_late, part))
+
+    def _join_late(self, part: _Part, _: simpy.Event) -> None:
+        if part.serves:
+            self._join(part)
+            self._settle()
 
     def _join(self, part: _Part) -> None:
-        if not part.serves:
-            return
         if part.size_bit <= 0 or not part.links:
             self._ended(part)
         else:
             self._catch_up()
             part.flow = Flow((*part.links, *self._ramp(part)), part.size_bit, tag=part)
             self._engine.start(part.flow)
-        self._wake_at(self.env.now)
 
     def _ramp(self, part: _Part) -> tuple[Link, ...]:
         """The protocol's caps on a new flow, as a link of its own."""
@@ -244,6 +246,9 @@ class FluidNetwork(Network):
     def _ended(self, part: _Part) -> None:
         """Notes that a part has passed its last byte; a message waits for all of its parts."""
         part.ended = True
+        part.flow = (
+            None  # Which knows its part: without this, both would wait for Python's garbage collector.
+        )
         for serial, rest_s in part.serves.items():
             message = self._messages[serial]
             message.waiting -= 1
@@ -261,7 +266,7 @@ class FluidNetwork(Network):
         message = cast(_Message, event.value)
         if message.serial in self._messages:
             self._arrived.append(message)
-            self._wake_at(self.env.now)
+            self._wake_in(0.0)
 
     def _moved(self, message: _Message) -> float:
         size = message.transfer.size_bytes
@@ -284,36 +289,66 @@ class FluidNetwork(Network):
             assert isinstance(part, _Part)
             self._ended(part)
 
-    def _wake_at(self, time_s: float) -> None:
-        if time_s >= self._tick_s:
-            return
+    def _call_in(
+        self, delay_s: float, call: Callable[[simpy.Event], None], last: bool = False
+    ) -> simpy.Event:
         event = simpy.Event(self.env)
         event._ok = True
         event._value = None
-        assert event.callbacks is not None
-        event.callbacks.append(self._on_tick)
-        self._tick, self._tick_s = event, time_s
-        self.env.schedule(event, _LAST, max(time_s - self.env.now, 0.0))
+        event.callbacks = [call]
+        self.env.schedule(event, _LAST if last else NORMAL, delay_s)
+        return event
+
+    def _wake_in(self, delay_s: float) -> None:
+        """Looks at the engine after everything else that happens then, unless it is looked at before."""
+        wake_s = self.env.now + delay_s
+        if wake_s < self._tick_s:
+            self._tick = self._call_in(delay_s, self._on_tick, last=True)
+            self._tick_s = wake_s
 
     def _on_tick(self, event: simpy.Event) -> None:
+        if event is self._tick:
+            self._tick, self._tick_s = None, math.inf
+            self._look()
+
+    def _settle(self) -> None:
+        """Looks at the engine now, or once everything else that happens at this instant has happened."""
+        if self.env.peek() > self.env.now:
+            self._look()
+        else:
+            self._wake_in(0.0)
+
+    def _look(self) -> None:
         """Fires what has arrived; once nothing more happens at this instant, shares the links out anew."""
-        if event is not self._tick:
-            return
-        self._tick, self._tick_s = None, math.inf
-        self._advance()
-        if self._arrived:
-            arrived, self._arrived = self._arrived, []
-            arrived.sort(key=lambda message: message.serial)
-            for message in arrived:
-                transfer = message.transfer
-                del self._messages[message.serial]
-                del self._serials[id(transfer)]
-                transfer.moved_bytes = transfer.size_bytes
-                transfer.finished_s = self.env.now
-                transfer.done.succeed(transfer)
-            self._wake_at(self.env.now)
-            return
+        now_s = self.env.now
+        while True:
+            self._advance()
+            if not self._arrived:
+                break
+            self._arrived.sort(key=lambda message: message.serial)
+            try:
+                while self._arrived:
+                    self._fire(self._arrived.pop(0))
+            except BaseException:  # Somebody ends the simulation here; it may go on later.
+                self._wake_in(0.0)
+                raise
+            if self.env.peek() <= now_s:
+                self._wake_in(0.0)
+                return
         self._engine.solve()
         next_s = self._engine.next_s()
-        if next_s < math.inf:
-            self._wake_at(max(next_s, self.env.now))
+        if next_s == math.inf:
+            self._tick, self._tick_s = None, math.inf
+            return
+        delay_s = max(next_s - now_s, 0.0)
+        if now_s + delay_s != self._tick_s:
+            self._tick_s = math.inf
+            self._wake_in(delay_s)
+
+    def _fire(self, message: _Message) -> None:
+        transfer = message.transfer
+        del self._messages[message.serial]
+        del self._serials[id(transfer)]
+        transfer.moved_bytes = transfer.size_bytes
+        transfer.finished_s = self.env.now
+        happen(transfer.done, transfer)

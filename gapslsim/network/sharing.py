@@ -23,13 +23,16 @@ _ROUNDS = 60
 """Rounds before the search gives up and the textbook method is asked (not seen to happen on trees)."""
 
 
-def level_classes(links: Collection[Link], classes: Collection[FlowClass]) -> dict[FlowClass, float]:
-    """Levels of classes that share links with each other and with no other class; moves flows as needed.
+def level_classes(
+    links: Collection[Link], classes: Collection[FlowClass]
+) -> tuple[dict[FlowClass, float], bool]:
+    """Levels of classes that share links with each other and with no other class, and whether flows were moved.
 
     Args:
         links: all contended links of the classes.
         classes: a connected component, moved to now.
     """
+    has_moved = False
     for _ in range(_ROUNDS):
         levels, full = _fill(links, classes)
         moved = False
@@ -39,8 +42,9 @@ def level_classes(links: Collection[Link], classes: Collection[FlowClass]) -> di
             if levels[cls] == math.inf:
                 moved |= _hold_below(cls, math.inf)
         if not moved:
-            return levels
-    return _textbook(links, classes)
+            return levels, has_moved
+        has_moved = True
+    return _textbook(links, classes), True
 
 
 def _fill(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import simpy
 
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.radio import throughput_energy_j
+from gapslsim.network.instant import happen
 from gapslsim.network.network import Network
 from gapslsim.sim.recorder import Recorder
 from gapslsim.work import Keyed, Work
@@ -54,7 +55,7 @@ class Node:
         self._queue: deque[simpy.Event] | None = None
         """Computations that wait for their turn, first come first served; made when one first has to wait."""
 
-    def compute(self, work: Work[T], on_behalf_of: Iterable[int] = ()) -> Process[T]:
+    def compute(self, work: Work[T], on_behalf_of: Collection[int] = ()) -> Process[T]:
         """Queues for the device, holds it for the time its profile gives, and carries the work out at completion.
 
         An interrupted computation never happened: its call is not made.
@@ -131,7 +132,7 @@ class Node:
         return duration_s * self.device.jitter(self._random)
 
     def _record_computation(
-        self, work: Work[Any], on_behalf_of: Iterable[int], asked_s: float, start_s: float
+        self, work: Work[Any], on_behalf_of: Collection[int], asked_s: float, start_s: float
     ) -> None:
         end_s, power, flop = self._env.now, self.device.power, work.cost.work_flop
         if self.client is not None:
@@ -140,9 +141,8 @@ class Node:
             )
             return
         self._recorder.server_span(self.name, work.operation, start_s, end_s, power.compute_w, flop)
-        for client in on_behalf_of:
-            self._recorder.client_wait(client, "server_queue", asked_s, start_s)
-            self._recorder.client_wait(client, "server_compute", start_s, end_s)
+        self._recorder.clients_wait(on_behalf_of, "server_queue", asked_s, start_s)
+        self._recorder.clients_wait(on_behalf_of, "server_compute", start_s, end_s)
 
     def _record_transfer(self, to: Node, phase: str, start_s: float, size_bytes: int) -> None:
         end_s = self._env.now
@@ -164,7 +164,70 @@ class Node:
 
 
 def together(env: simpy.Environment, processes: Iterable[Process[T]]) -> Process[list[T]]:
-    """Runs processes side by side and ends with their values, in order, when all have ended: a barrier."""
-    started = [env.process(process) for process in processes]
-    yield env.all_of(started)
-    return [cast(T, process.value) for process in started]
+    """Runs processes side by side and ends with their values, in order, when all have ended: a barrier.
+
+    Each runs as far as it can at once, in order, and goes on inside the event that it waited for: starting and ending
+    it takes no event of its own. The first error ends the barrier; the others go on.
+    """
+    group: _Group[T] = _Group(env)
+    for process in processes:
+        group.start(process)
+    if group.n_left:
+        yield group.done
+    return cast("list[T]", group.values)
+
+
+class _Group(Generic[T]):
+    """Processes that run side by side."""
+
+    __slots__ = ("done", "n_left", "values")
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.done = env.event()
+        """Happens when the last one has ended, unless that was before anybody waited."""
+        self.n_left = 0
+        self.values: list[T | None] = []
+
+    def start(self, process: Process[T]) -> None:
+        """Runs a process as far as it can."""
+        self.values.append(None)
+        self.n_left += 1
+        _Member(self, len(self.values) - 1, process)(None)
+
+    def end(self, index: int, value: T) -> None:
+        """Takes the value of a process that has ended."""
+        self.values[index] = value
+        self.n_left -= 1
+        if not self.n_left and self.done.callbacks:
+            happen(self.done)
+
+
+class _Member(Generic[T]):
+    """One process of a group; called back by the event that it waits for."""
+
+    __slots__ = ("_group", "_index", "_process")
+
+    def __init__(self, group: _Group[T], index: int, process: Process[T]) -> None:
+        self._group = group
+        self._index = index
+        self._process = process
+
+    def __call__(self, event: simpy.Event | None) -> None:
+        """Goes on until it has to wait again."""
+        try:
+            while True:
+                if event is None:
+                    event = next(self._process)
+                elif event._ok:
+                    event = self._process.send(event._value)
+                else:
+                    event.defused = True
+                    event = self._process.throw(event._value)
+                if event.callbacks is not None:
+                    event.callbacks.append(self)
+                    return
+        except StopIteration as end:
+            self._group.end(self._index, end.value)
+        except Exception as error:
+            if not self._group.done.triggered:
+                self._group.done.fail(error)

@@ -151,12 +151,35 @@ def test_other_hardware_and_links_cost_no_training(
 
 
 def test_a_training_that_differs_late_is_computed_from_there_on(file: Path, tmp_path: Path) -> None:
-    run(file, tmp_path / "journal", "framework=psl", "training.client.lr=0.01")
-    changed = ("framework=gapsl", "training.client.lr=0.01")
+    run(file, tmp_path / "journal", "framework={kind: gapsl, eta: 0.2}", "training.client.lr=0.01")
+    changed = ("framework={kind: gapsl, eta: 0.4}", "training.client.lr=0.01")
     mixed = run(file, tmp_path / "journal", *changed)
     assert hashes(mixed) == hashes(run(file, None, *changed))
-    # Only the evaluation before the first round is common to both frameworks.
+    # Only the evaluation before the first round is common to both.
     assert mixed.summary["journal"]["replayed"] == 1
+
+
+@pytest.mark.parametrize("kind", ["psl", "sfl", "epsl", "sl", "fedavg"])
+def test_a_longer_run_goes_on_where_a_shorter_one_ended(kind: str, file: Path, tmp_path: Path) -> None:
+    run(file, tmp_path / "journal", f"framework={kind}", "stop={rounds: 4}")
+    longer = run(file, tmp_path / "journal", f"framework={kind}", "stop={rounds: 6}")
+    assert longer.summary["journal"]["replayed"] > 4
+    assert hashes(longer) == hashes(run(file, None, f"framework={kind}", "stop={rounds: 6}"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "framework=gapsl",
+        "training.client={optimizer: sgd, lr: 0.05, schedule: cosine}",
+    ],
+)
+def test_a_longer_run_shares_nothing_where_its_length_enters_the_training(
+    change: str, file: Path, tmp_path: Path
+) -> None:
+    run(file, tmp_path / "journal", "framework=psl", change, "stop={rounds: 4}")
+    longer = run(file, tmp_path / "journal", "framework=psl", change, "stop={rounds: 6}")
+    assert longer.summary["journal"]["replayed"] == 0
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(file: Path, tmp_path: Path) -> None:

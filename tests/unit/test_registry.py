@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import ComponentError
-from gapslsim.registry import FAMILIES, Family, component, settings_of
+from gapslsim.registry import FAMILIES, Family, component, meaning_of, settings_of
 
 BASE = """
     from gapslsim.registry import Family
@@ -129,6 +129,34 @@ def test_a_member_that_comes_late_is_known_inside_others(package):
     data = {"kind": "pair", "left": "cube", "right": "point"}
     pair = TypeAdapter(Annotated[module.Shape, module.shapes]).validate_python(data)
     assert isinstance(pair.left, Cube)
+
+
+def test_a_member_that_comes_late_is_known_in_other_components_which_keep_their_meanings(package):
+    module = _import(package)
+
+    @component
+    class Drawing:
+        """Holds a shape."""
+
+        shape: Annotated[module.Shape, module.shapes]
+        """What is drawn."""
+
+    @component
+    class Album:
+        """Holds drawings."""
+
+        drawings: tuple[Drawing, ...]
+        """In order."""
+
+    @module.shapes.register
+    @component
+    class Ball(module.Shape):
+        kind: Literal["ball"] = "ball"
+
+    album = TypeAdapter(Album).validate_python({"drawings": [{"shape": "ball"}]})
+    assert isinstance(album.drawings[0].shape, Ball)
+    assert meaning_of(Drawing, "shape") == "What is drawn."
+    assert TypeAdapter(Album).json_schema()["properties"]["drawings"]["description"] == "In order."
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,12 @@ class Checkpoints:
         import torch
 
         buffer = io.BytesIO()
-        torch.save({key: vars(state) for key, state in states.items()}, buffer)
+        # An empty memory is left out: most states have none.
+        parts = {
+            key: {name: part for name, part in vars(state).items() if name != "memory" or part}
+            for key, state in states.items()
+        }
+        torch.save(parts, buffer)
         content = buffer.getbuffer()
         name = f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
         partial = self._folder / f".{name}.partial"

@@ -9,10 +9,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from gapslsim.own_components import digests
+
 __all__ = ["FORMAT", "compatibility", "differences", "programs"]
 
 FORMAT: Final = 1
 """Version of a journal's files; raised with every change to them."""
+
+_SOLVERS: Final = ("clarabel", "cvxpy", "ecos", "qpsolvers", "quadprog", "scipy")
+"""Of TorchJD's aggregators; those that are not installed are `unknown`."""
 
 _SOURCES: Final = ("learning", "models", "data", "frameworks/rules", "rng.py", "work.py")
 
@@ -27,8 +32,10 @@ def compatibility(execution: dict[str, Any], device: str, dtype: str) -> dict[st
     """
     import torch
 
+    own = digests()
     found: dict[str, Any] = {
         **programs(),
+        **({"components": own} if own else {}),
         "device": device,
         "dtype": dtype,
         "execution": execution,
@@ -42,11 +49,12 @@ def compatibility(execution: dict[str, Any], device: str, dtype: str) -> dict[st
     return found
 
 
+@cache
 def programs() -> dict[str, Any]:
     """Versions of all programs that compute, and the digest of our own."""
     from gapslsim import __version__
 
-    versions = {name: _version(name) for name in ("torch", "torchjd", "numpy")}
+    versions = {name: _version(name) for name in ("torch", "torchjd", "numpy", *_SOLVERS)}
     return {"format": FORMAT, "gapslsim": __version__, "code": _code_digest(), **versions}
 
 

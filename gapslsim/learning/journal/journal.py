@@ -16,6 +16,7 @@ from gapslsim.learning.journal.folder import LOCK, Training, open_training, size
 from gapslsim.learning.journal.frames import CHECKPOINT, OBSERVATION
 from gapslsim.learning.journal.locks import lock
 from gapslsim.learning.journal.records import RecordFiles
+from gapslsim.learning.observations import Seen, read_record
 from gapslsim.work import content_key
 
 if TYPE_CHECKING:
@@ -123,21 +124,20 @@ class Journal:
         """What was ignored, torn, damaged or could not be written."""
         return [*self._messages, *self._records.messages, *self._checkpoints.messages]
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> Seen | None:
         """What an operation let us see when it was computed; None if it never was. Counts as replayed."""
         found = self._records.get(key)
         if found is None:
             return None
-        record: dict[str, Any] = json.loads(found)
+        record = read_record(found)
         self.n_replayed += 1
         self.saved_s += record["seconds"]
         return record
 
-    def peek(self, key: str) -> dict[str, Any] | None:
+    def peek(self, key: str) -> Seen | None:
         """As `get`, without counting and without looking for what others have added."""
         found = self._records.get(key, look_again=False)
-        record: dict[str, Any] | None = None if found is None else json.loads(found)
-        return record
+        return None if found is None else read_record(found)
 
     def put(self, key: str, record: Mapping[str, Any], seconds: float) -> None:
         """Records what an operation that was computed let us see, and how long it took."""

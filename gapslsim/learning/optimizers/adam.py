@@ -55,6 +55,11 @@ class AdamOptimizer(Optimizer):
             "n_steps": (torch.zeros((), dtype=torch.float32),),
         }
 
+    @property
+    def reads_planned_steps(self) -> bool:
+        """As the schedule does."""
+        return self.schedule.reads_planned_steps
+
     def step(
         self,
         parameters: tuple[Tensor, ...],
@@ -102,7 +107,11 @@ class AdamOptimizer(Optimizer):
         flop = 13 + 2 * bool(self.weight_decay)
         name = "adamw" if self.decoupled else "adam"
         return Cost(
-            (LayerCost(name, "optimizer", "update", flop * n_parameters, 28 * n_parameters, n_parameters),)
+            (
+                LayerCost(
+                    name, "optimizer/adam", "update", flop * n_parameters, 28 * n_parameters, n_parameters
+                ),
+            )
         )
 
     @property

@@ -48,6 +48,11 @@ class Sgd(Optimizer):
 
         return {"momentum": tuple(torch.zeros_like(p) for p in parameters)} if self.momentum else {}
 
+    @property
+    def reads_planned_steps(self) -> bool:
+        """As the schedule does."""
+        return self.schedule.reads_planned_steps
+
     def step(
         self,
         parameters: tuple[Tensor, ...],
@@ -86,7 +91,7 @@ class Sgd(Optimizer):
         return Cost(
             (
                 LayerCost(
-                    "sgd", "optimizer", "update", flop * n_parameters, moved * n_parameters, n_parameters
+                    "sgd", "optimizer/sgd", "update", flop * n_parameters, moved * n_parameters, n_parameters
                 ),
             )
         )

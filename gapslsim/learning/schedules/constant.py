@@ -17,6 +17,11 @@ class ConstantSchedule(Schedule):
 
     kind: Literal["constant"] = "constant"
 
+    @property
+    def reads_planned_steps(self) -> bool:
+        """No."""
+        return False
+
     def factor(self, step: int, planned_steps: int | None) -> float:
         """One."""
         return 1.0

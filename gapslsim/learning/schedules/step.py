@@ -23,6 +23,11 @@ class StepSchedule(Schedule):
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
     """What the learning rate is multiplied by at each drop."""
 
+    @property
+    def reads_planned_steps(self) -> bool:
+        """No."""
+        return False
+
     def factor(self, step: int, planned_steps: int | None) -> float:
         """Needs no planned number of steps."""
         return float(self.gamma ** (step // self.every))

@@ -17,6 +17,7 @@ from gapslsim.learning.journal.journal import Journal
 from gapslsim.learning.journal.maintenance import content_of, delete_journal, prune, verify
 from gapslsim.learning.journal.records import RecordFiles
 from gapslsim.learning.state import SideState
+from gapslsim.records import LossRow
 from gapslsim.work import content_key
 
 ABOUT = {"name": "n", "framework": "psl", "seed": 1}
@@ -37,7 +38,7 @@ def state(value: float) -> SideState:
 
 
 def test_a_record_comes_back_as_it_was_in_this_process_and_in_the_next(tmp_path: Path) -> None:
-    record = {"losses": [[1, 0, 0.1 + 0.2, 5]], "rule_state": {"nu_min": float("inf")}}
+    record = {"losses": [LossRow(1, 0, 0.1 + 0.2, 5)], "rule_state": {"nu_min": float("inf")}}
     first = journal(tmp_path)
     assert first.get(key(1)) is None
     first.put(key(1), record, seconds=2.5)

@@ -99,7 +99,12 @@ def test_costs_per_parameter() -> None:
         "adamw": (150, 280),
     }
     (layer,) = figures["adamw"].layers
-    assert (layer.name, layer.kind, layer.phase, layer.n_parameters) == ("adamw", "optimizer", "update", 10)
+    assert (layer.name, layer.kind, layer.phase, layer.n_parameters) == (
+        "adamw",
+        "optimizer/adam",
+        "update",
+        10,
+    )
 
 
 @pytest.mark.parametrize(
