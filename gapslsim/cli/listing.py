@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -24,6 +24,9 @@ _Own = Annotated[
         "--components", metavar="FILE", help="Also load this file or module with components; repeatable."
     ),
 ]
+
+_ERRORS: Final = {"mean": "mape", "median": "median", "95th percentile": "p95"}
+"""What a held-out error is called, and its field."""
 
 
 def list_components(
@@ -79,8 +82,9 @@ def show(
 
 def _catalogue() -> dict[str, Callable[[], Rows]]:
     """Every kind with what fetches its rows."""
+    import gapslsim.hardware.profile
     import gapslsim.scenario.schema
-    import gapslsim.studies.schema  # noqa: F401  both bring families
+    import gapslsim.studies.schema  # noqa: F401  all three bring families
     from gapslsim.registry import FAMILIES
     from gapslsim.scenario.fields import first_sentence
 
@@ -175,18 +179,23 @@ def _show_device(name: str) -> None:
     console.print(f"[bold]device {profile.name}[/bold]")
     console.print(_paragraphs(profile.description), markup=False, highlight=False)
     table = Table(show_edge=False, pad_edge=False)
-    for title in ("figure", "value", "status", "source"):
-        table.add_column(title, overflow="fold", no_wrap=title in ("figure", "status"))
+    table.add_column("figure", overflow="fold", max_width=34)
+    table.add_column("value, status and source", overflow="fold")
     written = profile_schema().dump_python(profile, mode="json", exclude_none=True)
-    for path, value, status, source in _figures(written, ()):
-        table.add_row(*map(_literal, (path, value, status, source)))
+    for path, value, source in _figures(written, ()):
+        table.add_row(_literal(path), _literal(f"{value}\n{source}" if source else value))
     console.print(table)
 
 
-def _figures(written: Any, path: tuple[str, ...]) -> Iterable[tuple[str, str, str, str]]:
-    """Every number of a profile with its status and source, and other scalars without."""
+def _figures(written: Any, path: tuple[str, ...]) -> Iterable[tuple[str, str, str]]:
+    """Every number of a profile with its status and its source; errors in a row each; other scalars without source."""
     if isinstance(written, dict) and "value" in written:
-        yield ".".join(path), str(written["value"]), written.get("status", ""), written.get("source", "")
+        status = f", {written['status']}" if "status" in written else ""
+        yield ".".join(path), f"{written['value']}{status}", written.get("source", "")
+    elif isinstance(written, dict) and "mape" in written:
+        errors = (f"{name} {100 * written[key]:.1f} %" for name, key in _ERRORS.items())
+        what = ": ".join(filter(None, (written["split"], written["group"])))
+        yield ".".join(path[:-1]), f"{', '.join(errors)}, n = {written['n_points']}", what
     elif isinstance(written, dict):
         for key, inner in written.items():
             if path or key not in ("name", "description"):
@@ -195,7 +204,7 @@ def _figures(written: Any, path: tuple[str, ...]) -> Iterable[tuple[str, str, st
         for index, inner in enumerate(written):
             yield from _figures(inner, (*path, str(index)))
     else:
-        yield ".".join(path), str(written), "", ""
+        yield ".".join(path), str(written), ""
 
 
 def _show_link(name: str) -> None:
