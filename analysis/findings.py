@@ -3,6 +3,7 @@
     python analysis/findings.py            # prints them
     python analysis/findings.py --write    # puts them between the marks of docs/findings.md
     python analysis/findings.py --check    # fails if the page holds other numbers
+    python analysis/findings.py --geometry studies/table1_small    # makes docs/results/table1_small_geometry.csv
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is one of `TABLES`. Studies are made with
 `gapslsim sweep scenarios/paper/studies/small/NAME.yaml`.
@@ -124,6 +125,49 @@ class FirstToReach:
         return markdown([*self.rows, *(f"{100 * target:.0f} %" for target in self.targets)], lines)
 
 
+@dataclass(frozen=True)
+class Geometry:
+    """Angles and admission over a run of GAPSL, by partition and third of the run."""
+
+    study: str
+
+    def __call__(self) -> str:
+        """Markdown."""
+        table = pd.read_csv(RESULTS / f"{self.study}_geometry.csv")
+        lines = []
+        for row in table.itertuples():
+            angles = (row.score_rad, row.dispersion_rad, row.angle_to_leader_rad, row.threshold_rad)
+            shares = (row.in_leader_set, row.admitted, row.leaders_admitted, row.others_admitted)
+            lines.append(
+                [
+                    row.partition,
+                    row.part,
+                    *(f"{a:.2f}" for a in angles),
+                    *(f"{100 * s:.0f} %" for s in shares),
+                ]
+            )
+        angles_head = ["score [rad]", "its dispersion", "angle to leader", "threshold"]
+        shares_head = ["leaders", "admitted", "of the leaders", "of the others"]
+        return markdown(["partition", "part of the run", *angles_head, *shares_head], lines)
+
+
+def export_geometry(folder: Path) -> Path:
+    """Means over rounds, clients and seeds of a study's alignment table, by partition and third of the run."""
+    rows = pd.read_parquet(folder / "alignment.parquet")
+    share = rows["round"] / rows.groupby("run")["round"].transform("max")
+    rows["part"] = pd.cut(
+        share, [0.0, 1 / 3, 2 / 3, 1.0], labels=["first third", "second third", "last third"]
+    )
+    rows["leaders_admitted"] = rows["admitted"].where(rows["in_leader_set"]).astype(float)
+    rows["others_admitted"] = rows["admitted"].where(~rows["in_leader_set"]).astype(float)
+    columns = ["score_rad", "dispersion_rad", "angle_to_leader_rad", "threshold_rad", "in_leader_set", "admitted",
+               "leaders_admitted", "others_admitted"]  # fmt: skip
+    means = rows.groupby(["partition", "part"], sort=False, observed=True)[columns].mean().reset_index()
+    file = RESULTS / f"{folder.name}_geometry.csv"
+    means.to_csv(file, index=False, float_format="%.6g", lineterminator="\n")
+    return file
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "table1": Accuracies("table1_small", ("partition", "framework"), against="PSL"),
     "table2": Grid("table2_small", "framework", "count", "global", panels="partition"),
@@ -139,6 +183,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "fig13": Accuracies("fig13_small", ("framework",), against="adaptive"),
     "fig20": Accuracies("fig20_small", ("framework",), against="GAPSL"),
     "fig21": Accuracies("fig21_small", ("framework",), against="GAPSL"),
+    "geometry": Geometry("table1_small"),
     "fleets": FirstToReach("fleets_small", ("fleet", "framework"), (0.3, 0.4, 0.5)),
 }
 
@@ -208,7 +253,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--write", action="store_true", help="put them into the page")
     which.add_argument("--check", action="store_true", help="fail if the page holds other numbers")
+    which.add_argument("--geometry", type=Path, metavar="STUDY_DIR", help="put angles into docs/results")
     options = parser.parse_args(arguments)
+    if options.geometry:
+        print(export_geometry(options.geometry))
+        return 0
     if not (options.write or options.check):
         for name, table in TABLES.items():
             if (RESULTS / f"{getattr(table, 'study', name)}.csv").is_file():

@@ -153,7 +153,8 @@ def _draw_points(axes: Axes, panel: Panel, line: Line, index: int) -> None:
     in_rows = panel.style == "rows"
     # In a row, series lie one below the other.
     shift = (index - (len(panel.lines) - 1) / 2) * 0.7 / len(panel.lines) if in_rows else 0.0
-    bars = [points["mean"] - points["low"], points["high"] - points["mean"]]
+    # Where all seeds agree, their mean may lie a rounding beside them.
+    bars = [(points["mean"] - points["low"]).clip(lower=0), (points["high"] - points["mean"]).clip(lower=0)]
     places, numbers = points["x"] + shift, points["mean"]
     if in_rows:
         axes.errorbar(numbers, places, xerr=bars, fmt="none", ecolor=colour, elinewidth=1.2, capsize=2)
