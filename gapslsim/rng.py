@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["stream", "stream_seed"]
 
@@ -27,4 +29,16 @@ def stream_seed(seed: int, *name: str | int) -> int:
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:
     """The named NumPy stream (Philox, counter based)."""
-    return np.random.Generator(np.random.Philox(key=stream_seed(seed, *name)))
+    key = _Key(stream_seed(seed, *name))
+    return np.random.Generator(np.random.Philox(key))  # type: ignore[arg-type]  # NumPy's stubs know its own class only.
+
+
+class _Key(ISeedSequence):
+    """The key of a Philox stream as it is: `Philox(key=...)` gives the same, and asks the system for entropy first."""
+
+    def __init__(self, key: int) -> None:
+        self._key = key
+
+    def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> NDArray[np.uint64]:
+        """The key of 128 bits, in two words of 64."""
+        return np.array([self._key, 0], dtype=np.uint64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,7 +117,7 @@ class _Run:
         parts.recorder.wait_until(range(parts.world.n_clients), now_s)
         observed = parts.learner.observed
         servers = [parts.world.server]
-        if any(actor == "parameter-server" for actor, *_ in parts.recorder.rows):
+        if parts.world.parameter_server.name in parts.recorder.servers:
             servers.append(parts.world.parameter_server)
         return Results.from_rows(
             scenario_yaml=dump(scenario),
@@ -152,7 +153,12 @@ class _Run:
         world, learner = self.parts.world, self.parts.learner
         spans = self.parts.recorder.rows[self._spans_seen :]
         self._spans_seen += len(spans)
-        sizes = [(phase, size) for _, _, phase, _, _, _, size, _, _ in spans if size]
+        sizes: Counter[str] = Counter()
+        energy_j = 0.0
+        for _, _, phase, _, _, _, size_bytes, _, span_j in spans:
+            energy_j += span_j
+            if size_bytes:
+                sizes[phase] += size_bytes
         epoch = learner.samples_seen / self.parts.n_train
         self._rows.append(
             RoundRow(
@@ -162,9 +168,9 @@ class _Run:
                 epoch=epoch,
                 n_participants=len(world.participants),
                 loss=learner.observed.mean_loss(world.round) if not self._dry else math.nan,
-                bytes_up=sum(size for phase, size in sizes if sent(phase)),
-                bytes_down=sum(size for phase, size in sizes if received(phase)),
-                energy_j=sum([energy_j for *_, energy_j in spans]),
+                bytes_up=sum(size for phase, size in sizes.items() if sent(phase)),
+                bytes_down=sum(size for phase, size in sizes.items() if received(phase)),
+                energy_j=energy_j,
             )
         )
         at = Position(world.round, epoch, world.now_s)

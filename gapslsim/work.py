@@ -113,7 +113,7 @@ class Deferred(Generic[T]):
 
     Args:
         compute: makes the value from what the resolver hands it; called once, when all inputs are done.
-        inputs: what `compute` reads; only those that are themselves deferred.
+        inputs: what `compute` reads; those that are done or plain are passed over.
         resolve: brings deferred values about, whatever they depend on, without recursion.
         light: picks a part of another value; not worth a thread of its own.
     """
@@ -123,7 +123,7 @@ class Deferred(Generic[T]):
     def __init__(
         self,
         compute: Callable[[Any], T],
-        inputs: Sequence[Deferred[Any]],
+        inputs: Sequence[Keyed[Any] | Deferred[Any]],
         resolve: Callable[[Sequence[Deferred[Any]]], None],
         light: bool = False,
     ) -> None:
@@ -133,6 +133,11 @@ class Deferred(Generic[T]):
         self._compute: Callable[[Any], T] | None = compute
         self._resolve = resolve
         self._value: T = _ABSENT
+
+    def missing(self) -> list[Deferred[Any]]:
+        """The inputs that have to be brought about first."""
+        found = [given if isinstance(given, Deferred) else given.deferred for given in self.inputs]
+        return [given for given in found if given is not None and not given.done]
 
     @property
     def value(self) -> T:

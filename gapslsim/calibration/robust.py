@@ -17,6 +17,8 @@ _HUBER = 1.345
 _GROSS = 5.0
 """Residuals beyond this many robust standard deviations are gross errors and set aside."""
 _LEAST_SCALE = 1e-6
+_PROPORTIONAL = 1e-12
+"""Unit columns that differ by less are one and the same."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def fit_nonnegative(design: Array, seconds: Array, n_steps: int = 25) -> Fit:
     Iteratively reweighted non-negative least squares. Errors are relative to the prediction of the step before, not
     to the measurement: relative to the measurement, noise would pull the coefficients down by 1.5 of its variance.
     Errors of more than five robust standard deviations are set aside once the fit has settled, then it settles again.
-    Standard errors are those of Huber's M-estimator at the coefficients above 0 (Huber 1981, section 7.6).
+    Standard errors are those of Huber's M-estimator at the coefficients above 0 (Huber 1981, section 7.6). Of terms
+    that are proportional to each other in all measurements, which no measurement tells apart, the last one takes all.
 
     Args:
         design: amounts of each term, shape (n, k).
@@ -47,7 +50,7 @@ def fit_nonnegative(design: Array, seconds: Array, n_steps: int = 25) -> Fit:
     """
     norms = np.abs(design / seconds[:, None]).max(axis=0, initial=0.0)
     norms[norms == 0] = 1.0
-    scaled = design / norms
+    scaled = np.where(_repeated(design / norms), 0.0, design / norms)
     kept = np.ones(len(seconds), dtype=bool)
     base = seconds.copy()
     coefficients = np.zeros(design.shape[1])
@@ -73,6 +76,15 @@ def fit_nonnegative(design: Array, seconds: Array, n_steps: int = 25) -> Fit:
                 break
     errors = _standard_errors(scaled[kept], base[kept], residual[kept], coefficients, scale)
     return Fit(coefficients / norms, errors / norms, scale, ~kept)
+
+
+def _repeated(scaled: Array) -> NDArray[np.bool_]:
+    """Which columns are proportional to a later one; least squares would choose among them by rounding."""
+    lengths = np.linalg.norm(scaled, axis=0)
+    directions = scaled / np.where(lengths == 0, 1.0, lengths)
+    apart = np.abs(directions[:, :, None] - directions[:, None, :]).max(axis=0, initial=0.0)
+    repeated: NDArray[np.bool_] = np.triu(apart < _PROPORTIONAL, k=1).any(axis=1)
+    return repeated
 
 
 def _nonnegative(design: Array, target: Array) -> Array:

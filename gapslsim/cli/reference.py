@@ -99,7 +99,8 @@ def pages() -> dict[str, str]:
     made = {
         "scenario.md": _schema_page(
             "Scenario file",
-            f"{intro}`base: other.yaml` lays the file upon another one. `--set path=value` changes one value.",
+            f"{intro}`base: other.yaml` lays the file upon another one. `--set path=value` changes one value; `*` in a "
+            "path means every item of a list.",
             Scenario,
         ),
         "study.md": _schema_page(

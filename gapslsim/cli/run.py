@@ -36,7 +36,9 @@ def run_command(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="PATH=VALUE", help="Change a setting, e.g. framework.eta=0.3; repeatable."
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change a setting, e.g. framework.eta=0.3 or 'clients.*.link=wifi'; repeatable.",
         ),
     ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Timing only: no tensors, the same timeline.")] = False,

@@ -43,13 +43,11 @@ class CifarPickles(ImageFiles):
     def __init__(self, folder: Path, files: dict[Split, tuple[str, ...]], label: str) -> None:
         self._folder = folder
         self._files = files
-        self._label = label
+        self.label = label
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """See `ImageFiles.fingerprint`; the label field is part of it."""
-        names = [name for split in self._files.values() for name in split]
-        sizes: list[list[str | int]] = [[name, (self._folder / name).stat().st_size] for name in names]
-        return [["label", self._label], *sizes]
+    def paths(self) -> list[Path]:
+        """See `ImageFiles.paths`."""
+        return [self._folder / name for split in self._files.values() for name in split]
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; the files hold labels and pixels together, so both are read and one is kept."""
@@ -74,10 +72,10 @@ class CifarPickles(ImageFiles):
                 content = {
                     _as_bytes(key): value for key, value in _Safe(file, encoding="bytes").load().items()
                 }
-            for field in (self._label.encode(), b"data"):
+            for field in (self.label.encode(), b"data"):
                 if field not in content:
                     raise ValueError(f"it has no field {field.decode()!r}")
-            labels = np.asarray(content[self._label.encode()], dtype=np.int64)
+            labels = np.asarray(content[self.label.encode()], dtype=np.int64)
             data = content[b"data"]
             if not isinstance(data, np.ndarray) or data.dtype != np.uint8:
                 raise ValueError("its data are no uint8 array")

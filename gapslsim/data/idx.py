@@ -53,9 +53,9 @@ class IdxImages(ImageFiles):
     def __init__(self, paths: dict[str, Path]) -> None:
         self._paths = paths
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """See `ImageFiles.fingerprint`."""
-        return [[path.name, path.stat().st_size] for path in self._paths.values()]
+    def paths(self) -> list[Path]:
+        """See `ImageFiles.paths`."""
+        return list(self._paths.values())
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; reads the file of labels only."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ __all__ = ["Finder", "ImageDataset"]
 
 Finder = Callable[[Path], ImageFiles | None]
 """Looks for a layout in a folder; None if it is not there."""
+
+_kept: Final[dict[tuple[object, ...], LoadedData]] = {}
+"""The data set that was loaded last, by its settings and the state of its files."""
 
 
 @component
@@ -73,9 +76,20 @@ class ImageDataset(Dataset):
         """What the finders look for, in words."""
 
     def load(self, folder: Path | None, seed: int) -> LoadedData:
-        """See `Dataset.load`; `seed` is of no account."""
-        kind = self.image_kind
+        """See `Dataset.load`; `seed` is of no account.
+
+        The last one loaded is kept: the runs of a study read and decode their images once per process.
+        """
         files = self._find(folder)
+        wanted = (type(self), self.n_train, self.n_test, self.size, self._n_classes(), files.state())
+        if wanted not in _kept:
+            loaded = self._load(files)
+            _kept.clear()
+            _kept[wanted] = loaded
+        return _kept[wanted]
+
+    def _load(self, files: ImageFiles) -> LoadedData:
+        kind = self.image_kind
         n_classes = self._n_classes()
         size = self.size or kind.shape[-1]
         train, n_train_all = self._samples(files, "train", self.n_train, n_classes, size)

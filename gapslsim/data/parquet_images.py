@@ -67,22 +67,19 @@ class ParquetImages(ImageFiles):
     ) -> None:
         self._files = files
         self._image = image
-        self._label = label
+        self.label = label
         self._shape = shape
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """See `ImageFiles.fingerprint`; the label column is part of it."""
-        files: list[list[str | int]] = [
-            [path.name, path.stat().st_size] for paths in self._files.values() for path in paths
-        ]
-        return [["label", self._label], *files]
+    def paths(self) -> list[Path]:
+        """See `ImageFiles.paths`."""
+        return [path for paths in self._files.values() for path in paths]
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; reads the label column only."""
         parts = []
         for path in self._files[split]:
             with _reading(path) as parquet:
-                column = parquet.read(columns=[self._label]).column(0)
+                column = parquet.read(columns=[self.label]).column(0)
                 if column.null_count:
                     raise DataError(f"{path} has {column.null_count} rows without a label; fetch it again.")
                 parts.append(column.to_numpy().astype(np.int64))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from gapslsim.frameworks.parallel import ParallelSplitLearning
 from gapslsim.frameworks.rules.gapsl_options import GapslOptions, LeaderOptions
 from gapslsim.frameworks.slots import server_updates
@@ -11,6 +14,12 @@ from gapslsim.registry import component
 __all__ = ["AlignedSplitLearning", "LedSplitLearning"]
 
 
+@cache
+def _rule(kind: str, **options: Any) -> ServerUpdate:
+    """A rule with its options, checked once: a framework names its rule in every round."""
+    return server_updates[kind](**options)
+
+
 @component
 class AlignedSplitLearning(GapslOptions, ParallelSplitLearning):
     """A leader gradient (LGI) and admission by direction (GDA), with their options at the top."""
@@ -18,7 +27,7 @@ class AlignedSplitLearning(GapslOptions, ParallelSplitLearning):
     @property
     def server_rule(self) -> ServerUpdate:
         """The rule `gapsl` with these options."""
-        return server_updates["gapsl"](**self.options())
+        return _rule("gapsl", **self.options())
 
     def problems(self, n_clients: int) -> list[str]:
         """A leader that is not there, a sample larger than the fleet."""
@@ -32,7 +41,7 @@ class LedSplitLearning(LeaderOptions, ParallelSplitLearning):
     @property
     def server_rule(self) -> ServerUpdate:
         """The rule `leader` with these options."""
-        return server_updates["leader"](**self.options())
+        return _rule("leader", **self.options())
 
     def problems(self, n_clients: int) -> list[str]:
         """A leader that is not there, a sample larger than the fleet."""

@@ -109,7 +109,7 @@ class Engine:
     def client_forward(self, key: str, state: SideState, client: int, step: int) -> Smashed:
         """FP of the client side; the tape is kept for the backward pass of the same operation."""
         inputs, labels = self._batch(client, step)
-        tape = self.client.forward(state, inputs, self._seed("client_forward", client, step))
+        tape = self.client.forward(state, inputs, self._seed(self.client, "client_forward", client, step))
         self._tapes[client] = (key, tape)
         return Smashed(tape.output.detach(), labels)
 
@@ -130,7 +130,7 @@ class Engine:
             return state
         if tape is None or key != forward_key:
             inputs, _ = self._batch(client, step)
-            tape = self.client.forward(state, inputs, self._seed("client_forward", client, step))
+            tape = self.client.forward(state, inputs, self._seed(self.client, "client_forward", client, step))
         parts = []
         if reply.shared is not None:
             parts.append(reply.shared.value[: reply.n_shared[client]])
@@ -163,7 +163,7 @@ class Engine:
         clients = tuple(sorted(smashed))
         for absent in self._tapes.keys() - smashed.keys():  # left by clients that do not train
             del self._tapes[absent]
-        seeds = [self._seed("server_step", client, round) for client in (*clients, -1)]
+        seeds = [self._seed(self.server, "server_step", client, round) for client in (*clients, -1)]
         messages = [smashed[client] for client in clients]
         keep_rows = rule.needs_client_gradients
         whole_pass = partial(
@@ -254,7 +254,9 @@ class Engine:
         self, key: str, start: WholeWeights, client: int, steps: range, round: int
     ) -> tuple[WholeWeights, LossRow]:
         """Local steps of the whole model."""
-        batches = [(*self._batch(client, step), self._seed("local_training", client, step)) for step in steps]
+        draws = self.client if self.client.draws else self.server
+        seeds = [self._seed(draws, "local_training", client, step) for step in steps]
+        batches = [(*self._batch(client, step), seed) for step, seed in zip(steps, seeds, strict=True)]
         trained, loss = train_locally(self.client, self.server, start, batches, steps.start)
         if not math.isfinite(loss):
             raise _numerical_error("loss", loss, round, client, key)
@@ -282,7 +284,10 @@ class Engine:
         indices = torch.from_numpy(self._setup.batches.indices(client, step)).to(self._device)
         return self._inputs[indices], self._labels[indices]
 
-    def _seed(self, operation: str, client: int, step: int) -> int:
+    def _seed(self, side: Side, operation: str, client: int, step: int) -> int:
+        """Seed of an operation's own random stream; 0 where the side draws nothing, without hashing its name."""
+        if not side.draws:
+            return 0
         return stream_seed(self._setup.seed, "operation", operation, client, step)
 
     @staticmethod

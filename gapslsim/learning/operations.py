@@ -90,14 +90,9 @@ class Operations:
         light: bool = False,
     ) -> Deferred[T]:
         """A value that waits if its inputs do, or for its wave; otherwise it is computed now."""
-        waiting = []
-        for given in inputs:
-            found = given if isinstance(given, Deferred) else given.deferred
-            if found is not None and not found.done:
-                waiting.append(found)
-        made = Deferred(compute, waiting, self.resolve, light)
+        made = Deferred(compute, inputs, self.resolve, light)
         lazy = self.in_waves or self.journal is not None  # What a journal knows may never be needed.
-        if waiting or not inputs or (lazy and not light):
+        if (lazy and not light) or not inputs or made.missing():
             if lazy:
                 self._waiting.append(made)
         else:
@@ -193,7 +188,7 @@ class Operations:
             value = stack.pop()
             if value in missing:
                 continue
-            inputs = [needed for needed in value.inputs if not needed.done]
+            inputs = value.missing()
             missing[value] = len(inputs)
             if not inputs:
                 ready.append(value)

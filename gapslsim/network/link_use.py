@@ -9,6 +9,8 @@ from gapslsim.network.network import LinkUseRow
 
 __all__ = ["LinkUse"]
 
+_row = LinkUseRow._make
+
 
 class LinkUse:
     """Rows of link use. Links are named when their load may have changed, and looked at once all has been solved.
@@ -46,7 +48,10 @@ class LinkUse:
             flows = link.flows
             used = None
             if flows:
-                used = (sum([flow.rate for flow in flows]), link.capacity, len(flows))
+                rate = 0.0
+                for flow in flows:
+                    rate += flow.cap if not flow.free else flow.cls.level if flow.cls is not None else 0.0
+                used = (rate, link.capacity, len(flows))
             if used != link.used:
                 self._close(link, now_s)
                 link.used = used
@@ -64,5 +69,5 @@ class LinkUse:
 
     def _close(self, link: Link, now_s: float) -> None:
         if link.used is not None and now_s > link.since_s:
-            self.rows.append(LinkUseRow(link.name, link.since_s, now_s, *link.used))
+            self.rows.append(_row((link.name, link.since_s, now_s, *link.used)))
             link.since_s = now_s

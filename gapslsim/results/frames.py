@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Final, get_type_hints
 
 import numpy as np
@@ -47,13 +48,21 @@ def columns_of(row_type: type[Any]) -> dict[str, type]:
 
 
 def frame(row_type: type[Any], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
-    """A DataFrame with one column per field of the row's class; rows may be plain tuples."""
-    given = list(rows)
+    """A DataFrame with one column per field of the row's class; rows may be plain tuples.
+
+    Raises:
+        ValueError: if a row has more or fewer fields than its class.
+    """
+    given = rows if isinstance(rows, list) else list(rows)
     types = columns_of(row_type)
-    values: Iterable[Sequence[Any]] = zip(*given, strict=True) if given else [()] * len(types)
-    return pd.DataFrame(
-        {
-            name: pd.Series(list(column), dtype=str) if kind is str else np.array(column, _DTYPES[kind])
-            for (name, kind), column in zip(types.items(), values, strict=True)
-        }
-    )
+    if set(map(len, given)) - {len(types)}:
+        raise ValueError(f"A row of {row_type.__name__} has {len(types)} fields; found another number.")
+    columns = {}
+    for place, (name, kind) in enumerate(types.items()):
+        column = map(itemgetter(place), given)
+        columns[name] = (
+            pd.Series(list(column), dtype=str)
+            if kind is str
+            else np.fromiter(column, _DTYPES[kind], len(given))
+        )
+    return pd.DataFrame(columns)

@@ -32,7 +32,7 @@ def load(path: str | FilePath, *, set: Iterable[str] = (), deep: bool = False) -
 
     Args:
         path: a YAML file; a bare name such as `quickstart` means the shipped scenario.
-        set: overrides, `dotted.path=value`, the value being YAML; a list index is a part of the path.
+        set: overrides, `dotted.path=value`, the value being YAML; a list index is a part of the path, `*` every item.
         deep: also run the checks that read labels and build the model's shape (`checks.check_deep`).
 
     Raises:
@@ -96,11 +96,17 @@ def vary(source: Source, changes: Iterable[tuple[str, Tree]], *, deep: bool = Fa
     for name, value in changes:
         parts: Path = tuple(int(part) if part.isdigit() else part for part in name.split("."))
         try:
-            for each in _spread(tree, parts, 0):
-                tree = _put(tree, each, 0, value)
+            tree = _put_everywhere(tree, parts, value)
         except LookupError as error:
             problems.append(Problem(name, str(error.args[0]), value.file, value.line))
     return _finish(tree, problems, (), deep, source.folder)
+
+
+def _put_everywhere(tree: Tree, parts: Path, value: Tree) -> Tree:
+    """A copy of the tree with the value at every path that is meant."""
+    for path in _spread(tree, parts, 0):
+        tree = _put(tree, path, 0, value)
+    return tree
 
 
 def _spread(tree: Tree, parts: Path, depth: int) -> list[Path]:
@@ -235,7 +241,7 @@ def _override(root: Tree, text: str) -> tuple[Tree, list[Problem]]:
     if problems:
         return root, [Problem(name, problem.message, root.file) for problem in problems]
     try:
-        return _put(root, parts, 0, Tree(value.value, root.file, None, origin)), []
+        return _put_everywhere(root, parts, Tree(value.value, root.file, None, origin)), []
     except LookupError as error:
         return root, [Problem(name, f"{error.args[0]} (from {origin})", root.file)]
 

@@ -27,6 +27,8 @@ class Recorder:
         self.round = 0
         self.rows: list[Row] = []
         """The spans, in the order in which they ended; plain tuples, since there may be millions."""
+        self.servers: set[str] = set()
+        """Names of the servers that have computed."""
         self._idle_w = idle_w
         self._filled_until: dict[int, float] = {}
         self._names: dict[int, str] = {}
@@ -65,6 +67,7 @@ class Recorder:
         self, actor: str, phase: str, start_s: float, end_s: float, power_w: float, work_flop: float
     ) -> None:
         """Adds what a server did; servers may be idle between spans."""
+        self.servers.add(actor)
         energy_j = power_w * (end_s - start_s)
         self.rows.append((actor, -1, phase, self.round, start_s, end_s, 0, work_flop, energy_j))
 

@@ -63,10 +63,10 @@ def scan(data: bytes, offset: int = 0) -> Iterator[Frame | Damage | Torn]:
     """
     at, size = 0, len(data)
     while at < size:
-        found = _frame_at(data, at)
+        found = _frame_at(data, at, offset)
         if found is not None:
-            yield found._replace(start=found.start + offset)
-            at = found.start + found.length
+            yield found
+            at = found.start - offset + found.length
             continue
         following = data.find(_MARK, at + 1)
         if following < 0 and _is_incomplete(data, at):
@@ -77,8 +77,8 @@ def scan(data: bytes, offset: int = 0) -> Iterator[Frame | Damage | Torn]:
         at = end
 
 
-def _frame_at(data: bytes, at: int) -> Frame | None:
-    """The frame that begins here, if it is whole and sound."""
+def _frame_at(data: bytes, at: int, offset: int) -> Frame | None:
+    """The frame that begins here, if it is whole and sound; see `scan`."""
     start = at + HEADER_BYTES
     if start > len(data):
         return None
@@ -87,7 +87,7 @@ def _frame_at(data: bytes, at: int) -> Frame | None:
         return None
     if _checksum(kind, key, data[start : start + length]) != checksum:
         return None
-    return Frame(kind, key, start, length)
+    return Frame(kind, key, start + offset, length)
 
 
 def _is_incomplete(data: bytes, at: int) -> bool:

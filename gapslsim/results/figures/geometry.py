@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from gapslsim.errors import ResultsError
 from gapslsim.registry import component
+from gapslsim.results.binning import binned
 from gapslsim.results.drawing import Drawing, Line, Panel, TextTable
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
 from gapslsim.results.study_tables import Cell, StudyTables, place_name
@@ -40,7 +39,6 @@ _AXES: Final[dict[Quantity, _Axis]] = {
     "gradient_norm": _Axis("norm of gradient", True),
     "loss": _Axis("training loss", True),
 }
-_MOST_POINTS: Final = 60
 
 
 @figures.register
@@ -142,20 +140,10 @@ def _line(cell: Cell, quantity: Quantity, band: Literal["seeds", "clients"]) -> 
     if of_clients:
         lows = pd.concat([grouped.min() for grouped in of_seed], axis=1).astype(float).reindex(means.index)
         highs = pd.concat([grouped.max() for grouped in of_seed], axis=1).astype(float).reindex(means.index)
-    width = max(1, math.ceil(len(means) / _MOST_POINTS))
-    bins = np.arange(len(means)) // width
-
-    def binned(table: pd.DataFrame) -> pd.DataFrame:
-        return table.groupby(bins).mean()
-
-    low, high = (
-        (binned(lows).mean(axis=1), binned(highs).mean(axis=1))
-        if of_clients
-        else (binned(lows).min(axis=1), binned(highs).max(axis=1))
-    )
-    rounds = pd.Series(means.index.to_numpy(dtype=float)).groupby(bins).mean()
-    line = pd.DataFrame({"x": rounds, "mean": binned(means).mean(axis=1), "low": low, "high": high})
-    return line, width
+    (points, width), low, high = binned(means), binned(lows)[0], binned(highs)[0]
+    low, high = (low.mean(axis=1), high.mean(axis=1)) if of_clients else (low.min(axis=1), high.max(axis=1))
+    line = pd.DataFrame({"mean": points.mean(axis=1), "low": low, "high": high})
+    return line.rename_axis("x").reset_index(), width
 
 
 def _keyed(cell: Cell, quantity: str, line: pd.DataFrame) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from gapslsim.results.binning import binned
 from gapslsim.results.geometry import compare_geometry
 from gapslsim.results.report.data import Group, Run, RunSet
 from gapslsim.results.report.figure import Figure, Panel, legend, seeds_words
@@ -39,8 +39,6 @@ _QUANTITIES: Final = (
 )
 _MOST_ROWS: Final = 40
 """Clients whose admission is drawn."""
-_POINTS: Final = 60
-"""Bins that a line is reduced to, so that a long run stays readable."""
 
 
 def geometry_figure(runs: RunSet) -> Figure | None:
@@ -115,13 +113,9 @@ def _line(columns: list[pd.Series]) -> pd.DataFrame:
     wide = pd.concat(columns, axis=1).dropna(how="all")
     if wide.empty:
         return wide
-    width = max(1, math.ceil(len(wide) / _POINTS))
-    bins = np.arange(len(wide)) // width
-    binned = wide.groupby(bins).mean()
-    middle = pd.Series(wide.index.to_numpy(dtype=float)).groupby(bins).mean()
-    return pd.DataFrame(
-        {"round": middle, "mean": binned.mean(axis=1), "low": binned.min(axis=1), "high": binned.max(axis=1)}
-    )
+    points, _ = binned(wide)
+    line = pd.DataFrame({"mean": points.mean(axis=1), "low": points.min(axis=1), "high": points.max(axis=1)})
+    return line.reset_index()
 
 
 def _plot(runs: RunSet, quantity: _Quantity, lines: dict[str, pd.DataFrame]) -> str:

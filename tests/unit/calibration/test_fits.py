@@ -102,6 +102,18 @@ def test_an_amount_that_costs_nothing_gets_no_negative_coefficient() -> None:
     assert fit.coefficients[2] == pytest.approx(0, abs=2e-12)
 
 
+def test_of_proportional_amounts_the_last_gets_the_coefficient_whatever_the_scale() -> None:
+    random = np.random.default_rng(5)
+    amount, other = random.uniform(1e3, 1e6, 80), random.uniform(1.0, 2.0, 80)
+    seconds = (2e-6 * amount + 0.5 * other) * random.lognormal(0.0, 0.05, 80)
+    for factor in (12.0, 1 / 3, 1e-9):
+        fit = fit_nonnegative(np.stack([factor * amount, other, amount], axis=1), seconds)
+        alone = fit_nonnegative(np.stack([other, amount], axis=1), seconds)
+        assert fit.coefficients[0] == fit.standard_errors[0] == 0.0
+        np.testing.assert_allclose(fit.coefficients[1:], alone.coefficients, rtol=1e-6)
+        np.testing.assert_allclose(fit.standard_errors[1:], alone.standard_errors, rtol=1e-4)
+
+
 def test_the_linear_model_is_chosen_for_linear_times_and_its_profile_predicts_them() -> None:
     random = np.random.default_rng(1)
     frame = costs(random, 150)

@@ -123,3 +123,11 @@ def test_costs_per_parameter() -> None:
 def test_wrong_settings_are_refused_by_name(settings: dict[str, object], field: str) -> None:
     with pytest.raises(ValidationError, match=field):
         make(settings)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_side_without_parameters_takes_a_step_of_nothing(momentum: float) -> None:
+    optimizer = optimizers["sgd"](lr=0.1, momentum=momentum)
+    parameters, state = optimizer.step((), (), optimizer.initial(()), 0, None)
+    assert parameters == ()
+    assert not any(state.values())

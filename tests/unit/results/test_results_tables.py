@@ -6,8 +6,10 @@ import re
 import pytest
 from rich.console import Console
 
+from gapslsim.records import LossRow
 from gapslsim.results import words
 from gapslsim.results.compare import compare, labels_of
+from gapslsim.results.frames import frame
 from gapslsim.results.tables import end_table
 
 
@@ -146,3 +148,11 @@ def test_runs_are_told_apart_by_the_shortest_label(make_results):
 )  # fmt: skip
 def test_numbers_read_well(text, expected):
     assert text == expected
+
+
+def test_a_row_with_a_field_too_many_or_too_few_is_refused() -> None:
+    whole = (1, 2, 0.5, 32)
+    assert len(frame(LossRow, [whole])) == 1
+    for wrong in (whole[:-1], (*whole, 1)):
+        with pytest.raises(ValueError, match="LossRow has 4 fields"):
+            frame(LossRow, [whole, wrong])

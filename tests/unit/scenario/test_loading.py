@@ -50,6 +50,16 @@ def test_overrides_reach_lists_new_sections_and_components(sound_text):
     assert scenario.data.partition.alpha == 0.5
 
 
+def test_a_star_in_an_override_means_every_item_of_a_list(sound_text):
+    scenario = loads(sound_text, set=["clients.*.link=wifi", "clients.*.link.latency=7 ms"])
+    assert len(scenario.clients) > 1
+    assert {group.link.latency for group in scenario.clients} == {0.007}
+    with pytest.raises(ScenarioError) as error:
+        loads(sound_text, set=["training.*.lr=1"])
+    (problem,) = error.value.problems
+    assert "'*' stands for the items of a list; training is none" in problem.message
+
+
 def test_an_override_opens_a_bare_component_name(sound_text):
     scenario = loads(sound_text, set=["framework=gapsl", "framework.eta=0.7"])
     assert scenario.framework.eta == 0.7

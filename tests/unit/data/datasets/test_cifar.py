@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -160,6 +161,21 @@ def test_the_key_depends_on_settings_and_files_and_not_on_where_they_lie(tmp_pat
         for one in ({"size": 8}, {"n_train": 9}, {"n_test": 2})
     }
     assert len(keys | {here.key}) == 4
+
+
+def test_images_are_read_once_per_process_for_as_long_as_the_files_are_the_same(tmp_path: Path) -> None:
+    parquet_cifar10(tmp_path / "cifar10")
+    first = Cifar10(size=16).load(tmp_path, seed=1)
+    again = Cifar10(size=16, partition={"kind": "dirichlet", "alpha": 0.1}).load(tmp_path, seed=2)
+    assert again is first
+    assert Cifar10(size=8).load(tmp_path, seed=1).key != first.key
+    file = next((tmp_path / "cifar10").rglob("test-*.parquet"))
+    written = file.stat().st_mtime_ns
+    file.write_bytes(file.read_bytes())
+    os.utime(file, ns=(written + 1_000_000, written + 1_000_000))
+    changed = Cifar10(size=16).load(tmp_path, seed=1)
+    assert changed is not first
+    assert changed.key == first.key
 
 
 def test_a_missing_data_set_says_where_it_looked_and_how_to_get_it(tmp_path: Path) -> None:
