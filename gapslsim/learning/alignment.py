@@ -49,6 +49,9 @@ GUARD = 1e-9
 _CHUNK = 1 << 14
 """Columns per chunk; keeps the float64 copies in the cache and fixes the order of summation."""
 
+_ROWS = 4
+"""Rows of zeros make their number a multiple of this: matrix products of other heights take up to twice as long."""
+
 _CANCELLED = 1e-4
 """Below this, relative to the largest squared norm, the leader's squared norm is not taken from the Gram matrix."""
 
@@ -68,11 +71,16 @@ class Gram(NamedTuple):
 def gram(gradients: Float[Tensor, "S d"]) -> Gram:
     """Inner products of all pairs of rows in float64."""
     exponents = _exponents(gradients)
-    n = len(gradients)
-    products = torch.zeros(n, n, dtype=torch.float64, device=gradients.device)
-    for chunk in _scaled_chunks(gradients, exponents):
-        products += chunk @ chunk.T
-    return Gram(products, exponents)
+    n, d = gradients.shape
+    padded = -(-n // _ROWS) * _ROWS
+    products = torch.zeros(padded, padded, dtype=torch.float64, device=gradients.device)
+    rows = products.new_zeros(padded, min(d, _CHUNK))
+    is_scaled = bool(exponents.any())
+    for chunk in torch.split(gradients, _CHUNK, dim=1):
+        part = rows[:, : chunk.shape[1]]
+        part[:n] = _scaled(chunk, exponents) if is_scaled else chunk
+        products.addmm_(part, part.T)
+    return Gram(products[:n, :n], exponents)
 
 
 def norms(gradients: Float[Tensor, "S d"], known: Gram | None = None) -> Float[Tensor, " S"]:
@@ -118,28 +126,27 @@ def angles_to_leader(
     gradients: Float[Tensor, "S d"],
     known: Gram,
     leaders: Bool[Tensor, " S"],
-    leader: Float[Tensor, " d"],
 ) -> Float[Tensor, " S"]:
     """Angles to the leader gradient, Eq. (5), from the Gram matrix.
 
     The product g_i . g_lead is the mean of g_i . g_j over the leaders. Where the leaders nearly cancel, or the rows
-    were scaled, the products with the leader are taken anew.
+    were scaled, the leader gradient is made and the products with it are taken.
 
     Args:
         gradients: g_i as rows.
         known: their Gram matrix.
         leaders: the leader set.
-        leader: g_lead, the mean of the leader set.
     """
     products = known.products
     dots = products[:, leaders].mean(1)
     square = dots[leaders].mean()
     if bool(known.exponents.any()) or not bool(square > _CANCELLED * products.diagonal().amax()):
-        return angles_to(gradients, leader)
+        return angles_to(gradients, leader_gradient(gradients, leaders))
     lengths, length = products.diagonal().sqrt(), square.sqrt()[None]
     angles = _angles(dots, lengths, length)
     near = _doubtful(dots, lengths, length).nonzero().flatten()
     if len(near):
+        leader = leader_gradient(gradients, leaders)
         line = _exponents(leader[None])
         scaled = _scaled(leader[None], line).norm()
         angles[near] = _stable_angles(

@@ -182,19 +182,18 @@ class Engine:
         if not keep_rows and not bool(torch.isfinite(passed.matrix.sum())):
             passed = whole_pass(keep_rows=True)  # to say whose gradient it is
         self._check(passed.losses, passed.matrix, clients, round, state_key)
-        decision = rule.decide(
-            Gradients(
-                matrix=passed.matrix,
-                losses=passed.losses,
-                clients=clients,
-                round=round,
-                planned_rounds=self._setup.planned_rounds,
-                state=rule_state,
-                random=stream(self._setup.seed, "server_rule", round),
-                memory=state.memory,
-                hessian_product=passed.hessian_product,
-            )
+        gradients = Gradients(
+            matrix=passed.matrix,
+            losses=passed.losses,
+            clients=clients,
+            round=round,
+            planned_rounds=self._setup.planned_rounds,
+            state=rule_state,
+            random=stream(self._setup.seed, "server_rule", round),
+            memory=state.memory,
+            hessian_product=passed.hessian_product,
         )
+        decision = rule.decide(gradients)
         cuts = passed.cuts
         if decision.cut_terms is not None:
             cuts = [c if t is None else c + t for c, t in zip(cuts, decision.cut_terms, strict=True)]
@@ -209,9 +208,10 @@ class Engine:
         updated = replace(updated, memory=dict(decision.memory))
         geometry = None
         if measures:
-            rows = passed if keep_rows else whole_pass(stacked_samples=self._stacked_samples)
             update = decision.update if decision.updates_server else None
-            geometry = measure(rows.matrix, update, clients, round, decision.fates, decision.detail)
+            rows = passed if keep_rows else whole_pass(stacked_samples=self._stacked_samples)
+            known = gradients.gram if keep_rows else None
+            geometry = measure(rows.matrix, update, clients, round, decision.fates, decision.detail, known)
         losses = passed.losses.tolist()
         return ServerOutcome(
             state=updated,
@@ -282,7 +282,7 @@ class Engine:
 
     def _batch(self, client: int, step: int) -> tuple[Tensor, Tensor]:
         indices = torch.from_numpy(self._setup.batches.indices(client, step)).to(self._device)
-        return self._inputs[indices], self._labels[indices]
+        return _channels_last(self._inputs[indices]), self._labels[indices]
 
     def _seed(self, side: Side, operation: str, client: int, step: int) -> int:
         """Seed of an operation's own random stream; 0 where the side draws nothing, without hashing its name."""
@@ -319,7 +319,18 @@ def _in_memory(inputs: np.ndarray) -> Tensor:
     tensor = torch.from_numpy(inputs)
     if tensor.dim() != 4:
         return tensor
-    return tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    return _channels_last(tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """Images of one channel [n, 1, h, w] with the strides of channels last, which the layers after them then keep.
+
+    Such images lie the same either way, and PyTorch takes them for channels first unless their strides say otherwise.
+    """
+    if images.dim() != 4 or images.shape[1] != 1:
+        return images
+    height, width = images.shape[2:]
+    return images.as_strided(images.shape, (height * width, 1, width, 1))
 
 
 def _samples_within(n_bytes: int, costs: SplitCost, batch_size: int) -> int:

@@ -41,6 +41,7 @@ def measure(
     round: int,
     fates: Sequence[Fate],
     detail: AlignmentDetail | None,
+    known: alignment.Gram | None = None,
 ) -> Geometry:
     """Measures one round.
 
@@ -51,15 +52,16 @@ def measure(
         round: t.
         fates: what the rule made of each client.
         detail: what the rule itself found, if it is GAPSL or one of its ablations.
+        known: Gram matrix of the gradients, if it is there already.
     """
     n = len(gradients)
-    gram = alignment.gram(gradients)
+    gram = known or alignment.gram(gradients)
     pairs = alignment.pairwise_angles(gradients, gram)
     scores = alignment.consistency_scores(pairs)
     norms = alignment.norms(gradients, gram)
     everyone = torch.ones(n, dtype=torch.bool, device=gradients.device)
     mean = alignment.leader_gradient(gradients, everyone)
-    to_mean = alignment.angles_to_leader(gradients, gram, everyone, mean)
+    to_mean = alignment.angles_to_leader(gradients, gram, everyone)
     to_update = torch.full_like(to_mean, math.nan)
     mean_norm, update_norm, cosine = float(mean.norm()), math.nan, math.nan
     if update is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from gapslsim.work import NO_COST, Cost
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from gapslsim.learning.alignment import Gram
 
 __all__ = ["AlignmentDetail", "ClientUpdate", "CutGradient", "Decision", "Fate", "Gradients", "ServerUpdate"]
 
@@ -50,6 +53,13 @@ class Gradients:
     hessian_product: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None
     """(row, v [d]) to (H_i v [d], its counterpart at the cut, of the smashed data's shape); d(g_i . v)/d(parameters,
     smashed data). Given only to rules that say `second_order`."""
+
+    @cached_property
+    def gram(self) -> Gram:
+        """Inner products of all pairs of rows; computed once, for the rule and for the geometry."""
+        from gapslsim.learning import alignment
+
+        return alignment.gram(self.matrix)
 
 
 @dataclass(frozen=True, eq=False)

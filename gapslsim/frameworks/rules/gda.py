@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gapslsim.frameworks.rules.gapsl_options import GapslOptions
-from gapslsim.frameworks.rules.lgi import mask_of
+from gapslsim.frameworks.rules.lgi import Leader, mask_of
 from gapslsim.learning import alignment
 from gapslsim.learning.rules import Fate, Gradients
 
@@ -56,14 +56,14 @@ def fates_of(options: GapslOptions, admitted: Tensor) -> tuple[Fate, ...]:
 
 
 def aligned_update(
-    options: GapslOptions, gradients: Gradients, leader: Tensor, admitted: Tensor
+    options: GapslOptions, gradients: Gradients, leader: Leader, admitted: Tensor
 ) -> tuple[Tensor, tuple[Tensor | None, ...] | None]:
     """Derivative of the global loss, Eq. (8), as `gradient` and `reduction` say.
 
     Args:
         options: `gradient`, `lambda_`, `reduction`.
         gradients: g_i and, for `gradient: exact`, the Hessian products.
-        leader: g_lead, float64 [d].
+        leader: of this round.
         admitted: bool [S].
 
     Returns:
@@ -78,13 +78,15 @@ def aligned_update(
     chosen = gradients.matrix[admitted]
     cut_terms: list[Tensor | None] = [None] * len(admitted)
     if options.lambda_ > 0 and options.gradient == "steer":
+        lead = leader.gradient()
         for place, row in enumerate(rows):
-            chosen[place] += options.lambda_ * alignment.steer_term(gradients.matrix[row], leader)
+            chosen[place] += options.lambda_ * alignment.steer_term(gradients.matrix[row], lead)
     elif options.lambda_ > 0 and options.gradient == "exact":
         if gradients.hessian_product is None:
             raise ValueError("'gradient: exact' needs Gradients.hessian_product, which was not given.")
+        lead = leader.gradient()
         for place, row in enumerate(rows):
-            direction = alignment.penalty_gradient(gradients.matrix[row], leader).to(chosen.dtype)
+            direction = alignment.penalty_gradient(gradients.matrix[row], lead).to(chosen.dtype)
             at_server, at_cut = gradients.hessian_product(row, direction)
             chosen[place] += options.lambda_ * at_server
             cut_terms[row] = options.lambda_ * at_cut

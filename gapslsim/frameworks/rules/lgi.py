@@ -18,10 +18,10 @@ __all__ = ["Leader", "identify_leader", "mask_of", "refuse_non_finite"]
 
 @dataclass(frozen=True, eq=False)
 class Leader:
-    """The leader gradient of one round and how it was found; S participants, d parameters."""
+    """The leader of one round and how it was found; S participants, d parameters."""
 
-    gradient: Tensor
-    """g_lead, Eq. (4), float64 [d]."""
+    gradients: Tensor
+    """g_i as rows, [S, d]."""
     angles: Tensor
     """theta_lead_i, Eq. (5) [rad], float64 [S]."""
     leaders: Tensor
@@ -36,6 +36,10 @@ class Leader:
     """nu(theta_t) [rad]."""
     state: Mapping[str, float]
     """nu_min and nu_max up to and including this round [rad]."""
+
+    def gradient(self) -> Tensor:
+        """g_lead, Eq. (4), float64 [d]; made when asked for, since angles and admission follow without it."""
+        return alignment.leader_gradient(self.gradients, self.leaders)
 
     def detail(self, admitted: Tensor, threshold: float) -> AlignmentDetail:
         """The round's rows of the `alignment` table."""
@@ -59,7 +63,7 @@ def identify_leader(options: LeaderOptions, gradients: Gradients) -> Leader:
         ScenarioError: if Eq. (2) is used and T is unknown.
     """
     matrix = gradients.matrix
-    gram = alignment.gram(matrix)
+    gram = gradients.gram
     if not bool(gram.products.diagonal().isfinite().all()):
         refuse_non_finite(gradients)
     scores = alignment.consistency_scores(alignment.pairwise_angles(matrix, gram))
@@ -68,10 +72,9 @@ def identify_leader(options: LeaderOptions, gradients: Gradients) -> Leader:
     nu_max = max(gradients.state.get("nu_max", nu), nu)
     ratio = _ratio(options, gradients, nu, nu_min, nu_max)
     leaders = _leader_set(options, gradients, scores, ratio)
-    leader = alignment.leader_gradient(matrix, leaders)
     return Leader(
-        gradient=leader,
-        angles=alignment.angles_to_leader(matrix, gram, leaders, leader),
+        gradients=matrix,
+        angles=alignment.angles_to_leader(matrix, gram, leaders),
         leaders=leaders,
         scores=scores,
         norms=alignment.norms(matrix, gram),

@@ -27,7 +27,7 @@ def test_norms_and_angles_agree_with_those_of_the_gradients(
     leader = alignment.leader_gradient(rows, leaders)
     known = alignment.gram(rows)
     torch.testing.assert_close(alignment.norms(rows, known), alignment.norms(rows), rtol=1e-13, atol=0)
-    found = alignment.angles_to_leader(rows, known, leaders, leader)
+    found = alignment.angles_to_leader(rows, known, leaders)
     torch.testing.assert_close(found, alignment.angles_to(rows, leader), rtol=0, atol=1e-10)
 
 
@@ -35,22 +35,20 @@ def test_leaders_that_nearly_cancel_are_not_taken_from_the_gram_matrix() -> None
     one = torch.tensor([1.0, 0.0, 0.0])
     rows = torch.stack([one, -one + 1e-4 * torch.tensor([0.0, 1.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])])
     leaders = torch.tensor([True, True, False])
-    leader = alignment.leader_gradient(rows, leaders)  # (0, 5e-5, 0)
-    found = alignment.angles_to_leader(rows, alignment.gram(rows), leaders, leader)
+    assert alignment.leader_gradient(rows, leaders).tolist() == pytest.approx([0.0, 5e-5, 0.0])
+    found = alignment.angles_to_leader(rows, alignment.gram(rows), leaders)
     assert found.tolist() == pytest.approx([torch.pi / 2, torch.pi / 2 - 1e-4, 0.0], abs=1e-9)
 
 
 def test_a_client_that_leads_alone_is_at_angle_zero_to_the_last_digit() -> None:
     rows = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
     leaders = torch.tensor([False, True, False])
-    leader = alignment.leader_gradient(rows, leaders)
-    found = alignment.angles_to_leader(rows, alignment.gram(rows), leaders, leader)
+    found = alignment.angles_to_leader(rows, alignment.gram(rows), leaders)
     assert float(found[1]) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_cancelled_leaders_are_at_a_right_angle_to_everyone() -> None:
     rows = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     leaders = torch.tensor([True, True])
-    leader = alignment.leader_gradient(rows, leaders)
-    found = alignment.angles_to_leader(rows, alignment.gram(rows), leaders, leader)
+    found = alignment.angles_to_leader(rows, alignment.gram(rows), leaders)
     assert found.tolist() == [torch.pi / 2, torch.pi / 2]

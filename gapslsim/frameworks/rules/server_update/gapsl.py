@@ -43,7 +43,7 @@ class GapslUpdate(GapslOptions, ServerUpdate):
 
         leader = identify_leader(self, gradients)
         admitted, threshold = admitted_clients(self, leader.angles, gradients.random)
-        update, cut_terms = aligned_update(self, gradients, leader.gradient, admitted)
+        update, cut_terms = aligned_update(self, gradients, leader, admitted)
         return Decision(
             update=update,
             fates=fates_of(self, admitted),

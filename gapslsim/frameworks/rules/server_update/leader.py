@@ -40,7 +40,7 @@ class LeaderUpdate(LeaderOptions, ServerUpdate):
         leader = identify_leader(self, gradients)
         everyone = torch.ones_like(leader.leaders)
         return Decision(
-            update=leader.gradient.to(gradients.matrix.dtype),
+            update=leader.gradient().to(gradients.matrix.dtype),
             fates=tuple("train" for _ in gradients.clients),
             losses=gradients.losses,
             state=leader.state,
