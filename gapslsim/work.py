@@ -146,6 +146,11 @@ class Deferred(Generic[T]):
             self._resolve((self,))
         return self._value
 
+    @property
+    def how(self) -> Callable[[Any], T] | None:
+        """What makes the value; None once it is there."""
+        return self._compute
+
     def compute(self, engine: Any) -> T:
         """Makes the value; for resolvers only, which then call `settle`."""
         assert self._compute is not None

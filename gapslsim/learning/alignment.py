@@ -22,26 +22,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 __all__ = [
-    "GUARD",
-    "Gram",
-    "admit",
-    "alignment_threshold",
-    "angles_to",
-    "angles_to_leader",
-    "consistency_scores",
-    "dispersion",
-    "gram",
-    "leader_count",
-    "leader_gradient",
-    "leader_set",
-    "nearest",
-    "norms",
-    "pairwise_angles",
-    "penalty",
-    "penalty_gradient",
-    "selection_ratio",
-    "steer_term",
-]
+    "GUARD", "Gram", "admit", "alignment_threshold", "angles_to", "angles_to_leader", "consistency_scores",
+    "dispersion", "gram", "leader_count", "leader_gradient", "leader_set", "nearest", "norms", "pairwise_angles",
+    "penalty", "penalty_gradient", "selection_ratio", "steer_term",
+]  # fmt: skip
 
 GUARD = 1e-9
 """Differences up to this count as rounding: in ties of scores [rad], admission [rad], nu_max - nu_min [rad], K_t S."""

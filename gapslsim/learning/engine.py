@@ -7,31 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gapslsim.errors import NumericalError
+from gapslsim.learning.calls import ClientBackward, ClientForward
+from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import Geometry, measure
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.observations import Accuracy
-from gapslsim.learning.rules import AlignmentDetail, ClientUpdate, Fate, Gradients, ServerUpdate
+from gapslsim.learning.rules import AlignmentDetail, Fate, Gradients, ServerUpdate
 from gapslsim.learning.server_pass import average_over_clients, server_pass
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
-from gapslsim.learning.tensors import Side, Tape, mean_weights, train_locally, unflatten
-from gapslsim.learning.workers import Workers, choose_workers
+from gapslsim.learning.tensors import Side, mean_weights, train_locally, unflatten
+from gapslsim.learning.workers import WORTH_FLOP, Workers, choose_workers, passes_flop
 from gapslsim.models.cost import SplitCost, split_cost
 from gapslsim.models.split import build
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 from gapslsim.work import Keyed
-
-if TYPE_CHECKING:
-    from gapslsim.learning.reply import ServerReply
 
 __all__ = ["Engine", "ServerOutcome", "choose_device", "intra_op_threads"]
 
@@ -99,49 +98,30 @@ class Engine:
         self._label_shares = np.stack(
             [np.bincount(data.train.labels[s], minlength=data.n_classes) / len(s) for s in setup.shards]
         )
-        self._tapes: dict[int, tuple[str, Tape]] = {}
+        self._client_passes = ClientPasses(
+            self.client,
+            self._batches,
+            partial(self._seed, self.client, "client_forward"),
+            _stacked_client_samples(self.client, costs, setup.batch_size),
+        )
+
+    @property
+    def stacks_clients(self) -> bool:
+        """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
+        return self._client_passes.stacks
 
     @property
     def in_waves(self) -> bool:
         """Whether independent operations had better be carried out together."""
-        return self.workers.n > 1
+        return self.workers.n > 1 or self.stacks_clients
 
-    def client_forward(self, key: str, state: SideState, client: int, step: int) -> Smashed:
-        """FP of the client side; the tape is kept for the backward pass of the same operation."""
-        inputs, labels = self._batch(client, step)
-        tape = self.client.forward(state, inputs, self._seed(self.client, "client_forward", client, step))
-        self._tapes[client] = (key, tape)
-        return Smashed(tape.output.detach(), labels)
+    def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
+        """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
+        return self._client_passes.forward(calls)
 
-    def client_backward(
-        self,
-        forward_key: str,
-        state: SideState,
-        client: int,
-        step: int,
-        reply: ServerReply,
-        rule: ClientUpdate,
-        initial: SideState,
-    ) -> SideState:
-        """BP of the client side and its update; runs the forward pass again if its tape is gone."""
-        key, tape = self._tapes.pop(client, ("", None))
-        fate = reply.fates[client]
-        if fate == "freeze":
-            return state
-        if tape is None or key != forward_key:
-            inputs, _ = self._batch(client, step)
-            tape = self.client.forward(state, inputs, self._seed(self.client, "client_forward", client, step))
-        parts = []
-        if reply.shared is not None:
-            parts.append(reply.shared.value[: reply.n_shared[client]])
-        if client in reply.own:
-            parts.append(reply.own[client].value)
-        cut_gradient = torch.cat(parts) if len(parts) > 1 else parts[0]
-        if fate == "zero":
-            cut_gradient = torch.zeros_like(cut_gradient)
-        gradients = self.client.backward(tape, cut_gradient)
-        gradients = rule.adjust(gradients, state.parameters, initial.parameters)
-        return self.client.update(state, gradients, tape.buffers)
+    def client_backwards(self, calls: Sequence[ClientBackward]) -> list[SideState]:
+        """BP of the client side and its update for each call."""
+        return self._client_passes.backward(calls)
 
     def server_step(
         self,
@@ -161,8 +141,7 @@ class Engine:
         A rule that needs no client's own gradient gets none: they are made for the measurement alone, in a second pass.
         """
         clients = tuple(sorted(smashed))
-        for absent in self._tapes.keys() - smashed.keys():  # left by clients that do not train
-            del self._tapes[absent]
+        self._client_passes.forget(clients)
         seeds = [self._seed(self.server, "server_step", client, round) for client in (*clients, -1)]
         messages = [smashed[client] for client in clients]
         keep_rows = rule.needs_client_gradients
@@ -256,7 +235,8 @@ class Engine:
         """Local steps of the whole model."""
         draws = self.client if self.client.draws else self.server
         seeds = [self._seed(draws, "local_training", client, step) for step in steps]
-        batches = [(*self._batch(client, step), seed) for step, seed in zip(steps, seeds, strict=True)]
+        made = self._batches([(client, step) for step in steps])
+        batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
         trained, loss = train_locally(self.client, self.server, start, batches, steps.start)
         if not math.isfinite(loss):
             raise _numerical_error("loss", loss, round, client, key)
@@ -280,9 +260,15 @@ class Engine:
             self.together,
         )
 
-    def _batch(self, client: int, step: int) -> tuple[Tensor, Tensor]:
-        indices = torch.from_numpy(self._setup.batches.indices(client, step)).to(self._device)
-        return _channels_last(self._inputs[indices]), self._labels[indices]
+    def _batches(self, wanted: Sequence[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:
+        """Inputs [b, ...] and labels [b] of each (client, step), picked together."""
+        rows = [self._setup.batches.indices(client, step) for client, step in wanted]
+        if not rows:
+            return []
+        indices = torch.from_numpy(np.concatenate(rows)).to(self._device)
+        sizes = [len(own) for own in rows]
+        inputs = torch.split(_channels_last(self._inputs[indices]), sizes)
+        return list(zip(inputs, torch.split(self._labels[indices], sizes), strict=True))
 
     def _seed(self, side: Side, operation: str, client: int, step: int) -> int:
         """Seed of an operation's own random stream; 0 where the side draws nothing, without hashing its name."""
@@ -336,6 +322,17 @@ def _channels_last(images: Tensor) -> Tensor:
 def _samples_within(n_bytes: int, costs: SplitCost, batch_size: int) -> int:
     """Samples whose inputs and outputs fit, at the server's largest layer; more would fall out of the cache."""
     return n_bytes * batch_size // max(costs.server.workspace_bytes, 1)
+
+
+def _stacked_client_samples(client: Side, costs: SplitCost, batch_size: int) -> int:
+    """Most samples of client-side passes side by side; 0 where threads, or one pass after the other, are faster.
+
+    Like every such choice it looks at the scenario alone, so that results do not depend on the machine's size.
+    """
+    if not client.stackable or passes_flop(costs) >= WORTH_FLOP:
+        return 0
+    most = _STACKED_BYTES * batch_size // max(costs.client.workspace_bytes, 1)
+    return most if most >= 2 * batch_size else 0
 
 
 @contextmanager

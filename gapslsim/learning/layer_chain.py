@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from gapslsim.learning.stacked_layers import StackedCall, stacked_call
+
 __all__ = ["LayerChain"]
 
 _LARGE_MAP = 128
@@ -45,12 +47,15 @@ class LayerChain:
     def __init__(self, module: nn.Module) -> None:
         layers = _pool_before_relu(list(_flat(module)))
         self._stages = [_stage(layer) for layer in layers]
+        self._stacked: list[StackedCall] = [
+            call for layer in layers if (call := stacked_call(layer)) is not None
+        ]
         named = (len(list(module.parameters())), len(list(module.buffers())))
         taken = tuple(sum(column) for column in zip(*((s[0], s[1]) for s in self._stages), strict=True))
         if named != taken:  # a tensor that several layers share
-            self._stages = [_Stage(*named, _Template(module))]
-        self.is_plain = not any(isinstance(stage.call, _Template) for stage in self._stages)
-        """Whether every layer is a plain function of its tensors, so that calls can be batched."""
+            self._stages, self._stacked = [_Stage(*named, _Template(module))], []
+        self.can_stack = len(self._stacked) == len(self._stages)
+        """Whether several models of this shape can be called side by side."""
 
     def __call__(
         self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
@@ -74,6 +79,20 @@ class LayerChain:
                 training,
             )
             first_parameter, first_buffer = last_parameter, last_buffer
+        return output
+
+    def stacked(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        """Outputs [n, b, ...] in training mode of n models side by side, where `can_stack`; see `stacked_layers`.
+
+        Args:
+            parameters: in the order of `module.parameters()`, each [n, ...].
+            inputs: a batch for each model, [n, b, ...].
+        """
+        first, output = 0, inputs
+        for stage, call in zip(self._stages, self._stacked, strict=True):
+            last = first + stage.n_parameters
+            output = call(parameters[first:last], output)
+            first = last
         return output
 
 
@@ -149,7 +168,6 @@ def _group_norm(layer: nn.GroupNorm) -> _Call:
             inputs.dim() == 4
             and inputs.shape[2] * inputs.shape[3] >= _LARGE_MAP
             and inputs.device.type == "cpu"
-            and not torch._C._functorch.is_functorch_wrapped_tensor(inputs)
             and not inputs.is_contiguous()
         )
         given = inputs.contiguous() if swap else inputs

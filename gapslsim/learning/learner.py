@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from gapslsim.learning.calls import ClientBackward, ClientForward
 from gapslsim.learning.chain import Chain
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.distinct import with_shared_weights
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.observations import Observations
+from gapslsim.learning.operations import Alike
 from gapslsim.learning.recording import accuracy_record, geometry_record, loss_record, step_record
 from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
@@ -124,9 +126,10 @@ class Learner:
             self._steps[client] = step + 1
             self._forward_keys[client] = key
             self.samples_seen += size
-            return self._keyed(
-                key, size_bytes, (state,), lambda e: e.client_forward(key, state.value, client, step)
+            call: Alike[Smashed] = Alike(
+                "client_forwards", lambda: ClientForward(key, state.value, client, step)
             )
+            return self._keyed(key, size_bytes, (state,), call)
 
         return Work("client_forward", self.costs.client_forward(size), carry_out)
 
@@ -192,14 +195,12 @@ class Learner:
 
         def carry_out() -> None:
             cut = [part for part in (reply.shared, reply.own.get(client)) if part is not None]
+            call: Alike[SideState] = Alike(
+                "client_backwards",
+                lambda: ClientBackward(forward_key, state.value, client, step, reply, rule, initial.value),
+            )
             self._clients[client] = self._keyed(
-                key,
-                self._client_bytes,
-                (state, initial, *cut),
-                lambda e: e.client_backward(
-                    forward_key, state.value, client, step, reply, rule, initial.value
-                ),
-                is_state=True,
+                key, self._client_bytes, (state, initial, *cut), call, is_state=True
             )
 
         size = self.setup.batches.size(client)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from gapslsim.errors import JournalError
 from gapslsim.work import Deferred, Keyed
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gapslsim.learning.journal.journal import Journal
     from gapslsim.learning.state import SideState
 
-__all__ = ["Observable", "Operations"]
+__all__ = ["Alike", "Observable", "Operations"]
 
 T = TypeVar("T")
 Record = dict[str, Any]
@@ -32,6 +33,21 @@ class Observable(NamedTuple):
     """Values to bring about first."""
     record: Callable[[], Record]
     """Computes it and says what is seen, as JSON can write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alike(Generic[T]):
+    """How an operation is computed of which the engine takes several at once."""
+
+    method: str
+    """Of the engine; from calls to their results in order."""
+    call: Callable[[], Any]
+    """Gives this operation's call, once its inputs are there."""
+
+    def __call__(self, engine: Engine) -> T:
+        """Computes this one alone."""
+        results: list[T] = getattr(engine, self.method)([self.call()])
+        return results[0]
 
 
 class Operations:
@@ -208,6 +224,8 @@ class Operations:
     def _run(self, wave: list[Deferred[Any]]) -> None:
         """Computes values that do not depend on one another; the engine may do so side by side."""
         engine = self.engine
+        if getattr(engine, "stacks_clients", False):
+            wave = self._run_alike(wave)
         heavy = [value for value in wave if not value.light]
         together = getattr(engine, "together", None)
         if together is not None and len(heavy) > 1:
@@ -217,3 +235,19 @@ class Operations:
             wave = [value for value in wave if value.light]
         for value in wave:
             value.settle(value.compute(engine))
+
+    def _run_alike(self, wave: list[Deferred[Any]]) -> list[Deferred[Any]]:
+        """Computes values of one kind together, kind by kind; returns the others."""
+        kinds: dict[str, list[tuple[Deferred[Any], Alike[Any]]]] = {}
+        others = []
+        for value in wave:
+            how = value.how
+            if isinstance(how, Alike):
+                kinds.setdefault(how.method, []).append((value, how))
+            else:
+                others.append(value)
+        for method, members in kinds.items():
+            results = getattr(self.engine, method)([how.call() for _, how in members])
+            for (value, _), result in zip(members, results, strict=True):
+                value.settle(result)
+        return others

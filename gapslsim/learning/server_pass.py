@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -78,7 +77,7 @@ def server_pass(
 
     Participants are taken in groups, each one pass. Without client gradients the batches of a group are joined, up to
     `joined_samples`, where no layer mixes samples (batch norm) or draws (dropout). With client gradients batches of one
-    size are stacked, up to `stacked_samples`, and differentiated side by side. Else a group is one participant.
+    size go side by side, up to `stacked_samples`. Else a group is one participant.
     What is computed depends on the groups alone, not on `together`. Only a group's cut gradients outlive it, and
     its row if rows are kept: memory is bounded by the participants of `_WINDOW` groups.
 
@@ -193,17 +192,16 @@ def _pass(
 
 
 def _stacked_pass(side: Side, state: SideState, messages: Sequence[Smashed], rows: Tensor) -> _Part:
-    """One pass over batches of one size, stacked; the gradient of each goes to its row."""
-
-    def loss(parameters: tuple[Tensor, ...], activations: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(side.apply(parameters, activations), labels)
-
-    activations = torch.stack([message.activations.detach() for message in messages])
+    """One pass over batches of one size, side by side; the gradient of each goes to its row."""
+    n = len(messages)
+    activations = torch.stack([message.activations.detach() for message in messages]).requires_grad_()
     labels = torch.stack([message.labels for message in messages])
-    every = vmap(grad_and_value(loss, argnums=(0, 1)), in_dims=(None, 0, 0))
-    (gradients, cuts), losses = every(state.parameters, activations, labels)
+    tape = side.forward_stacked([p.expand(n, *p.shape) for p in state.parameters], activations)
+    each = F.cross_entropy(tape.output.flatten(0, 1), labels.flatten(), reduction="none")
+    losses = each.view(n, -1).mean(1)
+    *gradients, cuts = torch.autograd.grad(losses.sum(), (*tape.parameters, activations))
     torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=rows)
-    return _Part(losses, rows, list(cuts.unbind()), [], state.buffers, None)
+    return _Part(losses.detach(), rows, list(cuts.unbind()), [], state.buffers, None)
 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:

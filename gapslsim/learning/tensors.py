@@ -75,12 +75,18 @@ class Side:
 
     @property
     def stackable(self) -> bool:
-        """Whether passes of several batches can be done side by side with `torch.func.vmap`."""
-        return self._chain.is_plain and not self.draws and not self.has_buffers
+        """Whether `forward_stacked` can be called."""
+        return self._chain.can_stack and not self.draws and not self.has_buffers
 
-    def apply(self, parameters: tuple[Tensor, ...], inputs: Tensor) -> Tensor:
-        """Output in training mode of a side without buffers and dropout, for `torch.func`."""
-        return self._chain(parameters, (), inputs, training=True)
+    def forward_stacked(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tape:
+        """Forward passes of n models side by side, in training mode; none sees the others.
+
+        Args:
+            parameters: each [n, ...]; a view that repeats one tensor will do.
+            inputs: a batch for each model, [n, b, ...].
+        """
+        leaves = tuple(parameter.detach().requires_grad_() for parameter in parameters)
+        return Tape(self._chain.stacked(leaves, inputs), leaves, ())
 
     def predict(self, state: SideState | Weights, inputs: Tensor) -> Tensor:
         """Forward pass in evaluation mode, without gradients."""

@@ -17,7 +17,7 @@ import torch
 
 from gapslsim.models.cost import SplitCost
 
-__all__ = ["Together", "Workers", "choose_workers", "one_by_one"]
+__all__ = ["WORTH_FLOP", "Together", "Workers", "choose_workers", "one_by_one", "passes_flop"]
 
 T = TypeVar("T")
 
@@ -87,8 +87,11 @@ def choose_workers(wanted: int | str, device: torch.device, costs: SplitCost) ->
     """
     if wanted != "auto":
         return int(wanted)
-    sides = (costs.client, costs.server)
-    flop = sum(side.forward.work_flop + side.backward.work_flop for side in sides)
-    if device.type != "cpu" or flop < WORTH_FLOP:
+    if device.type != "cpu" or passes_flop(costs) < WORTH_FLOP:
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def passes_flop(costs: SplitCost) -> float:
+    """Work of one client's passes on both sides [FLOP]."""
+    return sum(side.forward.work_flop + side.backward.work_flop for side in (costs.client, costs.server))

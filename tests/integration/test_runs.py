@@ -172,13 +172,13 @@ def test_simulated_time_does_not_depend_on_the_speed_of_this_machine(
     from gapslsim.learning.engine import Engine
 
     before = run(file).summary["timeline_sha256"]
-    forward = Engine.client_forward
+    forward = Engine.client_forwards
 
     def slow(self: Engine, *arguments: Any) -> Any:
         time.sleep(0.002)
         return forward(self, *arguments)
 
-    monkeypatch.setattr(Engine, "client_forward", slow)
+    monkeypatch.setattr(Engine, "client_forwards", slow)
     assert run(file).summary["timeline_sha256"] == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 
 from gapslsim.errors import NumericalError
 from gapslsim.frameworks.framework import frameworks
+from gapslsim.learning.calls import ClientForward
 from gapslsim.learning.engine import Engine, choose_device, intra_op_threads
 from gapslsim.learning.learner import Learner
+from gapslsim.learning.messages import Smashed
 from gapslsim.models.zoo.cnn import Cnn
 from tests.support import Stage, sgd, small_setup, stage
 
@@ -43,13 +46,15 @@ def test_the_number_of_workers_changes_no_bit(kind: str) -> None:
         assert all(torch.equal(a, b) for a, b in zip(left.parameters, right.parameters, strict=True))
 
 
-def test_images_lie_channels_last_in_memory_and_are_the_same() -> None:
-    setup = small_setup(2, input_shape=(3, 4, 4), model=Cnn(channels=(4,), cut=1), n_train=20)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_lie_channels_last_in_memory_and_are_the_same(channels: int) -> None:
+    setup = small_setup(2, input_shape=(channels, 4, 4), model=Cnn(channels=(4,), cut=1), n_train=20)
     engine = Engine(setup, torch.device("cpu"), torch.float64)
     assert engine._inputs.is_contiguous(memory_format=torch.channels_last)
     np.testing.assert_array_equal(engine._inputs.numpy(), setup.data.train.inputs.astype(np.float64))
-    inputs, labels = engine._batch(1, 0)
+    _, (inputs, labels) = engine._batches([(0, 2), (1, 0)])
     rows = setup.batches.indices(1, 0)
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
     np.testing.assert_array_equal(inputs.numpy(), setup.data.train.inputs[rows].astype(np.float64))
     np.testing.assert_array_equal(labels.numpy(), setup.data.train.labels[rows])
 
@@ -61,7 +66,7 @@ def test_a_thousand_clients_of_which_twenty_take_part_share_the_state_of_the_res
     assert made.engine is not None
     states = {id(made.learner.client_state(client).value.parameters) for client in range(1000)}
     assert 21 <= len(states) <= 61  # the common initial one, and of those who took part
-    assert len(made.engine._tapes) == 0
+    assert made.engine._client_passes.n_tapes == 0
     evaluated: list[int] = []
     predict = made.engine.client.predict
     made.engine.client.predict = lambda *a: (evaluated.append(1), predict(*a))[1]  # type: ignore[assignment, func-returns-value]
@@ -75,7 +80,7 @@ def test_tapes_of_clients_that_never_train_are_dropped_with_the_next_round() -> 
     frozen = frameworks["psl"](client_update="frozen", participation={"kind": "sample", "k": 4})
     made.run(frozen, 6)
     assert made.engine is not None
-    assert len(made.engine._tapes) <= 4
+    assert made.engine._client_passes.n_tapes <= 4
 
 
 @pytest.mark.parametrize("kind", ["psl", "gapsl"])
@@ -83,15 +88,16 @@ def test_a_gradient_that_is_not_finite_names_its_client(kind: str, monkeypatch: 
     setup = small_setup(3, n_train=30)
     made = stage(setup)
     assert made.engine is not None
-    forward = made.engine.client_forward
+    forwards = made.engine.client_forwards
 
-    def broken(key: str, state: Any, client: int, step: int) -> Any:
-        smashed = forward(key, state, client, step)
-        if client == 1:
-            smashed.activations[:] = float("nan")
-        return smashed
+    def broken(calls: Sequence[ClientForward]) -> list[Smashed]:
+        made = forwards(calls)
+        for call, smashed in zip(calls, made, strict=True):
+            if call.client == 1:
+                smashed.activations[:] = float("nan")
+        return made
 
-    monkeypatch.setattr(made.engine, "client_forward", broken)
+    monkeypatch.setattr(made.engine, "client_forwards", broken)
     with pytest.raises(NumericalError, match="round 1, client 1"):
         made.run(frameworks[kind](), 1)
 

@@ -22,7 +22,8 @@ from gapslsim.work import Deferred, Keyed, derived_key
 from tests.support import Stage, small_setup, stage
 
 VIEWS = ("global", "clients", "ensemble", "local")
-OPERATIONS = ("client_forward", "server_step", "client_backward", "local_training", "evaluate", "average")
+SEVERAL = ("client_forwards", "client_backwards")
+OPERATIONS = (*SEVERAL, "server_step", "local_training", "evaluate", "average")
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         inner = getattr(Engine, name)
 
         def call(self: Engine, *arguments: Any, **named: Any) -> Any:
-            seen[name] += 1
+            seen[name] += len(arguments[0]) if name in SEVERAL else 1
             return inner(self, *arguments, **named)
 
         return call
@@ -85,7 +86,7 @@ def test_a_longer_training_goes_on_from_the_nearest_checkpoint(tmp_path: Path, c
     longer = run(setup, "psl", 7, tmp_path)
     # Checkpoints after rounds 2 and 4: round 5 is rebuilt, rounds 6 and 7 are new.
     assert calls["server_step"] == 3
-    assert calls["client_forward"] == calls["client_backward"] == 6
+    assert calls["client_forwards"] == calls["client_backwards"] == 6
     assert calls["evaluate"] == 1
     assert seen(longer) == seen(run(setup, "psl", 7, None))
 
@@ -106,7 +107,7 @@ def test_one_unknown_evaluation_costs_the_rounds_since_the_checkpoint_and_no_mor
     learner.evaluate(VIEWS)
     journal.close()
     # Checkpoints after rounds 2, 4, 6 and 8: the evaluation after round 3 needs round 3, and nothing else is computed.
-    assert (calls["server_step"], calls["client_backward"], calls["evaluate"]) == (1, 2, 1)
+    assert (calls["server_step"], calls["client_backwards"], calls["evaluate"]) == (1, 2, 1)
     assert journal.n_computed == 1
 
 

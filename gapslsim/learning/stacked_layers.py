@@ -1,0 +1,145 @@
+"""Layers of several models of one shape side by side, each on a batch of its own.
+
+Parameters [n, ...] and inputs [n, b, ...] have a leading dimension for the model. Everything is a batched matrix
+product or works sample by sample: what comes out of a model does not depend on the models beside it. It is that of a
+pass of its own up to rounding. For layers that take microseconds this is several times faster than a pass per model.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
+
+__all__ = ["StackedCall", "stacked_call"]
+
+StackedCall = Callable[[Sequence[Tensor], Tensor], Tensor]
+"""From a layer's parameters, each [n, ...], and its inputs [n, b, ...] to its outputs in training mode [n, b, ...]."""
+
+
+def stacked_call(layer: nn.Module) -> StackedCall | None:
+    """The stacked form of a layer; None if there is none."""
+    if next(layer.parameters(), None) is None and next(layer.buffers(), None) is None:
+        return _bare(layer)
+    if type(layer) is nn.Linear and layer.bias is not None:
+        return _linear
+    if type(layer) is nn.Conv2d and layer.bias is not None and layer.groups == 1:
+        return _convolution(layer)
+    if type(layer) is nn.GroupNorm and layer.affine:
+        return _group_norm(layer)
+    return None
+
+
+def _bare(layer: nn.Module) -> StackedCall:
+    """A layer without tensors works on each sample: all models' samples are one batch to it."""
+    own = copy.deepcopy(layer).train()
+
+    def call(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        n, b = inputs.shape[:2]
+        output: Tensor = own(inputs.flatten(0, 1))
+        return output.view(n, b, *output.shape[1:])
+
+    return call
+
+
+def _linear(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+    weight, bias = parameters
+    rows = inputs.flatten(1, -2)
+    return torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2)).view(
+        *inputs.shape[:-1], weight.shape[1]
+    )
+
+
+class _Window(NamedTuple):
+    """How a convolution looks at its images; (height, width) each."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+
+    def patches(self, images: Tensor) -> Tensor:
+        """What the kernel sees at each place, channels last: from [m, c, h, w] to [m, h', w', k, k, c]."""
+        pad_h, pad_w = self.padding
+        padded = F.pad(images.permute(0, 2, 3, 1), (0, 0, pad_w, pad_w, pad_h, pad_h)).contiguous()
+        m, height, width, channels = padded.shape
+        image, row, column, channel = padded.stride()
+        places = [
+            (size - step * (kernel - 1) - 1) // stride + 1
+            for size, kernel, stride, step in zip(
+                (height, width), self.kernel, self.stride, self.dilation, strict=True
+            )
+        ]
+        (down, across), (step_h, step_w) = self.stride, self.dilation
+        return padded.as_strided(
+            (m, *places, *self.kernel, channels),
+            (image, down * row, across * column, step_h * row, step_w * column, channel),
+        )
+
+
+def _convolution(layer: nn.Conv2d) -> StackedCall | None:
+    """Convolution as a matrix product of patches with the weights, channels last."""
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return None
+    window = _Window(
+        *((a[0], a[1]) for a in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
+    )
+
+    def call(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        weight, bias = parameters
+        n, b = inputs.shape[:2]
+        images = inputs.flatten(0, 1)
+        if weight.stride(0) == 0:
+            shared: Tensor = _SharedConvolution.apply(images, weight, bias, window)
+            return shared.view(n, b, *shared.shape[1:])
+        patches = window.patches(images)
+        matrix = weight.permute(0, 3, 4, 2, 1).flatten(1, 3)
+        output = torch.baddbmm(bias[:, None], patches.reshape(n, -1, matrix.shape[1]), matrix)
+        return output.view(n, b, *patches.shape[1:3], -1).permute(0, 1, 4, 2, 3)
+
+    return call
+
+
+class _SharedConvolution(torch.autograd.Function):
+    """One kernel for the images of all models; the derivative by the kernel is each model's own.
+
+    The kernel comes as a view that repeats it, [n, o, c, k, k]; images [n b, c, h, w]. PyTorch's own convolution makes
+    the outputs and the derivative by the images; that by the kernel is a product of each model's patches.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, window: _Window) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.window = window
+        return F.conv2d(images, weight[0], bias[0], window.stride, window.padding, window.dilation)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        images, weight = ctx.saved_tensors
+        n, n_out = weight.shape[:2]
+        at_images = None
+        if ctx.needs_input_grad[0]:
+            how = (ctx.window.stride, ctx.window.padding, ctx.window.dilation)
+            at_images = conv2d_input(images.shape, weight[0], gradient, *how)  # type: ignore[no-untyped-call]
+        rows = gradient.permute(0, 2, 3, 1).reshape(n, -1, n_out)
+        patches = ctx.window.patches(images)
+        at_weight = torch.bmm(rows.transpose(1, 2), patches.reshape(n, rows.shape[1], -1))
+        shaped = at_weight.view(n, n_out, *patches.shape[3:]).permute(0, 1, 4, 2, 3)
+        return at_images, shaped, rows.sum(1), None
+
+
+def _group_norm(layer: nn.GroupNorm) -> StackedCall:
+    def call(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        n = len(inputs)
+        normal = torch.group_norm(inputs.flatten(0, 1), layer.num_groups, None, None, layer.eps)
+        weight, bias = (
+            parameter.view(n, 1, parameter.shape[1], *[1] * (inputs.dim() - 3)) for parameter in parameters
+        )
+        return torch.addcmul(bias, normal.view(inputs.shape), weight)
+
+    return call
