@@ -20,9 +20,6 @@ from gapslsim.learning.stacked_layers import StackedCall, stacked_call
 
 __all__ = ["LayerChain"]
 
-_LARGE_MAP = 128
-"""Positions of a map from which group norm is done channels first."""
-
 _Call = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor, bool], Tensor]
 
 
@@ -163,16 +160,7 @@ def _group_norm(layer: nn.GroupNorm) -> _Call:
     def call(
         parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
     ) -> Tensor:
-        # PyTorch's kernel for channels last is slow on large maps: there and back is faster than staying.
-        swap = (
-            inputs.dim() == 4
-            and inputs.shape[2] * inputs.shape[3] >= _LARGE_MAP
-            and inputs.device.type == "cpu"
-            and not inputs.is_contiguous()
-        )
-        given = inputs.contiguous() if swap else inputs
-        output = torch.group_norm(given, n_groups, parameters[0], parameters[1], epsilon)
-        return output.contiguous(memory_format=torch.channels_last) if swap else output
+        return torch.group_norm(inputs, n_groups, parameters[0], parameters[1], epsilon)
 
     return call
 
