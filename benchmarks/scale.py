@@ -1,10 +1,13 @@
-"""Timing-only runs by number of clients: `python -m benchmarks.scale [CLIENTS...]` prints a table.
+"""Timing-only runs by number of clients: `python -m benchmarks.scale [CLIENTS...] [--set path=value]...`, a table.
 
 Each size is one synchronous round of PSL in a process of its own, from scenarios/scale, 128 clients per access point.
+A million clients' smashed data does not fit the scenario's server; `--set server.device=jetson-agx-orin --set
+training.batch_size=5` makes room, and changes simulated time alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -17,7 +20,7 @@ SCENARIO = Path(__file__).parents[1] / "scenarios" / "scale" / "psl_131072_clien
 SIZES = (1024, 10_240, 32_768, 131_072)
 
 
-def one(n_clients: int) -> None:
+def one(n_clients: int, overrides: list[str]) -> None:
     """Runs one size in this process and writes its figures as JSON."""
     import resource
 
@@ -30,6 +33,7 @@ def one(n_clients: int) -> None:
         f"data.n_train={10 * n_clients}",
         f"network.access_points={points}",
         f"network.backhaul={points / 10.24} Gbit/s",
+        *overrides,
     ]
     scenario = load(SCENARIO, set=changes)
     assemble = gapslsim.run.assemble
@@ -57,15 +61,18 @@ def one(n_clients: int) -> None:
 
 
 def main() -> None:
-    sizes = [int(size) for size in sys.argv[1:]] or list(SIZES)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, metavar="CLIENTS")
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE")
+    options = parser.parse_args()
     print(machine())
     print(
         "| clients | wall [s] | CPU [s] | CPU per client [µs] | peak [GiB] | KiB per client | events per client |"
     )
     print("|---|---|---|---|---|---|---|")
-    for size in sizes:
-        code = f"from benchmarks.scale import one; one({size})"
-        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    for size in options.sizes:
+        code = f"from benchmarks.scale import one; one({size}, {options.overrides!r})"
+        done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True)
         f = json.loads(done.stdout.splitlines()[-1])
         print(
             f"| {size:,} | {f['wall_s']:.1f} | {f['cpu_s']:.1f} | {f['cpu_s'] / size * 1e6:.0f} | "

@@ -321,10 +321,8 @@ class FluidNetwork(Network):
     def _look(self) -> None:
         """Fires what has arrived; once nothing more happens at this instant, shares the links out anew."""
         now_s = self.env.now
-        while True:
-            self._advance()
-            if not self._arrived:
-                break
+        self._advance()
+        while self._arrived:
             self._arrived.sort(key=lambda message: message.serial)
             try:
                 while self._arrived:
