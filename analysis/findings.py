@@ -37,16 +37,18 @@ class Accuracies:
     study: str
     rows: tuple[str, ...]
     """Axes that make the rows."""
-    against: str = ""
-    """Value of the last axis to which differences are taken, seed by seed; empty for none."""
+    against: tuple[str, ...] = ()
+    """Values of the last axis to which differences are taken, seed by seed."""
     times: bool = False
     """Also simulated time, bytes and energy."""
+    views: tuple[str, ...] = ("global",)
+    """Views whose differences are given."""
 
     def __call__(self) -> str:
         """Markdown."""
         runs = completed(self.study)
         head = [*self.rows, *VIEWS]
-        head += [f"global - {self.against}"] if self.against else []
+        head += [f"{view} - {other}" for other in self.against for view in self.views]
         head += ["time [s]", "up [GB]", "down [GB]", "clients' energy [kJ]"] if self.times else []
         lines = [[*map(str, key), *self._cells(runs, key)] for key in keys(runs, self.rows)]
         return markdown([*head, "seeds"], lines)
@@ -54,9 +56,9 @@ class Accuracies:
     def _cells(self, runs: pd.DataFrame, key: Sequence[object]) -> list[str]:
         of_row = select(runs, self.rows, key)
         cells = [percent(of_row[f"accuracy_{view}_last"]) for view in VIEWS]
-        if self.against:
-            other = select(runs, self.rows, [*key[:-1], self.against])
-            cells.append("" if key[-1] == self.against else difference(of_row, other))
+        for name in self.against:
+            other = select(runs, self.rows, [*key[:-1], name])
+            cells += ["" if key[-1] == name else difference(of_row, other, view) for view in self.views]
         if self.times:
             cells.append(f"{of_row['simulated_time_s'].mean():.1f}")
             cells += [f"{of_row[f'bytes_{way}'].mean() / 1e9:.2f}" for way in ("up", "down")]
@@ -74,23 +76,39 @@ class Grid:
     view: str
     panels: str = ""
     """Axis that makes several such tables side by side; empty for none."""
+    against: str = ""
+    """Value of the row to which differences are given in place of accuracies; empty for none."""
+    first: tuple[str, object] | None = None
+    """A study that goes first, with its value of the column; of its runs, those with the seeds of this one."""
 
     def __call__(self) -> str:
         """Markdown."""
-        runs = completed(self.study)
+        runs = self._runs()
         panels = list(dict.fromkeys(runs[self.panels])) if self.panels else [""]
         columns = list(dict.fromkeys(runs[self.column]))
         head = [self.row, *(f"{panel} {column}".strip() for panel in panels for column in columns)]
         lines = []
         for row in dict.fromkeys(runs[self.row]):
+            if self.against and row == self.against:
+                continue
             cells = []
             for panel in panels:
                 for column in columns:
-                    cell = runs[(runs[self.row] == row) & (runs[self.column] == column)]
+                    cell = runs[runs[self.column] == column]
                     cell = cell[cell[self.panels] == panel] if self.panels else cell
-                    cells.append(percent(cell[f"accuracy_{self.view}_last"]))
+                    ours, other = cell[cell[self.row] == row], cell[cell[self.row] == self.against]
+                    accuracy = percent(ours[f"accuracy_{self.view}_last"])
+                    cells.append(difference(ours, other, self.view) if self.against else accuracy)
             lines.append([str(row), *cells])
         return markdown(head, lines)
+
+    def _runs(self) -> pd.DataFrame:
+        runs = completed(self.study)
+        if self.first is None:
+            return runs
+        study, value = self.first
+        more = completed(study)
+        return pd.concat([more[more["seed"].isin(runs["seed"])].assign(**{self.column: value}), runs])
 
 
 @dataclass(frozen=True)
@@ -127,9 +145,10 @@ class FirstToReach:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Angles and admission over a run of GAPSL, by partition and third of the run."""
+    """Angles and admission over a run, by partition (or alpha) and third of the run."""
 
     study: str
+    axis: str = "partition"
 
     def __call__(self) -> str:
         """Markdown."""
@@ -140,20 +159,21 @@ class Geometry:
             shares = (row.in_leader_set, row.admitted, row.leaders_admitted, row.others_admitted)
             lines.append(
                 [
-                    row.partition,
-                    row.part,
-                    *(f"{a:.2f}" for a in angles),
-                    *(f"{100 * s:.0f} %" for s in shares),
+                    str(getattr(row, self.axis)),
+                    str(row.part),
+                    *("-" if math.isnan(a) else f"{a:.2f}" for a in angles),
+                    *("-" if math.isnan(s) else f"{100 * s:.0f} %" for s in shares),
                 ]
             )
         angles_head = ["score [rad]", "its dispersion", "angle to leader", "threshold"]
         shares_head = ["leaders", "admitted", "of the leaders", "of the others"]
-        return markdown(["partition", "part of the run", *angles_head, *shares_head], lines)
+        return markdown([self.axis, "part of the run", *angles_head, *shares_head], lines)
 
 
 def export_geometry(folder: Path) -> Path:
-    """Means over rounds, clients and seeds of a study's alignment table, by partition and third of the run."""
+    """Means over rounds, clients and seeds of a study's alignment table, by partition or alpha and third of the run."""
     rows = pd.read_parquet(folder / "alignment.parquet")
+    axis = next(name for name in ("partition", "alpha") if name in rows)
     share = rows["round"] / rows.groupby("run")["round"].transform("max")
     rows["part"] = pd.cut(
         share, [0.0, 1 / 3, 2 / 3, 1.0], labels=["first third", "second third", "last third"]
@@ -162,28 +182,41 @@ def export_geometry(folder: Path) -> Path:
     rows["others_admitted"] = rows["admitted"].where(~rows["in_leader_set"]).astype(float)
     columns = ["score_rad", "dispersion_rad", "angle_to_leader_rad", "threshold_rad", "in_leader_set", "admitted",
                "leaders_admitted", "others_admitted"]  # fmt: skip
-    means = rows.groupby(["partition", "part"], sort=False, observed=True)[columns].mean().reset_index()
+    means = rows.groupby([axis, "part"], sort=False, observed=True)[columns].mean().reset_index()
     file = RESULTS / f"{folder.name}_geometry.csv"
     means.to_csv(file, index=False, float_format="%.6g", lineterminator="\n")
     return file
 
 
 TABLES: Final[dict[str, Callable[[], str]]] = {
-    "table1": Accuracies("table1_small", ("partition", "framework"), against="PSL"),
-    "table2": Grid("table2_small", "framework", "count", "global", panels="partition"),
+    "table1": Accuracies("table1_small", ("partition", "framework"), against=("PSL",)),
+    "table2": Grid(
+        "table2_small", "framework", "count", "global", panels="partition", first=("table1_small", 10)
+    ),
+    "table2_clients": Grid(
+        "table2_small", "framework", "count", "clients", panels="partition", first=("table1_small", 10)
+    ),
     "table3": Grid("table3_small", "framework", "alpha", "global"),
     "table3_clients": Grid("table3_small", "framework", "alpha", "clients"),
-    "readings": Accuracies("readings_small", ("framework",), against="PSL"),
-    "batch": Accuracies("batch_small", ("batch_size", "framework"), against="PSL"),
-    "normalisation": Accuracies("normalisation_small", ("norm", "framework"), against="PSL"),
-    "drift": Accuracies("drift_small", ("framework",), against="PSL", times=True),
-    "fig5": Accuracies("fig5_small", ("framework",), against="PSL (mean)"),
-    "fig8": Accuracies("fig8_small", ("framework",), against="100 %"),
-    "fig11": Accuracies("fig11_small", ("framework",), against="all"),
-    "fig13": Accuracies("fig13_small", ("framework",), against="adaptive"),
-    "fig20": Accuracies("fig20_small", ("framework",), against="GAPSL"),
-    "fig21": Accuracies("fig21_small", ("framework",), against="GAPSL"),
+    "table3_against": Grid("table3_small", "framework", "alpha", "global", against="PSL"),
+    "readings": Accuracies("readings_small", ("framework",), against=("PSL",)),
+    "batch": Accuracies("batch_small", ("batch_size", "framework"), against=("PSL",)),
+    "normalisation": Accuracies("normalisation_small", ("norm", "framework"), against=("PSL",), views=VIEWS),
+    "reduction": Accuracies(
+        "reduction_small", ("framework",), against=("PSL", "GAPSL, mean"), views=("global", "clients")
+    ),
+    "cut": Accuracies("cut_small", ("cut", "framework"), against=("PSL",), times=True),
+    "drift": Accuracies("drift_small", ("framework",), against=("PSL",), times=True),
+    "fig5": Accuracies("fig5_small", ("framework",), against=("PSL (mean)",)),
+    "fig8": Accuracies("fig8_small", ("framework",), against=("100 %",)),
+    "fig11": Accuracies("fig11_small", ("framework",), against=("all",)),
+    "fig13": Accuracies("fig13_small", ("framework",), against=("adaptive",)),
+    "fig20": Accuracies("fig20_small", ("framework",), against=("GAPSL",)),
+    "fig21": Accuracies("fig21_small", ("framework",), against=("GAPSL",)),
+    "lab": Accuracies("alignment_lab_cifar10", ("framework",), against=("PSL",)),
     "geometry": Geometry("table1_small"),
+    "fig3": Geometry("fig3_small"),
+    "fig10": Geometry("fig10_small", axis="alpha"),
     "fleets": FirstToReach("fleets_small", ("fleet", "framework"), (0.3, 0.4, 0.5)),
 }
 
@@ -214,9 +247,9 @@ def percent(accuracies: pd.Series) -> str:
     return mean if len(accuracies) == 1 else f"{mean} ± {100 * accuracies.std(ddof=1):.1f}"
 
 
-def difference(ours: pd.DataFrame, other: pd.DataFrame) -> str:
+def difference(ours: pd.DataFrame, other: pd.DataFrame, view: str = "global") -> str:
     """Mean difference in points, paired by seed, with its 95 % interval (Student's t) where there are several seeds."""
-    column = "accuracy_global_last"
+    column = f"accuracy_{view}_last"
     paired = 100 * (ours.set_index("seed")[column] - other.set_index("seed")[column]).dropna()
     if len(paired) == 0:
         return ""

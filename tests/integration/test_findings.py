@@ -53,3 +53,21 @@ def test_means_differences_and_intervals_are_those_of_the_textbook(findings):
     assert findings.difference(ours, other) == "+13.3 (-1.0 .. +27.7)"
     assert findings.difference(ours.head(1), other) == "+10.0"
     assert findings.percent(ours["accuracy_global_last"].head(0)) == "not run"
+
+
+def test_a_grid_takes_a_study_in_front_and_gives_differences_to_a_row(findings, monkeypatch, tmp_path):
+    monkeypatch.setattr(findings, "RESULTS", tmp_path)
+    rows = [("GAPSL", 1, 0.3), ("PSL", 1, 0.4), ("GAPSL", 2, 0.9), ("PSL", 2, 0.9)]
+    runs = pd.DataFrame(rows, columns=["framework", "seed", "accuracy_global_last"]).assign(
+        status="completed"
+    )
+    runs.to_csv(tmp_path / "first.csv", index=False)
+    runs[runs["seed"] == 1].assign(count=20, accuracy_global_last=[0.25, 0.5]).to_csv(
+        tmp_path / "second.csv", index=False
+    )
+
+    grid = findings.Grid("second", "framework", "count", "global", first=("first", 10))
+    against = findings.Grid("second", "framework", "count", "global", against="PSL", first=("first", 10))
+
+    assert grid().splitlines()[2:] == ["| GAPSL | 30.0 | 25.0 |", "| PSL | 40.0 | 50.0 |"]
+    assert against().splitlines()[2:] == ["| GAPSL | -10.0 | -25.0 |"]
