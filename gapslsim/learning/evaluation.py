@@ -7,6 +7,7 @@ is its accuracy per class weighted by the client's share of that class in traini
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,7 +22,7 @@ from gapslsim.learning.tensors import Side, mean_weights
 from gapslsim.learning.workers import Together, one_by_one
 from gapslsim.work import Keyed
 
-__all__ = ["evaluate_views"]
+__all__ = ["evaluate_views", "weighted"]
 
 
 def evaluate_views(
@@ -94,8 +95,13 @@ def evaluate_views(
             rows.append(whole._replace(client=index))
         if "local" in views:
             share = label_shares[index] / label_shares[index].sum()
-            rows.append(Accuracy(round, "local", index, float(share @ accuracy), float(share @ loss)))
+            rows.append(Accuracy(round, "local", index, weighted(share, accuracy), weighted(share, loss)))
     return rows
+
+
+def weighted(shares: np.ndarray, values: np.ndarray) -> float:
+    """Sum of the values times their shares, exact: a dot product of NumPy's ends in other bits on other processors."""
+    return math.fsum((shares * values).tolist())
 
 
 def _per_class(log_p: Tensor, labels: Tensor, n_classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gapslsim.learning.evaluation import evaluate_views
+from gapslsim.learning.evaluation import evaluate_views, weighted
 from gapslsim.learning.observations import Accuracy
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side
@@ -88,6 +89,16 @@ def test_local_weighs_the_classes_as_the_clients_training_data_do() -> None:
         -math.log(1 - p0(2, -2)),
     ]
     assert rows[0].loss == pytest.approx(sum(per_class) / 2, abs=1e-12)
+
+
+def test_the_local_view_sums_exactly_so_that_no_processor_gives_other_bits() -> None:
+    shares, values = np.array([0.5, 0.25, 0.25]), np.array([2e16, 4.0, -4e16])
+    assert weighted(shares, values) == 1.0
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        shares, values = random.dirichlet(np.ones(11)), random.random(11)
+        exact = sum(Fraction(product) for product in (shares * values).tolist())
+        assert weighted(shares, values) == float(exact)
 
 
 def test_a_class_without_test_samples_counts_as_zero_in_the_local_view() -> None:
