@@ -137,7 +137,8 @@ class FlowEngine:
                 if what.move_to(slack):
                     self._capacity_changed(what)
                 self._watch(what)
-        ended.sort(key=lambda flow: flow.order)
+        if len(ended) > 1:
+            ended.sort(key=lambda flow: flow.order)
         return ended
 
     def solve(self) -> None:

@@ -52,22 +52,20 @@ class LinkUse:
                 for flow in flows:
                     rate += flow.cap if not flow.free else flow.cls.level if flow.cls is not None else 0.0
                 used = (rate, link.capacity, len(flows))
-            if used != link.used:
-                self._close(link, now_s)
-                link.used = used
-                link.since_s = now_s
+            before = link.used
+            if used != before:
+                if before is not None and now_s > link.since_s:
+                    self.rows.append(_row((link.name, link.since_s, now_s, *before)))
+                link.used, link.since_s = used, now_s
                 if used is None:
                     del self._in_use[link]
-                else:
+                elif before is None:
                     self._in_use[link] = None
         self._look.clear()
 
     def close(self, now_s: float) -> None:
         """Closes the open rows."""
         for link in self._in_use:
-            self._close(link, now_s)
-
-    def _close(self, link: Link, now_s: float) -> None:
-        if link.used is not None and now_s > link.since_s:
-            self.rows.append(_row((link.name, link.since_s, now_s, *link.used)))
-            link.since_s = now_s
+            if link.used is not None and now_s > link.since_s:
+                self.rows.append(_row((link.name, link.since_s, now_s, *link.used)))
+                link.since_s = now_s
