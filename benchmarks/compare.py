@@ -49,6 +49,45 @@ def rounds(model: str, framework: str, folder: Path, repeats: int) -> None:
         print(f"    {row}")
 
 
+def stacking(model: str, framework: str, folder: Path, repeats: int) -> None:
+    """Rounds with clients and server batches side by side against rounds with one pass after the other."""
+    made = scenario(model, framework, folder)
+    stacked, alone = Ours(made), Ours(made)
+    alone.engine._client_passes._most_samples = alone.engine._stacked_samples = 0
+    calls = {"stacked": stacked.one_round, "alone": alone.one_round}
+    seconds = interleaved(calls, repeats, timer=time.process_time)
+    ratio = median_ratio(seconds["alone"], seconds["stacked"])
+    print(f"{model} {made.framework.kind}: passes one by one / stacked {ratio:.2f} (a round, CPU)")
+
+
+def layouts(repeats: int) -> None:
+    """Channels first against channels last for the small CNN's client side; group norm there and back."""
+    images = torch.randn(32, 32, 16, 16)
+    last = images.contiguous(memory_format=torch.channels_last)
+
+    def norm(there_and_back: bool) -> object:
+        """Forward and backward."""
+        leaf = last.detach().requires_grad_()
+        given = leaf.contiguous() if there_and_back else leaf
+        output = torch.group_norm(given, 8)
+        if there_and_back:
+            output = output.contiguous(memory_format=torch.channels_last)
+        return torch.autograd.grad(output, leaf, last)
+
+    calls: dict[str, Callable[[], object]] = {
+        "pool first": lambda: torch.nn.functional.max_pool2d(images, 2),
+        "pool last": lambda: torch.nn.functional.max_pool2d(last, 2),
+        "norm there and back": lambda: norm(True),
+        "norm last": lambda: norm(False),
+    }
+    seconds = interleaved(calls, 10 * repeats, timer=time.process_time)
+    print(
+        f"{list(images.shape)}, channels first / last: max pooling "
+        f"{median_ratio(seconds['pool first'], seconds['pool last']):.1f}; group norm there and back / channels last "
+        f"{median_ratio(seconds['norm there and back'], seconds['norm last']):.2f}"
+    )
+
+
 def alignment_share(folder: Path, repeats: int) -> None:
     """What LGI and GDA add to a PSL round that also computes per-client gradients."""
     ours = Ours(scenario("small-cnn", GAPSL, folder), workers=1)
@@ -115,6 +154,10 @@ def main() -> None:
         for model in ("small-cnn", "vgg16-quarter", "quickstart-cnn", "tiny-mlp"):
             for framework in ("psl", GAPSL):
                 rounds(model, framework, folder, 3 if model == "vgg16-quarter" else repeats)
+        for model in ("quickstart-cnn", "tiny-mlp"):
+            for framework in ("psl", GAPSL):
+                stacking(model, framework, folder, repeats)
+        layouts(repeats)
         alignment_share(folder, repeats)
         for framework in ("psl", GAPSL):
             where_time_goes(framework, folder, repeats)
