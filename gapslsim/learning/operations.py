@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from gapslsim.errors import JournalError
@@ -35,14 +34,19 @@ class Observable(NamedTuple):
     """Computes it and says what is seen, as JSON can write it."""
 
 
-@dataclass(frozen=True, slots=True)
 class Alike(Generic[T]):
-    """How an operation is computed of which the engine takes several at once."""
+    """How an operation is computed of which the engine takes several at once.
 
-    method: str
-    """Of the engine; from calls to their results in order."""
-    call: Callable[[], Any]
-    """Gives this operation's call, once its inputs are there."""
+    Args:
+        method: of the engine; from calls to their results in order.
+        call: gives this operation's call, once its inputs are there.
+    """
+
+    __slots__ = ("call", "method")
+
+    def __init__(self, method: str, call: Callable[[], Any]) -> None:
+        self.method = method
+        self.call = call
 
     def __call__(self, engine: Engine) -> T:
         """Computes this one alone."""
