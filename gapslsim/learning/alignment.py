@@ -58,7 +58,8 @@ def gram(gradients: Float[Tensor, "S d"]) -> Gram:
     n, d = gradients.shape
     padded = -(-n // _ROWS) * _ROWS
     products = torch.zeros(padded, padded, dtype=torch.float64, device=gradients.device)
-    rows = products.new_zeros(padded, min(d, _CHUNK))
+    rows = products.new_empty(padded, min(d, _CHUNK))
+    rows[n:] = 0.0
     is_scaled = bool(exponents.any())
     for chunk in torch.split(gradients, _CHUNK, dim=1):
         part = rows[:, : chunk.shape[1]]
