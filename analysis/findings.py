@@ -80,12 +80,14 @@ class Grid:
     """Value of the row to which differences are given in place of accuracies; empty for none."""
     first: tuple[str, object] | None = None
     """A study that goes first, with its value of the column; of its runs, those with the seeds of this one."""
+    since: object = None
+    """Value of the column to which differences are given, row by row; None for none."""
 
     def __call__(self) -> str:
         """Markdown."""
         runs = self._runs()
         panels = list(dict.fromkeys(runs[self.panels])) if self.panels else [""]
-        columns = list(dict.fromkeys(runs[self.column]))
+        columns = [column for column in dict.fromkeys(runs[self.column]) if column != self.since]
         head = [self.row, *(f"{panel} {column}".strip() for panel in panels for column in columns)]
         lines = []
         for row in dict.fromkeys(runs[self.row]):
@@ -93,12 +95,17 @@ class Grid:
                 continue
             cells = []
             for panel in panels:
+                of_panel = runs[runs[self.panels] == panel] if self.panels else runs
                 for column in columns:
-                    cell = runs[runs[self.column] == column]
-                    cell = cell[cell[self.panels] == panel] if self.panels else cell
-                    ours, other = cell[cell[self.row] == row], cell[cell[self.row] == self.against]
-                    accuracy = percent(ours[f"accuracy_{self.view}_last"])
-                    cells.append(difference(ours, other, self.view) if self.against else accuracy)
+                    cell = of_panel[of_panel[self.column] == column]
+                    ours = cell[cell[self.row] == row]
+                    if self.against:
+                        cells.append(difference(ours, cell[cell[self.row] == self.against], self.view))
+                    elif self.since is not None:
+                        start = of_panel[of_panel[self.column] == self.since]
+                        cells.append(difference(ours, start[start[self.row] == row], self.view))
+                    else:
+                        cells.append(percent(ours[f"accuracy_{self.view}_last"]))
             lines.append([str(row), *cells])
         return markdown(head, lines)
 
@@ -195,6 +202,24 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     ),
     "table2_clients": Grid(
         "table2_small", "framework", "count", "clients", panels="partition", first=("table1_small", 10)
+    ),
+    "table2_against": Grid(
+        "table2_small",
+        "framework",
+        "count",
+        "global",
+        panels="partition",
+        first=("table1_small", 10),
+        against="PSL",
+    ),
+    "table2_change": Grid(
+        "table2_small",
+        "framework",
+        "count",
+        "global",
+        panels="partition",
+        first=("table1_small", 10),
+        since=10,
     ),
     "table3": Grid("table3_small", "framework", "alpha", "global"),
     "table3_clients": Grid("table3_small", "framework", "alpha", "clients"),

@@ -71,3 +71,7 @@ def test_a_grid_takes_a_study_in_front_and_gives_differences_to_a_row(findings, 
 
     assert grid().splitlines()[2:] == ["| GAPSL | 30.0 | 25.0 |", "| PSL | 40.0 | 50.0 |"]
     assert against().splitlines()[2:] == ["| GAPSL | -10.0 | -25.0 |"]
+
+    since = findings.Grid("second", "framework", "count", "global", first=("first", 10), since=10)
+    assert since().splitlines()[0] == "| framework | 20 |"
+    assert since().splitlines()[2:] == ["| GAPSL | -5.0 |", "| PSL | +10.0 |"]
