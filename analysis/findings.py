@@ -238,7 +238,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "fig13": Accuracies("fig13_small", ("framework",), against=("adaptive",)),
     "fig20": Accuracies("fig20_small", ("framework",), against=("GAPSL",)),
     "fig21": Accuracies("fig21_small", ("framework",), against=("GAPSL",)),
-    "lab": Accuracies("alignment_lab_cifar10", ("framework",), against=("PSL",)),
+    "lab": Accuracies("alignment_lab_cifar10", ("framework",), against=("PSL",), views=("global", "clients")),
     "geometry": Geometry("table1_small"),
     "fig3": Geometry("fig3_small"),
     "fig10": Geometry("fig10_small", axis="alpha"),
