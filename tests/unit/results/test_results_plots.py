@@ -45,6 +45,15 @@ def test_the_comparison_has_a_panel_per_view_above_the_bars(results, make_result
     assert [line.get_label() for line in figure.axes[0].lines] == ["gapsl", "sl"]
 
 
+def test_runs_of_very_unlike_length_share_a_logarithmic_axis(results, make_results):
+    near = plot_comparison([results, make_results(simulated_time_s=7 * results.summary["simulated_time_s"])])
+    assert near.axes[0].get_xscale() == "linear"
+    far = plot_comparison([results, make_results(simulated_time_s=9 * results.summary["simulated_time_s"])])
+    assert far.axes[0].get_xscale() == "log"
+    assert far.axes[0].get_xlabel() == "simulated time [s], log scale"
+    assert all(min(line.get_xdata()) > 0 for line in far.axes[0].lines)
+
+
 def test_a_comparison_of_dry_runs_is_the_bars_alone(make_results):
     assert len(plot_comparison([make_results(evaluations=[], dry=True)]).axes) == 1
     with pytest.raises(ResultsError, match="no run to plot"):
