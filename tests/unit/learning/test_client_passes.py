@@ -69,6 +69,15 @@ def test_weights_are_those_of_one_client_at_a_time(name: str, monkeypatch: pytes
         torch.testing.assert_close(left, right, rtol=0, atol=1e-12)
 
 
+def test_batches_of_unlike_size_are_stacked_with_their_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    uneven = setup(n_train=20)
+    assert {uneven.batches.size(client) for client in range(6)} == {3, 4}
+    together = run(uneven, "psl")
+    monkeypatch.setattr(engine_module, "_stacked_client_samples", lambda *_: 0)
+    for left, right in zip(weights(together), weights(run(uneven, "psl")), strict=True):
+        torch.testing.assert_close(left, right, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("most", [8, 12, 1000])
 def test_groups_of_any_size_give_the_same_bits(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(setup(), "gapsl", eta=0.3)
