@@ -111,10 +111,15 @@ def size_of(folder: Path) -> int:
 
 
 def _claim(directory: Path) -> None:
-    """Makes a new or empty directory a journal; refuses one that holds something else."""
+    """Makes a new or empty directory a journal; refuses one that holds something else.
+
+    Others may be at it at the same time, or may have been killed over it: their unfinished markers do not count.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not (directory / MARKER).exists() and not any(directory.iterdir()):
+        if not (directory / MARKER).exists() and all(
+            _is_partial(file, MARKER) for file in directory.iterdir()
+        ):
             _write(directory / MARKER, {"what": "journal of gapslsim", "format": FORMAT, "made": time.time()})
     except OSError as error:
         raise JournalError(f"{directory} cannot be used as a journal: {error.strerror or error}.") from error
@@ -135,6 +140,11 @@ def _last_used(folder: Path) -> tuple[float, str]:
         return (folder / HEADER).stat().st_mtime, folder.name
     except OSError:
         return 0.0, folder.name
+
+
+def _is_partial(path: Path, name: str) -> bool:
+    """Whether a file is what `_write` has made of a file of this name so far."""
+    return path.name.startswith(f".{name}.") and path.name.endswith(".partial")
 
 
 def _write(path: Path, value: object) -> None:

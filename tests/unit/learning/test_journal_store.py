@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -164,6 +166,34 @@ def test_a_journal_of_another_format_and_a_folder_of_something_else_are_refused(
     with pytest.raises(JournalError, match="is no journal"):
         delete_journal(other)
     assert (other / "thesis.txt").exists()
+
+
+def test_an_unfinished_marker_of_another_process_does_not_make_a_folder_something_else(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    (folder / ".journal.json.0123abcd.partial").write_text(
+        '{"what": "jour'
+    )  # Killed over it, or still at it.
+    one = journal(tmp_path)
+    one.put(key(1), {"text": "x"}, 0.1)
+    one.close()
+    other = journal(tmp_path)
+    assert other.get(key(1)) is not None
+    other.close()
+
+
+def test_processes_may_begin_a_journal_at_the_same_time(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for attempt in range(40):
+            barrier = Barrier(8)
+
+            def begin(_: int, folder: Path = tmp_path / str(attempt), start: Barrier = barrier) -> None:
+                start.wait()
+                journal(folder).close()
+
+            list(pool.map(begin, range(8)))
 
 
 def test_the_oldest_checkpoints_go_when_there_are_too_many(tmp_path: Path) -> None:
