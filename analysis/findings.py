@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -195,32 +196,17 @@ def export_geometry(folder: Path) -> Path:
     return file
 
 
+_by_clients = partial(
+    Grid, "table2_small", "framework", "count", panels="partition", first=("table1_small", 10)
+)
+"""Table II; ten clients are those of Table I."""
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "table1": Accuracies("table1_small", ("partition", "framework"), against=("PSL",)),
-    "table2": Grid(
-        "table2_small", "framework", "count", "global", panels="partition", first=("table1_small", 10)
-    ),
-    "table2_clients": Grid(
-        "table2_small", "framework", "count", "clients", panels="partition", first=("table1_small", 10)
-    ),
-    "table2_against": Grid(
-        "table2_small",
-        "framework",
-        "count",
-        "global",
-        panels="partition",
-        first=("table1_small", 10),
-        against="PSL",
-    ),
-    "table2_change": Grid(
-        "table2_small",
-        "framework",
-        "count",
-        "global",
-        panels="partition",
-        first=("table1_small", 10),
-        since=10,
-    ),
+    "table2": _by_clients("global"),
+    "table2_clients": _by_clients("clients"),
+    "table2_against": _by_clients("global", against="PSL"),
+    "table2_change": _by_clients("global", since=10),
     "table3": Grid("table3_small", "framework", "alpha", "global"),
     "table3_clients": Grid("table3_small", "framework", "alpha", "clients"),
     "table3_against": Grid("table3_small", "framework", "alpha", "global", against="PSL"),

@@ -26,7 +26,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, mean_weights, train_locally, unflatten
 from gapslsim.learning.workers import WORTH_FLOP, Workers, choose_workers, passes_flop
-from gapslsim.models.cost import SplitCost, split_cost
+from gapslsim.models.cost import SideCost, SplitCost, split_cost
 from gapslsim.models.split import build
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
@@ -38,7 +38,7 @@ _JOINED_BYTES = 4 << 20
 """Most bytes of a layer's inputs and outputs in a joined pass of the server."""
 
 _STACKED_BYTES = 1 << 20
-"""The same for a pass that gives every client's gradient; it pays for small layers only."""
+"""The same for passes side by side, of clients or for every client's gradient; they pay for small layers only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,8 @@ class Engine:
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size)
         self.workers = Workers(choose_workers(workers, device, costs))
         self.together = self.workers.together
-        self._joined_samples = _samples_within(_JOINED_BYTES, costs, setup.batch_size)
-        self._stacked_samples = _samples_within(_STACKED_BYTES, costs, setup.batch_size)
+        self._joined_samples = _samples_within(_JOINED_BYTES, costs.server, setup.batch_size)
+        self._stacked_samples = _samples_within(_STACKED_BYTES, costs.server, setup.batch_size)
         self._inputs = _in_memory(data.train.inputs).to(device, dtype)
         self._labels = torch.from_numpy(data.train.labels).to(device)
         self._test_inputs = _in_memory(data.test.inputs).to(device, dtype)
@@ -319,9 +319,9 @@ def _channels_last(images: Tensor) -> Tensor:
     return images.as_strided(images.shape, (height * width, 1, width, 1))
 
 
-def _samples_within(n_bytes: int, costs: SplitCost, batch_size: int) -> int:
-    """Samples whose inputs and outputs fit, at the server's largest layer; more would fall out of the cache."""
-    return n_bytes * batch_size // max(costs.server.workspace_bytes, 1)
+def _samples_within(n_bytes: int, side: SideCost, batch_size: int) -> int:
+    """Samples whose inputs and outputs fit, at the side's largest layer; more would fall out of the cache."""
+    return n_bytes * batch_size // max(side.workspace_bytes, 1)
 
 
 def _stacked_client_samples(client: Side, costs: SplitCost, batch_size: int) -> int:
@@ -331,7 +331,7 @@ def _stacked_client_samples(client: Side, costs: SplitCost, batch_size: int) -> 
     """
     if not client.stackable or passes_flop(costs) >= WORTH_FLOP:
         return 0
-    most = _STACKED_BYTES * batch_size // max(costs.client.workspace_bytes, 1)
+    most = _samples_within(_STACKED_BYTES, costs.client, batch_size)
     return most if most >= 2 * batch_size else 0
 
 

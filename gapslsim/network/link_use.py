@@ -50,7 +50,7 @@ class LinkUse:
             if flows:
                 rate = 0.0
                 for flow in flows:
-                    rate += flow.cap if not flow.free else flow.cls.level if flow.cls is not None else 0.0
+                    rate += flow.rate
                 used = (rate, link.capacity, len(flows))
             before = link.used
             if used != before:

@@ -15,6 +15,7 @@ import pandas as pd
 from gapslsim.errors import ResultsError
 from gapslsim.results.categories import CATEGORIES, LABELS, Category, category_of
 from gapslsim.results.compare import labels_of
+from gapslsim.results.far_apart import are_far_apart
 from gapslsim.results.results import Results
 from gapslsim.results.summary import accuracy_curve
 
@@ -28,8 +29,6 @@ __all__ = [
 ]  # fmt: skip
 
 _TIME = "simulated time [s]"
-_APART: Final = 8
-"""Runs whose times differ by more than this factor share one axis only if it is logarithmic."""
 SHAPES: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 """Marks of series, by number."""
 
@@ -75,8 +74,8 @@ def plot_comparison(runs: Sequence[Results]) -> Figure:
     figure = new_figure(max(6.4, 2.9 * len(views)), 3.2 + bars_height)
     above, below = figure.subfigures(2, 1, height_ratios=[3.2, bars_height], squeeze=False)[:, 0]
     panels = above.subplots(1, len(views), sharey=True, squeeze=False)[0]
-    ends = [end for summary in summaries if (end := summary["simulated_time_s"]) > 0]
-    log = bool(ends) and max(ends) > _APART * min(ends)
+    log = are_far_apart(summary["simulated_time_s"] for summary in summaries)
+    time_label = f"{_TIME}, log scale" if log else _TIME
     for axes, view in zip(panels, views, strict=True):
         for index, (label, run) in enumerate(zip(labels, runs, strict=True)):
             curve = accuracy_curve(run.evaluations, view)
@@ -86,9 +85,7 @@ def plot_comparison(runs: Sequence[Results]) -> Figure:
         axes.set_title(view)
         if log:
             axes.set_xscale("log")
-        finish_axes(
-            axes, f"{_TIME}, log scale" if log else _TIME, "test accuracy" if axes is panels[0] else ""
-        )
+        finish_axes(axes, time_label, "test accuracy" if axes is panels[0] else "")
     panels[0].set_ylim(bottom=0)
     panels[-1].legend(loc="best", fontsize="small")
     _draw_bars(below.subplots(), summaries, labels)

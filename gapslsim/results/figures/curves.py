@@ -9,6 +9,7 @@ import pandas as pd
 
 from gapslsim.registry import component
 from gapslsim.results.drawing import Drawing, Line, Panel, TextTable
+from gapslsim.results.far_apart import are_far_apart
 from gapslsim.results.report.statistics import mean_curve
 from gapslsim.results.spent import SPENT, Spent, spent_by
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
@@ -17,8 +18,6 @@ from gapslsim.results.study_tables import Cell, StudyTables, place_name
 __all__ = ["Curves"]
 
 _Y: Final = {"accuracy": ("accuracy [%]", 100.0), "loss": ("test loss", 1.0)}
-_FAR_APART: Final = 8.0
-"""Series whose ends differ by more than this factor share one axis only if it is logarithmic."""
 
 
 @figures.register
@@ -67,7 +66,8 @@ class Curves(StudyFigure):
                 **{key: curve[key] * factor for key in ("mean", "low", "high")},
             )
             lines.append(Line(series.index(name), shown))
-        log = _are_far_apart([line.points for lines in found.values() for line in lines])
+        curves = [line.points["x"] for lines in found.values() for line in lines]
+        log = are_far_apart(float(xs.iloc[-1]) for xs in curves if len(xs))
         panels = [
             Panel(title, "curves", SPENT[self.x].label, label, lines, log=log)
             for title, lines in found.items()
@@ -98,8 +98,3 @@ def _short(curve: pd.DataFrame, x: Spent) -> str:
 def _keyed(cell: Cell, curve: pd.DataFrame) -> pd.DataFrame:
     keys: dict[str, Any] = {**cell.axes, "n_seeds": len(cell.runs)}
     return pd.concat([pd.DataFrame([keys] * len(curve)), curve.reset_index(drop=True)], axis=1)
-
-
-def _are_far_apart(curves: list[pd.DataFrame]) -> bool:
-    ends = [float(curve["x"].iloc[-1]) for curve in curves if len(curve) and curve["x"].iloc[-1] > 0]
-    return bool(ends) and max(ends) > _FAR_APART * min(ends)

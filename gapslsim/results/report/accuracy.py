@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gapslsim.results import words
+from gapslsim.results.far_apart import are_far_apart
 from gapslsim.results.report.data import Group, RunSet
 from gapslsim.results.report.figure import Figure, Panel, legend, seeds_words
 from gapslsim.results.report.statistics import mean_curve, spread
@@ -53,8 +54,7 @@ def _panels(runs: RunSet, view: str, x: str) -> list[Panel]:
     ]
     if not ends or not firsts:
         return []
-    # Frameworks an order of magnitude apart share one axis only if it is logarithmic.
-    log = max(ends) > 8 * min(end for end in ends if end > 0)
+    log = are_far_apart(ends)
     scale = Scale(min(firsts) / 1.1, max(ends) * 1.1, log=True) if log else Scale(0.0, max(ends) * 1.03)
     top = max(float(curve["high"].max()) for curve in curves.values() if len(curve))
     panels = []
