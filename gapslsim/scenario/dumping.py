@@ -63,6 +63,14 @@ class _Writer(yaml.SafeDumper):
         return node
 
 
+def _text(writer: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Text with a line break of Unicode is escaped: PyYAML would write the break, and fold it when it reads."""
+    style = '"' if _BREAKS & set(text) else None
+    return writer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_BREAKS = {"\x85", "\u2028", "\u2029"}
+_Writer.add_representer(str, _text)
 # Text is put in quotes where YAML 1.1 or 1.2 would read something else.
 _Writer.yaml_implicit_resolvers = {
     first: yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])

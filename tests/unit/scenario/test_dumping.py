@@ -36,6 +36,14 @@ def test_any_settings_survive_being_written(sound_data, uplink, latency, rate, w
     assert loads(dump(scenario)) == scenario
 
 
+@pytest.mark.parametrize("line_break", ["\x85", "\u2028", "\u2029"])
+def test_line_breaks_of_unicode_survive_being_written(sound_data, line_break):
+    scenario = load_dict(
+        yaml.safe_load(sound_data) | {"name": f"a{line_break}", "description": f"{line_break}b"}
+    )
+    assert loads(dump(scenario)) == scenario
+
+
 @pytest.fixture(scope="module")
 def sound_data(sound_text):
     return sound_text
