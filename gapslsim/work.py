@@ -47,7 +47,7 @@ class LayerCost:
 
 @dataclass(frozen=True, eq=False)
 class Cost:
-    """A sequence of layer costs; compared and hashed by identity so that durations can be memoised.
+    """A sequence of layer costs; compared and hashed by identity.
 
     Args:
         layers: costs in order of execution.
@@ -58,6 +58,8 @@ class Cost:
     repeats: int = 1
     parts: tuple[Cost, ...] = ()
     """Further costs executed after `layers`; each with its own repeats, inside this one's repeats."""
+    durations_s: dict[object, float] = field(default_factory=dict, init=False, repr=False)
+    """For devices to keep how long it takes each of them, without jitter [s]."""
 
     @cached_property
     def work_flop(self) -> float:
@@ -208,8 +210,9 @@ def derived_key(key: str, *parts: str | int) -> str:
         key: content key.
         parts: what it is, which one, with which settings; without the sign `/`.
     """
-    derived = "/".join((key, *map(str, parts)))
-    return derived if len(derived) <= _LONG else hashlib.sha256(derived.encode()).hexdigest()
+    for part in parts:
+        key = f"{key}/{part}"
+    return key if len(key) <= _LONG else hashlib.sha256(key.encode()).hexdigest()
 
 
 _write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,8 @@ class RateDevice(Device):
     def duration_s(self, cost: Cost) -> float:
         return cost.work_flop / self.rate
 
-    def jitter(self, random: np.random.Generator) -> float:
-        return 1.0
-
-    @property
-    def has_jitter(self) -> bool:
-        return False
+    def jitter(self, random: Callable[[], np.random.Generator]) -> Iterator[float]:
+        return repeat(1.0)
 
 
 def flop(amount: float) -> Cost:

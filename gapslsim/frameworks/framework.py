@@ -38,7 +38,7 @@ class Framework(ABC):
 
     def participants(self, w: World) -> tuple[int, ...]:
         """Clients that take part in the round that begins, ascending."""
-        return self.participation.choose(w.n_clients, w.random("participation"))
+        return self.participation.choose(w.n_clients, lambda: w.random("participation"))
 
     @abstractmethod
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,8 +17,8 @@ class Participation(ABC):
     """Who takes part in a round."""
 
     @abstractmethod
-    def choose(self, n_clients: int, random: np.random.Generator) -> tuple[int, ...]:
-        """Indices of the participants, ascending, at least one; `random` is a stream of this round."""
+    def choose(self, n_clients: int, random: Callable[[], np.random.Generator]) -> tuple[int, ...]:
+        """Indices of the participants, ascending, at least one; `random` makes a stream of this round."""
 
     @abstractmethod
     def expected_share(self, n_clients: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,13 +36,12 @@ class Device(ABC):
 
     @abstractmethod
     def duration_s(self, cost: Cost) -> float:
-        """Seconds that a computation takes without jitter; memoised by the identity of `cost`."""
+        """Seconds that a computation takes without jitter."""
 
     @abstractmethod
-    def jitter(self, random: np.random.Generator) -> float:
-        """A positive factor of mean 1 on one duration; exactly 1 (and nothing drawn) if it has no jitter."""
+    def jitter(self, random: Callable[[], np.random.Generator]) -> Iterator[float]:
+        """Positive factors of mean 1, one per computation; all exactly 1 (and no stream made) if it has no jitter.
 
-    @property
-    @abstractmethod
-    def has_jitter(self) -> bool:
-        """Whether durations are random."""
+        Args:
+            random: makes the node's stream, from which the factors are drawn in order.
+        """

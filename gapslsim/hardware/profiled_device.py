@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from itertools import repeat
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from gapslsim.hardware.profile import Mode, Profile
 from gapslsim.work import Cost
 
 __all__ = ["ProfiledDevice", "device_of"]
+
+_MOST_AT_A_TIME = 256
+"""Normal numbers drawn ahead."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +39,12 @@ class ProfiledDevice(Device):
     """The power mode that it is in; None for the profile's own."""
     outside: list[tuple[float, str]] = field(default_factory=list, init=False, repr=False)
     """Computations outside the fitted range so far: by what factor, and in words."""
-    _durations: WeakKeyDictionary[Cost, float] = field(
-        default_factory=WeakKeyDictionary, init=False, repr=False
-    )
 
     def duration_s(self, cost: Cost) -> float:
-        """Seconds that a computation takes without jitter; memoised by the identity of `cost`."""
-        known = self._durations.get(cost)
+        """Seconds that a computation takes without jitter; `cost` keeps them."""
+        known = cost.durations_s.get(self)
         if known is None:
-            known = self._durations[cost] = self.cost_model.duration_s(cost)
+            known = cost.durations_s[self] = self.cost_model.duration_s(cost)
             self._note_range(cost)
         return known
 
@@ -63,17 +64,16 @@ class ProfiledDevice(Device):
             )
         self.outside.append((factor, words))
 
-    def jitter(self, random: np.random.Generator) -> float:
-        """A lognormal factor exp(sigma z - sigma^2 / 2), of mean 1; 1, and nothing drawn, for sigma 0."""
-        if self.jitter_sigma == 0:
-            return 1.0
+    def jitter(self, random: Callable[[], np.random.Generator]) -> Iterator[float]:
+        """Lognormal factors exp(sigma z - sigma^2 / 2), of mean 1; 1, and nothing drawn, for sigma 0."""
         sigma = self.jitter_sigma
-        return math.exp(sigma * random.standard_normal() - sigma * sigma / 2)
-
-    @property
-    def has_jitter(self) -> bool:
-        """Whether durations are random."""
-        return self.jitter_sigma > 0
+        if sigma == 0:
+            yield from repeat(1.0)
+        stream, n = random(), 1
+        while True:  # More at a time the longer it goes on: one at a time takes longer than all the rest.
+            for z in stream.standard_normal(n).tolist():
+                yield math.exp(sigma * z - sigma * sigma / 2)
+            n = min(2 * n, _MOST_AT_A_TIME)
 
 
 def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:

@@ -39,12 +39,13 @@ class OperationCosts:
         self._n_classes = n_classes
         self._client_optimizer = client_optimizer
         self._server_optimizer = server_optimizer
+        self.split = lru_cache(maxsize=None)(self._split)
         self.client_backward = lru_cache(maxsize=None)(self._client_backward)
         self.local_training = lru_cache(maxsize=None)(self._local_training)
         self.average = lru_cache(maxsize=None)(self._average)
         self._server_step = lru_cache(maxsize=None)(self._build_server_step)
 
-    def split(self, batch_size: int) -> SplitCost:
+    def _split(self, batch_size: int) -> SplitCost:
         """Costs of both sides for one mini-batch."""
         return split_cost(self._model, self._input_shape, self._n_classes, batch_size)
 

@@ -15,8 +15,8 @@ from itertools import count
 from gapslsim.network.flows import SCALE, Flow, FlowClass, Link
 from gapslsim.network.hub import Hub, fits_hub
 from gapslsim.network.link_use import LinkUse
-from gapslsim.network.network import LinkUseRow
-from gapslsim.network.sharing import NEARLY, level_classes
+from gapslsim.network.network import LinkUseFields
+from gapslsim.network.sharing import NEARLY, component, level_classes
 
 __all__ = ["FlowEngine"]
 
@@ -68,12 +68,12 @@ class FlowEngine:
     def start(self, flow: Flow) -> None:
         """Lets a flow join the sharing now."""
         flow.order = next(self._orders)
+        touched = self._touched
         for link in flow.links:
-            if not link.flows and link.next_step is not None:
+            if link.next_step is not None and not link.flows:
                 link.move_to(self.now_s)
                 self._watch(link)
-            link.flows[flow] = None
-            self._touched[link] = None
+            link.flows[flow] = touched[link] = None
         self._to_place[flow] = None
 
     def stop(self, flow: Flow) -> float:
@@ -83,10 +83,11 @@ class FlowEngine:
         if flow.cls is not None:
             rest = self._leave(flow)
         for link in flow.links:
-            if flow in link.flows:
-                del link.flows[flow]
+            flows = link.flows
+            if flow in flows:
+                del flows[flow]
                 self._touched[link] = None
-                if not link.flows:
+                if not flows:
                     link.version += 1
         return rest
 
@@ -117,8 +118,14 @@ class FlowEngine:
         self.now_s = now_s
         slack = now_s + _ULPS * now_s
         ended: list[Flow] = []
-        while self.next_s() <= slack:
-            _, _, _, what = heappop(self._timeline)
+        timeline = self._timeline
+        while timeline:
+            due_s, _, version, what = timeline[0]
+            if version == what.version and due_s > slack:
+                break
+            heappop(timeline)
+            if version != what.version:
+                continue
             if isinstance(what, Flow):
                 ended.append(what)
                 self._end(what)
@@ -149,7 +156,7 @@ class FlowEngine:
 
     def _solve_around(self, start: Link) -> None:
         """Solves the classes that are joined to a link by contended links."""
-        links, classes = self._component(start)
+        links, classes = component(start)
         for cls in classes:
             cls.move_to(self.now_s)
         levels, other_rates = level_classes(links, classes)
@@ -184,7 +191,7 @@ class FlowEngine:
             self._use.look_around(cls.links)
         return True
 
-    def link_use(self) -> list[LinkUseRow]:
+    def link_use(self) -> list[LinkUseFields]:
         """Load of every link while flows were on it, closed up to now; empty where it is not recorded."""
         self._use.close(self.now_s)
         return self._use.rows
@@ -358,21 +365,6 @@ class FlowEngine:
                 self._stale[link] = None
             if link.hub is not None:
                 link.hub.dirty[cls] = None
-
-    def _component(self, start: Link) -> tuple[dict[Link, None], dict[FlowClass, None]]:
-        """All links and classes that are joined to a link by contended links."""
-        links: dict[Link, None] = {start: None}
-        classes: dict[FlowClass, None] = {}
-        queue = [start]
-        while queue:
-            for cls in queue.pop().classes:
-                if cls not in classes:
-                    classes[cls] = None
-                    for link in cls.links:
-                        if link not in links:
-                            links[link] = None
-                            queue.append(link)
-        return links, classes
 
     def _expect(self, cls: FlowClass) -> None:
         """Puts the ends of a class's flows on the timeline: of the first free one, and of all that were newly held."""

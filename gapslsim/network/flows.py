@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gapslsim.network.hub import Hub
 
-__all__ = ["SCALE", "Flow", "FlowClass", "Link"]
+__all__ = ["SCALE", "Flow", "FlowClass", "Link", "load"]
 
 SCALE = 2.0**60
 """Rates are summed as integers in units of 1/SCALE bit/s, so that adding and removing never drifts."""
@@ -79,17 +79,14 @@ class Flow:
     """
 
     __slots__ = (
-        "cap", "cls", "free", "key", "limit", "links", "order", "rest_bit", "since_s", "size_bit", "tag", "version",
+        "cap", "cls", "free", "key", "limit", "links", "order", "rest_bit", "since_s", "size_bit", "version",
     )  # fmt: skip
 
-    def __init__(
-        self, links: tuple[Link, ...], size_bit: float, limit: float = math.inf, tag: object = None
-    ) -> None:
+    def __init__(self, links: tuple[Link, ...], size_bit: float, limit: float = math.inf) -> None:
         self.links = links
         self.size_bit = size_bit
         self.limit = limit
         """Cap that the flow brings with it [bit/s]."""
-        self.tag = tag
         self.order = 0
         self.cls: FlowClass | None = None
         self.cap = math.inf
@@ -109,6 +106,17 @@ class Flow:
         if self.cls is None:
             return 0.0
         return self.cls.level if self.free else self.cap
+
+
+def load(flows: Iterable[Flow]) -> float:
+    """Rate of several flows together [bit/s]; all of them have their class."""
+    rate = 0.0
+    for flow in flows:
+        if not flow.free:
+            rate += flow.cap
+        elif (cls := flow.cls) is not None:
+            rate += cls.own_level if cls.clock is None else cls.clock.level
+    return rate
 
 
 Entry = tuple[float, int, int, Flow]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from heapq import heappop, heappush
+from itertools import count
 from typing import Literal, cast
 
 import simpy
@@ -16,7 +18,7 @@ from gapslsim.network.engine import FlowEngine
 from gapslsim.network.flows import Flow, Link
 from gapslsim.network.instant import happen
 from gapslsim.network.multicast import segments
-from gapslsim.network.network import LinkUseRow, Network, Transfer
+from gapslsim.network.network import LinkUseFields, Network, Transfer
 from gapslsim.network.protocol import Protocol
 from gapslsim.network.routes import LinkSpec, Router
 from gapslsim.rng import stream
@@ -27,31 +29,42 @@ _LAST = cast(EventPriority, 2)
 """SimPy priority after every ordinary event of an instant: what happens at one instant is solved once."""
 
 
-@dataclass(eq=False, slots=True)
-class _Part:
+class _Part(Flow):
     """One flow of a message: all of it, or what one segment of a broadcast's tree carries."""
 
-    links: tuple[Link, ...]
-    size_bit: float
-    serves: dict[int, float]
-    """Serial numbers of the messages that wait for it, with the latency from its end to their target."""
-    latency_s: float
-    """From the source to its end; it joins the sharing that much after submission."""
-    flow: Flow | None = None
-    ended: bool = False
+    __slots__ = ("ended", "joined", "latency_s", "serves")
+
+    def __init__(self, links: tuple[Link, ...], size_bit: float, latency_s: float) -> None:
+        super().__init__(links, size_bit)
+        self.latency_s = latency_s
+        """From the source to its end; it joins the sharing that much after submission."""
+        self.serves: list[tuple[_Message, float]] = []
+        """The messages that wait for it, with the latency from its end to their target."""
+        self.joined = False
+        self.ended = False
 
 
 @dataclass(eq=False, slots=True)
-class _Message:
-    """A transfer that is under way."""
+class _Message(Transfer):
+    """A transfer with what the network keeps of it while it is under way."""
 
-    serial: int
-    transfer: Transfer
-    parts: list[_Part]
-    waiting: int
+    serial: int = 0
+    parts: list[_Part] = field(default_factory=list)
+    """Empty once it has arrived or was cancelled."""
+    waiting: int = 0
     """Parts that have not ended."""
     arrival_s: float = 0.0
     """When the last byte of the parts that have ended is at the target."""
+
+
+class _Call(simpy.Event):
+    """An event that calls one function when it happens."""
+
+    def __init__(self, env: simpy.Environment, call: Callable[[simpy.Event], None]) -> None:
+        self.env = env
+        self.callbacks = [call]
+        self._ok = True
+        self._value = None
 
 
 class FluidNetwork(Network):
@@ -95,24 +108,23 @@ class FluidNetwork(Network):
         self._links: dict[LinkSpec, Link] = {}
         self._names: set[str] = set()
         self._routes: dict[tuple[str, str], tuple[tuple[Link, ...], float]] = {}
-        self._serial = 0
-        self._messages: dict[int, _Message] = {}
-        self._serials: dict[int, int] = {}
+        self._serials = count(1)
+        self._joining: list[tuple[float, int, _Part]] = []
+        """Parts on their way to the sharing, with the instant at which they join it: a heap."""
+        self._n_joining = count()
         self._arrived: list[_Message] = []
-        self._tick: simpy.Event | None = None
-        """The next time that the engine is looked at; None while it is."""
-        self._tick_s = math.inf
-        """When that happens, as the queue of events has it."""
+        self._wake_s = math.inf
+        """When the network is looked at next, if not for a part that joins."""
+        self._looks_at: set[float] = set()
+        """Instants for which the queue of events holds a look; where nothing is due any more, nothing happens."""
 
     def send(self, source: str, target: str, size_bytes: float) -> Transfer:
         """Submits a message now; see `Network.send`."""
         links, latency_s = self._path(source, target)
         message = self._message(source, target, size_bytes)
-        part = _Part(links, self._wire_bit * size_bytes, {message.serial: 0.0}, latency_s)
-        message.parts.append(part)
-        message.waiting = 1
-        self._after(part)
-        return message.transfer
+        self._add(message, _Part(links, self._wire_bit * size_bytes, latency_s), 0.0)
+        self._submit(message.parts[0])
+        return message
 
     def broadcast(self, source: str, targets: Sequence[str], size_bytes: float) -> Sequence[Transfer]:
         """Submits one message to many targets; see `Network.broadcast` and `multicast.py`."""
@@ -122,61 +134,62 @@ class FluidNetwork(Network):
         messages = [self._message(source, target, size_bytes) for target in targets]
         parts: list[_Part] = []
         for segment in segments(routes):
-            serves = {
-                messages[index].serial: rest_s
-                for index, rest_s in zip(segment.targets, segment.rest_s, strict=True)
-            }
-            links = self._limiting(segment.links)
-            part = _Part(links, self._wire_bit * size_bytes, serves, segment.start_s)
-            for index in segment.targets:
-                messages[index].parts.append(part)
-                messages[index].waiting += 1
+            part = _Part(self._limiting(segment.links), self._wire_bit * size_bytes, segment.start_s)
+            for index, rest_s in zip(segment.targets, segment.rest_s, strict=True):
+                self._add(messages[index], part, rest_s)
             parts.append(part)
         for part in parts:  # only now: a part without limiting links ends at once
-            self._after(part)
-        return [message.transfer for message in messages]
+            self._submit(part)
+        return messages
 
     def cancel(self, transfer: Transfer) -> None:
         """Ends a transfer that is under way; nothing happens to one that has arrived or was cancelled before."""
-        serial = self._serials.pop(id(transfer), None)
-        if serial is None:
+        message = self._under_way(transfer)
+        if message is None:
             return
         self._catch_up()
-        transfer.moved_bytes = self._moved(self._messages[serial])
-        message = self._messages.pop(serial)
+        message.moved_bytes = self._moved(message)
         self._arrived = [other for other in self._arrived if other is not message]
         for part in message.parts:
-            part.serves.pop(serial, None)
-            if not part.serves and part.flow is not None and not part.ended:
-                self._engine.stop(part.flow)
-                part.flow = None
+            part.serves = [(other, rest_s) for other, rest_s in part.serves if other is not message]
+            if not part.serves and part.joined and not part.ended:
+                self._engine.stop(part)
+                part.ended = True
+        message.parts = []
         self._wake_in(0.0)
 
     def moved_bytes(self, transfer: Transfer) -> float:
         """Bytes of a transfer that have moved by now (of its slowest segment, for a broadcast)."""
-        serial = self._serials.get(id(transfer))
-        if serial is None:
+        message = self._under_way(transfer)
+        if message is None:
             return transfer.moved_bytes
         self._catch_up()
-        return self._moved(self._messages[serial])
+        return self._moved(message)
 
     @property
-    def link_use(self) -> Sequence[LinkUseRow]:
+    def link_use(self) -> Sequence[LinkUseFields]:
         """Load of every link while flows were on it, closed up to now; empty where it is not recorded."""
         self._catch_up()
         return self._engine.link_use()
 
     def _message(self, source: str, target: str, size_bytes: float) -> _Message:
-        if not size_bytes >= 0 or math.isinf(size_bytes):
+        if not 0 <= size_bytes < math.inf:
             raise NetworkError(
                 f"{source} -> {target}: size_bytes must be 0 or more and finite; found {size_bytes!r}."
             )
-        transfer = Transfer(source, (target,), size_bytes, self.env.now, self.env.event())
-        self._serial += 1
-        message = _Message(self._serial, transfer, [], 0)
-        self._messages[self._serial] = message
-        self._serials[id(transfer)] = self._serial
-        return message
+        env = self.env
+        return _Message(source, (target,), size_bytes, env.now, simpy.Event(env), serial=next(self._serials))
+
+    @staticmethod
+    def _add(message: _Message, part: _Part, rest_s: float) -> None:
+        """Lets a message wait for a part, and then for the rest of the way to its target."""
+        message.parts.append(part)
+        message.waiting += 1
+        part.serves.append((message, rest_s))
+
+    @staticmethod
+    def _under_way(transfer: Transfer) -> _Message | None:
+        return transfer if isinstance(transfer, _Message) and transfer.parts else None
 
     def _path(self, source: str, target: str) -> tuple[tuple[Link, ...], float]:
         path = self._routes.get((source, target))
@@ -207,146 +220,130 @@ class FluidNetwork(Network):
             self._links[spec] = link
         return link
 
-    def _after(self, part: _Part) -> None:
+    def _submit(self, part: _Part) -> None:
         """Lets a part join once its latency, and what the protocol needs beforehand, have passed."""
         latency_s = part.latency_s
         if self._protocol is not None:
             latency_s += self._protocol.set_up_s(2 * latency_s)
         if latency_s <= 0:
-            self._join(part)
+            self._join(part, self.env.now)
             self._wake_in(0.0)
         else:
-            self._call_in(latency_s, partial(self._join_late, part))
+            heappush(self._joining, (self._look_in(latency_s), next(self._n_joining), part))
 
-    def _join_late(self, part: _Part, _: simpy.Event) -> None:
-        if part.serves:
-            self._join(part)
-            self._settle()
-
-    def _join(self, part: _Part) -> None:
+    def _join(self, part: _Part, now_s: float) -> None:
+        part.joined = True
         if part.size_bit <= 0 or not part.links:
-            self._ended(part)
-        else:
-            self._catch_up()
-            part.flow = Flow((*part.links, *self._ramp(part)), part.size_bit, tag=part)
-            self._engine.start(part.flow)
+            self._ended(part, now_s)
+            return
+        if self._engine.now_s < now_s:
+            self._advance(now_s)
+        if self._protocol is not None:
+            part.links = (*part.links, *self._ramp(part, self._protocol, now_s))
+        self._engine.start(part)
 
-    def _ramp(self, part: _Part) -> tuple[Link, ...]:
+    def _ramp(self, part: _Part, protocol: Protocol, now_s: float) -> tuple[Link, ...]:
         """The protocol's caps on a new flow, as a link of its own."""
-        if self._protocol is None:
-            return ()
-        caps = self._protocol.ramp(2 * part.latency_s, min(link.capacity for link in part.links))
+        caps = protocol.ramp(2 * part.latency_s, min(link.capacity for link in part.links))
         if caps is None:
             return ()
-        now_s = self.env.now
         _, first = next(caps)
         later = ((now_s + time_s, rate) for time_s, rate in caps)
         return (self._engine.add_link("", first, shared=False, steps=later),)
 
-    def _ended(self, part: _Part) -> None:
+    def _ended(self, part: _Part, now_s: float) -> None:
         """Notes that a part has passed its last byte; a message waits for all of its parts."""
         part.ended = True
-        part.flow = (
-            None  # Which knows its part: without this, both would wait for Python's garbage collector.
-        )
-        for serial, rest_s in part.serves.items():
-            message = self._messages[serial]
+        for message, rest_s in part.serves:
             message.waiting -= 1
-            message.arrival_s = max(message.arrival_s, self.env.now + rest_s)
+            message.arrival_s = max(message.arrival_s, now_s + rest_s)
             if message.waiting:
                 continue
-            if message.arrival_s <= self.env.now:
+            if message.arrival_s <= now_s:
                 self._arrived.append(message)
             else:
-                event = self.env.timeout(message.arrival_s - self.env.now, message)
-                assert event.callbacks is not None
-                event.callbacks.append(self._late_arrival)
+                self.env.schedule(
+                    _Call(self.env, partial(self._late_arrival, message)), NORMAL, message.arrival_s - now_s
+                )
+        part.serves = []  # They know their parts: without this, all would wait for Python's garbage collector.
 
-    def _late_arrival(self, event: simpy.Event) -> None:
-        message = cast(_Message, event.value)
-        if message.serial in self._messages:
+    def _late_arrival(self, message: _Message, _: simpy.Event) -> None:
+        if message.parts:
             self._arrived.append(message)
             self._wake_in(0.0)
 
     def _moved(self, message: _Message) -> float:
-        size = message.transfer.size_bytes
+        size = message.size_bytes
         for part in message.parts:
             if part.ended:
                 continue
-            if part.flow is None:
+            if not part.joined:
                 return 0.0
-            size = min(size, (part.size_bit - self._engine.rest_bit(part.flow)) / self._wire_bit)
+            size = min(size, (part.size_bit - self._engine.rest_bit(part)) / self._wire_bit)
         return size
 
     def _catch_up(self) -> None:
         """Moves the engine to now: flows that end at this very instant have ended before anything else happens."""
-        if self._engine.now_s < self.env.now:
-            self._advance()
+        now_s = self.env.now
+        if self._engine.now_s < now_s:
+            self._advance(now_s)
 
-    def _advance(self) -> None:
-        for flow in self._engine.advance(self.env.now):
-            part = flow.tag
-            assert isinstance(part, _Part)
-            self._ended(part)
+    def _advance(self, now_s: float) -> None:
+        for part in self._engine.advance(now_s):
+            self._ended(cast(_Part, part), now_s)
 
-    def _call_in(
-        self, delay_s: float, call: Callable[[simpy.Event], None], last: bool = False
-    ) -> simpy.Event:
-        event = simpy.Event(self.env)
-        event._ok = True
-        event._value = None
-        event.callbacks = [call]
-        self.env.schedule(event, _LAST if last else NORMAL, delay_s)
-        return event
+    def _look_in(self, delay_s: float) -> float:
+        """Has the network looked at after everything else that happens then; returns the instant."""
+        look_s = self.env.now + delay_s
+        if look_s not in self._looks_at:
+            self._looks_at.add(look_s)
+            self.env.schedule(_Call(self.env, self._look), _LAST, delay_s)
+        return look_s
 
     def _wake_in(self, delay_s: float) -> None:
-        """Looks at the engine after everything else that happens then, unless it is looked at before."""
-        wake_s = self.env.now + delay_s
-        if wake_s < self._tick_s:
-            self._tick = self._call_in(delay_s, self._on_tick, last=True)
-            self._tick_s = wake_s
+        if self.env.now + delay_s < self._wake_s:
+            self._wake_s = self._look_in(delay_s)
 
-    def _on_tick(self, event: simpy.Event) -> None:
-        if event is self._tick:
-            self._tick, self._tick_s = None, math.inf
-            self._look()
-
-    def _settle(self) -> None:
-        """Looks at the engine now, or once everything else that happens at this instant has happened."""
-        if self.env.peek() > self.env.now:
-            self._look()
-        else:
-            self._wake_in(0.0)
-
-    def _look(self) -> None:
-        """Fires what has arrived; once nothing more happens at this instant, shares the links out anew."""
-        now_s = self.env.now
-        self._advance()
-        while self._arrived:
-            self._arrived.sort(key=lambda message: message.serial)
-            try:
-                while self._arrived:
-                    self._fire(self._arrived.pop(0))
-            except BaseException:  # Somebody ends the simulation here; it may go on later.
-                self._wake_in(0.0)
-                raise
-            if self.env.peek() <= now_s:
-                self._wake_in(0.0)
-                return
-        self._engine.solve()
-        next_s = self._engine.next_s()
+    def _look(self, _: simpy.Event) -> None:
+        """Lets parts join and fires what has arrived; once nothing more happens now, shares the links out anew."""
+        now_s, joining, engine = self.env.now, self._joining, self._engine
+        self._looks_at.discard(now_s)
+        if now_s == self._wake_s:
+            self._wake_s = math.inf
+        elif not (joining and joining[0][0] <= now_s):
+            return
+        self._advance(now_s)
+        while joining and joining[0][0] <= now_s:
+            part = heappop(joining)[2]
+            if part.serves:
+                self._join(part, now_s)
+        if self._arrived and self._fire_all(now_s):
+            return
+        engine.solve()
+        next_s = engine.next_s()
         if next_s == math.inf:
-            self._tick, self._tick_s = None, math.inf
+            self._wake_s = math.inf
             return
         delay_s = max(next_s - now_s, 0.0)
-        if now_s + delay_s != self._tick_s:
-            self._tick_s = math.inf
-            self._wake_in(delay_s)
+        if now_s + delay_s != self._wake_s:
+            self._wake_s = self._look_in(delay_s)
 
-    def _fire(self, message: _Message) -> None:
-        transfer = message.transfer
-        del self._messages[message.serial]
-        del self._serials[id(transfer)]
-        transfer.moved_bytes = transfer.size_bytes
-        transfer.finished_s = self.env.now
-        happen(transfer.done, transfer)
+    def _fire_all(self, now_s: float) -> bool:
+        """Fires what has arrived, in the order of submission; returns whether more happens at this instant."""
+        arrived = self._arrived
+        if len(arrived) > 1:
+            arrived.sort(key=lambda message: message.serial)
+        try:
+            while arrived:
+                message = arrived.pop(0)
+                message.parts = []
+                message.moved_bytes = message.size_bytes
+                message.finished_s = now_s
+                happen(message.done, message)
+        except BaseException:  # Somebody ends the simulation here; it may go on later.
+            self._wake_in(0.0)
+            raise
+        if self.env.peek() <= now_s:
+            self._wake_in(0.0)
+            return True
+        return False

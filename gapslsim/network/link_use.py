@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gapslsim.network.flows import Link
-from gapslsim.network.network import LinkUseRow
+from gapslsim.network.flows import Link, load
+from gapslsim.network.network import LinkUseFields
 
 __all__ = ["LinkUse"]
-
-_row = LinkUseRow._make
 
 
 class LinkUse:
@@ -20,7 +18,7 @@ class LinkUse:
     """
 
     def __init__(self, record: bool) -> None:
-        self.rows: list[LinkUseRow] = []
+        self.rows: list[LinkUseFields] = []
         self._record = record
         self._look: dict[Link, None] = {}
         self._in_use: dict[Link, None] = {}
@@ -34,9 +32,11 @@ class LinkUse:
     def look_around(self, links: Iterable[Link]) -> None:
         """The load of all links may have changed that flows on these links take."""
         if self._record:
+            look = self._look
             for own in links:
                 for flow in own.flows:
-                    self.look(flow.links)
+                    for link in flow.links:
+                        look[link] = None
 
     def note(self, now_s: float) -> None:
         """Closes the rows of links whose load has changed and opens new ones."""
@@ -45,27 +45,21 @@ class LinkUse:
         for link in self._look:
             if not link.name:
                 continue
-            flows = link.flows
-            used = None
-            if flows:
-                rate = 0.0
-                for flow in flows:
-                    rate += flow.rate
-                used = (rate, link.capacity, len(flows))
-            before = link.used
+            flows, before = link.flows, link.used
+            used = (load(flows), link.capacity, len(flows)) if flows else None
             if used != before:
-                if before is not None and now_s > link.since_s:
-                    self.rows.append(_row((link.name, link.since_s, now_s, *before)))
+                if before is None:
+                    self._in_use[link] = None
+                elif now_s > link.since_s:
+                    self.rows.append((link.name, link.since_s, now_s, *before))
                 link.used, link.since_s = used, now_s
                 if used is None:
                     del self._in_use[link]
-                elif before is None:
-                    self._in_use[link] = None
         self._look.clear()
 
     def close(self, now_s: float) -> None:
         """Closes the open rows."""
         for link in self._in_use:
             if link.used is not None and now_s > link.since_s:
-                self.rows.append(_row((link.name, link.since_s, now_s, *link.used)))
+                self.rows.append((link.name, link.since_s, now_s, *link.used))
                 link.since_s = now_s

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import simpy
 
-__all__ = ["LinkUseRow", "Network", "Transfer"]
+__all__ = ["LinkUseFields", "LinkUseRow", "Network", "Transfer"]
 
 
 @dataclass(slots=True)
@@ -39,6 +39,10 @@ class LinkUseRow(NamedTuple):
     n_flows: int
 
 
+LinkUseFields = tuple[str, float, float, float, float, int]
+"""The fields of a `LinkUseRow`, in order."""
+
+
 class Network(ABC):
     """Moves bytes between named nodes inside a SimPy environment."""
 
@@ -65,5 +69,5 @@ class Network(ABC):
 
     @property
     @abstractmethod
-    def link_use(self) -> Sequence[LinkUseRow]:
-        """Load of every link over time, closed up to now; what `links.parquet` holds."""
+    def link_use(self) -> Sequence[LinkUseFields]:
+        """Load of every link over time, closed up to now: the rows of `links.parquet`, as plain tuples."""

@@ -15,12 +15,28 @@ from heapq import heapify, heappop, heapreplace
 from gapslsim.network.flows import SCALE, FlowClass, Link
 from gapslsim.network.maxmin import fair_rates
 
-__all__ = ["NEARLY", "level_classes", "settle"]
+__all__ = ["NEARLY", "component", "level_classes", "settle"]
 
 NEARLY = 1e-12
 """Relative slack of comparisons: a held flow is let go only when its cap is above the level by more than this."""
 _ROUNDS = 60
 """Rounds before the search gives up and the textbook method is asked (not seen to happen on trees)."""
+
+
+def component(start: Link) -> tuple[dict[Link, None], dict[FlowClass, None]]:
+    """All links and classes that are joined to a link by contended links."""
+    links: dict[Link, None] = {start: None}
+    classes: dict[FlowClass, None] = {}
+    queue = [start]
+    while queue:
+        for cls in queue.pop().classes:
+            if cls not in classes:
+                classes[cls] = None
+                for link in cls.links:
+                    if link not in links:
+                        links[link] = None
+                        queue.append(link)
+    return links, classes
 
 
 def level_classes(
@@ -33,8 +49,9 @@ def level_classes(
         classes: a connected component, moved to now.
     """
     has_moved = False
+    fill = _fill_alone if len(links) == len(classes) == 1 else _fill
     for _ in range(_ROUNDS):
-        levels, full = _fill(links, classes)
+        levels, full = fill(links, classes)
         moved = False
         for link, served in full:
             moved |= settle(link, served)
@@ -45,6 +62,20 @@ def level_classes(
             return levels, has_moved
         has_moved = True
     return _textbook(links, classes), True
+
+
+def _fill_alone(
+    links: Collection[Link], classes: Collection[FlowClass]
+) -> tuple[dict[FlowClass, float], list[tuple[Link, list[FlowClass]]]]:
+    """As `_fill`, for one link and the one class on it; a link on which no flow has to move is not named as full."""
+    (link,), (cls,) = links, classes
+    link.spare, link.weight = link.capacity - cls.held / SCALE, cls.n_free
+    share = _share(link)
+    if share == math.inf:
+        return {cls: share}, []
+    held, free = cls.fastest_held(), cls.slowest_free()
+    settled = (held is None or held.cap <= share) and (free is None or free.cap > share)
+    return {cls: max(share, 0.0)}, [] if settled else [(link, [cls])]
 
 
 def _fill(

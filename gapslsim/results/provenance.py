@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None =
         "gapslsim": gapslsim.__version__,
         "git": git_state(Path(gapslsim.__file__).resolve().parent),
         "python": platform.python_version(),
-        "packages": _packages(),
+        "packages": dict(_packages()),
         "components": digests(),
         "seed": seed,
         "machine": {
@@ -74,8 +75,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+@cache
 def _packages() -> dict[str, str]:
-    """Installed versions of the packages that gapslsim requires."""
+    """Installed versions of the packages that gapslsim requires; read once per process."""
     try:
         required = metadata.requires("gapslsim") or []
     except metadata.PackageNotFoundError:
@@ -92,6 +94,7 @@ def _packages() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+@cache
 def _processor() -> str:
     """Model of the processor where the system says it."""
     try:

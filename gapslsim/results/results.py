@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from gapslsim.network.network import LinkUseRow
+from gapslsim.network.network import LinkUseFields, LinkUseRow
 from gapslsim.records import (
     AlignmentRow,
     EvaluationRow,
@@ -70,7 +70,7 @@ class Results:
         evaluations: Sequence[EvaluationRow],
         losses: Sequence[LossRow],
         alignment: Sequence[AlignmentRow],
-        links: Sequence[LinkUseRow],
+        links: Sequence[LinkUseFields],
         simulated_time_s: float,
         wall_time_s: float,
         timeline_sha256: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -49,8 +49,8 @@ class Node:
         self._env = env
         self._network = network
         self._recorder = recorder
-        self._make_random = random
-        self._random: np.random.Generator | None = None
+        self._random = random
+        self._jitter: Iterator[float] | None = None
         self._busy = False
         self._queue: deque[simpy.Event] | None = None
         """Computations that wait for their turn, first come first served; made when one first has to wait."""
@@ -125,11 +125,9 @@ class Node:
 
     def _duration_s(self, work: Work[Any]) -> float:
         duration_s = self.device.duration_s(work.cost)
-        if not self.device.has_jitter:
-            return duration_s
-        if self._random is None:
-            self._random = self._make_random()
-        return duration_s * self.device.jitter(self._random)
+        if self._jitter is None:
+            self._jitter = self.device.jitter(self._random)
+        return duration_s * next(self._jitter)
 
     def _record_computation(
         self, work: Work[Any], on_behalf_of: Collection[int], asked_s: float, start_s: float

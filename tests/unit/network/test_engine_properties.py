@@ -89,7 +89,7 @@ def run(
         if check:
             active = [flow for flow in flows if any(flow in link.flows for link in flow.links)]
             check_fair(links, active)
-    return ends, [(row.link, row.start_s, row.end_s, row.rate_bit_per_s) for row in engine.link_use()]
+    return ends, [row[:4] for row in engine.link_use()]
 
 
 def check_fair(links: list[Link], active: list[Flow]) -> None:

@@ -165,7 +165,7 @@ def test_link_use_says_rate_capacity_and_flows_over_time() -> None:
     network.send("client-0", "server", 2e6)
     network.send("client-1", "server", 0.5e6)
     env.run()
-    rows = [tuple(row) for row in network.link_use if row.link == "backhaul/up"]
+    rows = [row for row in network.link_use if row[0] == "backhaul/up"]
     assert rows == [("backhaul/up", 0.0, 1.0, 8e6, 8e6, 2), ("backhaul/up", 1.0, 2.5, 8e6, 8e6, 1)]
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.multicast import segments
+from gapslsim.network.network import LinkUseRow
 from gapslsim.network.protocols.tcp import Tcp
 from gapslsim.network.routes import LinkSpec, Route
 from gapslsim.network.topologies.relay import Relay
@@ -48,7 +49,7 @@ def test_a_broadcast_down_a_chain_loads_each_hop_once() -> None:
     env.run()
     assert [transfer.finished_s for transfer in transfers] == [pytest.approx(1.0)] * 3
     carried = {}
-    for row in network.link_use:
+    for row in map(LinkUseRow._make, network.link_use):
         carried[row.link] = carried.get(row.link, 0.0) + row.rate_bit_per_s * (row.end_s - row.start_s) / 8e6
     assert carried == pytest.approx(
         {f"relay-{i}/hop/down": 1.0 for i in range(3)} | {f"client-{i}/down": 1.0 for i in range(3)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ class Everyone(Participation):
 
     kind: Literal["everyone"] = "everyone"
 
-    def choose(self, n_clients: int, random: np.random.Generator) -> tuple[int, ...]:
+    def choose(self, n_clients: int, random: Callable[[], np.random.Generator]) -> tuple[int, ...]:
         """All indices; draws nothing."""
         return tuple(range(n_clients))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ class Sample(Participation):
     k: PositiveInt
     """How many clients take part."""
 
-    def choose(self, n_clients: int, random: np.random.Generator) -> tuple[int, ...]:
+    def choose(self, n_clients: int, random: Callable[[], np.random.Generator]) -> tuple[int, ...]:
         """A sample, ascending.
 
         Raises:
@@ -30,7 +31,7 @@ class Sample(Participation):
         """
         for problem in self.problems(n_clients):
             raise ValueError(problem)
-        return tuple(sorted(random.choice(n_clients, self.k, replace=False).tolist()))
+        return tuple(sorted(random().choice(n_clients, self.k, replace=False).tolist()))
 
     def expected_share(self, n_clients: int) -> float:
         """The share k / n."""
