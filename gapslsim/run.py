@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,12 +152,12 @@ class _Run:
         world, learner = self.parts.world, self.parts.learner
         spans = self.parts.recorder.rows[self._spans_seen :]
         self._spans_seen += len(spans)
-        sizes: Counter[str] = Counter()
+        sizes: dict[str, int] = {}
         energy_j = 0.0
         for _, _, phase, _, _, _, size_bytes, _, span_j in spans:
             energy_j += span_j
             if size_bytes:
-                sizes[phase] += size_bytes
+                sizes[phase] = sizes.get(phase, 0) + size_bytes
         epoch = learner.samples_seen / self.parts.n_train
         self._rows.append(
             RoundRow(

@@ -142,6 +142,15 @@ class Deferred(Generic[T]):
         return [given for given in found if given is not None and not given.done]
 
     @property
+    def waits(self) -> bool:
+        """Whether there are such inputs."""
+        for given in self.inputs:
+            found = given if isinstance(given, Deferred) else given.deferred
+            if found is not None and not found.done:
+                return True
+        return False
+
+    @property
     def value(self) -> T:
         """The value; computed now if it has to be."""
         if not self.done:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from functools import cached_property
 
 from gapslsim.frameworks.parallel import ParallelSplitLearning
 from gapslsim.frameworks.rules.gapsl_options import GapslOptions, LeaderOptions
@@ -14,20 +13,14 @@ from gapslsim.registry import component
 __all__ = ["AlignedSplitLearning", "LedSplitLearning"]
 
 
-@cache
-def _rule(kind: str, **options: Any) -> ServerUpdate:
-    """A rule with its options, checked once: a framework names its rule in every round."""
-    return server_updates[kind](**options)
-
-
 @component
 class AlignedSplitLearning(GapslOptions, ParallelSplitLearning):
     """A leader gradient (LGI) and admission by direction (GDA), with their options at the top."""
 
-    @property
+    @cached_property
     def server_rule(self) -> ServerUpdate:
         """The rule `gapsl` with these options."""
-        return _rule("gapsl", **self.options())
+        return server_updates["gapsl"](**self.options())
 
     def problems(self, n_clients: int) -> list[str]:
         """A leader that is not there, a sample larger than the fleet."""
@@ -38,10 +31,10 @@ class AlignedSplitLearning(GapslOptions, ParallelSplitLearning):
 class LedSplitLearning(LeaderOptions, ParallelSplitLearning):
     """The server follows a leader gradient alone; every client trains with its own cut gradient."""
 
-    @property
+    @cached_property
     def server_rule(self) -> ServerUpdate:
         """The rule `leader` with these options."""
-        return _rule("leader", **self.options())
+        return server_updates["leader"](**self.options())
 
     def problems(self, n_clients: int) -> list[str]:
         """A leader that is not there, a sample larger than the fleet."""

@@ -48,8 +48,8 @@ def _is_unset(written: object, field: FieldInfo | None) -> bool:
     return written == {} or (written in (None, "") and field.default == written)
 
 
-class _Writer(yaml.SafeDumper):
-    """Mappings in block style, short lists of scalars in flow style, no anchors."""
+class _Writer(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Mappings in block style, short lists of scalars in flow style, no anchors. By libyaml where PyYAML has it."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -58,7 +58,7 @@ class _Writer(yaml.SafeDumper):
         self, tag: str, sequence: Any, flow_style: bool | None = None
     ) -> yaml.SequenceNode:
         """A list of scalars goes on one line."""
-        node = super().represent_sequence(tag, sequence, flow_style)
+        node: yaml.SequenceNode = super().represent_sequence(tag, sequence, flow_style)
         node.flow_style = all(isinstance(item, yaml.ScalarNode) for item in node.value)
         return node
 

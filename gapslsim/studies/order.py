@@ -14,6 +14,8 @@ __all__ = ["waves"]
 
 _TIMING_ONLY: Final = ("name", "network")
 """Sections that training does not depend on, so long as no deadline drops a client."""
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, which is ten times as fast, where PyYAML has it: for text that gapslsim wrote."""
 
 
 def waves(to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()) -> list[list[PlannedRun]]:
@@ -42,7 +44,7 @@ def waves(to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()) -> list[
 
 def _training(run: PlannedRun) -> str:
     """The resolved scenario without what only its clock depends on."""
-    tree: dict[str, Any] = yaml.safe_load(run.yaml)
+    tree: dict[str, Any] = yaml.load(run.yaml, Loader=_LOADER)
     for section in _TIMING_ONLY:
         tree.pop(section, None)
     tree["server"] = None
