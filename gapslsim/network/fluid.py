@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -112,7 +113,7 @@ class FluidNetwork(Network):
         self._joining: list[tuple[float, int, _Part]] = []
         """Parts on their way to the sharing, with the instant at which they join it: a heap."""
         self._n_joining = count()
-        self._arrived: list[_Message] = []
+        self._arrived: deque[_Message] = deque()
         self._wake_s = math.inf
         """When the network is looked at next, if not for a part that joins."""
         self._looks_at: set[float] = set()
@@ -149,7 +150,7 @@ class FluidNetwork(Network):
             return
         self._catch_up()
         message.moved_bytes = self._moved(message)
-        self._arrived = [other for other in self._arrived if other is not message]
+        self._arrived = deque(other for other in self._arrived if other is not message)
         for part in message.parts:
             part.serves = [(other, rest_s) for other, rest_s in part.serves if other is not message]
             if not part.serves and part.joined and not part.ended:
@@ -330,12 +331,11 @@ class FluidNetwork(Network):
 
     def _fire_all(self, now_s: float) -> bool:
         """Fires what has arrived, in the order of submission; returns whether more happens at this instant."""
-        arrived = self._arrived
-        if len(arrived) > 1:
-            arrived.sort(key=lambda message: message.serial)
+        if len(self._arrived) > 1:
+            self._arrived = deque(sorted(self._arrived, key=lambda message: message.serial))
         try:
-            while arrived:
-                message = arrived.pop(0)
+            while self._arrived:
+                message = self._arrived.popleft()
                 message.parts = []
                 message.moved_bytes = message.size_bytes
                 message.finished_s = now_s

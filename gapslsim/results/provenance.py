@@ -30,7 +30,7 @@ def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None =
     """
     return {
         "gapslsim": gapslsim.__version__,
-        "git": git_state(Path(gapslsim.__file__).resolve().parent),
+        "git": _own_git_state(),
         "python": platform.python_version(),
         "packages": dict(_packages()),
         "components": digests(),
@@ -46,6 +46,12 @@ def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None =
         "started": (datetime.now(UTC) - timedelta(seconds=wall_time_s)).isoformat(timespec="seconds"),
         "command": list(command) if command is not None else list(sys.argv),
     }
+
+
+@cache
+def _own_git_state() -> dict[str, Any] | None:
+    """Of the code that runs; asked once per process, which goes on with what it has loaded."""
+    return git_state(Path(gapslsim.__file__).resolve().parent)
 
 
 def git_state(package: Path) -> dict[str, Any] | None:

@@ -186,3 +186,18 @@ def test_an_unknown_node_has_no_route_and_a_near_name_is_offered() -> None:
 def test_a_size_that_is_no_size_is_refused(size: float) -> None:
     with pytest.raises(NetworkError, match="size_bytes"):
         star(simpy.Environment(), fleet(8)).send("client-0", "server", size)
+
+
+def test_a_message_that_is_cancelled_as_another_arrives_at_the_same_instant_never_arrives() -> None:
+    env = simpy.Environment()
+    network = star(env, fleet(8, 8))
+    first, second = (network.send(f"client-{i}", "server", 1e6) for i in range(2))
+
+    def canceller() -> Generator[simpy.Event, None, None]:
+        yield first.done
+        network.cancel(second)
+
+    env.process(canceller())
+    assert finish(env, first, second) == [pytest.approx(1.0, rel=1e-12), None]
+    assert not second.done.triggered
+    assert second.moved_bytes == 1e6
