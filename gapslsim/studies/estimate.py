@@ -2,7 +2,8 @@
 
 Each combination of axes is run for two rounds without tensors, with its first seed; that gives exact costs per round.
 The wall time on this machine follows from the rate of a small convolution that is timed here, and from a fixed time per
-client and round for what is not arithmetic. It is an order of magnitude, and says so.
+mini-batch for what is not arithmetic. A run that finds its training in the journal takes a fixed time per span. It is
+an order of magnitude, and says so.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from typing import Final
 from gapslsim.errors import GapslsimError
 from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.schema import Scenario
+from gapslsim.studies.order import training_and_timing
 from gapslsim.studies.plan import Plan, PlannedRun
 
 __all__ = ["Estimate", "estimate", "show_plan"]
 
-_OVERHEAD_S: Final = 4e-3
-"""Per client and round: Python and small tensors [s]; seen with the quickstart."""
+_OVERHEAD_S: Final = 1e-3
+"""Per mini-batch of a client: Python and small tensors [s]; seen with small CIFAR-10, half of it in the quickstart."""
+_SPAN_S: Final = 1.2e-5
+"""Per span where only the clock is carried out [s]; see re-timing in docs/performance.md."""
+_SAVING_S: Final = 0.1
+"""Per run: start, tables and files [s]."""
 _START_S: Final = 3.0
-"""Per process: imports."""
+"""Per wave of runs: imports of the processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,13 @@ class Estimate:
     simulated_time_s: float
     work_flop: float
     wall_time_s: float
+    retimed_s: float
+    """Wall time of a run that finds its training in the journal."""
     problem: str = ""
     """Why it cannot be run; empty if it can."""
 
 
-_NOTHING: Final = Estimate(None, math.nan, math.nan, math.nan)
+_NOTHING: Final = Estimate(None, math.nan, math.nan, math.nan, math.nan)
 
 
 def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
@@ -51,11 +59,14 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
         scenario: what to run.
         rate_flop_per_s: of this machine, see `machine_rate`.
     """
+    from gapslsim.assembly import assemble
     from gapslsim.run import simulate
     from gapslsim.scenario.checks import deep_problems
 
     try:
-        short = simulate(dataclasses.replace(scenario, stop=Stop(rounds=2)), dry=True)
+        of_two_rounds = dataclasses.replace(scenario, stop=Stop(rounds=2))
+        n_train = assemble(of_two_rounds, dry=True).n_train
+        short = simulate(of_two_rounds, dry=True)
     except (GapslsimError, ValueError) as error:
         return dataclasses.replace(
             _NOTHING, problem="; ".join(map(str, deep_problems(scenario))) or str(error)
@@ -67,15 +78,18 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     n_rounds = _rounds(scenario.stop, epochs_per_round, per_round_s)
     if n_rounds is None:
         return _NOTHING
-    n_steps = max(1.0, float((spans["client"] >= 0).sum()) / len(rounds) / 4)
+    n_batches = max(1.0, epochs_per_round * n_train / scenario.training.batch_size)
     evaluations = _n_evaluations(scenario, n_rounds, epochs_per_round, per_round_s)
     n_clients = scenario.n_clients
     # One pass over the test set per client and evaluation, without gradients: a third of a training step.
-    flop_per_sample = flop_per_round / max(1.0, n_clients * scenario.training.batch_size) / 3
-    n_test = 0.2 / epochs_per_round * n_clients * scenario.training.batch_size
-    flop = n_rounds * flop_per_round + evaluations * n_clients * n_test * flop_per_sample
+    flop_per_sample = flop_per_round / (epochs_per_round * n_train) / 3
+    flop = n_rounds * flop_per_round + evaluations * n_clients * 0.2 * n_train * flop_per_sample
     return Estimate(
-        n_rounds, n_rounds * per_round_s, flop, flop / rate_flop_per_s + n_rounds * n_steps * _OVERHEAD_S
+        n_rounds,
+        n_rounds * per_round_s,
+        flop,
+        flop / rate_flop_per_s + n_rounds * n_batches * _OVERHEAD_S + _SAVING_S,
+        n_rounds * len(spans) / len(rounds) * _SPAN_S + _SAVING_S,
     )
 
 
@@ -126,13 +140,16 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     table = Table(title=f"Plan of {plan.study.name}", title_justify="left", box=box.SIMPLE_HEAD)
     for axis in plan.record.axes:
         table.add_column(axis, overflow="fold")
-    for name in ("runs", "rounds each", "simulated each", "work each", "wall each, roughly"):
+    for name in ("runs", "train", "rounds each", "simulated each", "work each", "wall each, roughly"):
         table.add_column(name, justify="right")
     rate = machine_rate()
-    total_s, n_done = 0.0, 0
+    done = [run for run in plan.possible if finished(out, run.record)]
+    labels_done = {run.record.label for run in done}
+    to_do = [run for run in plan.possible if run.record.label not in labels_done]
+    trains, timed_again = training_and_timing(to_do, done)
+    labels = {run.record.label for run in trains}
+    train_s = retime_s = 0.0
     for runs in _cells(plan):
-        done = sum(finished(out, run.record) for run in runs)
-        n_done += done
         first = next((run.scenario for run in runs if run.scenario is not None), None)
         cost = estimate(first, rate) if first is not None else _NOTHING
         axes = runs[0].record.axes.values()
@@ -143,20 +160,28 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
                     f"{runs[0].record.label} is impossible: {cost.problem}", style="red", markup=False
                 )
             continue
+        n_train = sum(run.record.label in labels for run in runs)
+        n_retime = sum(run.record.label not in labels | labels_done for run in runs)
         if math.isfinite(cost.wall_time_s):
-            total_s += cost.wall_time_s * (len(runs) - done)
+            train_s += cost.wall_time_s * n_train
+            retime_s += cost.retimed_s * n_retime
+        each_s = cost.retimed_s if n_retime and not n_train else cost.wall_time_s
         table.add_row(
-            *axes, str(len(runs)), "?" if cost.rounds is None else str(cost.rounds),
-            words.seconds(cost.simulated_time_s), _flop(cost.work_flop), words.seconds(cost.wall_time_s),
+            *axes, str(len(runs)), str(n_train), "?" if cost.rounds is None else str(cost.rounds),
+            words.seconds(cost.simulated_time_s), _flop(cost.work_flop), words.seconds(each_s),
         )  # fmt: skip
     console.print(table)
     for run in plan.impossible:
         for problem in run.problems:
             console.print(f"{run.record.label} is impossible: {problem}", style="red", markup=False)
     n_jobs = jobs or os.cpu_count() or 1
-    kept = f", {n_done} of them finished in {out} already" if n_done else ""
+    wall_s = train_s / max(1, min(n_jobs, len(trains))) + retime_s / n_jobs
+    wall_s += _START_S * max(1, bool(trains) + bool(timed_again))
+    kept = f", {len(done)} of them finished in {out} already" if done else ""
+    train = "1 trains" if len(trains) == 1 else f"{len(trains)} train"
+    shared = f"; {train}, {len(timed_again)} are timed again with the same training" if timed_again else ""
     console.print(
-        f"{len(plan.runs)} runs{kept}; roughly {words.seconds(_START_S + total_s / n_jobs)} of wall time with {n_jobs} "
+        f"{len(plan.runs)} runs{kept}{shared}; roughly {words.seconds(wall_s)} of wall time with {n_jobs} "
         f"at a time (an order of magnitude). Nothing was run."
     )
 

@@ -10,7 +10,7 @@ import yaml
 
 from gapslsim.studies.plan import PlannedRun
 
-__all__ = ["waves"]
+__all__ = ["training_and_timing", "waves"]
 
 _TIMING_ONLY: Final = ("name", "network")
 """Sections that training does not depend on, so long as no deadline drops a client."""
@@ -32,14 +32,21 @@ def waves(to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()) -> list[
     Returns:
         One or two groups; none if there is nothing to do.
     """
+    return [wave for wave in training_and_timing(to_do, done) if wave]
+
+
+def training_and_timing(
+    to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()
+) -> tuple[list[PlannedRun], list[PlannedRun]]:
+    """The runs that train, and those that find their training in the journal; see `waves`."""
     known = {_training(run) for run in done}
-    first: list[PlannedRun] = []
-    then: list[PlannedRun] = []
+    trains: list[PlannedRun] = []
+    timed_again: list[PlannedRun] = []
     for run in to_do:
         training = _training(run)
-        (then if training in known else first).append(run)
+        (timed_again if training in known else trains).append(run)
         known.add(training)
-    return [wave for wave in (first, then) if wave]
+    return trains, timed_again
 
 
 def _training(run: PlannedRun) -> str:
@@ -48,5 +55,5 @@ def _training(run: PlannedRun) -> str:
     for section in _TIMING_ONLY:
         tree.pop(section, None)
     tree["server"] = None
-    tree["clients"] = [group.get("count") for group in tree["clients"]]
+    tree["clients"] = sum(group["count"] for group in tree["clients"])
     return json.dumps(tree, sort_keys=True, default=str)

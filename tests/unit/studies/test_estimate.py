@@ -49,6 +49,72 @@ def test_dry_shows_the_plan_and_runs_nothing(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+DEVICES = STUDY.replace(
+    "framework: [gapsl, {kind: epsl, phi: 0.5}]", "clients.*.device: [phone-midrange, laptop-cpu]"
+)
+
+
+def told_of(study, out, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main(["sweep", str(study), "--out", str(out), "--dry"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_plan_says_what_trains_and_what_is_timed_again(tmp_path, capsys, monkeypatch):
+    study = write_study(tmp_path, DEVICES)
+    told = told_of(study, tmp_path / "out", capsys, monkeypatch)
+    assert "4 runs; 2 train, 2 are timed again with the same training; roughly" in told
+    rows = [
+        told.index(f"{device} 2 {train} 4 ") for device, train in (("phone-midrange", 2), ("laptop-cpu", 0))
+    ]
+    assert rows == sorted(rows)
+
+
+def test_what_is_finished_does_not_train_again(tmp_path, capsys, monkeypatch):
+    one = write_study(tmp_path, DEVICES.replace(", laptop-cpu", ""))
+    with pytest.raises(SystemExit):
+        main(["sweep", str(one), "--out", str(tmp_path / "out"), "--jobs", "1", "--quiet"])
+    capsys.readouterr()
+    two = write_study(tmp_path, DEVICES)
+    told = told_of(two, tmp_path / "out", capsys, monkeypatch)
+    assert "4 runs, 2 of them finished in" in told
+    assert "already; 0 train, 2 are timed again" in told
+
+
+def test_a_longer_run_takes_longer_and_timing_again_less_than_training(tmp_path):
+    short, long = (
+        estimate(
+            load_study(write_study(tmp_path, f"{DEVICES}set: {{stop: {{rounds: {n}}}}}\n")).runs[0].scenario,
+            1e9,
+        )
+        for n in (100, 1000)
+    )
+    assert short.wall_time_s < long.wall_time_s
+    assert short.retimed_s < long.retimed_s < long.wall_time_s
+
+
+def test_batches_are_counted_whoever_computes_them(tmp_path):
+    """One epoch has as many mini-batches in any framework: 120 samples, batches of 5."""
+    base = "\n".join(line for line in DEVICES.splitlines() if "targets" not in line)
+    walls = [
+        estimate(
+            load_study(
+                write_study(
+                    tmp_path,
+                    f"{base}\nset: {{framework: {kind}, stop: {{epochs: 50}}, evaluation.every: 50 epochs}}\n",
+                )
+            )
+            .runs[0]
+            .scenario,
+            1e15,
+        ).wall_time_s
+        for kind in ("psl", "sl", "fedavg")
+    ]
+    assert walls == pytest.approx([walls[0]] * 3, rel=0.1)
+    assert walls[0] == pytest.approx(50 * 24 * 1e-3 + 0.1, rel=0.1)
+
+
 def test_the_command_ends_with_1_if_a_run_failed(tmp_path, capsys):
     study = write_study(tmp_path, STUDY.replace("phi: 0.5", "phii: 0.5").replace("[1, 2]", "[1]"))
     with pytest.raises(SystemExit) as ended:

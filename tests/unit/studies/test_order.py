@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from gapslsim.results.store import load_summary
+from gapslsim.run import simulate
 from gapslsim.studies.backend import make_backend
 from gapslsim.studies.order import waves
 from gapslsim.studies.plan import load_study
@@ -38,6 +39,16 @@ def test_runs_of_different_trainings_go_together(tmp_path):
     )
     runs = load_study(write_study(tmp_path, study)).possible
     assert [labels(wave) for wave in waves(runs)] == [labels(runs)]
+
+
+def test_how_clients_are_grouped_is_of_no_account_to_training(tmp_path):
+    study = STUDY.replace("clients.*.link: wifi", "clients: [{count: 4, device: jetson-nano, link: wifi}]")
+    runs = load_study(write_study(tmp_path, study)).possible
+    assert [len(wave) for wave in waves(runs)] == [2, 4]
+    journal = tmp_path / "journal"
+    for run in runs:
+        seen = simulate(run.scenario, journal=journal).summary["journal"]
+        assert bool(seen["computed"]) == (run in runs[:2])
 
 
 def test_what_a_finished_run_has_trained_is_not_waited_for(tmp_path):
