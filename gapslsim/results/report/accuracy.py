@@ -11,7 +11,7 @@ from gapslsim.results import words
 from gapslsim.results.far_apart import are_far_apart
 from gapslsim.results.report.data import Group, RunSet
 from gapslsim.results.report.figure import Figure, Panel, legend, seeds_words
-from gapslsim.results.report.statistics import mean_curve, spread
+from gapslsim.results.report.statistics import ends_highest, mean_curve, spread
 from gapslsim.results.report.svg import WIDTH, Plot, Scale, marker, tag
 
 __all__ = ["accuracy_figure", "client_figure"]
@@ -89,7 +89,11 @@ def _caption(runs: RunSet, view: str, x: str) -> list[str]:
         order = sorted(found, key=lambda name: -found[name].mean)
         where = f"On {panel}" if panel else "At the end"
         best, worst = order[0], order[-1]
-        text = f"{where}: {best} ends highest with {words.accuracy(found[best].mean)}"
+        highest = ends_highest({name: each.mean for name, each in found.items()})
+        text = f"{where}: {highest} with {words.accuracy(found[best].mean)}"
+        if len(order) > 1 and found[best].mean == found[worst].mean:  # They may have taken unlike times.
+            said.append(text + ".")
+            continue
         if x == "time_s":
             end = spread([s for g in groups if g.series == best for s in g.numbers("simulated_time_s")])
             text += f" after {words.seconds(end.mean)}"

@@ -14,7 +14,7 @@ from gapslsim.results.report.data import RunSet, gather
 from gapslsim.results.report.figure import Figure
 from gapslsim.results.report.gantt import gantt_figure
 from gapslsim.results.report.geometry import geometry_figure
-from gapslsim.results.report.statistics import spread
+from gapslsim.results.report.statistics import ends_highest, spread
 from gapslsim.results.report.study_figure import study_figures
 from gapslsim.results.report.style import STYLE
 from gapslsim.results.report.svg import tag
@@ -118,8 +118,7 @@ def _answers(runs: RunSet) -> str:
                 parts.append(f"nothing reaches {percent(target)} with every seed")
         ends = {g.series: spread(g.accuracies(runs.view)).mean for g in groups if g.accuracies(runs.view)}
         if ends:
-            best = max(ends, key=ends.__getitem__)
-            parts.append(f"{best} ends highest ({words.accuracy(ends[best])})")
+            parts.append(f"{ends_highest(ends)} ({words.accuracy(max(ends.values()))})")
         if parts:
             said.append(tag("li", escape(f"{where}{'; '.join(parts)}.")))
     view = (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["Spread", "dominated", "mean_curve", "spread"]
+__all__ = ["Spread", "dominated", "ends_highest", "mean_curve", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +87,18 @@ def dominated(points: Sequence[Sequence[float]]) -> list[int | None]:
         ]
         result.append(better[0] if better else None)
     return result
+
+
+def ends_highest(means: Mapping[str, float]) -> str:
+    """`psl ends highest`; equal ones are not ranked: `psl and sfl end highest`, `all end equally high`.
+
+    Args:
+        means: accuracy at the end by name, at least one.
+    """
+    best = max(means.values())
+    names = [name for name, mean in means.items() if mean == best]
+    if len(names) == 1:
+        return f"{names[0]} ends highest"
+    if len(names) == len(means):
+        return "all end equally high"
+    return f"{', '.join(names[:-1])} and {names[-1]} end highest"

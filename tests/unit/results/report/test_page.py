@@ -206,3 +206,22 @@ def test_of_very_many_clients_a_sample_even_in_rank_is_drawn(make_results, tmp_p
     figure = html.split('<figure id="client-spread"')[1].split("</figure>")[0]
     assert figure.split("<svg")[-1].count("<circle") == 120
     assert "Of more than 120 clients as many are drawn" in figure
+
+
+def test_runs_of_one_training_are_not_ranked_by_accuracy(make_results, tmp_path):
+    """The same training timed again on other devices ends with the same accuracy."""
+    record = StudyRecord(
+        name="retiming", question="", base="b.yaml", series=["device"], axes={"device": ["pi", "nano"]}, seeds=[1],
+        targets=[0.5], budgets_s=[], target_view="global", command=[], study_yaml="name: retiming\n",
+    )  # fmt: skip
+    for device in ("pi", "nano"):
+        pace = 5.0 if device == "pi" else 4.0
+        evaluations = [EvaluationRow(r, pace * r, "global", -1, 0.3 * r, 1.0) for r in (0, 1, 2)]
+        results = make_results(seed=1, evaluations=evaluations, targets=[0.5])
+        write_results(results, tmp_path / "out" / "runs" / device)
+        record.runs.append(RunRecord(device, {"device": device}, 1, "x", "completed"))
+    write_study(record, tmp_path / "out")
+    html = page(gather([tmp_path / "out"]))
+    assert "nano reaches 50 % first (8.00 s); all end equally high (60.0 %)." in html
+    assert "all end equally high with 60.0 %." in caption(html, "accuracy-time")
+    assert "ends highest" not in html

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gapslsim.results.report.statistics import dominated, mean_curve, spread
+from gapslsim.results.report.statistics import dominated, ends_highest, mean_curve, spread
 
 
 def test_deviation_and_interval_are_students():
@@ -54,3 +54,10 @@ def test_something_is_always_on_the_front_and_everything_else_is_beaten(points):
         if by is not None:
             assert points[by] != point
             assert all(a <= b for a, b in zip(points[by], point, strict=True))
+
+
+def test_equal_accuracies_are_not_ranked():
+    assert ends_highest({"a": 0.5}) == "a ends highest"
+    assert ends_highest({"a": 0.5, "b": 0.7}) == "b ends highest"
+    assert ends_highest({"a": 0.7, "b": 0.5, "c": 0.7}) == "a and c end highest"
+    assert ends_highest({"a": 0.7, "b": 0.7}) == "all end equally high"
