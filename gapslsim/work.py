@@ -47,7 +47,7 @@ class LayerCost:
 
 @dataclass(frozen=True, eq=False)
 class Cost:
-    """A sequence of layer costs; compared and hashed by identity.
+    """A sequence of layer costs; compared and hashed by identity so that durations can be memoised.
 
     Args:
         layers: costs in order of execution.
@@ -58,8 +58,6 @@ class Cost:
     repeats: int = 1
     parts: tuple[Cost, ...] = ()
     """Further costs executed after `layers`; each with its own repeats, inside this one's repeats."""
-    durations_s: dict[object, float] = field(default_factory=dict, init=False, repr=False)
-    """For devices to keep how long it takes each of them, without jitter [s]."""
 
     @cached_property
     def work_flop(self) -> float:
@@ -140,15 +138,6 @@ class Deferred(Generic[T]):
         """The inputs that have to be brought about first."""
         found = [given if isinstance(given, Deferred) else given.deferred for given in self.inputs]
         return [given for given in found if given is not None and not given.done]
-
-    @property
-    def waits(self) -> bool:
-        """Whether there are such inputs."""
-        for given in self.inputs:
-            found = given if isinstance(given, Deferred) else given.deferred
-            if found is not None and not found.done:
-                return True
-        return False
 
     @property
     def value(self) -> T:

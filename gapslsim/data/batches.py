@@ -45,7 +45,6 @@ class BatchPlan:
         self.seed = seed
         self.batch_size = batch_size
         self._shares = tuple(shares)
-        self._sizes = [min(batch_size, len(share)) for share in shares]
         self._digests: dict[int, str] = {}
         self._latest: dict[int, tuple[int, NDArray[np.int64]]] = {}
 
@@ -61,7 +60,7 @@ class BatchPlan:
 
     def size(self, client: int) -> int:
         """Samples in each batch of this client, b = min(batch_size, samples of the client)."""
-        return self._sizes[client]
+        return min(self.batch_size, len(self._shares[client]))
 
     def indices(self, client: int, step: int) -> NDArray[np.int64]:
         """Indices into the training set of the client's batch at `step` (from 0), int64 [b], in random order."""

@@ -36,7 +36,7 @@ class Device(ABC):
 
     @abstractmethod
     def duration_s(self, cost: Cost) -> float:
-        """Seconds that a computation takes without jitter."""
+        """Seconds that a computation takes without jitter; memoised by the identity of `cost`."""
 
     @abstractmethod
     def jitter(self, random: Callable[[], np.random.Generator]) -> Iterator[float]:

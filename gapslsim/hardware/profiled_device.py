@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -39,12 +40,15 @@ class ProfiledDevice(Device):
     """The power mode that it is in; None for the profile's own."""
     outside: list[tuple[float, str]] = field(default_factory=list, init=False, repr=False)
     """Computations outside the fitted range so far: by what factor, and in words."""
+    _durations: WeakKeyDictionary[Cost, float] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
 
     def duration_s(self, cost: Cost) -> float:
-        """Seconds that a computation takes without jitter; `cost` keeps them."""
-        known = cost.durations_s.get(self)
+        """Seconds that a computation takes without jitter; memoised by the identity of `cost`."""
+        known = self._durations.get(cost)
         if known is None:
-            known = cost.durations_s[self] = self.cost_model.duration_s(cost)
+            known = self._durations[cost] = self.cost_model.duration_s(cost)
             self._note_range(cost)
         return known
 

@@ -18,10 +18,13 @@ __all__ = ["radio_power_w", "throughput_energy_j", "transfer_energy_j"]
 Direction = Literal["send", "receive"]
 
 
+def _per_bit_j(power: PowerStates, direction: Direction) -> float:
+    return power.send_j_per_bit if direction == "send" else power.receive_j_per_bit
+
+
 def throughput_energy_j(power: PowerStates, direction: Direction, size_bytes: float) -> float:
     """Energy that bytes take beside the power of the state [J]."""
-    per_bit_j = power.send_j_per_bit if direction == "send" else power.receive_j_per_bit
-    return 8 * size_bytes * per_bit_j
+    return 8 * size_bytes * _per_bit_j(power, direction)
 
 
 def transfer_energy_j(
@@ -38,4 +41,4 @@ def transfer_energy_j(
 def radio_power_w(power: PowerStates, direction: Direction, rate_bit_per_s: float) -> float:
     """Power of the whole device at a constant rate [W]."""
     base_w = power.send_w if direction == "send" else power.receive_w
-    return base_w + rate_bit_per_s * throughput_energy_j(power, direction, 1 / 8)
+    return base_w + rate_bit_per_s * _per_bit_j(power, direction)

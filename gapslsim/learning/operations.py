@@ -112,7 +112,7 @@ class Operations:
         """A value that waits if its inputs do, or for its wave; otherwise it is computed now."""
         made = Deferred(compute, inputs, self.resolve, light)
         lazy = self.in_waves or self.journal is not None  # What a journal knows may never be needed.
-        if (lazy and not light) or not inputs or made.waits:
+        if (lazy and not light) or not inputs or made.missing():
             if lazy:
                 self._waiting.append(made)
         else:

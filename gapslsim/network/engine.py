@@ -118,14 +118,8 @@ class FlowEngine:
         self.now_s = now_s
         slack = now_s + _ULPS * now_s
         ended: list[Flow] = []
-        timeline = self._timeline
-        while timeline:
-            due_s, _, version, what = timeline[0]
-            if version == what.version and due_s > slack:
-                break
-            heappop(timeline)
-            if version != what.version:
-                continue
+        while self.next_s() <= slack:
+            _, _, _, what = heappop(self._timeline)
             if isinstance(what, Flow):
                 ended.append(what)
                 self._end(what)

@@ -103,19 +103,15 @@ class Flow:
     @property
     def rate(self) -> float:
         """Rate now [bit/s]."""
-        if self.cls is None:
-            return 0.0
-        return self.cls.level if self.free else self.cap
+        return load((self,))
 
 
 def load(flows: Iterable[Flow]) -> float:
-    """Rate of several flows together [bit/s]; all of them have their class."""
+    """Rate of several flows together [bit/s]; one that is not placed counts as 0."""
     rate = 0.0
     for flow in flows:
-        if not flow.free:
-            rate += flow.cap
-        elif (cls := flow.cls) is not None:
-            rate += cls.own_level if cls.clock is None else cls.clock.level
+        if flow.cls is not None:
+            rate += flow.cls.level if flow.free else flow.cap
     return rate
 
 

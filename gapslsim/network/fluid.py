@@ -148,7 +148,7 @@ class FluidNetwork(Network):
         message = self._under_way(transfer)
         if message is None:
             return
-        self._catch_up()
+        self._catch_up(self.env.now)
         message.moved_bytes = self._moved(message)
         self._arrived = deque(other for other in self._arrived if other is not message)
         for part in message.parts:
@@ -164,13 +164,13 @@ class FluidNetwork(Network):
         message = self._under_way(transfer)
         if message is None:
             return transfer.moved_bytes
-        self._catch_up()
+        self._catch_up(self.env.now)
         return self._moved(message)
 
     @property
     def link_use(self) -> Sequence[LinkUseFields]:
         """Load of every link while flows were on it, closed up to now; empty where it is not recorded."""
-        self._catch_up()
+        self._catch_up(self.env.now)
         return self._engine.link_use()
 
     def _message(self, source: str, target: str, size_bytes: float) -> _Message:
@@ -237,8 +237,7 @@ class FluidNetwork(Network):
         if part.size_bit <= 0 or not part.links:
             self._ended(part, now_s)
             return
-        if self._engine.now_s < now_s:
-            self._advance(now_s)
+        self._catch_up(now_s)
         if self._protocol is not None:
             part.links = (*part.links, *self._ramp(part, self._protocol, now_s))
         self._engine.start(part)
@@ -283,9 +282,8 @@ class FluidNetwork(Network):
             size = min(size, (part.size_bit - self._engine.rest_bit(part)) / self._wire_bit)
         return size
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, now_s: float) -> None:
         """Moves the engine to now: flows that end at this very instant have ended before anything else happens."""
-        now_s = self.env.now
         if self._engine.now_s < now_s:
             self._advance(now_s)
 

@@ -45,21 +45,24 @@ class LinkUse:
         for link in self._look:
             if not link.name:
                 continue
-            flows, before = link.flows, link.used
+            flows = link.flows
             used = (load(flows), link.capacity, len(flows)) if flows else None
-            if used != before:
-                if before is None:
-                    self._in_use[link] = None
-                elif now_s > link.since_s:
-                    self.rows.append((link.name, link.since_s, now_s, *before))
+            if used != link.used:
+                self._close(link, now_s)
                 link.used, link.since_s = used, now_s
                 if used is None:
                     del self._in_use[link]
+                else:
+                    self._in_use[link] = None
         self._look.clear()
 
     def close(self, now_s: float) -> None:
         """Closes the open rows."""
         for link in self._in_use:
-            if link.used is not None and now_s > link.since_s:
-                self.rows.append((link.name, link.since_s, now_s, *link.used))
-                link.since_s = now_s
+            self._close(link, now_s)
+            link.since_s = now_s
+
+    def _close(self, link: Link, now_s: float) -> None:
+        """Adds the row of a link's load up to now, if it had any for some time."""
+        if link.used is not None and now_s > link.since_s:
+            self.rows.append((link.name, link.since_s, now_s, *link.used))

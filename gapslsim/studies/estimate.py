@@ -134,7 +134,7 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     from rich.table import Table
 
     from gapslsim.results import words
-    from gapslsim.studies.sweep import finished
+    from gapslsim.studies.sweep import done_and_to_do
 
     console = Console(highlight=False)
     table = Table(title=f"Plan of {plan.study.name}", title_justify="left", box=box.SIMPLE_HEAD)
@@ -143,11 +143,9 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     for name in ("runs", "train", "rounds each", "simulated each", "work each", "wall each, roughly"):
         table.add_column(name, justify="right")
     rate = machine_rate()
-    done = [run for run in plan.possible if finished(out, run.record)]
-    labels_done = {run.record.label for run in done}
-    to_do = [run for run in plan.possible if run.record.label not in labels_done]
+    done, to_do = done_and_to_do(plan, out)
     trains, timed_again = training_and_timing(to_do, done)
-    labels = {run.record.label for run in trains}
+    trained, retimed = ({run.record.label for run in group} for group in (trains, timed_again))
     train_s = retime_s = 0.0
     for runs in _cells(plan):
         first = next((run.scenario for run in runs if run.scenario is not None), None)
@@ -160,8 +158,8 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
                     f"{runs[0].record.label} is impossible: {cost.problem}", style="red", markup=False
                 )
             continue
-        n_train = sum(run.record.label in labels for run in runs)
-        n_retime = sum(run.record.label not in labels | labels_done for run in runs)
+        n_train = sum(run.record.label in trained for run in runs)
+        n_retime = sum(run.record.label in retimed for run in runs)
         if math.isfinite(cost.wall_time_s):
             train_s += cost.wall_time_s * n_train
             retime_s += cost.retimed_s * n_retime

@@ -24,7 +24,7 @@ from gapslsim.studies.order import waves
 from gapslsim.studies.plan import Plan, PlannedRun
 from gapslsim.studies.tables import write_tables
 
-__all__ = ["SweepProgress", "check_place", "finished", "sweep"]
+__all__ = ["SweepProgress", "check_place", "done_and_to_do", "sweep"]
 
 JOURNAL: Final = "journal"
 NOTES: Final = ".notes"
@@ -100,12 +100,9 @@ def _sweep(
     on_result: Callable[[RunRecord, Any], None] | None,
 ) -> StudyRecord:
     records = {run.record.label: run.record for run in plan.runs}
-    to_do: list[PlannedRun] = []
-    for run in plan.possible:
-        if finished(out, run.record):
-            records[run.record.label] = dataclasses.replace(run.record, status="completed")
-        else:
-            to_do.append(run)
+    done, to_do = done_and_to_do(plan, out)
+    for run in done:
+        records[run.record.label] = dataclasses.replace(run.record, status="completed")
     trained = journal if journal is not None else out / JOURNAL
     for folder in (out / RUNS, trained, out / NOTES):
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +111,7 @@ def _sweep(
         _save(plan, records, out)
         with (
             _watch(to_do, out, observer) as told,
-            closing(_outcomes(plan, to_do, out, trained, backend)) as outcomes,
+            closing(_outcomes(done, to_do, out, trained, backend)) as outcomes,
         ):
             for outcome in outcomes:
                 record = _keep(records[outcome.label], outcome, out)
@@ -131,11 +128,13 @@ def _sweep(
 
 
 def _outcomes(
-    plan: Plan, to_do: Sequence[PlannedRun], out: Path, journal: Path, backend: Backend
+    done: Sequence[PlannedRun],
+    to_do: Sequence[PlannedRun],
+    out: Path,
+    journal: Path,
+    backend: Backend,
 ) -> Generator[Outcome, None, None]:
     """Of the runs that train, then of those that the journal spares it."""
-    labels = {run.record.label for run in to_do}
-    done = [run for run in plan.possible if run.record.label not in labels]
     for wave in waves(to_do, done):
         shares_cpus = backend.shares_cpus(len(wave))
         with closing(backend.run([_job(run, out, journal, shares_cpus) for run in wave])) as outcomes:
@@ -160,7 +159,16 @@ def check_place(out: Path, resume: bool) -> None:
         )
 
 
-def finished(out: Path, record: RunRecord) -> bool:
+def done_and_to_do(plan: Plan, out: Path) -> tuple[list[PlannedRun], list[PlannedRun]]:
+    """The possible runs that lie finished in a directory, and those that are left."""
+    done: list[PlannedRun] = []
+    to_do: list[PlannedRun] = []
+    for run in plan.possible:
+        (done if _finished(out, run.record) else to_do).append(run)
+    return done, to_do
+
+
+def _finished(out: Path, record: RunRecord) -> bool:
     """Whether this very run lies there, completed: the resolved scenario has the same hash."""
     folder = out / RUNS / record.label
     if not is_run(folder):
