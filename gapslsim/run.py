@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gapslsim.assembly import Parts, assemble
+from gapslsim.collector import rare_collections
 from gapslsim.errors import NumericalError
 from gapslsim.learning.engine import intra_op_threads
 from gapslsim.learning.journal.journal import JournalSettings
-from gapslsim.memory import rare_collections
 from gapslsim.milestones import Milestones, Position
 from gapslsim.records import EvaluationRow, Progress, RoundRow
 from gapslsim.results.categories import received, sent

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from gapslsim.errors import NetworkError
 from gapslsim.network.protocols.tcp import Tcp
-from gapslsim.network.reference import FlowTime, run_case
+from gapslsim.network.reference_cases import FlowTime, run_case
 
 __all__ = ["ABSOLUTE_S", "RELATIVE", "check_network", "check_network_command"]
 

@@ -12,7 +12,7 @@ import simpy
 from gapslsim.errors import NetworkError
 from gapslsim.network.channel import Channel
 from gapslsim.network.fleet import AccessLink, Fleet
-from gapslsim.network.fluid import FluidNetwork
+from gapslsim.network.messages import FluidNetwork
 from gapslsim.network.protocol import Protocol, protocols
 from gapslsim.network.routes import Router
 from gapslsim.registry import Family, component

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from gapslsim.network.any_channel import AnyChannel
 from gapslsim.network.channel import Channel, channels
-from gapslsim.network.deferred import AnyChannel
 from gapslsim.registry import component
 from gapslsim.units import Quantity
 

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from gapslsim.network.beside import FileName
 from gapslsim.network.channel import Channel, channels
+from gapslsim.network.file_name import FileName
 from gapslsim.network.traces import CsvColumns, Trace, find_trace, read_trace
 from gapslsim.registry import component
 from gapslsim.units import Quantity, Seconds, parse_quantity

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gapslsim.errors import NetworkError, did_you_mean
-from gapslsim.network.beside import FileName
+from gapslsim.network.file_name import FileName
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.graph_link import GraphLink
 from gapslsim.network.routes import LinkSpec, Router, check_links

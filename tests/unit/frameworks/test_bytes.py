@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from gapslsim.frameworks.framework import frameworks
-from gapslsim.network.fluid import FluidNetwork
+from gapslsim.network.messages import FluidNetwork
 from gapslsim.work import Keyed
 from tests.support import small_setup, stage
 

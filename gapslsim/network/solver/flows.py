@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gapslsim.network.hub import Hub
+    from gapslsim.network.solver.hub import Hub
 
 __all__ = ["SCALE", "Flow", "FlowClass", "Link", "load"]
 

@@ -15,13 +15,13 @@ import simpy
 from simpy.events import NORMAL, EventPriority
 
 from gapslsim.errors import NetworkError
-from gapslsim.network.engine import FlowEngine
-from gapslsim.network.flows import Flow, Link
 from gapslsim.network.instant import happen
 from gapslsim.network.multicast import segments
 from gapslsim.network.network import LinkUseFields, Network, Transfer
 from gapslsim.network.protocol import Protocol
 from gapslsim.network.routes import LinkSpec, Router
+from gapslsim.network.solver.engine import FlowEngine
+from gapslsim.network.solver.flows import Flow, Link
 from gapslsim.rng import stream
 
 __all__ = ["FluidNetwork"]

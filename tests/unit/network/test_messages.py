@@ -11,7 +11,7 @@ import simpy
 from gapslsim.errors import NetworkError
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import AccessLink, Fleet
-from gapslsim.network.fluid import FluidNetwork
+from gapslsim.network.messages import FluidNetwork
 from gapslsim.network.network import Transfer
 from gapslsim.network.topologies.star import Star
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
 
-from gapslsim.network.flows import SCALE, Flow, FlowClass, Link
-from gapslsim.network.hub import Hub, fits_hub
-from gapslsim.network.link_use import LinkUse
 from gapslsim.network.network import LinkUseFields
-from gapslsim.network.sharing import NEARLY, component, level_classes
+from gapslsim.network.solver.flows import SCALE, Flow, FlowClass, Link
+from gapslsim.network.solver.hub import Hub, fits_hub
+from gapslsim.network.solver.link_use import LinkUse
+from gapslsim.network.solver.sharing import NEARLY, component, level_classes
 
 __all__ = ["FlowEngine"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gapslsim.network.flows import Link, load
 from gapslsim.network.network import LinkUseFields
+from gapslsim.network.solver.flows import Link, load
 
 __all__ = ["LinkUse"]
 

@@ -15,7 +15,7 @@ import simpy
 
 from gapslsim.errors import NetworkError
 from gapslsim.network.channel import Channel
-from gapslsim.network.fluid import FluidNetwork
+from gapslsim.network.messages import FluidNetwork
 from gapslsim.network.protocol import Protocol
 from gapslsim.network.routes import Edge, LinkSpec, Route, Router
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gapslsim.cli.check_network import check_network
 from gapslsim.errors import NetworkError
-from gapslsim.network.reference import run_case
+from gapslsim.network.reference_cases import run_case
 
 
 def case(**changes: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from gapslsim.memory import rare_collections
+from gapslsim.collector import rare_collections
 
 
 def test_thresholds_are_as_before_after_a_run_also_after_an_error() -> None:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gapslsim.network import engine as engine_module
-from gapslsim.network.engine import FlowEngine
-from gapslsim.network.flows import Flow, Link
-from gapslsim.network.maxmin import fair_rates
+from gapslsim.network.solver.engine import FlowEngine
+from gapslsim.network.solver.flows import Flow, Link
+from gapslsim.network.solver.maxmin import fair_rates
 
 
 @dataclass

@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 from heapq import heappop, heappush
 
-from gapslsim.network.flows import SCALE, FlowClass, Link
-from gapslsim.network.sharing import NEARLY, settle
+from gapslsim.network.solver.flows import SCALE, FlowClass, Link
+from gapslsim.network.solver.sharing import NEARLY, settle
 
 __all__ = ["Hub", "fits_hub"]
 

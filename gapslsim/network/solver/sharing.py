@@ -12,8 +12,8 @@ import math
 from collections.abc import Collection
 from heapq import heapify, heappop, heapreplace
 
-from gapslsim.network.flows import SCALE, FlowClass, Link
-from gapslsim.network.maxmin import fair_rates
+from gapslsim.network.solver.flows import SCALE, FlowClass, Link
+from gapslsim.network.solver.maxmin import fair_rates
 
 __all__ = ["NEARLY", "component", "level_classes", "settle"]
 
