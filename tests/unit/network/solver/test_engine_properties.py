@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gapslsim.network import engine as engine_module
+from gapslsim.network.solver import engine as engine_module
 from gapslsim.network.solver.engine import FlowEngine
 from gapslsim.network.solver.flows import Flow, Link
 from gapslsim.network.solver.maxmin import fair_rates
