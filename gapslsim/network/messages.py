@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush
@@ -12,10 +12,9 @@ from itertools import count
 from typing import Literal, cast
 
 import simpy
-from simpy.events import NORMAL, EventPriority
 
 from gapslsim.errors import NetworkError
-from gapslsim.network.instant import happen
+from gapslsim.events import LAST, call_in, happen
 from gapslsim.network.multicast import segments
 from gapslsim.network.network import LinkUseFields, Network, Transfer
 from gapslsim.network.protocol import Protocol
@@ -25,9 +24,6 @@ from gapslsim.network.solver.flows import Flow, Link
 from gapslsim.rng import stream
 
 __all__ = ["FluidNetwork"]
-
-_LAST = cast(EventPriority, 2)
-"""SimPy priority after every ordinary event of an instant: what happens at one instant is solved once."""
 
 
 class _Part(Flow):
@@ -56,16 +52,6 @@ class _Message(Transfer):
     """Parts that have not ended."""
     arrival_s: float = 0.0
     """When the last byte of the parts that have ended is at the target."""
-
-
-class _Call(simpy.Event):
-    """An event that calls one function when it happens."""
-
-    def __init__(self, env: simpy.Environment, call: Callable[[simpy.Event], None]) -> None:
-        self.env = env
-        self.callbacks = [call]
-        self._ok = True
-        self._value = None
 
 
 class FluidNetwork(Network):
@@ -262,12 +248,10 @@ class FluidNetwork(Network):
             if message.arrival_s <= now_s:
                 self._arrived.append(message)
             else:
-                self.env.schedule(
-                    _Call(self.env, partial(self._late_arrival, message)), NORMAL, message.arrival_s - now_s
-                )
+                call_in(self.env, message.arrival_s - now_s, partial(self._late_arrival, message))
         part.serves = []  # They know their parts: without this, all would wait for Python's garbage collector.
 
-    def _late_arrival(self, message: _Message, _: simpy.Event) -> None:
+    def _late_arrival(self, message: _Message) -> None:
         if message.parts:
             self._arrived.append(message)
             self._wake_in(0.0)
@@ -296,14 +280,14 @@ class FluidNetwork(Network):
         look_s = self.env.now + delay_s
         if look_s not in self._looks_at:
             self._looks_at.add(look_s)
-            self.env.schedule(_Call(self.env, self._look), _LAST, delay_s)
+            call_in(self.env, delay_s, self._look, LAST)
         return look_s
 
     def _wake_in(self, delay_s: float) -> None:
         if self.env.now + delay_s < self._wake_s:
             self._wake_s = self._look_in(delay_s)
 
-    def _look(self, _: simpy.Event) -> None:
+    def _look(self) -> None:
         """Lets parts join and fires what has arrived; once nothing more happens now, shares the links out anew."""
         now_s, joining, engine = self.env.now, self._joining, self._engine
         self._looks_at.discard(now_s)

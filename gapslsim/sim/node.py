@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 import simpy
 
+from gapslsim.events import happen
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.radio import throughput_energy_j
-from gapslsim.network.instant import happen
 from gapslsim.network.network import Network
 from gapslsim.sim.recorder import Recorder
 from gapslsim.work import Keyed, Work
