@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from heapq import heappop, heappush
 from itertools import count
 from typing import Literal, cast
 
@@ -29,16 +28,19 @@ __all__ = ["FluidNetwork"]
 class _Part(Flow):
     """One flow of a message: all of it, or what one segment of a broadcast's tree carries."""
 
-    __slots__ = ("ended", "joined", "latency_s", "serves")
+    __slots__ = ("ended", "joined", "joins_s", "latency_s", "serves")
 
     def __init__(self, links: tuple[Link, ...], size_bit: float, latency_s: float) -> None:
         super().__init__(links, size_bit)
         self.latency_s = latency_s
         """From the source to its end; it joins the sharing that much after submission."""
-        self.serves: list[tuple[_Message, float]] = []
+        self.joins_s = 0.0
+        """When it joins the sharing."""
+        self.serves: dict[_Message, float] = {}
         """The messages that wait for it, with the latency from its end to their target."""
         self.joined = False
         self.ended = False
+        """Whether its last byte has passed, or nobody waits for it any more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -96,14 +98,11 @@ class FluidNetwork(Network):
         self._names: set[str] = set()
         self._routes: dict[tuple[str, str], tuple[tuple[Link, ...], float]] = {}
         self._serials = count(1)
-        self._joining: list[tuple[float, int, _Part]] = []
-        """Parts on their way to the sharing, with the instant at which they join it: a heap."""
-        self._n_joining = count()
         self._arrived: deque[_Message] = deque()
         self._wake_s = math.inf
         """When the network is looked at next, if not for a part that joins."""
-        self._looks_at: set[float] = set()
-        """Instants for which the queue of events holds a look; where nothing is due any more, nothing happens."""
+        self._looks: dict[float, dict[_Part, None]] = {}
+        """Instants for which the queue of events holds a look, with the parts that join the sharing then."""
 
     def send(self, source: str, target: str, size_bytes: float) -> Transfer:
         """Submits a message now; see `Network.send`."""
@@ -136,12 +135,10 @@ class FluidNetwork(Network):
             return
         self._catch_up(self.env.now)
         message.moved_bytes = self._moved(message)
-        self._arrived = deque(other for other in self._arrived if other is not message)
         for part in message.parts:
-            part.serves = [(other, rest_s) for other, rest_s in part.serves if other is not message]
-            if not part.serves and part.joined and not part.ended:
-                self._engine.stop(part)
-                part.ended = True
+            part.serves.pop(message, None)
+            if not part.serves and not part.ended:
+                self._drop(part)
         message.parts = []
         self._wake_in(0.0)
 
@@ -172,7 +169,7 @@ class FluidNetwork(Network):
         """Lets a message wait for a part, and then for the rest of the way to its target."""
         message.parts.append(part)
         message.waiting += 1
-        part.serves.append((message, rest_s))
+        part.serves[message] = rest_s
 
     @staticmethod
     def _under_way(transfer: Transfer) -> _Message | None:
@@ -216,7 +213,8 @@ class FluidNetwork(Network):
             self._join(part, self.env.now)
             self._wake_in(0.0)
         else:
-            heappush(self._joining, (self._look_in(latency_s), next(self._n_joining), part))
+            part.joins_s = self._look_in(latency_s)
+            self._looks[part.joins_s][part] = None
 
     def _join(self, part: _Part, now_s: float) -> None:
         part.joined = True
@@ -228,9 +226,17 @@ class FluidNetwork(Network):
             part.links = (*part.links, *self._ramp(part, self._protocol, now_s))
         self._engine.start(part)
 
+    def _drop(self, part: _Part) -> None:
+        """Takes a part out that nobody waits for any more, on its way to the sharing or in it."""
+        part.ended = True
+        if part.joined:
+            self._engine.stop(part)
+        else:
+            del self._looks[part.joins_s][part]
+
     def _ramp(self, part: _Part, protocol: Protocol, now_s: float) -> tuple[Link, ...]:
         """The protocol's caps on a new flow, as a link of its own."""
-        caps = protocol.ramp(2 * part.latency_s, min(link.capacity for link in part.links))
+        caps = protocol.ramp(2 * part.latency_s, min(map(self._engine.capacity_bit_per_s, part.links)))
         if caps is None:
             return ()
         _, first = next(caps)
@@ -240,7 +246,7 @@ class FluidNetwork(Network):
     def _ended(self, part: _Part, now_s: float) -> None:
         """Notes that a part has passed its last byte; a message waits for all of its parts."""
         part.ended = True
-        for message, rest_s in part.serves:
+        for message, rest_s in part.serves.items():
             message.waiting -= 1
             message.arrival_s = max(message.arrival_s, now_s + rest_s)
             if message.waiting:
@@ -249,7 +255,7 @@ class FluidNetwork(Network):
                 self._arrived.append(message)
             else:
                 call_in(self.env, message.arrival_s - now_s, partial(self._late_arrival, message))
-        part.serves = []  # They know their parts: without this, all would wait for Python's garbage collector.
+        part.serves = {}  # They know their parts: without this, all would wait for Python's garbage collector.
 
     def _late_arrival(self, message: _Message) -> None:
         if message.parts:
@@ -278,8 +284,8 @@ class FluidNetwork(Network):
     def _look_in(self, delay_s: float) -> float:
         """Has the network looked at after everything else that happens then; returns the instant."""
         look_s = self.env.now + delay_s
-        if look_s not in self._looks_at:
-            self._looks_at.add(look_s)
+        if look_s not in self._looks:
+            self._looks[look_s] = {}
             call_in(self.env, delay_s, self._look, LAST)
         return look_s
 
@@ -289,17 +295,15 @@ class FluidNetwork(Network):
 
     def _look(self) -> None:
         """Lets parts join and fires what has arrived; once nothing more happens now, shares the links out anew."""
-        now_s, joining, engine = self.env.now, self._joining, self._engine
-        self._looks_at.discard(now_s)
+        now_s, engine = self.env.now, self._engine
+        joining = self._looks.pop(now_s)
         if now_s == self._wake_s:
             self._wake_s = math.inf
-        elif not (joining and joining[0][0] <= now_s):
+        elif not joining:
             return
         self._advance(now_s)
-        while joining and joining[0][0] <= now_s:
-            part = heappop(joining)[2]
-            if part.serves:
-                self._join(part, now_s)
+        for part in joining:
+            self._join(part, now_s)
         if self._arrived and self._fire_all(now_s):
             return
         engine.solve()
@@ -318,6 +322,8 @@ class FluidNetwork(Network):
         try:
             while self._arrived:
                 message = self._arrived.popleft()
+                if not message.parts:  # Cancelled at this very instant.
+                    continue
                 message.parts = []
                 message.moved_bytes = message.size_bytes
                 message.finished_s = now_s

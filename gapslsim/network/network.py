@@ -12,7 +12,7 @@ import simpy
 __all__ = ["LinkUseFields", "LinkUseRow", "Network", "Transfer"]
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Transfer:
     """A message on its way. `done` succeeds with this object when the last byte is at the receiver.
 

@@ -65,6 +65,12 @@ class FlowEngine:
         link.order = next(self._orders)
         return link
 
+    def capacity_bit_per_s(self, link: Link) -> float:
+        """Capacity of a link now; the steps of one that is idle are taken only here and when a flow comes."""
+        if not link.flows:
+            link.move_to(self.now_s)
+        return link.capacity
+
     def start(self, flow: Flow) -> None:
         """Lets a flow join the sharing now."""
         flow.order = next(self._orders)
