@@ -7,13 +7,14 @@ after ordinary events. A barrier of a thousand processes would then take thousan
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from heapq import heappush
 from typing import Any, cast
 
 import simpy
 from simpy.core import StopSimulation
 from simpy.events import NORMAL, URGENT, EventPriority
 
-__all__ = ["FIRST", "LAST", "NORMAL", "call_in", "forget_all", "happen", "is_past", "resume"]
+__all__ = ["FIRST", "LAST", "NORMAL", "call_at", "call_in", "forget_all", "happen", "is_past", "resume"]
 
 FIRST = URGENT
 """Priority before ordinary events of an instant, as simpy's interrupts have it."""
@@ -31,18 +32,25 @@ class _Call(simpy.Event):
         self._value = None
 
 
-def call_in(
-    env: simpy.Environment, delay_s: float, function: Callable[[], None], priority: EventPriority = NORMAL
+def call_at(
+    env: simpy.Environment, at_s: float, function: Callable[[], None], priority: EventPriority = NORMAL
 ) -> None:
-    """Calls a function after a delay.
+    """Calls a function at an instant, to the last bit: a delay would be added to the time of now, and rounded.
 
     Args:
         env: the event loop.
-        delay_s: 0 or more; 0 is later at this same instant.
+        at_s: now or later; now is later at this same instant.
         function: called without arguments.
         priority: `FIRST`, `NORMAL` or `LAST` among the events of that instant.
     """
-    env.schedule(_Call(env, function), priority, delay_s)
+    heappush(env._queue, (float(at_s), priority, next(env._eid), _Call(env, function)))
+
+
+def call_in(
+    env: simpy.Environment, delay_s: float, function: Callable[[], None], priority: EventPriority = NORMAL
+) -> None:
+    """Calls a function after a delay of 0 or more; see `call_at`."""
+    call_at(env, env.now + delay_s, function, priority)
 
 
 def happen(event: simpy.Event, value: object = None) -> None:

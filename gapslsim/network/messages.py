@@ -13,7 +13,7 @@ from typing import Literal, cast
 import simpy
 
 from gapslsim.errors import NetworkError
-from gapslsim.events import LAST, call_in, happen
+from gapslsim.events import LAST, call_at, call_in, happen
 from gapslsim.network.multicast import segments
 from gapslsim.network.network import LinkUseFields, Network, Transfer
 from gapslsim.network.protocol import Protocol
@@ -100,7 +100,10 @@ class FluidNetwork(Network):
         self._serials = count(1)
         self._arrived: deque[_Message] = deque()
         self._wake_s = math.inf
-        """When the network is looked at next, if not for a part that joins."""
+        """When something is due in the engine, or has to be solved."""
+        self._sleeps = [math.inf]
+        """Looks for that, the next one last. They stay if it moves later: events cannot be called off, and each
+        change of rates would leave one behind, at an instant that may be far away."""
         self._looks: dict[float, dict[_Part, None]] = {}
         """Instants for which the queue of events holds a look, with the parts that join the sharing then."""
 
@@ -140,7 +143,7 @@ class FluidNetwork(Network):
             if not part.serves and not part.ended:
                 self._drop(part)
         message.parts = []
-        self._wake_in(0.0)
+        self._wake_now()
 
     def moved_bytes(self, transfer: Transfer) -> float:
         """Bytes of a transfer that have moved by now (of its slowest segment, for a broadcast)."""
@@ -211,10 +214,10 @@ class FluidNetwork(Network):
             latency_s += self._protocol.set_up_s(2 * latency_s)
         if latency_s <= 0:
             self._join(part, self.env.now)
-            self._wake_in(0.0)
+            self._wake_now()
         else:
-            part.joins_s = self._look_in(latency_s)
-            self._looks[part.joins_s][part] = None
+            part.joins_s = self.env.now + latency_s
+            self._look_at(part.joins_s)[part] = None
 
     def _join(self, part: _Part, now_s: float) -> None:
         part.joined = True
@@ -260,7 +263,7 @@ class FluidNetwork(Network):
     def _late_arrival(self, message: _Message) -> None:
         if message.parts:
             self._arrived.append(message)
-            self._wake_in(0.0)
+            self._wake_now()
 
     def _moved(self, message: _Message) -> float:
         size = message.size_bytes
@@ -281,39 +284,43 @@ class FluidNetwork(Network):
         for part in self._engine.advance(now_s):
             self._ended(cast(_Part, part), now_s)
 
-    def _look_in(self, delay_s: float) -> float:
-        """Has the network looked at after everything else that happens then; returns the instant."""
-        look_s = self.env.now + delay_s
-        if look_s not in self._looks:
-            self._looks[look_s] = {}
-            call_in(self.env, delay_s, self._look, LAST)
-        return look_s
+    def _look_at(self, at_s: float) -> dict[_Part, None]:
+        """Has the network looked at after everything else that happens then; returns the parts that join then."""
+        joining = self._looks.get(at_s)
+        if joining is None:
+            joining = self._looks[at_s] = {}
+            call_at(self.env, at_s, self._look, LAST)
+        return joining
 
-    def _wake_in(self, delay_s: float) -> None:
-        if self.env.now + delay_s < self._wake_s:
-            self._wake_s = self._look_in(delay_s)
+    def _wake_at(self, at_s: float) -> None:
+        self._wake_s = at_s
+        if at_s < self._sleeps[-1]:
+            self._sleeps.append(at_s)
+            self._look_at(at_s)
+
+    def _wake_now(self) -> None:
+        if self.env.now < self._wake_s:
+            self._wake_at(self.env.now)
 
     def _look(self) -> None:
         """Lets parts join and fires what has arrived; once nothing more happens now, shares the links out anew."""
         now_s, engine = self.env.now, self._engine
         joining = self._looks.pop(now_s)
+        if now_s == self._sleeps[-1]:
+            self._sleeps.pop()
+        if now_s != self._wake_s and not joining:
+            self._wake_at(self._wake_s)
+            return
         if now_s == self._wake_s:
             self._wake_s = math.inf
-        elif not joining:
-            return
         self._advance(now_s)
         for part in joining:
             self._join(part, now_s)
         if self._arrived and self._fire_all(now_s):
             return
         engine.solve()
-        next_s = engine.next_s()
-        if next_s == math.inf:
-            self._wake_s = math.inf
-            return
-        delay_s = max(next_s - now_s, 0.0)
-        if now_s + delay_s != self._wake_s:
-            self._wake_s = self._look_in(delay_s)
+        # As a delay from now, since that is how simpy adds it up; inf stays inf.
+        self._wake_at(now_s + max(engine.next_s() - now_s, 0.0))
 
     def _fire_all(self, now_s: float) -> bool:
         """Fires what has arrived, in the order of submission; returns whether more happens at this instant."""
@@ -329,9 +336,9 @@ class FluidNetwork(Network):
                 message.finished_s = now_s
                 happen(message.done, message)
         except BaseException:  # Somebody ends the simulation here; it may go on later.
-            self._wake_in(0.0)
+            self._wake_now()
             raise
         if self.env.peek() <= now_s:
-            self._wake_in(0.0)
+            self._wake_now()
             return True
         return False

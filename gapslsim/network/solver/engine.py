@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heappop
 from itertools import count
 
 from gapslsim.network.network import LinkUseFields
 from gapslsim.network.solver.flows import SCALE, Flow, FlowClass, Link
+from gapslsim.network.solver.heap import Heap
 from gapslsim.network.solver.hub import Hub, fits_hub
 from gapslsim.network.solver.link_use import LinkUse
 from gapslsim.network.solver.sharing import NEARLY, component, level_classes
@@ -40,18 +41,15 @@ class FlowEngine:
         self._use = LinkUse(record)
         self._orders = count()
         self._classes: dict[tuple[Link, ...], FlowClass] = {}
-        self._timeline: list[tuple[float, int, int, Flow | FlowClass | Link | Hub]] = []
+        self._timeline: Heap[Flow | FlowClass | Link | Hub] = Heap()
+        self._hubs: dict[Link, Hub] = {}
+        """Links that belong to a group that is kept solved."""
         self._to_place: dict[Flow, None] = {}
         self._touched: dict[Link, None] = {}
         self._stale: dict[Link, None] = {}
         """Contended links whose classes must be re-solved."""
         self._replaced = False
         """Whether flows have changed their class since the last solve, and with it perhaps their rate."""
-
-    @property
-    def unsolved(self) -> bool:
-        """Whether something has changed since the last `solve`."""
-        return bool(self._touched or self._to_place or self._stale)
 
     def add_link(
         self,
@@ -114,18 +112,16 @@ class FlowEngine:
 
     def next_s(self) -> float:
         """When the next flow ends or capacity changes, as things stand; infinite if never."""
-        timeline = self._timeline
-        while timeline and timeline[0][2] != timeline[0][3].version:
-            heappop(timeline)
-        return timeline[0][0] if timeline else math.inf
+        return math.inf if self._timeline.top() is None else self._timeline[0][0]
 
     def advance(self, now_s: float) -> list[Flow]:
         """Moves to `now_s` (at most `next_s()`) and takes the steps due; returns the flows that ended, in order."""
         self.now_s = now_s
         slack = now_s + _ULPS * now_s
         ended: list[Flow] = []
-        while self.next_s() <= slack:
-            _, _, _, what = heappop(self._timeline)
+        timeline = self._timeline
+        while (what := timeline.top()) is not None and timeline[0][0] <= slack:
+            heappop(timeline)
             if isinstance(what, Flow):
                 ended.append(what)
                 self._end(what)
@@ -145,7 +141,7 @@ class FlowEngine:
         """Shares the links out anew, wherever something changed since the last call."""
         if self._touched or self._to_place:
             self._place()
-        if self._stale:
+        if self._hubs:
             self._solve_hubs()
         while self._stale:
             start = next(iter(self._stale))
@@ -226,9 +222,8 @@ class FlowEngine:
     def _solve_hubs(self) -> None:
         """Solves the groups of links that are kept solved, of the links that are stale."""
         hubs: dict[Hub, None] = {}
-        for link in [link for link in self._stale if link.hub is not None]:
-            hub = link.hub
-            assert hub is not None
+        for link in [link for link in self._stale if link in self._hubs]:
+            hub = self._hubs[link]
             del self._stale[link]
             hubs[hub] = None
             if link is not hub.link:
@@ -250,7 +245,7 @@ class FlowEngine:
             hub.next_s = self.now_s + _seconds(max(end[0] - hub.served, 0.0), hub.level)
         hub.version += 1
         if hub.next_s < math.inf:
-            heappush(self._timeline, (hub.next_s, hub.order, hub.version, hub))
+            self._timeline.push(hub.next_s, hub)
         self._use.look_around((hub.link,))
 
     def _try_hub(self, links: dict[Link, None], classes: dict[FlowClass, None]) -> None:
@@ -262,14 +257,14 @@ class FlowEngine:
             center.patience -= 1
             return
         if all(fits_hub(cls, center) for cls in classes):
-            hub = Hub(center, self.now_s, next(self._orders))
+            hub = Hub(center, self.now_s, next(self._orders), self._hubs)
             for cls in classes:
                 hub.add(cls)
             self._solve_hub(hub)
 
     def _admit(self, cls: FlowClass) -> None:
         """Puts a new class into the group of links that it belongs to, or gives groups up that it joins together."""
-        hubs = dict.fromkeys(link.hub for link in cls.links if link.hub is not None)
+        hubs = dict.fromkeys(self._hubs[link] for link in cls.links if link in self._hubs)
         for hub in hubs:
             if len(hubs) == 1 and hub.link in cls.links and fits_hub(cls, hub.link):
                 hub.add(cls)
@@ -281,7 +276,7 @@ class FlowEngine:
         """Puts the next step of a link that is in use on the timeline."""
         link.version += 1
         if link.next_step is not None:
-            heappush(self._timeline, (link.next_step[0], link.order, link.version, link))
+            self._timeline.push(link.next_step[0], link)
 
     def _capacity_changed(self, link: Link) -> None:
         self._touched[link] = None
@@ -349,7 +344,7 @@ class FlowEngine:
         if not cls.n_flows:
             cls.version += 1
             del self._classes[cls.links]
-            hub = next((link.hub for link in cls.links if link.hub is not None), None)
+            hub = next((self._hubs[link] for link in cls.links if link in self._hubs), None)
             if hub is not None:
                 hub.remove(cls)
             for link in cls.links:
@@ -360,11 +355,12 @@ class FlowEngine:
 
     def _mark(self, cls: FlowClass) -> None:
         """Notes that the flows of a class have changed."""
+        hubs = self._hubs
         for link in cls.links:
             if link.contended:
                 self._stale[link] = None
-            if link.hub is not None:
-                link.hub.dirty[cls] = None
+            if hubs and link in hubs:
+                hubs[link].dirty[cls] = None
 
     def _expect(self, cls: FlowClass) -> None:
         """Puts the ends of a class's flows on the timeline: of the first free one, and of all that were newly held."""
@@ -372,7 +368,7 @@ class FlowEngine:
             if flow.cls is cls and not flow.free:
                 end_s = self.now_s if flow.rest_bit <= 0 else flow.since_s + _seconds(flow.rest_bit, flow.cap)
                 if end_s < math.inf:
-                    heappush(self._timeline, (end_s, flow.order, flow.version, flow))
+                    self._timeline.push(end_s, flow)
         cls.newly_held.clear()
         if cls.clock is not None:
             return
@@ -385,7 +381,7 @@ class FlowEngine:
             cls.next_s = next_s
             cls.version += 1
             if next_s < math.inf:
-                heappush(self._timeline, (next_s, cls.order, cls.version, cls))
+                self._timeline.push(next_s, cls)
 
 
 def _seconds(bits: float, rate_bit_per_s: float) -> float:

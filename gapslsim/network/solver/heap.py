@@ -26,10 +26,8 @@ T = TypeVar("T", bound=Versioned)
 class Heap(list[tuple[float, int, int, T]], Generic[T]):
     """Entries (key, order, version, thing), the smallest key first."""
 
-    __slots__ = ("_room",)
-
-    def __init__(self) -> None:
-        self._room = _FEW
+    _room = _FEW
+    """Length at which void entries are looked for."""
 
     def push(self, key: float, thing: T) -> None:
         """Adds a thing as it is now."""

@@ -201,7 +201,11 @@ def test_the_rows_of_each_link_sum_to_the_bits_that_its_flows_have_moved(plan: P
 def test_a_cancelled_transfer_is_to_the_others_as_one_that_was_just_as_long_as_it_came(plan: Plan) -> None:
     plan = replace(plan, messages=tuple(message for message in plan.messages if message.client is not None))
     outcome = Outcome(plan)
-    moved = [transfer.moved_bytes for (transfer,) in outcome.transfers]
+    # A trifle less, so that no outage begins between its last bit and the cancellation by rounding alone.
+    moved = [
+        transfer.moved_bytes * (1 if transfer.finished_s is not None else 1 - 1e-12)
+        for (transfer,) in outcome.transfers
+    ]
     messages = zip(plan.messages, moved, strict=True)
     shorter = Outcome(
         replace(plan, messages=tuple(replace(m, size_bytes=size, cancel_s={}) for m, size in messages))
@@ -249,7 +253,7 @@ def test_a_broadcast_goes_on_for_the_others_and_stops_with_the_last_of_them() ->
     assert [row[1:4] for row in network.link_use if row[0] == "client-2/down"] == [(0.0, 1.0, 8e6)]
 
 
-@pytest.mark.parametrize("latency_s", [0.0, 1.0, 5.0])
+@pytest.mark.parametrize("latency_s", [0.0, 5.0])
 def test_thousands_of_cancelled_transfers_leave_nothing_behind(latency_s: float) -> None:
     """Beside a transfer that outlives them all, so that the links are never idle."""
     env = simpy.Environment()
@@ -262,14 +266,14 @@ def test_thousands_of_cancelled_transfers_leave_nothing_behind(latency_s: float)
     sizes: list[int] = []
 
     def sent_and_cancelled(client: str) -> Generator[simpy.Event, None, None]:
-        for _ in range(400):
+        for turn in range(350):
             transfers = [network.send(client, "server", 1e9)]
             transfers += network.broadcast("server", [client, "client-19"], 1e9)
             yield env.timeout(1.3)
             for transfer in transfers:
                 network.cancel(transfer)
             yield env.timeout(0.1)
-            if client == "client-0":
+            if client == "client-0" and turn % 10 == 9:
                 sizes.append(kept(network))
 
     for index in range(5):
@@ -277,7 +281,7 @@ def test_thousands_of_cancelled_transfers_leave_nothing_behind(latency_s: float)
     for index in range(10):
         env.process(sent_and_cancelled(f"client-{index}"))
     env.run(until=500.0)
-    assert max(sizes[200:]) <= 1.5 * max(sizes[20:100]) + 50
+    assert max(sizes[20:]) <= 1.2 * max(sizes[:15])
 
 
 def kept(network: FluidNetwork) -> int:
