@@ -6,13 +6,13 @@ from typing import Literal
 
 from gapslsim.hardware.device import PowerStates
 
-__all__ = ["PowerState", "span_energy_j", "state_power_w"]
+__all__ = ["PowerState", "span_energy_j"]
 
 PowerState = Literal["idle", "compute", "send", "receive"]
 """What a device is doing. Each state's power is that of the whole device, so states are never added up."""
 
 
-def state_power_w(power: PowerStates, state: PowerState) -> float:
+def _state_power_w(power: PowerStates, state: PowerState) -> float:
     """Power of the whole device in a state [W]."""
     return {
         "idle": power.idle_w,
@@ -30,4 +30,4 @@ def span_energy_j(power: PowerStates, state: PowerState, duration_s: float) -> f
     """
     if not duration_s >= 0:
         raise ValueError(f"duration_s must be 0 or more, found {duration_s!r}.")
-    return state_power_w(power, state) * duration_s
+    return _state_power_w(power, state) * duration_s

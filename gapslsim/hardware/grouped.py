@@ -15,7 +15,7 @@ from gapslsim.hardware.terms import Array, TermName, columns_of, term
 from gapslsim.registry import component
 from gapslsim.work import LayerCost
 
-__all__ = ["FittedPhase", "GroupedModel", "Jump", "NonNegative", "Trend", "pick_group"]
+__all__ = ["FittedPhase", "GroupedModel", "Jump", "Trend", "pick_group"]
 
 FittedPhase = Literal["", "forward", "backward", "update", "other", "training"]
 """Phase of a group; `training` is forward, backward and update timed as one, empty is any phase."""

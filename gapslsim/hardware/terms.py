@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gapslsim.work import LayerCost
 
-__all__ = ["COST_COLUMNS", "TERM_NAMES", "Array", "TermName", "columns_of", "term"]
+__all__ = ["COST_COLUMNS", "Array", "TermName", "columns_of", "term"]
 
 Array = NDArray[np.float64]
 TermName = Literal[
@@ -47,7 +47,6 @@ _TERMS: dict[str, Callable[[Mapping[str, Array]], Array]] = {
         where=c["n_parameters"] > 0,
     ),
 }
-TERM_NAMES = tuple(_TERMS)
 
 
 def term(name: str, columns: Mapping[str, Array]) -> Array:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from gapslsim.errors import NetworkError, did_you_mean
 from gapslsim.network.channel import Channel
-from gapslsim.network.fleet import AccessLink, Fleet
+from gapslsim.network.fleet import Fleet
 from gapslsim.network.routes import Edge, LinkSpec, Route, Router, check_links
 
-__all__ = ["TreeRouter", "both_ways", "hang_clients"]
+__all__ = ["TreeRouter", "both_ways", "check_place", "hang_clients"]
 
 
 class TreeRouter(Router):
@@ -101,20 +101,24 @@ def hang_clients(
     Raises:
         NetworkError: if a client names a place that is not there; `word` says what places are.
     """
-    known = set(places)
+    known = dict.fromkeys(places)
     for index, client in enumerate(fleet.clients):
         place = client.access_point or default or places[index % len(places)]
-        if place not in known:
-            raise NetworkError(
-                f"{client.node} is on {word} {place!r}, which is not there; known: {', '.join(places[:8])}"
-                f"{', ...' if len(places) > 8 else ''}.{did_you_mean(place, places)}"
-            )
-        up, down = _access(client)
-        router.hang(client.node, place, up, down)
+        check_place(f"{client.node} is on {word}", place, known)
+        router.hang(
+            client.node, place, *both_ways(client.node, client.uplink, client.latency_s, back=client.downlink)
+        )
 
 
-def _access(client: AccessLink) -> tuple[LinkSpec, LinkSpec]:
-    return (
-        LinkSpec(f"{client.node}/up", client.uplink, client.latency_s),
-        LinkSpec(f"{client.node}/down", client.downlink, client.latency_s),
-    )
+def check_place(what: str, place: str, known: Collection[str]) -> None:
+    """Refuses a place that is not there.
+
+    Raises:
+        NetworkError: begins with `what`; names some places that are there.
+    """
+    if place not in known:
+        names = list(known)
+        raise NetworkError(
+            f"{what} {place!r}, which is not there; known: {', '.join(names[:8])}"
+            f"{', ...' if len(names) > 8 else ''}.{did_you_mean(place, names)}"
+        )

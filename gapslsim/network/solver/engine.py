@@ -74,6 +74,7 @@ class FlowEngine:
         flow.order = next(self._orders)
         touched = self._touched
         for link in flow.links:
+            # Steps of an idle link are not on the timeline, so that endless channels cost nothing while unused.
             if link.next_step is not None and not link.flows:
                 link.move_to(self.now_s)
                 self._watch(link)
@@ -91,7 +92,7 @@ class FlowEngine:
             if flow in flows:
                 del flows[flow]
                 self._touched[link] = None
-                if not flows:
+                if not flows:  # Its next step leaves the timeline.
                     link.version += 1
         return rest
 
@@ -117,6 +118,7 @@ class FlowEngine:
     def advance(self, now_s: float) -> list[Flow]:
         """Moves to `now_s` (at most `next_s()`) and takes the steps due; returns the flows that ended, in order."""
         self.now_s = now_s
+        # Flows of equal size on equal shares end at one instant but for rounding; apart, each would cost a solve.
         slack = now_s + _ULPS * now_s
         ended: list[Flow] = []
         timeline = self._timeline
@@ -133,7 +135,7 @@ class FlowEngine:
                 if what.move_to(slack):
                     self._capacity_changed(what)
                 self._watch(what)
-        if len(ended) > 1:
+        if len(ended) > 1:  # Rounding must not decide who is served first.
             ended.sort(key=lambda flow: flow.order)
         return ended
 
@@ -201,6 +203,7 @@ class FlowEngine:
         cls.move_to(self.now_s)
         slack = _ULPS * (cls.served + cls.level * self.now_s)
         cls.next_s = math.inf
+        # The first one's time has come, so it ends even where rounding leaves it a bit: else time would stand still.
         first = cls.first_to_end()
         limit = cls.served + slack if first is None else max(first.key, cls.served + slack)
         while (flow := cls.first_to_end()) is not None and flow.key <= limit:
@@ -251,7 +254,7 @@ class FlowEngine:
     def _try_hub(self, links: dict[Link, None], classes: dict[FlowClass, None]) -> None:
         """Keeps a group of links solved from now on, if it lies around one."""
         center = max(links, key=lambda link: len(link.classes))
-        if len(center.classes) < len(classes):
+        if len(center.classes) < len(classes):  # Some class does not take it: the group is no star.
             return
         if center.patience > 0:
             center.patience -= 1
@@ -289,6 +292,7 @@ class FlowEngine:
         """Puts new flows, and flows whose contended links or caps changed, into their classes."""
         for link in self._touched:
             contended = link.shared and len(link.flows) > 1 and link.capacity < math.inf
+            # A lone flow needs no sharing, only a cap: most access links are never solved.
             if contended != link.contended:
                 link.contended = contended
                 self._stale.pop(link, None)
@@ -315,6 +319,7 @@ class FlowEngine:
         key = tuple(contended)
         cls = self._classes.get(key)
         if cls is None:
+            # A guess, so that few flows are held or free that should not be: `level_classes` has to move those.
             level = min((link.capacity / len(link.flows) for link in key), default=math.inf)
             cls = self._classes[key] = FlowClass(key, level, self.now_s)
             cls.order = next(self._orders)
@@ -323,7 +328,7 @@ class FlowEngine:
             self._admit(cls)
         cls.move_to(self.now_s)
         cls.n_flows += 1
-        if not key:
+        if not key:  # Nothing is shared: the rate is known, and no solve will come to this class.
             flow.cap = cap = min(cap, _ENDLESS_BIT_PER_S)
             cls.add_held(flow, rest_bit)
             self._expect(cls)
@@ -370,7 +375,7 @@ class FlowEngine:
                 if end_s < math.inf:
                     self._timeline.push(end_s, flow)
         cls.newly_held.clear()
-        if cls.clock is not None:
+        if cls.clock is not None:  # Its hub is on the timeline for it.
             return
         first = cls.first_to_end()
         next_s = math.inf

@@ -180,7 +180,7 @@ class FlowClass:
             return
         if self.n_free:
             self.served += self.own_level * (now_s - self.since_s)
-        else:
+        else:  # Nobody's end is counted from it: back to zero, where a float is finest.
             self.served = 0.0
         self.since_s = now_s
 
@@ -198,7 +198,7 @@ class FlowClass:
         flow.cls, flow.free, flow.version = self, False, flow.version + 1
         flow.rest_bit, flow.since_s = rest_bit, self.since_s
         self.newly_held.append(flow)
-        if self.links:
+        if self.links:  # Where nothing is shared nobody asks for the sum.
             self.held += int(flow.cap * SCALE)
             self.held_by_cap.push(-flow.cap, flow)
 
@@ -213,7 +213,7 @@ class FlowClass:
                 self.held -= int(flow.cap * SCALE)
             rest = flow.rest_bit - flow.cap * (self.since_s - flow.since_s)
         flow.cls = None
-        return max(rest, 0.0)
+        return max(rest, 0.0)  # By rounding it may be just below.
 
     def fastest_held(self) -> Flow | None:
         """The held flow with the largest cap."""

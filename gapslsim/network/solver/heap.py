@@ -5,13 +5,13 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Heap", "Versioned"]
+__all__ = ["Heap"]
 
 _FEW = 64
 """Entries that may always be kept."""
 
 
-class Versioned(Protocol):
+class _Versioned(Protocol):
     """What a heap can hold."""
 
     order: int
@@ -20,7 +20,7 @@ class Versioned(Protocol):
     """Grows whenever what the heaps know of the thing is no longer so."""
 
 
-T = TypeVar("T", bound=Versioned)
+T = TypeVar("T", bound=_Versioned)
 
 
 class Heap(list[tuple[float, int, int, T]], Generic[T]):

@@ -15,7 +15,7 @@ from heapq import heappop
 
 from gapslsim.network.solver.flows import SCALE, Clock, FlowClass, Link
 from gapslsim.network.solver.heap import Heap
-from gapslsim.network.solver.sharing import NEARLY, settle
+from gapslsim.network.solver.sharing import NEARLY, fair_share, settle
 
 __all__ = ["Hub", "fits_hub"]
 
@@ -97,6 +97,7 @@ class Hub(Clock):
             if member.leaf is not None:
                 del self._hubs[member.leaf]
         del self._hubs[self.link]
+        # Making a hub costs as much as some solves without one: a shape that keeps breaking must not pay it each time.
         self.link.patience = 2 * len(self._members)
         self.version += 1
 
@@ -108,6 +109,7 @@ class Hub(Clock):
                 self._refill_leaf(cls, now_s)
             self._count(cls)
         self.dirty.clear()
+        # Each step passes one breakpoint, so few are needed; rounding could let two breakpoints send a flow to and fro.
         limit = 1000 + 8 * len(self.link.flows)
         for _ in range(limit):
             if not self._step_down(now_s):
@@ -118,7 +120,9 @@ class Hub(Clock):
         else:
             return False
         self.level = self._share()
-        return not (self.level < 0)
+        return not (
+            self.level < 0
+        )  # Held flows and full leaves alone are too many: the walk has missed something.
 
     def first_end(self) -> tuple[float, FlowClass] | None:
         """Service at which the next flow of a class limited by the hub ends, and the class."""
@@ -131,9 +135,7 @@ class Hub(Clock):
 
     def _share(self) -> float:
         spare = self.link.capacity - self.held / SCALE
-        if self.n_free:
-            return spare / self.n_free
-        return math.inf if spare >= -NEARLY * self.link.capacity else -math.inf
+        return fair_share(spare, self.n_free, self.link.capacity)
 
     def _step_down(self, now_s: float) -> bool:
         """Passes the highest breakpoint above the share: lets a held flow go, or takes a class from its leaf."""
@@ -141,6 +143,7 @@ class Hub(Clock):
         held, full = self._held_caps.top(), self._full_leaves.top()
         cap = -self._held_caps[0][0] if held is not None else -math.inf
         level = -self._full_leaves[0][0] if full is not None else -math.inf
+        # Only breakpoints clearly above the share are passed: at equality `_step_up` would pass them back.
         if max(cap, level) <= share * (1 + NEARLY) or max(cap, level) <= 0:
             return False
         if cap >= level:
@@ -188,7 +191,7 @@ class Hub(Clock):
         assert leaf is not None
         cls.move_to(now_s)
         level = math.inf
-        for _ in range(3):
+        for _ in range(3):  # Once is enough but for rounding.
             leaf.spare = leaf.capacity - cls.held / SCALE
             leaf.weight = cls.n_free
             level = leaf.spare / leaf.weight if leaf.weight else math.inf
@@ -202,6 +205,7 @@ class Hub(Clock):
             cls.own_level = member.leaf_level = max(level, 0.0)
 
     def _attach(self, cls: FlowClass) -> None:
+        # The count goes on where it was, so that the class's heap of ends stays valid as it is.
         cls.offset = cls.served - self.served
         cls.clock = self
         cls.next_s = math.inf
@@ -225,6 +229,7 @@ class Hub(Clock):
         self.touched[cls] = None
         if cls.clock is None:
             assert member.leaf is not None
+            # A full leaf loads the hub with its capacity, whatever the level is.
             member.held = int(member.leaf.capacity * SCALE)
             self._full_leaves.push(-member.leaf_level, member)
         else:
@@ -238,6 +243,7 @@ class Hub(Clock):
             if member.leaf is not None:
                 spare = member.leaf.capacity - cls.held / SCALE
                 if cls.n_free or spare < -NEARLY * member.leaf.capacity:
+                    # With a full leaf and no free flow there is no level at which it is not full.
                     limit = spare / cls.n_free if cls.n_free else -math.inf
                     self._leaf_limits.push(limit, member)
         self.n_free += member.n_free
