@@ -14,7 +14,7 @@ import simpy
 
 from gapslsim.errors import NetworkError
 from gapslsim.events import LAST, call_at, call_in, happen
-from gapslsim.network.multicast import segments
+from gapslsim.network.multicast import Segment, segments
 from gapslsim.network.network import LinkUseFields, Network, Transfer
 from gapslsim.network.protocol import Protocol
 from gapslsim.network.routes import LinkSpec, Router
@@ -23,6 +23,9 @@ from gapslsim.network.solver.flows import Flow, Link
 from gapslsim.rng import stream
 
 __all__ = ["FluidNetwork"]
+
+_TREES = 4
+"""Broadcasts whose routes are kept."""
 
 
 class _Part(Flow):
@@ -97,6 +100,7 @@ class FluidNetwork(Network):
         self._links: dict[LinkSpec, Link] = {}
         self._names: set[str] = set()
         self._routes: dict[tuple[str, str], tuple[tuple[Link, ...], float]] = {}
+        self._trees: dict[tuple[str, tuple[str, ...]], list[tuple[Segment, tuple[Link, ...]]]] = {}
         self._serials = count(1)
         self._arrived: deque[_Message] = deque()
         self._wake_s = math.inf
@@ -119,11 +123,11 @@ class FluidNetwork(Network):
         """Submits one message to many targets; see `Network.broadcast` and `multicast.py`."""
         if not self._multicast or len(targets) == 1:
             return [self.send(source, target, size_bytes) for target in targets]
-        routes = [self.router.route(source, target) for target in targets]
+        tree = self._tree(source, tuple(targets))
         messages = [self._message(source, target, size_bytes) for target in targets]
         parts: list[_Part] = []
-        for segment in segments(routes):
-            part = _Part(self._limiting(segment.links), self._wire_bit * size_bytes, segment.start_s)
+        for segment, links in tree:
+            part = _Part(links, self._wire_bit * size_bytes, segment.start_s)
             for index, rest_s in zip(segment.targets, segment.rest_s, strict=True):
                 self._add(messages[index], part, rest_s)
             parts.append(part)
@@ -185,6 +189,17 @@ class FluidNetwork(Network):
             path = self._limiting(route.links), route.latency_s
             self._routes[source, target] = path
         return path
+
+    def _tree(self, source: str, targets: tuple[str, ...]) -> list[tuple[Segment, tuple[Link, ...]]]:
+        """Segments of a broadcast with the links that can limit each; a server's rounds ask for the same again."""
+        tree = self._trees.get((source, targets))
+        if tree is None:
+            routes = [self.router.route(source, target) for target in targets]
+            tree = [(segment, self._limiting(segment.links)) for segment in segments(routes)]
+            if len(self._trees) >= _TREES:  # Where targets are drawn at random none may ever come again.
+                self._trees.clear()
+            self._trees[source, targets] = tree
+        return tree
 
     def _limiting(self, specs: Sequence[LinkSpec]) -> tuple[Link, ...]:
         """The links that can limit a flow, each once."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from gapslsim.network.routes import LinkSpec, Route
 
-__all__ = ["segments"]
+__all__ = ["Segment", "segments"]
 
 
 @dataclass(frozen=True, slots=True)
