@@ -10,7 +10,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Shapes of tensor functions are checked in tests only.
-_TENSOR_MODULES = ["alignment", "evaluation", "server_pass", "tensors"]
+_TENSOR_MODULES = ["alignment", "evaluation", "geometry", "layers", "loss", "server_pass", "tensors"]
 install_import_hook([f"gapslsim.learning.{name}" for name in _TENSOR_MODULES], "beartype.beartype")
 
 settings.register_profile("gapslsim", deadline=None, max_examples=50)

@@ -14,20 +14,22 @@ from gapslsim.work import Keyed
 if TYPE_CHECKING:
     from gapslsim.learning.state import SideState
 
-__all__ = ["with_shared_weights"]
+__all__ = ["identity", "with_shared_weights"]
+
+
+def identity(state: SideState) -> tuple[int, int]:
+    """Of a state's weights and buffers as objects: the same for states that share both."""
+    return id(state.parameters), id(state.buffers)
 
 
 def with_shared_weights(states: Sequence[Keyed[SideState]]) -> list[Keyed[SideState]]:
     """The same states, where those with equal weights and buffers are one object each."""
-    by_identity = {id(state.value.parameters): state for state in states}
+    by_identity = {identity(state.value): state for state in states}
     if len(by_identity) == 1:
         return list(states)
     by_content: dict[str, Keyed[SideState]] = {}
-    chosen = {
-        identity: by_content.setdefault(_digest(state.value), state)
-        for identity, state in by_identity.items()
-    }
-    return [chosen[id(state.value.parameters)] for state in states]
+    chosen = {same: by_content.setdefault(_digest(state.value), state) for same, state in by_identity.items()}
+    return [chosen[identity(state.value)] for state in states]
 
 
 def _digest(state: SideState) -> str:

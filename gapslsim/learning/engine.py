@@ -249,8 +249,8 @@ class Engine:
         return evaluate_views(
             self.client,
             self.server,
-            clients,
-            server,
+            [client.value for client in clients],
+            [server] * len(clients),
             self._test_inputs,
             self._test_labels,
             self._label_shares,

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from gapslsim.learning.loss import batch_loss, sample_losses
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
@@ -93,7 +93,7 @@ def server_pass(
         stacked_samples: most samples of a stacked pass.
         together: carries out independent calls.
     """
-    independent = not (side.has_buffers or side.draws or second_order)
+    independent = not (side.mixes_samples or side.draws or second_order)
     sizes = [len(message.labels) for message in smashed]
     stacks = keep_rows and side.stackable and not any(n_shared) and len(set(sizes)) == 1
     most = (stacked_samples if stacks else 0) if keep_rows else joined_samples
@@ -210,8 +210,8 @@ def _joined(tensors: Sequence[Tensor]) -> Tensor:
 def _losses(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
     """L_i of each batch of a group, its mean over samples."""
     if len(sizes) == 1:
-        return F.cross_entropy(logits, labels)[None]
-    each = F.cross_entropy(logits, labels, reduction="none")
+        return batch_loss(logits, labels)[None]
+    each = sample_losses(logits, labels)
     if len(set(sizes)) == 1:
         return each.view(len(sizes), -1).mean(1)
     return torch.stack([losses.mean() for losses in torch.split(each, list(sizes))])

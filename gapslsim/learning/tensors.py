@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from gapslsim.learning.layer_chain import LayerChain
+from gapslsim.learning.layers.chain import LayerChain
+from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
 from gapslsim.learning.torch_random import drawing
+from gapslsim.models.layer_types import draws, mixes_samples
 
 __all__ = ["Side", "Tape", "flatten", "mean_weights", "train_locally", "unflatten"]
 
@@ -47,10 +48,10 @@ class Side:
         self.module = module
         self.optimizer = optimizer
         self.planned_steps = planned_steps
-        self.draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in module.modules())
+        self.draws = draws(module)
         """Whether a pass in training draws random numbers."""
-        self.has_buffers = next(module.buffers(), None) is not None
-        """Whether a pass in training updates statistics."""
+        self.mixes_samples = mixes_samples(module) or next(module.buffers(), None) is not None
+        """Whether samples of a batch see one another in training, or a pass may leave statistics behind."""
         self._chain = LayerChain(module)
 
     def initial(self) -> SideState:
@@ -76,7 +77,7 @@ class Side:
     @property
     def stackable(self) -> bool:
         """Whether `forward_stacked` can be called."""
-        return self._chain.can_stack and not self.draws and not self.has_buffers
+        return self._chain.can_stack and not self.draws and not self.mixes_samples
 
     def forward_stacked(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tape:
         """Forward passes of n models side by side, in training mode; none sees the others.
@@ -178,7 +179,7 @@ def train_locally(
     for step, (inputs, labels, seed) in enumerate(batches):
         lower = client.forward(Weights(parameters[:n_client], buffers[0]), inputs, seed)
         upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
-        loss = F.cross_entropy(upper.output, labels)
+        loss = batch_loss(upper.output, labels)
         gradients = torch.autograd.grad(loss, lower.parameters + upper.parameters)
         parameters, optimizer = client.optimizer.step(
             parameters, gradients, optimizer, first_step + step, client.planned_steps

@@ -11,12 +11,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 
-from gapslsim.models.layer_costs import n_bytes
+from gapslsim.models.layer_types import n_bytes
 
-__all__ = ["OperationCounter", "count_module"]
+__all__ = ["count_module"]
 
 
-class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what every operation inside its context costs.
 
     Matrix products and convolutions cost what `torch.utils.flop_counter` says; any other operation costs 1
@@ -50,7 +50,7 @@ class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def count_module(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[OperationCounter, OperationCounter]:
+) -> tuple[_OperationCounter, _OperationCounter]:
     """Counts of the forward and the backward pass of a module on the meta device, on fresh inputs of the same shapes.
 
     The backward pass gives the gradients of the parameters and of those inputs that require one.
@@ -61,7 +61,7 @@ def count_module(
             return value
         return torch.empty_like(value, requires_grad=value.requires_grad)
 
-    forward, backward = OperationCounter(), OperationCounter()
+    forward, backward = _OperationCounter(), _OperationCounter()
     args, kwargs = tree_map(fresh, (args, kwargs))
     with forward:
         result = module(*args, **kwargs)

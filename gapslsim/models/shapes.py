@@ -6,38 +6,34 @@ the same.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["show_shapes_alone"]
+__all__ = ["group_norm", "linear", "relu"]
 
 
-def show_shapes_alone(layer: nn.Module) -> None:
-    """Has a layer on the meta device show its shapes without PyTorch's shape functions, if it is one of these kinds."""
-    if type(layer) is nn.GroupNorm:
-        layer.forward = partial(_group_norm, layer)  # type: ignore[method-assign]
-    elif type(layer) is nn.ReLU and not layer.inplace:
-        layer.forward = _relu  # type: ignore[method-assign, assignment]
-    elif type(layer) is nn.Linear:
-        layer.forward = partial(_linear, layer)  # type: ignore[method-assign]
-
-
-def _relu(inputs: Tensor) -> Tensor:
+def relu(layer: nn.ReLU, inputs: Tensor) -> Tensor:
+    """An output of the shape of the inputs; it is kept."""
     output: Tensor = _Relu.apply(inputs)
     return output
 
 
-def _linear(layer: nn.Linear, inputs: Tensor) -> Tensor:
+def linear(layer: nn.Linear, inputs: Tensor) -> Tensor:
+    """One output per row of the weights; inputs and weights are kept.
+
+    Raises:
+        ValueError: if the inputs are of another width.
+    """
     if inputs.shape[-1] != layer.in_features:
         raise ValueError(f"a linear layer takes {layer.in_features} features, found {inputs.shape[-1]}.")
     output: Tensor = _Linear.apply(inputs, layer.weight, layer.bias)
     return output
 
 
-def _group_norm(layer: nn.GroupNorm, inputs: Tensor) -> Tensor:
+def group_norm(layer: nn.GroupNorm, inputs: Tensor) -> Tensor:
+    """An output of the shape of the inputs."""
     output: Tensor = _GroupNorm.apply(inputs, layer.weight, layer.bias, layer.num_groups)
     return output
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from gapslsim.learning.stacked_layers import StackedCall, stacked_call
+from gapslsim.learning.layers.stacked import StackedCall, stacked_call
+from gapslsim.models.layer_types import Form, form_of
 
 __all__ = ["LayerChain"]
 
@@ -79,7 +80,7 @@ class LayerChain:
         return output
 
     def stacked(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
-        """Outputs [n, b, ...] in training mode of n models side by side, where `can_stack`; see `stacked_layers`.
+        """Outputs [n, b, ...] in training mode of n models side by side, where `can_stack`; see `stacked`.
 
         Args:
             parameters: in the order of `module.parameters()`, each [n, ...].
@@ -109,18 +110,7 @@ def _pool_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
 
 def _stage(layer: nn.Module) -> _Stage:
     n_parameters, n_buffers = len(list(layer.parameters())), len(list(layer.buffers()))
-    call: _Call
-    if n_parameters == n_buffers == 0:
-        call = _bare(layer)
-    elif type(layer) is nn.Linear and layer.bias is not None:
-        call = _linear
-    elif type(layer) is nn.Conv2d and layer.bias is not None and layer.padding_mode == "zeros":
-        call = _convolution(layer)
-    elif type(layer) is nn.GroupNorm and layer.affine:
-        call = _group_norm(layer)
-    else:
-        call = _Template(layer)
-    return _Stage(n_parameters, n_buffers, call)
+    return _Stage(n_parameters, n_buffers, _CALLS[form_of(layer)](layer))
 
 
 def _bare(layer: nn.Module) -> _Call:
@@ -136,10 +126,13 @@ def _bare(layer: nn.Module) -> _Call:
     return call
 
 
-def _linear(
-    parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-) -> Tensor:
-    return F.linear(inputs, parameters[0], parameters[1])
+def _linear(layer: nn.Linear) -> _Call:
+    def call(
+        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
+    ) -> Tensor:
+        return F.linear(inputs, parameters[0], parameters[1])
+
+    return call
 
 
 def _convolution(layer: nn.Conv2d) -> _Call:
@@ -190,3 +183,12 @@ class _Template:
                 module = copy.deepcopy(self._layer).train(training)
             setattr(self._copies, name, module)
         return module
+
+
+_CALLS: dict[Form, Callable[[Any], _Call]] = {
+    "bare": _bare,
+    "linear": _linear,
+    "convolution": _convolution,
+    "group_norm": _group_norm,
+    "other": _Template,
+}

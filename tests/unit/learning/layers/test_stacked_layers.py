@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gapslsim.learning.layer_chain import LayerChain
-from gapslsim.learning.stacked_layers import stacked_call
+from gapslsim.learning.layers.chain import LayerChain
+from gapslsim.learning.layers.stacked import stacked_call
 from gapslsim.learning.tensors import Side
 from tests.support import sgd
 
@@ -125,6 +125,12 @@ def test_layers_without_a_stacked_form_are_told(layer: nn.Module) -> None:
 
 def test_layers_that_draw_are_not_stacked() -> None:
     assert not Side(nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5)), sgd(), None).stackable
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_layers_that_mix_samples_are_not_stacked_even_without_statistics(affine: bool) -> None:
+    norm = nn.BatchNorm1d(3, affine=affine, track_running_stats=False)
+    assert not Side(nn.Sequential(nn.Linear(3, 3), norm), sgd(), None).stackable
 
 
 def test_layers_that_share_a_tensor_are_not_stacked() -> None:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
 
+from gapslsim.models.layer_types import Form, form_of
+
 __all__ = ["StackedCall", "stacked_call"]
 
 StackedCall = Callable[[Sequence[Tensor], Tensor], Tensor]
@@ -24,15 +26,7 @@ StackedCall = Callable[[Sequence[Tensor], Tensor], Tensor]
 
 def stacked_call(layer: nn.Module) -> StackedCall | None:
     """The stacked form of a layer; None if there is none."""
-    if next(layer.parameters(), None) is None and next(layer.buffers(), None) is None:
-        return _bare(layer)
-    if type(layer) is nn.Linear and layer.bias is not None:
-        return _linear
-    if type(layer) is nn.Conv2d and layer.bias is not None and layer.groups == 1:
-        return _convolution(layer)
-    if type(layer) is nn.GroupNorm and layer.affine:
-        return _group_norm(layer)
-    return None
+    return _CALLS[form_of(layer)](layer)
 
 
 def _bare(layer: nn.Module) -> StackedCall:
@@ -47,12 +41,14 @@ def _bare(layer: nn.Module) -> StackedCall:
     return call
 
 
-def _linear(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
-    weight, bias = parameters
-    rows = inputs.flatten(1, -2)
-    return torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2)).view(
-        *inputs.shape[:-1], weight.shape[1]
-    )
+def _linear(layer: nn.Linear) -> StackedCall:
+    def call(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        weight, bias = parameters
+        rows = inputs.flatten(1, -2)
+        output = torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2))
+        return output.view(*inputs.shape[:-1], weight.shape[1])
+
+    return call
 
 
 class _Window(NamedTuple):
@@ -84,7 +80,7 @@ class _Window(NamedTuple):
 
 def _convolution(layer: nn.Conv2d) -> StackedCall | None:
     """Convolution as a matrix product of patches with the weights, channels last."""
-    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+    if layer.groups != 1 or isinstance(layer.padding, str):
         return None
     window = _Window(
         *((a[0], a[1]) for a in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
@@ -143,3 +139,12 @@ def _group_norm(layer: nn.GroupNorm) -> StackedCall:
         return torch.addcmul(bias, normal.view(inputs.shape), weight)
 
     return call
+
+
+_CALLS: dict[Form, Callable[[Any], StackedCall | None]] = {
+    "bare": _bare,
+    "linear": _linear,
+    "convolution": _convolution,
+    "group_norm": _group_norm,
+    "other": lambda layer: None,
+}
