@@ -10,8 +10,14 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Shapes of tensor functions are checked in tests only.
-_TENSOR_MODULES = ["alignment", "evaluation", "geometry", "layers", "loss", "server_pass", "tensors"]
-install_import_hook([f"gapslsim.learning.{name}" for name in _TENSOR_MODULES], "beartype.beartype")
+_TENSOR_MODULES = {
+    "learning": ("alignment", "evaluation", "geometry", "layers", "loss", "server_pass", "tensors"),
+    "models": ("layers", "shapes"),
+}
+install_import_hook(
+    [f"gapslsim.{package}.{name}" for package, names in _TENSOR_MODULES.items() for name in names],
+    "beartype.beartype",
+)
 
 settings.register_profile("gapslsim", deadline=None, max_examples=50)
 settings.load_profile("gapslsim")

@@ -8,7 +8,7 @@ Precision. Inner products are accumulated in float64, chunk by chunk; float64 ro
 so very large and very small gradients neither overflow nor vanish, and scaling a row changes no angle. Eqs. (1) and
 (5) define angles as arccos of the clamped cosine. Near 0 and pi that loses half of the digits: a rounding error of
 1e-16 in the cosine is 1e-8 rad. There we use the equal expression 2 atan2(|a - b|, |a + b|) of the unit vectors a and
-b, good to about 1e-15 rad. `GUARD` absorbs what rounding is left where a comparison decides.
+b, good to about 1e-15 rad. `_GUARD` absorbs what rounding is left where a comparison decides.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = [
-    "GUARD", "Gram", "admit", "alignment_threshold", "angles_to", "angles_to_leader", "consistency_scores",
+    "Gram", "admit", "alignment_threshold", "angles_to", "angles_to_leader", "consistency_scores",
     "dispersion", "gram", "leader_count", "leader_gradient", "leader_set", "nearest", "norms", "pairwise_angles",
     "penalty", "penalty_gradient", "selection_ratio", "steer_term",
 ]  # fmt: skip
 
-GUARD = 1e-9
+_GUARD = 1e-9
 """Differences up to this count as rounding: in ties of scores [rad], admission [rad], nu_max - nu_min [rad], K_t S."""
 
 _CHUNK = 1 << 14
@@ -48,8 +48,8 @@ class Gram(NamedTuple):
 
     products: Float[Tensor, "S S"]
     """g_i . g_j, each row divided by its power of two, float64; the diagonal holds the squared norms."""
-    exponents: Tensor
-    """Powers of two that the rows were divided by, int [S]."""
+    exponents: Int[Tensor, " S"]
+    """Powers of two that the rows were divided by."""
 
 
 def gram(gradients: Float[Tensor, "S d"]) -> Gram:
@@ -207,7 +207,7 @@ def selection_ratio(
         k_max: K_max.
 
     Returns:
-        K_t in [k_min, k_max]. Where nu_max equals nu_min (up to `GUARD`) the stability factor is 1 (our reading).
+        K_t in [k_min, k_max]. Where nu_max equals nu_min (up to `_GUARD`) the stability factor is 1 (our reading).
 
     Raises:
         ValueError: if not 0 < k_min <= k_max <= 1 or a round number is below 1.
@@ -217,24 +217,24 @@ def selection_ratio(
     if round < 1 or planned_rounds < 1:
         raise ValueError(f"round and planned_rounds must be at least 1; found {round} and {planned_rounds}.")
     spread = highest - lowest
-    stability = 1.0 if spread <= GUARD else min(max((highest - dispersion) / spread, 0.0), 1.0)
+    stability = 1.0 if spread <= _GUARD else min(max((highest - dispersion) / spread, 0.0), 1.0)
     ratio = k_min + min(round / planned_rounds, 1.0) * stability * (k_max - k_min)
     return min(max(ratio, k_min), k_max)
 
 
 def leader_count(ratio: float, n_clients: int) -> int:
     """Size of the leader set in Eq. (3), ceil(K_t S), guarded against float noise: 0.2 * 10 gives 2, not 3."""
-    return min(max(math.ceil(ratio * n_clients - GUARD), 1), n_clients)
+    return min(max(math.ceil(ratio * n_clients - _GUARD), 1), n_clients)
 
 
 def leader_set(scores: Float[Tensor, " S"], count: int) -> Bool[Tensor, " S"]:
     """Who is in the leader set, Eq. (3): the `count` clients with the lowest scores.
 
-    Scores that differ by no more than `GUARD` from the next lower one are tied; ties go to the lower client index.
+    Scores that differ by no more than `_GUARD` from the next lower one are tied; ties go to the lower client index.
     """
     values, order = scores.sort(stable=True)
     rank = torch.zeros_like(order)
-    rank[1:] = (values.diff() > GUARD).cumsum(0)
+    rank[1:] = (values.diff() > _GUARD).cumsum(0)
     tied = torch.empty_like(rank)
     tied[order] = rank
     leaders = torch.zeros_like(scores, dtype=torch.bool)
@@ -270,11 +270,11 @@ def alignment_threshold(angles: Float[Tensor, " S"], eta: float) -> float:
 
 
 def admit(angles: Float[Tensor, " S"], threshold: float) -> Bool[Tensor, " S"]:
-    """Which clients are admitted: theta_lead_i <= theta_th, up to `GUARD`.
+    """Which clients are admitted: theta_lead_i <= theta_th, up to `_GUARD`.
 
     The guard keeps equal angles from being told apart by the rounding of their mean.
     """
-    return angles <= threshold + GUARD
+    return angles <= threshold + _GUARD
 
 
 def nearest(angles: Float[Tensor, " S"]) -> Bool[Tensor, " S"]:
@@ -316,7 +316,7 @@ def steer_term(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> Fl
     return turn * length
 
 
-def _turn(gradient: Tensor, leader: Tensor) -> tuple[Tensor, float]:
+def _turn(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], float]:
     """The vector u - cos(theta) n, and |g_i|; zeros where one of the two vectors is zero."""
     exponent = _exponents(gradient[None])
     (unit,) = _scaled(gradient[None], exponent)
@@ -331,23 +331,32 @@ def _turn(gradient: Tensor, leader: Tensor) -> tuple[Tensor, float]:
     return difference - (difference @ unit) * unit, length
 
 
-def _angles(dots: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def _angles(
+    dots: Float[Tensor, "*#n"], left: Float[Tensor, "*#n"], right: Float[Tensor, "*#n"]
+) -> Float[Tensor, "*#n"]:
     """Angles as arccos of the clamped cosine; pi/2 where a length is zero. Zero vectors have dot product 0."""
     lengths = left * right
     cosines = dots / torch.where(lengths > 0, lengths, 1.0)
     return cosines.clamp(-1.0, 1.0).acos()
 
 
-def _doubtful(dots: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def _doubtful(
+    dots: Float[Tensor, "*#n"], left: Float[Tensor, "*#n"], right: Float[Tensor, "*#n"]
+) -> Bool[Tensor, "*#n"]:
     """Where arccos of the cosine is too steep to keep its digits; never where a length is zero."""
     lengths = left * right
     return (lengths > 0) & (dots.abs() >= (1 - _NEARLY_PARALLEL) * lengths)
 
 
 def _stable_angles(
-    one: Tensor, exponent: Tensor, length: Tensor, others: Tensor, exponents: Tensor, lengths: Tensor
-) -> Tensor:
-    """2 atan2(|a - b|, |a + b|) of the unit vectors of `one` [d] and each row of `others` [n, d]."""
+    one: Float[Tensor, " d"],
+    exponent: Int[Tensor, ""],
+    length: Float[Tensor, ""],
+    others: Float[Tensor, "n d"],
+    exponents: Int[Tensor, " n"],
+    lengths: Float[Tensor, " n"],
+) -> Float[Tensor, " n"]:
+    """2 atan2(|a - b|, |a + b|) of the unit vectors of `one` and each row of `others`; lengths are of scaled rows."""
     minus, plus = torch.zeros_like(lengths), torch.zeros_like(lengths)
     for left, right in zip(
         _scaled_chunks(one[None], exponent[None]), _scaled_chunks(others, exponents), strict=True
@@ -358,8 +367,8 @@ def _stable_angles(
     return 2.0 * torch.atan2(minus.sqrt(), plus.sqrt())
 
 
-def _exponents(rows: Tensor) -> Tensor:
-    """Binary exponent of the largest entry of each row, [S]; 0 for a zero row.
+def _exponents(rows: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
+    """Binary exponent of the largest entry of each row; 0 for a zero row.
 
     All 0 for float32 and smaller types, whose squares float64 holds anyway; so nothing is scaled.
     """
@@ -368,7 +377,7 @@ def _exponents(rows: Tensor) -> Tensor:
     return torch.frexp(rows.abs().amax(1)).exponent
 
 
-def _times_power(values: Tensor, exponents: Tensor) -> Tensor:
+def _times_power(values: Float[Tensor, "*#n"], exponents: Int[Tensor, "*#n"]) -> Float[Tensor, "*#n"]:
     """Multiplies by 2**exponents, in two exact factors since one alone may be out of float64's range."""
     powers = exponents.flatten().tolist()
     if not any(powers):
@@ -379,12 +388,14 @@ def _times_power(values: Tensor, exponents: Tensor) -> Tensor:
     return values
 
 
-def _scaled(rows: Tensor, exponents: Tensor) -> Tensor:
+def _scaled(rows: Float[Tensor, "n d"], exponents: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
     """Rows in float64, each divided by its power of two."""
     return _times_power(rows.double(), -exponents[:, None])
 
 
-def _scaled_chunks(rows: Tensor, exponents: Tensor) -> Iterator[Tensor]:
+def _scaled_chunks(
+    rows: Float[Tensor, "n d"], exponents: Int[Tensor, " n"]
+) -> Iterator[Float[Tensor, "n chunk"]]:
     """Yields `_scaled(rows)` in chunks of columns."""
     for start in range(0, rows.shape[1], _CHUNK):
         yield _scaled(rows[:, start : start + _CHUNK], exponents)

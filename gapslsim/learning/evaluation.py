@@ -49,9 +49,9 @@ def evaluate_views(
         server_side: layers after the cut.
         clients: the client-side state of each of S clients.
         servers: the server-side state of each; clients that share both states' weights are evaluated once.
-        inputs: test inputs [n, ...].
-        labels: test labels [n].
-        label_shares: share of each class in each client's training data [S, n_classes].
+        inputs: of the test set.
+        labels: of the test set.
+        label_shares: share of each class in each client's training data.
         views: which of global, clients, ensemble, local.
         round: for the rows.
         batch_size: samples per forward pass.
@@ -60,13 +60,13 @@ def evaluate_views(
     batches = torch.split(inputs, batch_size)
     n_classes = label_shares.shape[1]
 
-    def predicted(client: SideState | Weights, server: SideState | Weights) -> Tensor:
-        def logits(batch: Tensor) -> Tensor:
+    def predicted(client: SideState | Weights, server: SideState | Weights) -> Float[Tensor, "n n_classes"]:
+        def logits(batch: Float[Tensor, "b ..."]) -> Float[Tensor, "b n_classes"]:
             return server_side.predict(server, client_side.predict(client, batch))
 
         return log_probabilities(torch.cat(together([partial(logits, batch) for batch in batches])))
 
-    def row(view: str, log_p: Tensor) -> Accuracy:
+    def row(view: str, log_p: Float[Tensor, "n n_classes"]) -> Accuracy:
         accuracy = (log_p.argmax(dim=1) == labels).double().mean()
         return Accuracy(round, view, -1, float(accuracy), float(predicted_loss(log_p, labels)))
 
@@ -105,15 +105,15 @@ def _mean(states: Sequence[SideState]) -> SideState | Weights:
     return mean_weights(list(distinct.values()), [counts[key] / len(states) for key in distinct])
 
 
-def weighted(shares: np.ndarray, values: np.ndarray) -> float:
+def weighted(shares: Float[np.ndarray, " n_classes"], values: Float[np.ndarray, " n_classes"]) -> float:
     """Sum of the values times their shares, exact: a dot product of NumPy's ends in other bits on other processors."""
     return math.fsum((shares * values).tolist())
 
 
 def _per_class(
     log_p: Float[Tensor, "n n_classes"], labels: Int[Tensor, " n"], n_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy and mean loss per class, each [n_classes]; 0 for a class without test samples."""
+) -> tuple[Float[np.ndarray, " n_classes"], Float[np.ndarray, " n_classes"]]:
+    """Accuracy and mean loss per class; 0 for a class without test samples."""
     right = (log_p.argmax(dim=1) == labels).double()
     loss = predicted_losses(log_p, labels).double()
     count = torch.bincount(labels, minlength=n_classes).clamp_min(1).double()

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -34,15 +35,15 @@ class ServerPass:
     the parameters' gradient is in every row of `matrix`, their cut gradient is `shared_cut`.
     """
 
-    losses: Tensor
-    """L_i, [S]."""
-    matrix: Tensor
-    """g_i as rows, [S, d]; or one row, their mean."""
-    cuts: list[Tensor]
-    """Own cut gradients dL_i/d(smashed data), each [b_i, ...]; rows of shared samples are zero."""
-    shared_cut: Tensor | None
-    """Cut gradient of the shared samples, [max m_i, ...]; None where nothing is shared."""
-    buffers: tuple[Tensor, ...]
+    losses: Float[Tensor, " S"]
+    """L_i."""
+    matrix: Float[Tensor, "rows d"]
+    """g_i as rows, S of them; or one row, their mean."""
+    cuts: list[Float[Tensor, "_ ..."]]
+    """Own cut gradients dL_i/d(smashed data), of b_i samples each; rows of shared samples are zero."""
+    shared_cut: Float[Tensor, "_ ..."] | None
+    """Cut gradient of the max m_i shared samples; None where nothing is shared."""
+    buffers: tuple[Shaped[Tensor, "*_"], ...]
     """Buffers after the passes, made in order of the clients."""
     hessian_product: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None
 
@@ -50,12 +51,12 @@ class ServerPass:
 class _Part(NamedTuple):
     """What one pass over a group of participants gives."""
 
-    losses: Tensor
-    gradient: Tensor | None
-    """Sum over the group, [d]."""
-    cuts: list[Tensor]
-    logit_gradients: list[Tensor]
-    buffers: tuple[Tensor, ...]
+    losses: Float[Tensor, " n"]
+    gradient: Float[Tensor, " d"] | None
+    """Sum over the group."""
+    cuts: list[Float[Tensor, "_ ..."]]
+    logit_gradients: list[Float[Tensor, "_ n_classes"]]
+    buffers: tuple[Shaped[Tensor, "*_"], ...]
     tape: _DoubleTape | None
     """Kept for second derivatives."""
 
@@ -159,7 +160,7 @@ def _pass(
     seeds: Sequence[int],
     second_order: bool,
     group: range,
-    row: Tensor | None,
+    row: Float[Tensor, " d"] | None,
 ) -> _Part:
     """One pass over the batches of a group; its gradient, the sum over the group, goes to `row` if there is one."""
     messages = [smashed[place] for place in group]
@@ -191,7 +192,9 @@ def _pass(
     )
 
 
-def _stacked_pass(side: Side, state: SideState, messages: Sequence[Smashed], rows: Tensor) -> _Part:
+def _stacked_pass(
+    side: Side, state: SideState, messages: Sequence[Smashed], rows: Float[Tensor, "n d"]
+) -> _Part:
     """One pass over batches of one size, side by side; the gradient of each goes to its row."""
     n = len(messages)
     activations = torch.stack([message.activations.detach() for message in messages]).requires_grad_()
@@ -203,11 +206,13 @@ def _stacked_pass(side: Side, state: SideState, messages: Sequence[Smashed], row
     return _Part(losses.detach(), rows, list(cuts.unbind()), [], state.buffers, None)
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
+def _joined(tensors: Sequence[Shaped[Tensor, "_ ..."]]) -> Shaped[Tensor, "_ ..."]:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
-def _losses(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
+def _losses(
+    logits: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"], sizes: Sequence[int]
+) -> Float[Tensor, " n"]:
     """L_i of each batch of a group, its mean over samples."""
     if len(sizes) == 1:
         return batch_loss(logits, labels)[None]
@@ -226,10 +231,10 @@ def _shared_pass(
     side: Side,
     state: SideState,
     smashed: Sequence[Smashed],
-    logit_gradients: Sequence[Tensor],
+    logit_gradients: Sequence[Float[Tensor, "_ n_classes"]],
     n_shared: Sequence[int],
     seed: int,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, " d"], Float[Tensor, "_ ..."]]:
     """EPSL's single backward pass of the averaged last-layer gradients.
 
     Sample j of every client is averaged with sample j of the others. The averaged gradients are backpropagated through
@@ -243,11 +248,13 @@ def _shared_pass(
     return flatten(gradients[:-1]), gradients[-1]
 
 
-def average_over_clients(tensors: Sequence[Tensor], n_rows: Sequence[int]) -> Tensor:
+def average_over_clients(
+    tensors: Sequence[Float[Tensor, "_ ..."]], n_rows: Sequence[int]
+) -> Float[Tensor, "{max(n_rows)} ..."]:
     """Row j of the mean over the clients that have a row j, for j < max(n_rows).
 
     Args:
-        tensors: per client [b_i, ...].
+        tensors: one per client, b_i rows each.
         n_rows: how many leading rows of each count.
     """
     total = torch.zeros_like(tensors[0][:1]).expand(max(n_rows), *tensors[0].shape[1:]).clone()
@@ -263,7 +270,7 @@ def _hessian(
 ) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
     """Products with second derivatives of each client's loss, by double backpropagation."""
 
-    def product(row: int, vector: Tensor) -> tuple[Tensor, Tensor]:
+    def product(row: int, vector: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "b ..."]]:
         tape, activations, gradients = tapes[row]
         pieces = unflatten(vector, tape.parameters)
         inner = sum((g * v).sum() for g, v in zip(gradients, pieces, strict=True))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from gapslsim.learning.layers.chain import LayerChain
@@ -28,10 +29,10 @@ __all__ = ["Side", "Tape", "flatten", "mean_weights", "train_locally", "unflatte
 class Tape:
     """A forward pass that can be differentiated: kept from a client's forward to its backward pass."""
 
-    output: Tensor
-    parameters: tuple[Tensor, ...]
+    output: Float[Tensor, "*_"]
+    parameters: tuple[Float[Tensor, "*_"], ...]
     """Leaves that the output depends on."""
-    buffers: tuple[Tensor, ...]
+    buffers: tuple[Shaped[Tensor, "*_"], ...]
     """Buffers after the pass (running statistics)."""
 
 
@@ -60,12 +61,12 @@ class Side:
         buffers = tuple(b.detach().clone() for b in self.module.buffers())
         return SideState(parameters, buffers, self.optimizer.initial(parameters))
 
-    def forward(self, state: SideState | Weights, inputs: Tensor, seed: int) -> Tape:
+    def forward(self, state: SideState | Weights, inputs: Float[Tensor, "b ..."], seed: int) -> Tape:
         """Forward pass in training mode.
 
         Args:
             state: parameters and buffers.
-            inputs: [b, ...].
+            inputs: of this side, a batch.
             seed: of this operation's own random stream (dropout).
         """
         parameters = tuple(p.detach().requires_grad_() for p in state.parameters)
@@ -79,29 +80,34 @@ class Side:
         """Whether `forward_stacked` can be called."""
         return self._chain.can_stack and not self.draws and not self.mixes_samples
 
-    def forward_stacked(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tape:
+    def forward_stacked(
+        self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+    ) -> Tape:
         """Forward passes of n models side by side, in training mode; none sees the others.
 
         Args:
-            parameters: each [n, ...]; a view that repeats one tensor will do.
-            inputs: a batch for each model, [n, b, ...].
+            parameters: of the n models; a view that repeats one tensor will do.
+            inputs: a batch for each model.
         """
         leaves = tuple(parameter.detach().requires_grad_() for parameter in parameters)
         return Tape(self._chain.stacked(leaves, inputs), leaves, ())
 
-    def predict(self, state: SideState | Weights, inputs: Tensor) -> Tensor:
+    def predict(self, state: SideState | Weights, inputs: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         """Forward pass in evaluation mode, without gradients."""
         with torch.no_grad():
             return self._chain(state.parameters, state.buffers, inputs, training=False)
 
-    def backward(self, tape: Tape, output_gradient: Tensor) -> tuple[Tensor, ...]:
+    def backward(self, tape: Tape, output_gradient: Float[Tensor, "*_"]) -> tuple[Float[Tensor, "*_"], ...]:
         """Gradients of the parameters, given that of the output."""
         return torch.autograd.grad(
             tape.output, tape.parameters, output_gradient, allow_unused=True, materialize_grads=True
         )
 
     def update(
-        self, state: SideState, gradients: tuple[Tensor, ...], buffers: tuple[Tensor, ...]
+        self,
+        state: SideState,
+        gradients: tuple[Float[Tensor, "*_"], ...],
+        buffers: tuple[Shaped[Tensor, "*_"], ...],
     ) -> SideState:
         """State after one optimizer step."""
         parameters, optimizer = self.optimizer.step(
@@ -119,12 +125,14 @@ class Side:
             yield
 
 
-def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """All elements in one vector [d]."""
+def flatten(tensors: Sequence[Float[Tensor, "*_"]]) -> Float[Tensor, " d"]:
+    """All elements in one vector."""
     return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
-def unflatten(vector: Tensor, like: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def unflatten(
+    vector: Float[Tensor, " d"], like: Sequence[Float[Tensor, "*_"]]
+) -> tuple[Float[Tensor, "*_"], ...]:
     """The inverse of `flatten`: views of `vector` in the shapes of `like`."""
     pieces = torch.split(vector, [tensor.numel() for tensor in like])
     return tuple(piece.view_as(tensor) for piece, tensor in zip(pieces, like, strict=True))
@@ -138,7 +146,7 @@ def mean_weights(weights: Sequence[Weights | SideState], shares: Sequence[float]
         shares: non-negative, summing to one.
     """
 
-    def mean(tensors: tuple[Tensor, ...]) -> Tensor:
+    def mean(tensors: tuple[Shaped[Tensor, "*given"], ...]) -> Shaped[Tensor, "*given"]:
         if not tensors[0].is_floating_point():
             return tensors[0].clone()
         total = tensors[0] * shares[0]
@@ -156,7 +164,7 @@ def train_locally(
     client: Side,
     server: Side,
     start: WholeWeights,
-    batches: Sequence[tuple[Tensor, Tensor, int]],
+    batches: Sequence[tuple[Float[Tensor, "b ..."], Int[Tensor, " b"], int]],
     first_step: int = 0,
 ) -> tuple[WholeWeights, float]:
     """Local training of the whole model with the optimizer of the client side, from a fresh optimizer state.
@@ -165,7 +173,7 @@ def train_locally(
         client: the layers before the cut.
         server: the layers after the cut.
         start: the global model.
-        batches: inputs [b, ...], labels [b] and the seed of each step.
+        batches: inputs, labels and the seed of each step.
         first_step: steps that this client took before; where the learning-rate schedule stands.
 
     Returns:

@@ -9,18 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 __all__ = ["group_norm", "linear", "relu"]
 
 
-def relu(layer: nn.ReLU, inputs: Tensor) -> Tensor:
+def relu(layer: nn.ReLU, inputs: Float[Tensor, "*given"]) -> Float[Tensor, "*given"]:
     """An output of the shape of the inputs; it is kept."""
     output: Tensor = _Relu.apply(inputs)
     return output
 
 
-def linear(layer: nn.Linear, inputs: Tensor) -> Tensor:
+def linear(
+    layer: nn.Linear, inputs: Float[Tensor, "*given n_in"]
+) -> Float[Tensor, "*given {layer.out_features}"]:
     """One output per row of the weights; inputs and weights are kept.
 
     Raises:
@@ -32,7 +35,7 @@ def linear(layer: nn.Linear, inputs: Tensor) -> Tensor:
     return output
 
 
-def group_norm(layer: nn.GroupNorm, inputs: Tensor) -> Tensor:
+def group_norm(layer: nn.GroupNorm, inputs: Float[Tensor, "*given"]) -> Float[Tensor, "*given"]:
     """An output of the shape of the inputs."""
     output: Tensor = _GroupNorm.apply(inputs, layer.weight, layer.bias, layer.num_groups)
     return output

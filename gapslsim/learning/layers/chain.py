@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -56,14 +58,18 @@ class LayerChain:
         """Whether several models of this shape can be called side by side."""
 
     def __call__(
-        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
+        self,
+        parameters: Sequence[Float[Tensor, "*_"]],
+        buffers: Sequence[Shaped[Tensor, "*_"]],
+        inputs: Float[Tensor, "b ..."],
+        training: bool,
+    ) -> Float[Tensor, "b ..."]:
         """Output of the last layer.
 
         Args:
             parameters: in the order of `module.parameters()`.
             buffers: in the order of `module.buffers()`; a norm that keeps statistics writes to them in training.
-            inputs: [b, ...].
+            inputs: a batch.
             training: whether dropout and batch norm behave as in training.
         """
         first_parameter = first_buffer = 0
@@ -79,12 +85,14 @@ class LayerChain:
             first_parameter, first_buffer = last_parameter, last_buffer
         return output
 
-    def stacked(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
-        """Outputs [n, b, ...] in training mode of n models side by side, where `can_stack`; see `stacked`.
+    def stacked(
+        self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+    ) -> Float[Tensor, "n b ..."]:
+        """Outputs in training mode of n models side by side, where `can_stack`; see `stacked`.
 
         Args:
-            parameters: in the order of `module.parameters()`, each [n, ...].
-            inputs: a batch for each model, [n, b, ...].
+            parameters: in the order of `module.parameters()`, those of all models in one.
+            inputs: a batch for each model.
         """
         first, output = 0, inputs
         for stage, call in zip(self._stages, self._stacked, strict=True):
@@ -116,46 +124,25 @@ def _stage(layer: nn.Module) -> _Stage:
 def _bare(layer: nn.Module) -> _Call:
     """A layer without tensors: nothing in it changes, so all threads may share it."""
     modes = (copy.deepcopy(layer).eval(), copy.deepcopy(layer).train())
-
-    def call(
-        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        output: Tensor = modes[training](inputs)
-        return output
-
-    return call
+    return lambda parameters, buffers, inputs, training: modes[training](inputs)
 
 
 def _linear(layer: nn.Linear) -> _Call:
-    def call(
-        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        return F.linear(inputs, parameters[0], parameters[1])
-
-    return call
+    return lambda parameters, buffers, inputs, training: F.linear(inputs, parameters[0], parameters[1])
 
 
 def _convolution(layer: nn.Conv2d) -> _Call:
-    stride, dilation, groups = layer.stride, layer.dilation, layer.groups
-    padding = layer.padding
-
-    def call(
-        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        return F.conv2d(inputs, parameters[0], parameters[1], stride, padding, dilation, groups)
-
-    return call
+    how = partial(
+        F.conv2d, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, groups=layer.groups
+    )
+    return lambda parameters, buffers, inputs, training: how(inputs, parameters[0], parameters[1])
 
 
 def _group_norm(layer: nn.GroupNorm) -> _Call:
     n_groups, epsilon = layer.num_groups, layer.eps
-
-    def call(
-        parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
-        return torch.group_norm(inputs, n_groups, parameters[0], parameters[1], epsilon)
-
-    return call
+    return lambda parameters, buffers, inputs, training: torch.group_norm(
+        inputs, n_groups, parameters[0], parameters[1], epsilon
+    )
 
 
 class _Template:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
@@ -33,7 +34,9 @@ def _bare(layer: nn.Module) -> StackedCall:
     """A layer without tensors works on each sample: all models' samples are one batch to it."""
     own = copy.deepcopy(layer).train()
 
-    def call(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+    def call(
+        parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+    ) -> Float[Tensor, "n b ..."]:
         n, b = inputs.shape[:2]
         output: Tensor = own(inputs.flatten(0, 1))
         return output.view(n, b, *output.shape[1:])
@@ -42,7 +45,9 @@ def _bare(layer: nn.Module) -> StackedCall:
 
 
 def _linear(layer: nn.Linear) -> StackedCall:
-    def call(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+    def call(
+        parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+    ) -> Float[Tensor, "n b ..."]:
         weight, bias = parameters
         rows = inputs.flatten(1, -2)
         output = torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2))
@@ -59,8 +64,10 @@ class _Window(NamedTuple):
     padding: tuple[int, int]
     dilation: tuple[int, int]
 
-    def patches(self, images: Tensor) -> Tensor:
-        """What the kernel sees at each place, channels last: from [m, c, h, w] to [m, h', w', k, k, c]."""
+    def patches(
+        self, images: Float[Tensor, "m c h w"]
+    ) -> Float[Tensor, "m h_out w_out {self.kernel[0]} {self.kernel[1]} c"]:
+        """What the kernel sees at each place, channels last."""
         pad_h, pad_w = self.padding
         padded = F.pad(images.permute(0, 2, 3, 1), (0, 0, pad_w, pad_w, pad_h, pad_h)).contiguous()
         m, height, width, channels = padded.shape
@@ -86,7 +93,9 @@ def _convolution(layer: nn.Conv2d) -> StackedCall | None:
         *((a[0], a[1]) for a in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
     )
 
-    def call(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+    def call(
+        parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+    ) -> Float[Tensor, "n b ..."]:
         weight, bias = parameters
         n, b = inputs.shape[:2]
         images = inputs.flatten(0, 1)
@@ -104,18 +113,24 @@ def _convolution(layer: nn.Conv2d) -> StackedCall | None:
 class _SharedConvolution(torch.autograd.Function):
     """One kernel for the images of all models; the derivative by the kernel is each model's own.
 
-    The kernel comes as a view that repeats it, [n, o, c, k, k]; images [n b, c, h, w]. PyTorch's own convolution makes
+    The kernel comes as a view that repeats it, one for each model. PyTorch's own convolution makes
     the outputs and the derivative by the images; that by the kernel is a product of each model's patches.
     """
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, window: _Window) -> Tensor:
+    def forward(
+        ctx: Any,
+        images: Float[Tensor, "nb c h w"],
+        weight: Float[Tensor, "n o c k_h k_w"],
+        bias: Float[Tensor, "n o"],
+        window: _Window,
+    ) -> Float[Tensor, "nb o h_out w_out"]:
         ctx.save_for_backward(images, weight)
         ctx.window = window
         return F.conv2d(images, weight[0], bias[0], window.stride, window.padding, window.dilation)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Float[Tensor, "nb o h_out w_out"]) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         n, n_out = weight.shape[:2]
         at_images = None
@@ -130,7 +145,9 @@ class _SharedConvolution(torch.autograd.Function):
 
 
 def _group_norm(layer: nn.GroupNorm) -> StackedCall:
-    def call(parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+    def call(
+        parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+    ) -> Float[Tensor, "n b ..."]:
         n = len(inputs)
         normal = torch.group_norm(inputs.flatten(0, 1), layer.num_groups, None, None, layer.eps)
         weight, bias = (
