@@ -141,8 +141,9 @@ def _output_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
     return n_bytes(y)
 
 
-def _both_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
-    return n_bytes(x, y)
+def _place_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
+    """Bytes of the places of the maxima, int64."""
+    return 8 * y.numel()
 
 
 def _per_output(flop: int) -> Count:
@@ -185,43 +186,26 @@ def _attention_kept(layer: Any, qkv: Tensor, y: Tensor) -> int:
 
 _CONVOLUTION = LayerType("conv2d", _convolution, _convolution, _convolution, _input_bytes)
 _NORM = LayerType("norm", _per_output(8), _per_output(5), _per_output(8), _input_bytes)
-_BATCH_NORM = replace(_NORM, mixes_samples=True)
 _RELU = LayerType("activation", _per_output(1), inputs=_per_output(1), kept=_output_bytes)
 _SMOOTH = LayerType("activation", _per_output(5), inputs=_per_output(5), kept=_input_bytes)
-_MAX_POOL = LayerType(
-    "pool", _window, inputs=_per_output(1), kept=lambda layer, x, y: 8 * y.numel()
-)  # int64 places of the maxima
-_VIEW = LayerType("reshape", is_view=True)
 
 _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
-    nn.Conv1d: _CONVOLUTION,
     nn.Conv2d: replace(_CONVOLUTION, form="convolution"),
-    nn.Conv3d: _CONVOLUTION,
+    **dict.fromkeys((nn.Conv1d, nn.Conv3d), _CONVOLUTION),
     nn.Linear: LayerType(
         "linear", _linear, _linear, _linear, _input_bytes, form="linear", shown=shapes.linear
     ),
-    nn.BatchNorm1d: _BATCH_NORM,
-    nn.BatchNorm2d: _BATCH_NORM,
-    nn.BatchNorm3d: _BATCH_NORM,
+    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), replace(_NORM, mixes_samples=True)),
     nn.GroupNorm: replace(_NORM, form="group_norm", shown=shapes.group_norm),
     nn.LayerNorm: _NORM,
     nn.ReLU: replace(_RELU, shown=shapes.relu),
     nn.LeakyReLU: _RELU,
-    nn.Tanh: _SMOOTH,
-    nn.Sigmoid: _SMOOTH,
-    nn.GELU: _SMOOTH,
-    nn.SiLU: _SMOOTH,
-    nn.ELU: _SMOOTH,
-    nn.Softplus: _SMOOTH,
-    nn.MaxPool2d: _MAX_POOL,
+    **dict.fromkeys((nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.Softplus), _SMOOTH),
+    nn.MaxPool2d: LayerType("pool", _window, inputs=_per_output(1), kept=_place_bytes),
     nn.AvgPool2d: LayerType("pool", _window, inputs=_window),
     nn.AdaptiveAvgPool2d: LayerType("pool", _per_input(1), inputs=_per_input(1)),
-    nn.Dropout: LayerType(
-        "activation", _per_output(2), inputs=_per_output(1), kept=_output_bytes, draws=True
-    ),
-    nn.Flatten: _VIEW,
-    nn.Unflatten: _VIEW,
-    nn.Identity: _VIEW,
+    nn.Dropout: replace(_RELU, forward=_per_output(2), draws=True),
+    **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.Identity), LayerType("reshape", is_view=True)),
     layers.Add: LayerType("activation", _per_output(1), inputs=_per_output(1)),
     layers.Tokens: LayerType("embedding", _per_output(1), weights=_per_output(1)),
     layers.ClassToken: LayerType("reshape"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +18,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from gapslsim.learning.layers.stacked import StackedCall, stacked_call
-from gapslsim.models.layer_types import Form, form_of
+from gapslsim.models.layer_types import form_of
 
 __all__ = ["LayerChain"]
 
@@ -117,32 +116,29 @@ def _pool_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
 
 
 def _stage(layer: nn.Module) -> _Stage:
-    n_parameters, n_buffers = len(list(layer.parameters())), len(list(layer.buffers()))
-    return _Stage(n_parameters, n_buffers, _CALLS[form_of(layer)](layer))
+    return _Stage(len(list(layer.parameters())), len(list(layer.buffers())), _call(layer))
 
 
-def _bare(layer: nn.Module) -> _Call:
-    """A layer without tensors: nothing in it changes, so all threads may share it."""
-    modes = (copy.deepcopy(layer).eval(), copy.deepcopy(layer).train())
-    return lambda parameters, buffers, inputs, training: modes[training](inputs)
-
-
-def _linear(layer: nn.Linear) -> _Call:
-    return lambda parameters, buffers, inputs, training: F.linear(inputs, parameters[0], parameters[1])
-
-
-def _convolution(layer: nn.Conv2d) -> _Call:
-    how = partial(
-        F.conv2d, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, groups=layer.groups
-    )
-    return lambda parameters, buffers, inputs, training: how(inputs, parameters[0], parameters[1])
-
-
-def _group_norm(layer: nn.GroupNorm) -> _Call:
-    n_groups, epsilon = layer.num_groups, layer.eps
-    return lambda parameters, buffers, inputs, training: torch.group_norm(
-        inputs, n_groups, parameters[0], parameters[1], epsilon
-    )
+def _call(layer: Any) -> _Call:
+    match form_of(layer):
+        case "bare":  # nothing in it changes, so all threads may share it
+            modes = (copy.deepcopy(layer).eval(), copy.deepcopy(layer).train())
+            return lambda parameters, buffers, inputs, training: modes[training](inputs)
+        case "linear":
+            return lambda parameters, buffers, inputs, training: F.linear(
+                inputs, parameters[0], parameters[1]
+            )
+        case "convolution":
+            stride, padding, dilation, groups = layer.stride, layer.padding, layer.dilation, layer.groups
+            return lambda parameters, buffers, inputs, training: F.conv2d(
+                inputs, parameters[0], parameters[1], stride, padding, dilation, groups
+            )
+        case "group_norm":
+            n_groups, eps = layer.num_groups, layer.eps
+            return lambda parameters, buffers, inputs, training: torch.group_norm(
+                inputs, n_groups, parameters[0], parameters[1], eps
+            )
+    return _Template(layer)
 
 
 class _Template:
@@ -170,12 +166,3 @@ class _Template:
                 module = copy.deepcopy(self._layer).train(training)
             setattr(self._copies, name, module)
         return module
-
-
-_CALLS: dict[Form, Callable[[Any], _Call]] = {
-    "bare": _bare,
-    "linear": _linear,
-    "convolution": _convolution,
-    "group_norm": _group_norm,
-    "other": _Template,
-}

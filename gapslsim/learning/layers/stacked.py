@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
 
-from gapslsim.models.layer_types import Form, form_of
+from gapslsim.models.layer_types import form_of
 
 __all__ = ["StackedCall", "stacked_call"]
 
@@ -25,35 +26,35 @@ StackedCall = Callable[[Sequence[Tensor], Tensor], Tensor]
 """From a layer's parameters, each [n, ...], and its inputs [n, b, ...] to its outputs in training mode [n, b, ...]."""
 
 
-def stacked_call(layer: nn.Module) -> StackedCall | None:
+def stacked_call(layer: Any) -> StackedCall | None:
     """The stacked form of a layer; None if there is none."""
-    return _CALLS[form_of(layer)](layer)
+    match form_of(layer):
+        case "bare":
+            return partial(_bare, copy.deepcopy(layer).train())
+        case "linear":
+            return _linear
+        case "convolution" if layer.groups == 1 and not isinstance(layer.padding, str):
+            sizes = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+            return partial(_convolution, _Window(*sizes))
+        case "group_norm":
+            return partial(_group_norm, layer.num_groups, layer.eps)
+    return None
 
 
-def _bare(layer: nn.Module) -> StackedCall:
+def _bare(
+    layer: nn.Module, parameters: Sequence[Tensor], inputs: Float[Tensor, "n b ..."]
+) -> Float[Tensor, "n b ..."]:
     """A layer without tensors works on each sample: all models' samples are one batch to it."""
-    own = copy.deepcopy(layer).train()
-
-    def call(
-        parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
-    ) -> Float[Tensor, "n b ..."]:
-        n, b = inputs.shape[:2]
-        output: Tensor = own(inputs.flatten(0, 1))
-        return output.view(n, b, *output.shape[1:])
-
-    return call
+    output: Tensor = layer(inputs.flatten(0, 1))
+    return output.view(*inputs.shape[:2], *output.shape[1:])
 
 
-def _linear(layer: nn.Linear) -> StackedCall:
-    def call(
-        parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
-    ) -> Float[Tensor, "n b ..."]:
-        weight, bias = parameters
-        rows = inputs.flatten(1, -2)
-        output = torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2))
-        return output.view(*inputs.shape[:-1], weight.shape[1])
-
-    return call
+def _linear(
+    parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ... n_in"]
+) -> Float[Tensor, "n b ... n_out"]:
+    weight, bias = parameters
+    output = torch.baddbmm(bias[:, None], inputs.flatten(1, -2), weight.transpose(1, 2))
+    return output.view(*inputs.shape[:-1], -1)
 
 
 class _Window(NamedTuple):
@@ -85,29 +86,20 @@ class _Window(NamedTuple):
         )
 
 
-def _convolution(layer: nn.Conv2d) -> StackedCall | None:
+def _convolution(
+    window: _Window, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b c h w"]
+) -> Float[Tensor, "n b o h_out w_out"]:
     """Convolution as a matrix product of patches with the weights, channels last."""
-    if layer.groups != 1 or isinstance(layer.padding, str):
-        return None
-    window = _Window(
-        *((a[0], a[1]) for a in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
-    )
-
-    def call(
-        parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
-    ) -> Float[Tensor, "n b ..."]:
-        weight, bias = parameters
-        n, b = inputs.shape[:2]
-        images = inputs.flatten(0, 1)
-        if weight.stride(0) == 0:
-            shared: Tensor = _SharedConvolution.apply(images, weight, bias, window)
-            return shared.view(n, b, *shared.shape[1:])
-        patches = window.patches(images)
-        matrix = weight.permute(0, 3, 4, 2, 1).flatten(1, 3)
-        output = torch.baddbmm(bias[:, None], patches.reshape(n, -1, matrix.shape[1]), matrix)
-        return output.view(n, b, *patches.shape[1:3], -1).permute(0, 1, 4, 2, 3)
-
-    return call
+    weight, bias = parameters
+    n, b = inputs.shape[:2]
+    images = inputs.flatten(0, 1)
+    if weight.stride(0) == 0:  # a view that repeats one kernel
+        shared: Tensor = _SharedConvolution.apply(images, weight, bias, window)
+        return shared.view(n, b, *shared.shape[1:])
+    patches = window.patches(images)
+    matrix = weight.permute(0, 3, 4, 2, 1).flatten(1, 3)
+    output = torch.baddbmm(bias[:, None], patches.reshape(n, -1, matrix.shape[1]), matrix)
+    return output.view(n, b, *patches.shape[1:3], -1).permute(0, 1, 4, 2, 3)
 
 
 class _SharedConvolution(torch.autograd.Function):
@@ -144,24 +136,9 @@ class _SharedConvolution(torch.autograd.Function):
         return at_images, shaped, rows.sum(1), None
 
 
-def _group_norm(layer: nn.GroupNorm) -> StackedCall:
-    def call(
-        parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
-    ) -> Float[Tensor, "n b ..."]:
-        n = len(inputs)
-        normal = torch.group_norm(inputs.flatten(0, 1), layer.num_groups, None, None, layer.eps)
-        weight, bias = (
-            parameter.view(n, 1, parameter.shape[1], *[1] * (inputs.dim() - 3)) for parameter in parameters
-        )
-        return torch.addcmul(bias, normal.view(inputs.shape), weight)
-
-    return call
-
-
-_CALLS: dict[Form, Callable[[Any], StackedCall | None]] = {
-    "bare": _bare,
-    "linear": _linear,
-    "convolution": _convolution,
-    "group_norm": _group_norm,
-    "other": lambda layer: None,
-}
+def _group_norm(
+    n_groups: int, eps: float, parameters: Sequence[Float[Tensor, "n c"]], inputs: Float[Tensor, "n b c ..."]
+) -> Float[Tensor, "n b c ..."]:
+    normal = torch.group_norm(inputs.flatten(0, 1), n_groups, None, None, eps)
+    weight, bias = (p.view(len(p), 1, -1, *[1] * (inputs.dim() - 3)) for p in parameters)
+    return torch.addcmul(bias, normal.view(inputs.shape), weight)
