@@ -101,9 +101,7 @@ def server_pass(
     groups = _groups(sizes, most if independent else 0)
     d = sum(parameter.numel() for parameter in state.parameters)
     like = state.parameters[0] if state.parameters else smashed[0].activations
-    matrix = like.new_empty(len(smashed) if keep_rows else 1, d)
-    if not keep_rows:
-        matrix.zero_()
+    matrix = like.new_empty(len(smashed), d) if keep_rows else like.new_zeros(1, d)
     parts: list[_Part] = []
     buffers = state.buffers
     window = _WINDOW if independent else 1
@@ -111,12 +109,12 @@ def server_pass(
         calls = []
         for group in groups[start : start + window]:
             now = SideState(state.parameters, buffers, {})
-            if keep_rows and len(group) > 1:
-                rows = matrix[group.start : group.stop]
-                calls.append(partial(_stacked_pass, side, now, smashed[group.start : group.stop], rows))
-                continue
-            row = matrix[group[0]] if keep_rows else None
-            calls.append(partial(_pass, side, now, smashed, n_shared, seeds, second_order, group, row))
+            messages, rows = smashed[group], matrix[group] if keep_rows else None
+            if rows is not None and len(messages) > 1:
+                calls.append(partial(_stacked_pass, side, now, messages, rows))
+            else:
+                seed = seeds[group.start]
+                calls.append(partial(_pass, side, now, messages, n_shared[group], seed, second_order, rows))
         for part in together(calls):
             if not keep_rows:
                 assert part.gradient is not None
@@ -140,51 +138,48 @@ def server_pass(
     )
 
 
-def _groups(sizes: Sequence[int], joined_samples: int) -> list[range]:
+def _groups(sizes: Sequence[int], joined_samples: int) -> list[slice]:
     """Participants in order, cut so that the batches of each group hold at most `joined_samples`, or are one."""
-    groups: list[range] = []
+    groups: list[slice] = []
     first = n_samples = 0
     for place, size in enumerate(sizes):
         if place > first and n_samples + size > joined_samples:
-            groups.append(range(first, place))
+            groups.append(slice(first, place))
             first, n_samples = place, 0
         n_samples += size
-    return [*groups, range(first, len(sizes))]
+    return [*groups, slice(first, len(sizes))]
 
 
 def _pass(
     side: Side,
     state: SideState,
-    smashed: Sequence[Smashed],
+    messages: Sequence[Smashed],
     n_shared: Sequence[int],
-    seeds: Sequence[int],
+    seed: int,
     second_order: bool,
-    group: range,
-    row: Float[Tensor, " d"] | None,
+    rows: Float[Tensor, "1 d"] | None,
 ) -> _Part:
-    """One pass over the batches of a group; its gradient, the sum over the group, goes to `row` if there is one."""
-    messages = [smashed[place] for place in group]
-    shared = [n_shared[place] for place in group]
+    """One pass over the batches of a group; its gradient, the sum over the group, goes to `rows` if there are any."""
     sizes = [len(message.labels) for message in messages]
     activations = _joined([message.activations.detach() for message in messages]).requires_grad_()
     with _twice_differentiable(second_order):
-        tape = side.forward(state, activations, seeds[group[0]])
+        tape = side.forward(state, activations, seed)
     losses = _losses(tape.output, _joined([message.labels for message in messages]), sizes)
     targets = (*tape.parameters, activations)
     logit_gradients: list[Tensor] = []
-    if any(shared):
+    if any(n_shared):
         (whole,) = torch.autograd.grad(losses.sum(), tape.output, retain_graph=True)
         logit_gradients = list(torch.split(whole, sizes))
         own = whole.clone()
-        for rows, n in zip(torch.split(own, sizes), shared, strict=True):
-            rows[:n] = 0
+        for batch, n in zip(torch.split(own, sizes), n_shared, strict=True):
+            batch[:n] = 0
         gradients = torch.autograd.grad(tape.output, targets, own)
     else:
         gradients = torch.autograd.grad(losses.sum(), targets, create_graph=second_order)
     own_gradients = [gradient.detach().reshape(-1) for gradient in gradients[:-1]]
     return _Part(
         losses=losses.detach(),
-        gradient=torch.cat(own_gradients) if row is None else torch.cat(own_gradients, out=row),
+        gradient=torch.cat(own_gradients) if rows is None else torch.cat(own_gradients, out=rows[0]),
         cuts=list(torch.split(gradients[-1].detach(), sizes)),
         logit_gradients=logit_gradients,
         buffers=tape.buffers,

@@ -5,8 +5,8 @@ States come in and new states go out; nothing is written to. Losses are means ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +71,7 @@ class Side:
         """
         parameters = tuple(p.detach().requires_grad_() for p in state.parameters)
         buffers = tuple(b.clone() for b in state.buffers)
-        with self._random(seed, inputs.device):
+        with drawing(seed, inputs.device) if self.draws else nullcontext():
             output = self._chain(parameters, buffers, inputs, training=True)
         return Tape(output, parameters, buffers)
 
@@ -114,15 +114,6 @@ class Side:
             state.parameters, gradients, state.optimizer, state.n_updates, self.planned_steps
         )
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
-
-    @contextmanager
-    def _random(self, seed: int, device: torch.device) -> Iterator[None]:
-        """Torch's random state for one operation; untouched where nothing is drawn."""
-        if not self.draws:
-            yield
-            return
-        with drawing(seed, device):
-            yield
 
 
 def flatten(tensors: Sequence[Float[Tensor, "*_"]]) -> Float[Tensor, " d"]:

@@ -81,12 +81,7 @@ def he_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     Without it a VGG-16 that has no normalisation does not start to train (PyTorch's default shrinks the
     signal).
     """
-    layers = [m for _, block in blocks for m in block.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    for layer in layers[:-1]:
-        if (
-            layer.weight.is_meta
-        ):  # shapes only; drawing there would load PyTorch's compiler, which takes seconds
-            continue
+    for layer in _drawn(blocks)[:-1]:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
@@ -95,13 +90,17 @@ def he_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
 
 def vit_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     """Draws linear and patch weights from a normal of std 0.02 cut at two std, biases 0 (Touvron et al. 2021, DeiT)."""
-    for _, block in blocks:
-        for layer in block.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)) and not layer.weight.is_meta:
-                nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+    for layer in _drawn(blocks):
+        nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
     return blocks
+
+
+def _drawn(blocks: list[tuple[str, nn.Module]]) -> list[nn.Conv2d | nn.Linear]:
+    """Convolutions and linear layers in order; none of the meta device, where drawing would load PyTorch's compiler."""
+    layers = [layer for _, block in blocks for layer in block.modules()]
+    return [m for m in layers if isinstance(m, (nn.Conv2d, nn.Linear)) and not m.weight.is_meta]
 
 
 class Resize(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
@@ -25,6 +25,9 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class AdamOptimizer(Optimizer):
     """What Adam and AdamW share: two running moments and their count."""
 
+    decoupled: ClassVar[bool] = False
+    """Whether weight decay bypasses the moments (AdamW)."""
+
     lr: PositiveFloat = 1e-3
     """Learning rate."""
     betas: tuple[Beta, Beta] = (0.9, 0.999)
@@ -35,11 +38,6 @@ class AdamOptimizer(Optimizer):
     """Pull of the parameters towards 0."""
     schedule: Annotated[Schedule, schedules] = Field(default_factory=ConstantSchedule)
     """What the learning rate is multiplied by over time."""
-
-    @property
-    def decoupled(self) -> bool:
-        """Whether weight decay bypasses the moments (AdamW)."""
-        return False
 
     def initial(self, parameters: tuple[Tensor, ...]) -> OptimizerState:
         """Both moments 0 after 0 steps.
