@@ -9,7 +9,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-# Shapes of tensor functions are checked in tests only.
+# Shapes of tensor functions are checked in tests only. Optimizers and rules import torch inside their methods, so the
+# names of their annotations do not exist at run time.
 _TENSOR_MODULES = {
     "learning": ("alignment", "evaluation", "geometry", "layers", "loss", "server_pass", "tensors"),
     "models": ("layers", "shapes"),

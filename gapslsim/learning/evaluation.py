@@ -84,6 +84,7 @@ def evaluate_views(
         total += log_p.double().exp() * count
         own[pair] = (row("clients", log_p), *_per_class(log_p, labels, n_classes))
     if "ensemble" in views:
+        # A class that every client rules out has probability 0, whose logarithm would be infinite.
         log_mean = (total / len(clients)).clamp_min(torch.finfo(torch.float64).tiny).log()
         rows.append(row("ensemble", log_mean))
     for index, pair in enumerate(pairs):

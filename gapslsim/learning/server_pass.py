@@ -104,6 +104,7 @@ def server_pass(
     matrix = like.new_empty(len(smashed), d) if keep_rows else like.new_zeros(1, d)
     parts: list[_Part] = []
     buffers = state.buffers
+    # A pass that may change buffers starts from those that the one before left.
     window = _WINDOW if independent else 1
     for start in range(0, len(groups), window):
         calls = []
@@ -170,7 +171,7 @@ def _pass(
     if any(n_shared):
         (whole,) = torch.autograd.grad(losses.sum(), tape.output, retain_graph=True)
         logit_gradients = list(torch.split(whole, sizes))
-        own = whole.clone()
+        own = whole.clone()  # the logit gradients are views of the whole
         for batch, n in zip(torch.split(own, sizes), n_shared, strict=True):
             batch[:n] = 0
         gradients = torch.autograd.grad(tape.output, targets, own)

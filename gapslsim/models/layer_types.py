@@ -31,18 +31,9 @@ from torch import Tensor, nn
 
 from gapslsim.models import layers, shapes
 
-__all__ = [
-    "Form",
-    "LayerType",
-    "draws",
-    "form_of",
-    "mixes_samples",
-    "n_bytes",
-    "show_shapes_alone",
-    "type_of",
-]
+__all__ = ["LayerType", "draws", "form_of", "mixes_samples", "n_bytes", "show_shapes_alone", "type_of"]
 
-Form = Literal["bare", "linear", "convolution", "group_norm", "other"]
+_Form = Literal["bare", "linear", "convolution", "group_norm", "other"]
 """How an output follows from a layer's tensors and its inputs: without any tensor, by weight and bias, or unknown."""
 
 Count = Callable[[Any, Tensor, Tensor], int]
@@ -71,7 +62,7 @@ class LayerType:
     """Whether it computes and moves nothing."""
     is_fused: bool = False
     """Whether one kernel does it all: what its operations would keep one by one is not kept."""
-    form: Form = "other"
+    form: _Form = "other"
     """With a bias, and padding by zeros alone; see `form_of`."""
     shown: Callable[[Any, Tensor], Tensor] | None = None
     """(layer, inputs) to an output of the right shape on the meta device, where PyTorch's own way there is slow."""
@@ -89,7 +80,7 @@ def type_of(layer: nn.Module) -> LayerType | None:
     return None
 
 
-def form_of(layer: nn.Module) -> Form:
+def form_of(layer: nn.Module) -> _Form:
     """How a layer can be called with tensors from elsewhere; a subclass is not taken for its parent."""
     if next(layer.parameters(), None) is None and next(layer.buffers(), None) is None:
         return "bare"

@@ -81,7 +81,7 @@ class AdamOptimizer(Optimizer):
                 first,
                 second,
                 [],
-                [n_steps.clone() for _ in new],
+                [n_steps.clone() for _ in new],  # PyTorch counts in place, one count per parameter
                 decoupled_weight_decay=self.decoupled,
                 amsgrad=False,
                 beta1=self.betas[0],
