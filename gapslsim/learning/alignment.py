@@ -43,6 +43,10 @@ _NEARLY_PARALLEL = 1e-4
 """Where 1 - |cos| is below this, arccos is replaced by the stable expression."""
 
 
+_Values = Float[Tensor, "*#n"]
+"""Of shapes that broadcast to one another."""
+
+
 class Gram(NamedTuple):
     """Inner products of all pairs of gradients; norms and angles follow without reading the gradients again."""
 
@@ -95,22 +99,14 @@ def pairwise_angles(gradients: Float[Tensor, "S d"], known: Gram | None = None) 
     doubtful = _doubtful(products, lengths[:, None], lengths[None, :]).triu(1)
     for row in doubtful.any(1).nonzero().flatten().tolist():
         others = doubtful[row].nonzero().flatten()
-        angles[row, others] = _stable_angles(
-            gradients[row],
-            exponents[row],
-            lengths[row],
-            gradients[others],
-            exponents[others],
-            lengths[others],
-        )
+        one, many = ((gradients[i], exponents[i], lengths[i]) for i in (row, others))
+        angles[row, others] = _stable_angles(*one, *many)
     upper = angles.triu(1)
     return upper + upper.T
 
 
 def angles_to_leader(
-    gradients: Float[Tensor, "S d"],
-    known: Gram,
-    leaders: Bool[Tensor, " S"],
+    gradients: Float[Tensor, "S d"], known: Gram, leaders: Bool[Tensor, " S"]
 ) -> Float[Tensor, " S"]:
     """Angles to the leader gradient, Eq. (5), from the Gram matrix.
 
@@ -331,18 +327,14 @@ def _turn(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> tuple[F
     return difference - (difference @ unit) * unit, length
 
 
-def _angles(
-    dots: Float[Tensor, "*#n"], left: Float[Tensor, "*#n"], right: Float[Tensor, "*#n"]
-) -> Float[Tensor, "*#n"]:
+def _angles(dots: _Values, left: _Values, right: _Values) -> _Values:
     """Angles as arccos of the clamped cosine; pi/2 where a length is zero. Zero vectors have dot product 0."""
     lengths = left * right
     cosines = dots / torch.where(lengths > 0, lengths, 1.0)
     return cosines.clamp(-1.0, 1.0).acos()
 
 
-def _doubtful(
-    dots: Float[Tensor, "*#n"], left: Float[Tensor, "*#n"], right: Float[Tensor, "*#n"]
-) -> Bool[Tensor, "*#n"]:
+def _doubtful(dots: _Values, left: _Values, right: _Values) -> Bool[Tensor, "*#n"]:
     """Where arccos of the cosine is too steep to keep its digits; never where a length is zero."""
     lengths = left * right
     return (lengths > 0) & (dots.abs() >= (1 - _NEARLY_PARALLEL) * lengths)
@@ -377,7 +369,7 @@ def _exponents(rows: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
     return torch.frexp(rows.abs().amax(1)).exponent
 
 
-def _times_power(values: Float[Tensor, "*#n"], exponents: Int[Tensor, "*#n"]) -> Float[Tensor, "*#n"]:
+def _times_power(values: _Values, exponents: Int[Tensor, "*#n"]) -> _Values:
     """Multiplies by 2**exponents, in two exact factors since one alone may be out of float64's range."""
     powers = exponents.flatten().tolist()
     if not any(powers):
