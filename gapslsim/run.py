@@ -15,7 +15,8 @@ from gapslsim.memory import rare_collections
 from gapslsim.milestones import Milestones, Position
 from gapslsim.records import EvaluationRow, Progress, RoundRow
 from gapslsim.results.categories import received, sent
-from gapslsim.results.results import Results
+from gapslsim.results.results import RecordedRows, Results
+from gapslsim.results.summary import RunFacts
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.node import Process
@@ -118,28 +119,28 @@ class _Run:
         servers = [parts.world.server]
         if parts.world.parameter_server.name in parts.recorder.servers:
             servers.append(parts.world.parameter_server)
-        return Results.from_rows(
-            scenario_yaml=dump(scenario),
-            status=status,
-            stopped_by=self._stopped_by,
-            dry=self._dry,
-            seed=scenario.seed,
-            name=scenario.name,
-            framework=scenario.framework.kind,
+        rows = RecordedRows(
             spans=parts.recorder.rows,
             rounds=self._rows,
             evaluations=self._evaluations,
             losses=observed.losses,
             alignment=observed.alignment,
+            links=parts.network.link_use,
             gradients=observed.gradients,
             updates=observed.updates,
             pairwise=observed.pairwise,
-            links=parts.network.link_use,
+        )
+        facts = RunFacts(
+            name=scenario.name,
+            framework=scenario.framework.kind,
+            seed=scenario.seed,
+            status=status,
+            stopped_by=self._stopped_by,
+            dry=self._dry,
             simulated_time_s=now_s,
             wall_time_s=time.perf_counter() - self._started,
             timeline_sha256=parts.recorder.timeline_sha256(),
             learning_sha256=observed.learning_sha256(),
-            n_clients=parts.world.n_clients,
             device_of_client=[device.name for device in parts.client_devices],
             targets=scenario.evaluation.targets,
             target_view=scenario.evaluation.target_view,
@@ -147,6 +148,7 @@ class _Run:
             memory=parts.memory,
             extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
+        return Results.from_rows(dump(scenario), rows, facts)
 
     def _close_round(self, start_s: float) -> None:
         world, learner = self.parts.world, self.parts.learner

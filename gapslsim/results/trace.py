@@ -16,7 +16,7 @@ from typing import Any, Final
 import pandas as pd
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.categories import category_of
+from gapslsim.results.categories import actor_order, category_of, received, sent
 from gapslsim.results.results import Results
 from gapslsim.results.store import write_text
 
@@ -64,7 +64,7 @@ def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Ite
         known = int(results.rounds["round"].max()) if len(results.rounds) else 0
         raise ResultsError(f"{results.label} has no spans in these rounds; it has rounds 1 to {known}")
     spans = spans.sort_values(["start_s", "end_s"], kind="stable").reset_index(drop=True)
-    actors = sorted(spans["actor"].unique(), key=_actor_order)
+    actors = sorted(spans["actor"].unique(), key=actor_order)
     names = sorted(links["link"].unique())
     tids = {actor: index for index, actor in enumerate(actors, 1)}
     link_tids = {name: index for index, name in enumerate(names, 1)}
@@ -94,7 +94,7 @@ def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[Event]:
 def _slices(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
     """One slice per span, on the track of its actor."""
     for row in spans.itertuples(index=False):
-        category = category_of(row.phase) if row.client >= 0 else "server_compute"
+        category = category_of(row.phase, row.client)
         args: Event = {"round": int(row.round), "energy_j": float(row.energy_j)}
         if row.size_bytes:
             args["size_bytes"] = int(row.size_bytes)
@@ -113,11 +113,13 @@ def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
     servers = {actor: _Computations(own) for actor, own in of_servers.groupby("actor", sort=False)}
     number = 0
     inward = spans[spans["phase"].str.endswith("_in") & (spans["client"] >= 0)]
-    received = {
+    arrivals = {
         (row.start_s, row.end_s, row.size_bytes, row.phase.removesuffix("_in")): row
         for row in inward.itertuples(index=False)
     }
-    for row in spans[spans["client"] >= 0].itertuples(index=False):
+    # What was broken off never arrived, so it set nothing off.
+    done = spans[(spans["client"] >= 0) & spans["phase"].map(lambda phase: sent(phase) or received(phase))]
+    for row in done.itertuples(index=False):
         pair: tuple[Any, Any] | None = None
         if row.phase.endswith("uplink"):
             server = servers.get(_server_of(row.phase, servers))
@@ -129,7 +131,7 @@ def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
             pair = (found, row) if found is not None else None
         elif row.phase.endswith("_out"):
             key = (row.start_s, row.end_s, row.size_bytes, row.phase.removesuffix("_out"))
-            pair = (row, received[key]) if key in received else None
+            pair = (row, arrivals[key]) if key in arrivals else None
         if pair is not None and pair[0].round == pair[1].round:
             number += 1
             yield from _arrow(number, *pair, tids)
@@ -230,9 +232,3 @@ def _ns(seconds: float) -> int:
 
 def _middle(row: Any) -> float:
     return (_ns(row.start_s) + _ns(row.end_s)) // 2 / 1000
-
-
-def _actor_order(actor: str) -> tuple[int, int, str]:
-    """Servers first, then clients by number."""
-    stem, _, number = actor.rpartition("-")
-    return (1, int(number), actor) if stem == "client" and number.isdigit() else (0, 0, actor)

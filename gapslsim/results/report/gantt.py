@@ -8,7 +8,7 @@ import pandas as pd
 
 from gapslsim.errors import ResultsError
 from gapslsim.results import words
-from gapslsim.results.categories import LABELS, category_of
+from gapslsim.results.categories import LABELS, actor_order, category_of
 from gapslsim.results.critical_path import critical_path
 from gapslsim.results.report.costs import category_legend
 from gapslsim.results.report.data import Run, RunSet
@@ -76,7 +76,7 @@ def _of_run(run: Run, wanted: int | None) -> tuple[Panel, str] | None:
 
 
 def _draw(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float) -> str:
-    actors = sorted(spans["actor"].unique(), key=_order)[:_MOST_ROWS]
+    actors = sorted(spans["actor"].unique(), key=actor_order)[:_MOST_ROWS]
     unit, factor = ("ms", 1e3) if end_s - start_s < 2 else ("s", 1.0)
     row, left = 16.0, 116.0
     scale = Scale(0.0, (end_s - start_s) * factor, n_ticks=8)
@@ -110,7 +110,7 @@ def _pieces(spans: pd.DataFrame, start_s: float, end_s: float) -> list[Any]:
     pieces: list[Any] = []
     open_at: dict[str, int] = {}
     for row in spans.sort_values(["start_s", "end_s"], kind="stable").itertuples(index=False):
-        category = category_of(row.phase) if row.client >= 0 else "server_compute"
+        category = category_of(row.phase, row.client)
         begin, end = max(row.start_s, start_s), min(row.end_s, end_s)
         last = open_at.get(row.actor)
         if last is not None:
@@ -137,9 +137,3 @@ def _caption(run: Run, number: int, start_s: float, end_s: float, path: pd.DataF
     n_actors = run.results.spans["actor"].nunique()
     cut = f" The first {_MOST_ROWS} of {n_actors} tracks are drawn." if n_actors > _MOST_ROWS else ""
     return f"Round {number} of {run.series} took {words.seconds(end_s - start_s)}: {told}{rest}.{cut}"
-
-
-def _order(actor: str) -> tuple[int, int, str]:
-    """Servers first, then clients by number."""
-    stem, _, number = actor.rpartition("-")
-    return (1, int(number), actor) if stem == "client" and number.isdigit() else (0, 0, actor)
