@@ -34,12 +34,12 @@ def compare_command(
     from rich.console import Console
 
     from gapslsim.results.compare import compare
-    from gapslsim.results.store import load_results, load_summary, write_text
+    from gapslsim.results.store import StoredRun, load_results, write_text
 
     if geometry:
         table = full = _geometry(runs)
     else:
-        summaries = [load_summary(run) for run in runs]
+        summaries = [run.summary for run in map(StoredRun, runs)]
         table, full = compare(summaries), compare(summaries, spread=True)
     console = Console(highlight=False)
     console.print(table.table(console.width))
@@ -67,7 +67,7 @@ def _geometry(paths: list[Path]) -> Comparison:
     groups = [
         (
             f"{group.series}, {group.panel}" if group.panel else group.series,
-            [run.updates for run in group.runs],
+            [run.table("updates") for run in group.runs],
             group.accuracies(runs.view),
         )
         for group in runs.groups

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import GEOMETRY, TABLES, columns_of, frame
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results, run_label
-from gapslsim.results.summary import plain
+from gapslsim.results.summary import plain, wrong_with
 
 __all__ = [
-    "JOURNAL",
-    "check_target",
-    "is_run",
-    "load_results",
-    "load_summary",
-    "load_table",
-    "write_results",
+    "JOURNAL", "StoredRun", "check_target", "is_run", "load_results", "load_summary", "read_table", "write_results",
     "write_text",
-]
+]  # fmt: skip
 
 SCENARIO: Final = "scenario.yaml"
 SUMMARY: Final = "summary.json"
@@ -151,36 +147,129 @@ def write_text(path: Path, text: str) -> None:
         raise ResultsError(f"{path} could not be written: {error.strerror or error}") from error
 
 
+class StoredRun:
+    """A run directory that is whole: every file was looked at, and each table is read when first asked for.
+
+    Args:
+        directory: that `write_results` wrote.
+
+    Raises:
+        ResultsError: if there is no run, or a file of it is missing, cut off or not what it should be.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.folder = Path(directory)
+        self.summary = load_summary(self.folder)
+        self.provenance = _read_json(self.folder / PROVENANCE)
+        for name, kind in (("machine", dict), ("packages", dict), ("git", (dict, type(None)))):
+            if not isinstance(self.provenance.get(name, {}), kind):
+                raise ResultsError(_torn(self.folder / PROVENANCE, f"holds something else under {name!r}"))
+        self.scenario_yaml = _read(self.folder / SCENARIO)
+        self.scenario = _mapping(self.folder / SCENARIO, self.scenario_yaml)
+        self._tables: dict[str, pd.DataFrame] = {}
+        for name in TABLES:
+            if self._is_there(name):
+                _check_columns(self._file(name), columns_of(TABLES[name]), _AGAIN)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of `TABLES`, with at least its columns; those of the geometry are empty in runs of earlier versions.
+
+        Raises:
+            ResultsError: if what is stored cannot be read.
+        """
+        if name not in self._tables:
+            row_type = TABLES[name]
+            self._tables[name] = (
+                read_table(self._file(name), columns_of(row_type), _AGAIN)
+                if self._is_there(name)
+                else frame(row_type, ())
+            )
+        return self._tables[name]
+
+    def results(self) -> Results:
+        """With all tables."""
+        tables = {name: self.table(name) for name in TABLES}
+        return Results(self.scenario_yaml, summary=self.summary, provenance=self.provenance, **tables)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+    def _is_there(self, name: str) -> bool:
+        return name not in GEOMETRY or self._file(name).exists()
+
+
 def load_results(directory: str | Path) -> Results:
     """Reads a run directory.
 
     Raises:
-        ResultsError: if there is no run, a file is missing or cannot be read.
+        ResultsError: if there is no run, or a file of it is missing, cut off or not what it should be.
     """
-    folder = Path(directory)
-    summary = load_summary(folder)
-    return Results(
-        scenario_yaml=_read(folder / SCENARIO),
-        summary=summary,
-        provenance=_read_json(folder / PROVENANCE),
-        **{name: _read_table(folder / f"{name}.parquet", row_type) for name, row_type in TABLES.items()},
-    )
+    return StoredRun(directory).results()
 
 
-def load_table(directory: str | Path, name: str) -> pd.DataFrame:
-    """Reads one table of a run directory.
+def read_table(file: Path, columns: Mapping[str, type], fix: str) -> pd.DataFrame:
+    """Reads a table that has at least some columns.
+
+    Args:
+        file: Parquet.
+        columns: names with their Python types; a column of integers may stand for numbers.
+        fix: what the reader of an error is to do.
 
     Raises:
-        ResultsError: if it is missing or cannot be read.
+        ResultsError: if it is missing, cannot be read, or lacks a column or a value.
     """
-    return _read_table(Path(directory) / f"{name}.parquet", TABLES[name])
+    _check_columns(file, columns, fix)
+    try:
+        table = pd.read_parquet(file, engine="pyarrow")
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
+    assert isinstance(table, pd.DataFrame)
+    return table
+
+
+def _check_columns(file: Path, columns: Mapping[str, type], fix: str) -> None:
+    if not file.is_file():
+        raise ResultsError(_torn(file, "is missing", fix))
+    try:
+        with pq.ParquetFile(file) as opened:
+            schema, about = opened.schema_arrow, opened.metadata
+            chunks = [
+                about.row_group(group).column(column)
+                for group in range(about.num_row_groups) for column in range(about.num_columns)
+            ]  # fmt: skip
+            gaps = {c.path_in_schema for c in chunks if c.statistics is not None and c.statistics.null_count}
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
+    missing = [name for name in columns if schema.names.count(name) != 1]
+    if missing:
+        raise ResultsError(
+            _torn(file, f"lacks the columns {', '.join(missing)}: another version wrote it", fix)
+        )
+    # A column without any value has no type; only in one of numbers is a missing value a value (NaN).
+    wrong = [
+        name
+        for name, kind in columns.items()
+        if about.num_rows
+        and (not _HOLDS[kind](schema.field(name).type) or (name in gaps and kind is not float))
+    ]
+    if wrong:
+        raise ResultsError(_torn(file, f"holds other values than it should in {', '.join(wrong)}", fix))
+
+
+_HOLDS: Final[dict[type, Callable[[pa.DataType], bool]]] = {
+    int: pa.types.is_integer,
+    float: lambda t: pa.types.is_floating(t) or pa.types.is_integer(t),
+    bool: pa.types.is_boolean,
+    str: lambda t: pa.types.is_string(t) or pa.types.is_large_string(t),
+}
+"""Whether a column of a file can stand for values of a Python type."""
 
 
 def load_summary(directory: str | Path) -> dict[str, Any]:
     """Reads the summary of a run directory, without its tables.
 
     Raises:
-        ResultsError: if there is no run or it was torn.
+        ResultsError: if there is no run, or its summary is missing, cut off or not what it should be.
     """
     folder = Path(directory)
     if not folder.exists():
@@ -197,7 +286,11 @@ def load_summary(directory: str | Path) -> dict[str, Any]:
         raise ResultsError(
             f"{folder} is no run directory: it has no {SUMMARY}; give one that `gapslsim run` wrote{hint}"
         )
-    return _read_json(folder / SUMMARY)
+    summary = _read_json(folder / SUMMARY)
+    wrong = wrong_with(_read(folder / SUMMARY))
+    if wrong:
+        raise ResultsError(_torn(folder / SUMMARY, f"is no summary of a run ({wrong})"))
+    return summary
 
 
 def _origin(results: Results, command: Sequence[str] | None) -> dict[str, Any]:
@@ -242,27 +335,26 @@ def _read(path: Path) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(_read(path))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ResultsError(_torn(path, f"is not JSON ({error})")) from error
     if not isinstance(found, dict):
         raise ResultsError(_torn(path, "holds no JSON object"))
     return found
 
 
-def _read_table(path: Path, row_type: type[Any]) -> pd.DataFrame:
-    if not path.is_file():
-        if path.stem in GEOMETRY:
-            return frame(row_type, ())
-        raise ResultsError(_torn(path, "is missing"))
+def _mapping(path: Path, text: str) -> dict[str, Any]:
     try:
-        table = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(_torn(path, f"cannot be read ({error})")) from error
-    missing = [name for name in columns_of(row_type) if name not in table.columns]
-    if missing:
-        raise ResultsError(_torn(path, f"lacks the columns {', '.join(missing)}: another version wrote it"))
-    return table
+        # The parser in C, where there is one, takes a tenth of the time.
+        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ResultsError(_torn(path, f"is not YAML ({' '.join(str(error).split())})")) from error
+    if not isinstance(found, dict):
+        raise ResultsError(_torn(path, "holds no mapping"))
+    return found
 
 
-def _torn(path: Path, what: str) -> str:
-    return f"{path.parent}: {path.name} {what}; run the scenario again to have it whole"
+_AGAIN: Final = "run the scenario again, or its sweep with --resume, to have it whole"
+
+
+def _torn(path: Path, what: str, fix: str = _AGAIN) -> str:
+    return f"{path.parent}: {path.name} {what}; {fix}"

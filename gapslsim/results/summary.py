@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
 
-from gapslsim.results.categories import CATEGORIES, category_of, received, sent
+from gapslsim.results.categories import CATEGORIES, Category, category_of, received, sent
 
-__all__ = ["RunFacts", "accuracy_curve", "plain", "summarise"]
+__all__ = ["RunFacts", "accuracy_curve", "plain", "summarise", "wrong_with"]
 
 _PACKAGES: Final = ("gapslsim", "torch", "numpy", "simpy")
 _TOLERANCE: Final = 1e-6
@@ -57,6 +58,61 @@ class RunFacts:
     """Needs and limits of memory [bytes], as the caller has them."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of the summary."""
+
+
+class _Accuracy(BaseModel):
+    last: float
+    best: float
+    min: float | None = None
+    max: float | None = None
+
+
+class _Energy(BaseModel):
+    clients: float
+    server: float
+    total: float
+
+
+_Went = Annotated[dict[Category, float], Field(min_length=len(CATEGORIES))]
+
+
+class _Summary(BaseModel):
+    """Entries of `summary.json` that are read from it again; a number that did not exist is None."""
+
+    name: str
+    framework: str
+    seed: int
+    status: str
+    stopped_by: str
+    dry: bool
+    rounds: int
+    epochs: float
+    simulated_time_s: float
+    wall_time_s: float | None
+    accuracy: dict[str, _Accuracy]
+    target_view: str
+    time_to_accuracy_s: dict[Annotated[str, Field(pattern=r"^[\d.e+-]+$")], float | None]
+    bytes_up: int
+    bytes_down: int
+    energy_j: _Energy
+    where_time_went_s: _Went
+    where_time_went_by_device_s: dict[str, _Went]
+    n_clients: int
+    clients_by_device: dict[str, int]
+    memory: dict[str, Any]
+    timeline_sha256: str
+    learning_sha256: str
+    warnings: list[str]
+
+
+def wrong_with(text: str) -> str:
+    """What keeps the text of a JSON file from being a summary, in words; empty if nothing does."""
+    try:
+        _Summary.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return ""
 
 
 def summarise(

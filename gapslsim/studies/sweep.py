@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.store import is_run, load_summary, write_results, write_text
+from gapslsim.results.store import StoredRun, is_run, write_results, write_text
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, write_study
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.execute import Job, Outcome
@@ -169,7 +169,7 @@ def done_and_to_do(plan: Plan, out: Path) -> tuple[list[PlannedRun], list[Planne
 
 
 def _finished(out: Path, record: RunRecord) -> bool:
-    """Whether this very run lies there, completed: the resolved scenario has the same hash."""
+    """Whether this very run lies there, completed and whole: the resolved scenario has the same hash."""
     folder = out / RUNS / record.label
     if not is_run(folder):
         return False
@@ -177,9 +177,9 @@ def _finished(out: Path, record: RunRecord) -> bool:
         text = (folder / "scenario.yaml").read_bytes()
         return (
             hashlib.sha256(text).hexdigest() == record.scenario_sha256
-            and load_summary(folder)["status"] == "completed"
+            and StoredRun(folder).summary["status"] == "completed"
         )
-    except (OSError, ResultsError, KeyError):
+    except (OSError, ResultsError):
         return False
 
 

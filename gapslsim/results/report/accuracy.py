@@ -140,7 +140,7 @@ def client_figure(runs: RunSet) -> Figure | None:
 def _last_of_clients(group: Group, view: str) -> np.ndarray:
     rows = []
     for run in group.runs:
-        table = run.evaluations
+        table = run.table("evaluations")
         own = table[(table["view"] == view) & (table["client"] >= 0)]
         if len(own):
             rows.append(own[own["round"] == own["round"].max()].set_index("client")["accuracy"])

@@ -55,7 +55,7 @@ def gantt_figure(runs: RunSet, round: int | None = None) -> Figure | None:
 
 
 def _of_run(run: Run, wanted: int | None) -> tuple[Panel, str] | None:
-    rounds = run.results.rounds
+    rounds = run.table("rounds")
     if rounds.empty:
         return None
     if wanted is None:
@@ -67,7 +67,7 @@ def _of_run(run: Run, wanted: int | None) -> tuple[Panel, str] | None:
             return None
         chosen = found.iloc[0]
     number, start_s, end_s = int(chosen["round"]), float(chosen["start_s"]), float(chosen["end_s"])
-    spans = run.results.spans
+    spans = run.table("spans")
     # A wait that lasts from one round into the next is written when it ends.
     spans = spans[(spans["end_s"] > start_s) & (spans["start_s"] < end_s)]
     path = critical_path(spans[spans["round"] == number], rounds[rounds["round"] == number])
@@ -134,6 +134,6 @@ def _caption(run: Run, number: int, start_s: float, end_s: float, path: pd.DataF
             steps.append([what, seconds])
     told = ", then ".join(f"{what} ({words.seconds(seconds)})" for what, seconds in steps[:6])
     rest = f", and {len(steps) - 6} further steps" if len(steps) > 6 else ""
-    n_actors = run.results.spans["actor"].nunique()
+    n_actors = run.table("spans")["actor"].nunique()
     cut = f" The first {_MOST_ROWS} of {n_actors} tracks are drawn." if n_actors > _MOST_ROWS else ""
     return f"Round {number} of {run.series} took {words.seconds(end_s - start_s)}: {told}{rest}.{cut}"

@@ -56,10 +56,11 @@ def geometry_figure(runs: RunSet) -> Figure | None:
         if known:
             panels.append(Panel(quantity.title, _plot(runs, quantity, known)))
     for group in groups:
-        led = [run for run in group.runs if len(run.alignment)]
+        led = [(run.seed, table) for run in group.runs if len(table := run.table("alignment"))]
         if led:
-            heading = f"Who is admitted: {group.series}, seed {led[0].seed}{_cut(led[0].alignment)}"
-            panels.append(Panel(heading, _strips(runs, group, led[0].alignment)))
+            seed, seen = led[0]
+            heading = f"Who is admitted: {group.series}, seed {seed}{_cut(seen)}"
+            panels.append(Panel(heading, _strips(runs, group, seen)))
     where = f" ({panel})" if panel else ""
     names = [g.series for g in groups]
     return Figure(
@@ -74,14 +75,14 @@ def geometry_figure(runs: RunSet) -> Figure | None:
 
 
 def _has_geometry(run: Run) -> bool:
-    return len(run.alignment) > 0 or len(run.updates) > 0
+    return len(run.table("alignment")) > 0 or len(run.table("updates")) > 0
 
 
 def _per_round(run: Run) -> pd.DataFrame:
     """A row per round: what the rule itself saw, and what was measured."""
     parts = []
-    if len(run.alignment):
-        seen = run.alignment.groupby("round").mean(numeric_only=False)
+    if len(run.table("alignment")):
+        seen = run.table("alignment").groupby("round").mean(numeric_only=False)
         own = pd.DataFrame(
             {
                 "mean_angle_rad": seen["score_rad"],
@@ -90,8 +91,8 @@ def _per_round(run: Run) -> pd.DataFrame:
             }
         )
         parts.append(own)
-    if len(run.updates):
-        measured = run.updates.set_index("round")
+    if len(run.table("updates")):
+        measured = run.table("updates").set_index("round")
         share = measured["n_admitted"] / measured["n_clients"]
         parts.append(measured.assign(admitted=share.where(measured["n_leaders"] > 0)))
     whole = parts[0] if len(parts) == 1 else parts[0].combine_first(parts[1])
@@ -174,9 +175,9 @@ def _cut(alignment: pd.DataFrame) -> str:
 def _table(runs: RunSet, groups: list[Group]) -> str:
     """Means over measured rounds and seeds; empty if nothing was measured."""
     measured = [
-        (g.series, [run.updates for run in g.runs], g.accuracies(runs.view))
+        (g.series, [run.table("updates") for run in g.runs], g.accuracies(runs.view))
         for g in groups
-        if any(len(run.updates) for run in g.runs)
+        if any(len(run.table("updates")) for run in g.runs)
     ]
     if not measured:
         return ""
@@ -205,7 +206,7 @@ def _words(group: Group, lines: dict[str, pd.DataFrame]) -> str:
 
 
 def _admission_words(group: Group, admitted: pd.DataFrame) -> list[str]:
-    tables = [run.alignment for run in group.runs if len(run.alignment)]
+    tables = [run.table("alignment") for run in group.runs if len(run.table("alignment"))]
     if not tables or not len(admitted):
         return []
     said = [f"{100 * float(admitted['mean'].mean()):.0f} % of the clients are admitted per round"]

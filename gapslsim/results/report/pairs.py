@@ -32,14 +32,16 @@ def pair_panels(runs: RunSet, groups: Sequence[Group]) -> list[tuple[str, Sequen
         "degrees; the darker a cell, the farther apart its two clients."
     ]
     measured = [
-        (group, run) for group in groups if (run := next((r for r in group.runs if len(r.pairwise)), None))
+        (group, run)
+        for group in groups
+        if (run := next((r for r in group.runs if len(r.table("pairwise"))), None))
     ]
     for group, run in measured[:_MOST_SERIES]:
         number = runs.index(group.series)
         name = f"{group.series}, seed {run.seed}"
         panels += [
-            Panel(f"Pairwise angles: {name}", _spread(run.pairwise, number, name)),
-            Panel(f"Who lies far from whom: {name}", _matrix(run.pairwise, number, name)),
+            Panel(f"Pairwise angles: {name}", _spread(run.table("pairwise"), number, name)),
+            Panel(f"Who lies far from whom: {name}", _matrix(run.table("pairwise"), number, name)),
         ]
         caption.append(_words(group, run))
     if not panels:
@@ -96,7 +98,7 @@ def _matrix(pairwise: pd.DataFrame, number: int, name: str) -> str:
 
 
 def _words(group: Group, run: Run) -> str:
-    means = run.pairwise.groupby(["client", "other"])["angle_rad"].mean()
+    means = run.table("pairwise").groupby(["client", "other"])["angle_rad"].mean()
     near, far = means.idxmin(), means.idxmax()
     return (
         f"{group.series}: closest are clients {near[0]} and {near[1]} ({math.degrees(means.min()):.0f} degrees on "

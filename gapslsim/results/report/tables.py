@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
-import yaml
-
 from gapslsim.results import words
 from gapslsim.results.report.data import Group, RunSet
 from gapslsim.results.report.statistics import spread
@@ -116,32 +114,24 @@ def settings_table(runs: RunSet) -> str:
         texts = ", ".join(percent(target) for target in runs.targets)
         rows.append(["targets", f"{texts} ({runs.view} view)"])
     first = runs.runs[0]
-    scenario = _read(first.results.scenario_yaml)
+    scenario = first.stored.scenario
     rows += [
         [name, _compact(scenario[name])] for name in ("data", "model", "training", "stop") if name in scenario
     ]
-    for group in scenario.get("clients", []):
-        link = group.get("link", {})
-        text = f"{group.get('count', 1)} x {group.get('device')}, {_compact(link)}"
-        rows.append(["clients", text])
-    if "network" in scenario:
-        rows.append(["network", _compact(scenario["network"])])
-    if "server" in scenario:
-        rows.append(["server", _compact(scenario["server"])])
+    fleet = scenario.get("clients", [])
+    for group in fleet if isinstance(fleet, list) else [fleet]:
+        told = _compact(group)
+        if isinstance(group, dict):
+            told = f"{group.get('count', 1)} x {group.get('device')}, {_compact(group.get('link', {}))}"
+        rows.append(["clients", told])
+    rows += [[name, _compact(scenario[name])] for name in ("network", "server") if name in scenario]
     note = tag("p", escape(f"Fleet, model and data as in the first run: {first.series}{_of(first.panel)}."))
-    folded = tag("summary", "The first run's whole scenario") + tag(
-        "pre", escape(first.results.scenario_yaml)
-    )
+    folded = tag("summary", "The first run's whole scenario") + tag("pre", escape(first.stored.scenario_yaml))
     return html_table(["setting", "value"], rows, "wrap") + note + tag("details", folded)
 
 
 def _of(panel: str) -> str:
     return f", {panel}" if panel else ""
-
-
-def _read(text: str) -> dict[str, Any]:
-    found = yaml.safe_load(text)
-    return found if isinstance(found, dict) else {}
 
 
 def _compact(value: Any) -> str:
@@ -176,7 +166,7 @@ def failures(runs: RunSet) -> str:
 
 def provenance_table(runs: RunSet) -> str:
     """Versions, machines and hashes."""
-    made = [run.results.provenance for run in runs.runs[:1]]
+    made = [run.stored.provenance for run in runs.runs[:1]]
     first: dict[str, Any] = made[0] if made else {}
     git = first.get("git") or {}
     commit = str(git.get("commit") or "not from a checkout") + (
@@ -210,8 +200,8 @@ def commands(runs: RunSet, report_command: Sequence[str]) -> str:
         lines.append(shlex.join([*study.command, "--out", str(path)]))
     if not runs.studies:
         for run in runs.runs:
-            source = str(run.folder / "scenario.yaml")
-            lines.append(shlex.join(["gapslsim", "run", source, "--out", f"{run.folder}-again"]))
+            source = str(run.stored.folder / "scenario.yaml")
+            lines.append(shlex.join(["gapslsim", "run", source, "--out", f"{run.stored.folder}-again"]))
     lines.append(shlex.join(report_command))
     made = tag("pre", escape("\n".join(lines)))
     for study in runs.studies:
