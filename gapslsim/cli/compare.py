@@ -47,9 +47,10 @@ def compare_command(
         write_text(out, full.markdown())
         typer.echo(f"Table written to {out}")
     if plot is not None:
-        from gapslsim.results.plots import plot_comparison, save_figure
+        from gapslsim.results.drawing.matplotlib_printer import save
+        from gapslsim.results.figures.comparison import comparison
 
-        save_figure(plot_comparison([load_results(run) for run in runs]), plot)
+        save(comparison([load_results(run) for run in runs]), plot)
         typer.echo(f"Plot written to {plot}")
 
 

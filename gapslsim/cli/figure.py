@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from gapslsim.results.drawing import Drawing
+    from gapslsim.results.drawing.drawing import Drawing
     from gapslsim.results.study import StudyRecord
 
 __all__ = ["draw_study", "figure_command"]
@@ -109,12 +109,11 @@ def _told(record: StudyRecord) -> str:
 
 
 def _write(drawing: Drawing, picture: Path, table: Path | None) -> list[Path]:
-    from gapslsim.results.draw import draw
+    from gapslsim.results.drawing.matplotlib_printer import save
     from gapslsim.results.export import write_csv
-    from gapslsim.results.plots import save_figure
 
     numbers = table if table is not None else picture.with_suffix(".csv")
-    return [save_figure(draw(drawing), picture), write_csv(drawing.numbers, numbers)]
+    return [save(drawing, picture), write_csv(drawing.numbers, numbers)]
 
 
 def _print(drawing: Drawing) -> None:

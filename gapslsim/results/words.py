@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["MISSING", "accuracy", "clock", "energy", "number", "plain_seconds", "seconds", "share", "size"]
+__all__ = [
+    "MISSING", "accuracy", "clock", "energy", "listed", "number", "percent", "plain_seconds", "seconds", "share",
+    "size",
+]  # fmt: skip
 
 MISSING: Final = "-"
 
@@ -62,6 +66,16 @@ def accuracy(value: float | None) -> str:
     if _is_missing(value):
         return MISSING
     return f"{100 * value:.1f} %" if value is not None else MISSING
+
+
+def percent(target: float) -> str:
+    """A target as it was written: `80 %`."""
+    return f"{100 * target:.4g} %"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def share(part: float | None, whole: float | None) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from gapslsim.results import words
-from gapslsim.results.far_apart import are_far_apart
+from gapslsim.results.drawing.drawing import Curve, Drawing, Mark, Panel, Part, Row, Scale, Span
 from gapslsim.results.report.data import Group, RunSet
-from gapslsim.results.report.figure import Figure, Panel, legend, seeds_words
-from gapslsim.results.report.statistics import ends_highest, mean_curve, spread
-from gapslsim.results.report.svg import WIDTH, Plot, Scale, marker, tag
+from gapslsim.results.statistics import ends_highest, mean_curve, seeds_words, spread
 
 __all__ = ["accuracy_figure", "client_figure"]
 
@@ -21,62 +21,47 @@ _MOST_MARKS: Final = 120
 _LABELS: Final = {"time_s": "simulated time [s]", "round": "round"}
 
 
-def accuracy_figure(runs: RunSet, x: str) -> Figure | None:
+def accuracy_figure(runs: RunSet, x: str) -> Drawing | None:
     """Accuracy along `time_s` or `round`, one panel per panel of the set; other views are folded."""
     if not runs.views:
         return None
     along = "simulated time" if x == "time_s" else "rounds"
-    more = []
-    for view in runs.views[1:]:
-        panels = _panels(runs, view, x)
-        more.append((f"{view} view against {along}", panels, _caption(runs, view, x)))
-    return Figure(
-        id=f"accuracy-{'time' if x == 'time_s' else 'rounds'}",
+    first, *more = (
+        Drawing(
+            f"{view} view against {along}",
+            _panels(runs, view, x),
+            _caption(runs, view, x),
+            series=runs.series,
+        )
+        for view in runs.views
+    )
+    return replace(
+        first,
+        name=f"accuracy-{'time' if x == 'time_s' else 'rounds'}",
         title=f"Test accuracy against {along} ({runs.view} view)",
-        panels=_panels(runs, runs.view, x),
-        caption=_caption(runs, runs.view, x),
-        legend=legend(runs.series),
         more=more,
     )
 
 
-def _curves(group: Group, view: str, x: str) -> pd.DataFrame:
-    return mean_curve([run.curve(view) for run in group.runs], x)
-
-
 def _panels(runs: RunSet, view: str, x: str) -> list[Panel]:
-    curves = {(g.panel, g.series): _curves(g, view, x) for g in runs.groups}
-    ends = [float(curve["x"].iloc[-1]) for curve in curves.values() if len(curve)]
-    firsts = [
-        float(found[0])
-        for curve in curves.values()
-        if len(found := curve.loc[curve["x"] > 0, "x"].to_numpy())
-    ]
-    if not ends or not firsts:
+    curves = {(g.panel, g.series): mean_curve([run.curve(view) for run in g.runs], x) for g in runs.groups}
+    shown = [curve for curve in curves.values() if len(curve)]
+    if not any((curve["x"] > 0).any() for curve in shown):
         return []
-    log = are_far_apart(ends)
-    scale = Scale(min(firsts) / 1.1, max(ends) * 1.1, log=True) if log else Scale(0.0, max(ends) * 1.03)
-    top = max(float(curve["high"].max()) for curve in curves.values() if len(curve))
-    panels = []
-    for panel in runs.panels:
-        plot = Plot(scale, Scale(0.0, min(1.0, top * 1.08) * 100))
-        plot.axes(_LABELS[x] + (", log scale" if log else ""), "accuracy [%]")
-        for group in runs.of_panel(panel):
-            curve = curves[panel, group.series]
-            curve = curve[curve["x"] >= scale.low] if log else curve
-            rows = curve.assign(mean=curve["mean"] * 100, low=curve["low"] * 100, high=curve["high"] * 100)
-            if len(group.runs) > 1:
-                plot.band(
-                    list(rows[["x", "low", "high"]].itertuples(index=False, name=None)),
-                    runs.index(group.series),
-                )
-        for group in runs.of_panel(panel):
-            curve = curves[panel, group.series]
-            curve = curve[curve["x"] >= scale.low] if log else curve
-            points = list(zip(curve["x"], curve["mean"] * 100, strict=True))
-            plot.line(points, runs.index(group.series))
-        panels.append(Panel(panel, plot.svg(f"{view} accuracy, {panel or runs.title}")))
-    return panels
+    along = Scale.along((curve["x"] for curve in shown), _LABELS[x])
+    top = max(float(curve["high"].max()) for curve in shown)
+    high = Scale("accuracy [%]", 0.0, min(1.0, top * 1.08) * 100)
+    return [
+        Panel(
+            panel, along, high,
+            [
+                Curve(runs.index(group.series), curve[curve["x"] >= along.low] * [1, 100, 100, 100])
+                for group in runs.of_panel(panel)
+                for curve in [curves[panel, group.series]]
+            ],
+        )
+        for panel in runs.panels
+    ]  # fmt: skip
 
 
 def _caption(runs: RunSet, view: str, x: str) -> list[str]:
@@ -106,35 +91,33 @@ def _caption(runs: RunSet, view: str, x: str) -> list[str]:
     return said
 
 
-def client_figure(runs: RunSet) -> Figure | None:
+def client_figure(runs: RunSet) -> Drawing | None:
     """Accuracy of each client at the last evaluation, for views with one model per client."""
-    views = [v for v in ("clients", "local") if v in runs.views]
-    if not views:
-        return None
-    panels = []
+    panels: list[Panel] = []
     said = []
-    for view in views:
+    for view in (v for v in ("clients", "local") if v in runs.views):
         last = {(g.panel, g.series): _last_of_clients(g, view) for g in runs.groups}
         values = [100 * v for found in last.values() for v in found]
         if not values:
             continue
-        scale = Scale.over([*values, max(0.0, min(values) - 2)])
+        along = Scale.over([*values, max(0.0, min(values) - 2)], "accuracy [%]")
         for panel in runs.panels:
-            groups = runs.of_panel(panel)
-            panels.append(
-                Panel(f"{view} view{', ' if panel else ''}{panel}", _strips(runs, groups, last, scale))
-            )
-            said.append(_spread_words(view, panel, groups, last))
+            own = {g.series: found for g in runs.of_panel(panel) if len(found := last[panel, g.series])}
+            parts = [
+                part
+                for row, name in enumerate(own)
+                for part in _strip(row, runs.index(name), 100 * own[name])
+            ]
+            title = f"{view} view{', ' if panel else ''}{panel}"
+            panels.append(Panel(title, along, Scale(), parts, [Row(name) for name in own], row_height=24))
+            said.append(_spread_words(view, panel, own))
     if not panels:
         return None
     meaning = "Each mark is one client at the last evaluation (mean over seeds); the bar reaches from the weakest to "
     meaning += "the strongest, the tick is the median."
     if max(run.summary["n_clients"] for run in runs.runs) > _MOST_MARKS:
         meaning += f" Of more than {_MOST_MARKS} clients as many are drawn, evenly by rank."
-    return Figure(
-        "client-spread", "Spread over clients", panels, [meaning, *said],
-        legend=legend(runs.series, line=False),
-    )  # fmt: skip
+    return Drawing("Spread over clients", panels, [meaning, *said], name="client-spread", series=runs.series)
 
 
 def _last_of_clients(group: Group, view: str) -> np.ndarray:
@@ -147,24 +130,18 @@ def _last_of_clients(group: Group, view: str) -> np.ndarray:
     return pd.concat(rows, axis=1).mean(axis=1).sort_index().to_numpy() if rows else np.array([])
 
 
-def _strips(runs: RunSet, groups: list[Group], last: dict[tuple[str, str], np.ndarray], scale: Scale) -> str:
-    row, left = 24.0, 104.0
-    plot = Plot(scale, Scale(0, 1), height=70 + row * len(groups), left=left, top=12)
-    plot.axes("accuracy [%]", y_ticks=False)
-    for number, group in enumerate(groups):
-        found = last[group.panel, group.series] * 100
-        y = plot.top + row * (number + 0.5) + 4
-        plot.text(left - 6, y + 4, _short(group.series), anchor="end")
-        if not len(found):
-            continue
-        series = runs.index(group.series)
-        ends = plot.at_x(float(found.min())), plot.at_x(float(found.max()))
-        plot.add(tag("line", x1=ends[0], x2=ends[1], y1=y, y2=y, class_="range"))
-        for index, value in enumerate(_few(found)):
-            plot.add(marker(plot.at_x(float(value)), y + (index % 3 - 1) * 4, series, size=3))
-        middle = plot.at_x(float(np.median(found)))
-        plot.add(tag("line", x1=middle, x2=middle, y1=y - 9, y2=y + 9, class_="tick"))
-    return plot.svg("accuracy of each client")
+def _strip(row: int, series: int, found: np.ndarray) -> list[Part]:
+    """One series: its clients, beside one another where they would lie upon one another."""
+    middle = float(np.median(found))
+    marks = [
+        Mark(float(value), row + (index % 3 - 1) / 6, series, size=0.75)
+        for index, value in enumerate(_few(found))
+    ]
+    return [
+        Span((float(found.min()), float(found.max())), (row, row)),
+        *marks,
+        Span((middle, middle), (row - 0.38, row + 0.38), strong=True),
+    ]
 
 
 def _few(values: np.ndarray) -> np.ndarray:
@@ -175,8 +152,8 @@ def _few(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.sort(values)[ranks])
 
 
-def _spread_words(view: str, panel: str, groups: list[Group], last: dict[tuple[str, str], np.ndarray]) -> str:
-    gaps = {g.series: float(np.ptp(found)) for g in groups if len(found := last[g.panel, g.series])}
+def _spread_words(view: str, panel: str, last: Mapping[str, np.ndarray]) -> str:
+    gaps = {name: float(np.ptp(found)) for name, found in last.items()}
     if not gaps:
         return ""
     least, most = min(gaps, key=gaps.__getitem__), max(gaps, key=gaps.__getitem__)
@@ -187,8 +164,3 @@ def _spread_words(view: str, panel: str, groups: list[Group], last: dict[tuple[s
         f"{view} view{where}: the clients lie closest together under {least} ({100 * gaps[least]:.1f} points) and "
         f"furthest apart under {most} ({100 * gaps[most]:.1f} points)."
     )
-
-
-def _short(name: str) -> str:
-    n = int((104 - 8) / (WIDTH / 62))
-    return name if len(name) <= n else f"{name[: n - 1]}…"

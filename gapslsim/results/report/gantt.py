@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pandas as pd
@@ -10,20 +11,15 @@ from gapslsim.errors import ResultsError
 from gapslsim.results import words
 from gapslsim.results.categories import LABELS, actor_order, category_of
 from gapslsim.results.critical_path import critical_path
-from gapslsim.results.report.costs import category_legend
+from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Row, Scale
 from gapslsim.results.report.data import Run, RunSet
-from gapslsim.results.report.figure import Figure, Panel
-from gapslsim.results.report.svg import Plot, Scale, tag
 
 __all__ = ["gantt_figure"]
 
-_WIDTH: Final = 760.0
 _MOST_ROWS: Final = 40
-_LEAST: Final = 0.25
-"""Narrower pieces are not drawn [units]."""
 
 
-def gantt_figure(runs: RunSet, round: int | None = None) -> Figure | None:
+def gantt_figure(runs: RunSet, round: int | None = None) -> Drawing | None:
     """The chosen round of the first run of each series in the first panel; all but the first are folded.
 
     Args:
@@ -33,28 +29,21 @@ def gantt_figure(runs: RunSet, round: int | None = None) -> Figure | None:
     Raises:
         ResultsError: if a round is asked for that no run has.
     """
-    drawn: list[tuple[str, Panel, str]] = []
-    for group in runs.of_panel(runs.panels[0]):
-        found = _of_run(group.runs[0], round)
-        if found is not None:
-            drawn.append((f"{group.series}, seed {group.runs[0].seed}", *found))
+    found = (_of_run(group.runs[0], round) for group in runs.of_panel(runs.panels[0]))
+    drawn = [drawing for drawing in found if drawing is not None]
     if not drawn:
         if round is not None:
             raise ResultsError(f"no run has a round {round}; choose another with --round")
         return None
-    (name, first, caption), *rest = drawn
+    first, *rest = drawn
     where = f" ({runs.panels[0]})" if runs.panels[0] else ""
-    return Figure(
-        "gantt",
-        f"One round of {name}{where}",
-        [first],
-        ["Outlined: the chain of work and transfers that set the pace.", caption],
-        category_legend(),
-        [(f"One round of {other}", [panel], [about]) for other, panel, about in rest],
+    how = "Outlined: the chain of work and transfers that set the pace."
+    return replace(
+        first, name="gantt", title=f"{first.title}{where}", caption=[how, *first.caption], more=rest
     )
 
 
-def _of_run(run: Run, wanted: int | None) -> tuple[Panel, str] | None:
+def _of_run(run: Run, wanted: int | None) -> Drawing | None:
     rounds = run.table("rounds")
     if rounds.empty:
         return None
@@ -71,38 +60,26 @@ def _of_run(run: Run, wanted: int | None) -> tuple[Panel, str] | None:
     # A wait that lasts from one round into the next is written when it ends.
     spans = spans[(spans["end_s"] > start_s) & (spans["start_s"] < end_s)]
     path = critical_path(spans[spans["round"] == number], rounds[rounds["round"] == number])
-    svg = _draw(spans, path, start_s, end_s)
-    return Panel("", svg, wide=True), _caption(run, number, start_s, end_s, path)
+    panel = _panel(spans, path, start_s, end_s)
+    caption = _caption(run, number, start_s, end_s, path)
+    return Drawing(f"One round of {run.series}, seed {run.seed}", [panel], [caption])
 
 
-def _draw(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float) -> str:
+def _panel(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float) -> Panel:
     actors = sorted(spans["actor"].unique(), key=actor_order)[:_MOST_ROWS]
+    place = {actor: row for row, actor in enumerate(actors)}
     unit, factor = ("ms", 1e3) if end_s - start_s < 2 else ("s", 1.0)
-    row, left = 16.0, 116.0
-    scale = Scale(0.0, (end_s - start_s) * factor, n_ticks=8)
-    plot = Plot(scale, Scale(0, 1), height=50 + row * len(actors), left=left, top=4, right=12, width=_WIDTH)
-    plot.axes(f"simulated time since the round began [{unit}]", y_ticks=False)
-    place = {actor: plot.top + 2 + row * index for index, actor in enumerate(actors)}
-    for actor, y in place.items():
-        plot.text(left - 6, y + 11, actor, anchor="end")
-    for (actor, category), (begin, end, told) in _pieces(spans, start_s, end_s):
-        x, width = _extent(plot, begin, end, start_s, factor)
-        if actor in place and width >= _LEAST:
-            about = tag("title", f"{told}: {words.seconds(end - begin)}")
-            fill = f"url(#p-{category})"
-            y = place[actor]
-            plot.add(tag("rect", about, x=x, y=y, width=width, height=row - 3, fill=fill, class_="bar"))
-    for link in path.itertuples(index=False):
-        x, width = _extent(plot, link.start_s, link.end_s, start_s, factor)
-        if link.actor in place:
-            y = place[link.actor]
-            plot.add(tag("rect", x=x, y=y, width=max(width, 0.5), height=row - 3, class_="chain"))
-    return plot.svg("one round as a Gantt chart")
-
-
-def _extent(plot: Plot, begin: float, end: float, start_s: float, factor: float) -> tuple[float, float]:
-    x = plot.at_x((begin - start_s) * factor)
-    return x, plot.at_x((end - start_s) * factor) - x
+    bars = [
+        Bar(place[actor], (begin - start_s) * factor, (end - start_s) * factor, category,
+            f"{told}: {words.seconds(end - begin)}")
+        for (actor, category), (begin, end, told) in _pieces(spans, start_s, end_s) if actor in place
+    ]  # fmt: skip
+    bars += [
+        Bar(place[link.actor], (link.start_s - start_s) * factor, (link.end_s - start_s) * factor, None)
+        for link in path.itertuples(index=False) if link.actor in place
+    ]  # fmt: skip
+    along = Scale(f"simulated time since the round began [{unit}]", 0.0, (end_s - start_s) * factor)
+    return Panel("", along, Scale(), bars, [Row(actor) for actor in actors], row_height=16, wide=True)
 
 
 def _pieces(spans: pd.DataFrame, start_s: float, end_s: float) -> list[Any]:

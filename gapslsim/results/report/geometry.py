@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from gapslsim.results.binning import binned
+from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Panel, Row, Scale, TextTable
 from gapslsim.results.geometry import compare_geometry
 from gapslsim.results.report.data import Group, Run, RunSet
-from gapslsim.results.report.figure import Figure, Panel, legend, seeds_words
-from gapslsim.results.report.pairs import pair_panels
-from gapslsim.results.report.svg import Plot, Scale, tag
-from gapslsim.results.report.tables import html_table
+from gapslsim.results.report.pairs import pair_figures
+from gapslsim.results.statistics import seeds_words
 
 __all__ = ["geometry_figure"]
 
@@ -41,7 +40,7 @@ _MOST_ROWS: Final = 40
 """Clients whose admission is drawn."""
 
 
-def geometry_figure(runs: RunSet) -> Figure | None:
+def geometry_figure(runs: RunSet) -> Drawing | None:
     """Lines for each series that records geometry, in the first panel that has any; who is admitted; every pair."""
     for panel in runs.panels:
         groups = [g for g in runs.of_panel(panel) if any(_has_geometry(run) for run in g.runs)]
@@ -54,22 +53,21 @@ def geometry_figure(runs: RunSet) -> Figure | None:
     for quantity in _QUANTITIES:
         known = {name: own[quantity.column] for name, own in lines.items() if len(own[quantity.column])}
         if known:
-            panels.append(Panel(quantity.title, _plot(runs, quantity, known)))
+            panels.append(_panel(runs, quantity, known))
     for group in groups:
         led = [(run.seed, table) for run in group.runs if len(table := run.table("alignment"))]
         if led:
             seed, seen = led[0]
             heading = f"Who is admitted: {group.series}, seed {seed}{_cut(seen)}"
-            panels.append(Panel(heading, _strips(runs, group, seen)))
+            panels.append(_admissions(heading, runs.index(group.series), seen))
     where = f" ({panel})" if panel else ""
-    names = [g.series for g in groups]
-    return Figure(
-        "geometry",
+    return Drawing(
         f"Gradient geometry over rounds{where}",
         panels,
         [seeds_words(max(len(g.runs) for g in groups)), *(_words(g, lines[g.series]) for g in groups)],
-        legend=legend(names, numbers=[runs.index(name) for name in names]),
-        more=pair_panels(runs, groups),
+        name="geometry",
+        series=runs.series,
+        more=pair_figures(runs, groups),
         table=_table(runs, groups),
     )
 
@@ -119,52 +117,36 @@ def _line(columns: list[pd.Series]) -> pd.DataFrame:
     return line.reset_index()
 
 
-def _plot(runs: RunSet, quantity: _Quantity, lines: dict[str, pd.DataFrame]) -> str:
+def _panel(runs: RunSet, quantity: _Quantity, lines: dict[str, pd.DataFrame]) -> Panel:
     last = max(float(line["round"].max()) for line in lines.values())
     values = [float(v) for line in lines.values() for v in (line["low"].min(), line["high"].max())]
-    is_share = quantity.label.startswith("share")
     starts_at_zero = quantity.column in ("dispersion_rad", "norm_ratio")
-    y = Scale(0.0, 1.03) if is_share else Scale.over([*values], zero=starts_at_zero)
-    plot = Plot(Scale(0.0, max(last, 1.0) * 1.03), y, height=200)
-    plot.axes("round", quantity.label)
-    for name, line in lines.items():
-        if line["low"].lt(line["high"]).any():
-            points = line[["round", "low", "high"]].itertuples(index=False, name=None)
-            plot.band(list(points), runs.index(name))
-    for name, line in lines.items():
-        plot.line(list(zip(line["round"], line["mean"], strict=True)), runs.index(name))
-    return plot.svg(quantity.title)
+    high = Scale.over(values, quantity.label, zero=starts_at_zero)
+    if quantity.label.startswith("share"):
+        high = Scale(quantity.label, 0.0, 1.03)
+    curves = [Curve(runs.index(name), line.rename(columns={"round": "x"})) for name, line in lines.items()]
+    return Panel(quantity.title, Scale("round", 0.0, max(last, 1.0) * 1.03), high, curves)
 
 
-def _strips(runs: RunSet, group: Group, alignment: pd.DataFrame) -> str:
+def _admissions(title: str, series: int, alignment: pd.DataFrame) -> Panel:
     """One row per client: the darker a cell, the larger the share of its rounds in which the client is admitted."""
     table = alignment.pivot_table(index="client", columns="round", values="admitted", aggfunc="mean").astype(
         float
     )
-    n_bins = min(40, table.shape[1])
-    parts = np.array_split(np.arange(table.shape[1]), n_bins)
-    row, left, right = 13.0, 46.0, 44.0
-    clients = list(table.index)[:_MOST_ROWS]
+    parts = np.array_split(np.arange(table.shape[1]), min(40, table.shape[1]))
     last = float(table.columns.max())
-    plot = Plot(Scale(0.0, last), Scale(0, 1), height=56 + row * len(clients), left=left, right=right, top=20)
-    plot.axes("round", "client", y_ticks=False)
-    plot.text(plot.width - 2, plot.top - 7, "rounds", anchor="end", cls="label")
-    width = (plot.width - left - right) / n_bins
-    for index, client in enumerate(clients):
+    width = last / len(parts)
+    rows, bars = [], []
+    for row, client in enumerate(table.index[:_MOST_ROWS]):
         values = table.loc[client].to_numpy()
-        y = plot.top + 1 + row * index
-        plot.text(left - 6, y + 10, str(client), anchor="end")
+        rows.append(Row(str(client), f"{100 * np.nanmean(values):.0f} %"))
         for number, part in enumerate(parts):
             share = float(np.nanmean(values[part])) if np.isfinite(values[part]).any() else 0.0
             if share > 0:
-                plot.add(
-                    tag(
-                        "rect", x=left + number * width, y=y, width=width, height=row - 2,
-                        class_=f"cell c{runs.index(group.series) % 8}", fill_opacity=round(share, 2),
-                    )
-                )  # fmt: skip
-        plot.text(plot.width - 2, y + 10, f"{100 * np.nanmean(values):.0f} %", anchor="end")
-    return plot.svg(f"admitted clients of {group.series}")
+                bars.append(Bar(row, number * width, (number + 1) * width, series, shade=round(share, 2)))
+    return Panel(
+        title, Scale("round", 0.0, last), Scale("client"), bars, rows, row_height=13, note_label="rounds"
+    )
 
 
 def _cut(alignment: pd.DataFrame) -> str:
@@ -172,7 +154,7 @@ def _cut(alignment: pd.DataFrame) -> str:
     return f" (the first {_MOST_ROWS} of {n_clients} clients)" if n_clients > _MOST_ROWS else ""
 
 
-def _table(runs: RunSet, groups: list[Group]) -> str:
+def _table(runs: RunSet, groups: list[Group]) -> TextTable:
     """Means over measured rounds and seeds; empty if nothing was measured."""
     measured = [
         (g.series, [run.table("updates") for run in g.runs], g.accuracies(runs.view))
@@ -180,9 +162,9 @@ def _table(runs: RunSet, groups: list[Group]) -> str:
         if any(len(run.table("updates")) for run in g.runs)
     ]
     if not measured:
-        return ""
+        return TextTable((), ())
     made = compare_geometry(measured, runs.view if runs.views else "")
-    return html_table(made.columns, made.rows)
+    return TextTable(made.columns, made.rows)
 
 
 def _words(group: Group, lines: dict[str, pd.DataFrame]) -> str:

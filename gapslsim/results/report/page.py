@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 from gapslsim.results import words
+from gapslsim.results.drawing.drawing import Drawing
+from gapslsim.results.drawing.svg import patterns, tag
 from gapslsim.results.report import tables
 from gapslsim.results.report.accuracy import accuracy_figure, client_figure
-from gapslsim.results.report.costs import pareto_figure, patterns, where_figure
+from gapslsim.results.report.costs import pareto_figure, where_figure
 from gapslsim.results.report.data import RunSet, gather
-from gapslsim.results.report.figure import Figure
 from gapslsim.results.report.gantt import gantt_figure
 from gapslsim.results.report.geometry import geometry_figure
-from gapslsim.results.report.statistics import ends_highest, spread
-from gapslsim.results.report.study_figure import study_figures
+from gapslsim.results.report.html import figure_html
 from gapslsim.results.report.style import STYLE
-from gapslsim.results.report.svg import tag
-from gapslsim.results.report.targets import percent, reached, target_figure
+from gapslsim.results.report.targets import reached, target_figure
+from gapslsim.results.statistics import ends_highest, spread
 from gapslsim.results.store import write_text
+from gapslsim.results.study import is_study, read_study
+from gapslsim.results.study_figure import figure_of
+from gapslsim.results.study_tables import has_tables, read_tables
+from gapslsim.results.words import percent
 
 __all__ = ["figures", "page", "write_report"]
 
@@ -43,7 +48,7 @@ def write_report(
     return runs
 
 
-def figures(runs: RunSet, round: int | None = None) -> list[Figure]:
+def figures(runs: RunSet, round: int | None = None) -> list[Drawing]:
     """Every figure for which the runs have data, in order."""
     made = [
         accuracy_figure(runs, "time_s"),
@@ -58,14 +63,26 @@ def figures(runs: RunSet, round: int | None = None) -> list[Figure]:
     return [figure for figure in made if figure is not None]
 
 
+def _of_studies(runs: RunSet) -> list[Drawing]:
+    """The own figure of each study that asks for one and has its tables: what `gapslsim figure` draws."""
+    made: list[Drawing] = []
+    for path in runs.paths:
+        wanted = figure_of(read_study(path)) if is_study(path) and has_tables(path) else None
+        if wanted is not None:
+            drawing = wanted.draw(read_tables(path))
+            name = "study-figure" + (f"-{len(made) + 1}" if made else "")
+            made.append(replace(drawing, name=name, title=f"Figure of the study: {drawing.title}"))
+    return made
+
+
 def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ()) -> str:
     """The page as HTML text."""
-    own = study_figures(runs)
+    own = _of_studies(runs)
     drawn = [*own, *figures(runs, round)]
     sections = [
-        *((figure.id, figure.title, "") for figure in own),
+        *((figure.name, figure.title, "") for figure in own),
         ("settings", "Settings", tables.settings_table(runs)),
-        *((figure.id, figure.title, "") for figure in drawn[len(own) :]),
+        *((figure.name, figure.title, "") for figure in drawn[len(own) :]),
         ("results", "Results in numbers", _results(runs)),
         ("provenance", "Provenance", tables.provenance_table(runs)),
         (
@@ -74,7 +91,7 @@ def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ())
             tables.commands(runs, command or ["gapslsim", "report"]),
         ),
     ]
-    by_id = {figure.id: figure.html() for figure in drawn}
+    by_id = {figure.name: figure_html(figure) for figure in drawn}
     links = "".join(tag("li", tag("a", escape(title), href=f"#{name}")) for name, title, _ in sections)
     body = [
         tag("h1", escape(runs.title)),

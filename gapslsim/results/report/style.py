@@ -55,10 +55,11 @@ svg text.strong { fill: var(--fg); font-weight: 600; }
 .c4 { --c: var(--s4); } .c5 { --c: var(--s5); } .c6 { --c: var(--s6); } .c7 { --c: var(--s7); }
 .line { fill: none; stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; }
 .band { fill: var(--c); fill-opacity: .16; stroke: none; }
+.reference { fill: var(--soft); fill-opacity: .12; stroke: none; }
 .mark { fill: var(--c); stroke: var(--bg); stroke-width: .7; }
 .mark.hollow { fill: var(--bg); stroke: var(--c); stroke-width: 1.4; }
 .arrow { fill: none; stroke: var(--c); stroke-width: 1.3; }
-.range { stroke: var(--soft); stroke-width: 1.2; }
+.range { stroke: var(--c, var(--soft)); stroke-width: 1.2; }
 .tick { stroke: var(--fg); stroke-width: 2; }
 .front { fill: none; stroke: var(--soft); stroke-dasharray: 4 3; }
 .cell { fill: var(--c); }

@@ -8,34 +8,16 @@ from html import escape
 from typing import Any
 
 from gapslsim.results import words
+from gapslsim.results.drawing.svg import tag
 from gapslsim.results.report.data import Group, RunSet
-from gapslsim.results.report.statistics import spread
-from gapslsim.results.report.svg import tag
-from gapslsim.results.report.targets import percent, reached
+from gapslsim.results.report.html import html_table
+from gapslsim.results.report.targets import reached
+from gapslsim.results.statistics import spread
+from gapslsim.results.words import percent
 
 __all__ = ["commands", "failures", "provenance_table", "result_table", "settings_table"]
 
 Row = tuple[str, Callable[[Group], str]]
-
-
-def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], cls: str = "") -> str:
-    """A table from plain texts; the first column names the row. It scrolls sideways within its own frame."""
-    top = tag("tr", "".join(tag("th", escape(cell) or "&nbsp;", scope="col") for cell in head))
-    body = "".join(
-        tag(
-            "tr",
-            tag("th", escape(row[0]), scope="row") + "".join(_cell(cell) for cell in row[1:]),
-        )
-        for row in rows
-    )
-    table = tag("table", tag("thead", top) + tag("tbody", body), class_=cls or None)
-    return tag("div", table, class_="scroll", tabindex="0")
-
-
-def _cell(text: str) -> str:
-    """What stands behind a line break is set small below."""
-    first, *rest = text.split("\n")
-    return tag("td", (escape(first) or "&nbsp;") + "".join(tag("small", escape(line)) for line in rest))
 
 
 def result_table(runs: RunSet) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from gapslsim.results import words
+from gapslsim.results.drawing.drawing import Drawing, Mark, Panel, Part, Row, Scale, Span
 from gapslsim.results.report.data import Group, RunSet
-from gapslsim.results.report.figure import Figure, Panel, and_list, legend
-from gapslsim.results.report.statistics import spread
-from gapslsim.results.report.svg import Plot, Scale, marker, tag
+from gapslsim.results.statistics import spread
+from gapslsim.results.words import percent
 
-__all__ = ["percent", "reached", "target_figure"]
+__all__ = ["reached", "target_figure"]
 
 
 def reached(group: Group, target: float) -> tuple[list[float], list[float]]:
@@ -25,59 +25,43 @@ def reached(group: Group, target: float) -> tuple[list[float], list[float]]:
     return times, lasted
 
 
-def percent(target: float) -> str:
-    """A target as it was written: `80 %`."""
-    return f"{100 * target:.4g} %"
-
-
-def target_figure(runs: RunSet) -> Figure | None:
+def target_figure(runs: RunSet) -> Drawing | None:
     """One panel per target and panel of the set: a row per series, a mark per seed."""
     if not runs.targets:
         return None
-    every = [t for g in runs.groups for target in runs.targets for part in reached(g, target) for t in part]
-    scale = Scale.over([t for t in every if t > 0] or [1.0], zero=True, may_log=True)
-    panels = [
-        Panel(
-            f"time to {percent(target)}{', ' if panel else ''}{panel}",
-            _rows(runs, runs.of_panel(panel), target, scale),
-        )
-        for target in runs.targets
-        for panel in runs.panels
-    ]
+    found = {(t, g.panel, g.series): reached(g, t) for t in runs.targets for g in runs.groups}
+    every = [time_s for both in found.values() for part in both for time_s in part if time_s > 0] or [1.0]
+    is_open = any(lasted for _, lasted in found.values())
+    along = Scale.over(every, "simulated time [s]", zero=True, log=None, beyond=is_open)
+    panels = []
+    for target in runs.targets:
+        for panel in runs.panels:
+            names = [group.series for group in runs.of_panel(panel)]
+            parts = [
+                part
+                for row, name in enumerate(names)
+                for part in _row(row, runs.index(name), *found[target, panel, name])
+            ]
+            title = f"time to {percent(target)}{', ' if panel else ''}{panel}"
+            panels.append(Panel(title, along, Scale(), parts, [Row(name) for name in names]))
     said = [_words(runs, panel, target) for panel in runs.panels for target in runs.targets]
     how = "Filled marks are seeds that reached the target (simulated time of the first evaluation at or above it); "
     how += (
         "a hollow mark with an arrow is a seed that had not reached it when it ended, so its time is longer."
     )
-    return Figure(
-        "time-to-target",
+    return Drawing(
         f"Time to each target accuracy ({runs.view} view)",
         panels,
         [how, *said],
-        legend=legend(runs.series, line=False),
+        name="time-to-target",
+        series=runs.series,
     )
 
 
-def _rows(runs: RunSet, groups: list[Group], target: float, scale: Scale) -> str:
-    row, left = 22.0, 104.0
-    plot = Plot(scale, Scale(0, 1), height=66 + row * len(groups), left=left, top=10, right=18)
-    plot.axes("simulated time [s]" + (", log scale" if scale.log else ""), y_ticks=False)
-    for number, group in enumerate(groups):
-        y = plot.top + row * (number + 0.5) + 2
-        series = runs.index(group.series)
-        times, lasted = reached(group, target)
-        name = group.series if len(group.series) <= 15 else f"{group.series[:14]}…"
-        plot.text(left - 6, y + 4, name, anchor="end")
-        if len(times) > 1:
-            ends = plot.at_x(min(times)), plot.at_x(max(times))
-            plot.add(tag("line", x1=ends[0], x2=ends[1], y1=y, y2=y, class_="range"))
-        for time_s in times:
-            plot.add(marker(plot.at_x(time_s), y, series, size=4))
-        for time_s in lasted:
-            x = plot.at_x(time_s)
-            plot.add(tag("path", d=f"M{x:.1f} {y:.1f}h14m-4 -3l4 3l-4 3", class_=f"arrow c{series % 8}"))
-            plot.add(marker(x, y, series, size=4, hollow=True))
-    return plot.svg(f"time to {percent(target)}")
+def _row(row: int, series: int, times: list[float], lasted: list[float]) -> list[Part]:
+    parts: list[Part] = [Mark(time_s, row, series) for time_s in times]
+    parts += [Mark(time_s, row, series, "right") for time_s in lasted]
+    return [Span((min(times), max(times)), (row, row), series), *parts] if len(times) > 1 else parts
 
 
 def _words(runs: RunSet, panel: str, target: float) -> str:
@@ -101,7 +85,7 @@ def _words(runs: RunSet, panel: str, target: float) -> str:
     else:
         text += "no series reached it with every seed"
     if partly:
-        text += f"; only partly reached by {and_list(partly)}"
+        text += f"; only partly reached by {words.listed(partly)}"
     if never:
-        text += f"; not reached by {and_list(never)}"
+        text += f"; not reached by {words.listed(never)}"
     return text + "."

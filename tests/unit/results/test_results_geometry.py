@@ -117,4 +117,4 @@ def test_a_rule_without_leaders_is_shown_by_what_was_measured_alone(
     assert "Mean angle between two clients' gradients" in titles
     assert not {"Clients admitted", "Selection ratio K", "Threshold of admission"} & set(titles)
     assert not any(title.startswith("Who is admitted") for title in titles)
-    assert figure.more == []
+    assert list(figure.more) == []

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["Spread", "dominated", "ends_highest", "mean_curve", "spread"]
+from gapslsim.results import words
+
+__all__ = ["Spread", "dominated", "ends_highest", "mean_curve", "seeds_words", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +103,11 @@ def ends_highest(means: Mapping[str, float]) -> str:
         return f"{names[0]} ends highest"
     if len(names) == len(means):
         return "all end equally high"
-    return f"{', '.join(names[:-1])} and {names[-1]} end highest"
+    return f"{words.listed(names)} end highest"
+
+
+def seeds_words(n: int) -> str:
+    """What a line and a band are, by the number of seeds."""
+    if n < 2:
+        return "Each line is one run (one seed)."
+    return f"Lines are means over up to {n} seeds, bands reach from the lowest to the highest seed."

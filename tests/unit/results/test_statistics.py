@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gapslsim.results.report.statistics import dominated, ends_highest, mean_curve, spread
+from gapslsim.results.statistics import dominated, ends_highest, mean_curve, spread
 
 
 def test_deviation_and_interval_are_students():
