@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,8 @@ from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.grouped import GroupedModel
 from gapslsim.hardware.profile import HeldOutError
 from gapslsim.hardware.terms import Array
+from gapslsim.results.drawing.drawing import Curve, Drawing, Mark, Panel, Scale
+from gapslsim.results.drawing.matplotlib_printer import save
 from gapslsim.units import format_quantity
 
 __all__ = ["error_table", "plot", "report"]
@@ -121,21 +124,33 @@ def _worst(samples: Samples, predicted: Array) -> Table | None:
 
 
 def plot(samples: Samples, predicted: Array, title: str, path: Path) -> None:
-    """Draws predicted against measured times, both axes logarithmic, one colour per phase and kind."""
-    from matplotlib.figure import Figure as Canvas
+    """Draws predicted against measured times, both axes logarithmic, a series per phase and kind of layer.
 
-    figure = Canvas(figsize=(6.4, 6.0), layout="constrained")
-    axes = figure.subplots()
+    Args:
+        samples: measured [s].
+        predicted: one per sample [s].
+        title: heading.
+        path: a picture: png, svg or pdf.
+
+    Raises:
+        ResultsError: if it cannot be written.
+    """
+    labels = ["all"] * len(samples)
     if samples.single:
-        labels = (samples.layers.phase + " " + samples.layers.kind).to_numpy()
-    else:
-        labels = np.array(["all"] * len(samples))
-    for label in dict.fromkeys(labels):
-        at = labels == label
-        axes.scatter(samples.seconds[at], predicted[at], s=10, alpha=0.6, label=str(label), linewidths=0)
-    ends = np.array([samples.seconds.min(), samples.seconds.max()])
-    axes.plot(ends, ends, color="black", linewidth=1)
-    axes.fill_between(ends, ends / 1.2, ends * 1.2, color="black", alpha=0.08, label="within 20 %")
-    axes.set(xscale="log", yscale="log", xlabel="measured [s]", ylabel="predicted [s]", title=title)
-    axes.legend(fontsize="small")
-    figure.savefig(path, dpi=120)
+        labels = (samples.layers.phase + " " + samples.layers.kind).tolist()
+    names = list(dict.fromkeys(labels))
+    measured = samples.seconds
+    ends = np.array([measured.min(), measured.max()])
+    near = pd.DataFrame({"x": ends, "mean": ends, "low": ends / 1.2, "high": ends * 1.2})
+    marks = [
+        Mark(float(x), float(y), number, size=0.6)
+        for number, name in enumerate(names)
+        for label, x, y in zip(labels, measured, predicted, strict=True)
+        if label == name
+    ]
+    along, high = (
+        Scale.over(measured, "measured [s]", log=True),
+        Scale.over(predicted, "predicted [s]", log=True),
+    )
+    panel = Panel("", along, high, [Curve(None, near), *marks], height=500)
+    save(Drawing(title, [panel], ["Shaded: within 20 % of the measurement."], series=names), path)

@@ -213,6 +213,8 @@ class Panel:
     """Names above columns of a matrix: column 0 lies from 0 to 1. Its cells are squares."""
     note_label: str = ""
     """Set above the rows' notes."""
+    height: float = 230.0
+    """Of one without rows [the same units]."""
     wide: bool = False
     """Takes the whole width."""
 

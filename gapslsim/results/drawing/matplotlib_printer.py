@@ -169,19 +169,22 @@ def _framed(drawing: Drawing, width: float, height: float) -> tuple[Figure, SubF
 
 
 def _height(panel: Panel) -> float:
-    return 1.0 + _INCHES_PER_UNIT * panel.row_height * len(panel.rows) if panel.rows else 2.7
+    return (
+        1.0 + _INCHES_PER_UNIT * panel.row_height * len(panel.rows)
+        if panel.rows
+        else 2.7 / 230 * panel.height
+    )
 
 
 def _draw_panel(axes: Axes, panel: Panel, is_named: bool) -> None:
     for part in panel.parts:
         if isinstance(part, Curve):
             _draw_curve(axes, part)
-        elif isinstance(part, Mark):
-            _draw_mark(axes, part)
         elif isinstance(part, Span):
             _draw_span(axes, part)
-        else:
+        elif isinstance(part, Bar):
             _draw_bar(axes, part, by_height=0.9 if panel.columns else 0.8)
+    _draw_marks(axes, [part for part in panel.parts if isinstance(part, Mark)])
     _set_scale(axes, "x", panel.x, 8 if panel.wide else 5)
     axes.set_title("\n".join(textwrap.wrap(panel.title, 44)), fontsize=9)
     if panel.rows:
@@ -236,17 +239,19 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
         )
 
 
-def _draw_mark(axes: Axes, mark: Mark) -> None:
-    colour = _colour(mark.series)
-    axes.plot(
-        mark.x, mark.y, color=colour, marker=_marker(mark.series), markersize=5.5 * mark.size, linestyle="none",
-        markerfacecolor="white" if mark.beyond else colour,
-    )  # fmt: skip
-    if mark.beyond:
-        axes.annotate(
-            "", (mark.x, mark.y), xytext=(16, 0) if mark.beyond == "right" else (0, 16),
-            textcoords="offset points", arrowprops={"arrowstyle": "<-", "color": colour},
+def _draw_marks(axes: Axes, marks: list[Mark]) -> None:
+    """Those that are alike and follow one another at once: there may be thousands."""
+    for (series, beyond, size), group in groupby(marks, lambda mark: (mark.series, mark.beyond, mark.size)):
+        places, colour = [(mark.x, mark.y) for mark in group], _colour(series)
+        axes.plot(
+            *zip(*places, strict=True), color=colour, marker=_marker(series), markersize=5.5 * size,
+            linestyle="none", markerfacecolor="white" if beyond else colour,
         )  # fmt: skip
+        for place in places if beyond else ():
+            axes.annotate(
+                "", place, xytext=(16, 0) if beyond == "right" else (0, 16), textcoords="offset points",
+                arrowprops={"arrowstyle": "<-", "color": colour},
+            )  # fmt: skip
 
 
 def _draw_span(axes: Axes, span: Span) -> None:
@@ -254,7 +259,7 @@ def _draw_span(axes: Axes, span: Span) -> None:
     axes.plot(
         span.x, span.y, color=_SOFT if span.series is None else _colour(span.series), linestyle="-",
         linewidth=2.5 if span.strong else 1.2, marker="" if span.strong else "_" if is_upright else "|", markersize=4,
-        zorder=1.5,
+        zorder=3 if span.strong else 1.5,
     )  # fmt: skip
 
 

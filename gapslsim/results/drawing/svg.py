@@ -29,7 +29,6 @@ __all__ = ["category_swatch", "panel_svg", "patterns", "swatch", "tag"]
 
 _WIDTH: Final = 380.0
 _WIDE: Final = 760.0
-_HEIGHT: Final = 230.0
 _CHARACTER: Final = 6.2
 _MOST_CHARACTERS: Final = 18
 """Of the name of a row."""
@@ -99,7 +98,9 @@ class _Frame:
         self.top = 24.0 if panel.y.label or panel.columns or not panel.rows else 6.0
         self.bottom = 6.0 if panel.columns else 38.0
         self.right = self.width - (10 + _CHARACTER * notes if notes else 20.0 if panel.rows else 10.0)
-        self.height = self.top + self.bottom + panel.row_height * len(panel.rows) if panel.rows else _HEIGHT
+        self.height = (
+            self.top + self.bottom + panel.row_height * len(panel.rows) if panel.rows else panel.height
+        )
         if panel.columns:
             self.right = self.left + panel.row_height * len(panel.columns)
         self.floor = self.height - self.bottom
