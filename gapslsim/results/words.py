@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 __all__ = [
@@ -73,9 +73,10 @@ def percent(target: float) -> str:
     return f"{100 * target:.4g} %"
 
 
-def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+def listed(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; nothing for none."""
+    *most, last = list(names) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def share(part: float | None, whole: float | None) -> str:
