@@ -34,7 +34,7 @@ def compare_command(
     from rich.console import Console
 
     from gapslsim.results.compare import compare
-    from gapslsim.results.store import StoredRun, load_results, write_text
+    from gapslsim.results.store import StoredRun, write_text
 
     if geometry:
         table = full = _geometry(runs)
@@ -50,7 +50,7 @@ def compare_command(
         from gapslsim.results.drawing.matplotlib_printer import save
         from gapslsim.results.figures.comparison import comparison
 
-        save(comparison([load_results(run) for run in runs]), plot)
+        save(comparison([StoredRun(run).results() for run in runs]), plot)
         typer.echo(f"Plot written to {plot}")
 
 
@@ -61,21 +61,14 @@ def _geometry(paths: list[Path]) -> Comparison:
         ResultsError: if no run measured it.
     """
     from gapslsim.errors import ResultsError
-    from gapslsim.results.geometry import compare_geometry
     from gapslsim.results.report.data import gather
+    from gapslsim.results.report.geometry import geometry_table
 
     runs = gather(paths)
-    groups = [
-        (
-            f"{group.series}, {group.panel}" if group.panel else group.series,
-            [run.table("updates") for run in group.runs],
-            group.accuracies(runs.view),
-        )
-        for group in runs.groups
-    ]
-    if all(table.empty for _, tables, _ in groups for table in tables):
+    table = geometry_table(runs.groups, runs.view)
+    if table is None:
         raise ResultsError(
             "none of these runs measured the geometry of gradients; run them with "
             "'--set \"evaluation.geometry=10 rounds\"'"
         )
-    return compare_geometry(groups, runs.view)
+    return table

@@ -11,7 +11,7 @@ import pandas as pd
 from gapslsim.results import words
 from gapslsim.results.compare import Comparison
 
-__all__ = ["FIGURES", "GeometryFigure", "compare_geometry", "means_of"]
+__all__ = ["compare_geometry"]
 
 
 def _plain(value: float) -> str:
@@ -22,7 +22,7 @@ def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-class GeometryFigure(NamedTuple):
+class _Figure(NamedTuple):
     """One column of the comparison."""
 
     column: str
@@ -31,21 +31,21 @@ class GeometryFigure(NamedTuple):
     say: Callable[[float], str]
 
 
-FIGURES: Final = (
-    GeometryFigure("mean_angle_rad", "angle between clients [rad]", _plain),
-    GeometryFigure("dispersion_rad", "dispersion [rad]", _plain),
-    GeometryFigure("conflicting_pairs", "pairs in conflict", _percent),
-    GeometryFigure("selection_ratio", "K", _plain),
-    GeometryFigure("threshold_rad", "threshold [rad]", _plain),
-    GeometryFigure("admitted", "admitted", _percent),
-    GeometryFigure("cos_to_mean", "cos(update, mean)", _plain),
-    GeometryFigure("norm_ratio", "update / mean, length", _plain),
-    GeometryFigure("descending_share", "clients helped", _percent),
-    GeometryFigure("stable_rank", "stable rank", _plain),
+_FIGURES: Final = (
+    _Figure("mean_angle_rad", "angle between clients [rad]", _plain),
+    _Figure("dispersion_rad", "dispersion [rad]", _plain),
+    _Figure("conflicting_pairs", "pairs in conflict", _percent),
+    _Figure("selection_ratio", "K", _plain),
+    _Figure("threshold_rad", "threshold [rad]", _plain),
+    _Figure("admitted", "admitted", _percent),
+    _Figure("cos_to_mean", "cos(update, mean)", _plain),
+    _Figure("norm_ratio", "update / mean, length", _plain),
+    _Figure("descending_share", "clients helped", _percent),
+    _Figure("stable_rank", "stable rank", _plain),
 )
 
 
-def means_of(updates: Iterable[pd.DataFrame]) -> dict[str, float]:
+def _means_of(updates: Iterable[pd.DataFrame]) -> dict[str, float]:
     """Mean over rounds of each table, then over tables; NaN where a figure has no meaning for the rule.
 
     Args:
@@ -55,9 +55,9 @@ def means_of(updates: Iterable[pd.DataFrame]) -> dict[str, float]:
     for table in updates:
         if len(table):
             known = table.assign(admitted=table["n_admitted"] / table["n_clients"])
-            rows.append(known[[figure.column for figure in FIGURES]].mean())
+            rows.append(known[[figure.column for figure in _FIGURES]].mean())
     if not rows:
-        return {figure.column: math.nan for figure in FIGURES}
+        return {figure.column: math.nan for figure in _FIGURES}
     return {str(name): float(value) for name, value in pd.concat(rows, axis=1).mean(axis=1).items()}
 
 
@@ -70,8 +70,8 @@ def compare_geometry(
         groups: label, tables `updates` of its seeds, last accuracies of its seeds (in `view`).
         view: whose accuracies these are; empty for no such column.
     """
-    means = [means_of(tables) for _, tables, _ in groups]
-    shown = [f for f in FIGURES if any(not math.isnan(each[f.column]) for each in means)]
+    means = [_means_of(tables) for _, tables, _ in groups]
+    shown = [f for f in _FIGURES if any(not math.isnan(each[f.column]) for each in means)]
     columns = ["rule", *([f"accuracy, {view}"] if view else []), *(figure.heading for figure in shown)]
     rows = []
     for (label, _, accuracies), mean in zip(groups, means, strict=True):

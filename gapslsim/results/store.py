@@ -287,7 +287,7 @@ def load_summary(directory: str | Path) -> dict[str, Any]:
             f"{folder} is no run directory: it has no {SUMMARY}; give one that `gapslsim run` wrote{hint}"
         )
     summary = _read_json(folder / SUMMARY)
-    wrong = wrong_with(_read(folder / SUMMARY))
+    wrong = wrong_with(json.dumps(summary))
     if wrong:
         raise ResultsError(_torn(folder / SUMMARY, f"is no summary of a run ({wrong})"))
     return summary

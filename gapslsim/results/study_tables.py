@@ -56,6 +56,11 @@ class Cell:
     """Value on each axis that was asked for."""
     runs: tuple[StudyRun, ...]
 
+    def keyed(self, table: pd.DataFrame, **keys: str) -> pd.DataFrame:
+        """A table of this cell with columns for its axes, further keys and the number of seeds in front."""
+        front = pd.DataFrame([{**self.axes, **keys, "n_seeds": len(self.runs)}] * len(table))
+        return pd.concat([front, table.reset_index(drop=True)], axis=1)
+
 
 @dataclass(frozen=True, eq=False)
 class StudyTables:

@@ -20,17 +20,17 @@ from gapslsim.results.categories import actor_order, category_of, received, sent
 from gapslsim.results.results import Results
 from gapslsim.results.store import write_text
 
-__all__ = ["trace_events", "write_trace"]
+__all__ = ["write_trace"]
 
-Event = dict[str, Any]
+_Event = dict[str, Any]
 
-DEVICES: Final = 1
-LINKS: Final = 2
-COUNTERS: Final = 3
+_DEVICES: Final = 1
+_LINKS: Final = 2
+_COUNTERS: Final = 3
 """Process ids: the groups of tracks."""
 _ROUNDING: Final = 1e-12
 """Relative; instants nearer than this are one."""
-_GROUPS: Final = {DEVICES: "devices", LINKS: "links", COUNTERS: "queues"}
+_GROUPS: Final = {_DEVICES: "devices", _LINKS: "links", _COUNTERS: "queues"}
 
 
 def write_trace(results: Results, path: Path, rounds: tuple[int, int] | None = None) -> int:
@@ -52,7 +52,7 @@ def write_trace(results: Results, path: Path, rounds: tuple[int, int] | None = N
     return len(events)
 
 
-def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Iterator[Event]:
+def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Iterator[_Event]:
     """All events: names of tracks first, then slices, arrows and counters."""
     spans, links = results.spans, results.links
     if rounds is not None:
@@ -75,11 +75,11 @@ def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Ite
     yield from _queue(spans)
 
 
-def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[Event]:
+def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[_Event]:
     for pid, name in _GROUPS.items():
         yield {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": name}}
         yield {"ph": "M", "name": "process_sort_index", "pid": pid, "tid": 0, "args": {"sort_index": pid}}
-    for pid, group in ((DEVICES, tids), (LINKS, link_tids)):
+    for pid, group in ((_DEVICES, tids), (_LINKS, link_tids)):
         for name, tid in group.items():
             yield {"ph": "M", "name": "thread_name", "pid": pid, "tid": tid, "args": {"name": name}}
             yield {
@@ -91,23 +91,23 @@ def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[Event]:
             }
 
 
-def _slices(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
+def _slices(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
     """One slice per span, on the track of its actor."""
     for row in spans.itertuples(index=False):
         category = category_of(row.phase, row.client)
-        args: Event = {"round": int(row.round), "energy_j": float(row.energy_j)}
+        args: _Event = {"round": int(row.round), "energy_j": float(row.energy_j)}
         if row.size_bytes:
             args["size_bytes"] = int(row.size_bytes)
         if row.work_flop:
             args["work_flop"] = float(row.work_flop)
         start, end = _ns(row.start_s), _ns(row.end_s)
         yield {
-            "ph": "X", "name": row.phase, "cat": category, "pid": DEVICES, "tid": tids[row.actor],
+            "ph": "X", "name": row.phase, "cat": category, "pid": _DEVICES, "tid": tids[row.actor],
             "ts": start / 1000, "dur": (end - start) / 1000, "args": args,
         }  # fmt: skip
 
 
-def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
+def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
     """From what was sent to what it set off: uplink to server, server to downlink, client to client."""
     of_servers = spans[spans["client"] < 0]
     servers = {actor: _Computations(own) for actor, own in of_servers.groupby("actor", sort=False)}
@@ -137,9 +137,9 @@ def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
             yield from _arrow(number, *pair, tids)
 
 
-def _arrow(number: int, source: Any, target: Any, tids: dict[str, int]) -> Iterator[Event]:
+def _arrow(number: int, source: Any, target: Any, tids: dict[str, int]) -> Iterator[_Event]:
     """A flow from the middle of one slice to the middle of another, which binds it to both."""
-    common = {"cat": "flow", "name": "message", "id": number, "pid": DEVICES}
+    common = {"cat": "flow", "name": "message", "id": number, "pid": _DEVICES}
     yield {"ph": "s", "ts": _middle(source), "tid": tids[source.actor], **common}
     yield {"ph": "f", "bp": "e", "ts": _middle(target), "tid": tids[target.actor], **common}
 
@@ -169,7 +169,7 @@ class _Computations:
         return self._rows[place] if 0 <= place < len(self._rows) else None
 
 
-def _link_events(links: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
+def _link_events(links: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
     """Slices while a link carries anything, and counters of its rate and use."""
     for name, own in links.sort_values("start_s", kind="stable").groupby("link", sort=True):
         last_end: int | None = None
@@ -184,27 +184,27 @@ def _link_events(links: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
                 args = {"rate_mbit_per_s": row.rate_bit_per_s / 1e6, "n_flows": int(row.n_flows)}
                 told = "1 flow" if row.n_flows == 1 else f"{row.n_flows} flows"
                 yield {
-                    "ph": "X", "name": told, "cat": "link", "pid": LINKS, "tid": tids[name],
+                    "ph": "X", "name": told, "cat": "link", "pid": _LINKS, "tid": tids[name],
                     "ts": start / 1000, "dur": (end - start) / 1000, "args": args,
                 }  # fmt: skip
         if last_end is not None:
             yield from _use(name, tids[name], last_end, 0.0, 0.0)
 
 
-def _use(link: str, tid: int, at: int, rate: float, use: float) -> Iterator[Event]:
+def _use(link: str, tid: int, at: int, rate: float, use: float) -> Iterator[_Event]:
     for unit, value in (("Mbit/s", rate), ("% used", use)):
         counter = f"{link} [{unit}]"
         yield {
             "ph": "C",
             "name": counter,
-            "pid": LINKS,
+            "pid": _LINKS,
             "tid": tid,
             "ts": at / 1000,
             "args": {"value": value},
         }
 
 
-def _queue(spans: pd.DataFrame) -> Iterator[Event]:
+def _queue(spans: pd.DataFrame) -> Iterator[_Event]:
     """How many clients wait for the server's device, as a counter."""
     waiting = spans[spans["phase"] == "server_queue"]
     changes: dict[int, int] = {}
@@ -214,7 +214,7 @@ def _queue(spans: pd.DataFrame) -> Iterator[Event]:
     level = 0
     for at, level in _running({_ns(float(spans["start_s"].min())): 0} | changes):
         yield {
-            "ph": "C", "name": "server queue [clients]", "pid": COUNTERS, "tid": 0, "ts": at / 1000,
+            "ph": "C", "name": "server queue [clients]", "pid": _COUNTERS, "tid": 0, "ts": at / 1000,
             "args": {"value": level},
         }  # fmt: skip
 

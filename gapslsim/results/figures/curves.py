@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pandas as pd
 
@@ -56,7 +56,7 @@ class Curves(StudyFigure):
             curve = self._curve(cell, study)
             lines = found.setdefault(place_name(cell.axes, axes["panel"]), [])
             name = place_name(cell.axes, axes["series"])
-            numbers.append(_keyed(cell, curve.rename(columns={"x": self.x, "mean": self.y})))
+            numbers.append(cell.keyed(curve.rename(columns={"x": self.x, "mean": self.y})))
             end = f"{curve['mean'].iloc[-1] * factor:.1f}" if len(curve) else "-"
             rows.append([*cell.axes.values(), _short(curve, self.x), end])
             shown = curve.assign(
@@ -89,8 +89,3 @@ class Curves(StudyFigure):
 
 def _short(curve: pd.DataFrame, x: Spent) -> str:
     return f"{curve['x'].iloc[-1] * SPENT[x].unit.factor:.4g}" if len(curve) else "-"
-
-
-def _keyed(cell: Cell, curve: pd.DataFrame) -> pd.DataFrame:
-    keys: dict[str, Any] = {**cell.axes, "n_seeds": len(cell.runs)}
-    return pd.concat([pd.DataFrame([keys] * len(curve)), curve.reset_index(drop=True)], axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import pandas as pd
 from pydantic import Field
@@ -84,7 +84,7 @@ class Geometry(StudyFigure):
                     continue
                 number = series.index(place_name(cell.axes, axes["series"]))
                 found[place_name(cell.axes, axes["panel"])].append(Curve(number, line))
-                numbers.append(_keyed(cell, quantity, line))
+                numbers.append(cell.keyed(line.rename(columns={"x": "round"}), quantity=quantity))
                 first, last = line["mean"].iloc[0], line["mean"].iloc[-1]
                 rows.append(
                     [*cell.axes.values(), _AXES[quantity].label]
@@ -143,9 +143,3 @@ def _line(cell: Cell, quantity: _Quantity, band: Literal["seeds", "clients"]) ->
     low, high = (low.mean(axis=1), high.mean(axis=1)) if of_clients else (low.min(axis=1), high.max(axis=1))
     line = pd.DataFrame({"mean": points.mean(axis=1), "low": low, "high": high})
     return line.rename_axis("x").reset_index(), width
-
-
-def _keyed(cell: Cell, quantity: str, line: pd.DataFrame) -> pd.DataFrame:
-    keys: dict[str, Any] = {**cell.axes, "quantity": quantity, "n_seeds": len(cell.runs)}
-    front = pd.DataFrame([keys] * len(line))
-    return pd.concat([front, line.rename(columns={"x": "round"}).reset_index(drop=True)], axis=1)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from gapslsim.results.binning import binned
+from gapslsim.results.compare import Comparison
 from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Panel, Row, Scale, TextTable
 from gapslsim.results.geometry import compare_geometry
 from gapslsim.results.report.data import Group, Run, RunSet
 from gapslsim.results.report.pairs import pair_figures
 from gapslsim.results.statistics import seeds_words
 
-__all__ = ["geometry_figure"]
+__all__ = ["geometry_figure", "geometry_table"]
 
 
 class _Quantity(NamedTuple):
@@ -61,6 +64,8 @@ def geometry_figure(runs: RunSet) -> Drawing | None:
             heading = f"Who is admitted: {group.series}, seed {seed}{_cut(seen)}"
             panels.append(_admissions(heading, runs.index(group.series), seen))
     where = f" ({panel})" if panel else ""
+    measured = [replace(g, panel="") for g in groups if any(len(run.table("updates")) for run in g.runs)]
+    told = geometry_table(measured, runs.view if runs.views else "")
     return Drawing(
         f"Gradient geometry over rounds{where}",
         panels,
@@ -68,7 +73,7 @@ def geometry_figure(runs: RunSet) -> Drawing | None:
         name="geometry",
         series=runs.series,
         more=pair_figures(runs, groups),
-        table=_table(runs, groups),
+        table=TextTable(told.columns, told.rows) if told is not None else TextTable((), ()),
     )
 
 
@@ -154,17 +159,19 @@ def _cut(alignment: pd.DataFrame) -> str:
     return f" (the first {_MOST_ROWS} of {n_clients} clients)" if n_clients > _MOST_ROWS else ""
 
 
-def _table(runs: RunSet, groups: list[Group]) -> TextTable:
-    """Means over measured rounds and seeds; empty if nothing was measured."""
-    measured = [
-        (g.series, [run.table("updates") for run in g.runs], g.accuracies(runs.view))
-        for g in groups
-        if any(len(run.table("updates")) for run in g.runs)
-    ]
-    if not measured:
-        return TextTable((), ())
-    made = compare_geometry(measured, runs.view if runs.views else "")
-    return TextTable(made.columns, made.rows)
+def geometry_table(groups: Sequence[Group], view: str) -> Comparison | None:
+    """Means over measured rounds and seeds, a row per group; None if nothing was measured.
+
+    Args:
+        groups: of a page.
+        view: whose accuracies are told; empty for none.
+    """
+    tables = [[run.table("updates") for run in group.runs] for group in groups]
+    if not any(len(table) for own in tables for table in own):
+        return None
+    names = [", ".join(filter(None, [group.series, group.panel])) for group in groups]
+    accuracies = [group.accuracies(view) for group in groups]
+    return compare_geometry(list(zip(names, tables, accuracies, strict=True)), view)
 
 
 def _words(group: Group, lines: dict[str, pd.DataFrame]) -> str:

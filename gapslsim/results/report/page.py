@@ -26,7 +26,7 @@ from gapslsim.results.study_figure import figure_of
 from gapslsim.results.study_tables import has_tables, read_tables
 from gapslsim.results.words import percent
 
-__all__ = ["figures", "page", "write_report"]
+__all__ = ["write_report"]
 
 
 def write_report(
@@ -48,7 +48,7 @@ def write_report(
     return runs
 
 
-def figures(runs: RunSet, round: int | None = None) -> list[Drawing]:
+def _figures(runs: RunSet, round: int | None = None) -> list[Drawing]:
     """Every figure for which the runs have data, in order."""
     made = [
         accuracy_figure(runs, "time_s"),
@@ -78,7 +78,7 @@ def _of_studies(runs: RunSet) -> list[Drawing]:
 def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ()) -> str:
     """The page as HTML text."""
     own = _of_studies(runs)
-    drawn = [*own, *figures(runs, round)]
+    drawn = [*own, *_figures(runs, round)]
     sections = [
         *((figure.name, figure.title, "") for figure in own),
         ("settings", "Settings", tables.settings_table(runs)),

@@ -9,8 +9,9 @@ import pytest
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
 from gapslsim.records import AlignmentRow, EvaluationRow
+from gapslsim.results.drawing.matplotlib_printer import draw
 from gapslsim.results.report.data import gather
-from gapslsim.results.report.page import page, write_report
+from gapslsim.results.report.page import _figures, page, write_report
 from gapslsim.results.store import write_results
 from gapslsim.results.study import RunRecord, StudyRecord, write_study
 
@@ -168,6 +169,18 @@ def test_the_gantt_chart_shows_the_chosen_round(make_results, tmp_path):
     assert "Round 1 of gapsl took 5.00 s" in page(gather([run]), round=1)
     with pytest.raises(ResultsError, match="no run has a round 7"):
         page(gather([run]), round=7)
+
+
+@pytest.mark.filterwarnings("error")
+def test_matplotlib_prints_every_figure_of_the_page_too(study):
+    drawings = _figures(gather([study]))
+    assert len(drawings) == 8
+    for drawing in drawings:
+        for each in (drawing, *drawing.more):
+            printed = draw(each)
+            printed.canvas.draw()
+            titles = [axes.get_title().replace("\n", " ") for axes in printed.subfigs[0].axes]
+            assert titles == [panel.title for panel in each.panels]
 
 
 def test_what_is_no_run_is_refused_in_words(tmp_path):
