@@ -38,8 +38,8 @@ def list_components(
     """Lists components by kind, and the shipped devices, links and scenarios."""
     from rich.table import Table
 
-    catalogue = _catalogue()
     _load_own(components)
+    catalogue = _catalogue()
     kinds = [_kind(kind, catalogue)] if kind is not None else sorted(catalogue)
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -68,8 +68,8 @@ def show(
     """Shows settings, a device's figures with their sources, a link preset, a scenario; draws channels and networks."""
     from gapslsim.registry import FAMILIES
 
-    kind = _kind(kind, _catalogue())
     _load_own(components)
+    kind = _kind(kind, _catalogue())
     if kind in ("channel", "network") and name not in FAMILIES[kind]:
         from gapslsim.cli.show_network import draw
 
@@ -82,9 +82,6 @@ def show(
 
 def _catalogue() -> dict[str, Callable[[], Rows]]:
     """Every kind with what fetches its rows."""
-    import gapslsim.hardware.profile
-    import gapslsim.scenario.schema
-    import gapslsim.studies.schema  # noqa: F401  all three bring families
     from gapslsim.registry import FAMILIES
     from gapslsim.scenario.fields import first_sentence
 
