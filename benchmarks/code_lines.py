@@ -32,8 +32,8 @@ def count(file: Path) -> Lines:
     """Code lines and comment lines of a Python file."""
     docstrings: set[int] = set()
     for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, str):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):
                 docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     code: set[int] = set()
     comments: set[int] = set()

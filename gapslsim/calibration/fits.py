@@ -20,7 +20,7 @@ from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.terms import term
 
-__all__ = ["FITS", "LEAST_GROUP", "LEAST_SAMPLES", "CalibrationError", "Provenance", "fit", "fits_of"]
+__all__ = ["LEAST_SAMPLES", "CalibrationError", "Provenance", "fit", "fits_of"]
 
 LEAST_SAMPLES = 10
 """A profile of fewer timed computations is not made."""

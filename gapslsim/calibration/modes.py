@@ -14,7 +14,7 @@ from gapslsim.calibration.samples import LAYER_COLUMNS, select_rows
 from gapslsim.calibration.table import MeasurementTable
 from gapslsim.hardware.profile import Mode, Profile
 
-__all__ = ["CalibratedModes", "calibrate_modes", "power_modes"]
+__all__ = ["calibrate_modes"]
 
 _KEY = [*LAYER_COLUMNS, "name", "count"]
 """What tells a computation from another, whatever the mode."""

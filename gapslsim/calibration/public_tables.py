@@ -14,7 +14,7 @@ import pandas as pd
 
 from gapslsim.errors import ComponentError
 
-__all__ = ["PUBLIC", "convert", "flash", "nasbench", "ncnn"]
+__all__ = ["convert"]
 
 _VIEWS = {"Input", "Split", "Flatten", "Reshape", "MemoryData", "Noop", "PriorBox", "Slice", "Crop"}
 """Layers of ncnn that move nothing or next to nothing."""

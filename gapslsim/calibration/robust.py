@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 
 from gapslsim.hardware.terms import Array
 
-__all__ = ["Fit", "fit_nonnegative", "huber_weight", "robust_scale"]
+__all__ = ["Fit", "fit_nonnegative", "robust_scale"]
 
 _HUBER = 1.345
 """In robust standard deviations: 95 % efficient on normal errors (Huber 1981)."""

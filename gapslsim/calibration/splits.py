@@ -18,7 +18,7 @@ from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import HeldOutError
 from gapslsim.hardware.terms import Array
 
-__all__ = ["SPLITS", "SplitDone", "run_split"]
+__all__ = ["run_split"]
 
 Part = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions to fit on, and to predict."""

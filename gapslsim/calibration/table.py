@@ -12,7 +12,7 @@ from gapslsim.calibration.columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
 from gapslsim.calibration.rows import row_problems
 from gapslsim.errors import GapslsimError, Problem, did_you_mean
 
-__all__ = ["MeasurementTable", "TableError", "read_table"]
+__all__ = ["MeasurementTable", "read_table"]
 
 _SHOWN = 40
 

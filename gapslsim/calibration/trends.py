@@ -14,7 +14,7 @@ from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.grouped import Jump, Trend
 from gapslsim.hardware.terms import Array, TermName, term
 
-__all__ = ["PLAIN", "RECURRENT", "Threshold", "TrendFit", "choose_trend", "figure_of", "fit_trend"]
+__all__ = ["TrendFit", "choose_trend", "figure_of", "fit_trend"]
 
 PLAIN: tuple[TermName, ...] = ("constant", "flop", "byte", "parameter", "activation")
 RECURRENT: tuple[TermName, ...] = (*PLAIN, "other_byte", "sample_flop", "reuse")

@@ -18,7 +18,7 @@ from gapslsim.errors import NetworkError
 from gapslsim.network.protocols.tcp import Tcp
 from gapslsim.network.reference import FlowTime, run_case
 
-__all__ = ["ABSOLUTE_S", "RELATIVE", "check_network", "check_network_command"]
+__all__ = ["check_network_command"]
 
 ABSOLUTE_S = 1e-9
 RELATIVE = 1e-6

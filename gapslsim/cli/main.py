@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from gapslsim.errors import GapslsimError, ScenarioError
 
-__all__ = ["COMMANDS", "Entry", "main"]
+__all__ = ["COMMANDS", "main"]
 
 
 class Entry(NamedTuple):
@@ -138,7 +138,3 @@ def _heading(error: GapslsimError) -> str:
         return "Error: "
     count = len(error.problems)
     return f"The scenario has {'a problem' if count == 1 else f'{count} problems'}:\n"
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from gapslsim.records import Progress
 from gapslsim.results import words
 
-__all__ = ["describe", "is_live", "show_progress"]
+__all__ = ["is_live", "show_progress"]
 
 Observer = Callable[[Progress], None]
 

@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from gapslsim.registry import Family
 
-__all__ = ["pages", "reference_command"]
+__all__ = ["reference_command"]
 
 _HEAD = "<!-- Written by 'gapslsim reference'; do not edit. -->\n"
 _UNITS = {

@@ -28,7 +28,7 @@ from gapslsim.units import STRICT_UNITS, parse_quantity
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "read_channel", "show_channel", "show_topology"]
+__all__ = ["draw"]
 
 
 def read_channel(settings: Any) -> Channel:

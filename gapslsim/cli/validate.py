@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["SetOption", "validate"]
+__all__ = ["validate"]
 
 SetOption = Annotated[
     list[str] | None,

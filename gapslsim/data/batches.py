@@ -53,11 +53,6 @@ class BatchPlan:
         """Number of clients."""
         return len(self._shares)
 
-    @property
-    def samples_per_epoch(self) -> int:
-        """Samples of all clients together: what one epoch over the training set processes."""
-        return sum(len(share) for share in self._shares)
-
     def size(self, client: int) -> int:
         """Samples in each batch of this client, b = min(batch_size, samples of the client)."""
         return min(self.batch_size, len(self._shares[client]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gapslsim.data.images import ImageFiles, Split
 from gapslsim.errors import DataError
 
-__all__ = ["CifarPickles", "find_pickles"]
+__all__ = ["find_pickles"]
 
 _SHAPE = (3, 32, 32)
 

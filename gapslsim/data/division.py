@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gapslsim.errors import DataError
 
-__all__ = ["MAX_TRIES", "check_enough", "cut", "draw_until", "take"]
+__all__ = ["check_enough", "cut", "draw_until", "take"]
 
 MAX_TRIES = 10_000
 """Most draws of one partition; fewer (at least 100) where a single draw is large."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gapslsim.data.images import ImageFiles, Split
 from gapslsim.errors import DataError
 
-__all__ = ["IdxImages", "find_idx"]
+__all__ = ["find_idx"]
 
 _PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 _IMAGES, _LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gapslsim.data.images import ImageFiles, Split
 from gapslsim.errors import DataError
 
-__all__ = ["ParquetImages", "find_parquet"]
+__all__ = ["find_parquet"]
 
 _FOLDERS = (".", "data", "plain_text")
 

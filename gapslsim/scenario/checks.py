@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from gapslsim.errors import GapslsimError, Problem, ScenarioError
 from gapslsim.rng import stream
-from gapslsim.scenario.problems import dotted, pointed_at
 from gapslsim.scenario.limits import Every
+from gapslsim.scenario.problems import dotted, pointed_at
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Path
 
 if TYPE_CHECKING:
     from gapslsim.data.dataset import LoadedData
 
-__all__ = ["Finding", "check", "check_deep", "deep_problems"]
+__all__ = ["check", "check_deep", "deep_problems"]
 
 Finding = tuple[Path, str]
 """Where in the scenario, and what."""
@@ -57,7 +57,8 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
     counts = {
         ("stop", "server_steps"): scenario.stop.server_steps is not None,
         ("evaluation", "every"): evaluation.every.unit == "steps",
-        ("evaluation", "geometry"): isinstance(evaluation.geometry, Every) and evaluation.geometry.unit == "steps",
+        ("evaluation", "geometry"): isinstance(evaluation.geometry, Every)
+        and evaluation.geometry.unit == "steps",
     }
     if not any(counts.values()) or framework.optimizer_steps_per_round([1], [1])[1] > 0:
         return []

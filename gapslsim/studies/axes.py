@@ -13,7 +13,7 @@ from gapslsim.errors import Problem
 from gapslsim.records import AlignmentRow, EvaluationRow, GradientRow, PairRow, RoundRow, UpdateRow
 from gapslsim.scenario.tree import Tree, plain
 
-__all__ = ["Axis", "Choice", "axes_of", "combinations", "slug"]
+__all__ = ["Axis", "axes_of", "combinations", "slug"]
 
 Change = tuple[str, Tree]
 """Dotted path and value."""

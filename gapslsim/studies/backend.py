@@ -9,7 +9,7 @@ from importlib import import_module
 from gapslsim.errors import ComponentError, did_you_mean
 from gapslsim.studies.execute import Job, Outcome
 
-__all__ = ["BACKENDS", "Backend", "make_backend"]
+__all__ = ["Backend", "make_backend"]
 
 
 class Backend(ABC):

@@ -23,7 +23,7 @@ from gapslsim.scenario.schema import Scenario
 from gapslsim.studies.order import training_and_timing
 from gapslsim.studies.plan import Plan, PlannedRun
 
-__all__ = ["Estimate", "estimate", "show_plan"]
+__all__ = ["show_plan"]
 
 _OVERHEAD_S: Final = 1e-3
 """Per mini-batch of a client: Python and small tensors [s]; seen with small CIFAR-10, half of it in the quickstart."""

@@ -19,7 +19,7 @@ from typing import Final
 from gapslsim.errors import ResultsError
 from gapslsim.learning.journal.locks import lock
 
-__all__ = ["LOCK", "Holder", "held", "left_behind"]
+__all__ = ["LOCK", "held", "left_behind"]
 
 LOCK: Final = ".lock"
 """Name of the file; it is empty where nobody sweeps and nobody was killed."""

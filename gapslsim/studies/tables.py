@@ -15,7 +15,7 @@ from gapslsim.results.store import is_run, load_results
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord
 from gapslsim.results.summary import accuracy_curve
 
-__all__ = ["TABLES", "write_tables"]
+__all__ = ["write_tables"]
 
 TABLES: Final = (
     "runs", "evaluations", "rounds", "alignment", "gradients", "updates", "pairwise", "where_time_went", "targets",
