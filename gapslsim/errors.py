@@ -86,6 +86,12 @@ class Problem:
         return ": ".join(part for part in (place, self.path, self.message) if part)
 
 
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """`unknown link 'ltte'; known: lte, wifi. Did you mean 'lte'?`"""
+    names = list(known)
+    return f"unknown {what} {name!r}; known: {', '.join(names)}.{did_you_mean(str(name), names)}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns ` Did you mean 'eta'?` for the nearest known name, or an empty string."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -28,7 +28,7 @@ from pydantic.fields import Field, FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.errors import ComponentError, unknown
 
 __all__ = ["FAMILIES", "Family", "component", "meaning_of", "registered_by_users", "settings_of"]
 
@@ -224,9 +224,7 @@ class Family(Generic[C]):
     def __getitem__(self, kind: str) -> type[C]:
         self.discover()
         if kind not in self.members:
-            raise ComponentError(
-                f"Unknown {self.name} {kind!r}; known: {', '.join(self)}.{did_you_mean(str(kind), self)}"
-            )
+            raise ComponentError(unknown(self.name, kind, self))
         return self.members[kind]
 
     def __contains__(self, kind: object) -> bool:
@@ -281,23 +279,12 @@ class Family(Generic[C]):
             value = {self.tag: value}
         if isinstance(value, dict):
             if self.tag not in value:
-                raise PydanticCustomError(
-                    "component_kind_missing",
-                    "'{tag}' is missing; add one of: {known}",
-                    {"tag": self.tag, "known": ", ".join(self), "family": self.name},
-                )
+                text = f"'{self.tag}' is missing; add one of: {', '.join(self)}"
+                raise PydanticCustomError("component_kind_missing", "{text}", {"text": text})
             kind = value[self.tag]
             if not isinstance(kind, str) or kind not in self.members:
-                raise PydanticCustomError(
-                    "component_kind_unknown",
-                    "unknown {family} {kind}; known: {known}.{hint}",
-                    {
-                        "family": self.name,
-                        "kind": repr(kind),
-                        "known": ", ".join(self),
-                        "hint": did_you_mean(str(kind), self),
-                    },
-                )
+                text = unknown(self.name, kind, self)
+                raise PydanticCustomError("component_kind_unknown", "{text}", {"text": text})
         return value
 
 

@@ -107,12 +107,10 @@ def cross_validation(
     """
     used = _for_validation(samples)
     held = {one: _cross_validate(one, samples, used, about) for one in models}
-    errors = {one: float(np.nanmean(np.abs(made / samples.seconds - 1))) for one, made in held.items()}
+    off = {one: np.abs(made / samples.seconds - 1) for one, made in held.items()}
+    errors = {one: float(np.nanmean(error)) for one, error in off.items()}
     # Capped at 100 %: too little is never further off, and a few tiny computations must not decide.
-    capped = {
-        one: float(np.nanmean(np.minimum(np.abs(made / samples.seconds - 1), 1)))
-        for one, made in held.items()
-    }
+    capped = {one: float(np.nanmean(np.minimum(error, 1))) for one, error in off.items()}
     chosen = models[0]
     for one in models[1:]:
         if capped[one] < _WORTH * capped[chosen]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -46,33 +47,23 @@ def _numbers(
 ) -> tuple[pd.Series, list[Problem]]:
     texts = column.map(_text)
     numbers = pd.to_numeric(texts, errors="coerce").astype(float)
-    problems = [
-        Problem(name, _why_no_number(texts[row], name), source, int(row))
-        for row in numbers.index[numbers.isna() & (texts != "")]
-    ]
+    unread = numbers.isna() & (texts != "")
     numbers = numbers * factor
-    low = numbers <= rule.low if rule.strict else numbers < rule.low
-    for row in numbers.index[low]:
-        bound = f"more than {rule.low:g}" if rule.strict else f"{rule.low:g} or more"
-        problems.append(
-            Problem(name, f"must be {bound}, found {numbers[row]:g}; correct it", source, int(row))
-        )
-    for row in numbers.index[numbers > rule.high]:
-        problems.append(
-            Problem(
-                name,
-                f"cannot be above {rule.high:g}, found {numbers[row]:g}; check the unit",
-                source,
-                int(row),
-            )
-        )
-    if rule.whole:
-        fine = numbers.isna() | ~np.isfinite(numbers) | (numbers.round() == numbers)
-        for row in numbers.index[~fine]:
-            problems.append(
-                Problem(name, f"must be a whole number, found {numbers[row]:g}; correct it", source, int(row))
-            )
-    return numbers, problems
+    bound = f"more than {rule.low:g}" if rule.strict else f"{rule.low:g} or more"
+    broken = numbers.notna() & np.isfinite(numbers) & (numbers.round() != numbers)
+    checks: list[tuple[pd.Series, Callable[[int], str]]] = [
+        (unread, lambda row: _why_no_number(texts[row], name)),
+        (numbers <= rule.low if rule.strict else numbers < rule.low,
+         lambda row: f"must be {bound}, found {numbers[row]:g}; correct it"),
+        (numbers > rule.high,
+         lambda row: f"cannot be above {rule.high:g}, found {numbers[row]:g}; check the unit"),
+        (broken & rule.whole,
+         lambda row: f"must be a whole number, found {numbers[row]:g}; correct it"),
+    ]  # fmt: skip
+    found = [
+        Problem(name, why(row), source, int(row)) for wrong, why in checks for row in numbers.index[wrong]
+    ]
+    return numbers, found
 
 
 def _why_no_number(text: str, name: str) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from gapslsim.calibration.figures import figure_of
 from gapslsim.calibration.points import LEAST_POINTS, fit_interpolations
 from gapslsim.calibration.pooled import Part, PooledFit, fit_pooled
 from gapslsim.calibration.samples import Samples
-from gapslsim.calibration.trends import TrendFit, choose_trend, figure_of, fit_trend
-from gapslsim.errors import GapslsimError
+from gapslsim.calibration.trends import TrendFit, choose_trend, fit_trend
+from gapslsim.errors import GapslsimError, unknown
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.cost_models.linear import Linear, LinearGroup
 from gapslsim.hardware.cost_models.lookup import Lookup, LookupGroup
@@ -68,7 +69,7 @@ def fit(model: str, samples: Samples, about: Provenance) -> CostModel:
             "needed, with sizes and batch sizes that differ. Measure more of them (gapslsim measure)."
         )
     if model not in FITS:
-        raise CalibrationError(f"unknown cost model {model!r}; known: {', '.join(FITS)}, or auto.")
+        raise CalibrationError(unknown("cost model", model, [*FITS, "auto"]))
     if model == "lookup" and model not in fits_of(samples):
         raise CalibrationError(
             f"a lookup needs {LEAST_POINTS} layers timed one by one; these samples hold several layers or are too "

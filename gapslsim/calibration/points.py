@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
+from gapslsim.calibration.figures import six
 from gapslsim.calibration.samples import Samples
 from gapslsim.hardware.cost_models.lookup import Interpolation
 from gapslsim.hardware.grouped import Trend
@@ -65,26 +66,20 @@ def fit_interpolations(
     fine = far <= max(np.log(3.0), _GROSS * 1.4826 * float(np.median(far)))
     columns = {name: column[fine] for name, column in columns.items()}
     base, values, seconds = base[fine], values[fine], points.seconds[fine]
-    found = []
-    for names in _SYSTEMS:
-        found.append((_fit(places(names, trend.jumps, columns, base), values, base), names))
+    found = [(_fit(places(names, trend.jumps, columns, base), values, base), names) for names in _SYSTEMS]
     found.sort(key=lambda pair: -pair[0].loo)
     table = np.column_stack([*(columns[name] for name in COST_COLUMNS), seconds])
     made = tuple(
         Interpolation(
             coordinates=names,  # type: ignore[arg-type]
-            length_scales=tuple(_six(value) for value in hyper.lengths),
-            amplitude=_six(hyper.amplitude),
-            noise=_six(hyper.noise),
-            noise_s=_six(hyper.noise_s),
+            length_scales=tuple(six(value) for value in hyper.lengths),
+            amplitude=six(hyper.amplitude),
+            noise=six(hyper.noise),
+            noise_s=six(hyper.noise_s),
         )
         for hyper, names in found[:_KEPT]
     )
     return made, [tuple(float(value) for value in row) for row in table]
-
-
-def _six(value: float) -> float:
-    return float(f"{value:.6g}")
 
 
 def _fit(at: Array, values: Array, base: Array) -> _Hyper:
@@ -100,12 +95,8 @@ def _fit(at: Array, values: Array, base: Array) -> _Hyper:
     )
 
     def parts(log: Array) -> tuple[float, Array, float, float]:
-        return (
-            float(np.exp(2 * log[0])),
-            np.exp(-2 * log[1:-2]),
-            float(np.exp(2 * log[-2])),
-            float(np.exp(2 * log[-1])),
-        )
+        square, noise, noise_s = (float(np.exp(2 * value)) for value in log[[0, -2, -1]])
+        return square, np.exp(-2 * log[1:-2]), noise, noise_s
 
     def objective(log: Array) -> tuple[float, Array]:
         square, weight, noise, noise_s = parts(log)

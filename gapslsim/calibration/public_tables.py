@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gapslsim.errors import ComponentError
+from gapslsim.errors import ComponentError, unknown
 
 __all__ = ["convert"]
 
@@ -158,7 +158,7 @@ def convert(name: str, path: Path) -> pd.DataFrame:
         ComponentError: if there is no such converter or file.
     """
     if name not in PUBLIC:
-        raise ComponentError(f"Unknown data set {name!r}; known: {', '.join(PUBLIC)}.")
+        raise ComponentError(unknown("data set", name, PUBLIC))
     if not path.is_file():
         raise ComponentError(f"There is no file {path}; give the path of the data set's file.")
     try:

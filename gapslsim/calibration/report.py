@@ -15,6 +15,7 @@ from gapslsim.calibration.rest import LinkFit
 from gapslsim.calibration.samples import Samples
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.cost_models.roofline import Roofline
+from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.grouped import GroupedModel
 from gapslsim.hardware.profile import HeldOutError
 from gapslsim.hardware.terms import Array
@@ -72,36 +73,26 @@ def _coefficients(model: CostModel) -> Table:
     for name in ("value", "standard error"):
         table.add_column(name, justify="right")
 
-    def add(group: str, name: str, value: float, error: float | None) -> None:
-        table.add_row(group, name, f"{value:.4g}", "" if error is None else f"{error:.2g}")
+    def add(group: str, name: str, figure: Figure[float] | None) -> None:
+        if figure is not None:
+            error = "" if figure.standard_error is None else f"{figure.standard_error:.2g}"
+            table.add_row(group, name, f"{figure.value:.4g}", error)
 
     if isinstance(model, GroupedModel):
         for group in model._groups():
             label = f"{group.phase or 'any phase'} {group.layer_kind or '(any kind)'}"
             for name, figure in group.terms.items():
-                add(label, f"{name} [s per unit]", figure.value, figure.standard_error)
+                add(label, f"{name} [s per unit]", figure)
             for jump in group.jumps:
                 for name in ("constant", "per_parameter", "per_activation"):
-                    figure = getattr(jump, name)
-                    if figure is not None:
-                        add(
-                            label,
-                            f"{name}, {jump.quantity} > {jump.above:g}",
-                            figure.value,
-                            figure.standard_error,
-                        )
+                    add(label, f"{name}, {jump.quantity} > {jump.above:g}", getattr(jump, name))
     elif isinstance(model, Roofline):
         for name in ("forward_rate", "backward_rate", "update_rate", "other_rate", "memory_rate",
                      "overhead_per_layer", "overhead_per_call"):  # fmt: skip
-            figure = getattr(model, name)
-            if figure is not None:
-                add("", name, figure.value, figure.standard_error)
-        for name, factors in (
-            ("efficiency", model.efficiency),
-            ("memory_efficiency", model.memory_efficiency),
-        ):
-            for kind, figure in factors.items():
-                add(kind, name, figure.value, figure.standard_error)
+            add("", name, getattr(model, name))
+        for name in ("efficiency", "memory_efficiency"):
+            for kind, figure in getattr(model, name).items():
+                add(kind, name, figure)
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,8 @@ from gapslsim.errors import Problem, did_you_mean
 
 __all__ = ["row_problems"]
 
+_Found = tuple[Any, str, str]
+"""Row, column, and what is wrong."""
 _SHAPE = re.compile(r"\d+(x\d+)*")
 _PASSES = {"forward": 1.0, "backward": 2.0, "training": 3.0}
 """Work of a phase over that of the forward pass, where shapes are given."""
@@ -30,19 +33,19 @@ _FREE = ("call", "idle")
 
 def row_problems(frame: pd.DataFrame, source: str) -> list[Problem]:
     """Problems of rows; fills `frame` in place: costs from shapes, counts and batch sizes of 1."""
-    problems = [Problem(column, why, source, row) for row, column, why in _all(frame)]
+    problems = [Problem(column, why, source, int(row)) for row, column, why in _all(frame)]
     for name in ("count", "batch_size"):
         frame[name] = frame[name].fillna(1.0)
     frame[list(COSTS)] = frame[list(COSTS)].fillna(0.0)
-    return problems + [Problem(column, why, source, row) for row, column, why in _rates(frame)]
+    return problems + [Problem(column, why, source, int(row)) for row, column, why in _rates(frame)]
 
 
-def _all(frame: pd.DataFrame) -> Iterator[tuple[int, str, str]]:
+def _all(frame: pd.DataFrame) -> Iterator[_Found]:
     for row in frame.index[frame.device == ""]:
-        yield int(row), "device", "is empty; name the device"
+        yield row, "device", "is empty; name the device"
     is_link = frame.direction != ""
     for row, values in frame[is_link].iterrows():
-        yield from ((int(row), column, why) for column, why in _link(values))
+        yield from ((row, column, why) for column, why in _link(values))
     compute = frame[~is_link]
     yield from _labels(compute)
     yield from _costs(frame, compute)
@@ -64,41 +67,32 @@ def _link(row: pd.Series) -> Iterator[tuple[str, str]]:
         yield "time_s", "is given in a row of a link; a link's time goes into duration_s"
 
 
-def _labels(compute: pd.DataFrame) -> Iterator[tuple[int, str, str]]:
+def _labels(compute: pd.DataFrame) -> Iterator[_Found]:
     for row in compute.index[~compute.phase.isin(PHASES)]:
         text = compute.phase[row]
         found = f"is {text!r}" if text else "is empty"
         hint = did_you_mean(text, PHASES)
         hint = hint or (" Give a direction (up, down) in rows of links." if text == "link" else "")
-        yield int(row), "phase", f"{found}; known: {', '.join(PHASES)}.{hint}"
+        yield row, "phase", f"{found}; known: {', '.join(PHASES)}.{hint}"
     for row in compute.index[compute.kind == ""]:
-        yield int(row), "kind", "is empty; name the kind of layer, for instance conv2d"
+        yield row, "kind", "is empty; name the kind of layer, for instance conv2d"
     for row in compute.index[compute.kind != compute.kind.str.lower()]:
-        yield int(row), "kind", f"is {compute.kind[row]!r}; write kinds in lower case"
+        yield row, "kind", f"is {compute.kind[row]!r}; write kinds in lower case"
     for column in ("size_bytes", "duration_s", "round_trip_s"):
         for row in compute.index[compute[column].notna()]:
-            yield (
-                int(row),
-                column,
-                "is given in a row without a direction; add it (up, down) or empty the cell",
-            )
+            yield row, column, "is given in a row without a direction; add it (up, down) or empty the cell"
     alone = compute[compute["sample"] == ""]
     for row in alone.index[alone.time_s.isna()]:
-        yield int(row), "time_s", "is empty; put the time, or the name of the sample it was timed with"
+        yield row, "time_s", "is empty; put the time, or the name of the sample it was timed with"
 
 
-def _costs(frame: pd.DataFrame, compute: pd.DataFrame) -> Iterator[tuple[int, str, str]]:
+def _costs(frame: pd.DataFrame, compute: pd.DataFrame) -> Iterator[_Found]:
     empty = compute[list(COSTS)].isna().all(axis=1) & ~compute.kind.isin(_FREE)
     for row, values in compute[empty].iterrows():
         shapes = {name: values[name] for name in ("in_shape", "weight_shape", "out_shape")}
         if not any(shapes.values()):
-            yield (
-                int(row),
-                "work_flop",
-                (
-                    "no cost is given: fill in work_flop, moved_bytes, n_parameters and n_activations, or the shapes"
-                ),
-            )
+            fix = "fill in work_flop, moved_bytes, n_parameters and n_activations, or the shapes"
+            yield row, "work_flop", f"no cost is given: {fix}"
             continue
         wrong = [
             name
@@ -106,11 +100,10 @@ def _costs(frame: pd.DataFrame, compute: pd.DataFrame) -> Iterator[tuple[int, st
             if not _SHAPE.fullmatch(text) and (text or name != "weight_shape")
         ]
         for name in wrong:
-            yield int(row), name, f"is {shapes[name]!r}; write a shape as 64x3x32x32"
+            yield row, name, f"is {shapes[name]!r}; write a shape as 64x3x32x32"
         if wrong:
             continue
-        costs = _costs_of_shapes(values, shapes)
-        for name, value in costs.items():
+        for name, value in _costs_of_shapes(values, shapes).items():
             frame.loc[row, name] = value
             compute.loc[row, name] = value
     none = (
@@ -119,13 +112,8 @@ def _costs(frame: pd.DataFrame, compute: pd.DataFrame) -> Iterator[tuple[int, st
         & ~empty
     )
     for row in compute.index[none]:
-        yield (
-            int(row),
-            "work_flop",
-            (
-                "FLOP and bytes are both 0: a layer that does nothing cannot be timed; fill one in or leave the row out"
-            ),
-        )
+        fix = "fill one in or leave the row out"
+        yield row, "work_flop", f"FLOP and bytes are both 0: a layer that does nothing cannot be timed; {fix}"
 
 
 def _costs_of_shapes(values: pd.Series, shapes: dict[str, str]) -> dict[str, float]:
@@ -150,7 +138,7 @@ def _elements(shape: str) -> float:
     return float(math.prod(int(size) for size in shape.split("x")))
 
 
-def _samples(compute: pd.DataFrame) -> Iterator[tuple[int, str, str]]:
+def _samples(compute: pd.DataFrame) -> Iterator[_Found]:
     together = compute[compute["sample"] != ""]
     if together.empty:
         return
@@ -161,34 +149,21 @@ def _samples(compute: pd.DataFrame) -> Iterator[tuple[int, str, str]]:
         odd |= values.groupby(keys).transform("nunique") > 1
     together = together[odd]
     for (_, name), rows in together.groupby(["device", "sample"], sort=False):
-        first = int(rows.index[0])
         times = rows.time_s.dropna()
         if times.empty:
-            yield first, "time_s", f"no row of sample {name!r} has a time; put it into the first"
+            yield rows.index[0], "time_s", f"no row of sample {name!r} has a time; put it into the first"
         elif len(times) > 1:
-            yield (
-                int(times.index[1]),
-                "time_s",
-                (
-                    f"sample {name!r} has a time in {len(times)} rows; rows of a sample were timed together: "
-                    "keep it in the first"
-                ),
-            )
+            why = f"sample {name!r} has a time in {len(times)} rows; rows of a sample were timed together"
+            yield times.index[1], "time_s", f"{why}: keep it in the first"
         for column in ("phase", "batch_size"):
             values = rows[column].fillna(1.0) if column == "batch_size" else rows[column]
             if values.nunique() > 1:
-                row = int(values.index[values != values.iloc[0]][0])
-                yield (
-                    row,
-                    column,
-                    (
-                        f"is {values[row]!r} in sample {name!r}, which began with {values.iloc[0]!r}; "
-                        "give them different sample names"
-                    ),
-                )
+                row = values.index[values != values.iloc[0]][0]
+                why = f"is {values[row]!r} in sample {name!r}, which began with {values.iloc[0]!r}"
+                yield row, column, f"{why}; give them different sample names"
 
 
-def _rates(frame: pd.DataFrame) -> Iterator[tuple[int, str, str]]:
+def _rates(frame: pd.DataFrame) -> Iterator[_Found]:
     compute = frame[frame.direction == ""]
     for column, unit, limit in (
         ("work_flop", "FLOP/s", MAX_FLOP_RATE),
@@ -199,10 +174,10 @@ def _rates(frame: pd.DataFrame) -> Iterator[tuple[int, str, str]]:
         total = amount.where(alone, amount.groupby([compute.device, compute["sample"]]).transform("sum"))
         rate = total / compute.time_s.where(compute.time_s > 0)
         for row in rate.index[rate > limit]:
-            yield int(row), "time_s", _too_fast(rate[row], unit, limit)
+            yield row, "time_s", _too_fast(rate[row], unit, limit)
     for row in compute.index[compute.kind.isin(_FREE) & (compute.work_flop > 0)]:
         kind = compute.kind[row]
-        yield int(row), "work_flop", f"is given for {kind!r}, which is {PSEUDO_KINDS[kind]}; empty it"
+        yield row, "work_flop", f"is given for {kind!r}, which is {PSEUDO_KINDS[kind]}; empty it"
 
 
 def _too_fast(rate: float, unit: str, limit: float) -> str:

@@ -13,7 +13,7 @@ from gapslsim.calibration.fits import Provenance, fit, fits_of
 from gapslsim.calibration.prediction import errors_by_group, predict
 from gapslsim.calibration.samples import Samples, samples_of
 from gapslsim.calibration.table import MeasurementTable
-from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.errors import ComponentError, unknown
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import HeldOutError
 from gapslsim.hardware.terms import Array
@@ -45,9 +45,7 @@ def run_split(name: str, table: MeasurementTable, model: str = "auto") -> SplitD
         ComponentError: on an unknown split, or one that the table does not allow.
     """
     if name not in SPLITS:
-        raise ComponentError(
-            f"Unknown split {name!r}; known: {', '.join(SPLITS)}.{did_you_mean(name, SPLITS)}"
-        )
+        raise ComponentError(unknown("split", name, SPLITS))
     whole = samples_of(table.compute)
     parts = []
     if whole.single and name != "leave_one_out":

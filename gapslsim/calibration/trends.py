@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gapslsim.calibration.figures import figure_of
 from gapslsim.calibration.robust import Fit, fit_nonnegative
 from gapslsim.calibration.samples import Samples
-from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.grouped import Jump, Trend
 from gapslsim.hardware.terms import Array, TermName, term
 
-__all__ = ["TrendFit", "choose_trend", "figure_of", "fit_trend"]
+__all__ = ["TrendFit", "choose_trend", "fit_trend"]
 
 PLAIN: tuple[TermName, ...] = ("constant", "flop", "byte", "parameter", "activation")
 RECURRENT: tuple[TermName, ...] = (*PLAIN, "other_byte", "sample_flop", "reuse")
@@ -66,17 +66,6 @@ class TrendFit:
                      per_parameter=parameter, per_activation=activation)
             )  # fmt: skip
         return {"terms": terms, "jumps": tuple(jumps)}
-
-
-def figure_of(value: float, error: float, source: str) -> Figure[float]:
-    """A fitted number with its standard error, to six digits."""
-    return Figure(
-        value=_six(value), status="fitted", source=source, standard_error=_six(error) if error > 0 else None
-    )
-
-
-def _six(value: float) -> float:
-    return float(f"{value:.6g}")
 
 
 def fit_trend(

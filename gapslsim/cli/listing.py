@@ -104,15 +104,13 @@ def _load_own(names: Iterable[str] | None) -> None:
 
 
 def _kind(asked: str, known: Iterable[str]) -> str:
-    from gapslsim.errors import ComponentError, did_you_mean
+    from gapslsim.errors import ComponentError, unknown
 
     name = asked.lower().replace("-", "_")
     for candidate in (name, _ALIASES.get(name, ""), name.removesuffix("s")):
         if candidate in known:
             return candidate
-    raise ComponentError(
-        f"Unknown kind {asked!r}; known: {', '.join(sorted(known))}.{did_you_mean(name, known)}"
-    )
+    raise ComponentError(unknown("kind", asked, sorted(known)))
 
 
 def _devices() -> Rows:
@@ -205,25 +203,23 @@ def _figures(written: Any, path: tuple[str, ...]) -> Iterable[tuple[str, str, st
 
 
 def _show_link(name: str) -> None:
-    from gapslsim.errors import ComponentError, did_you_mean
+    from gapslsim.errors import ComponentError, unknown
     from gapslsim.scenario.presets import LINKS
 
     if name not in LINKS:
-        hint = did_you_mean(name, LINKS)
-        raise ComponentError(f"Unknown link {name!r}; known: {', '.join(sorted(LINKS))}.{hint}")
+        raise ComponentError(unknown("link", name, sorted(LINKS)))
     link = LINKS[name]
     for field in ("uplink", "downlink", "latency", "source"):
         typer.echo(f"{field + ':':<10}{getattr(link, field)}")
 
 
 def _show_scenario(name: str) -> None:
-    from gapslsim.errors import ComponentError, did_you_mean
+    from gapslsim.errors import ComponentError, unknown
     from gapslsim.scenario.shipped import shipped_scenarios
 
     known = shipped_scenarios()
     if name not in known:
-        hint = did_you_mean(name, known)
-        raise ComponentError(f"Unknown scenario {name!r}; known: {', '.join(known)}.{hint}")
+        raise ComponentError(unknown("scenario", name, known))
     typer.echo(known[name].read_text(encoding="utf-8"), nl=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -50,10 +50,11 @@ def sweep_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the directory.")] = False,
 ) -> None:
     """Run a study: every combination of its axes with every seed."""
+    from gapslsim.studies.axes import slug
     from gapslsim.studies.plan import load_study
 
     plan = load_study(study)
-    target = out if out is not None else Path("studies") / _folder(plan.study.name)
+    target = out if out is not None else Path("studies") / slug(plan.study.name)
     if dry:
         from gapslsim.studies.estimate import show_plan
 
@@ -72,12 +73,6 @@ def sweep_command(
         _tell(record, target, n_wrong, drawn)
     if n_wrong:
         raise typer.Exit(1)
-
-
-def _folder(name: str) -> str:
-    from gapslsim.studies.axes import slug
-
-    return slug(name)
 
 
 def _sweep(
@@ -107,22 +102,15 @@ def _sweep(
         from gapslsim.studies.mlflow_log import MlflowLog
 
         on_result = MlflowLog(mlflow, plan.study.name, target)
-    if not quiet:
-        for run in plan.impossible:
-            typer.echo(f"{run.record.label} is impossible:", err=True)
-            for problem in run.problems:
-                typer.echo(f"  {problem}", err=True)
-        with _show(sys.stderr) as observer:
-            return sweep(
-                plan,
-                target,
-                chosen,
-                resume=resume,
-                journal=journal,
-                observer=observer,
-                on_result=on_result,
-            )
-    return sweep(plan, target, chosen, resume=resume, journal=journal, on_result=on_result)
+    for run in plan.impossible if not quiet else ():
+        typer.echo(f"{run.record.label} is impossible:", err=True)
+        for problem in run.problems:
+            typer.echo(f"  {problem}", err=True)
+    shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else _show(sys.stderr)
+    with shown as observer:
+        return sweep(
+            plan, target, chosen, resume=resume, journal=journal, observer=observer, on_result=on_result
+        )
 
 
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:
@@ -149,22 +137,18 @@ def _draw(target: Path) -> list[Path]:
 
 def describe(progress: SweepProgress) -> str:
     """Runs done, failures and time left, in one line."""
-    from gapslsim.results import words
+    from gapslsim.cli.progress import time_left
 
     parts = [f"{progress.n_done}/{progress.n_runs} runs"]
     if progress.n_failed:
         parts.append(f"{progress.n_failed} failed")
-    left_s = progress.left_s
-    parts.append(
-        f"{words.clock(left_s)} left" if left_s is not None else f"{words.clock(progress.wall_time_s)} so far"
-    )
-    return ", ".join(parts)
+    return ", ".join([*parts, time_left(progress.share, progress.wall_time_s)])
 
 
 @contextmanager
 def _show(out: TextIO) -> Iterator[Observer]:
     """A bar on a terminal; elsewhere a line per run."""
-    from gapslsim.cli.progress import is_live
+    from gapslsim.cli.progress import bar_on, is_live
 
     if not is_live(out):
 
@@ -177,11 +161,8 @@ def _show(out: TextIO) -> Iterator[Observer]:
         yield line
         return
     from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn
-    from rich.progress import Progress as Bar
 
-    columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
-    with Bar(*columns, console=Console(file=out), transient=True) as bar:
+    with bar_on(Console(file=out), 24) as bar:
         task = bar.add_task("starting", total=1.0)
 
         def observe(progress: SweepProgress) -> None:

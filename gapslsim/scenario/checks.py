@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from gapslsim.errors import GapslsimError, Problem, ScenarioError
 from gapslsim.rng import stream
 from gapslsim.scenario.limits import Every
-from gapslsim.scenario.problems import dotted, pointed_at
+from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.tree import Path
+from gapslsim.scenario.tree import Path, dotted
 
 if TYPE_CHECKING:
     from gapslsim.data.dataset import LoadedData

@@ -147,15 +147,12 @@ def _is_free(name: str, all_names: Sequence[str]) -> bool:
 
 
 def _check_names(axes: Sequence[Axis], file: str) -> list[Problem]:
-    problems = []
+    found = []
     names = [axis.name for axis in axes]
     for axis in axes:
         if axis.name in RESERVED:
             fix = "write the seeds under 'seeds'" if axis.name == "seed" else "call it otherwise"
-            text = f"an axis must not be called as a column of the tables is; {fix}"
-            problems.append(Problem(f"axes.{axis.name}", text, file, axis.line))
+            found.append((axis, f"an axis must not be called as a column of the tables is; {fix}"))
         elif names.count(axis.name) > 1:
-            problems.append(
-                Problem(f"axes.{axis.name}", "two axes have this name; rename one", file, axis.line)
-            )
-    return problems
+            found.append((axis, "two axes have this name; rename one"))
+    return [Problem(f"axes.{axis.name}", text, file, axis.line) for axis, text in found]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from importlib import import_module
 
-from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.errors import ComponentError, unknown
 from gapslsim.studies.execute import Job, Outcome
 
 __all__ = ["Backend", "make_backend"]
@@ -48,9 +48,7 @@ def make_backend(name: str, address: str = "", n_jobs: int | None = None) -> Bac
         ComponentError: if there is none of that name, it takes no address, or its package is not installed.
     """
     if name not in BACKENDS:
-        raise ComponentError(
-            f"Unknown backend {name!r}; known: {', '.join(BACKENDS)}.{did_you_mean(name, BACKENDS)}"
-        )
+        raise ComponentError(unknown("backend", name, BACKENDS))
     if name == "local" and address:
         raise ComponentError(
             f"The backend 'local' takes no address (found {address!r}); add --backend ray or dask"

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from gapslsim.errors import Problem, ScenarioError, did_you_mean
+from gapslsim.errors import Problem, ScenarioError
 from gapslsim.registry import settings_of
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.loading import Source, read, vary
 from gapslsim.scenario.problems import explain, place, raise_if_any
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.shipped import shipped_studies
+from gapslsim.scenario.shipped import find_study
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
 from gapslsim.studies.axes import Axis, Change, axes_of, combinations, slug
 from gapslsim.studies.schema import Study
@@ -67,7 +67,7 @@ def load_study(path: str | Path) -> Plan:
     Raises:
         ScenarioError: lists every problem of the study file, or every problem of its runs if none is possible.
     """
-    file = _find(path)
+    file = find_study(path)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -87,19 +87,6 @@ def load_study(path: str | Path) -> Plan:
     if not plan.possible:
         raise_if_any(problem for run in runs for problem in run.problems)
     return plan
-
-
-def _find(path: str | Path) -> Path:
-    file = Path(path)
-    if file.is_file():
-        return file
-    shipped = shipped_studies()
-    for name in (str(path), f"studies/{path}"):
-        if name in shipped:
-            return shipped[name]
-    near = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
-    hint = did_you_mean(str(path), [*near, *shipped])
-    raise ScenarioError([Problem("", f"there is no such file; give a study file.{hint}", str(path))])
 
 
 def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:

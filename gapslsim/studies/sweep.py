@@ -47,11 +47,6 @@ class SweepProgress:
     error: str = ""
     """Of that run."""
 
-    @property
-    def left_s(self) -> float | None:
-        """Wall time that the rest takes at the pace so far; None before anything is known."""
-        return self.wall_time_s * (1.0 / self.share - 1.0) if self.share > 0 else None
-
 
 Observer = Callable[[SweepProgress], None]
 

@@ -145,7 +145,7 @@ def test_impossible_and_failing_runs_are_told_and_the_rest_completes(tmp_path):
     ended = [news for news in told if news.ended]
     assert [news.n_done for news in ended] == [1, 2, 3, 4]
     assert ended[-1].n_failed == 2
-    assert ended[-1].left_s == 0
+    assert ended[-1].share == 1
     table = pd.read_parquet(tmp_path / "out" / "runs.parquet").set_index("run")["status"]
     assert table.to_dict() == status
 
