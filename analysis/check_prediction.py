@@ -21,12 +21,12 @@ from gapslsim.calibration.table import read_table
 from gapslsim.hardware.devices import load_profile
 from gapslsim.hardware.profiled_device import device_of
 from gapslsim.measuring.check import check_round
-from gapslsim.measuring.clock import MachineClock
 from gapslsim.measuring.machine import machine_name, runtime_name
 from gapslsim.measuring.measure import Plan, measure
 from gapslsim.measuring.probes import probes
 from gapslsim.measuring.table import Machine, write_table
 from gapslsim.scenario.loading import load
+from gapslsim.stages.clock import MachineClock
 
 SCENARIOS = ["quickstart", str(Path(__file__).with_name("vgg16_round.yaml"))]
 

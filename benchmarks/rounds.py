@@ -49,6 +49,23 @@ def scenario(model: str, framework: str, tmp: Any) -> Scenario:
     return load(path)
 
 
+class _OneRound:
+    """Ends a run after its first round."""
+
+    is_over = False
+    limit_s = None
+
+    def opens(self) -> None:
+        """Nothing."""
+
+    def closes(self, start_s: float) -> None:
+        """It is over."""
+        self.is_over = True
+
+    def updated(self) -> None:
+        """Nothing."""
+
+
 class Ours:
     """Rounds of a scenario through the event loop, as `simulate` runs them."""
 
@@ -66,18 +83,11 @@ class Ours:
         setup = self.parts.learner.setup
         engine = self.engine = Engine(setup, torch.device("cpu"), dtype, workers=workers)
         self.learner = Learner(setup, engine)
-        self.parts.world.learner = self.learner
+        self.parts.stage.learner = self.learner
 
     def one_round(self) -> None:
         """One training round."""
-        world, env = self.parts.world, self.parts.env
-
-        def flow() -> Any:
-            world.begin_round(self.framework.participants)
-            yield from self.framework.round(world)
-            world.end_round()
-
-        env.run(env.process(flow()))
+        self.parts.stage.play(self.framework, _OneRound())
 
     def weights(self) -> list[Tensor]:
         """All weights, clients first."""

@@ -2,32 +2,101 @@
 
 from gapslsim import load, simulate
 results = simulate(load("scenarios/quickstart.yaml"))
+
+What is exported here is for users and for components of their own (docs/api.md lists it); all else is the package's
+own affair and may change. Names are imported when they are first used, so that `import gapslsim` costs nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from gapslsim.activity import Activity, Late, Process
+    from gapslsim.data.dataset import Dataset, LoadedData, Samples
+    from gapslsim.data.partition import Partition
+    from gapslsim.data.stratify import stratified_split
+    from gapslsim.errors import (
+        ComponentError,
+        DataError,
+        GapslsimError,
+        NumericalError,
+        ProtocolError,
+        ScenarioError,
+    )
+    from gapslsim.frameworks.client_sync import ClientSync
+    from gapslsim.frameworks.framework import Framework, FreeFramework
+    from gapslsim.frameworks.parallel import ParallelSplitLearning
+    from gapslsim.frameworks.slots import Participation
+    from gapslsim.frameworks.stage import Actor, Stage
+    from gapslsim.learning.operation import SentWeights, SmashedData
+    from gapslsim.learning.reply import ServerReply
+    from gapslsim.learning.rules import ClientUpdate, CutGradient, Decision, Gradients, ServerUpdate
+    from gapslsim.models.checks import check_cut, image_shape
+    from gapslsim.models.layers import he_init, named
+    from gapslsim.models.model import Model
+    from gapslsim.network.channel import Channel
+    from gapslsim.registry import FAMILIES, component
     from gapslsim.results.results import Results
+    from gapslsim.rng import stream
     from gapslsim.run import simulate
-    from gapslsim.scenario.loading import load
+    from gapslsim.scenario.loading import load, load_dict, loads
+    from gapslsim.scenario.schema import Scenario
+    from gapslsim.units import Quantity
+    from gapslsim.work import Cost, LayerCost, content_key
 
-__all__ = ["Results", "__version__", "load", "simulate"]
+__all__ = [
+    "FAMILIES", "Activity", "Actor", "Channel", "ClientSync", "ClientUpdate", "ComponentError", "Cost", "CutGradient",
+    "DataError", "Dataset", "Decision", "Framework", "FreeFramework", "GapslsimError", "Gradients", "Late", "LayerCost",
+    "LoadedData", "Model", "NumericalError", "ParallelSplitLearning", "Participation", "Partition", "Process",
+    "ProtocolError", "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply",
+    "ServerUpdate", "SmashedData", "Stage", "__version__", "check_cut", "component", "content_key", "he_init",
+    "image_shape", "load", "load_dict", "loads", "named", "simulate", "stratified_split", "stream",
+]  # fmt: skip
 
-__version__ = "0.1.0"
+from gapslsim._version import __version__
 
-_HOMES = {
-    "Results": "gapslsim.results.results",
-    "load": "gapslsim.scenario.loading",
-    "simulate": "gapslsim.run",
-}
+_HOMES: Final = {
+    "activity": ("Activity", "Late", "Process"),
+    "data.dataset": ("Dataset", "LoadedData", "Samples"),
+    "data.partition": ("Partition",),
+    "data.stratify": ("stratified_split",),
+    "errors": (
+        "ComponentError", "DataError", "GapslsimError", "NumericalError", "ProtocolError", "ScenarioError",
+    ),
+    "frameworks.client_sync": ("ClientSync",),
+    "frameworks.framework": ("Framework", "FreeFramework"),
+    "frameworks.parallel": ("ParallelSplitLearning",),
+    "frameworks.slots": ("Participation",),
+    "frameworks.stage": ("Actor", "Stage"),
+    "learning.operation": ("SentWeights", "SmashedData"),
+    "learning.reply": ("ServerReply",),
+    "learning.rules": ("ClientUpdate", "CutGradient", "Decision", "Gradients", "ServerUpdate"),
+    "models.checks": ("check_cut", "image_shape"),
+    "models.layers": ("he_init", "named"),
+    "models.model": ("Model",),
+    "network.channel": ("Channel",),
+    "registry": ("FAMILIES", "component"),
+    "results.results": ("Results",),
+    "rng": ("stream",),
+    "run": ("simulate",),
+    "scenario.loading": ("load", "load_dict", "loads"),
+    "scenario.schema": ("Scenario",),
+    "units": ("Quantity",),
+    "work": ("Cost", "LayerCost", "content_key"),
+}  # fmt: skip
+"""Modules and what they give to the front door."""
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used, so that `import gapslsim` costs nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gapslsim' has no attribute {name!r}")
+    """Imports a public name when it is first used."""
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"gapslsim.{module}"), name)
+    raise AttributeError(f"module 'gapslsim' has no attribute {name!r}; docs/api.md lists what it exports.")
+
+
+def __dir__() -> list[str]:
+    return __all__

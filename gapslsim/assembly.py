@@ -12,7 +12,6 @@ import simpy
 from gapslsim.data.source import public_data_folder
 from gapslsim.errors import DataError, Problem, ScenarioError
 from gapslsim.frameworks.framework import Framework
-from gapslsim.frameworks.world import World
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
@@ -28,6 +27,10 @@ from gapslsim.registry import settings_of
 from gapslsim.rng import stream
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.recorder import Recorder
+from gapslsim.stages.clock import Clock
+from gapslsim.stages.measured import MeasuredStage
+from gapslsim.stages.plain_engine import PlainEngine
+from gapslsim.stages.simulated import SimulatedStage
 
 __all__ = ["Parts", "assemble"]
 
@@ -36,24 +39,27 @@ __all__ = ["Parts", "assemble"]
 class Parts:
     """What a run is made of."""
 
-    env: simpy.Environment
     network: Network
     recorder: Recorder
     learner: Learner
-    world: World
+    stage: SimulatedStage
     client_devices: Sequence[Device]
     planned_rounds: int | None
     n_train: int
     memory: dict[str, Any]
 
 
-def assemble(scenario: Scenario, dry: bool, journal: JournalSettings | None = None) -> Parts:
+def assemble(
+    scenario: Scenario, dry: bool, journal: JournalSettings | None = None, clock: Clock | None = None
+) -> Parts:
     """Builds everything and checks that it fits together, before anything is simulated.
 
     Args:
         scenario: what to build.
         dry: without tensors.
         journal: where training is looked up and recorded, if anywhere.
+        clock: of this machine, where everything is carried out and timed; None to simulate. Then neither a dry run
+            nor a journal.
 
     Raises:
         GapslsimError: if data, a device, memory or a route is missing.
@@ -69,13 +75,19 @@ def assemble(scenario: Scenario, dry: bool, journal: JournalSettings | None = No
     server, parameter_server = (kinds[name] for name in of_servers)
     setup, planned_rounds = _learning(scenario, len(groups))
     memory = _memory(scenario, setup, client_devices, server)
-    learner = Learner(setup, None) if dry else _real_learner(scenario, setup, journal)
+    device, at_once = choose_device(scenario.training.device), scenario.evaluation.batch_size
+    plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
+    if plain is not None:
+        learner = Learner(setup, plain, evaluation_batch=at_once)
+    else:
+        learner = Learner(setup, None) if dry else _real_learner(scenario, setup, journal)
     env = simpy.Environment()
     network = scenario.network.build(env, scenario.fleet, scenario.seed)
     recorder = Recorder([device.power.idle_w for device in client_devices])
-    world = World(env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed)
+    of_stage = (env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed)
+    stage = SimulatedStage(*of_stage) if plain is None else MeasuredStage(*of_stage, engine=plain)
     n_train = len(setup.data.train)
-    return Parts(env, network, recorder, learner, world, client_devices, planned_rounds, n_train, memory)
+    return Parts(network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
 
 
 def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | None]:
@@ -88,8 +100,8 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
     shards = scenario.data.partition.split(data.train.labels, n_clients, stream(scenario.seed, "partition"))
     batch_sizes = [min(scenario.training.batch_size, len(shard)) for shard in shards]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
-    planned_rounds = scenario.stop.planned_rounds(len(data.train) / per_round)
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
+    planned_rounds = scenario.stop.planned_rounds(len(data.train) / per_round, per_round, steps[1] or 1.0)
     optimizers = scenario.training.client, scenario.training.server
     # What training does not depend on is left out of the set-up: it would keep runs of other lengths from sharing it.
     client_steps, server_steps = (

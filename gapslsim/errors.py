@@ -43,6 +43,10 @@ class NetworkError(GapslsimError):
     exit_code: ClassVar[int] = 2
 
 
+class ProtocolError(GapslsimError):
+    """A framework that asks for something that has no meaning, such as the value of a cancelled activity."""
+
+
 class MemoryShortError(GapslsimError):
     """A part of the model that does not fit the memory of its device."""
 
@@ -84,6 +88,12 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
         return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """`unknown link 'ltte'; known: lte, wifi. Did you mean 'lte'?`"""
+    names = list(known)
+    return f"unknown {what} {name!r}; known: {', '.join(names)}.{did_you_mean(str(name), names)}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

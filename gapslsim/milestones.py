@@ -1,4 +1,7 @@
-"""When a run is due for evaluation and when it is over, judged at the end of each round."""
+"""When a run is due for evaluation and when it is over.
+
+Judged at the end of each round; where a protocol has no barrier between rounds, after every update of the server.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,16 @@ _ROUNDING = 1e-9
 class Position(NamedTuple):
     """Where a run stands."""
 
-    round: int
-    epoch: float
+    rounds: int
+    epochs: float
     now_s: float
+    server_steps: int = 0
+    samples: int = 0
 
     def along(self, unit: str) -> float:
-        """The position in one unit: rounds, epochs or s."""
-        return {"rounds": float(self.round), "epochs": self.epoch, "s": self.now_s}[unit]
+        """The position in one unit of intervals: rounds, epochs, s, steps (of the server) or samples."""
+        place = ("rounds", "epochs", "s", "steps", "samples").index(unit)
+        return float(self[place])
 
 
 class Milestones:
@@ -71,10 +77,14 @@ class Milestones:
         stop = self._stop
         if stop.target_accuracy is not None and accuracy is not None and accuracy >= stop.target_accuracy:
             return f"target accuracy {stop.target_accuracy:g} reached"
-        if stop.rounds is not None and at.round >= stop.rounds:
+        if stop.rounds is not None and at.rounds >= stop.rounds:
             return f"{stop.rounds} rounds"
-        if stop.epochs is not None and at.epoch >= stop.epochs - _ROUNDING:
+        if stop.epochs is not None and at.epochs >= stop.epochs - _ROUNDING:
             return f"{stop.epochs:g} epochs"
+        if stop.server_steps is not None and at.server_steps >= stop.server_steps:
+            return f"{stop.server_steps} server steps"
+        if stop.samples is not None and at.samples >= stop.samples:
+            return f"{stop.samples} samples"
         if stop.simulated_time is not None and at.now_s >= stop.simulated_time:
             return f"simulated time {format_quantity(stop.simulated_time, 's')}"
         return ""
@@ -82,6 +92,8 @@ class Milestones:
     def fraction(self, at: Position) -> float | None:
         """Share of the run that is done, by the condition that is nearest; None if only accuracy can end it."""
         stop = self._stop
-        limits = ((stop.rounds, at.round), (stop.epochs, at.epoch), (stop.simulated_time, at.now_s))
+        limits = zip(
+            (stop.rounds, stop.epochs, stop.simulated_time, stop.server_steps, stop.samples), at, strict=True
+        )
         shares = [done / limit for limit, done in limits if limit is not None]
         return min(1.0, max(shares)) if shares else None

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import ModuleType
 
 from gapslsim.errors import ComponentError
-from gapslsim.registry import FAMILIES
+from gapslsim.registry import FAMILIES, registered_by_users
 
-__all__ = ["digests", "is_file", "load_components"]
+__all__ = ["digests", "is_file", "load_components", "registered_by"]
 
 _LOADED: dict[str, str] = {}
 """SHA-256 of the text of what was loaded, by path or module name."""
@@ -38,7 +38,7 @@ def load_components(name: str) -> None:
     Raises:
         ComponentError: if it is not there, breaks, or registers nothing.
     """
-    before = _registered()
+    before = registered_by_users()
     try:
         new = _load_file(Path(name)) if is_file(name) else _load_module(name)
     except ComponentError:
@@ -46,9 +46,9 @@ def load_components(name: str) -> None:
     except Exception as error:
         # Whatever a user's file does wrong is told in words, with its line.
         raise ComponentError(f"{name} cannot be used: {_in_words(error, name)}") from error
-    if new and _registered() == before:
+    if new and registered_by_users() <= before:
         _LOADED.pop(_key(name))
-        known = ", ".join(sorted(FAMILIES))
+        known = ", ".join(FAMILIES)
         raise ComponentError(
             f"{name} registers nothing; put '@<family>.register' above '@component', the families being: {known}."
         )
@@ -59,12 +59,28 @@ def digests() -> dict[str, str]:
     return {Path(name).name if is_file(name) else name: digest[:16] for name, digest in _LOADED.items()}
 
 
+def registered_by(name: str) -> list[tuple[str, str]]:
+    """Family and kind of what a file that was loaded registers; of a module all that its package does.
+
+    Args:
+        name: as for `load_components`.
+    """
+    found = []
+    for family in sorted(FAMILIES.made(), key=lambda family: family.name):
+        for kind, cls in sorted(family.members.items()):
+            module = cls.__module__
+            if is_file(name):
+                file = getattr(sys.modules.get(module), "__file__", None)
+                is_own = file is not None and Path(file).resolve() == Path(name).resolve()
+            else:
+                is_own = module.partition(".")[0] == name.partition(".")[0]
+            if is_own:
+                found.append((family.name, kind))
+    return found
+
+
 def _key(name: str) -> str:
     return str(Path(name).resolve()) if is_file(name) else name
-
-
-def _registered() -> dict[str, set[type[object]]]:
-    return {name: {family[kind] for kind in family} for name, family in FAMILIES.items()}
 
 
 def _load_file(file: Path) -> bool:
@@ -83,6 +99,9 @@ def _load_file(file: Path) -> bool:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    _LOADED.pop(path, None)
+    for family in FAMILIES.made():
+        family.forget(name)
     sys.modules[name] = module  # where pydantic looks annotations up
     try:
         spec.loader.exec_module(module)

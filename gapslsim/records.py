@@ -11,21 +11,29 @@ __all__ = [
 
 
 class SpanRow(NamedTuple):
-    """What one actor did between two instants. The spans of a client fill its time without gap or overlap."""
+    """What one actor did between two instants.
+
+    The spans of a client fill its time: their durations, each less its `overlap_s`, sum to the elapsed time.
+    """
 
     actor: str
     """`client-3`, `server`, `parameter-server`."""
     client: int
     """Index of the client on whose behalf; -1 for a server's own span."""
     phase: str
-    """`client_forward`, `uplink`, `server_queue`, `server_step`, `downlink`, `client_backward`, `waiting`, ..."""
+    """`client_forward`, `uplink`, `server_queue`, `server_step`, `downlink`, `client_backward`, `waiting`, ...; what
+    was cancelled is `cancelled_uplink` and so on, with what it used until then."""
     round: int
     """From 1; 0 is before the first round."""
     start_s: float
     end_s: float
     size_bytes: int = 0
+    """Bytes moved; 0 for a computation."""
     work_flop: float = 0.0
+    """Floating-point operations; 0 for a transfer."""
     energy_j: float = 0.0
+    overlap_s: float = 0.0
+    """Time of it that spans of the same client account for which ended before: it computes while it receives."""
 
 
 class RoundRow(NamedTuple):
@@ -37,10 +45,13 @@ class RoundRow(NamedTuple):
     epoch: float
     """Samples processed so far over the size of the training set."""
     n_participants: int
+    """Clients that took part."""
     loss: float
     """Mean training loss over the participants; NaN in a dry run."""
     bytes_up: int
+    """Sent by clients."""
     bytes_down: int
+    """Received by clients."""
     energy_j: float
 
 
@@ -50,8 +61,10 @@ class EvaluationRow(NamedTuple):
     round: int
     time_s: float
     view: str
+    """Whose accuracy: `global`, `clients`, `ensemble` or `local`."""
     client: int
     accuracy: float
+    """Share of the test samples that are classified rightly."""
     loss: float
 
 
@@ -62,6 +75,7 @@ class LossRow(NamedTuple):
     client: int
     loss: float
     n_samples: int
+    """Samples in the batch."""
 
 
 class AlignmentRow(NamedTuple):
@@ -70,14 +84,20 @@ class AlignmentRow(NamedTuple):
     round: int
     client: int
     score_rad: float
+    """Consistency score: mean angle to the other clients' gradients."""
     in_leader_set: bool
+    """Whether the client is in the leader set."""
     angle_to_leader_rad: float
+    """Angle to the leader gradient."""
     admitted: bool
+    """Whether the client's gradient enters the update."""
     loss: float
     gradient_norm: float
     threshold_rad: float
     selection_ratio: float
+    """K_t: share of the clients in the leader set."""
     dispersion_rad: float
+    """nu: standard deviation of the consistency scores."""
 
 
 class GradientRow(NamedTuple):
@@ -105,9 +125,11 @@ class UpdateRow(NamedTuple):
 
     round: int
     n_clients: int
+    """Clients that took part."""
     n_leaders: int
     """0 where the rule has no leader set."""
     n_admitted: int
+    """Clients that the rule admitted."""
     mean_angle_rad: float
     """Over all pairs of clients."""
     dispersion_rad: float
@@ -120,6 +142,7 @@ class UpdateRow(NamedTuple):
     mean_norm: float
     """Length of the mean gradient."""
     update_norm: float
+    """Length of the update."""
     norm_ratio: float
     """Length of the update over that of the mean gradient."""
     cos_to_mean: float
@@ -127,7 +150,9 @@ class UpdateRow(NamedTuple):
     descending_share: float
     """Share of the clients whose loss the update lowers to first order."""
     stable_rank: float
+    """Of the clients' gradients: 1 if all are parallel, S if all are orthogonal."""
     effective_rank: float
+    """Likewise, by the entropy of the singular values."""
 
 
 class PairRow(NamedTuple):
@@ -136,7 +161,9 @@ class PairRow(NamedTuple):
     round: int
     client: int
     other: int
+    """Index of the other client."""
     angle_rad: float
+    """Angle between the two gradients."""
 
 
 class Progress(NamedTuple):

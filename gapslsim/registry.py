@@ -9,36 +9,90 @@ that is also the file's name:
         kind: Literal["dirichlet"] = "dirichlet"
         alpha: PositiveFloat
 
-A scenario field is declared as `Annotated[Partition, partitions]`; pydantic then picks the class by `kind`.
-What a family holds never depends on configuration.
+A scenario field is declared as `Annotated[Partition, partitions]`; the class is picked by `kind` when a value is read,
+among the members that are registered then. What a family holds never depends on configuration, nor on what was
+imported or registered first.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
-from typing import Any, Generic, TypeVar, cast, dataclass_transform, get_args
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Generic, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationInfo
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from pydantic.dataclasses import rebuild_dataclass
 from pydantic.fields import Field, FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.errors import ComponentError, unknown
 
-__all__ = ["FAMILIES", "Family", "component", "meaning_of", "settings_of"]
+__all__ = ["FAMILIES", "Family", "component", "meaning_of", "registered_by_users", "settings_of"]
 
 C = TypeVar("C")
 
-FAMILIES: dict[str, Family[Any]] = {}
-"""Every family by its name; filled when the packages that define them are imported."""
+_HOMES: Final = {
+    "channel": "gapslsim.network.channel",
+    "client_sync": "gapslsim.frameworks.client_sync",
+    "client_update": "gapslsim.frameworks.slots",
+    "cost_model": "gapslsim.hardware.cost_model",
+    "data": "gapslsim.data.dataset",
+    "figure": "gapslsim.results.study_figure",
+    "framework": "gapslsim.frameworks.framework",
+    "measure": "gapslsim.results.measure",
+    "model": "gapslsim.models.model",
+    "network": "gapslsim.network.topology",
+    "optimizer": "gapslsim.learning.optimizer",
+    "participation": "gapslsim.frameworks.slots",
+    "partition": "gapslsim.data.partition",
+    "protocol": "gapslsim.network.protocol",
+    "schedule": "gapslsim.learning.optimizer",
+    "server_update": "gapslsim.frameworks.slots",
+}
+"""Each family of this package and the module that defines it: the one place that knows them all."""
 
-_COMPONENTS: list[type[Any]] = []
-"""Every component class in the order of definition: what a class holds comes before it."""
+
+class _Families(Mapping[str, "Family[Any]"]):
+    """Every family by its name: those of this package, imported when asked for, and those that a user has made."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Family[Any]] = {}
+
+    def add(self, family: Family[Any]) -> None:
+        """Makes a family known; if its file is loaded again, the new family and the old one share their members."""
+        known = self._made.get(family.name)
+        if known is not None and known.package != family.package:
+            raise ValueError(
+                f"there is a family '{family.name}' already, that of {known.package}; rename it."
+            )
+        if known is not None:
+            family.members = known.members
+        self._made[family.name] = family
+
+    def made(self) -> tuple[Family[Any], ...]:
+        """Those that are imported; only they can have got members from a user."""
+        return tuple(self._made.values())
+
+    def __getitem__(self, name: str) -> Family[Any]:
+        if name not in self._made and name in _HOMES:
+            importlib.import_module(_HOMES[name])
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in _HOMES or name in self._made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*_HOMES, *self._made}))
+
+    def __len__(self) -> int:
+        return len({*_HOMES, *self._made})
+
+
+FAMILIES: Final = _Families()
+"""Every family by its name; the same whatever was imported before."""
 
 _STRICT = ConfigDict(
     extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, use_attribute_docstrings=True
@@ -50,9 +104,7 @@ def component(cls: type[C]) -> type[C]:
     """Makes a class a frozen, keyword-only pydantic dataclass that refuses unknown keys, NaN and infinity."""
     if not hasattr(cls, "__get_pydantic_json_schema__"):
         cls.__get_pydantic_json_schema__ = classmethod(_describe_inherited)  # type: ignore[attr-defined]
-    made: Any = pydantic_dataclass(frozen=True, kw_only=True, config=_STRICT)(cls)
-    _COMPONENTS.append(made)
-    return cast("type[C]", made)
+    return cast("type[C]", pydantic_dataclass(frozen=True, kw_only=True, config=_STRICT)(cls))
 
 
 def _describe_inherited(cls: type[Any], schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -84,12 +136,18 @@ def meaning_of(cls: type[Any], name: str) -> str:
 def settings_of(member: object) -> Any:
     """A component's settings as JSON can write them, with units: for content keys and resolved files."""
     cls: Any = type(member)
-    return _adapter(cls).dump_python(member, mode="json", by_alias=True)
+    return cls.__pydantic_serializer__.to_python(member, mode="json", by_alias=True)
 
 
-@cache
-def _adapter(cls: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+def registered_by_users() -> set[object]:
+    """Classes and families that are not this package's."""
+    members = {cls for family in FAMILIES.made() for cls in family.members.values()}
+    own = {cls for cls in members if not _lies_in(cls.__module__, __package__)}
+    return own | {family for family in FAMILIES.made() if family.name not in _HOMES}
+
+
+def _lies_in(module: str, package: str | None) -> bool:
+    return f"{module}.".startswith(f"{package}.")
 
 
 class Family(Generic[C]):
@@ -97,78 +155,115 @@ class Family(Generic[C]):
 
     Args:
         name: what a user calls it: `partition`, `channel`; used by `gapslsim list`.
-        package: the package whose modules register its members.
+        package: the package whose modules register its members; None if whoever needs them imports them.
         shorthand: turns a plain YAML value into settings, for instance `"40 Mbit/s"` into a constant channel.
         tag: the key that names the member, `kind` but for optimizers.
     """
 
     def __init__(
-        self, name: str, package: str, shorthand: Callable[[Any], Any] | None = None, tag: str = "kind"
+        self,
+        name: str,
+        package: str | None = None,
+        shorthand: Callable[[Any], Any] | None = None,
+        tag: str = "kind",
     ) -> None:
         self.name = name
+        self.package = package
         self.tag = tag
-        self._package = package
         self._shorthand = shorthand
-        self._members: dict[str, type[C]] = {}
-        self._discovered = False
-        self._complete = False
-        FAMILIES[name] = self
+        self.members: dict[str, type[C]] = {}
+        """Those registered so far; iterate over the family itself for all."""
+        self._union: tuple[dict[str, type[C]], TypeAdapter[C]] | None = None
+        self._discovered = package is None
+        self._is_described = False
+        FAMILIES.add(self)
 
     def register(self, cls: type[C]) -> type[C]:
-        """Adds a class under the `kind` that it declares as default. Raises ValueError on a second one."""
-        kind = cls.__dict__[self.tag]
-        known = self._members.get(kind, cls)
+        """Adds a class under the `kind` that it declares as default.
+
+        Raises:
+            ValueError: if there is another of that kind, or the class declares none or is no `@component`.
+        """
+        if not _lies_in(cls.__module__, self.package):
+            self.discover()  # so that a kind that the package has is refused here, where the line is told
+        kind = cls.__dict__.get(self.tag)
+        if not isinstance(kind, str) or "__pydantic_validator__" not in cls.__dict__:
+            rule = (
+                f"put '@component' below '@register', and '{self.tag}: Literal[\"name\"] = \"name\"' into it."
+            )
+            raise ValueError(f"the {self.name} {cls.__name__} must be a component with a name; {rule}")
+        known = self.members.get(kind, cls)
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"{self.name} '{kind}' is registered twice: {known} and {cls}.")
-        self._members[kind] = cls
-        if self._complete:
-            _renew(self)
+        self.members[kind] = cls
         return cls
+
+    def forget(self, module: str) -> None:
+        """Takes out what a module has registered, before the module is carried out again."""
+        for kind in [kind for kind, cls in self.members.items() if cls.__module__ == module]:
+            del self.members[kind]
 
     def discover(self) -> None:
         """Imports every module of the family's package, once."""
-        if self._discovered:
+        if self._discovered or self.package is None:
             return
         self._discovered = True
         try:
-            package = importlib.import_module(self._package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self._package}.{module.name}")
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
+                importlib.import_module(f"{self.package}.{module.name}")
         except BaseException:
             self._discovered = False
             raise
-        self._complete = True
-        _renew(self, self._members.values())
 
     def __iter__(self) -> Iterator[str]:
         self.discover()
-        return iter(sorted(self._members))
+        return iter(sorted(self.members))
 
     def __getitem__(self, kind: str) -> type[C]:
         self.discover()
-        if kind not in self._members:
-            raise ComponentError(
-                f"Unknown {self.name} {kind!r}; known: {', '.join(self)}.{did_you_mean(str(kind), self)}"
-            )
-        return self._members[kind]
+        if kind not in self.members:
+            raise ComponentError(unknown(self.name, kind, self))
+        return self.members[kind]
 
     def __contains__(self, kind: object) -> bool:
         self.discover()
-        return kind in self._members
+        return kind in self.members
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Schema of a field annotated with this family: a union told apart by `kind`."""
+        """Schema of a field annotated with this family.
+
+        It holds no member: they are looked up when a value is read, so that no class needs to be made again when a
+        family grows.
+        """
+        return core_schema.with_info_plain_validator_function(self._read)
+
+    def _read(self, value: Any, info: ValidationInfo) -> C:
+        return self._adapter().validate_python(self._prepare(value), context=info.context)
+
+    def _adapter(self) -> TypeAdapter[C]:
+        """A union of the members that are known now, told apart by the tag."""
         self.discover()
-        choices = {kind: handler.generate_schema(cls) for kind, cls in sorted(self._members.items())}
-        union = core_schema.tagged_union_schema(choices, discriminator=self._kind_of)
-        return core_schema.no_info_before_validator_function(self._prepare, union)
+        if self._union is None or self._union[0] != self.members:
+            self._union = dict(self.members), TypeAdapter(Annotated[Any, _Members(self)])
+        return self._union[1]
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Any member, or the bare name of one that needs no settings, or the family's shorthand."""
-        choices = list(handler(schema)["oneOf"])
-        bare = [kind for kind, cls in sorted(self._members.items()) if not _required(cls)]
+        known = self._adapter().core_schema
+        union: Any = known["schema"] if known["type"] == "definitions" else known
+        if self._is_described:  # within a member of its own: that one is referred to, else there were no end
+            refs = (choice.get("ref", choice.get("schema_ref")) for choice in union["choices"].values())
+            choices = [handler(core_schema.definition_reference_schema(ref)) for ref in refs]
+        else:
+            self._is_described = True
+            try:
+                choices = list(handler(known)["oneOf"])
+            finally:
+                self._is_described = False
+        bare = [kind for kind, cls in sorted(self.members.items()) if not _required(cls)]
         if bare:
             choices.append({"enum": bare})
         if self._shorthand is not None:
@@ -183,76 +278,32 @@ class Family(Generic[C]):
             value = {self.tag: value}
         if isinstance(value, dict):
             if self.tag not in value:
-                raise PydanticCustomError(
-                    "component_kind_missing",
-                    "'{tag}' is missing; add one of: {known}",
-                    {"tag": self.tag, "known": ", ".join(self), "family": self.name},
-                )
+                text = f"'{self.tag}' is missing; add one of: {', '.join(self)}"
+                raise PydanticCustomError("component_kind_missing", "{text}", {"text": text})
             kind = value[self.tag]
-            if not isinstance(kind, str) or kind not in self._members:
-                raise PydanticCustomError(
-                    "component_kind_unknown",
-                    "unknown {family} {kind}; known: {known}.{hint}",
-                    {
-                        "family": self.name,
-                        "kind": repr(kind),
-                        "known": ", ".join(self),
-                        "hint": did_you_mean(str(kind), self),
-                    },
-                )
+            if not isinstance(kind, str) or kind not in self.members:
+                text = unknown(self.name, kind, self)
+                raise PydanticCustomError("component_kind_unknown", "{text}", {"text": text})
         return value
 
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """Marker for pydantic: a union of a family's members as they are now."""
+
+    family: Family[Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The union, told apart by the family's tag."""
+        choices = {kind: handler.generate_schema(cls) for kind, cls in sorted(self.family.members.items())}
+        return core_schema.tagged_union_schema(choices, discriminator=self._kind_of)
+
     def _kind_of(self, value: Any) -> str | None:
-        kind = value.get(self.tag) if isinstance(value, dict) else getattr(value, self.tag, None)
+        tag = self.family.tag
+        kind = value.get(tag) if isinstance(value, dict) else getattr(value, tag, None)
         return kind if isinstance(kind, str) else None
 
 
 def _required(cls: type[Any]) -> list[str]:
     fields: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
     return [name for name, info in fields.items() if info.is_required()]
-
-
-def _renew(family: Family[Any], classes: Iterable[type[Any]] | None = None) -> None:
-    """Rebuilds classes that hold members of a family, directly or within others: made before all were known.
-
-    Args:
-        family: whose members became more.
-        classes: where to look; every component unless given.
-    """
-    for cls in _COMPONENTS if classes is None else classes:
-        if _holds(cls, family, set()):
-            _rebuild(cls)
-    _adapter.cache_clear()
-
-
-def _rebuild(cls: Any) -> None:
-    """Makes a component's schema anew; pydantic finds docstrings of fields in the class statement only."""
-    meanings = {name: info.description for name, info in cls.__pydantic_fields__.items()}
-    rebuild_dataclass(cls, force=True)
-    for name, info in cls.__pydantic_fields__.items():
-        info.description = info.description or meanings[name]
-
-
-def _holds(part: Any, family: Family[Any], seen: set[Any]) -> bool:
-    """Whether a class, an annotation or a family's member can hold a member of `family`."""
-    if part is family:
-        return True
-    if isinstance(part, Family):
-        inner: Iterable[Any] = part._members.values()
-    else:
-        inner = [*get_args(part), *_parts(part)]
-    if any(each is family for each in inner):
-        return True
-    if isinstance(part, (type, Family)):
-        if part in seen:
-            return False
-        seen.add(part)
-    return any(_holds(each, family, seen) for each in inner)
-
-
-def _parts(cls: Any) -> Iterator[Any]:
-    """Annotations and metadata of a settings class's fields."""
-    fields: dict[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
-    for info in fields.values():
-        yield info.annotation
-        yield from (item for item in info.metadata if isinstance(item, Family))

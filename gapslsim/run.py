@@ -15,10 +15,10 @@ from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.milestones import Milestones, Position
 from gapslsim.records import EvaluationRow, Progress, RoundRow
 from gapslsim.results.categories import received, sent
-from gapslsim.results.results import Results
+from gapslsim.results.results import RecordedRows, Results
+from gapslsim.results.summary import RunFacts
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.schema import Scenario
-from gapslsim.sim.node import Process
 
 __all__ = ["simulate"]
 
@@ -57,7 +57,7 @@ def simulate(
 def _simulate(run: _Run) -> Results:
     try:
         with run.threads:
-            run.parts.env.run(run.parts.env.process(run.rounds()))
+            run.play()
         status = "completed"
     except KeyboardInterrupt:
         run.parts.learner.save()
@@ -90,56 +90,65 @@ class _Run:
         geometry = evaluation.geometry_interval(scenario.framework.keeps_client_gradients)
         self._milestones = Milestones(evaluation.every, scenario.stop, geometry)
 
-    def rounds(self) -> Process[None]:
+    def play(self) -> None:
         """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
-        world, framework = self.parts.world, self._scenario.framework
         self._evaluate()
-        while not self._stopped_by:
-            world.begin_round(framework.participants)
-            before = Position(world.round - 1, world.epoch, world.now_s)
-            self.parts.learner.measures_geometry = self._milestones.geometry_is_due(before)
-            start_s = world.now_s
-            yield from framework.round(world)
-            world.end_round()
-            self._close_round(start_s)
+        self.parts.stage.play(self._scenario.framework, self)
+        if not self._stopped_by:
+            self._stopped_by = "the end of the protocol"
+            self._evaluate()
+
+    def opens(self) -> None:
+        """Decides whether the gradients of the round that begins are measured."""
+        self.parts.learner.measures_geometry = self._milestones.geometry_is_due(self._position())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a stop condition holds."""
+        return bool(self._stopped_by)
+
+    @property
+    def limit_s(self) -> float | None:
+        """Simulated time at which a protocol without a barrier is ended [s]."""
+        return self._scenario.stop.simulated_time
 
     def close(self) -> None:
         """Lets go of the journal, and of events that nobody waits for any more."""
-        self.parts.env._queue.clear()  # They know the network: without this it would outlive the run.
+        self.parts.stage.close()
         if self._journal is not None:
             self._journal.close()
 
     def results(self, status: str) -> Results:
         """Everything recorded so far."""
         parts, scenario = self.parts, self._scenario
-        now_s = parts.world.now_s
-        parts.recorder.wait_until(range(parts.world.n_clients), now_s)
+        parts.stage.stop()
+        now_s = parts.stage.now_s
         observed = parts.learner.observed
-        servers = [parts.world.server]
-        if parts.world.parameter_server.name in parts.recorder.servers:
-            servers.append(parts.world.parameter_server)
-        return Results.from_rows(
-            scenario_yaml=dump(scenario),
-            status=status,
-            stopped_by=self._stopped_by,
-            dry=self._dry,
-            seed=scenario.seed,
-            name=scenario.name,
-            framework=scenario.framework.kind,
+        servers = [parts.stage.server]
+        if parts.stage.parameter_server.name in parts.recorder.servers:
+            servers.append(parts.stage.parameter_server)
+        rows = RecordedRows(
             spans=parts.recorder.rows,
             rounds=self._rows,
             evaluations=self._evaluations,
             losses=observed.losses,
             alignment=observed.alignment,
+            links=parts.network.link_use,
             gradients=observed.gradients,
             updates=observed.updates,
             pairwise=observed.pairwise,
-            links=parts.network.link_use,
+        )
+        facts = RunFacts(
+            name=scenario.name,
+            framework=scenario.framework.kind,
+            seed=scenario.seed,
+            status=status,
+            stopped_by=self._stopped_by,
+            dry=self._dry,
             simulated_time_s=now_s,
             wall_time_s=time.perf_counter() - self._started,
             timeline_sha256=parts.recorder.timeline_sha256(),
             learning_sha256=observed.learning_sha256(),
-            n_clients=parts.world.n_clients,
             device_of_client=[device.name for device in parts.client_devices],
             targets=scenario.evaluation.targets,
             target_view=scenario.evaluation.target_view,
@@ -147,32 +156,51 @@ class _Run:
             memory=parts.memory,
             extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
+        return Results.from_rows(dump(scenario), rows, facts)
 
-    def _close_round(self, start_s: float) -> None:
-        world, learner = self.parts.world, self.parts.learner
+    def closes(self, start_s: float) -> None:
+        """Adds the round that has ended to the table, evaluates and judges."""
+        stage, learner = self.parts.stage, self.parts.learner
         spans = self.parts.recorder.rows[self._spans_seen :]
         self._spans_seen += len(spans)
         sizes: dict[str, int] = {}
         energy_j = 0.0
-        for _, _, phase, _, _, _, size_bytes, _, span_j in spans:
+        for _, _, phase, _, _, _, size_bytes, _, span_j, _ in spans:
             energy_j += span_j
             if size_bytes:
                 sizes[phase] = sizes.get(phase, 0) + size_bytes
-        epoch = learner.samples_seen / self.parts.n_train
+        at = self._position()
         self._rows.append(
             RoundRow(
-                round=world.round,
+                round=stage.round,
                 start_s=start_s,
-                end_s=world.now_s,
-                epoch=epoch,
-                n_participants=len(world.participants),
-                loss=learner.observed.mean_loss(world.round) if not self._dry else math.nan,
+                end_s=stage.now_s,
+                epoch=at.epochs,
+                n_participants=len(stage.participants),
+                loss=learner.observed.mean_loss(stage.round) if not self._dry else math.nan,
                 bytes_up=sum(size for phase, size in sizes.items() if sent(phase)),
                 bytes_down=sum(size for phase, size in sizes.items() if received(phase)),
                 energy_j=energy_j,
             )
         )
-        at = Position(world.round, epoch, world.now_s)
+        if not self.is_over:
+            self.updated()
+        if self._observer is not None:
+            self._observer(
+                Progress(
+                    round=stage.round,
+                    planned_rounds=self.parts.planned_rounds,
+                    simulated_time_s=at.now_s,
+                    epoch=at.epochs,
+                    accuracy=dict(self._latest),
+                    wall_time_s=time.perf_counter() - self._started,
+                    fraction=self._milestones.fraction(self._position()),
+                )
+            )
+
+    def updated(self) -> None:
+        """Evaluates if that is due, and looks whether a stop condition holds."""
+        at = self._position()
         due = self._milestones.evaluation_is_due(at)
         if due:
             self._evaluate()
@@ -180,21 +208,15 @@ class _Run:
         self._stopped_by = self._milestones.stopped_by(at, accuracy)
         if self._stopped_by and not due:
             self._evaluate()
-        if self._observer is not None:
-            self._observer(
-                Progress(
-                    round=world.round,
-                    planned_rounds=self.parts.planned_rounds,
-                    simulated_time_s=world.now_s,
-                    epoch=epoch,
-                    accuracy=dict(self._latest),
-                    wall_time_s=time.perf_counter() - self._started,
-                    fraction=self._milestones.fraction(at),
-                )
-            )
+
+    def _position(self) -> Position:
+        stage, learner = self.parts.stage, self.parts.learner
+        seen = learner.samples_seen
+        n_rounds = len(self._rows)
+        return Position(n_rounds, seen / self.parts.n_train, stage.now_s, learner.server_steps, seen)
 
     def _evaluate(self) -> None:
-        observed, now_s = self.parts.learner.observed, self.parts.world.now_s
+        observed, now_s = self.parts.learner.observed, self.parts.stage.now_s
         seen = len(observed.accuracies)
         self.parts.learner.evaluate(self._scenario.evaluation.views)
         rows = [

@@ -19,8 +19,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gapslsim.errors import did_you_mean
 
 __all__ = [
-    "STRICT_UNITS", "ByteRate", "Bytes", "Decibel", "DecibelMilliwatt", "Distance", "FlopRate", "Frequency",
-    "Joules", "Power", "Quantity", "Rate", "Seconds", "Speed", "example", "format_quantity", "parse_quantity",
+    "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate",
+    "Seconds", "Speed", "example", "format_quantity", "parse_quantity",
 ]  # fmt: skip
 
 STRICT_UNITS: dict[str, str] = {"units": "required"}
@@ -164,20 +164,12 @@ def _from_file(info: ValidationInfo) -> bool:
 
 Rate = Annotated[float, Quantity("bit/s")]
 """Data rate [bit/s]."""
-ByteRate = Annotated[float, Quantity("B/s")]
-"""Memory rate [B/s]."""
 Seconds = Annotated[float, Quantity("s")]
 """Duration [s]."""
-Bytes = Annotated[float, Quantity("B")]
-"""Amount of data [B]."""
-FlopRate = Annotated[float, Quantity("FLOP/s")]
-"""Computation rate [FLOP/s]."""
 Power = Annotated[float, Quantity("W")]
 """Power [W]."""
 Joules = Annotated[float, Quantity("J")]
 """Energy [J]."""
-Frequency = Annotated[float, Quantity("Hz")]
-"""Frequency or bandwidth [Hz]."""
 Distance = Annotated[float, Quantity("m")]
 """Distance [m]."""
 Speed = Annotated[float, Quantity("m/s")]

@@ -17,7 +17,17 @@ from typing import Any, Generic, Literal, TypeVar
 
 from gapslsim.errors import DryRunError
 
-__all__ = ["Cost", "Deferred", "Keyed", "LayerCost", "Phase", "Work", "content_key", "derived_key"]
+__all__ = [
+    "NO_VALUE",
+    "Cost",
+    "Deferred",
+    "Keyed",
+    "LayerCost",
+    "Phase",
+    "Work",
+    "content_key",
+    "derived_key",
+]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -97,15 +107,19 @@ class Work(Generic[T]):
     Args:
         operation: name of the operation; becomes the phase of its span, for instance `client_forward`.
         cost: what it costs, from shapes.
-        carry_out: does it; called once, at the simulated completion. An interrupted work is never called.
+        carry_out: reads what the operation needs and does it; called once, at the simulated completion. A cancelled
+            work is never called.
+        states: names of the states that it reads when it is carried out.
     """
 
     operation: str
     cost: Cost
     carry_out: Callable[[], T]
+    states: tuple[str, ...] = ()
 
 
-_ABSENT: Any = object()
+NO_VALUE: Any = object()
+"""Stands for the value in a dry run."""
 
 
 class Deferred(Generic[T]):
@@ -132,7 +146,7 @@ class Deferred(Generic[T]):
         self.light = light
         self._compute: Callable[[Any], T] | None = compute
         self._resolve = resolve
-        self._value: T = _ABSENT
+        self._value: T = NO_VALUE
 
     def missing(self) -> list[Deferred[Any]]:
         """The inputs that have to be brought about first."""
@@ -172,7 +186,7 @@ class Keyed(Generic[T_co]):
     key: str
     size_bytes: int
     """Bytes of the tensors at their dtype; what a transfer of this value costs."""
-    _value: T_co | Deferred[T_co] = field(default=_ABSENT, repr=False)
+    _value: T_co | Deferred[T_co] = field(default=NO_VALUE, repr=False)
 
     @property
     def value(self) -> T_co:
@@ -181,7 +195,7 @@ class Keyed(Generic[T_co]):
         Raises:
             DryRunError: if this run carries no tensors.
         """
-        if self._value is _ABSENT:
+        if self._value is NO_VALUE:
             raise DryRunError(f"'{self.key[:12]}' has no value: this is a dry run (timing only).")
         if isinstance(self._value, Deferred):
             return self._value.value
@@ -195,7 +209,7 @@ class Keyed(Generic[T_co]):
     @property
     def has_value(self) -> bool:
         """Whether the value is here; False in a dry run."""
-        return self._value is not _ABSENT
+        return self._value is not NO_VALUE
 
 
 _LONG = 300

@@ -9,9 +9,25 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-# Shapes of tensor functions are checked in tests only.
-_TENSOR_MODULES = ["alignment", "evaluation", "server_pass", "tensors"]
-install_import_hook([f"gapslsim.learning.{name}" for name in _TENSOR_MODULES], "beartype.beartype")
+# Shapes of tensor functions are checked in tests only. Optimizers and rules import torch inside their methods, so the
+# names of their annotations do not exist at run time.
+_TENSOR_MODULES = {
+    "learning": (
+        "_powers",
+        "alignment",
+        "evaluation",
+        "geometry",
+        "layers",
+        "loss",
+        "server_pass",
+        "tensors",
+    ),
+    "models": ("layers", "_shapes"),
+}
+install_import_hook(
+    [f"gapslsim.{package}.{name}" for package, names in _TENSOR_MODULES.items() for name in names],
+    "beartype.beartype",
+)
 
 settings.register_profile("gapslsim", deadline=None, max_examples=50)
 settings.load_profile("gapslsim")

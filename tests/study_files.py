@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
+from gapslsim.studies._execute import Job, Outcome, carry_out
 from gapslsim.studies.backend import Backend
-from gapslsim.studies.execute import Job, Outcome, carry_out
 from gapslsim.studies.plan import load_study
 from gapslsim.studies.sweep import sweep
 

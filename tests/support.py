@@ -13,7 +13,6 @@ import torch
 
 from gapslsim.data.datasets.synthetic import Synthetic
 from gapslsim.frameworks.framework import Framework
-from gapslsim.frameworks.world import World
 from gapslsim.hardware.device import Device, PowerStates
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.learner import Learner
@@ -26,6 +25,7 @@ from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.topologies.star import Star
 from gapslsim.registry import Family
 from gapslsim.sim.recorder import Recorder
+from gapslsim.stages.simulated import SimulatedStage
 from gapslsim.work import Cost, LayerCost
 
 
@@ -118,27 +118,39 @@ def small_setup(
     )
 
 
+class Rounds:
+    """Ends a run after so many rounds; what the main flow does otherwise is left out."""
+
+    limit_s = None
+
+    def __init__(self, stage: SimulatedStage, n_rounds: int) -> None:
+        self._stage = stage
+        self._n_rounds = n_rounds
+        self.is_over = False
+
+    def opens(self) -> None:
+        """Nothing."""
+
+    def closes(self, start_s: float) -> None:
+        self.is_over = self._stage.round >= self._n_rounds
+
+    def updated(self) -> None:
+        """Nothing."""
+
+
 @dataclass
 class Stage:
     """A world to run a framework in."""
 
     env: simpy.Environment
-    world: World
+    world: SimulatedStage
     learner: Learner
     recorder: Recorder
     engine: Engine | None
 
     def run(self, framework: Framework, n_rounds: int) -> Stage:
         """Runs rounds one after the other."""
-
-        def flow() -> Any:
-            for _ in range(n_rounds):
-                self.world.begin_round(framework.participants)
-                yield from framework.round(self.world)
-                self.world.end_round()
-
-        self.env.run(self.env.process(flow()))
-        self.recorder.wait_until(range(self.world.n_clients), self.env.now)
+        self.world.play(framework, Rounds(self.world, self.world.round + n_rounds))
         return self
 
     def spans(self, actor: str) -> list[tuple[str, float, float]]:
@@ -181,5 +193,5 @@ def stage(
     devices = [RateDevice(rate=rate) for rate in rates[:n]]
     recorder = Recorder([device.power.idle_w for device in devices])
     server = RateDevice(rate=server_rate)
-    world = World(env, network, devices, server, replace(server), learner, recorder, setup.seed)
+    world = SimulatedStage(env, network, devices, server, replace(server), learner, recorder, setup.seed)
     return Stage(env, world, learner, recorder, engine)

@@ -16,7 +16,7 @@ from device_rules.parts import (
     power,
 )  # fmt: skip
 from device_rules.public import HEAVY, MNN, NASBENCH, NCNN, SBC_REVIEWS, Public
-from gapslsim.calibration.fits import Provenance, fit
+from gapslsim.calibration._fits import Provenance, fit
 from gapslsim.calibration.samples import samples_of
 from gapslsim.calibration.splits import run_split
 from gapslsim.calibration.table import check_table

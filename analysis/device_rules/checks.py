@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from device_rules.public import Public, mnn_ratio
-from gapslsim.calibration.prediction import held_out
+from gapslsim.calibration._prediction import held_out
 from gapslsim.hardware.profile import HeldOutError
 
 

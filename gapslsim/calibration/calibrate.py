@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gapslsim.calibration.fits import LEAST_SAMPLES, CalibrationError, Provenance, fit, fits_of
-from gapslsim.calibration.prediction import errors_by_group, predict
+from gapslsim.calibration._fits import LEAST_SAMPLES, CalibrationError, Provenance, fit, fits_of
+from gapslsim.calibration._prediction import errors_by_group, predict
 from gapslsim.calibration.rest import call_figure, jitter_of, memory_of, power_of
 from gapslsim.calibration.samples import Samples, samples_of
 from gapslsim.calibration.table import MeasurementTable
@@ -63,6 +63,7 @@ def calibrate(
         CalibrationError: on too few measurements, or a model that they do not allow.
     """
     samples = samples_of(table.compute)
+    # A table of links alone has no computations to name the device; the error below needs the name.
     device = str((table.compute if len(table.compute) else table.links).device.iloc[0])
     if len(samples) < LEAST_SAMPLES:
         raise CalibrationError(
@@ -73,6 +74,7 @@ def calibrate(
     tried = fits_of(samples) if model == "auto" else [model]
     used = _for_validation(samples)
     chosen, errors, predicted = cross_validation(tried, samples, about)
+    # The final fit sees every row; only the errors are those of fits that did not.
     cost_model = fit(chosen, samples, about)
     profile = _profile(name or slug(device), device, table, samples, cost_model, like,
                        errors_by_group(_SPLIT, predicted[used], samples.take(used)))  # fmt: skip
@@ -107,13 +109,13 @@ def cross_validation(
     """
     used = _for_validation(samples)
     held = {one: _cross_validate(one, samples, used, about) for one in models}
-    errors = {one: float(np.nanmean(np.abs(made / samples.seconds - 1))) for one, made in held.items()}
+    off = {one: np.abs(made / samples.seconds - 1) for one, made in held.items()}
+    # NaN where a sample was not drawn for validation.
+    errors = {one: float(np.nanmean(error)) for one, error in off.items()}
     # Capped at 100 %: too little is never further off, and a few tiny computations must not decide.
-    capped = {
-        one: float(np.nanmean(np.minimum(np.abs(made / samples.seconds - 1), 1)))
-        for one, made in held.items()
-    }
+    capped = {one: float(np.nanmean(np.minimum(error, 1))) for one, error in off.items()}
     chosen = models[0]
+    # Plainest first: a richer model must be clearly better, or it has only followed the noise.
     for one in models[1:]:
         if capped[one] < _WORTH * capped[chosen]:
             chosen = one
@@ -121,6 +123,7 @@ def cross_validation(
 
 
 def _for_validation(samples: Samples) -> NDArray[np.int64]:
+    # A fixed seed: the same table gives the same profile.
     order = np.random.default_rng(0).permutation(len(samples))[:_CAP]
     return np.sort(order)
 
@@ -165,6 +168,7 @@ def _profile(
 
 def _ranges(samples: Samples) -> tuple[FittedRange, ...]:
     """Range of each field of the cost, by phase and kind of layer; then by phase, for kinds that were not measured."""
+    # A copy of memory is no layer that a scenario could have.
     layers = samples.layers[~samples.layers.kind.isin(["copy"])]
     parts = [(str(p), str(k), rows) for (p, k), rows in layers.groupby(["phase", "kind"], sort=False)]
     parts += [(str(p), "", rows) for p, rows in layers.groupby("phase", sort=False)]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from gapslsim.calibration._fits import CalibrationError
 from gapslsim.calibration.calibrate import Calibrated, calibrate, slug
-from gapslsim.calibration.fits import CalibrationError
 from gapslsim.calibration.samples import LAYER_COLUMNS, select_rows
 from gapslsim.calibration.table import MeasurementTable
 from gapslsim.hardware.profile import Mode, Profile
 
-__all__ = ["CalibratedModes", "calibrate_modes", "power_modes"]
+__all__ = ["calibrate_modes"]
 
 _KEY = [*LAYER_COLUMNS, "name", "count"]
 """What tells a computation from another, whatever the mode."""
@@ -52,6 +52,7 @@ def calibrate_modes(
         CalibrationError: as `calibrate`, naming the power mode; on two modes whose names become the same.
     """
     held = power_modes(table)
+    # A profile without a named mode is taken for the device at its best.
     own = _fastest(table.compute, held) if len(held) > 1 else (held[0] if held else "")
     named = {mode: slug(mode) if mode else "default" for mode in held if mode != own}
     if len(set(named.values())) < len(named):
@@ -93,7 +94,9 @@ def _fastest(compute: pd.DataFrame, modes: list[str]) -> str:
     """The mode that takes least time on average (geometric) for what was timed in all of them; else the first."""
     timed = compute[compute.time_s.notna()]
     medians = timed.groupby([*_KEY, "power_mode"], dropna=False).time_s.median().unstack("power_mode")
+    # Only what was timed in every mode compares them; else a mode with small layers would seem fast.
     shared = medians[modes].dropna()
     if shared.empty:
         return modes[0]
+    # Geometric: large layers must not decide alone.
     return modes[int(np.argmin(np.log(shared.to_numpy()).mean(axis=0)))]

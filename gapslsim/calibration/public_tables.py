@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gapslsim.errors import ComponentError
+from gapslsim.errors import ComponentError, unknown
 
-__all__ = ["PUBLIC", "convert", "flash", "nasbench", "ncnn"]
+__all__ = ["convert"]
 
 _VIEWS = {"Input", "Split", "Flatten", "Reshape", "MemoryData", "Noop", "PriorBox", "Slice", "Crop"}
 """Layers of ncnn that move nothing or next to nothing."""
@@ -65,6 +65,7 @@ def ncnn(path: Path) -> pd.DataFrame:
     data = data.assign(device=data.board.fillna(data.device))
     data["sample"] = data.model + " " + data.block.astype(str) + " " + data.index.astype(str)
     rows = data[["device", "backend", "num_threads", "model", "sample", "min_ms"]].merge(layers, on="model")
+    # The time is the whole network's, so that one row of it carries it.
     first = ~rows["sample"].duplicated()
     return pd.DataFrame(
         {
@@ -91,6 +92,7 @@ def _ncnn_layers(path: Path) -> pd.DataFrame:
     layers = layers[~layers.type.isin(_VIEWS)]
     conv = layers.type.isin(["Convolution", "Deconvolution"])
     kind = layers.type.map(_KINDS).fillna("elementwise")
+    # From the general to the special: later masks overwrite.
     kind = kind.mask(conv, "conv2d/other")
     kind = kind.mask(conv & (layers.kernel == 1), "conv2d/1x1")
     kind = kind.mask(conv & (layers.kernel == 3) & (layers.stride == 1), "conv2d/3x3")
@@ -109,6 +111,7 @@ def nasbench(path: Path) -> pd.DataFrame:
     data, live = data[live.sum(axis=1) > 0], live[live.sum(axis=1) > 0]
     per_3x3 = {}
     for task, part in data.groupby("task"):
+        # The data give the sum of multiply-accumulates alone; the intercept is the fixed rest of the network.
         design = np.c_[np.ones(len(part)), part.live_nor_conv_3x3, part.live_nor_conv_1x1]
         per_3x3[task] = np.linalg.lstsq(design, part.macs_live, rcond=None)[0]
     fixed, conv3, conv1 = (data.task.map({task: made[i] for task, made in per_3x3.items()}) for i in range(3))
@@ -158,7 +161,7 @@ def convert(name: str, path: Path) -> pd.DataFrame:
         ComponentError: if there is no such converter or file.
     """
     if name not in PUBLIC:
-        raise ComponentError(f"Unknown data set {name!r}; known: {', '.join(PUBLIC)}.")
+        raise ComponentError(unknown("data set", name, PUBLIC))
     if not path.is_file():
         raise ComponentError(f"There is no file {path}; give the path of the data set's file.")
     try:

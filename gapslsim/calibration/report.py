@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,9 +16,12 @@ from gapslsim.calibration.rest import LinkFit
 from gapslsim.calibration.samples import Samples
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.cost_models.roofline import Roofline
+from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.grouped import GroupedModel
 from gapslsim.hardware.profile import HeldOutError
 from gapslsim.hardware.terms import Array
+from gapslsim.results.drawing.drawing import Curve, Drawing, Mark, Panel, Scale
+from gapslsim.results.drawing.matplotlib_printer import save
 from gapslsim.units import format_quantity
 
 __all__ = ["error_table", "plot", "report"]
@@ -72,36 +76,26 @@ def _coefficients(model: CostModel) -> Table:
     for name in ("value", "standard error"):
         table.add_column(name, justify="right")
 
-    def add(group: str, name: str, value: float, error: float | None) -> None:
-        table.add_row(group, name, f"{value:.4g}", "" if error is None else f"{error:.2g}")
+    def add(group: str, name: str, figure: Figure[float] | None) -> None:
+        if figure is not None:
+            error = "" if figure.standard_error is None else f"{figure.standard_error:.2g}"
+            table.add_row(group, name, f"{figure.value:.4g}", error)
 
     if isinstance(model, GroupedModel):
-        for group in model._groups():
+        for group in model.all_groups:
             label = f"{group.phase or 'any phase'} {group.layer_kind or '(any kind)'}"
             for name, figure in group.terms.items():
-                add(label, f"{name} [s per unit]", figure.value, figure.standard_error)
+                add(label, f"{name} [s per unit]", figure)
             for jump in group.jumps:
                 for name in ("constant", "per_parameter", "per_activation"):
-                    figure = getattr(jump, name)
-                    if figure is not None:
-                        add(
-                            label,
-                            f"{name}, {jump.quantity} > {jump.above:g}",
-                            figure.value,
-                            figure.standard_error,
-                        )
+                    add(label, f"{name}, {jump.quantity} > {jump.above:g}", getattr(jump, name))
     elif isinstance(model, Roofline):
         for name in ("forward_rate", "backward_rate", "update_rate", "other_rate", "memory_rate",
                      "overhead_per_layer", "overhead_per_call"):  # fmt: skip
-            figure = getattr(model, name)
-            if figure is not None:
-                add("", name, figure.value, figure.standard_error)
-        for name, factors in (
-            ("efficiency", model.efficiency),
-            ("memory_efficiency", model.memory_efficiency),
-        ):
-            for kind, figure in factors.items():
-                add(kind, name, figure.value, figure.standard_error)
+            add("", name, getattr(model, name))
+        for name in ("efficiency", "memory_efficiency"):
+            for kind, figure in getattr(model, name).items():
+                add(kind, name, figure)
     return table
 
 
@@ -121,21 +115,31 @@ def _worst(samples: Samples, predicted: Array) -> Table | None:
 
 
 def plot(samples: Samples, predicted: Array, title: str, path: Path) -> None:
-    """Draws predicted against measured times, both axes logarithmic, one colour per phase and kind."""
-    from matplotlib.figure import Figure as Canvas
+    """Draws predicted against measured times, both axes logarithmic, a series per phase and kind of layer.
 
-    figure = Canvas(figsize=(6.4, 6.0), layout="constrained")
-    axes = figure.subplots()
+    Args:
+        samples: measured [s].
+        predicted: one per sample [s].
+        title: heading.
+        path: a picture: png, svg or pdf.
+
+    Raises:
+        ResultsError: if it cannot be written.
+    """
+    labels = ["all"] * len(samples)
     if samples.single:
-        labels = (samples.layers.phase + " " + samples.layers.kind).to_numpy()
-    else:
-        labels = np.array(["all"] * len(samples))
-    for label in dict.fromkeys(labels):
-        at = labels == label
-        axes.scatter(samples.seconds[at], predicted[at], s=10, alpha=0.6, label=str(label), linewidths=0)
-    ends = np.array([samples.seconds.min(), samples.seconds.max()])
-    axes.plot(ends, ends, color="black", linewidth=1)
-    axes.fill_between(ends, ends / 1.2, ends * 1.2, color="black", alpha=0.08, label="within 20 %")
-    axes.set(xscale="log", yscale="log", xlabel="measured [s]", ylabel="predicted [s]", title=title)
-    axes.legend(fontsize="small")
-    figure.savefig(path, dpi=120)
+        labels = (samples.layers.phase + " " + samples.layers.kind).tolist()
+    names = list(dict.fromkeys(labels))
+    measured = samples.seconds
+    ends = np.array([measured.min(), measured.max()])
+    near = pd.DataFrame({"x": ends, "mean": ends, "low": ends / 1.2, "high": ends * 1.2})
+    marks = [
+        Mark(float(x), float(y), number, size=0.6)
+        for number, name in enumerate(names)
+        for label, x, y in zip(labels, measured, predicted, strict=True)
+        if label == name
+    ]
+    along = Scale.over(measured, "measured [s]", log=True)
+    high = Scale.over(predicted, "predicted [s]", log=True)
+    panel = Panel("", along, high, [Curve(None, near), *marks], height=500)
+    save(Drawing(title, [panel], ["Shaded: within 20 % of the measurement."], series=names), path)

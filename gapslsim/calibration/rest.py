@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gapslsim.calibration.robust import robust_scale
+from gapslsim.calibration._figures import figure_of
+from gapslsim.calibration._robust import robust_scale
 from gapslsim.calibration.samples import Samples
 from gapslsim.calibration.table import MeasurementTable
-from gapslsim.hardware.figure import Figure, Status
+from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import Jitter, Memory, PowerDraw, Profile
 from gapslsim.hardware.terms import Array
 
@@ -34,81 +35,66 @@ def call_figure(table: MeasurementTable) -> Figure[float]:
     """Overhead per call: the median of the rows of kind `call`."""
     rows = table.compute[table.compute.kind == "call"] if len(table.compute) else table.compute
     if rows.empty:
-        return Figure(
-            value=0.0,
-            status="assumed",
-            source="no rows of kind 'call' in the table; what a pass costs beside its layers is in the layers",
-        )
+        none = "no rows of kind 'call' in the table; what a pass costs beside its layers is in the layers"
+        return _assumed(0.0, none)
     times = rows.time_s.to_numpy(np.float64)
-    error = 1.2533 * float(times.std(ddof=1)) / len(times) ** 0.5 if len(times) > 1 else None
-    return Figure(
-        value=_six(float(np.median(times))),
-        status="fitted",
-        source=f"median of the {len(times)} rows of kind 'call'",
-        standard_error=_six(error) if error else None,
-    )
+    source = f"median of the {len(times)} rows of kind 'call'"
+    # Of a normal distribution, the median's standard error is sqrt(pi / 2) times the mean's.
+    return figure_of(float(np.median(times)), 1.2533 * _error_of_mean(times), source)
 
 
 def jitter_of(samples: Samples, like: Profile | None) -> Jitter:
     """Lognormal sigma from repeats: robust, pooled over samples."""
     deviations = samples.spread
     if len(deviations) < _LEAST_DEVIATIONS:
-        if like is not None:
-            return like.jitter
         none = "no repeated measurements in the table: durations are taken without jitter"
-        return Jitter(sigma=Figure(value=0.0, status="assumed", source=none))
+        return like.jitter if like is not None else Jitter(sigma=_assumed(0.0, none))
+    # A profile takes sigmas below 1.
     sigma = min(robust_scale(deviations), 0.99)
+    # Each repeated sample has spent one degree of freedom on its own mean. 1.17 / sqrt(n) is the relative
+    # standard error of the scaled median deviation (efficiency 37 %).
     free = len(deviations) - samples.n_repeated
-    return Jitter(
-        sigma=Figure(
-            value=_six(sigma),
-            status="fitted",
-            source=f"repeats of {samples.n_repeated} computations: 1.4826 times the median deviation of log time",
-            standard_error=_six(1.17 * sigma / max(free, 1) ** 0.5),
-        )
-    )
+    source = f"repeats of {samples.n_repeated} computations: 1.4826 times the median deviation of log time"
+    return Jitter(sigma=figure_of(sigma, 1.17 * sigma / max(free, 1) ** 0.5, source))
 
 
 def power_of(table: MeasurementTable, like: Profile | None) -> PowerDraw:
     """Power of the states: compute and idle as measured, what is missing as in `like` or assumed."""
     compute = table.compute
-    idle = _mean(compute[compute.kind == "idle"].power_w) if len(compute) else None
-    busy = _mean(compute[~compute.kind.isin(("idle", "call"))].power_w) if len(compute) else None
-    given = {"idle": idle, "compute": busy, "send": None, "receive": None}
-    made: dict[str, Figure[float]] = {}
-    for state, figure in given.items():
-        if figure is not None:
-            made[state] = figure
-        elif like is not None:
-            made[state] = getattr(like.power, state)
-        else:
-            value = {"idle": 1.0, "compute": 5.0, "send": 2.0, "receive": 2.0}[state]
-            made[state] = Figure(value=value, status="assumed", source=_ASSUMED)
-    return PowerDraw(**made)
+    measured = {
+        "idle": _mean(compute[compute.kind == "idle"].power_w),
+        "compute": _mean(compute[~compute.kind.isin(("idle", "call"))].power_w),
+    } if len(compute) else {}  # fmt: skip
+    assumed = {"idle": 1.0, "compute": 5.0, "send": 2.0, "receive": 2.0}
+    return PowerDraw(
+        **{
+            state: measured.get(state)
+            or (getattr(like.power, state) if like is not None else _assumed(watts))
+            for state, watts in assumed.items()
+        }
+    )
 
 
 def _mean(power: pd.Series) -> Figure[float] | None:
     values = power.dropna().to_numpy(np.float64)
     if not len(values):
         return None
-    error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    status: Status = "measured"
-    return Figure(
-        value=_six(float(values.mean())),
-        status=status,
-        source=f"mean of power_w over {len(values)} rows of the table",
-        standard_error=_six(error) if error > 0 else None,
-    )
+    source = f"mean of power_w over {len(values)} rows of the table"
+    return figure_of(float(values.mean()), _error_of_mean(values), source, "measured")
+
+
+def _error_of_mean(values: Array) -> float:
+    """Its standard error; 0 for a single value, which does not tell it."""
+    return float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+
+
+def _assumed(value: float, source: str = _ASSUMED) -> Figure[float]:
+    return Figure(value=value, status="assumed", source=source)
 
 
 def memory_of(like: Profile | None) -> Memory:
     """Memory is not in a table: as in `like`, or a placeholder."""
-    if like is not None:
-        return like.memory
-    return Memory(
-        total=Figure(value=4e9, status="assumed", source=_ASSUMED),
-        usable=Figure(value=3e9, status="assumed", source=_ASSUMED),
-    )
+    return like.memory if like is not None else Memory(total=_assumed(4e9), usable=_assumed(3e9))
 
 
 def link_of(table: MeasurementTable) -> list[LinkFit]:
@@ -122,24 +108,23 @@ def link_of(table: MeasurementTable) -> list[LinkFit]:
         if len(timed) == 0:
             continue
         slope = _slope(size, duration)
-        latency = (
-            float(np.median(trips)) / 2 if len(trips) else max(float(np.median(duration - slope * size)), 0.0)
-        )
+        # Noise may put the start of the line below 0, which no latency is.
+        start = float(np.median(duration - slope * size))
+        latency = float(np.median(trips)) / 2 if len(trips) else max(start, 0.0)
         made.append(LinkFit(str(direction), 8.0 / slope, latency, len(timed)))
     return made
 
 
 def _slope(size: Array, duration: Array) -> float:
     """Seconds per byte: the median slope between points of different sizes; of the ratio where all are alike."""
+    # Theil-Sen: one stalled transfer would tilt a least-squares line.
     i, j = np.triu_indices(len(size), 1)
     apart = size[i] != size[j]
     if apart.any():
         slopes = (duration[j] - duration[i])[apart] / (size[j] - size[i])[apart]
         middle = float(np.median(slopes))
+        # With sizes that hardly differ noise may turn the slope round; the mean rate is then the better
+        # guess.
         if middle > 0:
             return middle
     return float(np.median(duration / size))
-
-
-def _six(value: float) -> float:
-    return float(f"{value:.6g}")

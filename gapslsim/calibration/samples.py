@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gapslsim.calibration.columns import COSTS
+from gapslsim.calibration._columns import COSTS
 from gapslsim.calibration.table import MeasurementTable
 from gapslsim.errors import ComponentError
 from gapslsim.hardware.terms import Array
@@ -47,6 +47,7 @@ class Samples:
     def take(self, positions: NDArray[np.int64] | Sequence[int]) -> Samples:
         """The samples at these positions, in order."""
         wanted = np.asarray(positions)
+        # From old to new positions; -1 for samples that are not taken.
         new = np.full(len(self), -1)
         new[wanted] = np.arange(len(wanted))
         at = new[self.layers["sample"].to_numpy()]
@@ -118,11 +119,13 @@ def samples_of(compute: pd.DataFrame) -> Samples:
     spread: list[float] = []
     n_repeated = 0
     if len(alone):
+        # Repeats are rows that agree in all but the time; what is missing in both agrees too.
         key = [*LAYER_COLUMNS, "name", "count"]
         position = alone.groupby(key, sort=False, dropna=False).ngroup().to_numpy()
         logs = np.log(alone.time_s.to_numpy())
         sizes = np.bincount(position)
         frame = pd.DataFrame({"position": position, "time_s": alone.time_s.to_numpy()})
+        # A median: one repeat that the system interrupted must not set the time.
         seconds = frame.groupby("position").time_s.median().to_numpy().tolist()
         first = alone.iloc[np.unique(position, return_index=True)[1]]
         names = [_name(row) for row in first[["phase", "kind", "name"]].itertuples(index=False)]

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gapslsim.calibration._fits import Provenance, fit, fits_of
+from gapslsim.calibration._prediction import errors_by_group, predict
 from gapslsim.calibration.calibrate import cross_validation
-from gapslsim.calibration.fits import Provenance, fit, fits_of
-from gapslsim.calibration.prediction import errors_by_group, predict
 from gapslsim.calibration.samples import Samples, samples_of
 from gapslsim.calibration.table import MeasurementTable
-from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.errors import ComponentError, unknown
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import HeldOutError
 from gapslsim.hardware.terms import Array
 
-__all__ = ["SPLITS", "SplitDone", "run_split"]
+__all__ = ["run_split"]
 
 Part = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions to fit on, and to predict."""
@@ -45,11 +45,10 @@ def run_split(name: str, table: MeasurementTable, model: str = "auto") -> SplitD
         ComponentError: on an unknown split, or one that the table does not allow.
     """
     if name not in SPLITS:
-        raise ComponentError(
-            f"Unknown split {name!r}; known: {', '.join(SPLITS)}.{did_you_mean(name, SPLITS)}"
-        )
+        raise ComponentError(unknown("split", name, SPLITS))
     whole = samples_of(table.compute)
     parts = []
+    # Within each kind: a split over all would leave rare kinds without a single row to fit on.
     if whole.single and name != "leave_one_out":
         for kind in dict.fromkeys(whole.layers.kind):
             at = np.flatnonzero(whole.layers.kind == kind)
@@ -63,6 +62,8 @@ def run_split(name: str, table: MeasurementTable, model: str = "auto") -> SplitD
     predicted, models = np.empty(len(whole)), []
     chosen = model
     for train, test in parts:
+        # Chosen once for leave-one-out: the choice hardly depends on one row, and cross-validation per row is
+        # slow.
         if model == "auto" and (name != "leave_one_out" or chosen == "auto"):
             chosen = _choose(whole.take(train), about)
         predicted[test] = predict(fit(chosen, whole.take(train), about), whole.take(test))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from gapslsim.calibration.cells import cells
-from gapslsim.calibration.columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
-from gapslsim.calibration.rows import row_problems
+from gapslsim.calibration._cells import cells
+from gapslsim.calibration._columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
+from gapslsim.calibration._rows import row_problems
 from gapslsim.errors import GapslsimError, Problem, did_you_mean
 
-__all__ = ["MeasurementTable", "TableError", "read_table"]
+__all__ = ["MeasurementTable", "read_table"]
 
 _SHOWN = 40
 
@@ -100,9 +100,11 @@ def _load(path: Path) -> pd.DataFrame:
     try:
         if name.endswith(".parquet"):
             return pd.read_parquet(path)
+        # As texts: pandas would turn `NA` into a missing number and a bad cell into a column of objects.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except (OSError, ValueError, UnicodeDecodeError, EOFError) as error:  # pandas' own errors are ValueErrors
         raise TableError([Problem("", f"cannot be read: {error}", str(path))]) from error
+    # Their parsers raise classes that are nowhere promised.
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("pandas", "pyarrow"):
             raise
@@ -141,6 +143,7 @@ def _column(given: str) -> tuple[str, float, str]:
     name = given.strip()
     if name in COLUMNS:
         return name, 1.0, ""
+    # What pandas makes of a column that stands there twice.
     if name.endswith(".1") and name[:-2] in COLUMNS:
         return name, 1.0, f"gives {name[:-2]} a second time; keep one column of it"
     stem, _, unit = name.rpartition("_")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 if TYPE_CHECKING:
     from gapslsim.calibration.table import MeasurementTable
@@ -57,8 +58,6 @@ def calibrate_command(
     picture: Annotated[Path | None, typer.Option("--plot", help="Predicted against measured (.png).")] = None,
 ) -> None:
     """Fits the cost models to measurements, chooses one, says how wrong it is, and writes a profile."""
-    from rich.console import Console
-
     from gapslsim.calibration import calibrate as flow
     from gapslsim.calibration.modes import calibrate_modes
     from gapslsim.calibration.public_tables import convert
@@ -86,18 +85,18 @@ def calibrate_command(
 
     rows = rows_of(table, several=profile is None and split is None)
     base = None if like is None else load_profile(like)
-    if profile is not None:
-        checked = load_device(profile)
-        samples, predicted, errors = flow.check(checked.cost_model, rows)
+    if profile is not None or split is not None:
+        if profile is not None:
+            checked = load_device(profile)
+            samples, predicted, errors = flow.check(checked.cost_model, rows)
+            title = f"{checked.name} on {table.name}"
+        else:
+            done = run_split(str(split), rows, model)
+            samples, predicted, errors = done.samples, done.predicted, done.errors
+            title = f"{table.name}, {split}"
         console.print(error_table(errors))
         if picture is not None:
-            plot(samples, predicted, f"{checked.name} on {table.name}", picture)
-        return
-    if split is not None:
-        done = run_split(split, rows, model)
-        console.print(error_table(done.errors))
-        if picture is not None:
-            plot(done.samples, done.predicted, f"{table.name}, {split}", picture)
+            plot(samples, predicted, title, picture)
         return
     done_modes = calibrate_modes(rows, model, output.stem if output is not None else None, base)
     made = done_modes.base

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+
+from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
     from gapslsim.results.compare import Comparison
@@ -31,15 +34,13 @@ def compare_command(
     ] = False,
 ) -> None:
     """Compare runs: accuracy per view, simulated time, time to target, bytes, energy; or gradient geometry."""
-    from rich.console import Console
-
     from gapslsim.results.compare import compare
-    from gapslsim.results.store import load_results, load_summary, write_text
+    from gapslsim.results.store import StoredRun, write_text
 
     if geometry:
         table = full = _geometry(runs)
     else:
-        summaries = [load_summary(run) for run in runs]
+        summaries = [run.summary for run in map(StoredRun, runs)]
         table, full = compare(summaries), compare(summaries, spread=True)
     console = Console(highlight=False)
     console.print(table.table(console.width))
@@ -47,9 +48,10 @@ def compare_command(
         write_text(out, full.markdown())
         typer.echo(f"Table written to {out}")
     if plot is not None:
-        from gapslsim.results.plots import plot_comparison, save_figure
+        from gapslsim.results.drawing.matplotlib_printer import save
+        from gapslsim.results.figures.comparison import comparison
 
-        save_figure(plot_comparison([load_results(run) for run in runs]), plot)
+        save(comparison([StoredRun(run).results() for run in runs]), plot)
         typer.echo(f"Plot written to {plot}")
 
 
@@ -59,22 +61,14 @@ def _geometry(paths: list[Path]) -> Comparison:
     Raises:
         ResultsError: if no run measured it.
     """
-    from gapslsim.errors import ResultsError
-    from gapslsim.results.geometry import compare_geometry
     from gapslsim.results.report.data import gather
+    from gapslsim.results.report.geometry import geometry_table
 
     runs = gather(paths)
-    groups = [
-        (
-            f"{group.series}, {group.panel}" if group.panel else group.series,
-            [run.updates for run in group.runs],
-            group.accuracies(runs.view),
-        )
-        for group in runs.groups
-    ]
-    if all(table.empty for _, tables, _ in groups for table in tables):
+    table = geometry_table(runs.groups, runs.view)
+    if table is None:
         raise ResultsError(
             "none of these runs measured the geometry of gradients; run them with "
             "'--set \"evaluation.geometry=10 rounds\"'"
         )
-    return compare_geometry(groups, runs.view)
+    return table

@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
-    from gapslsim.results.drawing import Drawing
+    from gapslsim.results.drawing.drawing import Drawing
     from gapslsim.results.study import StudyRecord
 
 __all__ = ["draw_study", "figure_command"]
@@ -45,7 +51,6 @@ def figure_command(
     ] = None,
 ) -> None:
     """Draw the figure or table that a study file asks for under 'figure'."""
-    from gapslsim.errors import ResultsError
     from gapslsim.results.study_figure import figure_of
     from gapslsim.results.study_tables import read_tables
 
@@ -90,7 +95,6 @@ def _figure_from(file: str, record: StudyRecord) -> dict[str, object] | None:
     Raises:
         ResultsError: if that study has other axes.
     """
-    from gapslsim.errors import ResultsError
     from gapslsim.studies.plan import load_study
 
     other = load_study(file).record
@@ -109,20 +113,14 @@ def _told(record: StudyRecord) -> str:
 
 
 def _write(drawing: Drawing, picture: Path, table: Path | None) -> list[Path]:
-    from gapslsim.results.draw import draw
+    from gapslsim.results.drawing.matplotlib_printer import save
     from gapslsim.results.export import write_csv
-    from gapslsim.results.plots import save_figure
 
     numbers = table if table is not None else picture.with_suffix(".csv")
-    return [save_figure(draw(drawing), picture), write_csv(drawing.numbers, numbers)]
+    return [save(drawing, picture), write_csv(drawing.numbers, numbers)]
 
 
 def _print(drawing: Drawing) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     shown = Table(title=drawing.title, title_justify="left", box=box.SIMPLE_HEAD)
     for number, name in enumerate(drawing.table.head):
         shown.add_column(Text(name), justify="left" if number == 0 else "right", overflow="fold")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 __all__ = ["journal_command"]
 
@@ -50,9 +52,6 @@ def journal_command(
 
 
 def _list(directory: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from gapslsim.learning.journal.folder import trainings
     from gapslsim.learning.journal.maintenance import content_of
 

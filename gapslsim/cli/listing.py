@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from gapslsim.errors import ComponentError, unknown
+from gapslsim.scenario.presets import LINKS
+from gapslsim.scenario.shipped import shipped_scenarios
+from gapslsim.scenario.tree import parse, plain
 
 __all__ = ["list_components", "show"]
 
@@ -36,19 +42,17 @@ def list_components(
     components: _Own = None,
 ) -> None:
     """Lists components by kind, and the shipped devices, links and scenarios."""
-    from rich.table import Table
-
-    catalogue = _catalogue()
     _load_own(components)
+    catalogue = _catalogue()
     kinds = [_kind(kind, catalogue)] if kind is not None else sorted(catalogue)
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for each in kinds:
-        table.add_row(_literal(each, "bold"), "")
+        table.add_row(Text(each, "bold"), "")
         for name, about in catalogue[each]():
-            table.add_row(f"  {name}", _literal(about))
-    _console().print(table)
+            table.add_row(f"  {name}", Text(about))
+    Console().print(table)
 
 
 def show(
@@ -68,12 +72,12 @@ def show(
     """Shows settings, a device's figures with their sources, a link preset, a scenario; draws channels and networks."""
     from gapslsim.registry import FAMILIES
 
-    kind = _kind(kind, _catalogue())
     _load_own(components)
+    kind = _kind(kind, _catalogue())
     if kind in ("channel", "network") and name not in FAMILIES[kind]:
         from gapslsim.cli.show_network import draw
 
-        draw(kind, name, _console(), png, duration, seed)
+        draw(kind, name, Console(), png, duration, seed)
     elif kind in FAMILIES:
         _show_component(kind, name)
     else:
@@ -82,21 +86,14 @@ def show(
 
 def _catalogue() -> dict[str, Callable[[], Rows]]:
     """Every kind with what fetches its rows."""
-    import gapslsim.hardware.profile
-    import gapslsim.scenario.schema
-    import gapslsim.studies.schema  # noqa: F401  all three bring families
     from gapslsim.registry import FAMILIES
     from gapslsim.scenario.fields import first_sentence
 
     def members(family: str) -> Callable[[], Rows]:
         return lambda: [(name, first_sentence(FAMILIES[family][name].__doc__)) for name in FAMILIES[family]]
 
-    return {
-        **{name: members(name) for name in FAMILIES},
-        "device": _devices,
-        "link": _links,
-        "scenario": _scenarios,
-    }
+    others = {"device": _devices, "link": _links, "scenario": _scenarios}
+    return {name: members(name) for name in FAMILIES} | others
 
 
 def _load_own(names: Iterable[str] | None) -> None:
@@ -107,15 +104,11 @@ def _load_own(names: Iterable[str] | None) -> None:
 
 
 def _kind(asked: str, known: Iterable[str]) -> str:
-    from gapslsim.errors import ComponentError, did_you_mean
-
     name = asked.lower().replace("-", "_")
     for candidate in (name, _ALIASES.get(name, ""), name.removesuffix("s")):
         if candidate in known:
             return candidate
-    raise ComponentError(
-        f"Unknown kind {asked!r}; known: {', '.join(sorted(known))}.{did_you_mean(name, known)}"
-    )
+    raise ComponentError(unknown("kind", asked, sorted(known)))
 
 
 def _devices() -> Rows:
@@ -126,15 +119,11 @@ def _devices() -> Rows:
 
 
 def _links() -> Rows:
-    from gapslsim.scenario.presets import LINKS
-
     return [(name, f"{p.uplink} up, {p.downlink} down, {p.latency}") for name, p in sorted(LINKS.items())]
 
 
 def _scenarios() -> Rows:
     from gapslsim.scenario.fields import first_sentence
-    from gapslsim.scenario.shipped import shipped_scenarios
-    from gapslsim.scenario.tree import parse, plain
 
     rows = []
     for name, file in shipped_scenarios().items():
@@ -146,44 +135,33 @@ def _scenarios() -> Rows:
 
 
 def _show_component(kind: str, name: str) -> None:
-    from rich.table import Table
-
     from gapslsim.registry import FAMILIES
     from gapslsim.scenario.fields import default_words, fields_of, meanings_of, type_words
 
     cls = FAMILIES[kind][name]
     meanings = meanings_of(cls)
-    console = _console()
-    console.print(f"[bold]{kind} {name}[/bold]")
-    console.print(_paragraphs(cls.__doc__), markup=False, highlight=False)
+    console = _headed(f"{kind} {name}", cls.__doc__)
     table = Table(show_edge=False, pad_edge=False)
     for title in ("setting", "takes", "default", "meaning"):
         table.add_column(title, overflow="fold", no_wrap=title == "setting")
     for field, info in fields_of(cls).items():
         if field != FAMILIES[kind].tag:
-            table.add_row(field, *map(_literal, (type_words(info), default_words(info), meanings[field])))
-    if table.row_count:
-        console.print(table)
-    else:
-        console.print("It takes no settings.")
+            table.add_row(field, *map(Text, (type_words(info), default_words(info), meanings[field])))
+    console.print(table if table.row_count else "It takes no settings.")
 
 
 def _show_device(name: str) -> None:
-    from rich.table import Table
-
     from gapslsim.hardware.devices import load_profile
     from gapslsim.hardware.profile import profile_schema
 
     profile = load_profile(name.partition("@")[0])
-    console = _console()
-    console.print(f"[bold]device {profile.name}[/bold]")
-    console.print(_paragraphs(profile.description), markup=False, highlight=False)
+    console = _headed(f"device {profile.name}", profile.description)
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("figure", overflow="fold", max_width=34)
     table.add_column("value, status and source", overflow="fold")
     written = profile_schema().dump_python(profile, mode="json", exclude_none=True)
     for path, value, source in _figures(written, ()):
-        table.add_row(_literal(path), _literal(f"{value}\n{source}" if source else value))
+        table.add_row(Text(path), Text(f"{value}\n{source}" if source else value))
     console.print(table)
 
 
@@ -208,42 +186,23 @@ def _figures(written: Any, path: tuple[str, ...]) -> Iterable[tuple[str, str, st
 
 
 def _show_link(name: str) -> None:
-    from gapslsim.errors import ComponentError, did_you_mean
-    from gapslsim.scenario.presets import LINKS
-
     if name not in LINKS:
-        hint = did_you_mean(name, LINKS)
-        raise ComponentError(f"Unknown link {name!r}; known: {', '.join(sorted(LINKS))}.{hint}")
+        raise ComponentError(unknown("link", name, sorted(LINKS)))
     link = LINKS[name]
     for field in ("uplink", "downlink", "latency", "source"):
         typer.echo(f"{field + ':':<10}{getattr(link, field)}")
 
 
 def _show_scenario(name: str) -> None:
-    from gapslsim.errors import ComponentError, did_you_mean
-    from gapslsim.scenario.shipped import shipped_scenarios
-
     known = shipped_scenarios()
     if name not in known:
-        hint = did_you_mean(name, known)
-        raise ComponentError(f"Unknown scenario {name!r}; known: {', '.join(known)}.{hint}")
+        raise ComponentError(unknown("scenario", name, known))
     typer.echo(known[name].read_text(encoding="utf-8"), nl=False)
 
 
-def _paragraphs(text: str | None) -> str:
-    import inspect
-
-    return inspect.cleandoc(text or "").strip() + "\n"
-
-
-def _literal(text: str, style: str = "") -> Any:
-    """Text in which brackets are brackets."""
-    from rich.text import Text
-
-    return Text(text, style)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(soft_wrap=False)
+def _headed(heading: str, text: str | None) -> Console:
+    """The console, on which a heading and what stands below it are printed."""
+    console = Console()
+    console.print(f"[bold]{heading}[/bold]")
+    console.print(inspect.cleandoc(text or "").strip() + "\n", markup=False, highlight=False)
+    return console

@@ -17,52 +17,42 @@ from typer.main import get_command
 
 from gapslsim.errors import GapslsimError, ScenarioError
 
-__all__ = ["COMMANDS", "Entry", "main"]
+__all__ = ["COMMANDS", "main"]
 
 
 class Entry(NamedTuple):
     """Where a command's function is."""
 
     target: str
-    """`module:function`; the function carries typer's annotations."""
+    """`module:function` in `gapslsim.cli`; the function carries typer's annotations."""
     help: str
     """One sentence for the list of commands."""
 
 
 COMMANDS: dict[str, Entry] = {
-    "run": Entry("gapslsim.cli.run:run_command", "Run a scenario: train, simulate, write a run directory."),
-    "sweep": Entry("gapslsim.cli.sweep:sweep_command", "Run a study: many scenarios from one file."),
-    "figure": Entry("gapslsim.cli.figure:figure_command", "Draw a study's own figure, with its numbers."),
-    "report": Entry("gapslsim.cli.report:report_command", "Write runs or studies as one HTML page."),
-    "trace": Entry(
-        "gapslsim.cli.trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."
-    ),
-    "measure": Entry(
-        "gapslsim.cli.measure:measure_command", "Time PyTorch on this machine, or check a profile."
-    ),
+    "run": Entry("run:run_command", "Run a scenario: train, simulate, write a run directory."),
+    "sweep": Entry("sweep:sweep_command", "Run a study: many scenarios from one file."),
+    "figure": Entry("figure:figure_command", "Draw a study's own figure, with its numbers."),
+    "report": Entry("report:report_command", "Write runs or studies as one HTML page."),
+    "trace": Entry("trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."),
+    "measure": Entry("measure:measure_command", "Time PyTorch on this machine, or check a profile."),
     "check-network": Entry(
-        "gapslsim.cli.check_network:check_network_command",
-        "Run reference cases through the network and print its error.",
+        "check_network:check_network_command", "Run reference cases through the network and print its error."
     ),
-    "compare": Entry("gapslsim.cli.compare:compare_command", "Put several runs side by side in one table."),
-    "journal": Entry(
-        "gapslsim.cli.journal:journal_command", "List, check or prune a journal of computed training."
+    "check-component": Entry(
+        "check_component:check_component_command",
+        "Try components of your own: what each must keep, and what it breaks.",
     ),
-    "validate": Entry(
-        "gapslsim.cli.validate:validate", "Check a scenario and list every problem with its fix."
-    ),
+    "compare": Entry("compare:compare_command", "Put several runs side by side in one table."),
+    "journal": Entry("journal:journal_command", "List, check or prune a journal of computed training."),
+    "validate": Entry("validate:validate", "Check a scenario and list every problem with its fix."),
     "calibrate": Entry(
-        "gapslsim.cli.calibrate:calibrate_command",
-        "Fit a hardware profile to measurements; say how wrong it is.",
+        "calibrate:calibrate_command", "Fit a hardware profile to measurements; say how wrong it is."
     ),
-    "schema": Entry("gapslsim.cli.schema:schema", "Print the JSON Schema of scenario files, for editors."),
-    "list": Entry("gapslsim.cli.listing:list_components", "List components, devices, links and scenarios."),
-    "show": Entry(
-        "gapslsim.cli.listing:show", "Show a component's settings, a device's figures, a scenario."
-    ),
-    "reference": Entry(
-        "gapslsim.cli.reference:reference_command", "Write all components and commands as Markdown pages."
-    ),
+    "schema": Entry("schema:schema", "Print the JSON Schema of scenario files, for editors."),
+    "list": Entry("listing:list_components", "List components, devices, links and scenarios."),
+    "show": Entry("listing:show", "Show a component's settings, a device's figures, a scenario."),
+    "reference": Entry("reference:reference_command", "Write all components and commands as Markdown pages."),
 }
 """Every command; a new one is one line here."""
 
@@ -83,7 +73,8 @@ def load_command(name: str) -> Any:
     entry = COMMANDS[name]
     module, _, function = entry.target.partition(":")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name=name, help=entry.help)(getattr(importlib.import_module(module), function))
+    called = getattr(importlib.import_module(f"gapslsim.cli.{module}"), function)
+    app.command(name=name, help=entry.help)(called)
     return get_command(app)
 
 
@@ -138,7 +129,3 @@ def _heading(error: GapslsimError) -> str:
         return "Error: "
     count = len(error.problems)
     return f"The scenario has {'a problem' if count == 1 else f'{count} problems'}:\n"
-
-
-if __name__ == "__main__":
-    main()

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from gapslsim.measuring.check import RoundCheck
     from gapslsim.measuring.measure import Plan
     from gapslsim.measuring.table import Machine, Measurement
@@ -69,8 +70,6 @@ def measure_command(
     ] = 10,
 ) -> None:
     """Time PyTorch on this machine: layers in place, both sides of split models, optimizer steps, memory, links."""
-    from rich.console import Console
-
     console = Console(stderr=True, highlight=False)
     if serve is not None:
         _serve(serve)
@@ -144,9 +143,9 @@ def _sizes(text: str) -> list[int]:
 def _measure(
     plan: Plan, machine: Machine, torch_device: Any, peer: str, console: Console
 ) -> list[Measurement]:
-    from gapslsim.measuring.clock import MachineClock
     from gapslsim.measuring.links import measure_link, parse_peer
     from gapslsim.measuring.measure import measure
+    from gapslsim.stages.clock import MachineClock
 
     address = parse_peer(peer) if peer else None
     links: list[Measurement] = []
@@ -202,9 +201,6 @@ def _check(
 
 
 def _show(scenario: str, device: str, result: RoundCheck) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table(
         title=f"{scenario}: computation of a round here, and as profile {device} says", title_justify="left"
     )
@@ -228,8 +224,6 @@ def _show(scenario: str, device: str, result: RoundCheck) -> None:
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[str, float], None]]:
     """A bar on a terminal; elsewhere a line at each tenth."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     if console.is_terminal:
         columns = (
             BarColumn(),

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from gapslsim.records import Progress
 from gapslsim.results import words
 
-__all__ = ["describe", "is_live", "show_progress"]
+__all__ = ["bar_on", "is_live", "show_progress", "time_left"]
 
 Observer = Callable[[Progress], None]
 
@@ -50,25 +50,25 @@ def describe(progress: Progress) -> str:
     if progress.accuracy:
         view = next(iter(progress.accuracy))
         parts.append(f"{view} {words.accuracy(progress.accuracy[view])}")
-    left_s = wall_time_left_s(progress)
-    if left_s is not None:
-        parts.append(f"{words.clock(left_s)} left")
-    else:
-        parts.append(f"{words.clock(progress.wall_time_s)} so far")
-    return ", ".join(parts)
+    return ", ".join([*parts, time_left(progress.fraction, progress.wall_time_s)])
 
 
-def wall_time_left_s(progress: Progress) -> float | None:
-    """Wall time that the rest takes at the pace so far; None without an estimate of the share done."""
-    if not progress.fraction:
-        return None
-    return progress.wall_time_s * (1.0 / min(progress.fraction, 1.0) - 1.0)
+def time_left(share: float | None, wall_time_s: float) -> str:
+    """Wall time that the rest takes at the pace so far, in words; without a share done, how long it has taken."""
+    if not share:
+        return f"{words.clock(wall_time_s)} so far"
+    return f"{words.clock(wall_time_s * (1.0 / min(share, 1.0) - 1.0))} left"
+
+
+def bar_on(console: Console, width: int) -> Bar:
+    """A bar of that many characters with a line of text behind it; it vanishes at the end."""
+    columns = (SpinnerColumn(), BarColumn(bar_width=width), TextColumn("{task.description}", markup=False))
+    return Bar(*columns, console=console, transient=True)
 
 
 @contextmanager
 def _bar(console: Console) -> Iterator[Observer]:
-    columns = (SpinnerColumn(), BarColumn(bar_width=16), TextColumn("{task.description}", markup=False))
-    with Bar(*columns, console=console, transient=True) as bar:
+    with bar_on(console, 16) as bar:
         task = bar.add_task("preparing data and model", total=None)
 
         def observe(progress: Progress) -> None:

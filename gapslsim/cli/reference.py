@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from gapslsim.registry import Family
 
-__all__ = ["pages", "reference_command"]
+__all__ = ["reference_command"]
 
 _HEAD = "<!-- Written by 'gapslsim reference'; do not edit. -->\n"
 _UNITS = {
@@ -25,38 +25,13 @@ _UNITS = {
 _COMMON = {
     "round": "Training round, from 1; 0 is before the first.",
     "client": "Index of the client, from 0 through all groups.",
-    "other": "Index of the other client.",
     "start_s": "When it began, on the simulated clock.",
     "end_s": "When it ended, on the simulated clock.",
     "time_s": "When, on the simulated clock.",
-    "size_bytes": "Bytes moved; 0 for a computation.",
-    "work_flop": "Floating-point operations; 0 for a transfer.",
     "energy_j": "Energy drawn, by the power of the device in that state.",
-    "n_participants": "Clients that took part.",
-    "n_clients": "Clients that took part.",
-    "n_admitted": "Clients that the rule admitted.",
-    "n_samples": "Samples in the batch.",
-    "n_flows": "Transfers on the link.",
-    "bytes_up": "Sent by clients.",
-    "bytes_down": "Received by clients.",
-    "view": "Whose accuracy: `global`, `clients`, `ensemble` or `local`.",
-    "accuracy": "Share of the test samples that are classified rightly.",
     "loss": "Mean cross-entropy [nat].",
-    "score_rad": "Consistency score: mean angle to the other clients' gradients.",
-    "in_leader_set": "Whether the client is in the leader set.",
-    "angle_to_leader_rad": "Angle to the leader gradient.",
-    "admitted": "Whether the client's gradient enters the update.",
     "gradient_norm": "Length of the server-side gradient.",
     "threshold_rad": "Largest angle that is admitted.",
-    "selection_ratio": "K_t: share of the clients in the leader set.",
-    "dispersion_rad": "nu: standard deviation of the consistency scores.",
-    "angle_rad": "Angle between the two gradients.",
-    "update_norm": "Length of the update.",
-    "stable_rank": "Of the clients' gradients: 1 if all are parallel, S if all are orthogonal.",
-    "effective_rank": "Likewise, by the entropy of the singular values.",
-    "link": "Name of the link.",
-    "rate_bit_per_s": "Sum of the rates of its flows.",
-    "capacity_bit_per_s": "What it can carry.",
 }
 """Meaning of columns that several tables share, where the row's class says nothing."""
 _TYPES = {str: "text", int: "integer", float: "number", bool: "true or false"}
@@ -141,16 +116,16 @@ def _family_page(family: Family[Any]) -> str:
         cls = family[kind]
         inner |= dict.fromkeys(each for each in _sections(cls) if each is not cls)
         parts += [f"## {kind}", _prose(cls.__doc__), _settings(cls, family.tag) or "It takes no settings."]
-    for cls in inner:
-        parts += [f"## {cls.__name__}", _prose(cls.__doc__), _settings(cls)]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *_of_classes(inner)])
 
 
 def _schema_page(title: str, about: str, root: type[Any]) -> str:
-    parts = [f"# {title}", about]
-    for cls in dict.fromkeys(_sections(root)):
-        parts += [f"## {cls.__name__}", _prose(cls.__doc__), _settings(cls)]
-    return "\n\n".join(parts)
+    return "\n\n".join([f"# {title}", about, *_of_classes(dict.fromkeys(_sections(root)))])
+
+
+def _of_classes(classes: Iterable[type[Any]]) -> Iterator[str]:
+    for cls in classes:
+        yield from (f"## {cls.__name__}", _prose(cls.__doc__), _settings(cls))
 
 
 def _sections(root: Any) -> Iterator[type[Any]]:
@@ -202,18 +177,15 @@ def _links() -> str:
 
 def _devices() -> str:
     from gapslsim.hardware.devices import known_devices, load_profile
+    from gapslsim.registry import settings_of
 
     rows = []
     for name in known_devices():
         profile = load_profile(name)
         modes = ", ".join(f"`{name}@{mode}`" for mode in sorted(profile.modes))
-        rows.append((f"`{name}`", _cell(profile.description), _kind(profile.cost_model), modes))
+        rows.append((f"`{name}`", _cell(profile.description), settings_of(profile.cost_model)["kind"], modes))
     about = "Every figure with its source: `gapslsim show device NAME`. The format: [hardware.md](../hardware.md)."
     return "\n\n".join(["# Devices", about, _table(("device", "what it is", "cost model", "modes"), rows)])
-
-
-def _kind(member: Any) -> str:
-    return str(member.kind)
 
 
 def _commands() -> str:
@@ -256,14 +228,9 @@ def _tables() -> str:
         "[studies.md](../studies.md). Units are in the names.",
     ]
     for name, row_type in TABLES.items():
-        meanings = _docstrings(row_type)
+        meanings = _COMMON | _docstrings(row_type)
         rows = [
-            (
-                f"`{column}`",
-                _TYPES[kind],
-                _unit(column),
-                _cell(meanings.get(column) or _COMMON.get(column, "")),
-            )
+            (f"`{column}`", _TYPES[kind], _unit(column), _cell(meanings.get(column, "")))
             for column, kind in columns_of(row_type).items()
         ]
         parts += [f"## {name}", _prose(row_type.__doc__), _table(("column", "type", "unit", "meaning"), rows)]

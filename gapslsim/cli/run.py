@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from gapslsim.errors import NumericalError
 
@@ -76,8 +77,9 @@ def run_command(
     if journal is not None and no_journal:
         raise typer.BadParameter("give either --journal or --no-journal")
     record = None if no_journal or dry else _Record(journal, resume, checkpoint_every)
+    changes = [*(overrides or ()), *([] if device is None else [f"training.device={device}"])]
     try:
-        code = _run(scenario, out, list(overrides or []), dry, quiet, device, record)
+        code = _run(scenario, out, changes, dry, quiet, record)
     except KeyboardInterrupt:
         typer.echo("Interrupted before the first round; nothing was written.", err=True)
         code = 130
@@ -109,22 +111,14 @@ class _Record:
 
 
 def _run(
-    path: str,
-    out: Path | None,
-    overrides: list[str],
-    dry: bool,
-    quiet: bool,
-    device: str | None,
-    record: _Record | None,
+    path: str, out: Path | None, changes: list[str], dry: bool, quiet: bool, record: _Record | None
 ) -> int:
     from gapslsim.registry import settings_of
     from gapslsim.results.results import run_label
     from gapslsim.results.store import check_target
     from gapslsim.scenario.loading import load
 
-    if device is not None:
-        overrides = [*overrides, f"training.device={device}"]
-    loaded = load(path, set=overrides, deep=True)
+    loaded = load(path, set=changes, deep=True)
     label = run_label(loaded.name, settings_of(loaded.framework)["kind"], loaded.seed)
     target = out if out is not None else Path("runs") / label
     replaces = check_target(target, label)
@@ -150,8 +144,6 @@ def _simulate(scenario: Scenario, dry: bool, quiet: bool, journal: JournalSettin
 
 def _leave(results: Results, target: Path, replaces: bool, quiet: bool) -> None:
     """Writes the run directory and prints the table and the place."""
-    from rich.console import Console
-
     from gapslsim.results.store import write_results
     from gapslsim.results.tables import end_table
 

@@ -20,7 +20,7 @@ from gapslsim.network.show import (
     sample_channel,
     topology_figure,
     topology_lines,
-)  # fmt: skip
+)
 from gapslsim.network.topology import Topology
 from gapslsim.scenario.loading import load
 from gapslsim.units import STRICT_UNITS, parse_quantity
@@ -28,7 +28,7 @@ from gapslsim.units import STRICT_UNITS, parse_quantity
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "read_channel", "show_channel", "show_topology"]
+__all__ = ["draw"]
 
 
 def read_channel(settings: Any) -> Channel:
@@ -37,17 +37,15 @@ def read_channel(settings: Any) -> Channel:
     Raises:
         NetworkError: in words, if the settings are no channel.
     """
+    reader: TypeAdapter[Channel] = TypeAdapter(Annotated[Any, channels])
     try:
-        channel: Channel = TypeAdapter(Annotated[Any, channels]).validate_python(
-            settings, context=STRICT_UNITS
-        )
+        return reader.validate_python(settings, context=STRICT_UNITS)
     except ValidationError as error:
         lines = [
             f"{'.'.join(map(str, found['loc'][1:]))}: {found['msg']}".removeprefix(": ")
             for found in error.errors()
         ]
         raise NetworkError("This is no channel. " + "; ".join(lines)) from error
-    return channel
 
 
 def show_channel(

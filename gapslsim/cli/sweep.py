@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+from rich.console import Console
+
+from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
     from gapslsim.results.study import StudyRecord
-    from gapslsim.studies.plan import Plan
     from gapslsim.studies.sweep import Observer, SweepProgress
 
 __all__ = ["sweep_command"]
@@ -50,51 +52,19 @@ def sweep_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the directory.")] = False,
 ) -> None:
     """Run a study: every combination of its axes with every seed."""
+    from gapslsim.studies.axes import slug
+    from gapslsim.studies.backend import make_backend
+    from gapslsim.studies.lock import left_behind
     from gapslsim.studies.plan import load_study
+    from gapslsim.studies.sweep import check_place, sweep
 
     plan = load_study(study)
-    target = out if out is not None else Path("studies") / _folder(plan.study.name)
+    target = out if out is not None else Path("studies") / slug(plan.study.name)
     if dry:
         from gapslsim.studies.estimate import show_plan
 
         show_plan(plan, target, jobs)
         return
-    try:
-        record = _sweep(plan, target, backend, address, jobs, resume, journal, mlflow, quiet)
-    except KeyboardInterrupt:
-        typer.echo(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
-        raise typer.Exit(130) from None
-    drawn = _draw(target)
-    n_wrong = sum(run.status != "completed" for run in record.runs)
-    if quiet:
-        typer.echo(str(target))
-    else:
-        _tell(record, target, n_wrong, drawn)
-    if n_wrong:
-        raise typer.Exit(1)
-
-
-def _folder(name: str) -> str:
-    from gapslsim.studies.axes import slug
-
-    return slug(name)
-
-
-def _sweep(
-    plan: Plan,
-    target: Path,
-    backend: str,
-    address: str,
-    jobs: int | None,
-    resume: bool,
-    journal: Path | None,
-    mlflow: str,
-    quiet: bool,
-) -> StudyRecord:
-    from gapslsim.studies.backend import make_backend
-    from gapslsim.studies.lock import left_behind
-    from gapslsim.studies.sweep import check_place, sweep
-
     check_place(target, resume)
     killed = left_behind(target)
     if killed is not None and not quiet:
@@ -107,22 +77,27 @@ def _sweep(
         from gapslsim.studies.mlflow_log import MlflowLog
 
         on_result = MlflowLog(mlflow, plan.study.name, target)
-    if not quiet:
-        for run in plan.impossible:
-            typer.echo(f"{run.record.label} is impossible:", err=True)
-            for problem in run.problems:
-                typer.echo(f"  {problem}", err=True)
-        with _show(sys.stderr) as observer:
-            return sweep(
-                plan,
-                target,
-                chosen,
-                resume=resume,
-                journal=journal,
-                observer=observer,
-                on_result=on_result,
+    for run in plan.impossible if not quiet else ():
+        typer.echo(f"{run.record.label} is impossible:", err=True)
+        for problem in run.problems:
+            typer.echo(f"  {problem}", err=True)
+    shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else _show(sys.stderr)
+    try:
+        with shown as observer:
+            record = sweep(
+                plan, target, chosen, resume=resume, journal=journal, observer=observer, on_result=on_result
             )
-    return sweep(plan, target, chosen, resume=resume, journal=journal, on_result=on_result)
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
+        raise typer.Exit(130) from None
+    drawn = _draw(target)
+    n_wrong = sum(run.status != "completed" for run in record.runs)
+    if quiet:
+        typer.echo(str(target))
+    else:
+        _tell(record, target, n_wrong, drawn)
+    if n_wrong:
+        raise typer.Exit(1)
 
 
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:
@@ -138,7 +113,6 @@ def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) ->
 def _draw(target: Path) -> list[Path]:
     """The study's figure, if it asks for one; what keeps it from being drawn is told and changes nothing else."""
     from gapslsim.cli.figure import draw_study
-    from gapslsim.errors import ResultsError
 
     try:
         return draw_study(target)
@@ -149,22 +123,18 @@ def _draw(target: Path) -> list[Path]:
 
 def describe(progress: SweepProgress) -> str:
     """Runs done, failures and time left, in one line."""
-    from gapslsim.results import words
+    from gapslsim.cli.progress import time_left
 
     parts = [f"{progress.n_done}/{progress.n_runs} runs"]
     if progress.n_failed:
         parts.append(f"{progress.n_failed} failed")
-    left_s = progress.left_s
-    parts.append(
-        f"{words.clock(left_s)} left" if left_s is not None else f"{words.clock(progress.wall_time_s)} so far"
-    )
-    return ", ".join(parts)
+    return ", ".join([*parts, time_left(progress.share, progress.wall_time_s)])
 
 
 @contextmanager
 def _show(out: TextIO) -> Iterator[Observer]:
     """A bar on a terminal; elsewhere a line per run."""
-    from gapslsim.cli.progress import is_live
+    from gapslsim.cli.progress import bar_on, is_live
 
     if not is_live(out):
 
@@ -176,12 +146,8 @@ def _show(out: TextIO) -> Iterator[Observer]:
 
         yield line
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn
-    from rich.progress import Progress as Bar
 
-    columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
-    with Bar(*columns, console=Console(file=out), transient=True) as bar:
+    with bar_on(Console(file=out), 24) as bar:
         task = bar.add_task("starting", total=1.0)
 
         def observe(progress: SweepProgress) -> None:

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gapslsim.results import words
 
 if TYPE_CHECKING:
     from gapslsim.results.results import Results
@@ -51,11 +56,6 @@ def _rounds(text: str | None) -> tuple[int, int] | None:
 
 
 def _print_pace(results: Results, chosen: tuple[int, int] | None) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from gapslsim.results import words
     from gapslsim.results.critical_path import critical_path, describe, pace
 
     rounds = results.rounds

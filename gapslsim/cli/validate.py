@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["SetOption", "validate"]
+__all__ = ["validate"]
 
 SetOption = Annotated[
     list[str] | None,
@@ -33,3 +33,7 @@ def validate(
         typer.echo(dump(loaded), nl=False)
     else:
         typer.echo(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")
+        for name in loaded.components or ():
+            typer.echo(
+                f"Whether what it registers keeps its promises is another question: gapslsim check-component {name}"
+            )

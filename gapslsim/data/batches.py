@@ -53,11 +53,6 @@ class BatchPlan:
         """Number of clients."""
         return len(self._shares)
 
-    @property
-    def samples_per_epoch(self) -> int:
-        """Samples of all clients together: what one epoch over the training set processes."""
-        return sum(len(share) for share in self._shares)
-
     def size(self, client: int) -> int:
         """Samples in each batch of this client, b = min(batch_size, samples of the client)."""
         return min(self.batch_size, len(self._shares[client]))
@@ -69,15 +64,19 @@ class BatchPlan:
         n, b = len(self._shares[client]), self.size(client)
         epoch, start = divmod(step * b, n)
         head = self._epoch(client, epoch)[start : start + b]
+        # A copy, since the permutation is kept for the steps that follow.
         if len(head) == b:
             return head.copy()
+        # One further epoch is enough: b is at most n.
         return np.concatenate([head, self._epoch(client, epoch + 1)[: b - len(head)]])
 
     def key(self, client: int, step: int) -> str:
         """Content key of this batch: which samples, in which order."""
         if client not in self._digests:
+            # Little endian whatever the machine, so that the key is the same on all.
             share = np.ascontiguousarray(self._shares[client], dtype="<i8")
             self._digests[client] = hashlib.sha256(share.tobytes()).hexdigest()
+        # The seed and the share determine the permutations, so that no batch has to be drawn for its key.
         return content_key("batch", [self.seed, client, self.size(client), step], self._digests[client])
 
     def _epoch(self, client: int, epoch: int) -> NDArray[np.int64]:
@@ -85,6 +84,7 @@ class BatchPlan:
         latest = self._latest.get(client)
         if latest is not None and latest[0] == epoch:
             return latest[1]
+        # A stream per epoch: any step can be had without drawing those before it.
         order = rng.stream(self.seed, "batches", client, epoch).permutation(self._shares[client])
         self._latest[client] = (epoch, order)
         return order

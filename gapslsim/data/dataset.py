@@ -34,6 +34,7 @@ class Samples:
     @cached_property
     def inputs(self) -> NDArray[np.float32]:
         """Normalised inputs, float32 [n, *input_shape]."""
+        # Kept: decoding a data set takes seconds, and every run of a process asks again.
         return self.read_inputs()
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Skew", "skew"]
+__all__ = ["skew"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ def public_data_folder() -> Path | None:
         return Path(named).expanduser()
     roots = [Path.cwd()]
     checkout = Path(__file__).resolve().parents[2]
+    # An installed package lies in no checkout, and what is beside its environment is nobody's data.
     if (checkout / "pyproject.toml").is_file():
         roots.append(checkout)
     for root in roots:

@@ -17,6 +17,7 @@ def balanced_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     by_label = np.argsort(labels, kind="stable")
     class_sizes = np.unique(labels, return_counts=True)[1]
     rank = np.empty(len(labels), dtype=np.int64)
+    # How many samples of its class come before it.
     rank[by_label] = np.concatenate([np.arange(size) for size in class_sizes])
     return np.argsort(rank, kind="stable").astype(np.int64)
 

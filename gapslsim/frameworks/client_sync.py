@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
+from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import Family
-
-if TYPE_CHECKING:
-    from gapslsim.frameworks.world import World
-    from gapslsim.sim.node import Process
 
 __all__ = ["ClientSync", "client_syncs"]
 
@@ -18,7 +14,7 @@ class ClientSync(ABC):
     """What happens to the client-side models at the end of a round."""
 
     @abstractmethod
-    def run(self, w: World) -> Process[None]:
+    def run(self, w: Stage) -> Process[None]:
         """The process; ends at once if nothing is due."""
 
 

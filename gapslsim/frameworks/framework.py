@@ -1,28 +1,27 @@
-"""What a framework is: the protocol of one training round, as processes on clients and server."""
+"""What a framework is: the protocol of training, as processes on clients and server."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
+from gapslsim.errors import ProtocolError
 from gapslsim.frameworks.slots import Participation, participations
+from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import Family, component
 
-if TYPE_CHECKING:
-    from gapslsim.frameworks.world import World
-    from gapslsim.sim.node import Process
-
-__all__ = ["Framework", "frameworks"]
+__all__ = ["Framework", "FreeFramework", "frameworks"]
 
 
 @component
 class Framework(ABC):
     """Settings of a framework; a pydantic component whose `round` reads like its algorithm box.
 
-    A framework never names an environment, a time-out, a loss or an optimizer.
+    A framework never names an environment, a time-out event, a loss or an optimizer. It holds settings alone: what a
+    protocol remembers are local variables of its `run`, and states of the learner.
     """
 
     kind: str
@@ -32,11 +31,19 @@ class Framework(ABC):
     )
     """Who takes part in a round."""
 
-    @abstractmethod
-    def round(self, w: World) -> Process[None]:
-        """One training round."""
+    def run(self, w: Stage) -> Process[None]:
+        """The protocol from beginning to end: round after round, with a barrier between them."""
+        for _ in w.rounds(self):
+            yield from self.round(w)
 
-    def participants(self, w: World) -> tuple[int, ...]:
+    def round(self, w: Stage) -> Process[None]:
+        """One training round; for frameworks that leave `run` as it is."""
+        raise ProtocolError(
+            f"framework {self.kind!r} has no protocol; write `round`, or `run` if it remembers something from round to "
+            "round or has no barrier between rounds."
+        )
+
+    def participants(self, w: Stage) -> tuple[int, ...]:
         """Clients that take part in the round that begins, ascending."""
         return self.participation.choose(w.n_clients, lambda: w.random("participation"))
 
@@ -54,6 +61,11 @@ class Framework(ABC):
     ) -> tuple[float, float]:
         """Expected optimizer steps of one client-side model and of the server in a round, for schedules."""
         return 1.0, 1.0
+
+    @property
+    def has_rounds(self) -> bool:
+        """Whether the protocol itself says where a round ends."""
+        return True
 
     @property
     def reads_planned_rounds(self) -> bool:
@@ -78,6 +90,30 @@ class Framework(ABC):
     def problems(self, n_clients: int) -> list[str]:
         """What keeps this framework from running with so many clients, in words; empty if nothing."""
         return self.participation.problems(n_clients)
+
+
+@component
+class FreeFramework(Framework):
+    """A protocol without a barrier between rounds: asynchronous or pipelined. It defines `run`, which never ends.
+
+    A round of such a protocol is as much training as a round of parallel split learning: it closes at the update of the
+    server with which the samples trained on reach the next multiple of `samples_per_round`, one mini-batch of each
+    participant. So rounds, epochs and the planned number of rounds T mean the same for all frameworks. Evaluations and
+    stop conditions are looked at after every update of the server.
+    """
+
+    @abstractmethod
+    def run(self, w: Stage) -> Process[None]:
+        """The protocol from beginning to end; it is cancelled when a stop condition holds."""
+
+    @property
+    def has_rounds(self) -> bool:
+        """No."""
+        return False
+
+    def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
+        """One mini-batch of each participant."""
+        return self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)
 
 
 frameworks: Family[Framework] = Family("framework", "gapslsim.frameworks.presets")

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from gapslsim.frameworks.client_sync import ClientSync, client_syncs
 from gapslsim.frameworks.framework import Framework
-from gapslsim.frameworks.slots import (
-    client_updates,
-    cut_gradients,
-    server_updates,
-)
+from gapslsim.frameworks.slots import client_updates, server_updates
+from gapslsim.frameworks.stage import Activity, Process, Stage
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
-    from gapslsim.frameworks.world import World
-    from gapslsim.learning.messages import Smashed
+    from gapslsim.learning.operation import SmashedData
     from gapslsim.learning.reply import ServerReply
-    from gapslsim.sim.node import Process
-    from gapslsim.work import Keyed
 
 __all__ = ["ParallelSplitLearning"]
 
@@ -51,38 +45,34 @@ class ParallelSplitLearning(Framework):
     @property
     def cut_rule(self) -> CutGradient:
         """Which gradient at the cut layer a client gets; its own unless a framework says otherwise."""
-        return cut_gradients["own"]()
+        return CutGradient()
 
-    def round(self, w: World) -> Process[None]:
+    def round(self, w: Stage) -> Process[None]:
         """One training round."""
         smashed = yield from w.together(self._upload(w, client) for client in w.participants)
-        step = w.learner.server_step(
-            dict(zip(w.participants, smashed, strict=True)), self.server_rule, self.cut_rule
-        )
+        step = w.learner.server_step(smashed, self.server_rule, self.cut_rule)
         reply = yield from w.server.compute(step, on_behalf_of=w.participants)
         if self.client_update.trains_in(w.round, w.epoch):
             yield from self._download(w, reply)
         yield from self.client_sync.run(w)
 
-    def _upload(self, w: World, client: int) -> Process[Keyed[Smashed]]:
+    def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
         node = w.client(client)
         smashed = yield from node.compute(w.learner.client_forward(client))
         return (yield from node.send(smashed, w.server, "uplink"))
 
-    def _download(self, w: World, reply: ServerReply) -> Process[None]:
+    def _download(self, w: Stage, reply: ServerReply) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""
-        shared = (
-            w.server.broadcast(reply.shared, w.nodes(w.participants), "downlink")
-            if reply.shared is not None
-            else [None] * len(w.participants)
-        )
+        shared: Sequence[Activity[Any] | None] = [None] * len(w.participants)
+        if reply.shared is not None:
+            shared = w.server.broadcast(reply.shared, w.clients(w.participants), "downlink")
         yield from w.together(
             self._train_client(w, client, reply, arrival)
             for client, arrival in zip(w.participants, shared, strict=True)
         )
 
     def _train_client(
-        self, w: World, client: int, reply: ServerReply, arrival: Process[object] | None
+        self, w: Stage, client: int, reply: ServerReply, arrival: Activity[Any] | None
     ) -> Process[None]:
         node = w.client(client)
         if arrival is not None:

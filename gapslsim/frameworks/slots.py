@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
+from gapslsim.learning.rules import ClientUpdate, ServerUpdate
 from gapslsim.registry import Family
 
-__all__ = ["Participation", "client_updates", "cut_gradients", "participations", "server_updates"]
+__all__ = ["Participation", "client_updates", "participations", "server_updates"]
 
 
 class Participation(ABC):
@@ -31,6 +31,5 @@ class Participation(ABC):
 
 _RULES = "gapslsim.frameworks.rules"
 server_updates: Family[ServerUpdate] = Family("server_update", f"{_RULES}.server_update")
-cut_gradients: Family[CutGradient] = Family("cut_gradient", f"{_RULES}.cut_gradient")
 client_updates: Family[ClientUpdate] = Family("client_update", f"{_RULES}.client_update")
 participations: Family[Participation] = Family("participation", f"{_RULES}.participation")

@@ -70,6 +70,7 @@ def _read_version(path: Path, mtime_ns: int, size: int) -> Profile:
 def _split_mode(text: str) -> tuple[str, str | None]:
     """Splits off what follows the last `@`, unless that belongs to a path."""
     name, at, mode = text.rpartition("@")
+    # A folder or file may hold an @ itself.
     if not at or "/" in mode or "\\" in mode or mode.endswith((".yaml", ".yml")):
         return text, None
     return name, mode

@@ -13,9 +13,10 @@ from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.terms import Array, TermName, columns_of, term
 from gapslsim.registry import component
+from gapslsim.units import Seconds
 from gapslsim.work import LayerCost
 
-__all__ = ["FittedPhase", "GroupedModel", "Jump", "NonNegative", "Trend", "pick_group"]
+__all__ = ["FittedPhase", "GroupedModel", "Jump", "Trend", "pick_group"]
 
 FittedPhase = Literal["", "forward", "backward", "update", "other", "training"]
 """Phase of a group; `training` is forward, backward and update timed as one, empty is any phase."""
@@ -73,9 +74,18 @@ class Trend:
 class GroupedModel(CostModel):
     """A cost model that holds a group for each phase and kind of layer that was measured."""
 
+    overhead_per_call: Figure[Seconds]
+    """What starting a pass through a sequence of layers costs [s]."""
+
+    @property
     @abstractmethod
-    def _groups(self) -> Sequence[Any]:
+    def all_groups(self) -> Sequence[Any]:
         """Groups with `phase`, `layer_kind` and `seconds(columns)`."""
+
+    @property
+    def call_s(self) -> float:
+        """Seconds added per call."""
+        return self.overhead_per_call.value
 
     def layer_s(self, layer: LayerCost) -> float:
         """Seconds of one layer, from the group that fits it best (`pick_group`).
@@ -83,13 +93,15 @@ class GroupedModel(CostModel):
         A group of whole training steps gives a forward pass one third of the step's time and a backward pass two
         thirds; the optimizer step is in them, so a phase `update` without a group of its own takes nothing.
         """
+        # A constant term would charge for views, which execute nothing.
         if layer.work_flop == 0 and layer.moved_bytes == 0:
             return 0.0
-        group = pick_group(self._groups(), layer.phase, layer.kind)
+        group = pick_group(self.all_groups, layer.phase, layer.kind)
         if group is None:
             return 0.0
         scale, share = 1.0, 1.0
         if group.phase == "training":
+            # The group was fitted to costs of whole steps, so the layer's cost is first made that of a step.
             scale, share = _TRAINING["backward" if layer.phase == "backward" else "forward"]
         return share * float(group.seconds(columns_of(layer, scale))[0])
 
@@ -111,8 +123,10 @@ def pick_group(groups: Sequence[Any], phase: str, kind: str) -> Any:
     for one in [*kinds, ""]:
         if ("", one) in held:
             return held["", one]
+    # Charging it again would count the optimizer twice.
     if phase == "update" and any(group.phase == "training" for group in groups):
         return None
     if phase in ("other", "update") and any(group.phase == "forward" for group in groups):
         return pick_group(groups, "forward", kind)
+    # Something rather than nothing; the warning of the fitted range says how far off it is.
     return groups[0]

@@ -67,13 +67,16 @@ class Kriging:
         self._lengths = lengths
         self._amplitude = amplitude
         self._low, self._high = at.min(axis=0), at.max(axis=0)
+        # The jitter keeps the factorisation from failing where two points have the same place.
         covariance = self._covariance(self._at) + np.diag(noise**2 + 1e-10)
         self._weights: Array = cho_solve(cho_factor(covariance, lower=True), values)
 
     def predict(self, at: Array) -> Array:
         """Values at places of shape (m, d), each moved to the box of the points first."""
+        # Not extrapolated: far from all points the mean falls back to 0, and on the way there it may swing.
         inside = np.clip(at, self._low, self._high) / self._lengths
         out = np.empty(len(inside))
+        # In parts: the matrix of all queries by all points would not fit for a large network.
         step = max(1, int(_LARGE) // len(self._at) * 10)
         for start in range(0, len(inside), step):
             part = slice(start, start + step)
@@ -82,6 +85,7 @@ class Kriging:
 
     def _covariance(self, scaled: Array) -> Array:
         squares = (scaled**2).sum(axis=1)[:, None] + (self._at**2).sum(axis=1)[None, :]
+        # |a - b|^2 multiplied out is one matrix product, but rounding may make it slightly negative.
         distance = np.maximum(squares - 2.0 * scaled @ self._at.T, 0.0)
         made: Array = self._amplitude**2 * np.exp(-0.5 * distance)
         return made

@@ -43,6 +43,7 @@ def read_profile(path: Path) -> Profile:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ComponentError(f"{path}: cannot read the profile: {error}.") from error
+    # PyYAML takes the last of two equal keys in silence and forgets lines; both matter to whoever edits.
     loader = _LinedLoader(text)
     try:
         data = loader.get_single_data()
@@ -56,6 +57,7 @@ def read_profile(path: Path) -> Profile:
             Problem("", "is not a mapping; begin with 'name: my-device'", str(path), 1),
         )
         raise ProfileError(problems)
+    # Before validation: a mode may give one number of a section whose others are required.
     resolved = _inherit(data)
     try:
         profile = profile_schema().validate_python(resolved, context=STRICT_UNITS)
@@ -116,6 +118,7 @@ class _LinedLoader(yaml.SafeLoader):
 
     def _note(self, node: yaml.Node, path: _Path) -> None:
         self.lines.setdefault(path, node.start_mark.line + 1)
+        # An alias leads to a node that was noted at its anchor; a cyclic one would never end.
         if id(node) in self._seen:
             return  # an alias
         self._seen.add(id(node))
@@ -179,6 +182,7 @@ def _problems(
     own = {(where, why) for where, why in found if where[:1] != ("modes",)}
     problems = []
     for where, why in found:
+        # A wrong number of the profile is copied into each mode, but the user wrote it once.
         if where[:1] == ("modes",) and (where[2:], why) in own:
             continue  # inherited from the profile itself, reported there
         problems.append(Problem(_dotted(where), why, str(path), _line(where, lines)))

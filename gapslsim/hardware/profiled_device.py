@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gapslsim.errors import ComponentError, did_you_mean
+from gapslsim.hardware._fitted_range import furthest_outside
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.device import Device, PowerStates
-from gapslsim.hardware.fitted_range import furthest_outside
 from gapslsim.hardware.profile import Mode, Profile
 from gapslsim.work import Cost
 
@@ -46,6 +46,7 @@ class ProfiledDevice(Device):
 
     def duration_s(self, cost: Cost) -> float:
         """Seconds that a computation takes without jitter; memoised by the identity of `cost`."""
+        # By identity, weakly: the same few costs are asked for in every round, and die with their run.
         known = self._durations.get(cost)
         if known is None:
             known = self._durations[cost] = self.cost_model.duration_s(cost)
@@ -86,6 +87,7 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
     Raises:
         ComponentError: if the profile has no such mode; lists those it has.
     """
+    # A mode replaces whole sections; what a section leaves out was filled in when the file was read.
     changed = None
     if mode is not None:
         if mode not in profile.modes:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gapslsim.hardware._energy import span_energy_j
 from gapslsim.hardware.device import PowerStates
-from gapslsim.hardware.energy import span_energy_j
 
 __all__ = ["radio_power_w", "throughput_energy_j", "transfer_energy_j"]
 
@@ -40,5 +40,5 @@ def transfer_energy_j(
 
 def radio_power_w(power: PowerStates, direction: Direction, rate_bit_per_s: float) -> float:
     """Power of the whole device at a constant rate [W]."""
-    base_w = power.send_w if direction == "send" else power.receive_w
+    base_w: float = getattr(power, f"{direction}_w")
     return base_w + rate_bit_per_s * _per_bit_j(power, direction)

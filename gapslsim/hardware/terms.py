@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gapslsim.work import LayerCost
 
-__all__ = ["COST_COLUMNS", "TERM_NAMES", "Array", "TermName", "columns_of", "term"]
+__all__ = ["COST_COLUMNS", "Array", "TermName", "columns_of", "term"]
 
 Array = NDArray[np.float64]
 TermName = Literal[
@@ -36,10 +36,12 @@ _TERMS: dict[str, Callable[[Mapping[str, Array]], Array]] = {
     "byte": lambda c: c["moved_bytes"],
     "parameter": lambda c: c["n_parameters"],
     "activation": lambda c: c["n_activations"],
+    # Some layers move fewer bytes than their parameters and outputs hold, and no term may be negative.
     "other_byte": lambda c: np.maximum(
         c["moved_bytes"] - 4.0 * (c["n_parameters"] + c["n_activations"]), 0.0
     ),
     "sample_flop": lambda c: c["work_flop"] / c["batch_size"],
+    # Layers without parameters read no weights; a division by 0 would spoil the whole sum.
     "reuse": lambda c: np.divide(
         c["work_flop"],
         c["batch_size"] * c["n_parameters"],
@@ -47,7 +49,6 @@ _TERMS: dict[str, Callable[[Mapping[str, Array]], Array]] = {
         where=c["n_parameters"] > 0,
     ),
 }
-TERM_NAMES = tuple(_TERMS)
 
 
 def term(name: str, columns: Mapping[str, Array]) -> Array:
@@ -62,10 +63,5 @@ def term(name: str, columns: Mapping[str, Array]) -> Array:
 
 def columns_of(layer: LayerCost, scale: float = 1.0) -> dict[str, Array]:
     """The cost of one layer as columns of length one; `scale` multiplies FLOP and bytes."""
-    return {
-        "work_flop": np.array([layer.work_flop * scale]),
-        "moved_bytes": np.array([layer.moved_bytes * scale]),
-        "n_parameters": np.array([float(layer.n_parameters)]),
-        "n_activations": np.array([float(layer.n_activations)]),
-        "batch_size": np.array([float(layer.batch_size)]),
-    }
+    scales = {"work_flop": scale, "moved_bytes": scale}
+    return {name: np.array([getattr(layer, name) * scales.get(name, 1.0)]) for name in COST_COLUMNS}

@@ -8,30 +8,28 @@ Precision. Inner products are accumulated in float64, chunk by chunk; float64 ro
 so very large and very small gradients neither overflow nor vanish, and scaling a row changes no angle. Eqs. (1) and
 (5) define angles as arccos of the clamped cosine. Near 0 and pi that loses half of the digits: a rounding error of
 1e-16 in the cosine is 1e-8 rad. There we use the equal expression 2 atan2(|a - b|, |a + b|) of the unit vectors a and
-b, good to about 1e-15 rad. `GUARD` absorbs what rounding is left where a comparison decides.
+b, good to about 1e-15 rad. `_GUARD` absorbs what rounding is left where a comparison decides.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gapslsim.learning._powers import CHUNK, exponents_of, scaled, scaled_chunks, times_power
+
 __all__ = [
-    "GUARD", "Gram", "admit", "alignment_threshold", "angles_to", "angles_to_leader", "consistency_scores",
+    "Gram", "admit", "alignment_threshold", "angles_to", "angles_to_leader", "consistency_scores",
     "dispersion", "gram", "leader_count", "leader_gradient", "leader_set", "nearest", "norms", "pairwise_angles",
     "penalty", "penalty_gradient", "selection_ratio", "steer_term",
 ]  # fmt: skip
 
-GUARD = 1e-9
+_GUARD = 1e-9
 """Differences up to this count as rounding: in ties of scores [rad], admission [rad], nu_max - nu_min [rad], K_t S."""
-
-_CHUNK = 1 << 14
-"""Columns per chunk; keeps the float64 copies in the cache and fixes the order of summation."""
 
 _ROWS = 4
 """Rows of zeros make their number a multiple of this: matrix products of other heights take up to twice as long."""
@@ -43,27 +41,34 @@ _NEARLY_PARALLEL = 1e-4
 """Where 1 - |cos| is below this, arccos is replaced by the stable expression."""
 
 
+_Values = Float[Tensor, "*#n"]
+"""Of shapes that broadcast to one another."""
+
+
 class Gram(NamedTuple):
     """Inner products of all pairs of gradients; norms and angles follow without reading the gradients again."""
 
     products: Float[Tensor, "S S"]
     """g_i . g_j, each row divided by its power of two, float64; the diagonal holds the squared norms."""
-    exponents: Tensor
-    """Powers of two that the rows were divided by, int [S]."""
+    exponents: Int[Tensor, " S"]
+    """Powers of two that the rows were divided by."""
 
 
 def gram(gradients: Float[Tensor, "S d"]) -> Gram:
     """Inner products of all pairs of rows in float64."""
-    exponents = _exponents(gradients)
+    exponents = exponents_of(gradients)
     n, d = gradients.shape
     padded = -(-n // _ROWS) * _ROWS
     products = torch.zeros(padded, padded, dtype=torch.float64, device=gradients.device)
-    rows = products.new_empty(padded, min(d, _CHUNK))
+    rows = products.new_empty(padded, min(d, CHUNK))
     rows[n:] = 0.0
+    # Asked once, not per chunk: on an accelerator each such question waits for the device.
     is_scaled = bool(exponents.any())
-    for chunk in torch.split(gradients, _CHUNK, dim=1):
+    for chunk in torch.split(gradients, CHUNK, dim=1):
         part = rows[:, : chunk.shape[1]]
-        part[:n] = _scaled(chunk, exponents) if is_scaled else chunk
+        # Copied into one buffer: float32 rows become float64 here, a chunk at a time, never as a whole
+        # matrix.
+        part[:n] = scaled(chunk, exponents) if is_scaled else chunk
         products.addmm_(part, part.T)
     return Gram(products[:n, :n], exponents)
 
@@ -71,12 +76,13 @@ def gram(gradients: Float[Tensor, "S d"]) -> Gram:
 def norms(gradients: Float[Tensor, "S d"], known: Gram | None = None) -> Float[Tensor, " S"]:
     """Euclidean norms |g_i| of the rows, float64 [S]; infinite only where float64 cannot hold them."""
     if known is not None:
-        return _times_power(known.products.diagonal().sqrt(), known.exponents)
-    exponents = _exponents(gradients)
+        # The powers of two come back last: before the root the squares of large gradients would overflow.
+        return times_power(known.products.diagonal().sqrt(), known.exponents)
+    exponents = exponents_of(gradients)
     squares = torch.zeros(len(gradients), dtype=torch.float64, device=gradients.device)
-    for chunk in _scaled_chunks(gradients, exponents):
+    for chunk in scaled_chunks(gradients, exponents):
         squares += chunk.square().sum(1)
-    return _times_power(squares.sqrt(), exponents)
+    return times_power(squares.sqrt(), exponents)
 
 
 def pairwise_angles(gradients: Float[Tensor, "S d"], known: Gram | None = None) -> Float[Tensor, "S S"]:
@@ -92,25 +98,20 @@ def pairwise_angles(gradients: Float[Tensor, "S d"], known: Gram | None = None) 
     products, exponents = known or gram(gradients)
     lengths = products.diagonal().sqrt()
     angles = _angles(products, lengths[:, None], lengths[None, :])
+    # The upper triangle alone: each pair once, and the diagonal, which is always doubtful, not at all.
     doubtful = _doubtful(products, lengths[:, None], lengths[None, :]).triu(1)
+    # Few pairs are this near to parallel as a rule, so the gradients are read again for those alone.
     for row in doubtful.any(1).nonzero().flatten().tolist():
         others = doubtful[row].nonzero().flatten()
-        angles[row, others] = _stable_angles(
-            gradients[row],
-            exponents[row],
-            lengths[row],
-            gradients[others],
-            exponents[others],
-            lengths[others],
-        )
+        one, many = ((gradients[i], exponents[i], lengths[i]) for i in (row, others))
+        angles[row, others] = _stable_angles(*one, *many)
+    # Mirrored, so that the matrix is symmetric to the last bit whatever the product rounded.
     upper = angles.triu(1)
     return upper + upper.T
 
 
 def angles_to_leader(
-    gradients: Float[Tensor, "S d"],
-    known: Gram,
-    leaders: Bool[Tensor, " S"],
+    gradients: Float[Tensor, "S d"], known: Gram, leaders: Bool[Tensor, " S"]
 ) -> Float[Tensor, " S"]:
     """Angles to the leader gradient, Eq. (5), from the Gram matrix.
 
@@ -123,8 +124,11 @@ def angles_to_leader(
         leaders: the leader set.
     """
     products = known.products
+    # <g_i, g_lead> and, two lines on, |g_lead|^2 by linearity of Eq. (4): no pass over the d parameters.
     dots = products[:, leaders].mean(1)
     square = dots[leaders].mean()
+    # Where leaders nearly cancel, |g_lead|^2 is a small difference of large products. Rows that were divided
+    # by unlike powers of two cannot be averaged at all. Written with `not`, so that NaN goes the safe way.
     if bool(known.exponents.any()) or not bool(square > _CANCELLED * products.diagonal().amax()):
         return angles_to(gradients, leader_gradient(gradients, leaders))
     lengths, length = products.diagonal().sqrt(), square.sqrt()[None]
@@ -132,10 +136,11 @@ def angles_to_leader(
     near = _doubtful(dots, lengths, length).nonzero().flatten()
     if len(near):
         leader = leader_gradient(gradients, leaders)
-        line = _exponents(leader[None])
-        scaled = _scaled(leader[None], line).norm()
+        # The length is that of the scaled leader, as `_stable_angles` wants it; the one above was not scaled.
+        line = exponents_of(leader[None])
+        length = scaled(leader[None], line).norm()
         angles[near] = _stable_angles(
-            leader, line[0], scaled, gradients[near], known.exponents[near], lengths[near]
+            leader, line[0], length, gradients[near], known.exponents[near], lengths[near]
         )
     return angles
 
@@ -150,11 +155,11 @@ def angles_to(gradients: Float[Tensor, "S d"], leader: Float[Tensor, " d"]) -> F
     Returns:
         theta_lead_i in [0, pi], float64; pi/2 where one of the two is zero.
     """
-    rows, line = _exponents(gradients), _exponents(leader[None])
+    rows, line = exponents_of(gradients), exponents_of(leader[None])
     dots = torch.zeros(len(gradients), dtype=torch.float64, device=gradients.device)
     squares = torch.zeros_like(dots)
     square = torch.zeros_like(dots[:1])
-    for chunk, lead in zip(_scaled_chunks(gradients, rows), _scaled_chunks(leader[None], line), strict=True):
+    for chunk, lead in zip(scaled_chunks(gradients, rows), scaled_chunks(leader[None], line), strict=True):
         dots += chunk @ lead[0]
         squares += chunk.square().sum(1)
         square += lead.square().sum(1)
@@ -178,11 +183,13 @@ def consistency_scores(angles: Float[Tensor, "S S"]) -> Float[Tensor, " S"]:
     n = len(angles)
     if n == 1:
         return torch.zeros_like(angles[0])
+    # Rounding of the sum may lie a bit beyond the range of an angle; later stages take it for one.
     return ((angles.sum(1) - angles.diagonal()) / (n - 1)).clamp(0.0, math.pi)
 
 
 def dispersion(scores: Float[Tensor, " S"]) -> float:
     """nu(theta): population standard deviation of the consistency scores [rad]."""
+    # Population, not sample: the clients are all there are, and one client must give 0, not NaN.
     return float(scores.std(correction=0))
 
 
@@ -207,7 +214,7 @@ def selection_ratio(
         k_max: K_max.
 
     Returns:
-        K_t in [k_min, k_max]. Where nu_max equals nu_min (up to `GUARD`) the stability factor is 1 (our reading).
+        K_t in [k_min, k_max]. Where nu_max equals nu_min (up to `_GUARD`) the stability factor is 1 (our reading).
 
     Raises:
         ValueError: if not 0 < k_min <= k_max <= 1 or a round number is below 1.
@@ -217,24 +224,26 @@ def selection_ratio(
     if round < 1 or planned_rounds < 1:
         raise ValueError(f"round and planned_rounds must be at least 1; found {round} and {planned_rounds}.")
     spread = highest - lowest
-    stability = 1.0 if spread <= GUARD else min(max((highest - dispersion) / spread, 0.0), 1.0)
+    stability = 1.0 if spread <= _GUARD else min(max((highest - dispersion) / spread, 0.0), 1.0)
     ratio = k_min + min(round / planned_rounds, 1.0) * stability * (k_max - k_min)
+    # k_min + 1.0 * (k_max - k_min) need not be k_max in floating point.
     return min(max(ratio, k_min), k_max)
 
 
 def leader_count(ratio: float, n_clients: int) -> int:
     """Size of the leader set in Eq. (3), ceil(K_t S), guarded against float noise: 0.2 * 10 gives 2, not 3."""
-    return min(max(math.ceil(ratio * n_clients - GUARD), 1), n_clients)
+    return min(max(math.ceil(ratio * n_clients - _GUARD), 1), n_clients)
 
 
 def leader_set(scores: Float[Tensor, " S"], count: int) -> Bool[Tensor, " S"]:
     """Who is in the leader set, Eq. (3): the `count` clients with the lowest scores.
 
-    Scores that differ by no more than `GUARD` from the next lower one are tied; ties go to the lower client index.
+    Scores that differ by no more than `_GUARD` from the next lower one are tied; ties go to the lower client index.
     """
+    # Ranks, not the scores themselves, are sorted again: among equal ranks only the index can decide.
     values, order = scores.sort(stable=True)
     rank = torch.zeros_like(order)
-    rank[1:] = (values.diff() > GUARD).cumsum(0)
+    rank[1:] = (values.diff() > _GUARD).cumsum(0)
     tied = torch.empty_like(rank)
     tied[order] = rank
     leaders = torch.zeros_like(scores, dtype=torch.bool)
@@ -251,9 +260,10 @@ def leader_gradient(gradients: Float[Tensor, "S d"], leaders: Bool[Tensor, " S"]
     rows = gradients[leaders]
     if not len(rows):
         raise ValueError("The leader set is empty; it needs at least one client.")
-    common = _exponents(rows).amax().expand(len(rows))
-    mean = torch.cat([chunk.mean(0) for chunk in _scaled_chunks(rows, common)])
-    return _times_power(mean, common[:1])
+    # One power for all rows: a mean is taken of them, which unlike powers would weigh unlike.
+    common = exponents_of(rows).amax().expand(len(rows))
+    mean = torch.cat([chunk.mean(0) for chunk in scaled_chunks(rows, common)])
+    return times_power(mean, common[:1])
 
 
 def alignment_threshold(angles: Float[Tensor, " S"], eta: float) -> float:
@@ -270,11 +280,11 @@ def alignment_threshold(angles: Float[Tensor, " S"], eta: float) -> float:
 
 
 def admit(angles: Float[Tensor, " S"], threshold: float) -> Bool[Tensor, " S"]:
-    """Which clients are admitted: theta_lead_i <= theta_th, up to `GUARD`.
+    """Which clients are admitted: theta_lead_i <= theta_th, up to `_GUARD`.
 
     The guard keeps equal angles from being told apart by the rounding of their mean.
     """
-    return angles <= threshold + GUARD
+    return angles <= threshold + _GUARD
 
 
 def nearest(angles: Float[Tensor, " S"]) -> Bool[Tensor, " S"]:
@@ -316,75 +326,51 @@ def steer_term(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> Fl
     return turn * length
 
 
-def _turn(gradient: Tensor, leader: Tensor) -> tuple[Tensor, float]:
+def _turn(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], float]:
     """The vector u - cos(theta) n, and |g_i|; zeros where one of the two vectors is zero."""
-    exponent = _exponents(gradient[None])
-    (unit,) = _scaled(gradient[None], exponent)
-    (lead,) = _scaled(leader[None], _exponents(leader[None]))
+    # Both are scaled to about 1 first, so that neither length over- nor underflows.
+    exponent = exponents_of(gradient[None])
+    (unit,) = scaled(gradient[None], exponent)
+    (lead,) = scaled(leader[None], exponents_of(leader[None]))
     scaled_length, lead_length = unit.norm(), lead.norm()
     if scaled_length == 0 or lead_length == 0:
         return torch.zeros_like(unit), 0.0
-    length = float(_times_power(scaled_length, exponent))
+    length = float(times_power(scaled_length, exponent))
     unit, lead = unit / scaled_length, lead / lead_length
     # With w = u - n (or u + n) the same is w - (w.n) n, which keeps its digits where the two are nearly parallel.
     difference = lead - unit if float(lead @ unit) > 0 else lead + unit
     return difference - (difference @ unit) * unit, length
 
 
-def _angles(dots: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def _angles(dots: _Values, left: _Values, right: _Values) -> _Values:
     """Angles as arccos of the clamped cosine; pi/2 where a length is zero. Zero vectors have dot product 0."""
     lengths = left * right
     cosines = dots / torch.where(lengths > 0, lengths, 1.0)
+    # Rounding gives cosines such as 1 + 1e-16, whose arccos is NaN.
     return cosines.clamp(-1.0, 1.0).acos()
 
 
-def _doubtful(dots: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def _doubtful(dots: _Values, left: _Values, right: _Values) -> Bool[Tensor, "*#n"]:
     """Where arccos of the cosine is too steep to keep its digits; never where a length is zero."""
     lengths = left * right
     return (lengths > 0) & (dots.abs() >= (1 - _NEARLY_PARALLEL) * lengths)
 
 
 def _stable_angles(
-    one: Tensor, exponent: Tensor, length: Tensor, others: Tensor, exponents: Tensor, lengths: Tensor
-) -> Tensor:
-    """2 atan2(|a - b|, |a + b|) of the unit vectors of `one` [d] and each row of `others` [n, d]."""
+    one: Float[Tensor, " d"],
+    exponent: Int[Tensor, ""],
+    length: Float[Tensor, ""],
+    others: Float[Tensor, "n d"],
+    exponents: Int[Tensor, " n"],
+    lengths: Float[Tensor, " n"],
+) -> Float[Tensor, " n"]:
+    """2 atan2(|a - b|, |a + b|) of the unit vectors of `one` and each row of `others`; lengths are of scaled rows."""
     minus, plus = torch.zeros_like(lengths), torch.zeros_like(lengths)
     for left, right in zip(
-        _scaled_chunks(one[None], exponent[None]), _scaled_chunks(others, exponents), strict=True
+        scaled_chunks(one[None], exponent[None]), scaled_chunks(others, exponents), strict=True
     ):
         a, b = left / length, right / lengths[:, None]
         minus += (a - b).square().sum(1)
         plus += (a + b).square().sum(1)
+    # atan2 keeps its digits at both ends, where one of the two norms is near 0 (Kahan).
     return 2.0 * torch.atan2(minus.sqrt(), plus.sqrt())
-
-
-def _exponents(rows: Tensor) -> Tensor:
-    """Binary exponent of the largest entry of each row, [S]; 0 for a zero row.
-
-    All 0 for float32 and smaller types, whose squares float64 holds anyway; so nothing is scaled.
-    """
-    if rows.dtype != torch.float64:
-        return torch.zeros(len(rows), dtype=torch.int32, device=rows.device)
-    return torch.frexp(rows.abs().amax(1)).exponent
-
-
-def _times_power(values: Tensor, exponents: Tensor) -> Tensor:
-    """Multiplies by 2**exponents, in two exact factors since one alone may be out of float64's range."""
-    powers = exponents.flatten().tolist()
-    if not any(powers):
-        return values
-    for half in ([e // 2 for e in powers], [e - e // 2 for e in powers]):
-        factors = torch.tensor([math.ldexp(1.0, e) for e in half], dtype=torch.float64, device=values.device)
-        values = values * factors.reshape(exponents.shape)
-    return values
-
-
-def _scaled(rows: Tensor, exponents: Tensor) -> Tensor:
-    """Rows in float64, each divided by its power of two."""
-    return _times_power(rows.double(), -exponents[:, None])
-
-
-def _scaled_chunks(rows: Tensor, exponents: Tensor) -> Iterator[Tensor]:
-    """Yields `_scaled(rows)` in chunks of columns."""
-    for start in range(0, rows.shape[1], _CHUNK):
-        yield _scaled(rows[:, start : start + _CHUNK], exponents)

@@ -8,22 +8,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gapslsim.learning.calls import ClientBackward, ClientForward
 from gapslsim.learning.messages import Smashed
+from gapslsim.learning.operation import Answer, ClientBackward, ClientForward
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape
 
-__all__ = ["ClientPasses"]
+__all__ = ["ClientPasses", "cut_gradient"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Taped:
     """Forward passes that were made together, until one of their clients goes back."""
 
     keys: tuple[str, ...]
-    """Of each pass."""
+    """Of each pass; not the mini-batches, which hold this."""
     tape: Tape
     is_stacked: bool
+    is_used: bool = False
+    """Its graph is gone: who has not gone back makes its forward pass again."""
 
     def outputs(self) -> Sequence[Tensor]:
         """The output of each pass."""
@@ -32,7 +34,7 @@ class _Taped:
 
 
 class ClientPasses:
-    """Passes of the client side, with the tapes that wait for their backward pass.
+    """Passes of the client side. The tape of a forward pass waits at its mini-batch for the backward pass.
 
     Passes are stacked where that was chosen, whoever takes part: a lone pass goes beside itself. So a client's numbers
     do not depend on which clients are computed together with it, for instance after a replay.
@@ -55,47 +57,43 @@ class ClientPasses:
         self._make_batches = batches
         self._seed = seed
         self._most_samples = most_samples
-        self._tapes: dict[int, _Taped] = {}
 
     @property
     def stacks(self) -> bool:
         """Whether passes of several clients are made together."""
         return self._most_samples > 0
 
-    @property
-    def n_tapes(self) -> int:
-        """Clients whose forward pass waits for its backward pass."""
-        return len(self._tapes)
-
-    def forget(self, clients: Sequence[int]) -> None:
-        """Drops the tapes of all but these clients: the others do not train in this round."""
-        for absent in self._tapes.keys() - set(clients):
-            del self._tapes[absent]
-
     def forward(self, calls: Sequence[ClientForward]) -> list[Smashed]:
-        """FP of each client; the tapes are kept for the backward passes."""
+        """FP of each mini-batch; the tapes are kept for the backward passes."""
         batches = self._batches(calls)
         smashed: dict[int, Smashed] = {}
         for taped, places in self._tape(calls, [inputs for inputs, _ in batches]):
+            # Not strict: a lone pass is stacked with its own copy, whose output nobody wants.
             for place, output in zip(places, taped.outputs(), strict=False):
-                self._tapes[calls[place].client] = taped
+                calls[place].batch.tape = taped
                 smashed[place] = Smashed(output, batches[place][1])
         return [smashed[place] for place in range(len(calls))]
 
     def backward(self, calls: Sequence[ClientBackward]) -> list[SideState]:
-        """BP of each client and its update; passes whose tape is gone are made again."""
+        """BP of each mini-batch and the update of its client; passes whose tape is gone are made again."""
         after = [call.state for call in calls]
         of_tape: dict[_Taped, list[int]] = {}
         lost: list[int] = []
         for place, call in enumerate(calls):
-            taped = self._tapes.pop(call.client, None)
-            if call.reply.fates[call.client] == "freeze":
+            batch = call.answer.batch
+            # Let go of at once: a graph holds all activations of its pass, and may be used one time only.
+            taped, batch.tape = batch.tape, None
+            # No step at all, not a step with gradient 0, which momentum and weight decay would turn into a
+            # change.
+            if call.answer.fate == "freeze":
                 continue
-            if taped is not None and call.forward_key in taped.keys:
-                of_tape.setdefault(taped, []).append(place)
-            else:
+            # No tape after a replay; a used one where the clients of a stack went back at different times.
+            if taped is None or taped.is_used:
                 lost.append(place)
-        again = [ClientForward(c.forward_key, c.state, c.client, c.step) for c in (calls[i] for i in lost)]
+            else:
+                of_tape.setdefault(taped, []).append(place)
+        # From the state in which the batch was sent, which the client may have left since.
+        again = [ClientForward(c.answer.batch, c.answer.batch.state.value) for c in (calls[i] for i in lost)]
         for taped, places in self._tape(again, [inputs for inputs, _ in self._batches(again)]):
             of_tape[taped] = [lost[place] for place in places]
         for taped, places in of_tape.items():
@@ -105,7 +103,7 @@ class ClientPasses:
         return after
 
     def _batches(self, calls: Sequence[ClientForward]) -> list[tuple[Tensor, Tensor]]:
-        return self._make_batches([(call.client, call.step) for call in calls])
+        return self._make_batches([(call.batch.client, call.batch.step) for call in calls])
 
     def _tape(
         self, calls: Sequence[ClientForward], inputs: Sequence[Tensor]
@@ -124,29 +122,31 @@ class ClientPasses:
         return made
 
     def _alone(self, call: ClientForward, inputs: Tensor) -> _Taped:
-        tape = self._side.forward(call.state, inputs, self._seed(call.client, call.step))
-        return _Taped((call.key,), tape, is_stacked=False)
+        tape = self._side.forward(call.state, inputs, self._seed(call.batch.client, call.batch.step))
+        return _Taped((call.batch.key,), tape, is_stacked=False)
 
     def _stacked(self, group: list[tuple[ClientForward, Tensor]]) -> _Taped:
         if len(group) == 1:
+            # A batched product of a single matrix may take another kernel, with other last bits.
             group = group * 2
         columns = zip(*(call.state.parameters for call, _ in group), strict=True)
         tape = self._side.forward_stacked(
             [torch.stack(column) for column in columns], torch.stack([inputs for _, inputs in group])
         )
-        return _Taped(tuple(call.key for call, _ in group), tape, is_stacked=True)
+        return _Taped(tuple(call.batch.key for call, _ in group), tape, is_stacked=True)
 
     def _backward(self, taped: _Taped, calls: Sequence[ClientBackward]) -> list[SideState]:
         """BP and updates of clients whose forward passes were made together."""
         if not taped.is_stacked:
             (call,) = calls
-            return [self._updated(call, self._side.backward(taped.tape, _cut_gradient(call)), taped)]
-        # Its graph is used up for those who are not here.
-        self._tapes = {client: other for client, other in self._tapes.items() if other is not taped}
-        places = [taped.keys.index(call.forward_key) for call in calls]
+            return [self._updated(call, self._side.backward(taped.tape, cut_gradient(call.answer)), taped)]
+        # Backpropagation frees the graph of all clients in the stack, also of those that are not here.
+        taped.is_used = True
+        places = [taped.keys.index(call.answer.batch.key) for call in calls]
+        # Who is in the stack but does not go back now gets gradient 0, which touches nobody else.
         cuts = torch.zeros_like(taped.tape.output)
         for place, call in zip(places, calls, strict=True):
-            cuts[place] = _cut_gradient(call)
+            cuts[place] = cut_gradient(call.answer)
         stacked = [gradient.unbind() for gradient in self._side.backward(taped.tape, cuts)]
         return [
             self._updated(call, tuple(gradient[place] for gradient in stacked), taped)
@@ -159,13 +159,13 @@ class ClientPasses:
         return self._side.update(call.state, adjusted, taped.tape.buffers)
 
 
-def _cut_gradient(call: ClientBackward) -> Tensor:
+def cut_gradient(answer: Answer) -> Tensor:
     """What arrived from the server, put together; zeros where the client's fate is so."""
-    reply, client = call.reply, call.client
     parts = []
-    if reply.shared is not None:
-        parts.append(reply.shared.value[: reply.n_shared[client]])
-    if client in reply.own:
-        parts.append(reply.own[client].value)
+    if answer.shared is not None:
+        # Shared samples are the first of a batch, so they come first here; a short batch has fewer.
+        parts.append(answer.shared.value[: answer.n_shared])
+    if answer.own is not None:
+        parts.append(answer.own.value)
     whole = torch.cat(parts) if len(parts) > 1 else parts[0]
-    return torch.zeros_like(whole) if reply.fates[client] == "zero" else whole
+    return torch.zeros_like(whole) if answer.fate == "zero" else whole

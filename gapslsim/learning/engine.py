@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -14,14 +14,16 @@ import torch
 from torch import Tensor
 
 from gapslsim.errors import NumericalError
-from gapslsim.learning.calls import ClientBackward, ClientForward
+from gapslsim.learning._observations import Accuracy
+from gapslsim.learning.alignment import Gram
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.evaluation import evaluate_views
-from gapslsim.learning.geometry import Geometry, measure
+from gapslsim.learning.geometry import measure
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.observations import Accuracy
-from gapslsim.learning.rules import AlignmentDetail, Fate, Gradients, ServerUpdate
-from gapslsim.learning.server_pass import average_over_clients, server_pass
+from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
+from gapslsim.learning.outcome import ServerOutcome
+from gapslsim.learning.rules import Decision, Gradients
+from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, mean_weights, train_locally, unflatten
@@ -30,31 +32,14 @@ from gapslsim.models.cost import SideCost, SplitCost, split_cost
 from gapslsim.models.split import build
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
-from gapslsim.work import Keyed
 
-__all__ = ["Engine", "ServerOutcome", "choose_device", "intra_op_threads"]
+__all__ = ["Engine", "choose_device", "intra_op_threads"]
 
 _JOINED_BYTES = 4 << 20
 """Most bytes of a layer's inputs and outputs in a joined pass of the server."""
 
 _STACKED_BYTES = 1 << 20
 """The same for passes side by side, of clients or for every client's gradient; they pay for small layers only."""
-
-
-@dataclass(frozen=True, eq=False)
-class ServerOutcome:
-    """Result of one server step."""
-
-    state: SideState
-    rule_state: Mapping[str, float]
-    own: Mapping[int, Tensor]
-    shared: Tensor | None
-    fates: Mapping[int, Fate]
-    losses: list[LossRow]
-    reported_losses: list[float]
-    detail: AlignmentDetail | None
-    geometry: Geometry | None = None
-    """Of the gradients, where it was asked for."""
 
 
 class Engine:
@@ -86,11 +71,14 @@ class Engine:
         self.server = Side(split.server.to(device, dtype), setup.server_optimizer, setup.planned_server_steps)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
+        # Joining and stacking are chosen by shapes alone: a choice by the machine would change the rounding,
+        # and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size)
         self.workers = Workers(choose_workers(workers, device, costs))
         self.together = self.workers.together
         self._joined_samples = _samples_within(_JOINED_BYTES, costs.server, setup.batch_size)
         self._stacked_samples = _samples_within(_STACKED_BYTES, costs.server, setup.batch_size)
+        # On the device as a whole: batches are then picked there, without a transfer each step.
         self._inputs = _in_memory(data.train.inputs).to(device, dtype)
         self._labels = torch.from_numpy(data.train.labels).to(device)
         self._test_inputs = _in_memory(data.test.inputs).to(device, dtype)
@@ -123,84 +111,107 @@ class Engine:
         """BP of the client side and its update for each call."""
         return self._client_passes.backward(calls)
 
-    def server_step(
-        self,
-        key: str,
-        state: SideState,
-        smashed: Mapping[int, Smashed],
-        rule: ServerUpdate,
-        rule_state: Mapping[str, float],
-        n_shared: Sequence[int],
-        average_cut: bool,
-        round: int,
-        state_key: str,
-        measures: bool = False,
-    ) -> ServerOutcome:
-        """Gradients of all participants, the rule's decision, one update; and the geometry of the gradients.
+    def server_step(self, step: ServerStep) -> ServerOutcome:
+        """Gradients of all mini-batches, the rule's decision, one update; and the geometry of the gradients.
 
         A rule that needs no client's own gradient gets none: they are made for the measurement alone, in a second pass.
         """
-        clients = tuple(sorted(smashed))
-        self._client_passes.forget(clients)
-        seeds = [self._seed(self.server, "server_step", client, round) for client in (*clients, -1)]
-        messages = [smashed[client] for client in clients]
-        keep_rows = rule.needs_client_gradients
+        keep_rows = step.rule.needs_client_gradients
         whole_pass = partial(
             server_pass,
             self.server,
-            state,
-            messages,
-            n_shared,
-            seeds,
-            rule.second_order,
+            step.state,
+            step.messages,
+            step.n_shared,
+            self._server_seeds(step),
+            step.rule.second_order,
             together=self.together,
         )
         passed = whole_pass(
             keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
         )
+        # One sum instead of a look at every client: NaN and infinity survive addition (inf - inf is NaN).
         if not keep_rows and not bool(torch.isfinite(passed.matrix.sum())):
             passed = whole_pass(keep_rows=True)  # to say whose gradient it is
-        self._check(passed.losses, passed.matrix, clients, round, state_key)
-        gradients = Gradients(
-            matrix=passed.matrix,
-            losses=passed.losses,
-            clients=clients,
-            round=round,
-            planned_rounds=self._setup.planned_rounds,
-            state=rule_state,
-            random=stream(self._setup.seed, "server_rule", round),
-            memory=state.memory,
-            hessian_product=passed.hessian_product,
-        )
-        decision = rule.decide(gradients)
-        cuts = passed.cuts
-        if decision.cut_terms is not None:
-            cuts = [c if t is None else c + t for c, t in zip(cuts, decision.cut_terms, strict=True)]
-        shared = passed.shared_cut
-        if average_cut:
-            whole = [_joined(cut, shared, n) for cut, n in zip(cuts, n_shared, strict=True)]
-            shared = average_over_clients(whole, [len(cut) for cut in whole])
-        n_broadcast = [len(c) if average_cut else n for c, n in zip(cuts, n_shared, strict=True)]
+        # Before the rule: an aggregator given NaN may raise anything, or give a plausible number.
+        self._check(step, passed.losses, passed.matrix)
+        gradients = self._gradients(step, passed, passed.matrix)
+        decision = step.rule.decide(gradients)
+        state = step.state
+        # A round in which nobody is admitted has no step, but its passes have moved the running statistics.
         updated = SideState(state.parameters, passed.buffers, state.optimizer, state.n_updates)
         if decision.updates_server:
             updated = self.server.update(state, unflatten(decision.update, state.parameters), passed.buffers)
-        updated = replace(updated, memory=dict(decision.memory))
+        rows = passed.matrix
+        if step.measures and not keep_rows:
+            # Measured after the decision and apart from it: recording geometry must not change what is
+            # trained.
+            rows = whole_pass(stacked_samples=self._stacked_samples).matrix
+        return self._outcome(step, passed, decision, updated, rows, gradients.gram if keep_rows else None)
+
+    def _server_seeds(self, step: ServerStep) -> list[int]:
+        """Seeds of each mini-batch's pass, and of the shared one."""
+        # A mini-batch meets the server once: its step names the stream, counted from 1 as rounds are.
+        seeds = [
+            self._seed(self.server, "server_step", batch.client, batch.step + 1) for batch in step.batches
+        ]
+        # No client has index -1, so the shared pass has a stream of its own.
+        return [*seeds, self._seed(self.server, "server_step", -1, *step.draw)]
+
+    def _gradients(self, step: ServerStep, passed: ServerPass, matrix: Tensor) -> Gradients:
+        """What the rule is told."""
+        return Gradients(
+            matrix=matrix,
+            losses=passed.losses,
+            clients=step.clients,
+            round=step.round,
+            planned_rounds=self._setup.planned_rounds,
+            state=step.rule_state,
+            random=stream(self._setup.seed, "server_rule", *step.draw),
+            memory=step.state.memory,
+            hessian_product=passed.hessian_product,
+        )
+
+    @staticmethod
+    def _outcome(
+        step: ServerStep,
+        passed: ServerPass,
+        decision: Decision,
+        updated: SideState,
+        rows: Tensor,
+        known: Gram | None,
+    ) -> ServerOutcome:
+        """What a step leaves.
+
+        Args:
+            step: that was made.
+            passed: its passes.
+            decision: of the rule.
+            updated: the server's state after the optimizer's step.
+            rows: g_i, for the geometry.
+            known: Gram matrix of `rows`, if the rule has made it.
+        """
+        cuts, shared, n_shared = passed.cuts, passed.shared_cut, step.n_shared
+        if decision.cut_terms is not None:
+            cuts = [c if t is None else c + t for c, t in zip(cuts, decision.cut_terms, strict=True)]
+        if step.average_cut:
+            whole = [_joined(cut, shared, n) for cut, n in zip(cuts, n_shared, strict=True)]
+            shared = average_over_clients(whole, [len(cut) for cut in whole])
+            n_shared = [len(cut) for cut in cuts]
         geometry = None
-        if measures:
+        if step.measures:
             update = decision.update if decision.updates_server else None
-            rows = passed if keep_rows else whole_pass(stacked_samples=self._stacked_samples)
-            known = gradients.gram if keep_rows else None
-            geometry = measure(rows.matrix, update, clients, round, decision.fates, decision.detail, known)
-        losses = passed.losses.tolist()
+            geometry = measure(rows, update, step.clients, step.round, decision.fates, decision.detail, known)
         return ServerOutcome(
-            state=updated,
+            state=replace(updated, memory=dict(decision.memory)),
             rule_state=decision.state,
-            own={client: cut[n:] for client, cut, n in zip(clients, cuts, n_broadcast, strict=True)},
+            # Shared rows are sent once for all, so they are no part of what goes to each.
+            own=[cut[n:] for cut, n in zip(cuts, n_shared, strict=True)],
             shared=shared,
-            fates=dict(zip(clients, decision.fates, strict=True)),
+            fates=decision.fates,
             losses=[
-                LossRow(round, client, loss, len(smashed[client].labels))
-                for client, loss in zip(clients, losses, strict=True)
+                LossRow(step.round, batch.client, loss, batch.size)
+                for batch, loss in zip(step.batches, passed.losses.tolist(), strict=True)
             ],
             reported_losses=decision.losses.tolist(),
             detail=decision.detail,
@@ -211,46 +222,63 @@ class Engine:
         """Weighted mean of one side's weights."""
         return mean_weights(weights, shares)
 
-    def install(self, weights: Weights, state: SideState | None) -> SideState:
-        """A client state with these weights; the optimizer of `state`, or a fresh one."""
-        if state is None:
-            return SideState(
-                weights.parameters, weights.buffers, self.client.optimizer.initial(weights.parameters)
-            )
-        return SideState(weights.parameters, weights.buffers, state.optimizer, state.n_updates)
+    def average_whole(self, models: Sequence[WholeWeights], shares: Sequence[float]) -> WholeWeights:
+        """Weighted mean of whole models."""
+        return WholeWeights(
+            self.average([model.client for model in models], shares),
+            self.average([model.server for model in models], shares),
+        )
 
-    def install_server(self, weights: Weights) -> SideState:
-        """A server state with these weights and a fresh optimizer."""
-        optimizer = self.server.optimizer.initial(weights.parameters)
-        return SideState(weights.parameters, weights.buffers, optimizer)
+    def weights(self, state: SideState, with_optimizer: bool) -> Weights:
+        """What a state sends: its weights, and its optimizer's state if that travels along."""
+        if not with_optimizer:
+            return Weights(state.parameters, state.buffers)
+        return Weights(state.parameters, state.buffers, state.optimizer, state.n_updates)
 
-    def take_over(self, model: Weights) -> SideState:
-        """A client state from a model that was handed on with its optimizer."""
-        assert model.optimizer is not None
-        return SideState(model.parameters, model.buffers, model.optimizer, model.n_updates)
+    def install(
+        self,
+        side: Literal["client", "server"],
+        weights: Weights,
+        optimizer: Literal["carry", "keep", "reset"],
+        kept: SideState | None,
+    ) -> SideState:
+        """A state with these weights; its optimizer comes with them, is that of `kept`, or starts anew."""
+        taken: Weights | SideState | None = {"carry": weights, "keep": kept, "reset": None}[optimizer]
+        # `keep` for a client that never trained, and weights sent without an optimizer, start anew as well.
+        if taken is None or taken.optimizer is None:
+            fresh = (self.client if side == "client" else self.server).optimizer.initial(weights.parameters)
+            return SideState(weights.parameters, weights.buffers, fresh)
+        return SideState(weights.parameters, weights.buffers, taken.optimizer, taken.n_updates)
 
     def local_training(
         self, key: str, start: WholeWeights, client: int, steps: range, round: int
     ) -> tuple[WholeWeights, LossRow]:
         """Local steps of the whole model."""
+        # One seed per step serves both sides; it must exist if either of them draws.
         draws = self.client if self.client.draws else self.server
         seeds = [self._seed(draws, "local_training", client, step) for step in steps]
-        made = self._batches([(client, step) for step in steps])
-        batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
-        trained, loss = train_locally(self.client, self.server, start, batches, steps.start)
+        trained, loss = self._train_locally(start, client, steps, seeds)
         if not math.isfinite(loss):
             raise _numerical_error("loss", loss, round, client, key)
-        return trained, LossRow(round, client, loss, sum(len(labels) for _, labels, _ in batches))
+        return trained, LossRow(round, client, loss, len(steps) * self._setup.batches.size(client))
+
+    def _train_locally(
+        self, start: WholeWeights, client: int, steps: range, seeds: Sequence[int]
+    ) -> tuple[WholeWeights, float]:
+        """The trained weights and the mean loss."""
+        made = self._batches([(client, step) for step in steps])
+        batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
+        return train_locally(self.client, self.server, start, batches, steps.start)
 
     def evaluate(
-        self, round: int, clients: Sequence[Keyed[SideState]], server: SideState, views: tuple[str, ...]
+        self, round: int, clients: Sequence[SideState], servers: Sequence[SideState], views: tuple[str, ...]
     ) -> list[Accuracy]:
-        """Accuracies in the four views."""
+        """Accuracies in the four views, of each client's model with the server's that it is paired with."""
         return evaluate_views(
             self.client,
             self.server,
             clients,
-            server,
+            servers,
             self._test_inputs,
             self._test_labels,
             self._label_shares,
@@ -265,26 +293,28 @@ class Engine:
         rows = [self._setup.batches.indices(client, step) for client, step in wanted]
         if not rows:
             return []
+        # One gather for all clients: for small batches the calls take longer than the copying.
         indices = torch.from_numpy(np.concatenate(rows)).to(self._device)
         sizes = [len(own) for own in rows]
         inputs = torch.split(_channels_last(self._inputs[indices]), sizes)
         return list(zip(inputs, torch.split(self._labels[indices], sizes), strict=True))
 
-    def _seed(self, side: Side, operation: str, client: int, step: int) -> int:
+    def _seed(self, side: Side, operation: str, *purpose: int | str) -> int:
         """Seed of an operation's own random stream; 0 where the side draws nothing, without hashing its name."""
         if not side.draws:
             return 0
-        return stream_seed(self._setup.seed, "operation", operation, client, step)
+        return stream_seed(self._setup.seed, "operation", operation, *purpose)
 
     @staticmethod
-    def _check(losses: Tensor, matrix: Tensor, clients: tuple[int, ...], round: int, state_key: str) -> None:
+    def _check(step: ServerStep, losses: Tensor, rows: Iterable[Tensor]) -> None:
         """Stops at the first client whose loss or gradient is not finite."""
-        finite = torch.isfinite(losses) & torch.isfinite(matrix.sum(dim=1))
+        # A sum per row, not a look at each element, which would make a mask as large as the gradients.
+        finite = torch.isfinite(losses) & torch.isfinite(torch.stack([row.sum() for row in rows]))
         if bool(finite.all()):
             return
         row = int((~finite).nonzero()[0])
         what = "gradient" if bool(torch.isfinite(losses[row])) else "loss"
-        raise _numerical_error(what, float(losses[row]), round, clients[row], state_key)
+        raise _numerical_error(what, float(losses[row]), step.round, step.clients[row], step.state_key)
 
 
 def _joined(cut: Tensor, shared: Tensor | None, n_shared: int) -> Tensor:

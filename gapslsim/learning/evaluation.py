@@ -1,26 +1,30 @@
 """Test accuracy of an aggregation-free framework in four views.
 
-`global`: the mean of the client-side weights with the server. `clients`: each client's own model on the whole test set.
-`ensemble`: the mean of the clients' probabilities. `local`: each client's model on its own label distribution, that
-is its accuracy per class weighted by the client's share of that class in training.
+A client's model is its client-side weights with those of its server. `global`: the mean of the client-side weights with
+the mean of the server-side weights, over the clients. `clients`: each client's model on the whole test set. `ensemble`:
+the mean of the clients' probabilities. `local`: each client's model on its own label distribution, that is its accuracy
+per class weighted by the client's share of that class in training.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
-from gapslsim.learning.observations import Accuracy
+from gapslsim.learning._distinct import identity
+from gapslsim.learning._observations import Accuracy
+from gapslsim.learning.loss import log_probabilities, predicted_loss, predicted_losses
+from gapslsim.learning.messages import Weights
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, mean_weights
 from gapslsim.learning.workers import Together, one_by_one
-from gapslsim.work import Keyed
 
 __all__ = ["evaluate_views", "weighted"]
 
@@ -28,11 +32,11 @@ __all__ = ["evaluate_views", "weighted"]
 def evaluate_views(
     client_side: Side,
     server_side: Side,
-    clients: Sequence[Keyed[SideState]],
-    server: SideState,
-    inputs: Tensor,
-    labels: Tensor,
-    label_shares: np.ndarray,
+    clients: Sequence[SideState],
+    servers: Sequence[SideState],
+    inputs: Float[Tensor, "n ..."],
+    labels: Int[Tensor, " n"],
+    label_shares: Float[np.ndarray, "S n_classes"],
     views: tuple[str, ...],
     round: int,
     batch_size: int,
@@ -43,54 +47,48 @@ def evaluate_views(
     Args:
         client_side: layers before the cut.
         server_side: layers after the cut.
-        clients: one state per client; those that share their parameters are evaluated once.
-        server: the server's state.
-        inputs: test inputs [n, ...].
-        labels: test labels [n].
-        label_shares: share of each class in each client's training data [S, n_classes].
+        clients: the client-side state of each of S clients.
+        servers: the server-side state of each; clients that share both states' weights are evaluated once.
+        inputs: of the test set.
+        labels: of the test set.
+        label_shares: share of each class in each client's training data.
         views: which of global, clients, ensemble, local.
         round: for the rows.
         batch_size: samples per forward pass.
         together: carries out independent calls.
     """
     batches = torch.split(inputs, batch_size)
+    n_classes = label_shares.shape[1]
 
-    def logits(state: SideState, batch: Tensor) -> Tensor:
-        return server_side.predict(server, client_side.predict(state, batch))
+    def predicted(client: SideState | Weights, server: SideState | Weights) -> Float[Tensor, "n n_classes"]:
+        def logits(batch: Float[Tensor, "b ..."]) -> Float[Tensor, "b n_classes"]:
+            return server_side.predict(server, client_side.predict(client, batch))
 
-    def log_probabilities(state: SideState) -> Tensor:
-        pieces = together([partial(logits, state, batch) for batch in batches])
-        return F.log_softmax(torch.cat(pieces), dim=1)
+        return log_probabilities(torch.cat(together([partial(logits, batch) for batch in batches])))
 
-    def row(view: str, client: int, log_p: Tensor) -> Accuracy:
+    def row(view: str, log_p: Float[Tensor, "n n_classes"]) -> Accuracy:
         accuracy = (log_p.argmax(dim=1) == labels).double().mean()
-        return Accuracy(round, view, client, float(accuracy), float(F.nll_loss(log_p, labels)))
+        return Accuracy(round, view, -1, float(accuracy), float(predicted_loss(log_p, labels)))
 
     rows: list[Accuracy] = []
-    counts: dict[int, int] = {}
-    states: dict[int, SideState] = {}
-    for client in clients:
-        same = id(client.value.parameters)
-        counts[same] = counts.get(same, 0) + 1
-        states[same] = client.value
     if "global" in views:
-        shares = [counts[key] / len(clients) for key in states]
-        mean = mean_weights(list(states.values()), shares) if len(states) > 1 else clients[0].value
-        mean_state = SideState(mean.parameters, mean.buffers, {})
-        rows.append(row("global", -1, log_probabilities(mean_state)))
+        rows.append(row("global", predicted(_mean(clients), _mean(servers))))
     if not {"clients", "ensemble", "local"} & set(views):
         return rows
-    total = torch.zeros(len(labels), label_shares.shape[1], dtype=torch.float64, device=inputs.device)
-    own: dict[int, tuple[Accuracy, np.ndarray, np.ndarray]] = {}
-    for key, state in states.items():
-        log_p = log_probabilities(state)
-        total += log_p.double().exp() * counts[key]
-        own[key] = (row("clients", -1, log_p), *_per_class(log_p, labels, label_shares.shape[1]))
+    pairs = [(identity(client), identity(server)) for client, server in zip(clients, servers, strict=True)]
+    total = torch.zeros(len(labels), n_classes, dtype=torch.float64, device=inputs.device)
+    own: dict[object, tuple[Accuracy, np.ndarray, np.ndarray]] = {}
+    for pair, count in Counter(pairs).items():
+        index = pairs.index(pair)
+        log_p = predicted(clients[index], servers[index])
+        total += log_p.double().exp() * count
+        own[pair] = (row("clients", log_p), *_per_class(log_p, labels, n_classes))
     if "ensemble" in views:
+        # A class that every client rules out has probability 0, whose logarithm would be infinite.
         log_mean = (total / len(clients)).clamp_min(torch.finfo(torch.float64).tiny).log()
-        rows.append(row("ensemble", -1, log_mean))
-    for index, client in enumerate(clients):
-        whole, accuracy, loss = own[id(client.value.parameters)]
+        rows.append(row("ensemble", log_mean))
+    for index, pair in enumerate(pairs):
+        whole, accuracy, loss = own[pair]
         if "clients" in views:
             rows.append(whole._replace(client=index))
         if "local" in views:
@@ -99,15 +97,26 @@ def evaluate_views(
     return rows
 
 
-def weighted(shares: np.ndarray, values: np.ndarray) -> float:
+def _mean(states: Sequence[SideState]) -> SideState | Weights:
+    """Mean weights, each state once and weighted by how many clients have it; where all have one, that itself."""
+    distinct = {identity(state): state for state in states}
+    if len(distinct) == 1:
+        return states[0]
+    counts = Counter(identity(state) for state in states)
+    return mean_weights(list(distinct.values()), [counts[key] / len(states) for key in distinct])
+
+
+def weighted(shares: Float[np.ndarray, " n_classes"], values: Float[np.ndarray, " n_classes"]) -> float:
     """Sum of the values times their shares, exact: a dot product of NumPy's ends in other bits on other processors."""
     return math.fsum((shares * values).tolist())
 
 
-def _per_class(log_p: Tensor, labels: Tensor, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy and mean loss per class, each [n_classes]; 0 for a class without test samples."""
+def _per_class(
+    log_p: Float[Tensor, "n n_classes"], labels: Int[Tensor, " n"], n_classes: int
+) -> tuple[Float[np.ndarray, " n_classes"], Float[np.ndarray, " n_classes"]]:
+    """Accuracy and mean loss per class; 0 for a class without test samples."""
     right = (log_p.argmax(dim=1) == labels).double()
-    loss = F.nll_loss(log_p, labels, reduction="none").double()
+    loss = predicted_losses(log_p, labels).double()
     count = torch.bincount(labels, minlength=n_classes).clamp_min(1).double()
     accuracy = torch.bincount(labels, weights=right, minlength=n_classes) / count
     mean_loss = torch.bincount(labels, weights=loss, minlength=n_classes) / count

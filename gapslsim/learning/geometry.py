@@ -60,8 +60,10 @@ def measure(
     scores = alignment.consistency_scores(pairs)
     norms = alignment.norms(gradients, gram)
     everyone = torch.ones(n, dtype=torch.bool, device=gradients.device)
+    # The mean is the leader gradient of everyone, and made by the same code, in float64.
     mean = alignment.leader_gradient(gradients, everyone)
     to_mean = alignment.angles_to_leader(gradients, gram, everyone)
+    # NaN, not 0: without a step there is no direction to have an angle to.
     to_update = torch.full_like(to_mean, math.nan)
     mean_norm, update_norm, cosine = float(mean.norm()), math.nan, math.nan
     if update is not None:
@@ -70,9 +72,11 @@ def measure(
         if mean_norm > 0 and update_norm > 0:
             # <mean, d> is the mean of <g_i, d>.
             cosine = max(-1.0, min(1.0, float((to_update.cos() * norms).mean()) / mean_norm))
+    # NaN compares false, so that without an update nobody descends.
     descends = to_update < math.pi / 2
     leaders = np.zeros(n, dtype=bool) if detail is None else detail.in_leader_set
     admitted = [fate == "train" for fate in fates] if detail is None else detail.admitted.tolist()
+    # Each pair once; the zeros of the diagonal would pull the mean down.
     upper = pairs[tuple(torch.triu_indices(n, n, 1))]
     stable, effective = ranks(gram)
     rows = zip(
@@ -114,7 +118,10 @@ def ranks(gram: alignment.Gram) -> tuple[float, float]:
     length; NaN where all gradients are zero.
     """
     products, exponents = gram
+    # Relative to the largest row: ranks do not change with the length of all, and 2**0 is never out of range.
     powers = torch.ldexp(torch.ones_like(products[0]), exponents - exponents.amax())
+    # Eigenvalues of the small S x S matrix are the squared singular values of the S x d one. Rounding makes
+    # some slightly negative, which have no root.
     values = torch.linalg.eigvalsh(products * powers[:, None] * powers[None, :]).clamp_min(0.0)
     largest = float(values.amax())
     if not largest > 0:

@@ -1,42 +1,52 @@
-"""The learner: split learning as a chain of keyed operations, each offered to the clock as `Work`.
+"""The learner: split learning as keyed operations on named states, each offered to the clock as `Work`.
 
-Every operation is a deterministic function of named inputs and has a content key: a hash of its name, settings and
-inputs' keys. A dry learner makes the same operations, keys, sizes and costs, without tensors. With a journal, an
-operation that is known is not computed: what it let us see is read, and its value waits until somebody needs it.
+An operation reads the states that it names when it is carried out, not when it is asked for: it may wait in a queue,
+be overtaken, be cancelled. What belongs to one mini-batch travels with its messages (`MiniBatch`). Every operation is
+a deterministic function of named inputs and has a content key: a hash of its name, settings and inputs' keys. A dry
+learner makes the same operations, keys, sizes and costs, without tensors. With a journal, an operation that is known
+is not computed: what it let us see is read, and its value waits until somebody needs it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from gapslsim.learning.calls import ClientBackward, ClientForward
-from gapslsim.learning.chain import Chain
-from gapslsim.learning.costs import OperationCosts
-from gapslsim.learning.distinct import with_shared_weights
-from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.observations import Observations
+from gapslsim.errors import ProtocolError
+from gapslsim.learning._learner_core import Shares
+from gapslsim.learning._recording import geometry_record, step_record
+from gapslsim.learning._whole_model import WholeModelOperations
+from gapslsim.learning.messages import Smashed
+from gapslsim.learning.names import CLIENT, SERVER, Side, name_of, side_of
+from gapslsim.learning.operation import (
+    ClientBackward,
+    ClientForward,
+    MiniBatch,
+    SentWeights,
+    ServerStep,
+    SmashedData,
+)
 from gapslsim.learning.operations import Alike
-from gapslsim.learning.recording import accuracy_record, geometry_record, loss_record, step_record
 from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
-from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
-from gapslsim.records import LossRow
+from gapslsim.learning.states import RuleMemory
 from gapslsim.registry import settings_of
 from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
-    from gapslsim.learning.engine import Engine, ServerOutcome
-    from gapslsim.learning.journal.journal import Journal
+    from gapslsim.learning.engine import Engine
+    from gapslsim.learning.outcome import ServerOutcome
 
 __all__ = ["Learner"]
 
 
-class Learner:
-    """Holds the current states by key and offers every operation on them.
+class Learner(WholeModelOperations):
+    """Offers every operation on the named states of one training.
+
+    A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
+    copies whose names begin so. What a state holds that was never written, `States` says.
 
     Args:
         setup: data, model, optimizers.
@@ -45,341 +55,244 @@ class Learner:
         evaluation_batch: samples per forward pass of the engine's evaluations; part of their keys.
     """
 
-    def __init__(
-        self,
-        setup: LearningSetup,
-        engine: Engine | Callable[[], Engine] | None,
-        journal: Journal | None = None,
-        evaluation_batch: int = 256,
-    ) -> None:
-        self.setup = setup
-        self.round = 0
-        self.samples_seen = 0
-        self.measures_geometry = False
-        """Whether the geometry of this round's gradients is recorded, where two clients or more take part."""
-        self.holder: int | None = None
-        """Vanilla SL: the client that has the one client-side model."""
-        self._chain = Chain(engine, journal)
-        self._keyed = self._chain.keyed
-        self._evaluation_batch = evaluation_batch
-        data, model = setup.data, setup.model
-        self.costs = OperationCosts(
-            model, data.input_shape, data.n_classes, setup.client_optimizer, setup.server_optimizer
-        )
-        split = self.costs.split(1)
-        scale = setup.itemsize / 4
-        self._client_bytes = int(split.client.parameter_bytes * scale) + split.client.buffer_bytes
-        self._server_bytes = int(split.server.parameter_bytes * scale) + split.server.buffer_bytes
-        self._client_slot_bytes = int(split.client.parameter_bytes * scale)
-        self._sample_bytes = math.prod(split.smashed_shape) * setup.itemsize
-        self._initial_client = self._keyed(
-            content_key("initial_client", None, setup.key), self._client_bytes, (), lambda e: e.initial_client
-        )
-        self._clients: dict[int, Keyed[SideState]] = {}
-        self._steps: dict[int, int] = {}
-        self._forward_keys: dict[int, str] = {}
-        self._server = self._keyed(
-            content_key("initial_server", None, setup.key), self._server_bytes, (), lambda e: e.initial_server
-        )
-        self._rule_state: Mapping[str, float] | None = None
+    def client_forward(self, client: int, model: str | None = None) -> Work[SmashedData]:
+        """FP of the client side on the client's next mini-batch.
 
-    def begin_round(self, round: int) -> None:
-        """Names the round for the observations and for rules that depend on it; closes the one before."""
-        self._chain.end_round(self.round, self._states)
-        self.round = round
+        Args:
+            client: whose data.
+            model: name of the client-side state; the client's own unless given.
 
-    def save(self) -> None:
-        """Leaves a checkpoint in the journal, if there is one, before a run ends early."""
-        if self._chain.operations is not None:
-            self._chain.operations.save(self.round, self._states())
-
-    @property
-    def journal(self) -> Journal | None:
-        """What is known of this training; None if nothing is recorded."""
-        return None if self._chain.operations is None else self._chain.operations.journal
-
-    @property
-    def observed(self) -> Observations:
-        """What training let us see so far."""
-        return self._chain.observed
-
-    def client_state(self, client: int) -> Keyed[SideState]:
-        """The client-side model that a client holds; the common initial one until it has trained."""
-        if self.holder is not None:
-            client = self.holder
-        return self._clients.get(client, self._initial_client)
-
-    @property
-    def server_state(self) -> Keyed[SideState]:
-        """The server-side model."""
-        return self._server
-
-    def client_forward(self, client: int) -> Work[Keyed[Smashed]]:
-        """FP of the client-side model on the client's next mini-batch."""
-        state, step = self._clients.get(client, self._initial_client), self._steps.get(client, 0)
+        Raises:
+            ProtocolError: for a state of the server side.
+        """
+        name = f"client-{client}" if model is None else _of_side(model, CLIENT)
         size = self.setup.batches.size(client)
-        key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client])
-        # labels are int64
-        size_bytes = size * (self._sample_bytes + 8)
+        size_bytes = size * (self._sample_bytes + 8)  # labels are int64
 
-        def carry_out() -> Keyed[Smashed]:
-            self._steps[client] = step + 1
-            self._forward_keys[client] = key
-            self.samples_seen += size
-            call: Alike[Smashed] = Alike(
-                "client_forwards", lambda: ClientForward(key, state.value, client, step)
-            )
-            return self._keyed(key, size_bytes, (state,), call)
+        def carry_out() -> SmashedData:
+            state, step = self.states.named[name], self.states.next_steps(client, 1)
+            key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client])
+            batch = MiniBatch(client, step, size, name, key, state)
+            call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
+            return SmashedData(key, size_bytes, self._operations.held(key, (state,), call), batch=batch)
 
-        return Work("client_forward", self.costs.client_forward(size), carry_out)
+        return Work("client_forward", self.costs.client_forward(size), carry_out, (name,))
 
     def server_step(
-        self, smashed: Mapping[int, Keyed[Smashed]], rule: ServerUpdate, cut_rule: CutGradient
+        self,
+        smashed: Mapping[int, SmashedData] | Iterable[SmashedData],
+        rule: ServerUpdate,
+        cut_rule: CutGradient,
+        model: str = SERVER,
     ) -> Work[ServerReply]:
-        """FP and BP of the server-side model per client, the rule's decision, one server update."""
-        clients = tuple(sorted(smashed))
-        sizes = [self.setup.batches.size(client) for client in clients]
-        shared = [int(cut_rule.shared_fraction * size + 1e-9) for size in sizes]
-        state, rule_state, round = self._server, self._rule_state, self.round
-        measures = self.measures_geometry and len(clients) > 1
-        settings = [_settings(rule), _settings(cut_rule), list(clients), round, self.setup.planned_rounds]
-        key = content_key("server_step", settings, state.key, *(smashed[c].key for c in clients))
+        """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
-        def compute(engine: Engine) -> ServerOutcome:
-            return engine.server_step(
-                key,
-                state.value,
-                {client: smashed[client].value for client in clients},
-                rule,
-                rule.initial_state() if rule_state is None else rule_state,
-                shared,
-                cut_rule.average,
-                round,
-                state.key,
-                measures,
-            )
+        Args:
+            smashed: of one client or more, several mini-batches of a client too.
+            rule: from the gradients of all to the update.
+            cut_rule: which cut gradient each gets.
+            model: name of the server-side state that is stepped; it begins with `server`.
+
+        Raises:
+            ProtocolError: if there is nothing to step with, or for a state of the client side.
+        """
+        messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
+        if not messages:
+            raise ProtocolError("A server step needs smashed data of at least one client; found none.")
+        messages.sort(key=lambda message: (message.batch.client, message.batch.step))
+        batches = [message.batch for message in messages]
+        clients, sizes = tuple(batch.client for batch in batches), [batch.size for batch in batches]
+        shared = [int(cut_rule.shared_fraction * size + 1e-9) for size in sizes]
+        n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
+        name = _of_side(model, SERVER)
 
         def carry_out() -> ServerReply:
-            n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
-            outcome, record = self._chain.observed_outcome(
-                key,
-                [state, *smashed.values()],
-                compute,
-                lambda made: made.losses,
-                lambda made: step_record(made, round, clients),
+            operations, states, round = self._operations, self.states, self.round
+            state, memory, turn = states[name], states.rule_memory(name), states.turn(name)
+            measures = self.measures_geometry and len(clients) > 1 and not turn and name == SERVER
+            # What is drawn: a stream per round, and per step where there are several.
+            stream: tuple[int | str, ...] = (
+                round,
+                *([turn] if turn else []),
+                *([name] if name != SERVER else []),
             )
-            if measures:
-                self._chain.observe_more(content_key("geometry", None, key), outcome, geometry_record)
-            self._rule_state = record.get("rule_state")
-            fates = dict(zip(clients, record.get("fates", ()), strict=not self._chain.is_dry))
-            self._server = self._chain.part(
-                derived_key(key, "server"),
-                self._server_bytes,
-                outcome,
-                lambda made: made.state,
-                is_state=True,
+            settings = [
+                _settings(rule),
+                [cut_rule.shared_fraction, cut_rule.average],
+                list(clients),
+                stream,
+                self.setup.planned_rounds,
+            ]
+            # The state as a step left it has that step, and with it what the rule remembers, in its key.
+            remembered = () if state.key.startswith(memory.key) else (memory.key,)
+            inputs = [state, *messages]
+            key = content_key("server_step", settings, *(given.key for given in inputs), *remembered)
+
+            def compute(engine: Engine) -> ServerOutcome:
+                return engine.server_step(
+                    ServerStep(
+                        batches,
+                        state.value,
+                        [message.value for message in messages],
+                        rule,
+                        rule.initial_state() if memory.values is None else memory.values,
+                        shared,
+                        cut_rule.average,
+                        round,
+                        stream,
+                        state.key,
+                        measures,
+                    )
+                )
+
+            outcome, record = operations.outcome(
+                key, inputs, compute, lambda made: made.losses, lambda made: step_record(made, round, clients)
             )
+            if measures and outcome is not None:
+                operations.observe(
+                    content_key("geometry", None, key), [outcome], lambda _: geometry_record(outcome.value)
+                )
+            after: Keyed[SideState] = operations.part(
+                derived_key(key, SERVER), self._bytes[SERVER], outcome, lambda made: made.state, is_state=True
+            )
+            memory = RuleMemory(key, record.get("rule_state"))
+            states.stepped(name, after, clients, sum(sizes), memory)
+            self._updated()
             return make_reply(
-                key, clients, sizes, n_broadcast, self._sample_bytes, fates, outcome, self._chain.part
+                key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part
             )
 
-        return Work("server_step", self.costs.server_step(sizes, shared, rule), carry_out)
+        return Work("server_step", self.costs.server_step(sizes, shared, rule), carry_out, (name,))
 
-    def client_backward(self, client: int, reply: ServerReply, rule: ClientUpdate) -> Work[None]:
-        """BP of the client-side model from its cut gradient, and the client's update."""
-        state, step = self._clients.get(client, self._initial_client), self._steps[client] - 1
-        forward_key, initial = self._forward_keys[client], self._initial_client
-        # The server's step has this client's forward pass among its inputs, and with it the state that it began with.
-        changed = () if forward_key.startswith(state.key) else (state.key,)
-        key = derived_key(reply.key, "backward", client, _rule_key(rule), *changed)
+    def client_backward(self, whom: int | SmashedData, reply: ServerReply, rule: ClientUpdate) -> Work[None]:
+        """BP of the client side from the cut gradient of a mini-batch, and the client's update.
+
+        The gradient is that of the weights that the forward pass was made with; it updates the weights that the
+        client has when the computation is carried out. Running statistics become those of this forward pass.
+
+        Args:
+            whom: the client, or its smashed data where the server's step took several mini-batches of it.
+            reply: of the step that took it.
+            rule: what the client does with its gradient.
+
+        Raises:
+            ProtocolError: if the step took nothing of the client.
+        """
+        answer = reply.to(whom)
+        batch, initial = answer.batch, self._initial_client
 
         def carry_out() -> None:
-            cut = [part for part in (reply.shared, reply.own.get(client)) if part is not None]
+            states = self.states
+            states.use(batch)
+            state = states.named[batch.model]
+            # The server's step has this forward pass among its inputs, and with it the state that it began with.
+            changed = () if batch.key.startswith(state.key) else (state.key,)
+            key = derived_key(reply.key, "backward", batch.client, batch.step, _rule_key(rule), *changed)
+            cut = [part for part in (answer.shared, answer.own) if part is not None]
             call: Alike[SideState] = Alike(
-                "client_backwards",
-                lambda: ClientBackward(forward_key, state.value, client, step, reply, rule, initial.value),
+                _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
             )
-            self._clients[client] = self._keyed(
-                key, self._client_bytes, (state, initial, *cut), call, is_state=True
-            )
+            inputs = (state, batch.state, initial, *cut)
+            states.named[batch.model] = self._keyed(key, self._bytes[CLIENT], inputs, call, is_state=True)
 
-        size = self.setup.batches.size(client)
-        return Work("client_backward", self.costs.client_backward(size, rule), carry_out)
+        cost = self.costs.client_backward(batch.size, rule)
+        return Work("client_backward", cost, carry_out, (batch.model,))
 
-    def client_weights(self, client: int) -> Keyed[Weights]:
-        """A client's weights as a message: parameters and buffers."""
-        state = self._clients.get(client, self._initial_client)
-        return self._keyed(
-            derived_key(state.key, "weights"),
-            self._client_bytes,
-            (state,),
-            lambda e: Weights(state.value.parameters, state.value.buffers),
-            light=True,
-        )
+    def weights(self, model: int | str, optimizer: bool = False) -> SentWeights:
+        """Weights as a message, as they are now: parameters and buffers.
 
-    def average(
-        self, weights: Mapping[int, Keyed[Weights]], shares: Literal["uniform", "samples"]
-    ) -> Work[Keyed[Weights]]:
-        """Mean of client-side weights."""
+        Args:
+            model: a client, or the name of a state.
+            optimizer: whether the optimizer's state travels along, and is paid for.
+        """
+        name = name_of(model)
+        state, side = self.states[name], side_of(name)
+        n_slots = getattr(self.setup, f"{side}_optimizer").n_slots if optimizer else 0
+        key = derived_key(state.key, "weights", optimizer)
+        held = self._operations.held(key, (state,), lambda e: e.weights(state.value, optimizer), light=True)
+        return SentWeights(key, self._bytes[side] + n_slots * self._slot_bytes[side], held, side=side)
+
+    def average(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
+        """Mean of the weights of one side.
+
+        Args:
+            weights: by client.
+            shares: weight of each in the mean.
+
+        Raises:
+            ProtocolError: if there are none, or of both sides.
+        """
         clients = tuple(sorted(weights))
-        key = content_key("average", [shares, list(clients)], *(weights[c].key for c in clients))
-
-        def carry_out() -> Keyed[Weights]:
-            return self._keyed(
-                key,
-                self._client_bytes,
-                tuple(weights.values()),
-                lambda e: e.average([weights[c].value for c in clients], self._shares(clients, shares)),
+        messages = [weights[client] for client in clients]
+        sides = {message.side for message in messages}
+        if len(sides) != 1:
+            raise ProtocolError(
+                f"average needs weights of one side, of at least one client; found {len(messages)} "
+                f"of {len(sides)} sides."
             )
+        (side,) = sides
 
-        n_parameters = self.costs.split(1).client.n_parameters
+        def carry_out() -> SentWeights:
+            key = content_key("average", [shares, list(clients)], *(message.key for message in messages))
+            weights = self._shares(clients, shares)
+            held = self._operations.held(
+                key, messages, lambda e: e.average([message.value for message in messages], weights)
+            )
+            return SentWeights(key, self._bytes[side], held, side=side)
+
+        n_parameters = getattr(self.costs.split(1), side).n_parameters
         return Work("average", self.costs.average(len(clients), n_parameters), carry_out)
 
-    def install(self, client: int, weights: Keyed[Weights], keep_optimizer: bool) -> None:
-        """Replaces a client's weights by received ones; its optimizer state stays or starts anew."""
-        state = self._clients.get(client, self._initial_client)
-        self._clients[client] = self._keyed(
-            derived_key(weights.key, "install", keep_optimizer, state.key),
-            self._client_bytes,
-            (weights, state),
-            lambda e: e.install(weights.value, state.value if keep_optimizer else None),
-            is_state=True,
-            light=True,
-        )
-
-    def handed_model(self, client: int, with_optimizer: bool) -> Keyed[Weights]:
-        """The client-side model as vanilla SL hands it on, with or without its optimizer's state."""
-        state = self._clients.get(client, self._initial_client)
-        slots = self.setup.client_optimizer.n_slots if with_optimizer else 0
-        return self._keyed(
-            derived_key(state.key, "handed", with_optimizer),
-            self._client_bytes + slots * self._client_slot_bytes,
-            (state,),
-            lambda e: Weights(
-                state.value.parameters,
-                state.value.buffers,
-                state.value.optimizer if with_optimizer else None,
-                state.value.n_updates,
-            ),
-            light=True,
-        )
-
-    def take_over(
-        self, client: int, model: Keyed[Weights], optimizer: Literal["carry", "keep", "reset"]
+    def install(
+        self,
+        model: int | str,
+        weights: SentWeights,
+        optimizer: Literal["carry", "keep", "reset"],
+        of: int | str | None = None,
     ) -> None:
-        """Makes a handed model the client's own."""
-        if optimizer != "carry":
-            return self.install(client, model, keep_optimizer=optimizer == "keep")
-        self._clients[client] = self._keyed(
-            derived_key(model.key, "taken"),
-            self._client_bytes,
-            (model,),
-            lambda e: e.take_over(model.value),
+        """Replaces the weights of a state by received ones; takes no time.
+
+        Args:
+            model: a client, or the name of a state.
+            weights: received.
+            optimizer: its state comes with the weights (`carry`), is kept, or starts anew (`reset`).
+            of: whose optimizer is kept; that of `model` unless given.
+
+        Raises:
+            ProtocolError: for weights of the other side.
+        """
+        name = _of_side(name_of(model), weights.side)
+        kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
+        self.states[name] = self._keyed(
+            derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),
+            self._bytes[weights.side],
+            (weights,) if kept is None else (weights, kept),
+            lambda e: e.install(weights.side, weights.value, optimizer, None if kept is None else kept.value),
             is_state=True,
             light=True,
         )
 
-    def whole_weights(self) -> Keyed[WholeWeights]:
-        """The global model of federated averaging: both sides."""
-        client, server = self._initial_client, self._server
-        return self._keyed(
-            content_key("whole_weights", None, client.key, server.key),
-            self._client_bytes + self._server_bytes,
-            (client, server),
-            lambda e: WholeWeights(
-                Weights(client.value.parameters, client.value.buffers),
-                Weights(server.value.parameters, server.value.buffers),
-            ),
-            light=True,
+
+def _of_side(name: str, side: Side) -> str:
+    """The name, checked.
+
+    Raises:
+        ProtocolError: for a state of the other side.
+    """
+    if side_of(name) != side:
+        raise ProtocolError(
+            f"The state {name!r} is of the {side_of(name)} side, and one of the {side} side is needed; names of "
+            f"server-side states begin with {SERVER!r}, all others are of clients."
         )
+    return name
 
-    def steps_per_epoch(self, client: int) -> int:
-        """Mini-batches in one pass over a client's own data."""
-        return math.ceil(len(self.setup.shards[client]) / self.setup.batches.size(client))
 
-    def local_training(
-        self, client: int, start: Keyed[WholeWeights], n_steps: int
-    ) -> Work[Keyed[WholeWeights]]:
-        """Steps of the whole model on a client's own mini-batches."""
-        step, size, round = self._steps.get(client, 0), self.setup.batches.size(client), self.round
-        key = content_key(
-            "local_training",
-            [client, step, n_steps],
-            start.key,
-            self.setup.shard_keys[client],
-            self.setup.key,
-        )
+def _forwards(engine: Engine, calls: list[ClientForward]) -> list[Smashed]:
+    return engine.client_forwards(calls)
 
-        def train(engine: Engine) -> tuple[WholeWeights, LossRow]:
-            return engine.local_training(key, start.value, client, range(step, step + n_steps), round)
 
-        def carry_out() -> Keyed[WholeWeights]:
-            self._steps[client] = step + n_steps
-            self.samples_seen += n_steps * size
-            trained = self._chain.outcome_observed_later(
-                key, [start], train, lambda made: [made[1]], lambda made: loss_record([made[1]])
-            )
-            return self._chain.part(key, start.size_bytes, trained, lambda made: made[0])
-
-        return Work("local_training", self.costs.local_training(size, n_steps), carry_out)
-
-    def average_whole(
-        self, trained: Mapping[int, Keyed[WholeWeights]], shares: Literal["uniform", "samples"]
-    ) -> Work[None]:
-        """Mean of whole models; becomes the global model."""
-        clients = tuple(sorted(trained))
-        key = content_key("average_whole", [shares, list(clients)], *(trained[c].key for c in clients))
-
-        def carry_out() -> None:
-            self._chain.catch_up()
-            weights, inputs = self._shares(clients, shares), tuple(trained.values())
-            self._initial_client = self._keyed(
-                derived_key(key, "client"),
-                self._client_bytes,
-                inputs,
-                lambda e: e.install(e.average([trained[c].value.client for c in clients], weights), None),
-                is_state=True,
-            )
-            self._server = self._keyed(
-                derived_key(key, "server"),
-                self._server_bytes,
-                inputs,
-                lambda e: e.install_server(e.average([trained[c].value.server for c in clients], weights)),
-                is_state=True,
-            )
-
-        split = self.costs.split(1)
-        n_parameters = split.client.n_parameters + split.server.n_parameters
-        return Work("average", self.costs.average(len(clients), n_parameters), carry_out)
-
-    def evaluate(self, views: tuple[str, ...]) -> None:
-        """Test accuracy in each view, now; takes no simulated time. Nothing in a dry run."""
-        if self._chain.is_dry:
-            return
-        n_clients = 1 if self.holder is not None else self.setup.n_clients
-        states = [self.client_state(client) for client in range(n_clients)]
-        if n_clients < self.setup.n_clients:
-            states = states * self.setup.n_clients
-        server, round = self._server, self.round
-        settings = [list(views), round, self._evaluation_batch, self.setup.shards_key]
-        key = content_key("evaluate", settings, server.key, *(state.key for state in states))
-
-        def record(engine: Engine) -> dict[str, Any]:
-            shown = with_shared_weights(states)
-            return accuracy_record(engine.evaluate(round, shown, server.value, views))
-
-        self._chain.observe(key, (server, *states), record)
-
-    def _shares(self, clients: tuple[int, ...], shares: Literal["uniform", "samples"]) -> list[float]:
-        if shares == "uniform":
-            return [1 / len(clients)] * len(clients)
-        sizes = [len(self.setup.shards[client]) for client in clients]
-        return [size / sum(sizes) for size in sizes]
-
-    def _states(self) -> dict[str, Keyed[SideState]]:
-        """Every state that a later operation can begin with, by key: what a checkpoint holds."""
-        states = (self._server, self._initial_client, *self._clients.values())
-        return {state.key: state for state in states}
+def _backwards(engine: Engine, calls: list[ClientBackward]) -> list[SideState]:
+    return engine.client_backwards(calls)
 
 
 @cache

@@ -1,30 +1,54 @@
-"""Carries out the operations of a learner: at once, in waves, or only when their values are needed.
+"""Carries out the operations of a learner: at once, in waves, or only when their values are needed; or not at all.
 
 A journal makes operations lazy: one whose observations are known is not computed, and its value waits. The first
 operation that is not known asks for its inputs, and what they depend on is computed, back to the nearest checkpoint.
+In a dry run there are keys and sizes alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from gapslsim.errors import JournalError
-from gapslsim.work import Deferred, Keyed
+from gapslsim.learning._observations import Observations
+from gapslsim.work import NO_VALUE, Deferred, Keyed
 
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
     from gapslsim.learning.journal.journal import Journal
     from gapslsim.learning.state import SideState
+    from gapslsim.records import LossRow
 
-__all__ = ["Alike", "Observable", "Operations"]
+__all__ = ["Alike", "Operations"]
 
 T = TypeVar("T")
+V = TypeVar("V")
 Record = dict[str, Any]
 
 
-class Observable(NamedTuple):
+class Alike(Generic[T]):
+    """How an operation is computed of which the engine takes several at once.
+
+    Args:
+        many: from the engine and calls to their results in order; operations with the same one may go together.
+        call: gives this operation's call, once its inputs are there.
+    """
+
+    __slots__ = ("call", "many")
+
+    def __init__(self, many: Callable[[Engine, list[Any]], list[T]], call: Callable[[], Any]) -> None:
+        self.many = many
+        self.call = call
+
+    def __call__(self, engine: Engine) -> T:
+        """Computes this one alone."""
+        return self.many(engine, [self.call()])[0]
+
+
+class _Observable(NamedTuple):
     """An operation that lets us see something."""
 
     key: str
@@ -34,42 +58,26 @@ class Observable(NamedTuple):
     """Computes it and says what is seen, as JSON can write it."""
 
 
-class Alike(Generic[T]):
-    """How an operation is computed of which the engine takes several at once.
-
-    Args:
-        method: of the engine; from calls to their results in order.
-        call: gives this operation's call, once its inputs are there.
-    """
-
-    __slots__ = ("call", "method")
-
-    def __init__(self, method: str, call: Callable[[], Any]) -> None:
-        self.method = method
-        self.call = call
-
-    def __call__(self, engine: Engine) -> T:
-        """Computes this one alone."""
-        results: list[T] = getattr(engine, self.method)([self.call()])
-        return results[0]
-
-
 class Operations:
-    """Deferred values of one run and the journal that knows some of them.
+    """Keyed values of one run, what they let us see, and the journal that knows some of them.
 
     Args:
-        engine: does the tensor work, or makes what does it when it is first needed.
+        engine: does the tensor work, or makes what does it when it is first needed; None for a dry run.
         journal: what is known already and where to add; None for a run on its own.
     """
 
-    def __init__(self, engine: Engine | Callable[[], Engine], journal: Journal | None) -> None:
+    def __init__(self, engine: Engine | Callable[[], Engine] | None, journal: Journal | None = None) -> None:
         self.journal = journal
+        self.is_dry = engine is None
+        """Whether there are keys and sizes alone."""
         self.in_waves = False  # As the engine likes it.
         """Independent operations wait for each other and are carried out together; otherwise each at once."""
+        self._make_engine = engine if callable(engine) else None
         self._engine: Engine | None = None if callable(engine) else engine
         if self._engine is not None:
             self.in_waves = self._engine.in_waves
-        self._make_engine = engine
+        self._observations = Observations()
+        self._unobserved: list[_Observable] = []
         self._waiting: list[Deferred[Any]] = []
         self._spent_s = 0.0
         self._has_computed = False
@@ -79,10 +87,16 @@ class Operations:
     def engine(self) -> Engine:
         """Does the tensor work; made when first needed."""
         if self._engine is None:
-            assert callable(self._make_engine)
+            assert self._make_engine is not None
             self._engine = self._make_engine()
             self.in_waves = self._engine.in_waves
         return self._engine
+
+    @property
+    def observed(self) -> Observations:
+        """What training let us see so far."""
+        self.catch_up()
+        return self._observations
 
     def keyed(
         self,
@@ -94,15 +108,172 @@ class Operations:
         is_state: bool = False,
         light: bool = False,
     ) -> Keyed[T]:
-        """The value of an operation; read from a checkpoint if it is a state that one holds."""
+        """The value of an operation.
+
+        Args:
+            key: content key of the operation.
+            size_bytes: of the value.
+            inputs: what `compute` reads.
+            compute: makes the value.
+            is_state: it may be read from a checkpoint that holds it.
+            light: picks a part of another value; not worth a thread of its own.
+        """
+        if self.is_dry:
+            return Keyed(key, size_bytes)
+        return Keyed(key, size_bytes, self.held(key, inputs, compute, is_state=is_state, light=light))
+
+    def held(
+        self,
+        key: str,
+        inputs: Sequence[Keyed[Any] | Deferred[Any]],
+        compute: Callable[[Engine], T],
+        *,
+        is_state: bool = False,
+        light: bool = False,
+    ) -> T | Deferred[T]:
+        """As `keyed`, without key and size, for a message of another class."""
+        if self.is_dry:
+            return cast("T", NO_VALUE)
         if is_state and self.journal is not None:
             checkpoint = self.journal.holding(key)
             if checkpoint is not None:
                 inputs, light = (), True
                 compute = lambda engine: checkpoint.state(key)  # type: ignore[assignment, return-value]  # noqa: E731
-        return Keyed(key, size_bytes, self.defer(inputs, compute, light=light))
+        return self._defer(inputs, compute, light=light)
 
-    def defer(
+    def part(
+        self,
+        key: str,
+        size_bytes: int,
+        whole: Deferred[T] | None,
+        pick: Callable[[T], V],
+        *,
+        is_state: bool = False,
+    ) -> Keyed[V]:
+        """A part of an operation's outcome; its key is derived from the operation's."""
+        if whole is None:
+            return Keyed(key, size_bytes)
+        return self.keyed(
+            key, size_bytes, (whole,), lambda _: pick(whole.value), is_state=is_state, light=True
+        )
+
+    def outcome(
+        self,
+        key: str,
+        inputs: Sequence[Keyed[Any]],
+        compute: Callable[[Engine], T],
+        losses_of: Callable[[T], Sequence[LossRow]],
+        record_of: Callable[[T], Record],
+        *,
+        later: bool = False,
+    ) -> tuple[Deferred[T] | None, Record]:
+        """An operation that lets us see something: its outcome, and its record, from the journal if it is known.
+
+        Args:
+            key: of the operation.
+            inputs: what it reads.
+            compute: carries it out.
+            losses_of: its losses; compared to the record if it is carried out again.
+            record_of: what is seen, as JSON can write it.
+            later: it is one of many operations side by side, which `catch_up` observes together; no record yet.
+        """
+        if self.is_dry:
+            return None, {}
+
+        def checked(engine: Engine) -> T:
+            made = compute(engine)
+            self._check(key, losses_of(made))
+            return made
+
+        outcome = self._defer(inputs, checked)
+        self._unobserved.append(_Observable(key, (outcome,), lambda: record_of(outcome.value)))
+        return outcome, {} if later else self.catch_up()[-1]
+
+    def observe(
+        self,
+        key: str,
+        needed: Sequence[Keyed[Any] | Deferred[Any] | None],
+        record: Callable[[Engine], Record],
+    ) -> None:
+        """Observes what has no value of its own, such as an evaluation; nothing in a dry run.
+
+        Args:
+            key: of the observation.
+            needed: what is read; brought about if the journal does not know the record.
+            record: what is seen, as JSON can write it.
+        """
+        if self.is_dry:
+            return
+        found = (given if isinstance(given, Deferred) else given.deferred for given in needed if given)
+        inputs = [given for given in found if given is not None]
+        self._unobserved.append(_Observable(key, inputs, lambda: record(self.engine)))
+        self.catch_up()
+
+    def catch_up(self) -> list[Record]:
+        """Observes what was left for later, together: from the journal, or by computing what is not known."""
+        if not self._unobserved:
+            return []
+        wanted, self._unobserved = self._unobserved, []
+        journal = self.journal
+        known = [None if journal is None else journal.get(one.key) for one in wanted]
+        unknown = [one for one, record in zip(wanted, known, strict=True) if record is None]
+        if unknown:
+            self._has_computed = True
+            self._bring_about([value for one in unknown for value in one.inputs])
+        records: list[Record] = []
+        for one, record in zip(wanted, known, strict=True):
+            records.append(self._observe_now(one) if record is None else record)
+            self._observations.add(records[-1])
+        return records
+
+    @contextmanager
+    def aside(self) -> Iterator[Observations]:
+        """What is seen inside is held back, for `take_over`; only without a journal, whose records are for good."""
+        self.catch_up()
+        here, self._observations = self._observations, Observations()
+        try:
+            yield self._observations
+            self.catch_up()
+        finally:
+            self._observations, self._unobserved = here, []
+
+    def take_over(self, observed: Observations) -> None:
+        """Adds what was held back."""
+        for record in observed.records:
+            self._observations.add(record)
+
+    def end_round(self, round: int, states: Callable[[], Mapping[str, Keyed[SideState]]]) -> None:
+        """Closes a round: if something was computed nothing of it waits, and a checkpoint is written if one is due.
+
+        Args:
+            round: that ends.
+            states: gives every state that a later operation can begin with, by key.
+        """
+        self.catch_up()
+        if not self._has_computed:
+            self._waiting.clear()
+            return
+        started = time.perf_counter()
+        self._resolve(self._waiting)
+        self._waiting.clear()
+        self._has_computed = False
+        self._spent_s += time.perf_counter() - started
+        if self.journal is not None and self.journal.checkpoint_is_due(round):
+            self.journal.checkpoint({key: state.value for key, state in states().items()}, round)
+
+    def save(self, round: int, states: Mapping[str, Keyed[SideState]]) -> None:
+        """Writes a checkpoint of the states that are there, if anything was computed; for an early end."""
+        if self.journal is None or self._engine is None:
+            return
+        if self._has_computed:
+            self._resolve(self._waiting)
+        here = {
+            key: state.value for key, state in states.items() if not state.deferred or state.deferred.done
+        }
+        if here:
+            self.journal.checkpoint(here, round)
+
+    def _defer(
         self,
         inputs: Sequence[Keyed[Any] | Deferred[Any]],
         compute: Callable[[Engine], T],
@@ -110,7 +281,7 @@ class Operations:
         light: bool = False,
     ) -> Deferred[T]:
         """A value that waits if its inputs do, or for its wave; otherwise it is computed now."""
-        made = Deferred(compute, inputs, self.resolve, light)
+        made = Deferred(compute, inputs, self._resolve, light)
         lazy = self.in_waves or self.journal is not None  # What a journal knows may never be needed.
         if (lazy and not light) or not inputs or made.missing():
             if lazy:
@@ -119,23 +290,10 @@ class Operations:
             self._run([made])
         return made
 
-    def observe(self, *wanted: Observable) -> list[Record]:
-        """What operations let us see: from the journal, or by computing them, those that are not known together."""
-        journal = self.journal
-        known = [None if journal is None else journal.get(one.key) for one in wanted]
-        unknown = [one for one, record in zip(wanted, known, strict=True) if record is None]
-        if unknown:
-            self._has_computed = True
-            self._catch_up([value for one in unknown for value in one.inputs])
-        return [
-            self._observe_now(one) if record is None else record
-            for one, record in zip(wanted, known, strict=True)
-        ]
-
-    def _catch_up(self, values: Sequence[Deferred[Any]]) -> None:
-        """Brings inputs about; after a replay this rebuilds what lies behind, which is not the operation's own time."""
+    def _bring_about(self, values: Sequence[Deferred[Any]]) -> None:
+        """Computes inputs; after a replay this rebuilds what lies behind, which is not the operation's own time."""
         started = time.perf_counter()
-        self.resolve(values)
+        self._resolve(values)
         took_s = time.perf_counter() - started
         if self.journal is not None and self.journal.n_replayed > self._n_replayed:
             self._n_replayed = self.journal.n_replayed
@@ -143,7 +301,7 @@ class Operations:
         else:
             self._spent_s += took_s
 
-    def _observe_now(self, one: Observable) -> Record:
+    def _observe_now(self, one: _Observable) -> Record:
         started = time.perf_counter()
         record = one.record()
         if self.journal is not None:
@@ -151,7 +309,7 @@ class Operations:
         self._spent_s = 0.0
         return record
 
-    def check(self, key: str, losses: Sequence[tuple[Any, ...]]) -> None:
+    def _check(self, key: str, losses: Sequence[tuple[Any, ...]]) -> None:
         """Compares losses that were computed again to those that the journal holds.
 
         Raises:
@@ -168,37 +326,7 @@ class Operations:
             "holds. Results do not repeat bit for bit here; delete this folder, or run without a journal."
         )
 
-    def end_round(self, round: int, states: Callable[[], Mapping[str, Keyed[SideState]]]) -> None:
-        """Closes a round in which something was computed: nothing of it waits; a checkpoint if one is due.
-
-        Args:
-            round: that ends.
-            states: gives every state that a later operation can begin with, by key.
-        """
-        if not self._has_computed:
-            self._waiting.clear()
-            return
-        started = time.perf_counter()
-        self.resolve(self._waiting)
-        self._waiting.clear()
-        self._has_computed = False
-        self._spent_s += time.perf_counter() - started
-        if self.journal is not None and self.journal.checkpoint_is_due(round):
-            self.journal.checkpoint({key: state.value for key, state in states().items()}, round)
-
-    def save(self, round: int, states: Mapping[str, Keyed[SideState]]) -> None:
-        """Writes a checkpoint of the states that are there, if anything was computed; for an early end."""
-        if self.journal is None or self._engine is None:
-            return
-        if self._has_computed:
-            self.resolve(self._waiting)
-        here = {
-            key: state.value for key, state in states.items() if not state.deferred or state.deferred.done
-        }
-        if here:
-            self.journal.checkpoint(here, round)
-
-    def resolve(self, wanted: Sequence[Deferred[Any]]) -> None:
+    def _resolve(self, wanted: Sequence[Deferred[Any]]) -> None:
         """Computes values and all that they depend on, wave by wave, without recursion."""
         missing: dict[Deferred[Any], int] = {}
         dependents: dict[Deferred[Any], list[Deferred[Any]]] = {}
@@ -228,13 +356,12 @@ class Operations:
     def _run(self, wave: list[Deferred[Any]]) -> None:
         """Computes values that do not depend on one another; the engine may do so side by side."""
         engine = self.engine
-        if getattr(engine, "stacks_clients", False):
+        if engine.stacks_clients:
             wave = self._run_alike(wave)
         heavy = [value for value in wave if not value.light]
-        together = getattr(engine, "together", None)
-        if together is not None and len(heavy) > 1:
+        if len(heavy) > 1:
             calls = [lambda value=value: value.compute(engine) for value in heavy]
-            for value, result in zip(heavy, together(calls), strict=True):
+            for value, result in zip(heavy, engine.together(calls), strict=True):
                 value.settle(result)
             wave = [value for value in wave if value.light]
         for value in wave:
@@ -242,16 +369,16 @@ class Operations:
 
     def _run_alike(self, wave: list[Deferred[Any]]) -> list[Deferred[Any]]:
         """Computes values of one kind together, kind by kind; returns the others."""
-        kinds: dict[str, list[tuple[Deferred[Any], Alike[Any]]]] = {}
+        kinds: dict[Any, list[tuple[Deferred[Any], Alike[Any]]]] = {}
         others = []
         for value in wave:
             how = value.how
             if isinstance(how, Alike):
-                kinds.setdefault(how.method, []).append((value, how))
+                kinds.setdefault(how.many, []).append((value, how))
             else:
                 others.append(value)
-        for method, members in kinds.items():
-            results = getattr(self.engine, method)([how.call() for _, how in members])
+        for many, members in kinds.items():
+            results = many(self.engine, [how.call() for _, how in members])
             for (value, _), result in zip(members, results, strict=True):
                 value.settle(result)
         return others

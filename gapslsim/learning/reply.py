@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from gapslsim.errors import ProtocolError
+from gapslsim.learning.operation import Answer, MiniBatch, SmashedData
 from gapslsim.learning.rules import Fate
 from gapslsim.work import Deferred, Keyed, derived_key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gapslsim.learning.engine import ServerOutcome
+    from gapslsim.learning.outcome import ServerOutcome
 
 __all__ = ["Part", "ServerReply", "make_reply"]
 
@@ -23,25 +25,63 @@ Part = Callable[[str, int, "Deferred[ServerOutcome] | None", Callable[["ServerOu
 
 @dataclass(frozen=True, eq=False)
 class ServerReply:
-    """Cut gradients: a part that all clients share, a part of each client's own."""
+    """Cut gradients: a part that all clients share, a part of each mini-batch's own."""
 
     key: str
-    own: Mapping[int, Keyed[Tensor]]
-    """Per client; a client without a part of its own is not there."""
-    shared: Keyed[Tensor] | None
-    n_shared: Mapping[int, int]
-    """Leading samples of each client's batch whose cut gradient is in the shared part."""
-    fates: Mapping[int, Fate]
-    """What becomes of each client; empty in a dry run."""
+    answers: tuple[Answer, ...]
+    """One per mini-batch, in the order of clients and their steps."""
+
+    @property
+    def shared(self) -> Keyed[Tensor] | None:
+        """What all clients get, by broadcast; None where nothing is shared."""
+        return self.answers[0].shared
+
+    @cached_property
+    def own(self) -> Mapping[int, Keyed[Tensor]]:
+        """Each client's own part; a client without one is not there. For steps with one mini-batch per client."""
+        return {client: own for client, answer in self._of_client.items() if (own := answer.own) is not None}
+
+    def to(self, whom: int | SmashedData) -> Answer:
+        """The answer to a client, or to one mini-batch where the step took several of a client.
+
+        Args:
+            whom: a client's index, or the smashed data that the step took.
+
+        Raises:
+            ProtocolError: if the step took none, or by the index if it took several.
+        """
+        if isinstance(whom, int):
+            answer = self._of_client.get(whom)
+            if answer is None:
+                raise ProtocolError(
+                    f"The server's step took nothing of client {whom}, so it has no answer to it."
+                )
+            return answer
+        found = next((answer for answer in self.answers if answer.batch is whom.batch), None)
+        if found is None:
+            raise ProtocolError(
+                f"The server's step did not take mini-batch {whom.batch.step} of client {whom.batch.client}; "
+                "give `client_backward` the reply of the step that took it."
+            )
+        return found
+
+    @cached_property
+    def _of_client(self) -> dict[int, Answer]:
+        found = {answer.batch.client: answer for answer in self.answers}
+        if len(found) < len(self.answers):
+            raise ProtocolError(
+                "The server's step took several mini-batches of one client; name the mini-batch by its smashed data, "
+                "as in reply.to(smashed) and client_backward(smashed, reply, rule)."
+            )
+        return found
 
 
 def make_reply(
     key: str,
-    clients: Sequence[int],
-    sizes: Sequence[int],
+    batches: Sequence[MiniBatch],
     n_shared: Sequence[int],
     sample_bytes: int,
-    fates: Mapping[int, Fate],
+    fates: Sequence[Fate] | None,
     outcome: Deferred[ServerOutcome] | None,
     part: Part,
 ) -> ServerReply:
@@ -49,29 +89,32 @@ def make_reply(
 
     Args:
         key: of the server step; those of the messages are derived from it.
-        clients: participants, ascending.
-        sizes: samples in each one's batch.
+        batches: mini-batches that the step took, by client and step.
         n_shared: leading samples of each batch that are in the shared part.
         sample_bytes: cut gradient of one sample.
-        fates: what becomes of each client; empty in a dry run.
+        fates: what becomes of each; None in a dry run.
         outcome: what the step computes; None in a dry run.
         part: makes a message of a part of the outcome.
     """
-    own = {
-        client: part(
-            derived_key(key, "cut", client), (size - n) * sample_bytes, outcome, partial(_own_cut, client)
-        )
-        for client, size, n in zip(clients, sizes, n_shared, strict=True)
-        if size > n
-    }
     shared = None
     if any(n_shared):
         shared = part(derived_key(key, "cut"), max(n_shared) * sample_bytes, outcome, _shared_cut)
-    return ServerReply(key, own, shared, dict(zip(clients, n_shared, strict=True)), fates)
+    answers = []
+    for place, (batch, n) in enumerate(zip(batches, n_shared, strict=True)):
+        own = None
+        if batch.size > n:
+            own = part(
+                derived_key(key, "cut", place),
+                (batch.size - n) * sample_bytes,
+                outcome,
+                partial(_own_cut, place),
+            )
+        answers.append(Answer(batch, own, shared, n, fates[place] if fates is not None else None))
+    return ServerReply(key, tuple(answers))
 
 
-def _own_cut(client: int, outcome: ServerOutcome) -> Tensor:
-    return outcome.own[client]
+def _own_cut(place: int, outcome: ServerOutcome) -> Tensor:
+    return outcome.own[place]
 
 
 def _shared_cut(outcome: ServerOutcome) -> Tensor:

@@ -137,22 +137,15 @@ class ServerUpdate(ABC):
         """What deciding costs on the server: the Gram matrix of LGI and the like (phase `other`)."""
 
 
-class CutGradient(ABC):
-    """Which gradient at the cut layer a client gets.
+@dataclass(frozen=True, slots=True)
+class CutGradient:
+    """Which gradient at the cut layer a client gets: that of its own loss, unless one of these says otherwise."""
 
-    Two facts describe every rule: the share of each batch whose last-layer gradients are averaged over clients
-    and backpropagated once (EPSL), and whether the cut gradients of all clients are averaged at the end.
-    """
-
-    @property
-    @abstractmethod
-    def shared_fraction(self) -> float:
-        """phi: share of the batch that is backpropagated once for all, in [0, 1]; its gradient is broadcast."""
-
-    @property
-    @abstractmethod
-    def average(self) -> bool:
-        """Whether every client gets the mean over clients of the cut gradients, broadcast."""
+    shared_fraction: float = 0.0
+    """phi: share of each batch whose last-layer gradients are averaged over the clients and backpropagated once for
+    all (EPSL), in [0, 1]; its cut gradient is broadcast."""
+    average: bool = False
+    """Whether every client gets the mean over clients of the cut gradients, sample by sample, broadcast."""
 
 
 class ClientUpdate(ABC):

@@ -9,10 +9,11 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from gapslsim.learning.loss import batch_loss, sample_losses
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
@@ -34,15 +35,15 @@ class ServerPass:
     the parameters' gradient is in every row of `matrix`, their cut gradient is `shared_cut`.
     """
 
-    losses: Tensor
-    """L_i, [S]."""
-    matrix: Tensor
-    """g_i as rows, [S, d]; or one row, their mean."""
-    cuts: list[Tensor]
-    """Own cut gradients dL_i/d(smashed data), each [b_i, ...]; rows of shared samples are zero."""
-    shared_cut: Tensor | None
-    """Cut gradient of the shared samples, [max m_i, ...]; None where nothing is shared."""
-    buffers: tuple[Tensor, ...]
+    losses: Float[Tensor, " S"]
+    """L_i."""
+    matrix: Float[Tensor, "rows d"]
+    """g_i as rows, S of them; or one row, their mean."""
+    cuts: list[Float[Tensor, "_ ..."]]
+    """Own cut gradients dL_i/d(smashed data), of b_i samples each; rows of shared samples are zero."""
+    shared_cut: Float[Tensor, "_ ..."] | None
+    """Cut gradient of the max m_i shared samples; None where nothing is shared."""
+    buffers: tuple[Shaped[Tensor, "*_"], ...]
     """Buffers after the passes, made in order of the clients."""
     hessian_product: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None
 
@@ -50,12 +51,12 @@ class ServerPass:
 class _Part(NamedTuple):
     """What one pass over a group of participants gives."""
 
-    losses: Tensor
-    gradient: Tensor | None
-    """Sum over the group, [d]."""
-    cuts: list[Tensor]
-    logit_gradients: list[Tensor]
-    buffers: tuple[Tensor, ...]
+    losses: Float[Tensor, " n"]
+    gradient: Float[Tensor, " d"] | None
+    """Sum over the group."""
+    cuts: list[Float[Tensor, "_ ..."]]
+    logit_gradients: list[Float[Tensor, "_ n_classes"]]
+    buffers: tuple[Shaped[Tensor, "*_"], ...]
     tape: _DoubleTape | None
     """Kept for second derivatives."""
 
@@ -93,34 +94,41 @@ def server_pass(
         stacked_samples: most samples of a stacked pass.
         together: carries out independent calls.
     """
-    independent = not (side.has_buffers or side.draws or second_order)
+    # Batch norm and dropout make the result of a joint pass depend on who is in it; second derivatives need a
+    # graph per client.
+    independent = not (side.mixes_samples or side.draws or second_order)
     sizes = [len(message.labels) for message in smashed]
+    # A stack is one tensor, so its batches must be of one size; EPSL treats samples of a batch unlike.
     stacks = keep_rows and side.stackable and not any(n_shared) and len(set(sizes)) == 1
     most = (stacked_samples if stacks else 0) if keep_rows else joined_samples
     groups = _groups(sizes, most if independent else 0)
+    # Filled in place, row by row: S separate gradients and their stack would take twice the memory.
     d = sum(parameter.numel() for parameter in state.parameters)
+    # A server without anything to learn still has losses and cut gradients to give.
     like = state.parameters[0] if state.parameters else smashed[0].activations
-    matrix = like.new_empty(len(smashed) if keep_rows else 1, d)
-    if not keep_rows:
-        matrix.zero_()
+    matrix = like.new_empty(len(smashed), d) if keep_rows else like.new_zeros(1, d)
     parts: list[_Part] = []
     buffers = state.buffers
+    # A pass that may change buffers starts from those that the one before left.
     window = _WINDOW if independent else 1
     for start in range(0, len(groups), window):
         calls = []
         for group in groups[start : start + window]:
             now = SideState(state.parameters, buffers, {})
-            if keep_rows and len(group) > 1:
-                rows = matrix[group.start : group.stop]
-                calls.append(partial(_stacked_pass, side, now, smashed[group.start : group.stop], rows))
-                continue
-            row = matrix[group[0]] if keep_rows else None
-            calls.append(partial(_pass, side, now, smashed, n_shared, seeds, second_order, group, row))
+            messages, rows = smashed[group], matrix[group] if keep_rows else None
+            if rows is not None and len(messages) > 1:
+                calls.append(partial(_stacked_pass, side, now, messages, rows))
+            else:
+                # A joined group draws nothing, so that the seed of its first client is as good as any.
+                seed = seeds[group.start]
+                calls.append(partial(_pass, side, now, messages, n_shared[group], seed, second_order, rows))
         for part in together(calls):
             if not keep_rows:
                 assert part.gradient is not None
+                # In order of the groups, whichever is ready first: addition of floats is not associative.
                 matrix[0] += part.gradient
             buffers = part.buffers
+            # The gradient is in the matrix now; what is kept beside it must not hold d numbers per group.
             parts.append(part._replace(gradient=None))
     if not keep_rows:
         matrix /= len(smashed)
@@ -128,6 +136,7 @@ def server_pass(
     if any(n_shared):
         logit_gradients = [gradient for part in parts for gradient in part.logit_gradients]
         shared_row, shared_cut = _shared_pass(side, state, smashed, logit_gradients, n_shared, seeds[-1])
+        # After the division above: the shared part is each client's in full, and so it is of their mean.
         matrix += shared_row
     return ServerPass(
         losses=torch.cat([part.losses for part in parts]),
@@ -139,51 +148,53 @@ def server_pass(
     )
 
 
-def _groups(sizes: Sequence[int], joined_samples: int) -> list[range]:
+def _groups(sizes: Sequence[int], joined_samples: int) -> list[slice]:
     """Participants in order, cut so that the batches of each group hold at most `joined_samples`, or are one."""
-    groups: list[range] = []
+    groups: list[slice] = []
     first = n_samples = 0
     for place, size in enumerate(sizes):
+        # A batch larger than the limit is a group of its own rather than never taken.
         if place > first and n_samples + size > joined_samples:
-            groups.append(range(first, place))
+            groups.append(slice(first, place))
             first, n_samples = place, 0
         n_samples += size
-    return [*groups, range(first, len(sizes))]
+    return [*groups, slice(first, len(sizes))]
 
 
 def _pass(
     side: Side,
     state: SideState,
-    smashed: Sequence[Smashed],
+    messages: Sequence[Smashed],
     n_shared: Sequence[int],
-    seeds: Sequence[int],
+    seed: int,
     second_order: bool,
-    group: range,
-    row: Tensor | None,
+    rows: Float[Tensor, "1 d"] | None,
 ) -> _Part:
-    """One pass over the batches of a group; its gradient, the sum over the group, goes to `row` if there is one."""
-    messages = [smashed[place] for place in group]
-    shared = [n_shared[place] for place in group]
+    """One pass over the batches of a group; its gradient, the sum over the group, goes to `rows` if there are any."""
     sizes = [len(message.labels) for message in messages]
+    # A leaf of its own: gradients stop at the cut, as they do between two machines.
     activations = _joined([message.activations.detach() for message in messages]).requires_grad_()
     with _twice_differentiable(second_order):
-        tape = side.forward(state, activations, seeds[group[0]])
+        tape = side.forward(state, activations, seed)
     losses = _losses(tape.output, _joined([message.labels for message in messages]), sizes)
     targets = (*tape.parameters, activations)
     logit_gradients: list[Tensor] = []
-    if any(shared):
+    if any(n_shared):
+        # In two steps, to the logits and on: the shared samples leave in between. The sum over batches gives
+        # each its own gradient, since no sample sees another.
         (whole,) = torch.autograd.grad(losses.sum(), tape.output, retain_graph=True)
         logit_gradients = list(torch.split(whole, sizes))
-        own = whole.clone()
-        for rows, n in zip(torch.split(own, sizes), shared, strict=True):
-            rows[:n] = 0
+        own = whole.clone()  # the logit gradients are views of the whole
+        for batch, n in zip(torch.split(own, sizes), n_shared, strict=True):
+            # They go back in the shared pass; here they must add nothing.
+            batch[:n] = 0
         gradients = torch.autograd.grad(tape.output, targets, own)
     else:
         gradients = torch.autograd.grad(losses.sum(), targets, create_graph=second_order)
     own_gradients = [gradient.detach().reshape(-1) for gradient in gradients[:-1]]
     return _Part(
         losses=losses.detach(),
-        gradient=torch.cat(own_gradients) if row is None else torch.cat(own_gradients, out=row),
+        gradient=torch.cat(own_gradients) if rows is None else torch.cat(own_gradients, out=rows[0]),
         cuts=list(torch.split(gradients[-1].detach(), sizes)),
         logit_gradients=logit_gradients,
         buffers=tape.buffers,
@@ -191,29 +202,36 @@ def _pass(
     )
 
 
-def _stacked_pass(side: Side, state: SideState, messages: Sequence[Smashed], rows: Tensor) -> _Part:
+def _stacked_pass(
+    side: Side, state: SideState, messages: Sequence[Smashed], rows: Float[Tensor, "n d"]
+) -> _Part:
     """One pass over batches of one size, side by side; the gradient of each goes to its row."""
     n = len(messages)
     activations = torch.stack([message.activations.detach() for message in messages]).requires_grad_()
     labels = torch.stack([message.labels for message in messages])
+    # Expanded, not copied: the layers see one tensor n times, and autograd gives n gradients.
     tape = side.forward_stacked([p.expand(n, *p.shape) for p in state.parameters], activations)
     losses = _losses(tape.output.flatten(0, 1), labels.flatten(), [labels.shape[1]] * n)
+    # The models do not see one another, so the gradient of the sum holds that of each.
     *gradients, cuts = torch.autograd.grad(losses.sum(), (*tape.parameters, activations))
     torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=rows)
     return _Part(losses.detach(), rows, list(cuts.unbind()), [], state.buffers, None)
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
+def _joined(tensors: Sequence[Shaped[Tensor, "_ ..."]]) -> Shaped[Tensor, "_ ..."]:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
-def _losses(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
+def _losses(
+    logits: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"], sizes: Sequence[int]
+) -> Float[Tensor, " n"]:
     """L_i of each batch of a group, its mean over samples."""
     if len(sizes) == 1:
-        return F.cross_entropy(logits, labels)[None]
-    each = F.cross_entropy(logits, labels, reduction="none")
+        return batch_loss(logits, labels)[None]
+    each = sample_losses(logits, labels)
     if len(set(sizes)) == 1:
         return each.view(len(sizes), -1).mean(1)
+    # Batches of unlike size: a mean over all samples would weigh clients by their size.
     return torch.stack([losses.mean() for losses in torch.split(each, list(sizes))])
 
 
@@ -226,16 +244,17 @@ def _shared_pass(
     side: Side,
     state: SideState,
     smashed: Sequence[Smashed],
-    logit_gradients: Sequence[Tensor],
+    logit_gradients: Sequence[Float[Tensor, "_ n_classes"]],
     n_shared: Sequence[int],
     seed: int,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, " d"], Float[Tensor, "_ ..."]]:
     """EPSL's single backward pass of the averaged last-layer gradients.
 
     Sample j of every client is averaged with sample j of the others. The averaged gradients are backpropagated through
     the server evaluated at the averaged smashed data (our reading: the source needs one set of activations and does
     not say which). Buffers of this extra pass are dropped.
     """
+    # A leaf that requires a gradient: what comes back is the cut gradient of the shared samples.
     activations = average_over_clients([m.activations for m in smashed], n_shared).requires_grad_()
     averaged = average_over_clients(logit_gradients, n_shared)
     tape = side.forward(state, activations, seed)
@@ -243,13 +262,17 @@ def _shared_pass(
     return flatten(gradients[:-1]), gradients[-1]
 
 
-def average_over_clients(tensors: Sequence[Tensor], n_rows: Sequence[int]) -> Tensor:
+def average_over_clients(
+    tensors: Sequence[Float[Tensor, "_ ..."]], n_rows: Sequence[int]
+) -> Float[Tensor, "{max(n_rows)} ..."]:
     """Row j of the mean over the clients that have a row j, for j < max(n_rows).
 
     Args:
-        tensors: per client [b_i, ...].
+        tensors: one per client, b_i rows each.
         n_rows: how many leading rows of each count.
     """
+    # Made whole first, as clients may have unlike numbers of rows; `clone`, as an expanded view cannot be
+    # added to.
     total = torch.zeros_like(tensors[0][:1]).expand(max(n_rows), *tensors[0].shape[1:]).clone()
     count = torch.zeros(max(n_rows), dtype=total.dtype, device=total.device)
     for tensor, n in zip(tensors, n_rows, strict=True):
@@ -263,11 +286,14 @@ def _hessian(
 ) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
     """Products with second derivatives of each client's loss, by double backpropagation."""
 
-    def product(row: int, vector: Tensor) -> tuple[Tensor, Tensor]:
+    def product(row: int, vector: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "b ..."]]:
         tape, activations, gradients = tapes[row]
         pieces = unflatten(vector, tape.parameters)
+        # H v is the gradient of <g, v> with v held constant (Pearlmutter 1994).
         inner = sum((g * v).sum() for g, v in zip(gradients, pieces, strict=True))
         assert isinstance(inner, Tensor)
+        # The graph stays: a rule may ask for several products of one client. What the product does not
+        # depend on has second derivative 0, which is no error.
         seconds = torch.autograd.grad(
             inner,
             (*tape.parameters, activations),

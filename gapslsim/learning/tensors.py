@@ -5,20 +5,22 @@ States come in and new states go out; nothing is written to. Losses are means ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from gapslsim.learning.layer_chain import LayerChain
+from gapslsim.learning.layers.chain import LayerChain
+from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
 from gapslsim.learning.torch_random import drawing
+from gapslsim.models.layer_types import draws, mixes_samples
 
 __all__ = ["Side", "Tape", "flatten", "mean_weights", "train_locally", "unflatten"]
 
@@ -27,10 +29,10 @@ __all__ = ["Side", "Tape", "flatten", "mean_weights", "train_locally", "unflatte
 class Tape:
     """A forward pass that can be differentiated: kept from a client's forward to its backward pass."""
 
-    output: Tensor
-    parameters: tuple[Tensor, ...]
+    output: Float[Tensor, "*_"]
+    parameters: tuple[Float[Tensor, "*_"], ...]
     """Leaves that the output depends on."""
-    buffers: tuple[Tensor, ...]
+    buffers: tuple[Shaped[Tensor, "*_"], ...]
     """Buffers after the pass (running statistics)."""
 
 
@@ -47,10 +49,10 @@ class Side:
         self.module = module
         self.optimizer = optimizer
         self.planned_steps = planned_steps
-        self.draws = any(isinstance(m, nn.Dropout) and m.p > 0 for m in module.modules())
+        self.draws = draws(module)
         """Whether a pass in training draws random numbers."""
-        self.has_buffers = next(module.buffers(), None) is not None
-        """Whether a pass in training updates statistics."""
+        self.mixes_samples = mixes_samples(module) or next(module.buffers(), None) is not None
+        """Whether samples of a batch see one another in training, or a pass may leave statistics behind."""
         self._chain = LayerChain(module)
 
     def initial(self) -> SideState:
@@ -59,48 +61,59 @@ class Side:
         buffers = tuple(b.detach().clone() for b in self.module.buffers())
         return SideState(parameters, buffers, self.optimizer.initial(parameters))
 
-    def forward(self, state: SideState | Weights, inputs: Tensor, seed: int) -> Tape:
+    def forward(self, state: SideState | Weights, inputs: Float[Tensor, "b ..."], seed: int) -> Tape:
         """Forward pass in training mode.
 
         Args:
             state: parameters and buffers.
-            inputs: [b, ...].
+            inputs: of this side, a batch.
             seed: of this operation's own random stream (dropout).
         """
+        # Detached views, not copies: fresh leaves, so that the graph of one pass never reaches into another.
         parameters = tuple(p.detach().requires_grad_() for p in state.parameters)
+        # Batch norm writes its statistics in place, and the state that came in must stay as it was.
         buffers = tuple(b.clone() for b in state.buffers)
-        with self._random(seed, inputs.device):
+        # A stream per operation, whatever ran before: a replayed or reordered run draws the same masks.
+        with drawing(seed, inputs.device) if self.draws else nullcontext():
             output = self._chain(parameters, buffers, inputs, training=True)
         return Tape(output, parameters, buffers)
 
     @property
     def stackable(self) -> bool:
         """Whether `forward_stacked` can be called."""
-        return self._chain.can_stack and not self.draws and not self.has_buffers
+        return self._chain.can_stack and not self.draws and not self.mixes_samples
 
-    def forward_stacked(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tape:
+    def forward_stacked(
+        self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+    ) -> Tape:
         """Forward passes of n models side by side, in training mode; none sees the others.
 
         Args:
-            parameters: each [n, ...]; a view that repeats one tensor will do.
-            inputs: a batch for each model, [n, b, ...].
+            parameters: of the n models; a view that repeats one tensor will do.
+            inputs: a batch for each model.
         """
         leaves = tuple(parameter.detach().requires_grad_() for parameter in parameters)
         return Tape(self._chain.stacked(leaves, inputs), leaves, ())
 
-    def predict(self, state: SideState | Weights, inputs: Tensor) -> Tensor:
+    def predict(self, state: SideState | Weights, inputs: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         """Forward pass in evaluation mode, without gradients."""
         with torch.no_grad():
             return self._chain(state.parameters, state.buffers, inputs, training=False)
 
-    def backward(self, tape: Tape, output_gradient: Tensor) -> tuple[Tensor, ...]:
-        """Gradients of the parameters, given that of the output."""
+    def backward(self, tape: Tape, output_gradient: Float[Tensor, "*_"]) -> tuple[Float[Tensor, "*_"], ...]:
+        """Gradients of the parameters, given that of the output; none for a side that has none to learn."""
+        if not tape.parameters:
+            return ()
+        # A parameter that a pass did not use has gradient 0; without `allow_unused` that would be an error.
         return torch.autograd.grad(
             tape.output, tape.parameters, output_gradient, allow_unused=True, materialize_grads=True
         )
 
     def update(
-        self, state: SideState, gradients: tuple[Tensor, ...], buffers: tuple[Tensor, ...]
+        self,
+        state: SideState,
+        gradients: tuple[Float[Tensor, "*_"], ...],
+        buffers: tuple[Shaped[Tensor, "*_"], ...],
     ) -> SideState:
         """State after one optimizer step."""
         parameters, optimizer = self.optimizer.step(
@@ -108,22 +121,15 @@ class Side:
         )
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
 
-    @contextmanager
-    def _random(self, seed: int, device: torch.device) -> Iterator[None]:
-        """Torch's random state for one operation; untouched where nothing is drawn."""
-        if not self.draws:
-            yield
-            return
-        with drawing(seed, device):
-            yield
 
-
-def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """All elements in one vector [d]."""
+def flatten(tensors: Sequence[Float[Tensor, "*_"]]) -> Float[Tensor, " d"]:
+    """All elements in one vector."""
     return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
-def unflatten(vector: Tensor, like: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def unflatten(
+    vector: Float[Tensor, " d"], like: Sequence[Float[Tensor, "*_"]]
+) -> tuple[Float[Tensor, "*_"], ...]:
     """The inverse of `flatten`: views of `vector` in the shapes of `like`."""
     pieces = torch.split(vector, [tensor.numel() for tensor in like])
     return tuple(piece.view_as(tensor) for piece, tensor in zip(pieces, like, strict=True))
@@ -137,9 +143,11 @@ def mean_weights(weights: Sequence[Weights | SideState], shares: Sequence[float]
         shares: non-negative, summing to one.
     """
 
-    def mean(tensors: tuple[Tensor, ...]) -> Tensor:
+    def mean(tensors: tuple[Shaped[Tensor, "*given"], ...]) -> Shaped[Tensor, "*given"]:
+        # Batch norm counts its batches in an integer, of which a weighted mean has no meaning.
         if not tensors[0].is_floating_point():
             return tensors[0].clone()
+        # In order of the clients, one after the other: the sum is then the same on every machine.
         total = tensors[0] * shares[0]
         for tensor, share in zip(tensors[1:], shares[1:], strict=True):
             total = total + tensor * share
@@ -155,7 +163,7 @@ def train_locally(
     client: Side,
     server: Side,
     start: WholeWeights,
-    batches: Sequence[tuple[Tensor, Tensor, int]],
+    batches: Sequence[tuple[Float[Tensor, "b ..."], Int[Tensor, " b"], int]],
     first_step: int = 0,
 ) -> tuple[WholeWeights, float]:
     """Local training of the whole model with the optimizer of the client side, from a fresh optimizer state.
@@ -164,7 +172,7 @@ def train_locally(
         client: the layers before the cut.
         server: the layers after the cut.
         start: the global model.
-        batches: inputs [b, ...], labels [b] and the seed of each step.
+        batches: inputs, labels and the seed of each step.
         first_step: steps that this client took before; where the learning-rate schedule stands.
 
     Returns:
@@ -173,17 +181,20 @@ def train_locally(
     parameters = start.client.parameters + start.server.parameters
     n_client = len(start.client.parameters)
     buffers = (start.client.buffers, start.server.buffers)
+    # Fresh in each call, as FedAvg's clients keep no momentum between rounds.
     optimizer = client.optimizer.initial(parameters)
     losses: list[float] = []
     for step, (inputs, labels, seed) in enumerate(batches):
         lower = client.forward(Weights(parameters[:n_client], buffers[0]), inputs, seed)
+        # The next seed: with that of the lower half both would draw the same numbers.
         upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
-        loss = F.cross_entropy(upper.output, labels)
+        loss = batch_loss(upper.output, labels)
         gradients = torch.autograd.grad(loss, lower.parameters + upper.parameters)
         parameters, optimizer = client.optimizer.step(
             parameters, gradients, optimizer, first_step + step, client.planned_steps
         )
         buffers = (lower.buffers, upper.buffers)
+        # As a number at once, so that no step's graph is kept alive.
         losses.append(float(loss.detach()))
     trained = WholeWeights(
         Weights(parameters[:n_client], buffers[0]), Weights(parameters[n_client:], buffers[1])

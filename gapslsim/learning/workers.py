@@ -60,7 +60,7 @@ class Workers:
         A call that itself asks for calls to be made together makes them one after the other.
         """
         if self.n == 1 or len(calls) < 2 or getattr(self._here, "is_worker", False):
-            return [call() for call in calls]
+            return one_by_one(calls)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n, "gapslsim", self._begin, (torch.get_num_threads(),))
         started = [self._pool.submit(call) for call in calls]

@@ -1,8 +1,8 @@
 """How wrong a profile is: a round of a scenario carried out on this machine, against what the profile says it takes.
 
-The round is carried out as devices would (`rounds`), operation by operation: every client's forward pass, the
-server's passes with its rule and update, every client's backward pass with its update; local training; averages.
-What the profile is asked is what the simulator asks it: the costs of those operations, from shapes.
+The framework is played on the measured stage, so that every operation is carried out as devices would, part by part:
+forward passes of clients, the server's passes with its rule and update, backward passes with their updates; local
+training; averages. What the profile is asked is what the simulator asks it: the costs of those operations, from shapes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gapslsim.assembly import assemble
+from gapslsim.errors import ProtocolError
 from gapslsim.hardware.device import Device
 from gapslsim.learning.engine import choose_device, intra_op_threads
-from gapslsim.measuring.clock import Clock, MachineClock, keep
-from gapslsim.measuring.rounds import PlainRound, plain_round
 from gapslsim.scenario.schema import Scenario
+from gapslsim.stages.clock import Clock, MachineClock, keep
+from gapslsim.stages.measured import MeasuredStage
 
 __all__ = ["OperationCheck", "RoundCheck", "check_round"]
 
@@ -71,8 +72,7 @@ def check_round(
     """Carries out rounds of a scenario here and compares them to a device's profile.
 
     Args:
-        scenario: of a parallel framework, vanilla split learning or federated averaging; its clients and server
-            all run on this machine, one after another.
+        scenario: of any framework; its clients and server all run on this machine, one after another.
         device: whose profile is checked, for clients and server alike.
         threads: inside each operation; those that the profile was measured with.
         n_rounds: rounds that count, at least; two more come before, to warm up.
@@ -81,29 +81,76 @@ def check_round(
         observer: told how far it has come.
 
     Raises:
-        GapslsimError: if the scenario cannot be run, or its framework cannot be carried out here.
+        GapslsimError: if the scenario cannot be run, or its protocol ends before the first round that counts.
     """
-    torch_device = choose_device(scenario.training.device)
-    clock = clock or MachineClock(torch_device, threads)
+    clock = clock or MachineClock(choose_device(scenario.training.device), threads)
     with intra_op_threads(threads):
-        plain = plain_round(scenario, assemble(scenario, dry=True).learner, torch_device, clock)
-        for index in range(_WARM_UP):
-            observer("warming up", 0.0)
-            plain.carry_out(index + 1)
-        plain.forget()
-        begun_s, begun_wall_s = clock.now_s(), clock.wall_s()
-        n = 0
-        while n < n_rounds or clock.wall_s() - begun_wall_s < least_s:
-            gone = (clock.wall_s() - begun_wall_s) / least_s if least_s else 1.0
-            observer(f"round {n + 1}", min(n / n_rounds, gone, 1.0))
-            n += 1
-            plain.carry_out(n + _WARM_UP)
-        ratio = (clock.wall_s() - begun_wall_s) / max(clock.now_s() - begun_s, 1e-9)
+        stage = assemble(scenario, dry=False, clock=clock).stage
+        assert isinstance(stage, MeasuredStage)
+        counted = _Counted(stage, clock, n_rounds, least_s, observer)
+        stage.play(scenario.framework, counted)
+        stage.close()
+    if counted.n < 1:
+        raise ProtocolError(
+            f"framework {scenario.framework.kind!r} ended by itself after {stage.round} rounds; a check needs "
+            f"{_WARM_UP + 1} or more."
+        )
     observer("done", 1.0)
-    return RoundCheck(_summary(plain, device, n), n, ratio)
+    return RoundCheck(_summary(stage, device, counted.n), counted.n, counted.wall_over_work)
 
 
-def _summary(plain: PlainRound, device: Device, n_rounds: int) -> tuple[OperationCheck, ...]:
+class _Counted:
+    """Watches rounds: some to warm up, then those that count."""
+
+    limit_s = None
+
+    def __init__(
+        self,
+        stage: MeasuredStage,
+        clock: Clock,
+        n_rounds: int,
+        least_s: float,
+        observer: Callable[[str, float], None],
+    ) -> None:
+        self.n = -_WARM_UP
+        """Rounds that count and have ended; below 0 while it warms up."""
+        self.wall_over_work = 1.0
+        self._stage, self._clock, self._observer = stage, clock, observer
+        self._n_rounds, self._least_s = n_rounds, least_s
+        self._begun_s = self._begun_wall_s = 0.0
+
+    def opens(self) -> None:
+        """Tells how far it has come."""
+        if self.n < 0:
+            self._observer("warming up", 0.0)
+            return
+        if not self.n:
+            self._stage.forget()
+            self._begun_s, self._begun_wall_s = self._clock.now_s(), self._clock.wall_s()
+        gone = self._gone_s / self._least_s if self._least_s else 1.0
+        self._observer(f"round {self.n + 1}", min(self.n / self._n_rounds, gone, 1.0))
+
+    def closes(self, start_s: float) -> None:
+        """Counts the round."""
+        self.n += 1
+        if self.is_over:
+            self.wall_over_work = self._gone_s / max(self._clock.now_s() - self._begun_s, 1e-9)
+
+    def updated(self) -> None:
+        """Nothing: rounds are what counts."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there were enough rounds for long enough."""
+        return self.n >= self._n_rounds and self._gone_s >= self._least_s
+
+    @property
+    def _gone_s(self) -> float:
+        """Wall time since the first round that counts [s]."""
+        return self._clock.wall_s() - self._begun_wall_s
+
+
+def _summary(stage: MeasuredStage, device: Device, n_rounds: int) -> tuple[OperationCheck, ...]:
     """One row per kind of operation, in order."""
     return tuple(
         OperationCheck(
@@ -111,10 +158,10 @@ def _summary(plain: PlainRound, device: Device, n_rounds: int) -> tuple[Operatio
             len(costs) / n_rounds,
             sum(
                 keep(seconds).median_s * len(seconds) / n_rounds
-                for (of, _, _), seconds in plain.samples.items()
+                for (of, _, _), seconds in stage.samples.items()
                 if of == operation
             ),
             sum(device.duration_s(cost) for cost in costs) / n_rounds,
         )
-        for operation, costs in plain.costs.items()
+        for operation, costs in stage.costs.items()
     )

@@ -11,12 +11,12 @@ from gapslsim.learning.engine import intra_op_threads
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.optimizers.adam import Adam
 from gapslsim.learning.optimizers.sgd import Sgd
-from gapslsim.measuring.attribution import call_s, rows_of_passes
-from gapslsim.measuring.clock import Clock
+from gapslsim.measuring._attribution import call_s, rows_of_passes
+from gapslsim.measuring._steps import copy_rows, rule_rows, step_rows
 from gapslsim.measuring.passes import Effort, SideTimes, time_split
 from gapslsim.measuring.probes import Probe
-from gapslsim.measuring.steps import copy_rows, rule_rows, step_rows
 from gapslsim.measuring.table import Machine, Measurement
+from gapslsim.stages.clock import Clock
 
 __all__ = ["Plan", "measure"]
 

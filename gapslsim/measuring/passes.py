@@ -1,6 +1,6 @@
 """Times the two sides of a split network, and every layer where it stands.
 
-The passes are those of a device (`plain.PlainSide`): a plain forward pass of the module in training
+The passes are those of a device (`PlainSide`): a plain forward pass of the module in training
 mode and `torch.autograd.grad` backward. Layers are timed in place, because a layer by itself finds its input in the
 cache and its output's memory already mapped: it is faster than the same layer in a network. Forward, the clock is
 read as a layer is entered and left; backward, as the gradients of its output and of its input are complete. Passes
@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gapslsim.learning.optimizer import Optimizer
-from gapslsim.measuring.clock import Clock
-from gapslsim.measuring.plain import PlainSide
 from gapslsim.measuring.probes import Probe
 from gapslsim.models.cost import SideCost, costed_layers, split_cost
 from gapslsim.models.split import build
+from gapslsim.stages.clock import Clock
+from gapslsim.stages.plain_side import PlainSide
 
 __all__ = ["Effort", "SideTimes", "time_split"]
 

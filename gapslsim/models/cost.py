@@ -1,7 +1,7 @@
 """What the two sides of a split network cost, forward and backward, from shapes on the meta device.
 
 Nothing is computed and no clock is read: the network is built on torch's meta device and run once there, so
-that each layer shows its shapes. The formulas and their conventions are in `layer_costs`; a module that has
+that each layer shows its shapes. The formulas and their conventions are in `layer_types`; a module that has
 none (a user's own) is counted operation by operation (`op_counts`), so that no layer is free by being
 unknown.
 """
@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from gapslsim.models.layer_costs import Formula, formula_of, n_bytes
+from gapslsim.models._op_counts import count_module
+from gapslsim.models.layer_types import LayerType, n_bytes, show_shapes_alone, type_of
 from gapslsim.models.model import Model
-from gapslsim.models.op_counts import count_module
-from gapslsim.models.shapes import show_shapes_alone
 from gapslsim.models.split import cut_blocks
 from gapslsim.work import Cost, LayerCost, Phase
 
@@ -78,6 +77,7 @@ def split_cost(model: Model, input_shape: tuple[int, ...], n_classes: int, batch
         TypeError: if the model's settings cannot be hashed.
     """
     try:
+        # Asked here: the cache below would raise an error that does not say whose settings it means.
         hash(model)
     except TypeError as error:
         raise TypeError(
@@ -96,7 +96,9 @@ def _split_cost(model: Model, input_shape: tuple[int, ...], n_classes: int, batc
     sides = cut_blocks(model, blocks, input_shape, n_classes)
     try:
         smashed, client = _Trace(sides.client, inputs).run()
+        # A leaf of its own, as at the cut: the server does give a gradient of its input.
         _, server = _Trace(sides.server, smashed.detach().requires_grad_()).run(ends_in_loss=True)
+    # What a model raises on shapes it does not fit; anything else is a fault of the program.
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise ValueError(
             f"model {getattr(model, 'kind', type(model).__name__)} with inputs {input_shape} and batches of"
@@ -109,6 +111,7 @@ class _Trace:
     """One run of one side on the meta device, layer by layer."""
 
     def __init__(self, side: nn.Module, inputs: Tensor) -> None:
+        # In training mode: batch norm and dropout cost and keep other things in evaluation.
         self._side = side.train()
         self._inputs = inputs
         self._batch_size = inputs.shape[0]
@@ -131,6 +134,7 @@ class _Trace:
             self._add_loss(output)
         parameters, buffers = list(self._side.parameters()), list(self._side.buffers())
         known = [self._inputs, *parameters, *buffers]
+        # By storage, not by tensor: a saved view of a parameter takes no further memory.
         apart = {tensor.untyped_storage()._cdata for tensor in known}
         kept = sum(storage.nbytes() for place, storage in self._kept.items() if place not in apart)
         cost = SideCost(
@@ -150,15 +154,17 @@ class _Trace:
     def _keep(self, tensor: Tensor) -> Tensor:
         if not self._depth:
             storage = tensor.untyped_storage()
+            # The storage is held, or its address could be given to another one during the pass.
             self._kept[storage._cdata] = storage
         return tensor
 
     def _watch(self, name: str, layer: nn.Module) -> None:
         """Has a layer tell its cost whenever it is called."""
-        formula = formula_of(layer)
-        fused = formula is not None and formula.kind == "attention"
+        known = type_of(layer)
+        fused = known is not None and known.is_fused
 
         def before(module: nn.Module, args: Any) -> None:
+            # What the parts of a fused kernel would save one by one is never in memory.
             self._depth += fused
 
         def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
@@ -167,32 +173,31 @@ class _Trace:
                 return
             inputs, outputs = _tensors((args, kwargs)), _tensors(result)
             self._workspace = max(self._workspace, n_bytes(*inputs, *outputs))
-            if formula is None:
+            if known is None:
+                # Counting runs the module again, and its hooks must not count that.
                 self._depth += 1
                 self._measure(name, module, args, kwargs, outputs)
                 self._depth -= 1
-            elif not formula.is_view:
-                self._apply(name, module, formula, inputs, outputs[0])
+                return
+            if not known.is_view:
+                self._apply(name, module, known, inputs, outputs[0])
             if fused:
-                self._keep_fused(inputs[0], outputs[0], module)
+                self._keep_fused(inputs[0], outputs[0], known.kept(module, inputs[0], outputs[0]))
 
         layer.register_forward_pre_hook(before)
         layer.register_forward_hook(after, with_kwargs=True)
 
-    def _keep_fused(self, qkv: Tensor, output: Tensor, module: nn.Module) -> None:
+    def _keep_fused(self, qkv: Tensor, output: Tensor, kept_bytes: int) -> None:
         """Attention keeps q, k, v and its output, and one log-sum-exp per row, not its scores."""
-        if not output.requires_grad:
-            return
-        self._keep(qkv)
-        self._keep(output)
-        formula = formula_of(module)
-        assert formula is not None
-        self._kept_elsewhere += formula.kept(module, qkv, output) - n_bytes(qkv, output)
+        if output.requires_grad:
+            self._keep(qkv)
+            self._keep(output)
+            self._kept_elsewhere += kept_bytes - n_bytes(qkv, output)
 
     def _apply(
-        self, name: str, layer: nn.Module, formula: Formula, inputs: list[Tensor], output: Tensor
+        self, name: str, layer: nn.Module, known: LayerType, inputs: list[Tensor], output: Tensor
     ) -> None:
-        """Adds a layer by its formula.
+        """Adds a layer by its known.
 
         Bytes forward: inputs, outputs, parameters and buffers once each. Bytes backward: the gradient of the
         output and what was kept are read; gradients of the parameters are written; for the gradient of the
@@ -200,19 +205,21 @@ class _Trace:
         """
         first, parameters = inputs[0], [p for p in layer.parameters() if p.requires_grad]
         moved = n_bytes(*inputs, output, *layer.parameters(), *layer.buffers())
-        self._add("forward", name, formula.kind, formula.forward(layer, first, output), moved, layer, output)
+        self._add("forward", name, known.kind, known.forward(layer, first, output), moved, layer, output)
         if not output.requires_grad:
             return
         wanted = [tensor for tensor in inputs if tensor.requires_grad]
-        flop = formula.weights(layer, first, output) if parameters else 0
-        flop += formula.inputs(layer, first, output) if wanted else 0
-        back = n_bytes(output, *parameters) + formula.kept(layer, first, output)
+        flop = known.weights(layer, first, output) if parameters else 0
+        flop += known.inputs(layer, first, output) if wanted else 0
+        back = n_bytes(output, *parameters) + known.kept(layer, first, output)
         back += n_bytes(*layer.parameters(), *wanted) if wanted else 0
-        self._add("backward", name, formula.kind, flop, back, layer, output)
+        self._add("backward", name, known.kind, flop, back, layer, output)
 
     def _measure(self, name: str, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor]) -> None:
         """Adds a module that no formula knows, its inner layers included."""
         forward, backward = count_module(module, args, kwargs)
+        # The nearest of the kinds that devices were measured with: products are bound by arithmetic, all else
+        # by memory.
         kind = "linear" if forward.n_products else "activation"
         self._add("forward", name, kind, forward.flop, forward.moved_bytes, module, *outputs)
         if any(output.requires_grad for output in outputs):
@@ -255,8 +262,9 @@ def costed_layers(side: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.M
     Those are modules with a formula, and modules that compute something themselves as far as one can tell;
     only plain `nn.Sequential` and classes that say `costed_by_parts = True` are looked into.
     """
+    # Only of these is it certain that they do nothing but call their children in turn.
     plain = type(side).forward is nn.Sequential.forward
-    if formula_of(side) is None and (plain or getattr(side, "costed_by_parts", False)):
+    if type_of(side) is None and (plain or getattr(side, "costed_by_parts", False)):
         for name, child in side.named_children():
             yield from costed_layers(child, f"{prefix}.{name}" if prefix else name)
     else:

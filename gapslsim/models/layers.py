@@ -11,17 +11,18 @@ from math import gcd
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = [
-    "Activation", "Add", "Attention", "ClassToken", "EncoderBlock", "Norm", "Pool", "Resize", "SelfAttention",
-    "Tokens", "activation", "classifier", "he_init", "named", "norm", "pool", "vit_init",
+    "Add", "ClassToken", "EncoderBlock", "Resize", "SelfAttention", "Tokens", "activation", "classifier", "he_init",
+    "named", "norm", "pool", "vit_init",
 ]  # fmt: skip
 
-Activation = Literal["relu", "gelu", "tanh"]
-Norm = Literal["none", "batch", "group"]
-Pool = Literal["max", "average", "none"]
+_Activation = Literal["relu", "gelu", "tanh"]
+_Norm = Literal["none", "batch", "group"]
+_Pool = Literal["max", "average", "none"]
 
 
 def named(*layers: tuple[str, nn.Module | None]) -> nn.Sequential:
@@ -29,20 +30,20 @@ def named(*layers: tuple[str, nn.Module | None]) -> nn.Sequential:
     return nn.Sequential(OrderedDict((name, layer) for name, layer in layers if layer is not None))
 
 
-def activation(kind: Activation) -> nn.Module:
+def activation(kind: _Activation) -> nn.Module:
     """An activation that does not work in place."""
-    kinds: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+    kinds: dict[_Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
     return kinds[kind]()
 
 
-def norm(kind: Norm, channels: int, groups: int) -> nn.Module | None:
+def norm(kind: _Norm, channels: int, groups: int) -> nn.Module | None:
     """Normalisation over a map with `channels`; group norm has gcd(channels, groups) groups, so that they divide."""
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     return nn.GroupNorm(gcd(channels, groups), channels) if kind == "group" else None
 
 
-def pool(kind: Pool) -> nn.Module | None:
+def pool(kind: _Pool) -> nn.Module | None:
     """A pooling that halves height and width (rounded down)."""
     if kind == "none":
         return None
@@ -80,12 +81,8 @@ def he_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     Without it a VGG-16 that has no normalisation does not start to train (PyTorch's default shrinks the
     signal).
     """
-    layers = [m for _, block in blocks for m in block.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    for layer in layers[:-1]:
-        if (
-            layer.weight.is_meta
-        ):  # shapes only; drawing there would load PyTorch's compiler, which takes seconds
-            continue
+    # The last one is followed by no ReLU, for which the gain is made.
+    for layer in _drawn(blocks)[:-1]:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
@@ -94,23 +91,27 @@ def he_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
 
 def vit_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     """Draws linear and patch weights from a normal of std 0.02 cut at two std, biases 0 (Touvron et al. 2021, DeiT)."""
-    for _, block in blocks:
-        for layer in block.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)) and not layer.weight.is_meta:
-                nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+    for layer in _drawn(blocks):
+        nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
     return blocks
 
 
+def _drawn(blocks: list[tuple[str, nn.Module]]) -> list[nn.Conv2d | nn.Linear]:
+    """Convolutions and linear layers in order; none of the meta device, where drawing would load PyTorch's compiler."""
+    layers = [layer for _, block in blocks for layer in block.modules()]
+    return [m for m in layers if isinstance(m, (nn.Conv2d, nn.Linear)) and not m.weight.is_meta]
+
+
 class Resize(nn.Module):
-    """Bilinear resize of images to `size` x `size`, float [B, C, H, W] to [B, C, size, size]."""
+    """Bilinear resize of images to `size` x `size`."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c {self.size} {self.size}"]:
         """Resizes; corners are not aligned, no anti-aliasing."""
         return F.interpolate(x, size=(self.size, self.size), mode="bilinear", align_corners=False)
 
@@ -118,13 +119,13 @@ class Resize(nn.Module):
 class Add(nn.Module):
     """Sum of two tensors of one shape: the end of a residual branch."""
 
-    def forward(self, x: Tensor, branch: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "*given"], branch: Float[Tensor, "*given"]) -> Float[Tensor, "*given"]:
         """Adds."""
         return x + branch
 
 
 class Tokens(nn.Module):
-    """From a map of patches [B, D, h, w] to tokens [B, 1 + h*w, D]: class token in front, learned positions added."""
+    """From a map of patches to tokens: class token in front, learned positions added."""
 
     def __init__(self, n_patches: int, dim: int) -> None:
         super().__init__()
@@ -132,7 +133,7 @@ class Tokens(nn.Module):
         self.positions = nn.Parameter(torch.empty(1, 1 + n_patches, dim))
         nn.init.trunc_normal_(self.positions, std=0.02, a=-0.04, b=0.04)
 
-    def forward(self, patches: Tensor) -> Tensor:
+    def forward(self, patches: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 1+h*w d"]:
         """Joins and adds."""
         tokens = patches.flatten(2).transpose(1, 2)
         front = self.class_token.expand(tokens.shape[0], -1, -1)
@@ -140,15 +141,15 @@ class Tokens(nn.Module):
 
 
 class ClassToken(nn.Module):
-    """The first token of each sample, [B, N, D] to [B, D]."""
+    """The first token of each sample."""
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b d"]:
         """Selects."""
         return tokens[:, 0]
 
 
 class SelfAttention(nn.Module):
-    """softmax(q k^T / sqrt(D/heads)) v of each head, without weights: [B, N, 3 D] to [B, N, D].
+    """softmax(q k^T / sqrt(D/heads)) v of each head, without weights; q, k and v come side by side.
 
     PyTorch's fused kernels have no second derivative. Where one is needed (double backpropagation), call the
     model under `torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`.
@@ -158,7 +159,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads = heads
 
-    def forward(self, qkv: Tensor) -> Tensor:
+    def forward(self, qkv: Float[Tensor, "b n width"]) -> Float[Tensor, "b n width//3"]:
         """Attends within each sample."""
         batch, n_tokens, width = qkv.shape
         parts = qkv.reshape(batch, n_tokens, 3, self.heads, width // (3 * self.heads))
@@ -167,7 +168,7 @@ class SelfAttention(nn.Module):
         return heads.transpose(1, 2).reshape(batch, n_tokens, width // 3)
 
 
-class Attention(nn.Module):
+class _Attention(nn.Module):
     """Multi-head self-attention: one linear layer to q, k, v, attention, one linear layer out."""
 
     costed_by_parts: ClassVar[bool] = True
@@ -178,14 +179,14 @@ class Attention(nn.Module):
         self.attention = SelfAttention(heads)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """Attends."""
         result: Tensor = self.out(self.attention(self.qkv(tokens)))
         return result
 
 
 class EncoderBlock(nn.Module):
-    """Transformer encoder block with the norm ahead (Dosovitskiy et al. 2021, Eqs. 2 and 3), [B, N, D] to [B, N, D]."""
+    """Transformer encoder block with the norm ahead (Dosovitskiy et al. 2021, Eqs. 2 and 3)."""
 
     costed_by_parts: ClassVar[bool] = True
 
@@ -193,7 +194,7 @@ class EncoderBlock(nn.Module):
         super().__init__()
         drop = nn.Dropout(dropout) if dropout else None
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attention = Attention(dim, heads)
+        self.attention = _Attention(dim, heads)
         self.add1 = Add()
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = named(
@@ -204,7 +205,7 @@ class EncoderBlock(nn.Module):
         )
         self.add2 = Add()
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         """Attention and MLP, each with a residual."""
         tokens = self.add1(tokens, self.attention(self.norm1(tokens)))
         result: Tensor = self.add2(tokens, self.mlp(self.norm2(tokens)))

@@ -30,6 +30,7 @@ def client_memory_bytes(
             the client holds the whole model.
     """
     fixed = side.parameter_bytes + side.buffer_bytes + side.input_bytes + side.workspace_bytes
+    # Without a backward pass a layer's output is let go when the next one has it.
     if not trains:
         return fixed
     n_copies = 1 + _checked("n_slots", n_slots, 0)

@@ -53,6 +53,8 @@ def cut_blocks(
 def _blocks(
     model: Model, input_shape: tuple[int, ...], n_classes: int, seed: int
 ) -> list[tuple[str, nn.Module]]:
+    # PyTorch's layers draw from the global generator as they are made; nobody else may notice. On the CPU,
+    # since every device draws other numbers.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(stream_seed(seed, "weights"))
         return model.blocks(tuple(input_shape), n_classes)

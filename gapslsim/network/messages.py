@@ -4,45 +4,46 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from heapq import heappop, heappush
 from itertools import count
 from typing import Literal, cast
 
 import simpy
-from simpy.events import NORMAL, EventPriority
 
 from gapslsim.errors import NetworkError
-from gapslsim.network.instant import happen
-from gapslsim.network.multicast import segments
+from gapslsim.events import LAST, call_at, call_in, happen
+from gapslsim.network._multicast import Segment, segments
+from gapslsim.network._routes import LinkSpec, Router
 from gapslsim.network.network import LinkUseFields, Network, Transfer
 from gapslsim.network.protocol import Protocol
-from gapslsim.network.routes import LinkSpec, Router
 from gapslsim.network.solver.engine import FlowEngine
 from gapslsim.network.solver.flows import Flow, Link
 from gapslsim.rng import stream
 
 __all__ = ["FluidNetwork"]
 
-_LAST = cast(EventPriority, 2)
-"""SimPy priority after every ordinary event of an instant: what happens at one instant is solved once."""
+_TREES = 4
+"""Broadcasts whose routes are kept."""
 
 
 class _Part(Flow):
     """One flow of a message: all of it, or what one segment of a broadcast's tree carries."""
 
-    __slots__ = ("ended", "joined", "latency_s", "serves")
+    __slots__ = ("ended", "joined", "joins_s", "latency_s", "serves")
 
     def __init__(self, links: tuple[Link, ...], size_bit: float, latency_s: float) -> None:
         super().__init__(links, size_bit)
         self.latency_s = latency_s
         """From the source to its end; it joins the sharing that much after submission."""
-        self.serves: list[tuple[_Message, float]] = []
+        self.joins_s = 0.0
+        """When it joins the sharing."""
+        self.serves: dict[_Message, float] = {}
         """The messages that wait for it, with the latency from its end to their target."""
         self.joined = False
         self.ended = False
+        """Whether its last byte has passed, or nobody waits for it any more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -56,16 +57,6 @@ class _Message(Transfer):
     """Parts that have not ended."""
     arrival_s: float = 0.0
     """When the last byte of the parts that have ended is at the target."""
-
-
-class _Call(simpy.Event):
-    """An event that calls one function when it happens."""
-
-    def __init__(self, env: simpy.Environment, call: Callable[[simpy.Event], None]) -> None:
-        self.env = env
-        self.callbacks = [call]
-        self._ok = True
-        self._value = None
 
 
 class FluidNetwork(Network):
@@ -109,15 +100,16 @@ class FluidNetwork(Network):
         self._links: dict[LinkSpec, Link] = {}
         self._names: set[str] = set()
         self._routes: dict[tuple[str, str], tuple[tuple[Link, ...], float]] = {}
+        self._trees: dict[tuple[str, tuple[str, ...]], list[tuple[Segment, tuple[Link, ...]]]] = {}
         self._serials = count(1)
-        self._joining: list[tuple[float, int, _Part]] = []
-        """Parts on their way to the sharing, with the instant at which they join it: a heap."""
-        self._n_joining = count()
         self._arrived: deque[_Message] = deque()
         self._wake_s = math.inf
-        """When the network is looked at next, if not for a part that joins."""
-        self._looks_at: set[float] = set()
-        """Instants for which the queue of events holds a look; where nothing is due any more, nothing happens."""
+        """When something is due in the engine, or has to be solved."""
+        self._sleeps = [math.inf]
+        """Looks for that, the next one last. They stay if it moves later: events cannot be called off, and each
+        change of rates would leave one behind, at an instant that may be far away."""
+        self._looks: dict[float, dict[_Part, None]] = {}
+        """Instants for which the queue of events holds a look, with the parts that join the sharing then."""
 
     def send(self, source: str, target: str, size_bytes: float) -> Transfer:
         """Submits a message now; see `Network.send`."""
@@ -131,11 +123,11 @@ class FluidNetwork(Network):
         """Submits one message to many targets; see `Network.broadcast` and `multicast.py`."""
         if not self._multicast or len(targets) == 1:
             return [self.send(source, target, size_bytes) for target in targets]
-        routes = [self.router.route(source, target) for target in targets]
+        tree = self._tree(source, tuple(targets))
         messages = [self._message(source, target, size_bytes) for target in targets]
         parts: list[_Part] = []
-        for segment in segments(routes):
-            part = _Part(self._limiting(segment.links), self._wire_bit * size_bytes, segment.start_s)
+        for segment, links in tree:
+            part = _Part(links, self._wire_bit * size_bytes, segment.start_s)
             for index, rest_s in zip(segment.targets, segment.rest_s, strict=True):
                 self._add(messages[index], part, rest_s)
             parts.append(part)
@@ -150,14 +142,12 @@ class FluidNetwork(Network):
             return
         self._catch_up(self.env.now)
         message.moved_bytes = self._moved(message)
-        self._arrived = deque(other for other in self._arrived if other is not message)
         for part in message.parts:
-            part.serves = [(other, rest_s) for other, rest_s in part.serves if other is not message]
-            if not part.serves and part.joined and not part.ended:
-                self._engine.stop(part)
-                part.ended = True
+            part.serves.pop(message, None)
+            if not part.serves and not part.ended:
+                self._drop(part)
         message.parts = []
-        self._wake_in(0.0)
+        self._wake_now()
 
     def moved_bytes(self, transfer: Transfer) -> float:
         """Bytes of a transfer that have moved by now (of its slowest segment, for a broadcast)."""
@@ -186,7 +176,7 @@ class FluidNetwork(Network):
         """Lets a message wait for a part, and then for the rest of the way to its target."""
         message.parts.append(part)
         message.waiting += 1
-        part.serves.append((message, rest_s))
+        part.serves[message] = rest_s
 
     @staticmethod
     def _under_way(transfer: Transfer) -> _Message | None:
@@ -199,6 +189,17 @@ class FluidNetwork(Network):
             path = self._limiting(route.links), route.latency_s
             self._routes[source, target] = path
         return path
+
+    def _tree(self, source: str, targets: tuple[str, ...]) -> list[tuple[Segment, tuple[Link, ...]]]:
+        """Segments of a broadcast with the links that can limit each; a server's rounds ask for the same again."""
+        tree = self._trees.get((source, targets))
+        if tree is None:
+            routes = [self.router.route(source, target) for target in targets]
+            tree = [(segment, self._limiting(segment.links)) for segment in segments(routes)]
+            if len(self._trees) >= _TREES:  # Where targets are drawn at random none may ever come again.
+                self._trees.clear()
+            self._trees[source, targets] = tree
+        return tree
 
     def _limiting(self, specs: Sequence[LinkSpec]) -> tuple[Link, ...]:
         """The links that can limit a flow, each once."""
@@ -228,9 +229,10 @@ class FluidNetwork(Network):
             latency_s += self._protocol.set_up_s(2 * latency_s)
         if latency_s <= 0:
             self._join(part, self.env.now)
-            self._wake_in(0.0)
+            self._wake_now()
         else:
-            heappush(self._joining, (self._look_in(latency_s), next(self._n_joining), part))
+            part.joins_s = self.env.now + latency_s
+            self._look_at(part.joins_s)[part] = None
 
     def _join(self, part: _Part, now_s: float) -> None:
         part.joined = True
@@ -242,9 +244,17 @@ class FluidNetwork(Network):
             part.links = (*part.links, *self._ramp(part, self._protocol, now_s))
         self._engine.start(part)
 
+    def _drop(self, part: _Part) -> None:
+        """Takes a part out that nobody waits for any more, on its way to the sharing or in it."""
+        part.ended = True
+        if part.joined:
+            self._engine.stop(part)
+        else:
+            del self._looks[part.joins_s][part]
+
     def _ramp(self, part: _Part, protocol: Protocol, now_s: float) -> tuple[Link, ...]:
         """The protocol's caps on a new flow, as a link of its own."""
-        caps = protocol.ramp(2 * part.latency_s, min(link.capacity for link in part.links))
+        caps = protocol.ramp(2 * part.latency_s, min(map(self._engine.capacity_bit_per_s, part.links)))
         if caps is None:
             return ()
         _, first = next(caps)
@@ -254,7 +264,7 @@ class FluidNetwork(Network):
     def _ended(self, part: _Part, now_s: float) -> None:
         """Notes that a part has passed its last byte; a message waits for all of its parts."""
         part.ended = True
-        for message, rest_s in part.serves:
+        for message, rest_s in part.serves.items():
             message.waiting -= 1
             message.arrival_s = max(message.arrival_s, now_s + rest_s)
             if message.waiting:
@@ -262,15 +272,13 @@ class FluidNetwork(Network):
             if message.arrival_s <= now_s:
                 self._arrived.append(message)
             else:
-                self.env.schedule(
-                    _Call(self.env, partial(self._late_arrival, message)), NORMAL, message.arrival_s - now_s
-                )
-        part.serves = []  # They know their parts: without this, all would wait for Python's garbage collector.
+                call_in(self.env, message.arrival_s - now_s, partial(self._late_arrival, message))
+        part.serves = {}  # They know their parts: without this, all would wait for Python's garbage collector.
 
-    def _late_arrival(self, message: _Message, _: simpy.Event) -> None:
+    def _late_arrival(self, message: _Message) -> None:
         if message.parts:
             self._arrived.append(message)
-            self._wake_in(0.0)
+            self._wake_now()
 
     def _moved(self, message: _Message) -> float:
         size = message.size_bytes
@@ -291,41 +299,43 @@ class FluidNetwork(Network):
         for part in self._engine.advance(now_s):
             self._ended(cast(_Part, part), now_s)
 
-    def _look_in(self, delay_s: float) -> float:
-        """Has the network looked at after everything else that happens then; returns the instant."""
-        look_s = self.env.now + delay_s
-        if look_s not in self._looks_at:
-            self._looks_at.add(look_s)
-            self.env.schedule(_Call(self.env, self._look), _LAST, delay_s)
-        return look_s
+    def _look_at(self, at_s: float) -> dict[_Part, None]:
+        """Has the network looked at after everything else that happens then; returns the parts that join then."""
+        joining = self._looks.get(at_s)
+        if joining is None:
+            joining = self._looks[at_s] = {}
+            call_at(self.env, at_s, self._look, LAST)
+        return joining
 
-    def _wake_in(self, delay_s: float) -> None:
-        if self.env.now + delay_s < self._wake_s:
-            self._wake_s = self._look_in(delay_s)
+    def _wake_at(self, at_s: float) -> None:
+        self._wake_s = at_s
+        if at_s < self._sleeps[-1]:
+            self._sleeps.append(at_s)
+            self._look_at(at_s)
 
-    def _look(self, _: simpy.Event) -> None:
+    def _wake_now(self) -> None:
+        if self.env.now < self._wake_s:
+            self._wake_at(self.env.now)
+
+    def _look(self) -> None:
         """Lets parts join and fires what has arrived; once nothing more happens now, shares the links out anew."""
-        now_s, joining, engine = self.env.now, self._joining, self._engine
-        self._looks_at.discard(now_s)
+        now_s, engine = self.env.now, self._engine
+        joining = self._looks.pop(now_s)
+        if now_s == self._sleeps[-1]:
+            self._sleeps.pop()
+        if now_s != self._wake_s and not joining:
+            self._wake_at(self._wake_s)
+            return
         if now_s == self._wake_s:
             self._wake_s = math.inf
-        elif not (joining and joining[0][0] <= now_s):
-            return
         self._advance(now_s)
-        while joining and joining[0][0] <= now_s:
-            part = heappop(joining)[2]
-            if part.serves:
-                self._join(part, now_s)
+        for part in joining:
+            self._join(part, now_s)
         if self._arrived and self._fire_all(now_s):
             return
         engine.solve()
-        next_s = engine.next_s()
-        if next_s == math.inf:
-            self._wake_s = math.inf
-            return
-        delay_s = max(next_s - now_s, 0.0)
-        if now_s + delay_s != self._wake_s:
-            self._wake_s = self._look_in(delay_s)
+        # As a delay from now, since that is how simpy adds it up; inf stays inf.
+        self._wake_at(now_s + max(engine.next_s() - now_s, 0.0))
 
     def _fire_all(self, now_s: float) -> bool:
         """Fires what has arrived, in the order of submission; returns whether more happens at this instant."""
@@ -334,14 +344,16 @@ class FluidNetwork(Network):
         try:
             while self._arrived:
                 message = self._arrived.popleft()
+                if not message.parts:  # Cancelled at this very instant.
+                    continue
                 message.parts = []
                 message.moved_bytes = message.size_bytes
                 message.finished_s = now_s
                 happen(message.done, message)
         except BaseException:  # Somebody ends the simulation here; it may go on later.
-            self._wake_in(0.0)
+            self._wake_now()
             raise
         if self.env.peek() <= now_s:
-            self._wake_in(0.0)
+            self._wake_now()
             return True
         return False

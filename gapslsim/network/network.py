@@ -12,7 +12,7 @@ import simpy
 __all__ = ["LinkUseFields", "LinkUseRow", "Network", "Transfer"]
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Transfer:
     """A message on its way. `done` succeeds with this object when the last byte is at the receiver.
 
@@ -32,11 +32,15 @@ class LinkUseRow(NamedTuple):
     """Load of one link over one interval of constant load."""
 
     link: str
+    """Name of the link."""
     start_s: float
     end_s: float
     rate_bit_per_s: float
+    """Sum of the rates of its flows."""
     capacity_bit_per_s: float
+    """What it can carry."""
     n_flows: int
+    """Transfers on the link."""
 
 
 LinkUseFields = tuple[str, float, float, float, float, int]

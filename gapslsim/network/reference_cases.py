@@ -14,10 +14,10 @@ import numpy as np
 import simpy
 
 from gapslsim.errors import NetworkError
+from gapslsim.network._routes import Edge, LinkSpec, Route, Router
 from gapslsim.network.channel import Channel
 from gapslsim.network.messages import FluidNetwork
 from gapslsim.network.protocol import Protocol
-from gapslsim.network.routes import Edge, LinkSpec, Route, Router
 
 __all__ = ["FlowTime", "run_case"]
 

@@ -1,17 +1,16 @@
-"""Pictures of channels, topologies and link use: text for a terminal, matplotlib figures for files."""
+"""Pictures of channels and topologies: text for a terminal, matplotlib figures for files."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gapslsim.network._routes import Edge, Router
 from gapslsim.network.channel import Channel
-from gapslsim.network.network import LinkUseRow
-from gapslsim.network.routes import Edge, Router
 from gapslsim.rng import stream
 from gapslsim.units import format_quantity
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "channel_figure", "channel_text", "link_use_figure", "sample_channel", "topology_figure", "topology_lines",
+    "channel_figure", "channel_text", "sample_channel", "topology_figure", "topology_lines",
 ]  # fmt: skip
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -136,41 +135,6 @@ def _by_number(node: str) -> tuple[str, int]:
     """Sorts `client-2` before `client-10`, and the first of a layer to its top."""
     name, _, number = node.rpartition("-")
     return (name, -int(number)) if number.isdigit() else (node, 0)
-
-
-def link_use_figure(rows: Iterable[LinkUseRow], links: Sequence[str] | None = None) -> Figure:
-    """Load and capacity of links over time, one panel per link.
-
-    Args:
-        rows: of `links.parquet`, or `Network.link_use`.
-        links: names; by default the eight links that carried most.
-    """
-    from matplotlib.figure import Figure as Canvas
-
-    by_link: dict[str, list[LinkUseRow]] = {}
-    for row in rows:
-        by_link.setdefault(row.link, []).append(row)
-    if links is None:
-        carried = {
-            name: sum(row.rate_bit_per_s * (row.end_s - row.start_s) for row in of_link)
-            for name, of_link in by_link.items()
-        }
-        links = sorted(carried, key=lambda name: -carried[name])[:8]
-    figure = Canvas(figsize=(8, 1.0 + 1.3 * max(len(links), 1)), layout="constrained")
-    panels = figure.subplots(max(len(links), 1), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, name in zip(panels, links, strict=False):
-        of_link = by_link.get(name, [])
-        starts = [row.start_s for row in of_link]
-        ends = [row.end_s for row in of_link]
-        axes.hlines([row.rate_bit_per_s / 1e6 for row in of_link], starts, ends, linewidth=2)
-        axes.hlines(
-            [row.capacity_bit_per_s / 1e6 for row in of_link], starts, ends, colors="#bbbbbb", linewidth=1
-        )
-        axes.set_ylabel("Mbit/s", fontsize=7)
-        axes.set_title(name, fontsize=8, loc="left")
-        axes.set_ylim(bottom=0)
-    panels[-1].set_xlabel("time [s]")
-    return figure
 
 
 def _label(edge: Edge) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
-import numpy as np
 import simpy
 
 from gapslsim.errors import NetworkError
-from gapslsim.network.channel import Channel
+from gapslsim.network._routes import Router
+from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.messages import FluidNetwork
 from gapslsim.network.protocol import Protocol, protocols
-from gapslsim.network.routes import Router
 from gapslsim.registry import Family, component
 
 __all__ = ["Topology", "topologies"]
@@ -47,7 +45,7 @@ class Topology(ABC):
 
     def problems(self, n_clients: int) -> list[str]:
         """What is wrong with these settings for a fleet of this size, in words; for validation before a run."""
-        anyone = _Anyone()
+        anyone = Constant(rate=1.0)  # The link of a client that stands for any.
         clients = tuple(AccessLink(f"client-{index}", anyone, anyone) for index in range(n_clients))
         try:
             self.router(Fleet(clients))
@@ -81,14 +79,6 @@ class Topology(ABC):
             broadcast=self.broadcast,
             protocol=self.protocol,
         )
-
-
-class _Anyone(Channel):
-    """The link of a client that stands for any."""
-
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
-        """One bit per second."""
-        yield 0.0, 1.0
 
 
 topologies: Family[Topology] = Family("network", "gapslsim.network.topologies")

@@ -1,10 +1,10 @@
-"""The one map from phases of spans to the six categories of "where the time went"."""
+"""What the spans of a run mean: the category of each phase, and the order of the actors."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-__all__ = ["CATEGORIES", "LABELS", "Category", "category_of", "received", "sent"]
+__all__ = ["CATEGORIES", "LABELS", "Category", "actor_order", "category_of", "received", "sent"]
 
 Category = Literal["client_compute", "uplink", "server_queue", "server_compute", "downlink", "waiting"]
 
@@ -34,12 +34,24 @@ _BY_PHASE: Final[dict[str, Category]] = {
 }
 
 
-def category_of(phase: str) -> Category:
-    """Category of a phase of a client's span.
+_CANCELLED: Final = "cancelled_"
+"""Begins the name of a phase that was broken off."""
+
+
+def category_of(phase: str, client: int = 0) -> Category:
+    """Category of a phase: one of the six of "where the time went".
 
     Sending between clients (`handover_out`) counts as uplink, receiving (`handover_in`) as downlink. Any other name
-    is the operation of a computation on the client's device: `client_forward`, `local_training`, ...
+    is the operation of a computation on the client's device: `client_forward`, `local_training`, ... What was broken
+    off (`cancelled_uplink`) counts as what it would have been.
+
+    Args:
+        phase: of a span.
+        client: of that span; a server's own spans (-1) are its computations.
     """
+    if client < 0:
+        return "server_compute"
+    phase = phase.removeprefix(_CANCELLED)
     if phase in _BY_PHASE:
         return _BY_PHASE[phase]
     if phase.endswith("_out"):
@@ -50,10 +62,16 @@ def category_of(phase: str) -> Category:
 
 
 def sent(phase: str) -> bool:
-    """Whether a client's span of this phase is sending."""
-    return category_of(phase) == "uplink"
+    """Whether what a client's span of this phase carried went up; false for a transfer that was broken off."""
+    return category_of(phase) == "uplink" and not phase.startswith(_CANCELLED)
 
 
 def received(phase: str) -> bool:
-    """Whether a client's span of this phase is receiving."""
-    return category_of(phase) == "downlink"
+    """Whether what a client's span of this phase carried came down; false for a transfer that was broken off."""
+    return category_of(phase) == "downlink" and not phase.startswith(_CANCELLED)
+
+
+def actor_order(actor: str) -> tuple[int, int, str]:
+    """Key to sort actors by: servers by name, then clients by number."""
+    stem, _, number = actor.rpartition("-")
+    return (1, int(number), actor) if stem == "client" and number.isdigit() else (0, 0, actor)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from gapslsim.results import words
 
-__all__ = ["Link", "critical_path", "describe", "pace"]
+__all__ = ["critical_path", "describe", "pace"]
 
 _SHADOWS: Final = frozenset({"waiting", "server_queue", "server_compute"})
 """Phases in which a client waits for another actor."""
@@ -22,7 +22,7 @@ _TOLERANCE: Final = 1e-9
 """Relative to the clock; instants nearer than this are one."""
 
 
-class Link(NamedTuple):
+class _Link(NamedTuple):
     """One part of the chain, in the order of time."""
 
     round: int
@@ -47,11 +47,12 @@ def critical_path(spans: pd.DataFrame, rounds: pd.DataFrame) -> pd.DataFrame:
     """The chain of every round.
 
     Returns:
-        Columns of `Link`; the durations of a round's rows sum to the round's.
+        Columns round, actor, client (-1 for a server), phase (`idle` where nothing was under way), start_s, end_s;
+        the durations of a round's rows sum to the round's.
     """
     work = spans[~spans["phase"].isin(_SHADOWS) & (spans["end_s"] > spans["start_s"])]
     of_round = dict(iter(work.groupby("round", sort=False)))
-    links: list[Link] = []
+    links: list[_Link] = []
     for row in rounds.itertuples(index=False):
         found: Any = of_round.get(row.round)
         columns = ["end_s", "start_s", "actor", "client", "phase"]
@@ -59,28 +60,28 @@ def critical_path(spans: pd.DataFrame, rounds: pd.DataFrame) -> pd.DataFrame:
             [_Span(*values) for values in found[columns].itertuples(index=False)] if found is not None else []
         )
         links += reversed(list(_backwards(int(row.round), sorted(own), float(row.start_s), float(row.end_s))))
-    table = pd.DataFrame(links, columns=list(Link._fields))
+    table = pd.DataFrame(links, columns=list(_Link._fields))
     return table.astype({"round": "int64", "client": "int64", "start_s": "float64", "end_s": "float64"})
 
 
-def _backwards(round: int, spans: list[_Span], start_s: float, end_s: float) -> Iterator[Link]:
+def _backwards(round: int, spans: list[_Span], start_s: float, end_s: float) -> Iterator[_Link]:
     """The chain from the end to the start."""
     now, actor = end_s, ""
     slack = _TOLERANCE * max(end_s, 1e-3)
     while now > start_s + slack:
         place = bisect_left(spans, (now + slack,))
         if place == 0:
-            yield Link(round, "", -1, "idle", start_s, now)
+            yield _Link(round, "", -1, "idle", start_s, now)
             return
         last_s = spans[place - 1].end_s
         if last_s < now - slack:
-            yield Link(round, "", -1, "idle", last_s, now)
+            yield _Link(round, "", -1, "idle", last_s, now)
             now = last_s
             continue
         first = bisect_left(spans, (now - slack,))
         span = _latest(spans[first:place], actor)
         begin_s = max(span.start_s, start_s)
-        yield Link(round, span.actor, span.client, span.phase, begin_s, now)
+        yield _Link(round, span.actor, span.client, span.phase, begin_s, now)
         # A span that does not move the clock would be found again and again.
         spans = spans[:first]
         now, actor = begin_s, span.actor

@@ -11,8 +11,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from gapslsim.registry import Family, component
-from gapslsim.results.report.statistics import Spread, spread
-from gapslsim.results.spent import SPENT, Spent, Unit
+from gapslsim.results._spent import SPENT, Spent, Unit
+from gapslsim.results.statistics import Spread, spread
 from gapslsim.results.study_tables import Cell, StudyRun
 
 __all__ = [

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import gapslsim
+from gapslsim._version import __version__
 from gapslsim.own_components import digests
 
 __all__ = ["provenance"]
@@ -29,7 +29,7 @@ def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None =
         command: the command line; this process's own by default.
     """
     return {
-        "gapslsim": gapslsim.__version__,
+        "gapslsim": __version__,
         "git": _own_git_state(),
         "python": platform.python_version(),
         "packages": dict(_packages()),
@@ -51,7 +51,7 @@ def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None =
 @cache
 def _own_git_state() -> dict[str, Any] | None:
     """Of the code that runs; asked once per process, which goes on with what it has loaded."""
-    return git_state(Path(gapslsim.__file__).resolve().parent)
+    return git_state(Path(__file__).resolve().parents[1])
 
 
 def git_state(package: Path) -> dict[str, Any] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from gapslsim.network.network import LinkUseFields, LinkUseRow
+from gapslsim.network.network import LinkUseFields
 from gapslsim.records import (
     AlignmentRow,
     EvaluationRow,
@@ -16,13 +16,29 @@ from gapslsim.records import (
     LossRow,
     PairRow,
     RoundRow,
-    SpanRow,
     UpdateRow,
 )
-from gapslsim.results.frames import frame
+from gapslsim.results.frames import TABLES, frame
 from gapslsim.results.summary import RunFacts, summarise
 
-__all__ = ["Results", "run_label"]
+__all__ = ["RecordedRows", "Results", "run_label"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRows:
+    """Rows of every table of a run, with the fields of the table's class in `records.py`; those of links in
+    `LinkUseRow`. The tables of the geometry are empty where it was not measured.
+    """
+
+    spans: Sequence[tuple[Any, ...]]
+    rounds: Sequence[RoundRow]
+    evaluations: Sequence[EvaluationRow]
+    losses: Sequence[LossRow]
+    alignment: Sequence[AlignmentRow]
+    links: Sequence[LinkUseFields]
+    gradients: Sequence[GradientRow] = ()
+    updates: Sequence[UpdateRow] = ()
+    pairwise: Sequence[PairRow] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,106 +71,20 @@ class Results:
     """Angles between every two clients' gradients per measured round."""
 
     @classmethod
-    def from_rows(
-        cls,
-        *,
-        scenario_yaml: str,
-        status: str,
-        stopped_by: str,
-        dry: bool,
-        seed: int,
-        name: str,
-        framework: str,
-        spans: Sequence[tuple[Any, ...]],
-        rounds: Sequence[RoundRow],
-        evaluations: Sequence[EvaluationRow],
-        losses: Sequence[LossRow],
-        alignment: Sequence[AlignmentRow],
-        links: Sequence[LinkUseFields],
-        simulated_time_s: float,
-        wall_time_s: float,
-        timeline_sha256: str,
-        learning_sha256: str,
-        n_clients: int,
-        device_of_client: Sequence[str],
-        gradients: Sequence[GradientRow] = (),
-        updates: Sequence[UpdateRow] = (),
-        pairwise: Sequence[PairRow] = (),
-        targets: Sequence[float] = (),
-        target_view: str = "global",
-        server_idle_w: Mapping[str, float] | None = None,
-        memory: Mapping[str, Any] | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> Results:
-        """Results of a run from the rows that it recorded.
+    def from_rows(cls, scenario_yaml: str, rows: RecordedRows, facts: RunFacts) -> Results:
+        """Results of a run from what it recorded.
 
         Args:
             scenario_yaml: resolved scenario as text.
-            status: `completed`, `interrupted` or `failed: ...`.
-            stopped_by: the stop condition that held, in words.
-            dry: whether it was timing only.
-            seed: the scenario's seed.
-            name: the scenario's name.
-            framework: kind of the framework.
-            spans: as recorded, with the fields of `SpanRow`; likewise the other tables.
-            rounds: see `spans`.
-            evaluations: see `spans`.
-            losses: see `spans`.
-            alignment: see `spans`.
-            links: see `spans`.
-            simulated_time_s: elapsed simulated time [s].
-            wall_time_s: elapsed real time [s].
-            timeline_sha256: hash of all spans.
-            learning_sha256: hash of every loss and metric.
-            n_clients: size of the fleet, with clients that never took part.
-            device_of_client: name of each client's kind of device.
-            gradients: see `spans`; none where the geometry was not measured.
-            updates: see `gradients`.
-            pairwise: see `gradients`.
-            targets: accuracies in [0, 1] whose time is reported.
-            target_view: view in which they are looked for.
-            server_idle_w: idle power of each server that counts [W]; drawn whenever it is not computing.
-            memory: needs and limits of memory, as the caller has them.
-            extra: further entries of the summary.
+            rows: of every table.
+            facts: what the summary says besides.
 
         Raises:
-            ValueError: if `extra` repeats an entry of the summary, or devices do not match the clients.
+            ValueError: if `facts.extra` repeats an entry of the summary, or a row has a field too many or too few.
         """
-        facts = RunFacts(
-            name=name,
-            framework=framework,
-            seed=seed,
-            status=status,
-            stopped_by=stopped_by,
-            dry=dry,
-            simulated_time_s=simulated_time_s,
-            wall_time_s=wall_time_s,
-            timeline_sha256=timeline_sha256,
-            learning_sha256=learning_sha256,
-            n_clients=n_clients,
-            device_of_client=tuple(device_of_client),
-            targets=tuple(targets),
-            target_view=target_view,
-            server_idle_w=dict(server_idle_w or {}),
-            memory=dict(memory or {}),
-            extra=dict(extra or {}),
-        )
-        span_frame = frame(SpanRow, spans)
-        round_frame = frame(RoundRow, rounds)
-        evaluation_frame = frame(EvaluationRow, evaluations)
-        return cls(
-            scenario_yaml=scenario_yaml,
-            spans=span_frame,
-            rounds=round_frame,
-            evaluations=evaluation_frame,
-            losses=frame(LossRow, losses),
-            alignment=frame(AlignmentRow, alignment),
-            links=frame(LinkUseRow, links),
-            summary=summarise(facts, span_frame, round_frame, evaluation_frame),
-            gradients=frame(GradientRow, gradients),
-            updates=frame(UpdateRow, updates),
-            pairwise=frame(PairRow, pairwise),
-        )
+        tables = {name: frame(row_type, getattr(rows, name)) for name, row_type in TABLES.items()}
+        made = summarise(facts, tables["spans"], tables["rounds"], tables["evaluations"])
+        return cls(scenario_yaml=scenario_yaml, summary=made, **tables)
 
     @property
     def label(self) -> str:

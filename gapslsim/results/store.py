@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import GEOMETRY, TABLES, columns_of, frame
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results, run_label
-from gapslsim.results.summary import plain
+from gapslsim.results.summary import plain, wrong_with
 
 __all__ = [
-    "JOURNAL",
-    "check_target",
-    "is_run",
-    "load_results",
-    "load_summary",
-    "load_table",
-    "write_results",
-    "write_text",
-]
+    "JOURNAL", "PARQUET", "StoredRun", "check_target", "is_run", "load_results", "load_summary", "read_table",
+    "whole", "write_results", "write_text",
+]  # fmt: skip
 
 SCENARIO: Final = "scenario.yaml"
 SUMMARY: Final = "summary.json"
 PROVENANCE: Final = "provenance.json"
 JOURNAL: Final = "journal"
 """Folder of a run directory in which its training is recorded while it goes on."""
+PARQUET: Final[dict[str, Any]] = {"engine": "pyarrow", "compression": "zstd", "index": False}
+"""How tables are written."""
 _PARTIAL: Final = ".partial"
 
 
@@ -85,13 +86,8 @@ def check_target(directory: Path, label: str) -> bool:
 
 def _label_of_journal(directory: Path) -> str | None:
     """Label of a run that was killed before it wrote anything but its journal."""
-    for header in (directory / JOURNAL).glob("training-*/header.json"):
-        try:
-            about = json.loads(header.read_text(encoding="utf-8"))["about"]
-            return run_label(str(about["name"]), str(about["framework"]), int(about["seed"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return None
+    headers = (directory / JOURNAL).glob("training-*/header.json")
+    return next(filter(None, (_label_in(header, "about") for header in headers)), None)
 
 
 def write_results(results: Results, directory: str | Path, command: Sequence[str] | None = None) -> Path:
@@ -120,67 +116,178 @@ def write_results(results: Results, directory: str | Path, command: Sequence[str
         **{f"{name}.parquet": _parquet_writer(getattr(results, name)) for name in TABLES},
         SUMMARY: lambda path: path.write_text(_json(results.summary), encoding="utf-8"),
     }
-    partial = {name: target / f".{name}{_PARTIAL}" for name in writers}
+    files = {name: target / f".{name}{_PARTIAL}" for name in writers}
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, write in writers.items():
-            write(partial[name])
+            write(files[name])
         (target / SUMMARY).unlink(missing_ok=True)
-        for name, path in partial.items():
+        for name, path in files.items():
             path.replace(target / name)
     except OSError as error:
         raise ResultsError(f"{target} could not be written: {error.strerror or error}") from error
     finally:
-        for path in partial.values():
+        for path in files.values():
             path.unlink(missing_ok=True)
     return target
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all.
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file, which takes its place when the block ends: whole or not at all.
 
     Raises:
         ResultsError: if it cannot be written.
     """
-    partial = path.with_name(f".{path.name}{_PARTIAL}")
+    unfinished = path.with_name(f".{path.name}{_PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        yield unfinished
+        unfinished.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise ResultsError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all; see `whole`."""
+    with whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+class StoredRun:
+    """A run directory that is whole: every file was looked at, and each table is read when first asked for.
+
+    Args:
+        directory: that `write_results` wrote.
+
+    Raises:
+        ResultsError: if there is no run, or a file of it is missing, cut off or not what it should be.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.folder = Path(directory)
+        self.summary = load_summary(self.folder)
+        self.provenance = _read_json(self.folder / PROVENANCE)
+        for name, kind in (("machine", dict), ("packages", dict), ("git", (dict, type(None)))):
+            if not isinstance(self.provenance.get(name, {}), kind):
+                raise ResultsError(_torn(self.folder / PROVENANCE, f"holds something else under {name!r}"))
+        self.scenario_yaml = _read(self.folder / SCENARIO)
+        self.scenario = _mapping(self.folder / SCENARIO, self.scenario_yaml)
+        self._tables: dict[str, pd.DataFrame] = {}
+        for name in TABLES:
+            if self._is_there(name):
+                _check_columns(self._file(name), columns_of(TABLES[name]), _AGAIN, _LATER.get(name, {}))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of `TABLES`, with at least its columns; those of the geometry are empty in runs of earlier versions.
+
+        Raises:
+            ResultsError: if what is stored cannot be read.
+        """
+        if name not in self._tables:
+            row_type = TABLES[name]
+            self._tables[name] = (
+                read_table(self._file(name), columns_of(row_type), _AGAIN, _LATER.get(name, {}))
+                if self._is_there(name)
+                else frame(row_type, ())
+            )
+        return self._tables[name]
+
+    def results(self) -> Results:
+        """With all tables."""
+        tables = {name: self.table(name) for name in TABLES}
+        return Results(self.scenario_yaml, summary=self.summary, provenance=self.provenance, **tables)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+    def _is_there(self, name: str) -> bool:
+        return name not in GEOMETRY or self._file(name).exists()
 
 
 def load_results(directory: str | Path) -> Results:
     """Reads a run directory.
 
     Raises:
-        ResultsError: if there is no run, a file is missing or cannot be read.
+        ResultsError: if there is no run, or a file of it is missing, cut off or not what it should be.
     """
-    folder = Path(directory)
-    summary = load_summary(folder)
-    return Results(
-        scenario_yaml=_read(folder / SCENARIO),
-        summary=summary,
-        provenance=_read_json(folder / PROVENANCE),
-        **{name: _read_table(folder / f"{name}.parquet", row_type) for name, row_type in TABLES.items()},
-    )
+    return StoredRun(directory).results()
 
 
-def load_table(directory: str | Path, name: str) -> pd.DataFrame:
-    """Reads one table of a run directory.
+def read_table(
+    file: Path, columns: Mapping[str, type], fix: str, later: Mapping[str, float] = MappingProxyType({})
+) -> pd.DataFrame:
+    """Reads a table that has at least some columns.
+
+    Args:
+        file: Parquet.
+        columns: names with their Python types; a column of integers may stand for numbers.
+        fix: what the reader of an error is to do.
+        later: columns that earlier versions did not write, with what stands for them.
 
     Raises:
-        ResultsError: if it is missing or cannot be read.
+        ResultsError: if it is missing, cannot be read, or lacks a column or a value.
     """
-    return _read_table(Path(directory) / f"{name}.parquet", TABLES[name])
+    _check_columns(file, columns, fix, later)
+    try:
+        table = pd.read_parquet(file, engine="pyarrow")
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
+    assert isinstance(table, pd.DataFrame)
+    return table.assign(**{name: value for name, value in later.items() if name not in table})
+
+
+def _check_columns(
+    file: Path, columns: Mapping[str, type], fix: str, later: Mapping[str, float] = MappingProxyType({})
+) -> None:
+    if not file.is_file():
+        raise ResultsError(_torn(file, "is missing", fix))
+    try:
+        with pq.ParquetFile(file) as opened:
+            schema, about = opened.schema_arrow, opened.metadata
+            chunks = [
+                about.row_group(group).column(column)
+                for group in range(about.num_row_groups) for column in range(about.num_columns)
+            ]  # fmt: skip
+            gaps = {c.path_in_schema for c in chunks if c.statistics is not None and c.statistics.null_count}
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
+    columns = {name: kind for name, kind in columns.items() if name in schema.names or name not in later}
+    missing = [name for name in columns if schema.names.count(name) != 1]
+    if missing:
+        raise ResultsError(
+            _torn(file, f"lacks the columns {', '.join(missing)}: another version wrote it", fix)
+        )
+    # A column without any value has no type; only in one of numbers is a missing value a value (NaN).
+    wrong = [
+        name
+        for name, kind in columns.items()
+        if about.num_rows
+        and (not _HOLDS[kind](schema.field(name).type) or (name in gaps and kind is not float))
+    ]
+    if wrong:
+        raise ResultsError(_torn(file, f"holds other values than it should in {', '.join(wrong)}", fix))
+
+
+_LATER: Final = {"spans": {"overlap_s": 0.0}}
+"""Columns that runs of earlier versions lack, with what they would hold: their clients did one thing at a time."""
+
+_HOLDS: Final[dict[type, Callable[[pa.DataType], bool]]] = {
+    int: pa.types.is_integer,
+    float: lambda t: pa.types.is_floating(t) or pa.types.is_integer(t),
+    bool: pa.types.is_boolean,
+    str: lambda t: pa.types.is_string(t) or pa.types.is_large_string(t),
+}
+"""Whether a column of a file can stand for values of a Python type."""
 
 
 def load_summary(directory: str | Path) -> dict[str, Any]:
     """Reads the summary of a run directory, without its tables.
 
     Raises:
-        ResultsError: if there is no run or it was torn.
+        ResultsError: if there is no run, or its summary is missing, cut off or not what it should be.
     """
     folder = Path(directory)
     if not folder.exists():
@@ -197,7 +304,11 @@ def load_summary(directory: str | Path) -> dict[str, Any]:
         raise ResultsError(
             f"{folder} is no run directory: it has no {SUMMARY}; give one that `gapslsim run` wrote{hint}"
         )
-    return _read_json(folder / SUMMARY)
+    summary = _read_json(folder / SUMMARY)
+    wrong = wrong_with(json.dumps(summary))
+    if wrong:
+        raise ResultsError(_torn(folder / SUMMARY, f"is no summary of a run ({wrong})"))
+    return summary
 
 
 def _origin(results: Results, command: Sequence[str] | None) -> dict[str, Any]:
@@ -208,15 +319,19 @@ def _origin(results: Results, command: Sequence[str] | None) -> dict[str, Any]:
 
 def _label_of(directory: Path) -> str | None:
     """Label of the run in a directory, also of a torn one; None if it holds no run."""
-    for name in (SUMMARY, PROVENANCE):
-        try:
-            found = json.loads((directory / name).read_text(encoding="utf-8"))
-            if name == PROVENANCE:
-                return str(found["run"])
-            return run_label(str(found["name"]), str(found["framework"]), int(found["seed"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return None
+    return _label_in(directory / SUMMARY) or _label_in(directory / PROVENANCE, "run")
+
+
+def _label_in(file: Path, entry: str = "") -> str | None:
+    """Label of the run that a JSON file tells of, in one of its entries; None where that is no label."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        about = found[entry] if entry else found
+        if entry == "run":
+            return str(about)
+        return run_label(str(about["name"]), str(about["framework"]), int(about["seed"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _json(value: object) -> str:
@@ -224,10 +339,7 @@ def _json(value: object) -> str:
 
 
 def _parquet_writer(table: pd.DataFrame) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        table.to_parquet(path, engine="pyarrow", compression="zstd", index=False)
-
-    return write
+    return partial(table.to_parquet, **PARQUET)
 
 
 def _read(path: Path) -> str:
@@ -242,27 +354,26 @@ def _read(path: Path) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(_read(path))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ResultsError(_torn(path, f"is not JSON ({error})")) from error
     if not isinstance(found, dict):
         raise ResultsError(_torn(path, "holds no JSON object"))
     return found
 
 
-def _read_table(path: Path, row_type: type[Any]) -> pd.DataFrame:
-    if not path.is_file():
-        if path.stem in GEOMETRY:
-            return frame(row_type, ())
-        raise ResultsError(_torn(path, "is missing"))
+def _mapping(path: Path, text: str) -> dict[str, Any]:
     try:
-        table = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(_torn(path, f"cannot be read ({error})")) from error
-    missing = [name for name in columns_of(row_type) if name not in table.columns]
-    if missing:
-        raise ResultsError(_torn(path, f"lacks the columns {', '.join(missing)}: another version wrote it"))
-    return table
+        # The parser in C, where there is one, takes a tenth of the time.
+        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ResultsError(_torn(path, f"is not YAML ({' '.join(str(error).split())})")) from error
+    if not isinstance(found, dict):
+        raise ResultsError(_torn(path, "holds no mapping"))
+    return found
 
 
-def _torn(path: Path, what: str) -> str:
-    return f"{path.parent}: {path.name} {what}; run the scenario again to have it whole"
+_AGAIN: Final = "run the scenario again, or its sweep with --resume, to have it whole"
+
+
+def _torn(path: Path, what: str, fix: str = _AGAIN) -> str:
+    return f"{path.parent}: {path.name} {what}; {fix}"

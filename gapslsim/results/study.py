@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from gapslsim.errors import ResultsError
 from gapslsim.results.store import write_text
 
-__all__ = ["RUNS", "STUDY", "RunRecord", "StudyRecord", "is_study", "read_study", "write_study"]
+__all__ = ["RUNS", "RunRecord", "StudyRecord", "is_study", "read_study", "write_study"]
 
-STUDY: Final = "study.json"
+_STUDY: Final = "study.json"
 RUNS: Final = "runs"
 """Subfolder with one run directory per run."""
 _VERSION: Final = 1
@@ -59,30 +61,35 @@ class StudyRecord:
 
 def is_study(directory: Path) -> bool:
     """Whether a directory holds a study."""
-    return (directory / STUDY).is_file()
+    return (directory / _STUDY).is_file()
 
 
 def write_study(record: StudyRecord, directory: Path) -> None:
     """Writes `study.json`, whole or not at all."""
     text = json.dumps({"version": _VERSION, **asdict(record)}, indent=1, ensure_ascii=False)
-    write_text(directory / STUDY, text + "\n")
+    write_text(directory / _STUDY, text + "\n")
 
 
 def read_study(directory: str | Path) -> StudyRecord:
     """Reads a study's record.
 
     Raises:
-        ResultsError: if there is none or it cannot be read.
+        ResultsError: if there is none, it cannot be read or is not what it should be.
     """
-    file = Path(directory) / STUDY
+    file = Path(directory) / _STUDY
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        version = found.pop("version")
+        text = file.read_text(encoding="utf-8")
+        version = json.loads(text)["version"]
         if version != _VERSION:
             raise ResultsError(f"{file} has version {version}; this gapslsim reads version {_VERSION}")
-        runs = [RunRecord(**run) for run in found.pop("runs")]
-        return StudyRecord(**found, runs=runs)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(
-            f"{file} cannot be read ({error}); run 'gapslsim sweep' again with --resume"
-        ) from None
+        record = TypeAdapter(StudyRecord).validate_json(text, strict=True)
+        placed = all(run.axes.keys() == record.axes.keys() for run in record.runs)
+        if not placed or not record.axes.keys() >= set(record.series):
+            raise ValueError("its runs do not lie on its axes")
+        return record
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        what = str(error)
+    raise ResultsError(f"{file} cannot be read ({what}); run 'gapslsim sweep' again with --resume")

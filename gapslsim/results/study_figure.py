@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from gapslsim.errors import ResultsError, did_you_mean
 from gapslsim.registry import Family, component
-from gapslsim.results.drawing import Drawing
+from gapslsim.results.drawing.drawing import Drawing
 from gapslsim.results.study import StudyRecord
 from gapslsim.results.study_tables import Cell, StudyTables
 

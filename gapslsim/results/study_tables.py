@@ -10,9 +10,10 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from gapslsim.errors import ResultsError
+from gapslsim.results.frames import TABLES, columns_of
+from gapslsim.results.store import read_table
 from gapslsim.results.study import RunRecord, StudyRecord, read_study
 from gapslsim.results.summary import accuracy_curve
 
@@ -55,6 +56,11 @@ class Cell:
     """Value on each axis that was asked for."""
     runs: tuple[StudyRun, ...]
 
+    def keyed(self, table: pd.DataFrame, **keys: str) -> pd.DataFrame:
+        """A table of this cell with columns for its axes, further keys and the number of seeds in front."""
+        front = pd.DataFrame([{**self.axes, **keys, "n_seeds": len(self.runs)}] * len(table))
+        return pd.concat([front, table.reset_index(drop=True)], axis=1)
+
 
 @dataclass(frozen=True, eq=False)
 class StudyTables:
@@ -91,18 +97,21 @@ class StudyTables:
         ]
 
     def table(self, name: str) -> pd.DataFrame:
-        """A whole table.
+        """A whole table: `runs`, or a table of the runs with the columns run, axes and seed in front.
 
         Raises:
-            ResultsError: if it cannot be read.
+            ResultsError: if it cannot be read, or lacks a column.
         """
-        file = self.folder / f"{name}.parquet"
-        try:
-            return pd.read_parquet(file)
-        except (OSError, pa.ArrowException) as error:
-            raise ResultsError(
-                f"{file} cannot be read ({error}); run 'gapslsim sweep' again with --resume"
-            ) from None
+        keys = {"run": str, **dict.fromkeys(self.record.axes, str), "seed": int}
+        own = columns_of(TABLES[name]) if name in TABLES else {}
+        # Without a completed run there are no columns either.
+        columns = keys | own if self._is_done else {}
+        fix = "run 'gapslsim sweep' again with --resume"
+        return read_table(self.folder / f"{name}.parquet", columns, fix)
+
+    @property
+    def _is_done(self) -> bool:
+        return any(run.status == "completed" for run in self.record.runs)
 
     def _by_run(self, name: str) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
         """The empty table, and the rows of each run."""

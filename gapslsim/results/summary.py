@@ -5,28 +5,79 @@ from __future__ import annotations
 import math
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
 
-from gapslsim.results.categories import CATEGORIES, Category, category_of
+from gapslsim.results.categories import CATEGORIES, Category, category_of, received, sent
 
-__all__ = ["RunFacts", "accuracy_curve", "plain", "summarise"]
+__all__ = ["RunFacts", "accuracy_curve", "plain", "summarise", "wrong_with"]
 
 _PACKAGES: Final = ("gapslsim", "torch", "numpy", "simpy")
 _TOLERANCE: Final = 1e-6
 """Relative; far above what rounding does to a sum of a million spans, far below any real gap."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What a summary needs besides the tables; see `Results.from_rows`."""
+    """What a run knows of itself besides its tables."""
+
+    name: str
+    """Of the scenario."""
+    framework: str
+    """Its kind."""
+    seed: int
+    status: str
+    """`completed`, `interrupted` or `failed: ...`."""
+    stopped_by: str
+    """The stop condition that held, in words; empty if none did."""
+    dry: bool
+    """Whether it was timing only."""
+    simulated_time_s: float
+    wall_time_s: float
+    timeline_sha256: str
+    """Hash of all spans."""
+    learning_sha256: str
+    """Hash of every loss and metric."""
+    device_of_client: Sequence[str]
+    """Name of each client's kind of device, also of clients that never took part."""
+    targets: Sequence[float] = ()
+    """Accuracies in [0, 1] whose time is reported."""
+    target_view: str = "global"
+    """View in which they are looked for."""
+    server_idle_w: Mapping[str, float] = field(default_factory=dict)
+    """Idle power of each server that counts [W]; drawn whenever it is not computing."""
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    """Needs and limits of memory [bytes], as the caller has them."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further entries of the summary."""
+
+
+class _Accuracy(BaseModel):
+    last: float
+    best: float
+    min: float | None = None
+    max: float | None = None
+
+
+class _Energy(BaseModel):
+    clients: float
+    server: float
+    total: float
+
+
+_Went = Annotated[dict[Category, float], Field(min_length=len(CATEGORIES))]
+
+
+class _Summary(BaseModel):
+    """Entries of `summary.json` that are read from it again; a number that did not exist is None."""
 
     name: str
     framework: str
@@ -34,17 +85,34 @@ class RunFacts:
     status: str
     stopped_by: str
     dry: bool
+    rounds: int
+    epochs: float
     simulated_time_s: float
-    wall_time_s: float
+    wall_time_s: float | None
+    accuracy: dict[str, _Accuracy]
+    target_view: str
+    time_to_accuracy_s: dict[Annotated[str, Field(pattern=r"^[\d.e+-]+$")], float | None]
+    bytes_up: int
+    bytes_down: int
+    energy_j: _Energy
+    where_time_went_s: _Went
+    where_time_went_by_device_s: dict[str, _Went]
+    n_clients: int
+    clients_by_device: dict[str, int]
+    memory: dict[str, Any]
     timeline_sha256: str
     learning_sha256: str
-    n_clients: int
-    device_of_client: tuple[str, ...]
-    targets: tuple[float, ...]
-    target_view: str
-    server_idle_w: Mapping[str, float]
-    memory: Mapping[str, Any]
-    extra: Mapping[str, Any]
+    warnings: list[str]
+
+
+def wrong_with(text: str) -> str:
+    """What keeps the text of a JSON file from being a summary, in words; empty if nothing does."""
+    try:
+        _Summary.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return ""
 
 
 def summarise(
@@ -53,48 +121,41 @@ def summarise(
     """The summary of a run; every number that does not exist is None, so that JSON can hold it.
 
     Raises:
-        ValueError: if `extra` repeats an entry, or devices do not match the clients.
+        ValueError: if `extra` repeats an entry.
     """
-    if len(facts.device_of_client) != facts.n_clients:
-        raise ValueError(
-            f"{len(facts.device_of_client)} devices for {facts.n_clients} clients; give one each"
-        )
+    n_clients = len(facts.device_of_client)
     category = _categories(spans)
-    seconds = _seconds_per_client(spans, category, facts.n_clients)
+    seconds = _seconds_per_client(spans, category, n_clients)
     curves = _accuracy_curves(evaluations)
     own: dict[str, Any] = {
-        "name": facts.name,
-        "framework": facts.framework,
-        "seed": facts.seed,
-        "status": facts.status,
-        "stopped_by": facts.stopped_by,
-        "dry": facts.dry,
+        **_of(facts, "name", "framework", "seed", "status", "stopped_by", "dry"),
         "rounds": len(rounds),
         "epochs": float(rounds["epoch"].iloc[-1]) if len(rounds) else 0.0,
-        "simulated_time_s": facts.simulated_time_s,
-        "wall_time_s": facts.wall_time_s,
+        **_of(facts, "simulated_time_s", "wall_time_s"),
         "accuracy": _accuracy(evaluations, curves),
         "target_view": facts.target_view,
         "time_to_accuracy_s": _times_to_targets(curves.get(facts.target_view, []), facts.targets),
-        "bytes_up": _bytes(spans, category, "uplink"),
-        "bytes_down": _bytes(spans, category, "downlink"),
+        "bytes_up": _bytes(spans, sent),
+        "bytes_down": _bytes(spans, received),
         "energy_j": _energy(spans, facts),
+        "cancelled": _cancelled(spans),
         "where_time_went_s": _means(seconds),
         "where_time_went_by_device_s": _by_device(seconds, facts.device_of_client),
-        "n_clients": facts.n_clients,
+        "n_clients": n_clients,
         "clients_by_device": dict(Counter(facts.device_of_client)),
-        "memory": facts.memory,
-        "timeline_sha256": facts.timeline_sha256,
-        "learning_sha256": facts.learning_sha256,
+        **_of(facts, "memory", "timeline_sha256", "learning_sha256"),
         "warnings": _unaccounted(seconds, facts.simulated_time_s),
         "versions": dict(_versions()),
     }
     twice = sorted(own.keys() & facts.extra.keys())
     if twice:
         raise ValueError(f"extra repeats entries of the summary: {', '.join(twice)}; name them otherwise")
-    result = plain(own | dict(facts.extra))
-    assert isinstance(result, dict)
+    result: dict[str, Any] = plain(own | dict(facts.extra))
     return result
+
+
+def _of(facts: RunFacts, *names: str) -> dict[str, Any]:
+    return {name: getattr(facts, name) for name in names}
 
 
 def accuracy_curve(evaluations: pd.DataFrame, view: str) -> pd.DataFrame:
@@ -193,9 +254,28 @@ def _categories(spans: pd.DataFrame) -> NDArray[np.int64]:
     return np.where(spans["client"].to_numpy() >= 0, places[codes], -1)
 
 
-def _bytes(spans: pd.DataFrame, category: NDArray[np.int64], of: Category) -> int:
-    """Bytes that clients sent or received."""
-    return int(spans["size_bytes"].to_numpy()[category == CATEGORIES.index(of)].sum())
+def _bytes(spans: pd.DataFrame, counts: Callable[[str], bool]) -> int:
+    """Bytes of those phases of clients that count."""
+    codes, phases = pd.factorize(spans["phase"])
+    chosen = np.array([counts(phase) for phase in phases], dtype=bool)[codes]
+    return int(spans["size_bytes"].to_numpy()[chosen & (spans["client"].to_numpy() >= 0)].sum())
+
+
+def _cancelled(spans: pd.DataFrame) -> dict[str, float]:
+    """What was used by computations and transfers that were cancelled."""
+    own = spans[spans["phase"].str.startswith("cancelled_").to_numpy(dtype=bool)]
+    return {
+        "spans": len(own),
+        "time_s": float((own["end_s"] - own["start_s"]).sum()),
+        "bytes": int(own["size_bytes"].sum()),
+        "energy_j": float(own["energy_j"].sum()),
+    }
+
+
+def _seconds(spans: pd.DataFrame) -> NDArray[np.float64]:
+    """Time that each span stands for [s], such that the spans of a client sum to its time."""
+    seconds = spans["end_s"].to_numpy() - spans["start_s"].to_numpy() - spans["overlap_s"].to_numpy()
+    return np.asarray(seconds, dtype=np.float64)
 
 
 def _seconds_per_client(
@@ -203,10 +283,9 @@ def _seconds_per_client(
 ) -> NDArray[np.float64]:
     """Seconds in each category; one row per client, one column per category."""
     of_client = category >= 0
-    seconds = spans["end_s"].to_numpy() - spans["start_s"].to_numpy()
     n = len(CATEGORIES)
     place = spans["client"].to_numpy()[of_client] * n + category[of_client]
-    sums = np.bincount(place, seconds[of_client], minlength=n_clients * n)
+    sums = np.bincount(place, _seconds(spans)[of_client], minlength=n_clients * n)
     return sums.astype(np.float64).reshape(n_clients, n)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from gapslsim.results import words
 from gapslsim.results.categories import CATEGORIES, LABELS
 
-__all__ = ["end_table", "status_line"]
+__all__ = ["end_table"]
 
 _BAR_WIDTH: Final = 24
 _STYLES: Final = {"completed": "green", "interrupted": "yellow"}
@@ -22,7 +22,7 @@ _STYLES: Final = {"completed": "green", "interrupted": "yellow"}
 
 def end_table(summary: Mapping[str, Any]) -> RenderableType:
     """What `gapslsim run` prints when it ends; readable at 80 columns and without colour."""
-    parts: list[RenderableType] = [status_line(summary)]
+    parts: list[RenderableType] = [_status_line(summary)]
     parts += [Text(f"Warning: {text}", style="bold red") for text in summary["warnings"]]
     if summary["accuracy"]:
         parts += [Text(), _accuracy_table(summary)]
@@ -33,7 +33,7 @@ def end_table(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def status_line(summary: Mapping[str, Any]) -> Text:
+def _status_line(summary: Mapping[str, Any]) -> Text:
     """Which run this is and how it ended, in one line."""
     status = str(summary["status"])
     line = Text()

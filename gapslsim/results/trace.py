@@ -9,28 +9,30 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.categories import category_of
+from gapslsim.results.categories import actor_order, category_of, received, sent
 from gapslsim.results.results import Results
 from gapslsim.results.store import write_text
 
-__all__ = ["trace_events", "write_trace"]
+__all__ = ["write_trace"]
 
-Event = dict[str, Any]
+_Event = dict[str, Any]
 
-DEVICES: Final = 1
-LINKS: Final = 2
-COUNTERS: Final = 3
+_DEVICES: Final = 1
+_LINKS: Final = 2
+_COUNTERS: Final = 3
 """Process ids: the groups of tracks."""
 _ROUNDING: Final = 1e-12
 """Relative; instants nearer than this are one."""
-_GROUPS: Final = {DEVICES: "devices", LINKS: "links", COUNTERS: "queues"}
+_GROUPS: Final = {_DEVICES: "devices", _LINKS: "links", _COUNTERS: "queues"}
 
 
 def write_trace(results: Results, path: Path, rounds: tuple[int, int] | None = None) -> int:
@@ -52,7 +54,7 @@ def write_trace(results: Results, path: Path, rounds: tuple[int, int] | None = N
     return len(events)
 
 
-def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Iterator[Event]:
+def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Iterator[_Event]:
     """All events: names of tracks first, then slices, arrows and counters."""
     spans, links = results.spans, results.links
     if rounds is not None:
@@ -64,7 +66,7 @@ def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Ite
         known = int(results.rounds["round"].max()) if len(results.rounds) else 0
         raise ResultsError(f"{results.label} has no spans in these rounds; it has rounds 1 to {known}")
     spans = spans.sort_values(["start_s", "end_s"], kind="stable").reset_index(drop=True)
-    actors = sorted(spans["actor"].unique(), key=_actor_order)
+    actors = sorted(spans["actor"].unique(), key=actor_order)
     names = sorted(links["link"].unique())
     tids = {actor: index for index, actor in enumerate(actors, 1)}
     link_tids = {name: index for index, name in enumerate(names, 1)}
@@ -75,69 +77,67 @@ def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Ite
     yield from _queue(spans)
 
 
-def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[Event]:
-    for pid, name in _GROUPS.items():
-        yield {"ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": {"name": name}}
-        yield {"ph": "M", "name": "process_sort_index", "pid": pid, "tid": 0, "args": {"sort_index": pid}}
-    for pid, group in ((DEVICES, tids), (LINKS, link_tids)):
-        for name, tid in group.items():
-            yield {"ph": "M", "name": "thread_name", "pid": pid, "tid": tid, "args": {"name": name}}
-            yield {
-                "ph": "M",
-                "name": "thread_sort_index",
-                "pid": pid,
-                "tid": tid,
-                "args": {"sort_index": tid},
-            }
+def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[_Event]:
+    tracks = [("process", pid, 0, name, pid) for pid, name in _GROUPS.items()]
+    for pid, group in ((_DEVICES, tids), (_LINKS, link_tids)):
+        tracks += [("thread", pid, tid, name, tid) for name, tid in group.items()]
+    for kind, pid, tid, name, place in tracks:
+        for what, args in (("name", {"name": name}), ("sort_index", {"sort_index": place})):
+            yield {"ph": "M", "name": f"{kind}_{what}", "pid": pid, "tid": tid, "args": args}
 
 
-def _slices(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
+def _slices(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
     """One slice per span, on the track of its actor."""
     for row in spans.itertuples(index=False):
-        category = category_of(row.phase) if row.client >= 0 else "server_compute"
-        args: Event = {"round": int(row.round), "energy_j": float(row.energy_j)}
+        category = category_of(row.phase, row.client)
+        args: _Event = {"round": int(row.round), "energy_j": float(row.energy_j)}
         if row.size_bytes:
             args["size_bytes"] = int(row.size_bytes)
         if row.work_flop:
             args["work_flop"] = float(row.work_flop)
-        start, end = _ns(row.start_s), _ns(row.end_s)
-        yield {
-            "ph": "X", "name": row.phase, "cat": category, "pid": DEVICES, "tid": tids[row.actor],
-            "ts": start / 1000, "dur": (end - start) / 1000, "args": args,
-        }  # fmt: skip
+        yield _slice(row.phase, category, _DEVICES, tids[row.actor], (_ns(row.start_s), _ns(row.end_s)), args)
 
 
-def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
+def _slice(name: str, category: str, pid: int, tid: int, span_ns: tuple[int, int], args: _Event) -> _Event:
+    start, end = span_ns
+    track = {"cat": category, "pid": pid, "tid": tid}
+    return {"ph": "X", "name": name, **track, "ts": start / 1000, "dur": (end - start) / 1000, "args": args}
+
+
+def _counter(name: str, pid: int, tid: int, at_ns: int, value: float) -> _Event:
+    return {"ph": "C", "name": name, "pid": pid, "tid": tid, "ts": at_ns / 1000, "args": {"value": value}}
+
+
+def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
     """From what was sent to what it set off: uplink to server, server to downlink, client to client."""
     of_servers = spans[spans["client"] < 0]
     servers = {actor: _Computations(own) for actor, own in of_servers.groupby("actor", sort=False)}
     number = 0
     inward = spans[spans["phase"].str.endswith("_in") & (spans["client"] >= 0)]
-    received = {
+    arrivals = {
         (row.start_s, row.end_s, row.size_bytes, row.phase.removesuffix("_in")): row
         for row in inward.itertuples(index=False)
     }
-    for row in spans[spans["client"] >= 0].itertuples(index=False):
-        pair: tuple[Any, Any] | None = None
+    # What was broken off never arrived, so it set nothing off.
+    done = spans[(spans["client"] >= 0) & spans["phase"].map(lambda phase: sent(phase) or received(phase))]
+    for row in done.itertuples(index=False):
+        source = target = row
+        server = servers.get(_server_of(row.phase, servers))
         if row.phase.endswith("uplink"):
-            server = servers.get(_server_of(row.phase, servers))
-            found = server.next(row.end_s) if server is not None else None
-            pair = (row, found) if found is not None else None
+            target = server.next(row.end_s) if server is not None else None
         elif row.phase.endswith("downlink"):
-            server = servers.get(_server_of(row.phase, servers))
-            found = server.previous(row.start_s) if server is not None else None
-            pair = (found, row) if found is not None else None
-        elif row.phase.endswith("_out"):
+            source = server.previous(row.start_s) if server is not None else None
+        else:
             key = (row.start_s, row.end_s, row.size_bytes, row.phase.removesuffix("_out"))
-            pair = (row, received[key]) if key in received else None
-        if pair is not None and pair[0].round == pair[1].round:
+            target = arrivals.get(key) if row.phase.endswith("_out") else None
+        if source is not None and target is not None and source.round == target.round:
             number += 1
-            yield from _arrow(number, *pair, tids)
+            yield from _arrow(number, source, target, tids)
 
 
-def _arrow(number: int, source: Any, target: Any, tids: dict[str, int]) -> Iterator[Event]:
+def _arrow(number: int, source: Any, target: Any, tids: dict[str, int]) -> Iterator[_Event]:
     """A flow from the middle of one slice to the middle of another, which binds it to both."""
-    common = {"cat": "flow", "name": "message", "id": number, "pid": DEVICES}
+    common = {"cat": "flow", "name": "message", "id": number, "pid": _DEVICES}
     yield {"ph": "s", "ts": _middle(source), "tid": tids[source.actor], **common}
     yield {"ph": "f", "bp": "e", "ts": _middle(target), "tid": tids[target.actor], **common}
 
@@ -167,7 +167,7 @@ class _Computations:
         return self._rows[place] if 0 <= place < len(self._rows) else None
 
 
-def _link_events(links: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
+def _link_events(links: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
     """Slices while a link carries anything, and counters of its rate and use."""
     for name, own in links.sort_values("start_s", kind="stable").groupby("link", sort=True):
         last_end: int | None = None
@@ -181,47 +181,25 @@ def _link_events(links: pd.DataFrame, tids: dict[str, int]) -> Iterator[Event]:
             if row.n_flows and end > start:
                 args = {"rate_mbit_per_s": row.rate_bit_per_s / 1e6, "n_flows": int(row.n_flows)}
                 told = "1 flow" if row.n_flows == 1 else f"{row.n_flows} flows"
-                yield {
-                    "ph": "X", "name": told, "cat": "link", "pid": LINKS, "tid": tids[name],
-                    "ts": start / 1000, "dur": (end - start) / 1000, "args": args,
-                }  # fmt: skip
+                yield _slice(told, "link", _LINKS, tids[name], (start, end), args)
         if last_end is not None:
             yield from _use(name, tids[name], last_end, 0.0, 0.0)
 
 
-def _use(link: str, tid: int, at: int, rate: float, use: float) -> Iterator[Event]:
+def _use(link: str, tid: int, at: int, rate: float, use: float) -> Iterator[_Event]:
     for unit, value in (("Mbit/s", rate), ("% used", use)):
-        counter = f"{link} [{unit}]"
-        yield {
-            "ph": "C",
-            "name": counter,
-            "pid": LINKS,
-            "tid": tid,
-            "ts": at / 1000,
-            "args": {"value": value},
-        }
+        yield _counter(f"{link} [{unit}]", _LINKS, tid, at, value)
 
 
-def _queue(spans: pd.DataFrame) -> Iterator[Event]:
+def _queue(spans: pd.DataFrame) -> Iterator[_Event]:
     """How many clients wait for the server's device, as a counter."""
     waiting = spans[spans["phase"] == "server_queue"]
-    changes: dict[int, int] = {}
-    for row in waiting.itertuples(index=False):
-        for at, change in ((_ns(row.start_s), 1), (_ns(row.end_s), -1)):
-            changes[at] = changes.get(at, 0) + change
-    level = 0
-    for at, level in _running({_ns(float(spans["start_s"].min())): 0} | changes):
-        yield {
-            "ph": "C", "name": "server queue [clients]", "pid": COUNTERS, "tid": 0, "ts": at / 1000,
-            "args": {"value": level},
-        }  # fmt: skip
-
-
-def _running(changes: dict[int, int]) -> Iterable[tuple[int, int]]:
-    level = 0
-    for at in sorted(changes):
-        level += changes[at]
-        yield at, level
+    changes = Counter({_ns(float(spans["start_s"].min())): 0})
+    changes.update(map(_ns, waiting["start_s"]))
+    changes.subtract(map(_ns, waiting["end_s"]))
+    instants = sorted(changes)
+    for at, level in zip(instants, accumulate(map(changes.__getitem__, instants)), strict=True):
+        yield _counter("server queue [clients]", _COUNTERS, 0, at, level)
 
 
 def _ns(seconds: float) -> int:
@@ -230,9 +208,3 @@ def _ns(seconds: float) -> int:
 
 def _middle(row: Any) -> float:
     return (_ns(row.start_s) + _ns(row.end_s)) // 2 / 1000
-
-
-def _actor_order(actor: str) -> tuple[int, int, str]:
-    """Servers first, then clients by number."""
-    stem, _, number = actor.rpartition("-")
-    return (1, int(number), actor) if stem == "client" and number.isdigit() else (0, 0, actor)

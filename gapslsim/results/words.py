@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["MISSING", "accuracy", "clock", "energy", "number", "plain_seconds", "seconds", "share", "size"]
+__all__ = [
+    "MISSING", "accuracy", "clock", "energy", "listed", "number", "percent", "plain_seconds", "seconds", "share",
+    "size",
+]  # fmt: skip
 
 MISSING: Final = "-"
 
 
 def seconds(value: float | None) -> str:
     """A duration: `4.56 ms`, `12.3 s`, `5 min 07 s`, `2 h 05 min`."""
-    if _is_missing(value):
+    if value is None or not math.isfinite(value):
         return MISSING
-    assert value is not None
     if value == 0:
         return "0 s"
     if value < 1:
@@ -30,16 +33,15 @@ def seconds(value: float | None) -> str:
 
 def plain_seconds(value: float | None) -> str:
     """A duration in seconds however long, so that durations compare at sight: `12.3 s`, `7530 s`."""
-    if _is_missing(value) or value is None or value < 1:
+    if value is None or not 1 <= value < math.inf:
         return seconds(value)
     return f"{_three(value)} s"
 
 
 def clock(value: float | None) -> str:
     """A wall time for progress: `0:42`, `1:02:03`."""
-    if _is_missing(value):
+    if value is None or not math.isfinite(value):
         return MISSING
-    assert value is not None
     whole = round(value)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
@@ -59,27 +61,31 @@ def energy(value: float | None) -> str:
 
 def accuracy(value: float | None) -> str:
     """A share of correct answers: `48.3 %`."""
-    if _is_missing(value):
-        return MISSING
-    return f"{100 * value:.1f} %" if value is not None else MISSING
+    return MISSING if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def percent(target: float) -> str:
+    """A target as it was written: `80 %`."""
+    return f"{100 * target:.4g} %"
+
+
+def listed(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; nothing for none."""
+    *most, last = list(names) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def share(part: float | None, whole: float | None) -> str:
     """A part of a whole: `12 %`, `<1 %`."""
-    if _is_missing(part) or _is_missing(whole) or not whole:
+    if part is None or not whole or not math.isfinite(part) or not math.isfinite(whole):
         return MISSING
-    assert part is not None
     percent = 100 * part / whole
     return "<1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
 
 
 def number(value: float | None) -> str:
     """Three significant digits, without needless zeros: `12.5`, `0.3`."""
-    return MISSING if _is_missing(value) or value is None else f"{value:.3g}"
-
-
-def _is_missing(value: float | None) -> bool:
-    return value is None or not math.isfinite(value)
+    return MISSING if value is None or not math.isfinite(value) else f"{value:.3g}"
 
 
 def _three(value: float) -> str:
@@ -89,9 +95,8 @@ def _three(value: float) -> str:
 
 
 def _prefixed(value: float | None, unit: str, prefixes: tuple[str, ...]) -> str:
-    if _is_missing(value):
+    if value is None or not math.isfinite(value):
         return MISSING
-    assert value is not None
     if abs(value) < 999.5:
         text = f"{value:.0f}" if float(value).is_integer() else _three(value)
         return f"{text} {prefixes[0]}{unit}"

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from gapslsim.errors import GapslsimError, Problem, ScenarioError
 from gapslsim.rng import stream
-from gapslsim.scenario.problems import dotted, pointed_at
+from gapslsim.scenario.limits import Every
+from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.tree import Path
+from gapslsim.scenario.tree import Path, dotted
 
 if TYPE_CHECKING:
     from gapslsim.data.dataset import LoadedData
 
-__all__ = ["Finding", "check", "check_deep", "deep_problems"]
+__all__ = ["check", "check_deep", "deep_problems"]
 
 Finding = tuple[Path, str]
 """Where in the scenario, and what."""
@@ -26,9 +27,9 @@ def check(scenario: Scenario) -> list[Finding]:
         section: Any = getattr(scenario, name)
         for text in section.problems(scenario.n_clients):
             found.append(((name, *pointed_at(type(section), text)), text))
-    if scenario.stop.rounds is None and scenario.stop.epochs is None:
+    if not scenario.stop.is_planned:
         found += _check_plan(scenario)
-    return found
+    return found + _check_steps(scenario)
 
 
 def _check_plan(scenario: Scenario) -> list[Finding]:
@@ -37,8 +38,9 @@ def _check_plan(scenario: Scenario) -> list[Finding]:
     framework: Any = scenario.framework
     own = getattr(framework, "planned_rounds", None)
     if getattr(framework, "needs_planned_rounds", False) and own is None:
-        rule = "Eq. (2) needs the planned number of rounds; add rounds or epochs here, or framework.planned_rounds"
-        found.append((("stop",), f"{rule}."))
+        rule = "Eq. (2) needs the planned number of rounds"
+        fix = "add rounds, epochs, server_steps or samples here, or framework.planned_rounds"
+        found.append((("stop",), f"{rule}; {fix}."))
     for side in ("client", "server"):
         schedule = getattr(getattr(scenario.training, side), "schedule", None)
         try:
@@ -47,6 +49,21 @@ def _check_plan(scenario: Scenario) -> list[Finding]:
         except (GapslsimError, ValueError) as error:
             found.append((("training", side, "schedule"), _words(error)))
     return found
+
+
+def _check_steps(scenario: Scenario) -> list[Finding]:
+    """What counts steps of the server where it takes none, and would never come."""
+    evaluation, framework = scenario.evaluation, scenario.framework
+    counts = {
+        ("stop", "server_steps"): scenario.stop.server_steps is not None,
+        ("evaluation", "every"): evaluation.every.unit == "steps",
+        ("evaluation", "geometry"): isinstance(evaluation.geometry, Every)
+        and evaluation.geometry.unit == "steps",
+    }
+    if not any(counts.values()) or framework.optimizer_steps_per_round([1], [1])[1] > 0:
+        return []
+    rule = f"in {framework.kind} the server takes no optimizer steps; count rounds, epochs or samples."
+    return [(path, rule) for path, is_counted in counts.items() if is_counted]
 
 
 def check_deep(scenario: Scenario) -> list[Finding]:

@@ -13,7 +13,7 @@ from gapslsim.scenario.fields import attribute_of, fields_of
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Core
 
-__all__ = ["dump", "to_dict"]
+__all__ = ["dump"]
 
 
 def dump(scenario: Scenario) -> str:

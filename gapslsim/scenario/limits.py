@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gapslsim.registry import component
 from gapslsim.units import Quantity, format_quantity, parse_quantity
 
-__all__ = ["Evaluation", "Every", "Stop", "View"]
+__all__ = ["Evaluation", "Every", "Stop", "Unit", "View"]
 
 View = Literal["global", "clients", "ensemble", "local"]
 """Whose accuracy: the mean of the client-side models; each client's own on the whole test set; the mean of the
@@ -22,28 +22,38 @@ clients' probabilities; each client's own on its own label distribution."""
 PositiveSeconds = Annotated[float, Quantity("s", positive=True)]
 Accuracy = Annotated[float, Field(gt=0, le=1)]
 
-_COUNTED = re.compile(r"^\s*(\d+(?:\.\d+)?(?:[eE][-+]?\d{1,2})?)\s*(rounds?|epochs?)\s*$")
+Unit = Literal["rounds", "epochs", "s", "steps", "samples"]
+"""In what an interval is counted: training rounds, passes over the data, simulated seconds, optimizer steps of the
+server, training samples."""
+
+_COUNTED = re.compile(
+    r"^\s*(\d+(?:\.\d+)?(?:[eE][-+]?\d{1,2})?)\s*((rounds?|epochs?|samples?)|(?:server\s+)?steps?)\s*$"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """An interval: `10 rounds`, `2 epochs` or `30 s` of simulated time."""
+    """An interval: `10 rounds`, `2 epochs`, `50 steps` of the server, `1000 samples` or `30 s` of simulated time."""
 
     amount: float
-    """How many; whole for rounds, seconds for time."""
-    unit: Literal["rounds", "epochs", "s"]
+    """How many; whole for rounds, steps and samples, seconds for time."""
+    unit: Unit
 
     @classmethod
     def parse(cls, text: object) -> Every:
         """Reads `10 rounds`. Raises ValueError that names the fix."""
-        fix = "write a number of rounds, epochs or simulated time, for instance '10 rounds', '2 epochs' or '30 s'"
+        fix = (
+            "write a number of rounds, epochs, server steps or samples, or simulated time, for instance '10 rounds', "
+            "'2 epochs', '50 steps', '1000 samples' or '30 s'"
+        )
         match = _COUNTED.match(text) if isinstance(text, str) else None
         if match is not None:
-            amount, rounds = float(match[1]), match[2].startswith("round")
-            if amount <= 0 or (rounds and not amount.is_integer()):
-                rule = "a whole number, 1 or more" if rounds else "more than 0"
+            amount, unit = float(match[1]), (match[3] or "steps").removesuffix("s") + "s"
+            whole = unit != "epochs"
+            if amount <= 0 or (whole and not amount.is_integer()):
+                rule = "a whole number, 1 or more" if whole else "more than 0"
                 raise ValueError(f"found {text!r}; the number of {match[2]} must be {rule}")
-            return cls(amount, "rounds" if rounds else "epochs")
+            return cls(amount, cast("Unit", unit))
         try:
             seconds = parse_quantity(text, "s")
         except ValueError:
@@ -79,8 +89,12 @@ class Every:
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """A string with a pattern."""
-        number = r"^\s*\d+(\.\d+)?([eE][-+]?\d+)?\s*(rounds?|epochs?|[num\u00b5]?s|min|h)\s*$"
-        return {"type": "string", "pattern": number, "examples": ["10 rounds", "2 epochs", "30 s"]}
+        units = r"(rounds?|epochs?|(server\s+)?steps?|samples?|[num\u00b5]?s|min|h)"
+        return {
+            "type": "string",
+            "pattern": rf"^\s*\d+(\.\d+)?([eE][-+]?\d+)?\s*{units}\s*$",
+            "examples": ["10 rounds", "2 epochs", "50 steps", "1000 samples", "30 s"],
+        }
 
 
 @component
@@ -88,7 +102,8 @@ class Evaluation:
     """When accuracy is measured on the test set and in which views; it takes no simulated time."""
 
     every: Every = Every(10, "rounds")
-    """Interval between evaluations: `10 rounds`, `2 epochs` or `30 s` of simulated time."""
+    """Interval between evaluations: `10 rounds`, `2 epochs`, `50 steps` of the server, `1000 samples` or `30 s` of
+    simulated time."""
     views: tuple[View, ...] = Field(default=get_args(View), min_length=1)
     """Whose accuracy is reported."""
     batch_size: PositiveInt = 256
@@ -124,12 +139,20 @@ class Evaluation:
 
 @component
 class Stop:
-    """When a run ends: the first of these that holds; at least one is needed."""
+    """When a run ends: the first of these that holds; at least one is needed.
+
+    Where a protocol has no barrier between rounds they are looked at after every update of the server, and simulated
+    time ends the run at that very instant.
+    """
 
     rounds: PositiveInt | None = None
     """After so many training rounds."""
     epochs: Annotated[float, Field(gt=0)] | None = None
     """After so many passes over the training data."""
+    server_steps: PositiveInt | None = None
+    """At the end of the round in which the server-side model, or a global one, was updated so many times."""
+    samples: PositiveInt | None = None
+    """At the end of the round in which so many training samples have been processed."""
     simulated_time: PositiveSeconds | None = None
     """At the end of the round in which the simulated clock passes this."""
     target_accuracy: Accuracy | None = None
@@ -137,21 +160,37 @@ class Stop:
 
     @model_validator(mode="after")
     def _at_least_one(self) -> Stop:
-        if self.rounds is self.epochs is self.simulated_time is self.target_accuracy is None:
+        if not self.is_planned and self.simulated_time is self.target_accuracy is None:
             raise ValueError(
-                "nothing says when to stop; give one of rounds, epochs, simulated_time or target_accuracy, "
-                "for instance 'rounds: 200'"
+                "nothing says when to stop; give one of rounds, epochs, server_steps, samples, simulated_time or "
+                "target_accuracy, for instance 'rounds: 200'"
             )
         return self
 
-    def planned_rounds(self, rounds_per_epoch: float) -> int | None:
+    @property
+    def is_planned(self) -> bool:
+        """Whether the number of rounds is known beforehand: something else than time or accuracy ends the run."""
+        return not self.rounds is self.epochs is self.server_steps is self.samples is None
+
+    def planned_rounds(
+        self,
+        rounds_per_epoch: float,
+        samples_per_round: float | None = None,
+        steps_per_round: float | None = None,
+    ) -> int | None:
         """T: how many rounds there will be at most; None if only time or accuracy ends the run.
 
         Args:
             rounds_per_epoch: training samples over samples per round.
+            samples_per_round: training samples that a round is expected to process; without it `samples` plans nothing.
+            steps_per_round: optimizer steps of the server in a round; without it `server_steps` plans nothing.
         """
-        limits = [self.rounds] if self.rounds is not None else []
+        limits = [float(self.rounds)] if self.rounds is not None else []
         if self.epochs is not None:
-            # A whole number of rounds that rounding errors lift by less than 1e-9 stays what it is.
-            limits.append(max(1, math.ceil(self.epochs * rounds_per_epoch - 1e-9)))
-        return min(limits, default=None)
+            limits.append(self.epochs * rounds_per_epoch)
+        if self.samples is not None and samples_per_round:
+            limits.append(self.samples / samples_per_round)
+        if self.server_steps is not None and steps_per_round:
+            limits.append(self.server_steps / steps_per_round)
+        # A whole number of rounds that rounding errors lift by less than 1e-9 stays what it is.
+        return max(1, math.ceil(min(limits) - 1e-9)) if limits else None

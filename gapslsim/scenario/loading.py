@@ -19,8 +19,8 @@ from gapslsim.errors import Problem, did_you_mean
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
 from gapslsim.scenario.schema import OwnComponents, Scenario
-from gapslsim.scenario.shipped import shipped_scenarios
-from gapslsim.scenario.tree import Path, Tree, merge, parse, tree_of
+from gapslsim.scenario.shipped import find_scenario
+from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
 from gapslsim.units import STRICT_UNITS
 
@@ -38,7 +38,7 @@ def load(path: str | FilePath, *, set: Iterable[str] = (), deep: bool = False) -
     Raises:
         ScenarioError: lists every problem with file, line, path, value and fix.
     """
-    file = _find(path)
+    file = find_scenario(path)
     tree, problems = _read_file(file, _label(file), ())
     return _finish(tree, problems, set, deep, file.parent)
 
@@ -75,7 +75,7 @@ def read(path: str | FilePath) -> Source:
     Raises:
         ScenarioError: if there is no such file.
     """
-    file = _find(path)
+    file = find_scenario(path)
     tree, problems = _read_file(file, _label(file), ())
     return Source(tree, tuple(problems), file.parent)
 
@@ -116,7 +116,7 @@ def _spread(tree: Tree, parts: Path, depth: int) -> list[Path]:
     at = parts.index("*", depth)
     found = tree.at(parts[:at])
     if not isinstance(found.value, list):
-        raise LookupError(f"'*' stands for the items of a list; {'.'.join(map(str, parts[:at]))} is none.")
+        raise LookupError(f"'*' stands for the items of a list; {dotted(parts[:at])} is none.")
     spread = [(*parts[:at], index, *parts[at + 1 :]) for index in range(len(found.value))]
     return [path for each in spread for path in _spread(tree, each, at + 1)]
 
@@ -160,23 +160,6 @@ def _label(file: FilePath) -> str:
     """What messages call a file: relative to the working directory where it lies below."""
     here = FilePath.cwd()
     return str(file.relative_to(here)) if file.is_absolute() and file.is_relative_to(here) else str(file)
-
-
-def _find(path: str | FilePath) -> FilePath:
-    file = FilePath(path)
-    if file.is_file():
-        return file
-    shipped = shipped_scenarios()
-    if str(path) in shipped:
-        return shipped[str(path)]
-    near = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
-    what = "is a directory" if file.is_dir() else "there is no such file"
-    hint = did_you_mean(str(path), [*near, *shipped])
-    message = (
-        f"{what}; give a scenario file, or a shipped scenario's name (see 'gapslsim list scenario').{hint}"
-    )
-    raise_if_any([Problem("", message, str(path))])
-    raise AssertionError
 
 
 def _read_file(file: FilePath, label: str, chain: tuple[FilePath, ...]) -> tuple[Tree, list[Problem]]:
@@ -251,7 +234,7 @@ def _put(tree: Tree, parts: Path, depth: int, value: Tree) -> Tree:
     if depth == len(parts):
         return value
     part = parts[depth]
-    here = ".".join(str(p) for p in parts[:depth]) or "the scenario"
+    here = dotted(parts[:depth]) or "the scenario"
     if isinstance(tree.value, list):
         if not isinstance(part, int) or part >= len(tree.value):
             raise LookupError(f"{here} is a list with indices 0 to {len(tree.value) - 1}; found {part!r}.")

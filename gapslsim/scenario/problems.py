@@ -11,17 +11,12 @@ from pydantic import ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, did_you_mean
 from gapslsim.scenario.fields import Spot, attribute_of, fields_of, first_sentence, locate, type_words
-from gapslsim.scenario.tree import Path, Tree
+from gapslsim.scenario.tree import Path, Tree, dotted
 
-__all__ = ["dotted", "explain", "place", "pointed_at", "raise_if_any", "stray_booleans"]
+__all__ = ["explain", "place", "pointed_at", "raise_if_any", "stray_booleans"]
 
 MAX_SHOWN = 12
 """Problems shown at once, so that they fit one screen."""
-
-
-def dotted(path: Path) -> str:
-    """`clients.0.count`."""
-    return ".".join(str(part) for part in path)
 
 
 def place(root: Tree, path: Path, message: str) -> Problem:

@@ -16,13 +16,10 @@ from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component
-from gapslsim.scenario.limits import Evaluation, Every, Stop, View
-from gapslsim.scenario.links import Link, NamedLink
+from gapslsim.scenario._links import NamedLink
+from gapslsim.scenario.limits import Evaluation, Stop
 
-__all__ = [
-    "ClientGroup", "Evaluation", "Every", "Link", "OwnComponents", "ParameterServerNode", "Scenario", "ServerNode",
-    "Stop", "Training", "View",
-]  # fmt: skip
+__all__ = ["ClientGroup", "OwnComponents", "ParameterServerNode", "Scenario", "ServerNode", "Training"]
 
 
 def _known_device(name: str, info: ValidationInfo) -> str:

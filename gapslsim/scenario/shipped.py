@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gapslsim.errors import ComponentError
+from gapslsim.errors import ComponentError, Problem, ScenarioError, did_you_mean
 from gapslsim.hardware.shipped import shipped_folder
 
-__all__ = ["shipped_scenarios", "shipped_studies"]
+__all__ = ["find_scenario", "find_study", "shipped_scenarios", "shipped_studies"]
 
 _STUDIES = "studies"
 """Name of folders within the scenarios that hold studies: files of another form."""
@@ -21,6 +21,31 @@ def shipped_scenarios() -> dict[str, Path]:
 def shipped_studies() -> dict[str, Path]:
     """File of every shipped study by its name, for instance `studies/quickstart` or `paper/studies/table1`."""
     return {name: file for name, file in _files().items() if _is_study(name)}
+
+
+def find_scenario(path: str | Path) -> Path:
+    """A scenario's file, or that of the shipped one of this name. Raises ScenarioError if there is neither."""
+    fix = "give a scenario file, or a shipped scenario's name (see 'gapslsim list scenario')."
+    return _find(path, shipped_scenarios(), fix)
+
+
+def find_study(path: str | Path) -> Path:
+    """A study's file, or that of the shipped one of this name. Raises ScenarioError if there is neither."""
+    shipped = shipped_studies()
+    brief = {name.removeprefix(f"{_STUDIES}/"): file for name, file in shipped.items()}
+    return _find(path, brief | shipped, "give a study file.")
+
+
+def _find(path: str | Path, shipped: dict[str, Path], fix: str) -> Path:
+    file = Path(path)
+    if file.is_file():
+        return file
+    if str(path) in shipped:
+        return shipped[str(path)]
+    near = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
+    what = "is a directory" if file.is_dir() else "there is no such file"
+    hint = did_you_mean(str(path), [*near, *shipped])
+    raise ScenarioError([Problem("", f"{what}; {fix}{hint}", str(path))])
 
 
 def _is_study(name: str) -> bool:

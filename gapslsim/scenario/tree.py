@@ -15,10 +15,15 @@ import yaml
 
 from gapslsim.errors import Problem
 
-__all__ = ["Core", "Path", "Tree", "merge", "parse", "plain", "tree_of"]
+__all__ = ["Core", "Path", "Tree", "dotted", "merge", "parse", "plain", "tree_of"]
 
 Path = tuple[str | int, ...]
 """Keys and list indices from the root, for instance ("clients", 0, "count")."""
+
+
+def dotted(path: Path) -> str:
+    """`clients.0.count`."""
+    return ".".join(map(str, path))
 
 
 @dataclass(frozen=True)
@@ -186,8 +191,9 @@ class _Reader:
 
     def _add(self, path: Path, message: str, line: int | None) -> None:
         suffix = f" (from {self._origin})" if self._origin else ""
-        dotted = ".".join(str(part) for part in path)
-        self.problems.append(Problem(dotted, message + suffix, self._file, None if self._origin else line))
+        self.problems.append(
+            Problem(dotted(path), message + suffix, self._file, None if self._origin else line)
+        )
 
 
 def _int(text: str) -> int:

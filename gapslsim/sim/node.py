@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import simpy
 
+from gapslsim.activity import Activity, Process
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.radio import throughput_energy_j
-from gapslsim.network.instant import happen
-from gapslsim.network.network import Network
+from gapslsim.network.network import Network, Transfer
+from gapslsim.sim.activities import Activities
 from gapslsim.sim.recorder import Recorder
 from gapslsim.work import Keyed, Work
 
-__all__ = ["Node", "Process", "together"]
+__all__ = ["Node"]
 
 T = TypeVar("T")
-Process = Generator[simpy.Event, Any, T]
-"""A simulated activity that ends with a value."""
+K = TypeVar("K", bound=Keyed[Any])
 
 
 class Node:
@@ -30,6 +30,7 @@ class Node:
         name: `client-3`, `server`, `parameter-server`: also its name in the network.
         client: index of the client; None for a server.
         device: its kind of device.
+        activities: of the event loop, for what goes on in the background.
         random: makes the node's own jitter stream; called once, when first needed.
     """
 
@@ -41,6 +42,7 @@ class Node:
         env: simpy.Environment,
         network: Network,
         recorder: Recorder,
+        activities: Activities,
         random: Callable[[], np.random.Generator],
     ) -> None:
         self.name = name
@@ -49,6 +51,7 @@ class Node:
         self._env = env
         self._network = network
         self._recorder = recorder
+        self._activities = activities
         self._random = random
         self._jitter: Iterator[float] | None = None
         self._busy = False
@@ -58,49 +61,79 @@ class Node:
     def compute(self, work: Work[T], on_behalf_of: Collection[int] = ()) -> Process[T]:
         """Queues for the device, holds it for the time its profile gives, and carries the work out at completion.
 
-        An interrupted computation never happened: its call is not made.
+        A cancelled computation never happened: its call is not made. What it used until then is recorded.
 
         Args:
             work: what to compute.
             on_behalf_of: clients that wait for it; their time is charged as queue and server computation.
         """
         asked_s = self._env.now
+        waiting = () if self.client is not None else on_behalf_of
+        if waiting:
+            self._recorder.begin(asked_s, *waiting)
         if self._busy:
-            yield from self._turn()
+            try:
+                yield from self._turn()
+            except BaseException:
+                self._recorder.clients_waited(waiting, asked_s, self._env.now, self._env.now)
+                raise
         self._busy = True
+        start_s = self._env.now
+        if self.client is not None:
+            self._recorder.begin(start_s, self.client)
+        duration_s, carry_out = self._begin(work)
+        name, share = work.operation, 1.0
         try:
-            start_s = self._env.now
-            yield self._env.timeout(self._duration_s(work))
-            result = work.carry_out()
+            yield self._env.timeout(duration_s)
+            result = carry_out()
+        except BaseException:
+            name = f"cancelled_{name}"
+            share = (self._env.now - start_s) / duration_s if duration_s else 1.0
+            raise
         finally:
             self._let_next()
-        self._record_computation(work, on_behalf_of, asked_s, start_s)
+            self._record_computation(name, share * work.cost.work_flop, waiting, asked_s, start_s)
         return result
 
-    def send(self, payload: Keyed[T], to: Node, phase: str) -> Process[Keyed[T]]:
-        """Sends a payload; ends when its last byte has arrived.
+    def send(self, payload: K, to: Node, phase: str) -> Process[K]:
+        """Sends a payload; ends when its last byte has arrived. One that is cancelled has moved what it moved.
 
         Args:
             payload: what is sent; its size is exact.
             to: the receiver.
             phase: name of the span: `uplink`, `downlink`, ...; between two clients `_out` and `_in` are added.
         """
+        transfer = self._network.send(self.name, to.name, payload.size_bytes)
+        return (yield from self._arrival(payload, to, phase, transfer))
+
+    def broadcast(self, payload: K, to: Sequence[Node], phase: str) -> list[Activity[K]]:
+        """Sends one payload to many nodes; returns one activity per receiver that ends when it has it all."""
+        transfers = self._network.broadcast(self.name, [node.name for node in to], payload.size_bytes)
+        return [
+            self._activities.spawn(self._arrival(payload, node, phase, transfer))
+            for node, transfer in zip(to, transfers, strict=True)
+        ]
+
+    def _arrival(self, payload: K, to: Node, phase: str, transfer: Transfer) -> Process[K]:
+        """Waits for a transfer that has begun now."""
         start_s = self._env.now
-        yield self._network.send(self.name, to.name, payload.size_bytes).done
+        self._recorder.begin(start_s, self.client, to.client)
+        try:
+            yield transfer.done
+        except BaseException:
+            self._network.cancel(transfer)
+            # A byte has moved when its last bit has.
+            self._record_transfer(to, f"cancelled_{phase}", start_s, int(transfer.moved_bytes + 1e-6))
+            raise
         self._record_transfer(to, phase, start_s, payload.size_bytes)
         return payload
 
-    def broadcast(self, payload: Keyed[T], to: Sequence[Node], phase: str) -> list[Process[Keyed[T]]]:
-        """Sends one payload to many nodes; returns one process per receiver that ends when it has it all."""
-        start_s = self._env.now
-        transfers = self._network.broadcast(self.name, [node.name for node in to], payload.size_bytes)
-
-        def arrival(node: Node, done: simpy.Event) -> Process[Keyed[T]]:
-            yield done
-            self._record_transfer(node, phase, start_s, payload.size_bytes)
-            return payload
-
-        return [arrival(node, transfer.done) for node, transfer in zip(to, transfers, strict=True)]
+    def _begin(self, work: Work[T]) -> tuple[float, Callable[[], T]]:
+        """How long the device is held [s], and what carries the work out at the end of that time."""
+        duration_s = self.device.duration_s(work.cost)
+        if self._jitter is None:
+            self._jitter = self.device.jitter(self._random)
+        return duration_s * next(self._jitter), work.carry_out
 
     def _turn(self) -> Process[None]:
         """Waits in line; the device stays busy as it is handed on."""
@@ -123,24 +156,17 @@ class Node:
         else:
             self._busy = False
 
-    def _duration_s(self, work: Work[Any]) -> float:
-        duration_s = self.device.duration_s(work.cost)
-        if self._jitter is None:
-            self._jitter = self.device.jitter(self._random)
-        return duration_s * next(self._jitter)
-
     def _record_computation(
-        self, work: Work[Any], on_behalf_of: Collection[int], asked_s: float, start_s: float
+        self, phase: str, work_flop: float, waiting: Collection[int], asked_s: float, start_s: float
     ) -> None:
-        end_s, power, flop = self._env.now, self.device.power, work.cost.work_flop
+        end_s, power = self._env.now, self.device.power
         if self.client is not None:
             self._recorder.client_span(
-                self.client, work.operation, start_s, end_s, power.compute_w, work_flop=flop
+                self.client, phase, start_s, end_s, power.compute_w, work_flop=work_flop
             )
             return
-        self._recorder.server_span(self.name, work.operation, start_s, end_s, power.compute_w, flop)
-        self._recorder.clients_wait(on_behalf_of, "server_queue", asked_s, start_s)
-        self._recorder.clients_wait(on_behalf_of, "server_compute", start_s, end_s)
+        self._recorder.server_span(self.name, phase, start_s, end_s, power.compute_w, work_flop)
+        self._recorder.clients_waited(waiting, asked_s, start_s, end_s)
 
     def _record_transfer(self, to: Node, phase: str, start_s: float, size_bytes: int) -> None:
         end_s = self._env.now
@@ -159,73 +185,3 @@ class Node:
                 to.client, name, start_s, end_s, power.receive_w, size_bytes,
                 extra_j=throughput_energy_j(power, "receive", size_bytes),
             )  # fmt: skip
-
-
-def together(env: simpy.Environment, processes: Iterable[Process[T]]) -> Process[list[T]]:
-    """Runs processes side by side and ends with their values, in order, when all have ended: a barrier.
-
-    Each runs as far as it can at once, in order, and goes on inside the event that it waited for: starting and ending
-    it takes no event of its own. The first error ends the barrier; the others go on.
-    """
-    group: _Group[T] = _Group(env)
-    for process in processes:
-        group.start(process)
-    if group.n_left:
-        yield group.done
-    return cast("list[T]", group.values)
-
-
-class _Group(Generic[T]):
-    """Processes that run side by side."""
-
-    __slots__ = ("done", "n_left", "values")
-
-    def __init__(self, env: simpy.Environment) -> None:
-        self.done = env.event()
-        """Happens when the last one has ended, unless that was before anybody waited."""
-        self.n_left = 0
-        self.values: list[T | None] = []
-
-    def start(self, process: Process[T]) -> None:
-        """Runs a process as far as it can."""
-        self.values.append(None)
-        self.n_left += 1
-        _Member(self, len(self.values) - 1, process)(None)
-
-    def end(self, index: int, value: T) -> None:
-        """Takes the value of a process that has ended."""
-        self.values[index] = value
-        self.n_left -= 1
-        if not self.n_left and self.done.callbacks:
-            happen(self.done)
-
-
-class _Member(Generic[T]):
-    """One process of a group; called back by the event that it waits for."""
-
-    __slots__ = ("_group", "_index", "_process")
-
-    def __init__(self, group: _Group[T], index: int, process: Process[T]) -> None:
-        self._group = group
-        self._index = index
-        self._process = process
-
-    def __call__(self, event: simpy.Event | None) -> None:
-        """Goes on until it has to wait again."""
-        try:
-            while True:
-                if event is None:
-                    event = next(self._process)
-                elif event._ok:
-                    event = self._process.send(event._value)
-                else:
-                    event.defused = True
-                    event = self._process.throw(event._value)
-                if event.callbacks is not None:
-                    event.callbacks.append(self)
-                    return
-        except StopIteration as end:
-            self._group.end(self._index, end.value)
-        except Exception as error:
-            if not self._group.done.triggered:
-                self._group.done.fail(error)

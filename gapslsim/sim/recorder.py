@@ -11,13 +11,17 @@ from gapslsim.records import SpanRow
 __all__ = ["Recorder"]
 
 _pack_numbers = struct.Struct("<4d").pack
+_pack_number = struct.Struct("<d").pack
 
-Row = tuple[str, int, str, int, float, float, int, float, float]
+Row = tuple[str, int, str, int, float, float, int, float, float, float]
 """The fields of a `SpanRow`, in order."""
 
 
 class Recorder:
     """Spans of all actors. A client's idle time becomes `waiting` spans, so that its phases sum to elapsed time.
+
+    What a client does is announced with `begin`, so that time is idle only while nothing of it goes on: it may compute
+    while a gradient is under way. Of such time each span says how much others account for already (`overlap_s`).
 
     Args:
         idle_w: power that each client draws while it waits [W].
@@ -31,12 +35,28 @@ class Recorder:
         """Names of the servers that have computed."""
         self._idle_w = idle_w
         self._filled_until: dict[int, float] = {}
+        self._going: dict[int, int] = {}
+        """How many things each client does now; without those that do nothing."""
+        self._idle_until: dict[int, float] = {}
+        """When each of them began the first."""
+        self._covered: dict[int, list[tuple[float, float]]] = {}
+        """Stretches that spans account for, since the client was last idle; kept where several things go on."""
         self._names: dict[int, str] = {}
 
     @property
     def spans(self) -> list[SpanRow]:
         """The spans with their names."""
         return list(map(SpanRow._make, self.rows))
+
+    def begin(self, now_s: float, *clients: int | None) -> None:
+        """Announces a span of each client; until now it was waiting if nothing else goes on. None stands for nobody."""
+        going = self._going
+        for client in clients:
+            if client in going:
+                going[client] += 1
+            elif client is not None:
+                self._idle_until[client] = now_s
+                going[client] = 1
 
     def client_span(
         self,
@@ -48,20 +68,71 @@ class Recorder:
         size_bytes: int = 0,
         work_flop: float = 0.0,
         extra_j: float = 0.0,
+        *,
+        goes_on: bool = False,
     ) -> None:
-        """Adds what a client did; the time since its last span becomes waiting. `extra_j` is energy beside power."""
-        if start_s > self._filled_until.get(client, 0.0):
-            self._wait(client, start_s)
-        energy_j = power_w * (end_s - start_s) + extra_j
-        name = self._names.get(client) or self._name(client)
-        self.rows.append((name, client, phase, self.round, start_s, end_s, size_bytes, work_flop, energy_j))
-        self._filled_until[client] = end_s
+        """Adds what a client did since it was announced.
 
-    def clients_wait(self, clients: Iterable[int], phase: str, start_s: float, end_s: float) -> None:
-        """Adds time that clients spend idle for a known reason, for instance in the server's queue."""
-        if end_s > start_s:
-            for client in clients:
-                self.client_span(client, phase, start_s, end_s, self._idle_w[client])
+        Args:
+            client: its index.
+            phase: name of the span.
+            start_s: not before it was announced [s].
+            end_s: now [s].
+            power_w: drawn meanwhile, idle power included [W].
+            size_bytes: sent or received.
+            work_flop: computed.
+            extra_j: energy beside power [J].
+            goes_on: another span of the same announcement follows.
+        """
+        since_s = self._idle_until[client]
+        if since_s > self._filled_until.get(client, 0.0):
+            self._wait(client, since_s)
+        name = self._names.get(client) or self._name(client)
+        energy_j = power_w * (end_s - start_s) + extra_j
+        overlap_s = 0.0
+        if (
+            self._going[client] == 1 and client not in self._covered
+        ):  # As a rule: it does one thing at a time.
+            self._filled_until[client] = end_s
+            if not goes_on:
+                del self._going[client]
+        else:
+            overlap_s = self._cover(client, start_s, end_s)
+            energy_j -= self._idle_w[client] * overlap_s  # Idle power is drawn once.
+        self.rows.append(
+            (name, client, phase, self.round, start_s, end_s, size_bytes, work_flop, energy_j, overlap_s)
+        )
+        if not goes_on and client in self._covered:
+            self.ends(client, end_s)
+
+    def ends(self, client: int, now_s: float) -> None:
+        """Takes back what was announced and left no span, such as a computation that was cancelled in the queue."""
+        left = self._going[client] - 1
+        if left:
+            self._going[client] = left
+            self._covered.setdefault(client, [])
+            return
+        del self._going[client]
+        covered = self._covered.pop(client, None)
+        if covered is None:
+            return
+        for since_s, until_s in sorted(covered):
+            if since_s > self._filled_until.get(client, 0.0):
+                self._wait(client, since_s)
+            self._filled_until[client] = until_s
+        if now_s > self._filled_until.get(client, 0.0):
+            self._wait(client, now_s)
+
+    def clients_waited(self, clients: Iterable[int], asked_s: float, start_s: float, end_s: float) -> None:
+        """Adds time that clients spent idle for a server, as announced: in its queue, then while it computed."""
+        for client in clients:
+            idle_w = self._idle_w[client]
+            if start_s > asked_s:
+                self.client_span(client, "server_queue", asked_s, start_s, idle_w, goes_on=True)
+            if end_s > start_s:
+                self.client_span(client, "server_compute", start_s, end_s, idle_w)
+            else:
+                self.ends(client, end_s)
 
     def server_span(
         self, actor: str, phase: str, start_s: float, end_s: float, power_w: float, work_flop: float
@@ -69,14 +140,15 @@ class Recorder:
         """Adds what a server did; servers may be idle between spans."""
         self.servers.add(actor)
         energy_j = power_w * (end_s - start_s)
-        self.rows.append((actor, -1, phase, self.round, start_s, end_s, 0, work_flop, energy_j))
+        self.rows.append((actor, -1, phase, self.round, start_s, end_s, 0, work_flop, energy_j, 0.0))
 
     def wait_until(self, clients: Iterable[int], now_s: float) -> None:
-        """Fills the time of clients with waiting up to now."""
-        filled_until = self._filled_until.get
+        """Fills the time of clients with waiting up to now, where nothing of theirs goes on."""
+        filled_until, going = self._filled_until.get, self._going
         for client in clients:
-            if now_s > filled_until(client, 0.0):
-                self._wait(client, now_s)
+            until_s = now_s if client not in going else self._idle_until[client]
+            if until_s > filled_until(client, 0.0):
+                self._wait(client, until_s)
 
     def timeline_sha256(self) -> str:
         """Hash of all spans, independent of the order in which simultaneous ones were written."""
@@ -95,7 +167,8 @@ class Recorder:
                     [
                         f"{head}{round}|{size_bytes}|".encode()
                         + _pack_numbers(start_s, end_s, work_flop, energy_j)
-                        for _, _, _, round, start_s, end_s, size_bytes, work_flop, energy_j in sorted(
+                        + (_pack_number(overlap_s) if overlap_s else b"")
+                        for _, _, _, round, start_s, end_s, size_bytes, work_flop, energy_j, overlap_s in sorted(
                             parts[key]
                         )
                     ]
@@ -103,11 +176,25 @@ class Recorder:
             )
         return digest.hexdigest()
 
+    def _cover(self, client: int, start_s: float, end_s: float) -> float:
+        """Notes a span of a client that does several things; returns how much of it earlier ones account for [s]."""
+        overlap_s = 0.0
+        merged: list[tuple[float, float]] = []
+        low, high = start_s, end_s
+        for since_s, until_s in self._covered.get(client, ()):
+            overlap_s += max(0.0, min(until_s, end_s) - max(since_s, start_s))
+            if until_s < low or since_s > high:
+                merged.append((since_s, until_s))
+            else:
+                low, high = min(low, since_s), max(high, until_s)
+        self._covered[client] = [*merged, (low, high)]
+        return overlap_s
+
     def _wait(self, client: int, now_s: float) -> None:
         since_s = self._filled_until.get(client, 0.0)
         energy_j = self._idle_w[client] * (now_s - since_s)
         name = self._names.get(client) or self._name(client)
-        self.rows.append((name, client, "waiting", self.round, since_s, now_s, 0, 0.0, energy_j))
+        self.rows.append((name, client, "waiting", self.round, since_s, now_s, 0, 0.0, energy_j, 0.0))
         self._filled_until[client] = now_s
 
     def _name(self, client: int) -> str:

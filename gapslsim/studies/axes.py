@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,7 +14,7 @@ from gapslsim.errors import Problem
 from gapslsim.records import AlignmentRow, EvaluationRow, GradientRow, PairRow, RoundRow, UpdateRow
 from gapslsim.scenario.tree import Tree, plain
 
-__all__ = ["Axis", "Choice", "axes_of", "combinations", "slug"]
+__all__ = ["Axis", "axes_of", "combinations", "slug"]
 
 Change = tuple[str, Tree]
 """Dotted path and value."""
@@ -97,6 +98,7 @@ def _zip(name: str, entry: Tree) -> tuple[list[Choice], list[str]]:
     lengths = {path: len(values.value) for path, values in entry.value.items()}
     if len(set(lengths.values())) != 1:
         told = ", ".join(f"{path} has {n}" for path, n in lengths.items()) or "there are no paths"
+        # The shorter list would otherwise decide in silence how many runs there are.
         return [], [f"the lists must be equally long; {told}"]
     rows = zip(*(values.value for values in entry.value.values()), strict=True)
     return [
@@ -127,10 +129,10 @@ def _name(value: Any) -> str:
 
 
 def _told_apart(choices: Iterable[Choice]) -> list[Choice]:
-    seen: dict[str, int] = {}
+    seen = Counter[str]()
     result = []
     for choice in choices:
-        seen[choice.name] = seen.get(choice.name, 0) + 1
+        seen[choice.name] += 1
         number = f" #{seen[choice.name]}" if seen[choice.name] > 1 else ""
         result.append(Choice(choice.name + number, choice.changes))
     return result
@@ -147,15 +149,12 @@ def _is_free(name: str, all_names: Sequence[str]) -> bool:
 
 
 def _check_names(axes: Sequence[Axis], file: str) -> list[Problem]:
-    problems = []
+    found = []
     names = [axis.name for axis in axes]
     for axis in axes:
         if axis.name in RESERVED:
             fix = "write the seeds under 'seeds'" if axis.name == "seed" else "call it otherwise"
-            text = f"an axis must not be called as a column of the tables is; {fix}"
-            problems.append(Problem(f"axes.{axis.name}", text, file, axis.line))
+            found.append((axis, f"an axis must not be called as a column of the tables is; {fix}"))
         elif names.count(axis.name) > 1:
-            problems.append(
-                Problem(f"axes.{axis.name}", "two axes have this name; rename one", file, axis.line)
-            )
-    return problems
+            found.append((axis, "two axes have this name; rename one"))
+    return [Problem(f"axes.{axis.name}", text, file, axis.line) for axis, text in found]

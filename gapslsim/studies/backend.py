@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from importlib import import_module
+from typing import Any
 
-from gapslsim.errors import ComponentError, did_you_mean
-from gapslsim.studies.execute import Job, Outcome
+from gapslsim.errors import ComponentError, unknown
+from gapslsim.studies._execute import Job, Outcome
 
-__all__ = ["BACKENDS", "Backend", "make_backend"]
+__all__ = ["Backend", "make_backend", "optional"]
 
 
 class Backend(ABC):
@@ -41,6 +42,25 @@ BACKENDS = {
 """Name of each backend and where its class is."""
 
 
+def optional(package: str, what: str, name: str, extra: str) -> Any:
+    """A package that only some studies need.
+
+    Args:
+        package: to import.
+        what: needs it.
+        name: of the package, as people know it.
+        extra: of gapslsim that installs it.
+
+    Raises:
+        ComponentError: if it is not installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError:
+        fix = f"install it: pip install 'gapslsim[{extra}]'"
+        raise ComponentError(f"{what} needs {name}; {fix}") from None
+
+
 def make_backend(name: str, address: str = "", n_jobs: int | None = None) -> Backend:
     """A backend by name.
 
@@ -48,9 +68,7 @@ def make_backend(name: str, address: str = "", n_jobs: int | None = None) -> Bac
         ComponentError: if there is none of that name, it takes no address, or its package is not installed.
     """
     if name not in BACKENDS:
-        raise ComponentError(
-            f"Unknown backend {name!r}; known: {', '.join(BACKENDS)}.{did_you_mean(name, BACKENDS)}"
-        )
+        raise ComponentError(unknown("backend", name, BACKENDS))
     if name == "local" and address:
         raise ComponentError(
             f"The backend 'local' takes no address (found {address!r}); add --backend ray or dask"

@@ -12,17 +12,18 @@ import dataclasses
 import math
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import GapslsimError
-from gapslsim.scenario.limits import Stop
+from gapslsim.scenario.limits import Stop, Unit
 from gapslsim.scenario.schema import Scenario
-from gapslsim.studies.order import training_and_timing
+from gapslsim.studies._order import training_and_timing
 from gapslsim.studies.plan import Plan, PlannedRun
 
-__all__ = ["Estimate", "estimate", "show_plan"]
+__all__ = ["show_plan"]
 
 _OVERHEAD_S: Final = 1e-3
 """Per mini-batch of a client: Python and small tensors [s]; seen with small CIFAR-10, half of it in the quickstart."""
@@ -65,7 +66,7 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
 
     try:
         of_two_rounds = dataclasses.replace(scenario, stop=Stop(rounds=2))
-        n_train = assemble(of_two_rounds, dry=True).n_train
+        setup = assemble(of_two_rounds, dry=True).learner.setup
         short = simulate(of_two_rounds, dry=True)
     except (GapslsimError, ValueError) as error:
         return dataclasses.replace(
@@ -75,15 +76,26 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     per_round_s = float(rounds["end_s"].iloc[-1]) / len(rounds)
     flop_per_round = float(spans["work_flop"].sum()) / len(rounds)
     epochs_per_round = float(rounds["epoch"].iloc[-1]) / len(rounds)
-    n_rounds = _rounds(scenario.stop, epochs_per_round, per_round_s)
+    n_train, shard_sizes = len(setup.data.train), [len(shard) for shard in setup.shards]
+    batch_sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
+    per_round: dict[Unit, float] = {
+        "rounds": 1.0,
+        "epochs": epochs_per_round,
+        "samples": epochs_per_round * n_train,
+        "steps": scenario.framework.optimizer_steps_per_round(batch_sizes, shard_sizes)[1],
+        "s": per_round_s,
+    }
+    n_rounds = _rounds(scenario.stop, per_round)
+    # Stops at an accuracy, which nothing tells beforehand.
     if n_rounds is None:
         return _NOTHING
-    n_batches = max(1.0, epochs_per_round * n_train / scenario.training.batch_size)
-    evaluations = _n_evaluations(scenario, n_rounds, epochs_per_round, per_round_s)
-    n_clients = scenario.n_clients
+    n_batches = max(1.0, per_round["samples"] / scenario.training.batch_size)
+    every = scenario.evaluation.every
+    # One before the first round; never more often than rounds end.
+    evaluations = 1 + min(n_rounds, per_round[every.unit] * n_rounds / every.amount)
     # One pass over the test set per client and evaluation, without gradients: a third of a training step.
-    flop_per_sample = flop_per_round / (epochs_per_round * n_train) / 3
-    flop = n_rounds * flop_per_round + evaluations * n_clients * 0.2 * n_train * flop_per_sample
+    flop_per_sample = flop_per_round / per_round["samples"] / 3
+    flop = n_rounds * flop_per_round + evaluations * setup.n_clients * 0.2 * n_train * flop_per_sample
     return Estimate(
         n_rounds,
         n_rounds * per_round_s,
@@ -93,18 +105,12 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     )
 
 
-def _rounds(stop: Stop, epochs_per_round: float, per_round_s: float) -> int | None:
-    planned = stop.planned_rounds(1 / epochs_per_round)
+def _rounds(stop: Stop, per_round: Mapping[Unit, float]) -> int | None:
+    planned = stop.planned_rounds(1 / per_round["epochs"], per_round["samples"], per_round["steps"])
     limits = [planned] if planned is not None else []
-    if stop.simulated_time is not None and per_round_s > 0:
-        limits.append(max(1, math.ceil(stop.simulated_time / per_round_s)))
+    if stop.simulated_time is not None and per_round["s"] > 0:
+        limits.append(max(1, math.ceil(stop.simulated_time / per_round["s"])))
     return min(limits, default=None)
-
-
-def _n_evaluations(scenario: Scenario, n_rounds: int, epochs_per_round: float, per_round_s: float) -> float:
-    every = scenario.evaluation.every
-    along = {"rounds": 1.0, "epochs": epochs_per_round, "s": per_round_s}[every.unit] * n_rounds
-    return 1 + min(n_rounds, along / every.amount)
 
 
 def machine_rate() -> float:
@@ -173,6 +179,7 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
         for problem in run.problems:
             console.print(f"{run.record.label} is impossible: {problem}", style="red", markup=False)
     n_jobs = jobs or os.cpu_count() or 1
+    # Those that train come first and may be fewer than jobs; the others wait for their journal.
     wall_s = train_s / max(1, min(n_jobs, len(trains))) + retime_s / n_jobs
     wall_s += _START_S * max(1, bool(trains) + bool(timed_again))
     kept = f", {len(done)} of them finished in {out} already" if done else ""

@@ -19,7 +19,7 @@ from typing import Final
 from gapslsim.errors import ResultsError
 from gapslsim.learning.journal.locks import lock
 
-__all__ = ["LOCK", "Holder", "held", "left_behind"]
+__all__ = ["LOCK", "held", "left_behind"]
 
 LOCK: Final = ".lock"
 """Name of the file; it is empty where nobody sweeps and nobody was killed."""
@@ -52,6 +52,7 @@ def held(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise ResultsError(f"{file} could not be written: {error.strerror or error}") from error
     try:
+        # The lock decides, not the content: a file alone would outlive a killed process.
         if not lock(descriptor):
             who = _read(file)
             raise ResultsError(
@@ -59,6 +60,7 @@ def held(directory: Path) -> Iterator[None]:
                 "and go on with --resume, or give another directory with --out"
             )
         now = datetime.now().astimezone().isoformat(timespec="seconds")
+        # Written once the lock is held: who reads it meanwhile learns whom to wait for.
         text = json.dumps(asdict(Holder(os.getpid(), socket.gethostname(), now)))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gapslsim.errors import ComponentError
 from gapslsim.results.results import Results
 from gapslsim.results.study import RUNS, RunRecord
 from gapslsim.results.summary import accuracy_curve
+from gapslsim.studies.backend import optional
 
 __all__ = ["MlflowLog"]
 
@@ -27,15 +27,9 @@ class MlflowLog:
     """
 
     def __init__(self, uri: str, experiment: str, out: Path) -> None:
-        try:
-            import mlflow
-        except ImportError:
-            raise ComponentError(
-                "--mlflow needs MLflow; install it: pip install 'gapslsim[mlflow]'"
-            ) from None
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_experiment(experiment)
-        self._mlflow: Any = mlflow
+        self._mlflow = optional("mlflow", "--mlflow", "MLflow", "mlflow")
+        self._mlflow.set_tracking_uri(uri)
+        self._mlflow.set_experiment(experiment)
         self._out = out
 
     def __call__(self, record: RunRecord, results: Results) -> None:
@@ -61,6 +55,7 @@ def _numbers(summary: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             found |= _numbers(value, f"{name}.")
+        # A bool is an int in Python, and no metric.
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             found[name] = float(value)
     return found

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from gapslsim.errors import Problem, ScenarioError, did_you_mean
+from gapslsim.errors import Problem, ScenarioError
 from gapslsim.registry import settings_of
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.loading import Source, read, vary
 from gapslsim.scenario.problems import explain, place, raise_if_any
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.shipped import shipped_studies
+from gapslsim.scenario.shipped import find_study
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
 from gapslsim.studies.axes import Axis, Change, axes_of, combinations, slug
 from gapslsim.studies.schema import Study
@@ -67,7 +67,7 @@ def load_study(path: str | Path) -> Plan:
     Raises:
         ScenarioError: lists every problem of the study file, or every problem of its runs if none is possible.
     """
-    file = _find(path)
+    file = find_study(path)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -80,6 +80,7 @@ def load_study(path: str | Path) -> Plan:
     source = _base(study, tree, file)
     common = _common(study, tree)
     runs = tuple(run for each in combinations(axes) for run in _runs(study, source, common, axes, each))
+    # The base without any axis tells targets and view even where the first combination is impossible.
     first = _resolve(source, common)
     runs = tuple(_unlike(runs))
     raise_if_any(_figure_problems(study, tree, axes, runs))
@@ -87,19 +88,6 @@ def load_study(path: str | Path) -> Plan:
     if not plan.possible:
         raise_if_any(problem for run in runs for problem in run.problems)
     return plan
-
-
-def _find(path: str | Path) -> Path:
-    file = Path(path)
-    if file.is_file():
-        return file
-    shipped = shipped_studies()
-    for name in (str(path), f"studies/{path}"):
-        if name in shipped:
-            return shipped[name]
-    near = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
-    hint = did_you_mean(str(path), [*near, *shipped])
-    raise ScenarioError([Problem("", f"there is no such file; give a study file.{hint}", str(path))])
 
 
 def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
@@ -120,13 +108,8 @@ def _base(study: Study, tree: Tree, file: Path) -> Source:
     try:
         return read(beside if beside.is_file() else study.base)
     except ScenarioError as error:
-        line = tree.value["base"].line
-        raise ScenarioError(
-            [
-                Problem("base", f"{study.base!r}: {problem.message}", str(file), line)
-                for problem in error.problems
-            ]
-        ) from None
+        texts = (f"{study.base!r}: {problem.message}" for problem in error.problems)
+        raise ScenarioError([place(tree, ("base",), text) for text in texts]) from None
 
 
 def _figure_problems(
@@ -185,6 +168,7 @@ def _runs(
             status = f"impossible: {'; '.join(map(str, problems))}"
             yield PlannedRun(RunRecord(label, names, seed, "", status), None, "", problems)
             continue
+        # Not resolved anew: only the seed differs, and reading a scenario takes longer than all else here.
         own = dataclasses.replace(scenario, seed=seed)
         text = dump(own)
         yield PlannedRun(RunRecord(label, names, seed, hashlib.sha256(text.encode()).hexdigest()), own, text)
@@ -200,9 +184,11 @@ def _unlike(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     for run in runs:
         label = run.record.label
         if len(label) > 100:
+            # Of the whole label: those that differ only behind the cut stay apart.
             digest = hashlib.sha256(label.encode()).hexdigest()[:8]
             label = f"{label[:80]}-{digest}-seed{run.record.seed}"
         number = 1
+        # In lower case, since file systems of macOS and Windows take such names for one.
         while label.lower() in seen:
             number += 1
             label = f"{run.record.label[:90]}-{number}"

@@ -10,7 +10,7 @@ from gapslsim.registry import component
 from gapslsim.results.study_figure import StudyFigure, figures
 from gapslsim.scenario.limits import Accuracy, PositiveSeconds, View
 
-__all__ = ["Axes", "Study", "Targets"]
+__all__ = ["Study"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Values = Annotated[list[Any], Field(min_length=1)]

@@ -15,14 +15,14 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.store import is_run, load_summary, write_results, write_text
+from gapslsim.results.store import StoredRun, is_run, write_results, write_text
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, write_study
+from gapslsim.studies._execute import Job, Outcome
+from gapslsim.studies._order import waves
+from gapslsim.studies._tables import write_tables
 from gapslsim.studies.backend import Backend
-from gapslsim.studies.execute import Job, Outcome
 from gapslsim.studies.lock import LOCK, held
-from gapslsim.studies.order import waves
 from gapslsim.studies.plan import Plan, PlannedRun
-from gapslsim.studies.tables import write_tables
 
 __all__ = ["SweepProgress", "check_place", "done_and_to_do", "sweep"]
 
@@ -46,11 +46,6 @@ class SweepProgress:
     """Label of the run that has just ended; empty for news of runs under way."""
     error: str = ""
     """Of that run."""
-
-    @property
-    def left_s(self) -> float | None:
-        """Wall time that the rest takes at the pace so far; None before anything is known."""
-        return self.wall_time_s * (1.0 / self.share - 1.0) if self.share > 0 else None
 
 
 Observer = Callable[[SweepProgress], None]
@@ -106,6 +101,7 @@ def _sweep(
     trained = journal if journal is not None else out / JOURNAL
     for folder in (out / RUNS, trained, out / NOTES):
         folder.mkdir(parents=True, exist_ok=True)
+    # The file as it was, beside the results: the original may be edited while the sweep goes on.
     write_text(out / "study.yaml", plan.record.study_yaml)
     try:
         _save(plan, records, out)
@@ -121,6 +117,7 @@ def _sweep(
                 if on_result is not None and record.status == "completed":
                     on_result(record, outcome.results)
     finally:
+        # Also after Ctrl-C: what is finished is gathered and can be looked at.
         gathered = _save(plan, records, out)
         write_tables(gathered, out)
         shutil.rmtree(out / NOTES, ignore_errors=True)
@@ -136,6 +133,7 @@ def _outcomes(
 ) -> Generator[Outcome, None, None]:
     """Of the runs that train, then of those that the journal spares it."""
     for wave in waves(to_do, done):
+        # Per wave, as a wave of one run has the machine for itself.
         shares_cpus = backend.shares_cpus(len(wave))
         with closing(backend.run([_job(run, out, journal, shares_cpus) for run in wave])) as outcomes:
             yield from outcomes
@@ -169,17 +167,18 @@ def done_and_to_do(plan: Plan, out: Path) -> tuple[list[PlannedRun], list[Planne
 
 
 def _finished(out: Path, record: RunRecord) -> bool:
-    """Whether this very run lies there, completed: the resolved scenario has the same hash."""
+    """Whether this very run lies there, completed and whole: the resolved scenario has the same hash."""
     folder = out / RUNS / record.label
     if not is_run(folder):
         return False
     try:
+        # By content, not by label: a changed base makes a finished run of the same name stale.
         text = (folder / "scenario.yaml").read_bytes()
         return (
             hashlib.sha256(text).hexdigest() == record.scenario_sha256
-            and load_summary(folder)["status"] == "completed"
+            and StoredRun(folder).summary["status"] == "completed"
         )
-    except (OSError, ResultsError, KeyError):
+    except (OSError, ResultsError):
         return False
 
 
@@ -237,6 +236,7 @@ def _watch(
         while not stop.wait(_LOOK_EVERY_S):
             news()
 
+    # A thread, since runs may be minutes apart and the main one waits for outcomes.
     thread = Thread(target=look, daemon=True)
     thread.start()
     try:

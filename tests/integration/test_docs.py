@@ -185,12 +185,14 @@ def _spread(name: str) -> list[Path]:
     return [file for each in match[2].split(",") for file in _spread(f"{match[1]}{each.strip()}{match[3]}")]
 
 
-def test_the_framework_of_contributing_trains_from_one_file(tmp_path: Path) -> None:
-    (code,) = (s.text for s in of("python") if s.page == "CONTRIBUTING.md")
-    run = """
+@pytest.mark.parametrize("kind", ["my_framework", "psl_with_deadline", "step_per_arrival"])
+def test_the_frameworks_of_contributing_train_from_one_file(kind: str, tmp_path: Path) -> None:
+    (code,) = (s.text for s in of("python") if s.page == "CONTRIBUTING.md" and f'"{kind}"' in s.text)
+    run = f"""
 from gapslsim import load, simulate
-changes = ["framework=my_framework", "stop={rounds: 2}", "evaluation.views=[global]"]
-assert simulate(load("quickstart", set=changes)).summary["status"] == "completed"
+changes = ["framework={kind}", "stop={{rounds: 2}}", "evaluation.views=[global]"]
+summary = simulate(load("quickstart", set=changes)).summary
+assert (summary["status"], summary["rounds"]) == ("completed", 2)
 """
     (tmp_path / "mine.py").write_text(code + run)
     subprocess.run([sys.executable, str(tmp_path / "mine.py")], check=True, cwd=tmp_path)

@@ -10,7 +10,9 @@ import pytest
 
 from gapslsim.network.network import LinkUseRow
 from gapslsim.records import AlignmentRow, EvaluationRow, LossRow, RoundRow, SpanRow
-from gapslsim.results.results import Results
+from gapslsim.results.frames import TABLES
+from gapslsim.results.results import RecordedRows, Results
+from gapslsim.results.summary import RunFacts
 
 
 def _client(client: int, *steps: tuple[str, float, int]) -> list[SpanRow]:
@@ -60,14 +62,7 @@ EVALUATIONS = [
     EvaluationRow(2, 10.0, "clients", 0, 0.2, 1.0),
     EvaluationRow(2, 10.0, "clients", 1, 0.8, 1.0),
 ]
-FACTS: dict[str, Any] = {
-    "scenario_yaml": "name: tiny\n",
-    "status": "completed",
-    "stopped_by": "2 rounds",
-    "dry": False,
-    "seed": 7,
-    "name": "tiny",
-    "framework": "gapsl",
+ROWS: dict[str, Any] = {
     "spans": SPANS,
     "rounds": [
         RoundRow(1, 0.0, 5.0, 0.5, 2, 1.5, 600, 200, 30.0),
@@ -77,11 +72,18 @@ FACTS: dict[str, Any] = {
     "losses": [LossRow(1, 0, 1.4, 8), LossRow(1, 1, 1.6, 8)],
     "alignment": [AlignmentRow(1, 0, 0.5, True, 0.1, True, 1.4, 2.0, 1.0, 0.5, math.nan)],
     "links": [LinkUseRow("client-0:uplink", 1.0, 3.0, 1200.0, 2400.0, 1)],
+}
+FACTS: dict[str, Any] = {
+    "status": "completed",
+    "stopped_by": "2 rounds",
+    "dry": False,
+    "seed": 7,
+    "name": "tiny",
+    "framework": "gapsl",
     "simulated_time_s": 10.0,
     "wall_time_s": 1.5,
     "timeline_sha256": "a" * 64,
     "learning_sha256": "b" * 64,
-    "n_clients": 2,
     "device_of_client": ["nano", "pi"],
     "targets": [0.5, 0.25, 0.9],
     "target_view": "global",
@@ -92,10 +94,13 @@ FACTS: dict[str, Any] = {
 
 @pytest.fixture
 def make_results() -> Callable[..., Results]:
-    """Makes the results of the small run; keyword arguments replace what `from_rows` is given."""
+    """Makes the results of the small run; keyword arguments replace rows of a table, facts, or the scenario's text."""
 
     def make(**changes: Any) -> Results:
-        return Results.from_rows(**(FACTS | changes))
+        given = ROWS | FACTS | changes
+        scenario_yaml = given.pop("scenario_yaml", "name: tiny\n")
+        rows = RecordedRows(**{name: given.pop(name) for name in TABLES if name in given})
+        return Results.from_rows(scenario_yaml, rows, RunFacts(**given))
 
     return make
 

@@ -69,7 +69,7 @@ def package(tmp_path, monkeypatch, request):
         (kinds / f"{file}.py").write_text(textwrap.dedent(text).format(package=name))
     monkeypatch.syspath_prepend(str(tmp_path))
     yield name
-    FAMILIES.pop(name, None)
+    FAMILIES._made.pop(name, None)
     for module in [module for module in sys.modules if module.startswith(name)]:
         del sys.modules[module]
 
@@ -234,4 +234,4 @@ def test_a_package_that_cannot_be_imported_is_tried_again():
             with pytest.raises(ModuleNotFoundError):
                 list(family)
     finally:
-        del FAMILIES["nowhere_family"]
+        del FAMILIES._made["nowhere_family"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from gapslsim.data.cifar_pickles import find_pickles
+from gapslsim.data._cifar_pickles import find_pickles
+from gapslsim.data._image_dataset import Finder, ImageDataset
+from gapslsim.data._images import ImageKind
+from gapslsim.data._parquet_images import find_parquet
 from gapslsim.data.dataset import datasets
-from gapslsim.data.image_dataset import Finder, ImageDataset
-from gapslsim.data.images import ImageKind
-from gapslsim.data.parquet_images import find_parquet
 from gapslsim.registry import component
 
 __all__ = ["Cifar10"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from gapslsim.data._idx import find_idx
+from gapslsim.data._image_dataset import Finder, ImageDataset
+from gapslsim.data._images import ImageKind
+from gapslsim.data._parquet_images import find_parquet
 from gapslsim.data.dataset import datasets
-from gapslsim.data.idx import find_idx
-from gapslsim.data.image_dataset import Finder, ImageDataset
-from gapslsim.data.images import ImageKind
-from gapslsim.data.parquet_images import find_parquet
 from gapslsim.registry import component
 
 __all__ = ["FashionMnist"]

@@ -61,6 +61,8 @@ class Synthetic(Dataset):
 
     def _samples(self, seed: int, split: str, n: int) -> Samples:
         """Labels now, inputs when asked for."""
+        # Labels, noise and prototypes from streams of their own: a dry run draws labels only, and they are
+        # the same.
         order = rng.stream(seed, "data", "synthetic", f"{split} labels").permutation(n)
         labels = (order % self.n_classes).astype(np.int64)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from gapslsim.data.division import check_enough, cut, draw_until, take
+from gapslsim.data._division import check_enough, cut, draw_until, take
 from gapslsim.data.partition import Partition, partitions
 from gapslsim.registry import component
 
@@ -65,6 +65,7 @@ class Dirichlet(Partition):
         )
         parts: list[list[NDArray[np.int64]]] = [[] for _ in range(n_clients)]
         for label, class_counts in zip(classes, counts, strict=True):
+            # Shuffled, since files may be sorted by more than the label.
             members = random.permutation(np.flatnonzero(labels == label))
             for part, piece in zip(parts, take(members, class_counts), strict=True):
                 part.append(piece)

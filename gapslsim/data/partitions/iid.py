@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gapslsim.data.division import check_enough
+from gapslsim.data._division import check_enough
 from gapslsim.data.partition import Partition, partitions
 from gapslsim.registry import component
 

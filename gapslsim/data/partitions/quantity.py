@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from gapslsim.data.division import check_enough, cut, draw_until, take
+from gapslsim.data._division import check_enough, cut, draw_until, take
 from gapslsim.data.partition import Partition, partitions
 from gapslsim.registry import component
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
-from gapslsim.data.division import check_enough
+from gapslsim.data._division import check_enough
 from gapslsim.data.partition import Partition, partitions
 from gapslsim.errors import DataError
 from gapslsim.registry import component
@@ -45,6 +45,7 @@ class Shards(Partition):
                 f"{n_samples // n_clients} or less, or use fewer clients or more data (n_train)."
             )
         shuffled = random.permutation(n_samples)
+        # A stable sort of a shuffled order leaves samples of one label shuffled.
         by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
         shards = np.array_split(by_label, n_shards)
         dealt = random.permutation(n_shards).reshape(n_clients, self.classes_per_client)

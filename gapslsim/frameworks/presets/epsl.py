@@ -8,7 +8,6 @@ from pydantic import Field
 
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.frameworks.parallel import ParallelSplitLearning
-from gapslsim.frameworks.slots import cut_gradients
 from gapslsim.learning.rules import CutGradient
 from gapslsim.registry import component
 
@@ -30,4 +29,4 @@ class Epsl(ParallelSplitLearning):
     @property
     def cut_rule(self) -> CutGradient:
         """EPSL with this phi."""
-        return cut_gradients["epsl"](phi=self.phi)  # type: ignore[call-arg]
+        return CutGradient(shared_fraction=self.phi)

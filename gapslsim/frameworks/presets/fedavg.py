@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import PositiveInt
 
 from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
-    from gapslsim.frameworks.world import World
     from gapslsim.learning.messages import WholeWeights
-    from gapslsim.sim.node import Process
     from gapslsim.work import Keyed
 
 __all__ = ["FedAvg"]
@@ -35,16 +34,14 @@ class FedAvg(Framework):
     weights: Literal["uniform", "samples"] = "samples"
     """Weight of each client in the mean: the same for all, or its number of training samples."""
 
-    def round(self, w: World) -> Process[None]:
+    def round(self, w: Stage) -> Process[None]:
         """Downlink of the global model, local training, uplink, average."""
         model = w.learner.whole_weights()
         trained = yield from w.together(self._train(w, client, model) for client in w.participants)
-        yield from w.server.compute(
-            w.learner.average_whole(dict(zip(w.participants, trained, strict=True)), self.weights),
-            on_behalf_of=w.participants,
-        )
+        mean = w.learner.average_whole(dict(zip(w.participants, trained, strict=True)), self.weights)
+        w.learner.install_whole((yield from w.server.compute(mean, on_behalf_of=w.participants)))
 
-    def _train(self, w: World, client: int, model: Keyed[WholeWeights]) -> Process[Keyed[WholeWeights]]:
+    def _train(self, w: Stage, client: int, model: Keyed[WholeWeights]) -> Process[Keyed[WholeWeights]]:
         node = w.client(client)
         yield from w.server.send(model, node, "model_downlink")
         n_steps = w.learner.steps_per_epoch(client) if self.local_steps == "epoch" else self.local_steps

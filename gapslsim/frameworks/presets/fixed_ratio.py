@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gapslsim.frameworks.aligned import LedSplitLearning
+from gapslsim.frameworks._aligned import LedSplitLearning
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.registry import component
 

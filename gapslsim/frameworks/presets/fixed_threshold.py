@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gapslsim.frameworks.aligned import AlignedSplitLearning
+from gapslsim.frameworks._aligned import AlignedSplitLearning
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.registry import component
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.frameworks.parallel import ParallelSplitLearning
-from gapslsim.frameworks.slots import cut_gradients, server_updates
+from gapslsim.frameworks.slots import server_updates
 from gapslsim.learning.rules import CutGradient, ServerUpdate
 from gapslsim.registry import component
 
@@ -25,10 +25,12 @@ class Parallel(ParallelSplitLearning):
         default_factory=lambda: server_updates["mean"]()
     )
     """From the clients' gradients to the server's update."""
-    cut_gradient: Annotated[CutGradient, cut_gradients] = Field(
-        default_factory=lambda: cut_gradients["own"]()
-    )
-    """Which gradient at the cut layer a client gets."""
+    cut_gradient: Literal["own", "mean"] = "own"
+    """Which gradient at the cut layer a client gets: that of its own loss, or the mean over the clients, sample by
+    sample, by broadcast. The mean is not in [lin2026gapsl]."""
+    phi: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of each mini-batch whose last-layer gradients are averaged over the clients and backpropagated once, as in
+    EPSL; 0 for none."""
 
     @property
     def server_rule(self) -> ServerUpdate:
@@ -38,4 +40,4 @@ class Parallel(ParallelSplitLearning):
     @property
     def cut_rule(self) -> CutGradient:
         """As chosen."""
-        return self.cut_gradient
+        return CutGradient(shared_fraction=self.phi, average=self.cut_gradient == "mean")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gapslsim.frameworks.aligned import AlignedSplitLearning
+from gapslsim.frameworks._aligned import AlignedSplitLearning
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.registry import component
 

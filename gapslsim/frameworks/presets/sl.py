@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import PositiveInt
 
 from gapslsim.frameworks.framework import Framework, frameworks
-from gapslsim.frameworks.slots import (
-    client_updates,
-    cut_gradients,
-    server_updates,
-)
+from gapslsim.frameworks.slots import client_updates, server_updates
+from gapslsim.frameworks.stage import Process, Stage
+from gapslsim.learning.names import CLIENT
+from gapslsim.learning.rules import CutGradient
 from gapslsim.registry import component
-
-if TYPE_CHECKING:
-    from gapslsim.frameworks.world import World
-    from gapslsim.sim.node import Process
 
 __all__ = ["VanillaSplitLearning"]
 
@@ -36,26 +31,36 @@ class VanillaSplitLearning(Framework):
     optimizer: Literal["carry", "keep", "reset"] = "carry"
     """The optimizer state travels with the model (and is paid for), stays with each client, or starts anew."""
 
-    def round(self, w: World) -> Process[None]:
-        """One turn of every participant."""
-        for client in w.participants:
-            yield from self._take_over(w, client)
-            for _ in range(self.local_steps):
-                yield from self._step(w, client)
+    def run(self, w: Stage) -> Process[None]:
+        """Turn after turn: whoever has the model hands it to the next."""
+        holder: int | None = None
+        met: set[int] = set()
+        for _round in w.rounds(self):
+            for client in w.participants:
+                if holder is not None and holder != client:
+                    yield from self._hand_over(w, holder, client, is_new=client not in met)
+                holder = client
+                met.add(client)
+                for _ in range(self.local_steps):
+                    yield from self._step(w, client)
 
-    def _take_over(self, w: World, client: int) -> Process[None]:
-        holder = w.learner.holder
-        if holder is not None and holder != client:
-            model = w.learner.handed_model(holder, with_optimizer=self.optimizer == "carry")
-            yield from w.client(holder).send(model, w.client(client), "handover")
-            w.learner.take_over(client, model, self.optimizer)
-        w.learner.holder = client
+    def _hand_over(self, w: Stage, holder: int, client: int, is_new: bool) -> Process[None]:
+        """Sends the model on, and puts it together with the optimizer that it meets there."""
+        model = w.learner.weights(CLIENT, optimizer=self.optimizer == "carry")
+        yield from w.client(holder).send(model, w.client(client), "handover")
+        if self.optimizer == "carry":
+            return
+        w.learner.install(_kept(holder), model, "keep", of=CLIENT)
+        if self.optimizer == "keep" and not is_new:
+            w.learner.install(CLIENT, model, "keep", of=_kept(client))
+        else:
+            w.learner.install(CLIENT, model, "reset")
 
-    def _step(self, w: World, client: int) -> Process[None]:
+    def _step(self, w: Stage, client: int) -> Process[None]:
         node = w.client(client)
-        smashed = yield from node.compute(w.learner.client_forward(client))
+        smashed = yield from node.compute(w.learner.client_forward(client, model=CLIENT))
         yield from node.send(smashed, w.server, "uplink")
-        step = w.learner.server_step({client: smashed}, server_updates["mean"](), cut_gradients["own"]())
+        step = w.learner.server_step([smashed], server_updates["mean"](), CutGradient())
         reply = yield from w.server.compute(step, on_behalf_of=(client,))
         yield from w.server.send(reply.own[client], node, "downlink")
         yield from node.compute(w.learner.client_backward(client, reply, client_updates["own"]()))
@@ -76,3 +81,8 @@ class VanillaSplitLearning(Framework):
         share = self.participation.expected_share(len(batch_sizes))
         all_turns = self.local_steps * share * len(batch_sizes)
         return all_turns if self.optimizer == "carry" else self.local_steps * share, all_turns
+
+
+def _kept(client: int) -> str:
+    """Name of the state in which a client's optimizer waits until the model comes back."""
+    return f"kept-{client}"

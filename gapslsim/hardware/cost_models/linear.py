@@ -41,10 +41,7 @@ class Linear(GroupedModel):
     overhead_per_call: Figure[Seconds]
     """What starting a pass through a sequence of layers costs [s]."""
 
-    def _groups(self) -> Sequence[LinearGroup]:
-        return self.groups
-
     @property
-    def call_s(self) -> float:
-        """Seconds added per call."""
-        return self.overhead_per_call.value
+    def all_groups(self) -> Sequence[LinearGroup]:
+        """One for each phase and kind of layer, and one for the rest."""
+        return self.groups

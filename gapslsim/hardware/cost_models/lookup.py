@@ -70,6 +70,7 @@ class LookupGroup(Trend):
             made.predict(kriging.places(how.coordinates, self.jumps, columns, trend))
             for how, made in zip(self.interpolations, self._made(), strict=True)
         ]
+        # A mean of logarithms: a factor too large and one too small weigh the same.
         seconds: Array = trend * np.exp(np.mean(logs, axis=0))
         return seconds
 
@@ -77,6 +78,7 @@ class LookupGroup(Trend):
         """The interpolations, solved for their points; once."""
         made: tuple[kriging.Kriging, ...] | None = self.__dict__.get("_solved")
         if made is None:
+            # Once per group: solving is cubic in the number of points.
             table = np.array(self.points, dtype=np.float64)
             columns = {name: table[:, i] for i, name in enumerate(COST_COLUMNS)}
             trend = np.maximum(super().seconds(columns), _LEAST_S)
@@ -86,6 +88,8 @@ class LookupGroup(Trend):
                     np.log(table[:, -1] / trend),
                     np.array(how.length_scales),
                     how.amplitude,
+                    # A clock's steps are constant in seconds, so in logarithms they weigh most for short
+                    # times.
                     np.sqrt(how.noise**2 + (how.noise_s / trend) ** 2),
                 )
                 for how in self.interpolations
@@ -111,10 +115,7 @@ class Lookup(GroupedModel):
     overhead_per_call: Figure[Seconds]
     """What starting a pass through a sequence of layers costs [s]."""
 
-    def _groups(self) -> Sequence[LookupGroup]:
-        return self.groups
-
     @property
-    def call_s(self) -> float:
-        """Seconds added per call."""
-        return self.overhead_per_call.value
+    def all_groups(self) -> Sequence[LookupGroup]:
+        """One for each phase and kind of layer, and one for the rest."""
+        return self.groups

@@ -54,13 +54,8 @@ class Roofline(CostModel):
 
     def rate(self, phase: Phase) -> float:
         """Rate of a phase [FLOP/s], before the efficiency of a kind."""
-        given = {
-            "forward": self.forward_rate,
-            "backward": self.backward_rate,
-            "update": self.update_rate,
-            "other": self.other_rate,
-        }[phase]
-        return (given or self.forward_rate).value
+        rate: Figure[float] = getattr(self, f"{phase}_rate") or self.forward_rate
+        return rate.value
 
     def layer_s(self, layer: LayerCost) -> float:
         """Seconds of one layer; see the class for the formula."""

@@ -32,6 +32,7 @@ def compatibility(execution: dict[str, Any], device: str, dtype: str) -> dict[st
     """
     import torch
 
+    # Left out where there are none, so that journals of runs without own components stay valid.
     own = digests()
     found: dict[str, Any] = {
         **programs(),
@@ -41,6 +42,7 @@ def compatibility(execution: dict[str, Any], device: str, dtype: str) -> dict[st
         "execution": execution,
         "machine": platform.machine(),
         "processor": _processor(),
+        # Kernels are chosen by vector instructions, and sums in other widths round otherwise.
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
     if device.startswith("cuda"):
@@ -52,7 +54,7 @@ def compatibility(execution: dict[str, Any], device: str, dtype: str) -> dict[st
 @cache
 def programs() -> dict[str, Any]:
     """Versions of all programs that compute, and the digest of our own."""
-    from gapslsim import __version__
+    from gapslsim._version import __version__
 
     versions = {name: _version(name) for name in ("torch", "torchjd", "numpy", *_SOLVERS)}
     return {"format": FORMAT, "gapslsim": __version__, "code": _code_digest(), **versions}
@@ -85,6 +87,8 @@ def _code_digest() -> str:
     digest = hashlib.sha256()
     for source in _SOURCES:
         place = root / source
+        # Sorted, since the order of a listing depends on the file system; with names, so that moved code
+        # counts as a change.
         for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())

@@ -46,11 +46,13 @@ def open_training(
         JournalError: if the directory is something else, or a journal of another format.
     """
     _claim(directory)
+    # The folder is named by both, so that trainings of other programs lie beside this one and never mix.
     text = json.dumps([setup, compatibility], sort_keys=True)
     folder = directory / f"training-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     messages: list[str] = []
     header = {"setup": setup, "compatibility": compatibility, "about": about}
     found = _header_of(folder)
+    # Sixteen digits of a hash are a name, not a proof; the header holds the whole.
     if found is not None and (found["setup"], found["compatibility"]) != (setup, compatibility):
         raise JournalError(f"{folder / HEADER} is of another training; delete {folder}.")
     if found is None:
@@ -88,6 +90,7 @@ def check_journal(directory: Path) -> None:
         JournalError: says which.
     """
     try:
+        # A broken marker is treated as none: whatever lies here, it is not to be written to.
         marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
         made_by = marker["format"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -104,6 +107,7 @@ def check_journal(directory: Path) -> None:
 def size_of(folder: Path) -> int:
     """Bytes of the files in a folder."""
     total = 0
+    # Files come and go meanwhile: what is deleted between listing and asking counts as nothing.
     for entry in os.scandir(folder):
         with suppress(OSError):
             total += entry.stat().st_size if entry.is_file() else 0

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gapslsim.errors import JournalError
-from gapslsim.learning.journal.checkpoints import Checkpoints, OpenCheckpoint
+from gapslsim.learning._observations import Seen, read_record
+from gapslsim.learning.journal._checkpoints import Checkpoints, OpenCheckpoint
+from gapslsim.learning.journal._frames import CHECKPOINT, OBSERVATION
+from gapslsim.learning.journal._records import RecordFiles
 from gapslsim.learning.journal.folder import LOCK, Training, open_training, size_of
-from gapslsim.learning.journal.frames import CHECKPOINT, OBSERVATION
 from gapslsim.learning.journal.locks import lock
-from gapslsim.learning.journal.records import RecordFiles
-from gapslsim.learning.observations import Seen, read_record
 from gapslsim.work import content_key
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class Journal:
         self._training, self._messages = open_training(directory, setup, compatibility, about)
         folder = self._training.folder
         self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        # Shared: any number of runs may use a training, but none while it is pruned.
         if not lock(self._lock, shared=True):
             os.close(self._lock)
             raise JournalError(f"{folder} is being pruned or verified by another process; try again.")
@@ -107,6 +108,7 @@ class Journal:
         self._checkpoint_every = checkpoint_every
         self._max_checkpoints = max_checkpoints
         self._max_bytes = max_bytes
+        # Counted once and then kept up to date: a listing per record would cost more than the record.
         self._bytes = size_of(folder)
         self._is_full = False
         self._last_round: int | None = None
@@ -149,12 +151,14 @@ class Journal:
 
     def holding(self, key: str) -> OpenCheckpoint | None:
         """A sound checkpoint that holds this state."""
+        # Other processes may have added some since.
         if self._records.checkpoint_frames:
             self._learn_of_checkpoints()
         return self._checkpoints.holding(key)
 
     def checkpoint_is_due(self, round: int) -> bool:
         """Whether a checkpoint shall be written at the end of this round."""
+        # Round 0 is the initial state, which costs nothing to make again.
         if self._is_full or round == 0:
             return False
         if self._checkpoint_every is not None:
@@ -170,9 +174,12 @@ class Journal:
         except OSError as error:
             return self._stop(f"no checkpoint was written ({error.strerror or error})")
         self._bytes += info.size_bytes
+        # Known before older ones go, so that this one counts as the newest and stays.
         self._checkpoints.add(info.payload())
         self._make_room()
         self.n_checkpoints += 1
+        # After the file is whole: a record never names a checkpoint that was not written. A file without a
+        # record is an orphan, which pruning takes.
         self._append(CHECKPOINT, content_key("checkpoint", info.name), info.payload())
         self._last_round = round
         self._last_write = time.perf_counter()
@@ -216,6 +223,7 @@ class Journal:
 
     def _stop(self, why: str) -> None:
         """The run goes on without adding to the journal."""
+        # A journal saves time and is never worth a run: it stops, the training goes on.
         self._is_full = True
         self._messages.append(f"{self._training.folder}: {why}; the rest of this run is not in the journal.")
 

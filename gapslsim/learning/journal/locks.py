@@ -12,6 +12,7 @@ try:
 except ImportError:  # Windows
     _fcntl = None
 
+# Which of the two it is depends on the system and its file system.
 _BUSY: Final = (BlockingIOError, PermissionError)
 
 
@@ -20,6 +21,7 @@ def lock(descriptor: int, *, shared: bool = False) -> bool:
     if _fcntl is None:
         return True
     try:
+        # `flock`, not `lockf`: a lock of a process would be lost when it closes any other handle of the file.
         _fcntl.flock(descriptor, (_fcntl.LOCK_SH if shared else _fcntl.LOCK_EX) | _fcntl.LOCK_NB)
     except _BUSY:
         return False

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gapslsim.learning.journal.checkpoints import PREFIX, SUFFIX, CheckpointInfo, checksum_of
+from gapslsim.learning.journal._checkpoints import PREFIX, SUFFIX, CheckpointInfo, checksum_of
+from gapslsim.learning.journal._frames import CHECKPOINT, Damage, Frame, Torn, scan
 from gapslsim.learning.journal.folder import HEADER, LOCK, MARKER, Training, check_journal, size_of, trainings
-from gapslsim.learning.journal.frames import CHECKPOINT, Damage, Frame, Torn, scan
 from gapslsim.learning.journal.locks import lock
 
 __all__ = ["Content", "content_of", "delete_journal", "prune", "verify"]
@@ -45,6 +45,7 @@ def content_of(training: Training, check_checkpoints: bool = False) -> Content:
     folder, problems = training.folder, []
     keys: set[bytes] = set()
     infos: dict[str, CheckpointInfo] = {}
+    # By age, so that checkpoints come in the order in which they were written.
     for path in sorted(folder.glob("records-*.log"), key=lambda path: path.stat().st_mtime):
         data = path.read_bytes()
         for found in scan(data):
@@ -107,6 +108,7 @@ def prune(
     done: list[str] = []
     left: list[Content] = []
     for training in trainings(directory):
+        # Held while it is worked on: nobody begins to use a folder that is about to go.
         with _alone(training.folder) as alone:
             if not alone:
                 done.append(f"{training.folder.name}: in use, left as it is.")
@@ -135,6 +137,7 @@ def delete_journal(directory: Path) -> None:
     check_journal(directory)
     for training in trainings(directory):
         shutil.rmtree(training.folder)
+    # Last, so that a deletion that was broken off leaves something that is still a journal.
     (directory / MARKER).unlink()
     with suppress(OSError):  # Something else lies in it as well.
         directory.rmdir()
@@ -142,6 +145,7 @@ def delete_journal(directory: Path) -> None:
 
 def _come_down_to(max_bytes: float, contents: list[Content], size: int) -> list[str]:
     done = []
+    # All checkpoints go before any record: records are small and save the most per byte.
     for whole in (False, True):
         for content in contents:
             folder = content.training.folder

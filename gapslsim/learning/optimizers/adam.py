@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
@@ -25,6 +25,9 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class AdamOptimizer(Optimizer):
     """What Adam and AdamW share: two running moments and their count."""
 
+    decoupled: ClassVar[bool] = False
+    """Whether weight decay bypasses the moments (AdamW)."""
+
     lr: PositiveFloat = 1e-3
     """Learning rate."""
     betas: tuple[Beta, Beta] = (0.9, 0.999)
@@ -35,11 +38,6 @@ class AdamOptimizer(Optimizer):
     """Pull of the parameters towards 0."""
     schedule: Annotated[Schedule, schedules] = Field(default_factory=ConstantSchedule)
     """What the learning rate is multiplied by over time."""
-
-    @property
-    def decoupled(self) -> bool:
-        """Whether weight decay bypasses the moments (AdamW)."""
-        return False
 
     def initial(self, parameters: tuple[Tensor, ...]) -> OptimizerState:
         """Both moments 0 after 0 steps.
@@ -52,6 +50,8 @@ class AdamOptimizer(Optimizer):
         return {
             "first_moment": tuple(torch.zeros_like(p) for p in parameters),
             "second_moment": tuple(torch.zeros_like(p) for p in parameters),
+            # On the CPU and in float32, as PyTorch keeps its own count: the bias corrections are then the
+            # same bits.
             "n_steps": (torch.zeros((), dtype=torch.float32),),
         }
 
@@ -72,6 +72,7 @@ class AdamOptimizer(Optimizer):
         import torch
         from torch.optim.adam import adam
 
+        # Copies first: PyTorch's function works in place, and states here are never written to.
         new = [p.detach().clone() for p in parameters]
         first = [m.clone() for m in state["first_moment"]]
         second = [m.clone() for m in state["second_moment"]]
@@ -83,7 +84,7 @@ class AdamOptimizer(Optimizer):
                 first,
                 second,
                 [],
-                [n_steps.clone() for _ in new],
+                [n_steps.clone() for _ in new],  # PyTorch counts in place, one count per parameter
                 decoupled_weight_decay=self.decoupled,
                 amsgrad=False,
                 beta1=self.betas[0],

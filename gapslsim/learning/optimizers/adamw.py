@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
@@ -18,11 +18,8 @@ __all__ = ["AdamW"]
 class AdamW(AdamOptimizer):
     """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), bit for bit that of `torch.optim.AdamW`."""
 
+    decoupled: ClassVar[bool] = True
+
     optimizer: Literal["adamw"] = "adamw"
     weight_decay: NonNegativeFloat = 0.01
     """Shrinks the parameters by lr times this at each step; 0.01 is PyTorch's default."""
-
-    @property
-    def decoupled(self) -> bool:
-        """Yes."""
-        return True

@@ -66,6 +66,7 @@ class Sgd(Optimizer):
 
         lr = self.lr * self.schedule.factor(step, planned_steps)
         after: OptimizerState = {}
+        # PyTorch's functions over lists refuse empty ones.
         if not parameters:
             return (), after
         with torch.no_grad():
@@ -73,6 +74,8 @@ class Sgd(Optimizer):
             if self.weight_decay:
                 direction = torch._foreach_add(gradients, parameters, alpha=self.weight_decay)
             if self.momentum:
+                # In PyTorch's order, mu v, then + g: a fused form would round once where PyTorch rounds
+                # twice.
                 velocity = torch._foreach_mul(state["momentum"], self.momentum)
                 torch._foreach_add_(velocity, direction)
                 after = {"momentum": tuple(velocity)}
@@ -81,6 +84,7 @@ class Sgd(Optimizer):
                     if self.nesterov
                     else velocity
                 )
+            # The one copy; all that goes before makes new tensors by itself.
             new = tuple(p.detach().clone() for p in parameters)
             torch._foreach_add_(new, direction, alpha=-lr)
         return new, after

@@ -72,9 +72,11 @@ class Vgg16(Model):
                     ("relu", nn.ReLU()),
                     ("pool", pool if self.pool_with == "previous" else None),
                 )
+                # Goes in front of the next block, which may be the server's first, or the classifier.
                 waiting = pool if self.pool_with == "next" else None
                 blocks.append((f"conv{len(blocks) + 1}", block))
                 n_in = n_out
+        # Each pooling rounds down, and five times halving rounded down is the same as once dividing by 32.
         n_features = n_in * (height // _SHRINK) * (width // _SHRINK)
         blocks += layers.classifier(n_features, self.classifier, n_classes, self.dropout, before=waiting)
         return layers.he_init(blocks)

@@ -39,6 +39,7 @@ class GilbertElliott(Channel):
         time_s = 0.0
         while True:
             yield time_s, self.good if good else self.bad
+            # The rest of a first stay is again exponential (no memory), so nothing is special at time 0.
             time_s += float(random.exponential(self.mean_good if good else self.mean_bad))
             good = not good
 

@@ -40,10 +40,12 @@ class Lognormal(Channel):
         """One step after the other, for ever."""
         rho = math.exp(-self.step / self.correlation_time)
         spread = math.sqrt(1 - rho * rho)
+        # From its stationary law, so that the start is like any other time.
         x = float(random.standard_normal())
         base = math.log(self.mean) - self.sigma**2 / 2
         k = 0
         while True:
+            # k * step, not a running sum, which would drift from the grid.
             yield k * self.step, math.exp(base + self.sigma * x)
             x = rho * x + spread * float(random.standard_normal())
             k += 1

@@ -26,9 +26,9 @@ class Markov(Channel):
     """
 
     kind: Literal["markov"] = "markov"
-    rates: Annotated[list[Rate], Field(min_length=1)]
+    rates: Annotated[tuple[Rate, ...], Field(min_length=1)]
     """Rate of each state."""
-    transitions: list[list[Annotated[float, Field(ge=0, le=1)]]]
+    transitions: tuple[tuple[Annotated[float, Field(ge=0, le=1)], ...], ...]
     """Row i: probabilities of the next state after state i; each row sums to 1."""
     step: Annotated[float, Quantity("s", positive=True)]
     """Time between two draws of the chain."""
@@ -48,8 +48,10 @@ class Markov(Channel):
         """Stationary probabilities of the states (least squares, so that a reducible chain has some too)."""
         matrix = np.array(self.transitions)
         n = len(matrix)
+        # pi (P - I) = 0 has a multiple of every solution; the row of ones fixes the sum.
         equations = np.vstack([matrix.T - np.eye(n), np.ones(n)])
         solution = np.linalg.lstsq(equations, np.append(np.zeros(n), 1.0), rcond=None)[0]
+        # Least squares leave rounding below 0, which no probability is.
         clipped = np.clip(solution, 0, None)
         return np.asarray(clipped / clipped.sum(), dtype=np.float64)
 
@@ -61,9 +63,11 @@ class Markov(Channel):
             yield draws * self.step, self.rates[state]
             row = np.array(self.transitions[state])
             leave = 1.0 - row[state]
+            # Absorbed: the last rate holds for ever, as the contract of steps says.
             if leave <= 0:
                 return
             draws += int(random.geometric(leave))
+            # Given that it leaves: the geometric stay has accounted for all draws that did not.
             row[state] = 0.0
             state = int(random.choice(len(row), p=row / row.sum()))
 

@@ -45,6 +45,7 @@ class Outage(Channel):
         while True:
             yield time_s, rate if up else 0.0
             next_s = following[0] if following is not None else math.inf
+            # Both may fall on one instant, so both are looked at before the next step is given.
             time_s = min(next_s, toggle_s)
             if following is not None and next_s <= time_s:
                 rate = following[1]

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from gapslsim.network._traces import CsvColumns, Trace, find_trace, read_trace
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.file_name import FileName
-from gapslsim.network.traces import CsvColumns, Trace, find_trace, read_trace
 from gapslsim.registry import component
 from gapslsim.units import Quantity, Seconds, parse_quantity
 
@@ -73,12 +73,14 @@ class MeasuredTrace(Channel):
         """The trace from the offset on; draws nothing."""
         trace = self.trace
         offset = self.offset % trace.duration_s if self.loop else min(self.offset, trace.duration_s)
+        # The value that holds at the offset began before it.
         first = bisect_right(trace.times_s, offset) - 1
         yield 0.0, self.scale * trace.rates_bit_per_s[first]
         lap = 0
         start = first + 1
         while True:
             for time_s, rate in zip(trace.times_s[start:], trace.rates_bit_per_s[start:], strict=True):
+                # Counted from the file's own times in each lap: a running sum would drift over many.
                 yield time_s - offset + lap * trace.duration_s, self.scale * rate
             if not self.loop:
                 return

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from gapslsim.network.channel import Channel, channels
-from gapslsim.network.radio import (
+from gapslsim.network._radio import (
     PLACES,
     PlaceName,
     los_probability,
@@ -18,6 +17,7 @@ from gapslsim.network.radio import (
     path_loss_db,
     shannon_bit_per_s,
 )  # fmt: skip
+from gapslsim.network.channel import Channel, channels
 from gapslsim.registry import component
 from gapslsim.units import Decibel, DecibelMilliwatt, Distance, Quantity, Speed
 
@@ -114,6 +114,7 @@ class Wireless(Channel):
         base, user = self._heights
         loss = path_loss_db(self.place, distance_m, self.carrier, line_of_sight, base, user) + shadow_db
         share = 1.0 if self.access == "alone" else (self.share or 1.0 / self.n_sharing)
+        # In a share of the band there is less noise; in a share of the time there is not.
         band = self.bandwidth * (share if self.access == "ofdma" else 1.0)
         snr_db = self.power + self.antenna_gain - loss - noise_dbm(band, self.noise_figure)
         rate = shannon_bit_per_s(band, gain * 10 ** (snr_db / 10), self.attenuation, self.max_efficiency)
@@ -122,9 +123,11 @@ class Wireless(Channel):
     def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
         """Rates at each fading block and each new place; one step only for a client at rest without fading."""
         place = PLACES[self.place]
+        # Position and fading apart: switching fading on leaves the clients where they were.
         seeds = random.integers(0, 2**63, size=2)
         position, fade = (np.random.Generator(np.random.Philox(key=int(seed))) for seed in seeds)
         start_m = self._first_distance(position)
+        # Drawn whether they are used or not, so that one setting does not move what others draw.
         latent, shadow = (float(x) for x in position.standard_normal(2))
         distance_m = start_m
         time_s, n_update, n_block = 0.0, 0, 0
@@ -149,6 +152,7 @@ class Wireless(Channel):
                 distance_m = self._moved(start_m, time_s)
                 way_m = self.speed * self.update
                 latent = _next(latent, math.exp(-way_m / place.correlation_state_m), position)
+                # Of the state before the move; the standard gives one distance for each.
                 reach_m = place.correlation_los_m if los else place.correlation_nlos_m
                 shadow = _next(shadow, math.exp(-way_m / reach_m), position)
 
@@ -162,6 +166,7 @@ class Wireless(Channel):
 
     def _first_distance(self, random: np.random.Generator) -> float:
         """Given, or uniform over the ring's area."""
+        # Drawn even if a distance is given: what follows in the stream stays the same.
         area = random.random()
         if self.distance is not None:
             return self.distance
@@ -177,6 +182,7 @@ class Wireless(Channel):
         """Whether a standard Gaussian that moves with the client lies below the probability of line of sight."""
         if self.line_of_sight != "draw":
             return self.line_of_sight == "always"
+        # The normal distribution function: a correlated Gaussian becomes a correlated uniform.
         uniform = 0.5 * math.erfc(-latent / math.sqrt(2))
         return uniform < los_probability(self.place, distance_m, self._heights[1])
 
@@ -184,6 +190,7 @@ class Wireless(Channel):
         """Power gain of one block: Rayleigh is exponential; Rician has a direct path of K/(K+1)."""
         if self.fading == "none":
             return 1.0
+        # Each of variance 1/2, so that the mean gain is 1.
         real, imaginary = (float(x) for x in random.standard_normal(2) / math.sqrt(2))
         if self.fading == "rayleigh":
             return real**2 + imaginary**2

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heappop
 from itertools import count
 
 from gapslsim.network.network import LinkUseFields
 from gapslsim.network.solver.flows import SCALE, Flow, FlowClass, Link
+from gapslsim.network.solver.heap import Heap
 from gapslsim.network.solver.hub import Hub, fits_hub
 from gapslsim.network.solver.link_use import LinkUse
 from gapslsim.network.solver.sharing import NEARLY, component, level_classes
@@ -40,18 +41,15 @@ class FlowEngine:
         self._use = LinkUse(record)
         self._orders = count()
         self._classes: dict[tuple[Link, ...], FlowClass] = {}
-        self._timeline: list[tuple[float, int, int, Flow | FlowClass | Link | Hub]] = []
+        self._timeline: Heap[Flow | FlowClass | Link | Hub] = Heap()
+        self._hubs: dict[Link, Hub] = {}
+        """Links that belong to a group that is kept solved."""
         self._to_place: dict[Flow, None] = {}
         self._touched: dict[Link, None] = {}
         self._stale: dict[Link, None] = {}
         """Contended links whose classes must be re-solved."""
         self._replaced = False
         """Whether flows have changed their class since the last solve, and with it perhaps their rate."""
-
-    @property
-    def unsolved(self) -> bool:
-        """Whether something has changed since the last `solve`."""
-        return bool(self._touched or self._to_place or self._stale)
 
     def add_link(
         self,
@@ -65,11 +63,18 @@ class FlowEngine:
         link.order = next(self._orders)
         return link
 
+    def capacity_bit_per_s(self, link: Link) -> float:
+        """Capacity of a link now; the steps of one that is idle are taken only here and when a flow comes."""
+        if not link.flows:
+            link.move_to(self.now_s)
+        return link.capacity
+
     def start(self, flow: Flow) -> None:
         """Lets a flow join the sharing now."""
         flow.order = next(self._orders)
         touched = self._touched
         for link in flow.links:
+            # Steps of an idle link are not on the timeline, so that endless channels cost nothing while unused.
             if link.next_step is not None and not link.flows:
                 link.move_to(self.now_s)
                 self._watch(link)
@@ -87,7 +92,7 @@ class FlowEngine:
             if flow in flows:
                 del flows[flow]
                 self._touched[link] = None
-                if not flows:
+                if not flows:  # Its next step leaves the timeline.
                     link.version += 1
         return rest
 
@@ -108,18 +113,17 @@ class FlowEngine:
 
     def next_s(self) -> float:
         """When the next flow ends or capacity changes, as things stand; infinite if never."""
-        timeline = self._timeline
-        while timeline and timeline[0][2] != timeline[0][3].version:
-            heappop(timeline)
-        return timeline[0][0] if timeline else math.inf
+        return math.inf if self._timeline.top() is None else self._timeline[0][0]
 
     def advance(self, now_s: float) -> list[Flow]:
         """Moves to `now_s` (at most `next_s()`) and takes the steps due; returns the flows that ended, in order."""
         self.now_s = now_s
+        # Flows of equal size on equal shares end at one instant but for rounding; apart, each would cost a solve.
         slack = now_s + _ULPS * now_s
         ended: list[Flow] = []
-        while self.next_s() <= slack:
-            _, _, _, what = heappop(self._timeline)
+        timeline = self._timeline
+        while (what := timeline.top()) is not None and timeline[0][0] <= slack:
+            heappop(timeline)
             if isinstance(what, Flow):
                 ended.append(what)
                 self._end(what)
@@ -131,7 +135,7 @@ class FlowEngine:
                 if what.move_to(slack):
                     self._capacity_changed(what)
                 self._watch(what)
-        if len(ended) > 1:
+        if len(ended) > 1:  # Rounding must not decide who is served first.
             ended.sort(key=lambda flow: flow.order)
         return ended
 
@@ -139,7 +143,7 @@ class FlowEngine:
         """Shares the links out anew, wherever something changed since the last call."""
         if self._touched or self._to_place:
             self._place()
-        if self._stale:
+        if self._hubs:
             self._solve_hubs()
         while self._stale:
             start = next(iter(self._stale))
@@ -199,6 +203,7 @@ class FlowEngine:
         cls.move_to(self.now_s)
         slack = _ULPS * (cls.served + cls.level * self.now_s)
         cls.next_s = math.inf
+        # The first one's time has come, so it ends even where rounding leaves it a bit: else time would stand still.
         first = cls.first_to_end()
         limit = cls.served + slack if first is None else max(first.key, cls.served + slack)
         while (flow := cls.first_to_end()) is not None and flow.key <= limit:
@@ -220,9 +225,8 @@ class FlowEngine:
     def _solve_hubs(self) -> None:
         """Solves the groups of links that are kept solved, of the links that are stale."""
         hubs: dict[Hub, None] = {}
-        for link in [link for link in self._stale if link.hub is not None]:
-            hub = link.hub
-            assert hub is not None
+        for link in [link for link in self._stale if link in self._hubs]:
+            hub = self._hubs[link]
             del self._stale[link]
             hubs[hub] = None
             if link is not hub.link:
@@ -244,26 +248,26 @@ class FlowEngine:
             hub.next_s = self.now_s + _seconds(max(end[0] - hub.served, 0.0), hub.level)
         hub.version += 1
         if hub.next_s < math.inf:
-            heappush(self._timeline, (hub.next_s, hub.order, hub.version, hub))
+            self._timeline.push(hub.next_s, hub)
         self._use.look_around((hub.link,))
 
     def _try_hub(self, links: dict[Link, None], classes: dict[FlowClass, None]) -> None:
         """Keeps a group of links solved from now on, if it lies around one."""
         center = max(links, key=lambda link: len(link.classes))
-        if len(center.classes) < len(classes):
+        if len(center.classes) < len(classes):  # Some class does not take it: the group is no star.
             return
         if center.patience > 0:
             center.patience -= 1
             return
         if all(fits_hub(cls, center) for cls in classes):
-            hub = Hub(center, self.now_s, next(self._orders))
+            hub = Hub(center, self.now_s, next(self._orders), self._hubs)
             for cls in classes:
                 hub.add(cls)
             self._solve_hub(hub)
 
     def _admit(self, cls: FlowClass) -> None:
         """Puts a new class into the group of links that it belongs to, or gives groups up that it joins together."""
-        hubs = dict.fromkeys(link.hub for link in cls.links if link.hub is not None)
+        hubs = dict.fromkeys(self._hubs[link] for link in cls.links if link in self._hubs)
         for hub in hubs:
             if len(hubs) == 1 and hub.link in cls.links and fits_hub(cls, hub.link):
                 hub.add(cls)
@@ -275,7 +279,7 @@ class FlowEngine:
         """Puts the next step of a link that is in use on the timeline."""
         link.version += 1
         if link.next_step is not None:
-            heappush(self._timeline, (link.next_step[0], link.order, link.version, link))
+            self._timeline.push(link.next_step[0], link)
 
     def _capacity_changed(self, link: Link) -> None:
         self._touched[link] = None
@@ -288,6 +292,7 @@ class FlowEngine:
         """Puts new flows, and flows whose contended links or caps changed, into their classes."""
         for link in self._touched:
             contended = link.shared and len(link.flows) > 1 and link.capacity < math.inf
+            # A lone flow needs no sharing, only a cap: most access links are never solved.
             if contended != link.contended:
                 link.contended = contended
                 self._stale.pop(link, None)
@@ -314,6 +319,7 @@ class FlowEngine:
         key = tuple(contended)
         cls = self._classes.get(key)
         if cls is None:
+            # A guess, so that few flows are held or free that should not be: `level_classes` has to move those.
             level = min((link.capacity / len(link.flows) for link in key), default=math.inf)
             cls = self._classes[key] = FlowClass(key, level, self.now_s)
             cls.order = next(self._orders)
@@ -322,7 +328,7 @@ class FlowEngine:
             self._admit(cls)
         cls.move_to(self.now_s)
         cls.n_flows += 1
-        if not key:
+        if not key:  # Nothing is shared: the rate is known, and no solve will come to this class.
             flow.cap = cap = min(cap, _ENDLESS_BIT_PER_S)
             cls.add_held(flow, rest_bit)
             self._expect(cls)
@@ -343,7 +349,7 @@ class FlowEngine:
         if not cls.n_flows:
             cls.version += 1
             del self._classes[cls.links]
-            hub = next((link.hub for link in cls.links if link.hub is not None), None)
+            hub = next((self._hubs[link] for link in cls.links if link in self._hubs), None)
             if hub is not None:
                 hub.remove(cls)
             for link in cls.links:
@@ -354,11 +360,12 @@ class FlowEngine:
 
     def _mark(self, cls: FlowClass) -> None:
         """Notes that the flows of a class have changed."""
+        hubs = self._hubs
         for link in cls.links:
             if link.contended:
                 self._stale[link] = None
-            if link.hub is not None:
-                link.hub.dirty[cls] = None
+            if hubs and link in hubs:
+                hubs[link].dirty[cls] = None
 
     def _expect(self, cls: FlowClass) -> None:
         """Puts the ends of a class's flows on the timeline: of the first free one, and of all that were newly held."""
@@ -366,9 +373,9 @@ class FlowEngine:
             if flow.cls is cls and not flow.free:
                 end_s = self.now_s if flow.rest_bit <= 0 else flow.since_s + _seconds(flow.rest_bit, flow.cap)
                 if end_s < math.inf:
-                    heappush(self._timeline, (end_s, flow.order, flow.version, flow))
+                    self._timeline.push(end_s, flow)
         cls.newly_held.clear()
-        if cls.clock is not None:
+        if cls.clock is not None:  # Its hub is on the timeline for it.
             return
         first = cls.first_to_end()
         next_s = math.inf
@@ -379,7 +386,7 @@ class FlowEngine:
             cls.next_s = next_s
             cls.version += 1
             if next_s < math.inf:
-                heappush(self._timeline, (next_s, cls.order, cls.version, cls))
+                self._timeline.push(next_s, cls)
 
 
 def _seconds(bits: float, rate_bit_per_s: float) -> float:

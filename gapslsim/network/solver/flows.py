@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from gapslsim.network.solver.hub import Hub
+from gapslsim.network.solver.heap import Heap
 
-__all__ = ["SCALE", "Flow", "FlowClass", "Link", "load"]
+__all__ = ["SCALE", "Clock", "Flow", "FlowClass", "Link", "load"]
 
 SCALE = 2.0**60
 """Rates are summed as integers in units of 1/SCALE bit/s, so that adding and removing never drifts."""
@@ -27,7 +24,7 @@ class Link:
     """
 
     __slots__ = (
-        "capacity", "classes", "contended", "flows", "hub", "name", "next_step", "order", "patience", "shared",
+        "capacity", "classes", "contended", "flows", "name", "next_step", "order", "patience", "shared",
         "since_s", "spare", "steps", "used", "version", "weight",
     )  # fmt: skip
 
@@ -45,8 +42,6 @@ class Link:
         self.next_step: tuple[float, float] | None = next(steps, None) if steps is not None else None
         self.flows: dict[Flow, None] = {}
         self.classes: dict[FlowClass, None] = {}
-        self.hub: Hub | None = None
-        """Keeps the solution of the links around one hub, if this link belongs to such a group; see `hub.py`."""
         self.patience = 0
         """Solves of this link's group before a hub is tried (again)."""
         self.contended = False
@@ -115,7 +110,24 @@ def load(flows: Iterable[Flow]) -> float:
     return rate
 
 
-Entry = tuple[float, int, int, Flow]
+class Clock:
+    """A level and a count of service that classes have in common; see `hub.py`."""
+
+    __slots__ = ("level", "n_free", "served", "since_s")
+
+    def __init__(self, now_s: float) -> None:
+        self.level = math.inf
+        """Rate of every free flow that it limits [bit/s]."""
+        self.served = 0.0
+        """Bits that such a flow has received since the clock was made."""
+        self.since_s = now_s
+        self.n_free = 0
+
+    def move_to(self, now_s: float) -> None:
+        """Brings `served` up to now."""
+        if self.n_free and now_s != self.since_s:
+            self.served += self.level * (now_s - self.since_s)
+        self.since_s = now_s
 
 
 class FlowClass:
@@ -134,7 +146,7 @@ class FlowClass:
         self.links = links
         self.own_level = level
         """The level, unless a clock has it."""
-        self.clock: Hub | None = None
+        self.clock: Clock | None = None
         """Keeps level and served of all classes that it limits in common; `served` is then its own plus `offset`."""
         self.offset = 0.0
         self.served = 0.0
@@ -143,9 +155,9 @@ class FlowClass:
         self.n_free = 0
         self.held = 0
         """Sum of the held flows' caps [1/SCALE bit/s]."""
-        self.by_finish: list[Entry] = []
-        self.free_by_cap: list[Entry] = []
-        self.held_by_cap: list[Entry] = []
+        self.by_finish: Heap[Flow] = Heap()
+        self.free_by_cap: Heap[Flow] = Heap()
+        self.held_by_cap: Heap[Flow] = Heap()
         self.newly_held: list[Flow] = []
         """Flows held since the engine last looked; it puts their ends on its timeline."""
         self.next_s = math.inf
@@ -168,7 +180,7 @@ class FlowClass:
             return
         if self.n_free:
             self.served += self.own_level * (now_s - self.since_s)
-        else:
+        else:  # Nobody's end is counted from it: back to zero, where a float is finest.
             self.served = 0.0
         self.since_s = now_s
 
@@ -177,18 +189,18 @@ class FlowClass:
         flow.cls, flow.free, flow.version = self, True, flow.version + 1
         flow.key = self.served + rest_bit
         self.n_free += 1
-        heappush(self.by_finish, (flow.key, flow.order, flow.version, flow))
+        self.by_finish.push(flow.key, flow)
         if flow.cap < math.inf:
-            heappush(self.free_by_cap, (flow.cap, flow.order, flow.version, flow))
+            self.free_by_cap.push(flow.cap, flow)
 
     def add_held(self, flow: Flow, rest_bit: float) -> None:
         """Adds a flow that runs at its own cap. The class has been moved to now."""
         flow.cls, flow.free, flow.version = self, False, flow.version + 1
         flow.rest_bit, flow.since_s = rest_bit, self.since_s
         self.newly_held.append(flow)
-        if self.links:
+        if self.links:  # Where nothing is shared nobody asks for the sum.
             self.held += int(flow.cap * SCALE)
-            heappush(self.held_by_cap, (-flow.cap, flow.order, flow.version, flow))
+            self.held_by_cap.push(-flow.cap, flow)
 
     def take(self, flow: Flow) -> float:
         """Takes a flow out and returns its bits left. The class has been moved to now."""
@@ -201,25 +213,16 @@ class FlowClass:
                 self.held -= int(flow.cap * SCALE)
             rest = flow.rest_bit - flow.cap * (self.since_s - flow.since_s)
         flow.cls = None
-        return max(rest, 0.0)
+        return max(rest, 0.0)  # By rounding it may be just below.
 
     def fastest_held(self) -> Flow | None:
         """The held flow with the largest cap."""
-        return _top(self.held_by_cap)
+        return self.held_by_cap.top()
 
     def slowest_free(self) -> Flow | None:
         """The free flow with the smallest cap."""
-        return _top(self.free_by_cap)
+        return self.free_by_cap.top()
 
     def first_to_end(self) -> Flow | None:
         """The free flow that ends first."""
-        return _top(self.by_finish)
-
-
-def _top(heap: list[Entry]) -> Flow | None:
-    while heap:
-        _, _, version, flow = heap[0]
-        if version == flow.version:
-            return flow
-        heappop(heap)
-    return None
+        return self.by_finish.top()

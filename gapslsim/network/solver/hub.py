@@ -11,22 +11,23 @@ walking from the old one over the breakpoints in between, of which there are few
 from __future__ import annotations
 
 import math
-from heapq import heappop, heappush
+from heapq import heappop
 
-from gapslsim.network.solver.flows import SCALE, FlowClass, Link
-from gapslsim.network.solver.sharing import NEARLY, settle
+from gapslsim.network.solver.flows import SCALE, Clock, FlowClass, Link
+from gapslsim.network.solver.heap import Heap
+from gapslsim.network.solver.sharing import NEARLY, fair_share, settle
 
 __all__ = ["Hub", "fits_hub"]
-
-Entry = tuple[float, int, int, FlowClass]
 
 
 class _Member:
     """What the hub's sums hold of one class."""
 
-    __slots__ = ("held", "leaf", "leaf_level", "n_free", "version")
+    __slots__ = ("cls", "held", "leaf", "leaf_level", "n_free", "order", "version")
 
-    def __init__(self, leaf: Link | None) -> None:
+    def __init__(self, cls: FlowClass, leaf: Link | None) -> None:
+        self.cls = cls
+        self.order = cls.order
         self.leaf = leaf
         self.leaf_level = math.inf
         """Level at which the leaf limits the class; infinite while the hub does."""
@@ -35,22 +36,19 @@ class _Member:
         self.version = 0
 
 
-class Hub:
+class Hub(Clock):
     """The links around one link and their classes, solved together; in the engine's timeline by its next end."""
 
     __slots__ = (
-        "_ends", "_free_caps", "_full_leaves", "_held_caps", "_leaf_limits", "_members", "dirty", "held", "level",
-        "link", "n_free", "next_s", "order", "served", "since_s", "touched", "version",
+        "_ends", "_free_caps", "_full_leaves", "_held_caps", "_hubs", "_leaf_limits", "_members", "dirty", "held",
+        "link", "next_s", "order", "touched", "version",
     )  # fmt: skip
 
-    def __init__(self, link: Link, now_s: float, order: int) -> None:
+    def __init__(self, link: Link, now_s: float, order: int, hubs: dict[Link, Hub]) -> None:
+        super().__init__(now_s)
         self.link = link
-        self.level = math.inf
-        """Rate of every free flow that the hub limits [bit/s]."""
-        self.served = 0.0
-        """Bits that such a flow has received since the hub was made."""
-        self.since_s = now_s
-        self.n_free = 0
+        self._hubs = hubs
+        """The hub that keeps a link solved, of all links that one does."""
         self.held = 0
         """Load that does not change with the level [1/SCALE bit/s]: held flows, and full leaves."""
         self.dirty: dict[FlowClass, None] = {}
@@ -61,25 +59,19 @@ class Hub:
         self.order = order
         self.version = 0
         self._members: dict[FlowClass, _Member] = {}
-        self._held_caps: list[Entry] = []
-        self._free_caps: list[Entry] = []
-        self._full_leaves: list[Entry] = []
-        self._leaf_limits: list[Entry] = []
-        self._ends: list[Entry] = []
-        link.hub = self
-
-    def move_to(self, now_s: float) -> None:
-        """Brings `served` up to now."""
-        if self.n_free and now_s != self.since_s:
-            self.served += self.level * (now_s - self.since_s)
-        self.since_s = now_s
+        self._held_caps: Heap[_Member] = Heap()
+        self._free_caps: Heap[_Member] = Heap()
+        self._full_leaves: Heap[_Member] = Heap()
+        self._leaf_limits: Heap[_Member] = Heap()
+        self._ends: Heap[_Member] = Heap()
+        hubs[link] = self
 
     def add(self, cls: FlowClass) -> None:
         """Takes a class in, limited by the hub until the next solve says otherwise. It has been moved to now."""
         leaf = next((link for link in cls.links if link is not self.link), None)
-        self._members[cls] = _Member(leaf)
+        self._members[cls] = _Member(cls, leaf)
         if leaf is not None:
-            leaf.hub = self
+            self._hubs[leaf] = self
         self._attach(cls)
         self.dirty[cls] = None
 
@@ -91,10 +83,10 @@ class Hub:
         self.dirty.pop(cls, None)
         self.touched.pop(cls, None)
         if member.leaf is not None:
-            member.leaf.hub = None
+            del self._hubs[member.leaf]
         cls.clock = None
         if not self._members:
-            self.link.hub = None
+            del self._hubs[self.link]
             self.version += 1
 
     def dissolve(self, now_s: float) -> None:
@@ -103,8 +95,9 @@ class Hub:
             if cls.clock is self:
                 self._detach(cls, now_s)
             if member.leaf is not None:
-                member.leaf.hub = None
-        self.link.hub = None
+                del self._hubs[member.leaf]
+        del self._hubs[self.link]
+        # Making a hub costs as much as some solves without one: a shape that keeps breaking must not pay it each time.
         self.link.patience = 2 * len(self._members)
         self.version += 1
 
@@ -116,6 +109,7 @@ class Hub:
                 self._refill_leaf(cls, now_s)
             self._count(cls)
         self.dirty.clear()
+        # Each step passes one breakpoint, so few are needed; rounding could let two breakpoints send a flow to and fro.
         limit = 1000 + 8 * len(self.link.flows)
         for _ in range(limit):
             if not self._step_down(now_s):
@@ -126,12 +120,14 @@ class Hub:
         else:
             return False
         self.level = self._share()
-        return not (self.level < 0)
+        return not (
+            self.level < 0
+        )  # Held flows and full leaves alone are too many: the walk has missed something.
 
     def first_end(self) -> tuple[float, FlowClass] | None:
         """Service at which the next flow of a class limited by the hub ends, and the class."""
-        entry = self._top(self._ends)
-        return None if entry is None else (entry[0], entry[3])
+        member = self._ends.top()
+        return None if member is None else (self._ends[0][0], member.cls)
 
     def pop_end(self) -> None:
         """Takes the first end away; the class is counted anew at the next solve."""
@@ -139,31 +135,30 @@ class Hub:
 
     def _share(self) -> float:
         spare = self.link.capacity - self.held / SCALE
-        if self.n_free:
-            return spare / self.n_free
-        return math.inf if spare >= -NEARLY * self.link.capacity else -math.inf
+        return fair_share(spare, self.n_free, self.link.capacity)
 
     def _step_down(self, now_s: float) -> bool:
         """Passes the highest breakpoint above the share: lets a held flow go, or takes a class from its leaf."""
         share = self._share()
-        held, leaf = self._top(self._held_caps), self._top(self._full_leaves)
-        cap = -held[0] if held is not None else -math.inf
-        level = -leaf[0] if leaf is not None else -math.inf
+        held, full = self._held_caps.top(), self._full_leaves.top()
+        cap = -self._held_caps[0][0] if held is not None else -math.inf
+        level = -self._full_leaves[0][0] if full is not None else -math.inf
+        # Only breakpoints clearly above the share are passed: at equality `_step_up` would pass them back.
         if max(cap, level) <= share * (1 + NEARLY) or max(cap, level) <= 0:
             return False
         if cap >= level:
             assert held is not None
-            cls = held[3]
+            cls = held.cls
             cls.move_to(now_s)
             flow = cls.fastest_held()
             assert flow is not None
             cls.add_free(flow, cls.take(flow))
         else:
-            assert leaf is not None
-            cls = leaf[3]
+            assert full is not None
+            cls = full.cls
             cls.move_to(now_s)
-            self._uncount(self._members[cls])
-            self._members[cls].leaf_level = math.inf
+            self._uncount(full)
+            full.leaf_level = math.inf
             self._attach(cls)
         self._count(cls)
         return True
@@ -171,17 +166,17 @@ class Hub:
     def _step_up(self, now_s: float) -> bool:
         """Passes the lowest breakpoint below the share: holds a free flow, or gives a class to its leaf."""
         share = self._share()
-        free, leaf = self._top(self._free_caps), self._top(self._leaf_limits)
-        cap = free[0] if free is not None else math.inf
-        level = leaf[0] if leaf is not None else math.inf
+        free, limited = self._free_caps.top(), self._leaf_limits.top()
+        cap = self._free_caps[0][0] if free is not None else math.inf
+        level = self._leaf_limits[0][0] if limited is not None else math.inf
         if cap <= share and cap <= level and free is not None:
-            cls = free[3]
+            cls = free.cls
             cls.move_to(now_s)
             flow = cls.slowest_free()
             assert flow is not None
             cls.add_held(flow, cls.take(flow))
-        elif leaf is not None and level < share * (1 - NEARLY):
-            cls = leaf[3]
+        elif limited is not None and level < share * (1 - NEARLY):
+            cls = limited.cls
             self._detach(cls, now_s)
             self._refill_leaf(cls, now_s)
         else:
@@ -196,7 +191,7 @@ class Hub:
         assert leaf is not None
         cls.move_to(now_s)
         level = math.inf
-        for _ in range(3):
+        for _ in range(3):  # Once is enough but for rounding.
             leaf.spare = leaf.capacity - cls.held / SCALE
             leaf.weight = cls.n_free
             level = leaf.spare / leaf.weight if leaf.weight else math.inf
@@ -210,6 +205,7 @@ class Hub:
             cls.own_level = member.leaf_level = max(level, 0.0)
 
     def _attach(self, cls: FlowClass) -> None:
+        # The count goes on where it was, so that the class's heap of ends stays valid as it is.
         cls.offset = cls.served - self.served
         cls.clock = self
         cls.next_s = math.inf
@@ -230,36 +226,28 @@ class Hub:
         member = self._members[cls]
         self._uncount(member)
         member.version += 1
-        version, order = member.version, cls.order
         self.touched[cls] = None
         if cls.clock is None:
             assert member.leaf is not None
+            # A full leaf loads the hub with its capacity, whatever the level is.
             member.held = int(member.leaf.capacity * SCALE)
-            heappush(self._full_leaves, (-member.leaf_level, order, version, cls))
+            self._full_leaves.push(-member.leaf_level, member)
         else:
             member.n_free, member.held = cls.n_free, cls.held
             if (flow := cls.fastest_held()) is not None:
-                heappush(self._held_caps, (-flow.cap, order, version, cls))
+                self._held_caps.push(-flow.cap, member)
             if (flow := cls.slowest_free()) is not None:
-                heappush(self._free_caps, (flow.cap, order, version, cls))
+                self._free_caps.push(flow.cap, member)
             if (flow := cls.first_to_end()) is not None:
-                heappush(self._ends, (flow.key - cls.offset, order, version, cls))
+                self._ends.push(flow.key - cls.offset, member)
             if member.leaf is not None:
                 spare = member.leaf.capacity - cls.held / SCALE
                 if cls.n_free or spare < -NEARLY * member.leaf.capacity:
+                    # With a full leaf and no free flow there is no level at which it is not full.
                     limit = spare / cls.n_free if cls.n_free else -math.inf
-                    heappush(self._leaf_limits, (limit, order, version, cls))
+                    self._leaf_limits.push(limit, member)
         self.n_free += member.n_free
         self.held += member.held
-
-    def _top(self, heap: list[Entry]) -> Entry | None:
-        while heap:
-            entry = heap[0]
-            member = self._members.get(entry[3])
-            if member is not None and member.version == entry[2]:
-                return entry
-            heappop(heap)
-        return None
 
 
 def fits_hub(cls: FlowClass, hub: Link) -> bool:

@@ -43,10 +43,11 @@ class LinkUse:
         if not self._look:
             return
         for link in self._look:
-            if not link.name:
+            if not link.name:  # The cap of one flow, not a link of the network.
                 continue
             flows = link.flows
             used = (load(flows), link.capacity, len(flows)) if flows else None
+            # Compared only once all is solved: what changes to and fro within an instant makes no row.
             if used != link.used:
                 self._close(link, now_s)
                 link.used, link.since_s = used, now_s

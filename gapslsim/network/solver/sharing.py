@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heapreplace
 from gapslsim.network.solver.flows import SCALE, FlowClass, Link
 from gapslsim.network.solver.maxmin import fair_rates
 
-__all__ = ["NEARLY", "component", "level_classes", "settle"]
+__all__ = ["NEARLY", "component", "fair_share", "level_classes", "settle"]
 
 NEARLY = 1e-12
 """Relative slack of comparisons: a held flow is let go only when its cap is above the level by more than this."""
@@ -56,7 +56,7 @@ def level_classes(
         for link, served in full:
             moved |= settle(link, served)
         for cls in classes:
-            if levels[cls] == math.inf:
+            if levels[cls] == math.inf:  # No link limits it, so only its flows' own caps can.
                 moved |= _hold_below(cls, math.inf)
         if not moved:
             return levels, has_moved
@@ -70,7 +70,7 @@ def _fill_alone(
     """As `_fill`, for one link and the one class on it; a link on which no flow has to move is not named as full."""
     (link,), (cls,) = links, classes
     link.spare, link.weight = link.capacity - cls.held / SCALE, cls.n_free
-    share = _share(link)
+    share = fair_share(link.spare, link.weight, link.capacity)
     if share == math.inf:
         return {cls: share}, []
     held, free = cls.fastest_held(), cls.slowest_free()
@@ -90,7 +90,7 @@ def _fill(
             weight += cls.n_free
         link.spare = link.capacity - held / SCALE
         link.weight = weight
-        share = _share(link)
+        share = fair_share(link.spare, weight, link.capacity)
         if share < math.inf:
             heap.append((share, link.order, link))
     heapify(heap)
@@ -99,8 +99,10 @@ def _fill(
     full: list[tuple[Link, list[FlowClass]]] = []
     while heap and open_classes:
         key, order, link = heap[0]
-        share = _share(link)
-        if share > key:
+        share = fair_share(link.spare, link.weight, link.capacity)
+        if (
+            share > key
+        ):  # Settled classes took less than their part here: the share of a link only ever rises.
             heapreplace(heap, (share, order, link))
             continue
         heappop(heap)
@@ -108,7 +110,7 @@ def _fill(
         if not limited:
             continue
         full.append((link, limited))
-        level = max(share, 0.0)
+        level = max(share, 0.0)  # Too many are held here: `settle` lets some go, from a level of zero.
         for cls in limited:
             levels[cls] = level
             open_classes.discard(cls)
@@ -119,11 +121,11 @@ def _fill(
     return levels, full
 
 
-def _share(link: Link) -> float:
-    """Fair share of the free flows on a link; -inf where the held flows alone are too many."""
-    if link.weight:
-        return link.spare / link.weight
-    return math.inf if link.spare >= -NEARLY * link.capacity else -math.inf
+def fair_share(spare: float, weight: int, capacity: float) -> float:
+    """Level of the free flows on a link [bit/s]; infinite without any, -inf if the held ones alone are too many."""
+    if weight:
+        return spare / weight
+    return math.inf if spare >= -NEARLY * capacity else -math.inf
 
 
 def settle(link: Link, limited: list[FlowClass]) -> bool:
@@ -135,7 +137,8 @@ def settle(link: Link, limited: list[FlowClass]) -> bool:
     heapify(heap)
     while heap:
         cap, order, cls = heap[0]
-        share = spare / weight if weight else (math.inf if spare >= -NEARLY * link.capacity else -math.inf)
+        share = fair_share(spare, weight, link.capacity)
+        # Letting go of a flow that is held at zero gives nothing back, however short the link is.
         if -cap <= share * (1 + NEARLY) or (share < 0 and cap == 0):
             break
         flow = cls.fastest_held()

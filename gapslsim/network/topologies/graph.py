@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from gapslsim.errors import NetworkError, did_you_mean
+from gapslsim.network._graph_link import GraphLink
+from gapslsim.network._routes import LinkSpec, Router, check_links
 from gapslsim.network.file_name import FileName
 from gapslsim.network.fleet import Fleet
-from gapslsim.network.graph_link import GraphLink
-from gapslsim.network.routes import LinkSpec, Router, check_links
 from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component
 
@@ -27,13 +27,13 @@ class Graph(Topology):
     """
 
     kind: Literal["graph"] = "graph"
-    links: list[GraphLink] = Field(default_factory=list)
+    links: tuple[GraphLink, ...] = ()
     """The links; nodes are what they join."""
     file: FileName | None = None
     """A YAML, GraphML or node-link JSON file instead of `links`; relative to the scenario."""
     routing: Literal["latency", "hops"] = "latency"
     """Shortest path by latency (of equal ones the one with fewer hops) or by hops."""
-    gateways: list[str] = Field(default_factory=list)
+    gateways: tuple[str, ...] = ()
     """Nodes that clients hang on in turn."""
     server: str | None = None
     """Node at which the training server is; by default the graph has a node `server`."""
@@ -48,12 +48,13 @@ class Graph(Topology):
 
     def router(self, fleet: Fleet) -> Router:
         """Shortest paths; checked for every client to the servers and back."""
-        from gapslsim.network.graph_file import read_graph
-        from gapslsim.network.graph_router import GraphRouter
+        from gapslsim.network._graph_file import read_graph
+        from gapslsim.network._graph_router import GraphRouter
 
         edges: dict[tuple[str, str], LinkSpec] = {}
         for link in self.links or read_graph(self.file or ""):
             _add(edges, link)
+        # Before clients are hung on: whether a client is a node of the graph itself is decided by these.
         nodes = {node for edge in edges for node in edge}
         self._place_servers(edges, nodes, fleet)
         for index, client in enumerate(fleet.clients):
@@ -72,6 +73,7 @@ class Graph(Topology):
         router = GraphRouter(edges, by_hops=self.routing == "hops")
         check_links(router.edges())
         for client in fleet.clients:
+            # Now, both ways: a missing path would else show in the middle of a run.
             for server in (fleet.server, fleet.parameter_server):
                 router.route(client.node, server)
                 router.route(server, client.node)
@@ -88,6 +90,7 @@ class Graph(Topology):
                 raise NetworkError(
                     f"The graph has no node {node!r}; name the node that it is at (`server: ...`)."
                 )
+            # The parameter server may be beside a server that was itself just hung on.
             _known(place, nodes | {fleet.server}, node)
             edges[node, place] = LinkSpec(f"{node}/up", None)
             edges[place, node] = LinkSpec(f"{node}/down", None)
@@ -98,6 +101,7 @@ def _add(edges: dict[tuple[str, str], LinkSpec], link: GraphLink) -> None:
     name = link.name or f"{a}-{b}"
     if a == b:
         raise NetworkError(f"Link '{name}' joins node {a!r} with itself.")
+    # A link that is not full duplex is one medium, so both directions have one name and share it.
     forth = LinkSpec(name if link.duplex != "full" else f"{name}/up", link.rate, link.latency, link.shared)
     back = forth
     if link.duplex == "full":

@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gapslsim.errors import NetworkError, did_you_mean
+from gapslsim.network._routes import Router
+from gapslsim.network._tree import TreeRouter, both_ways, check_place, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
-from gapslsim.network.routes import Router
 from gapslsim.network.topology import Topology, topologies
-from gapslsim.network.tree import TreeRouter, both_ways, hang_clients
 from gapslsim.registry import component
 from gapslsim.units import Seconds
 
@@ -48,10 +47,6 @@ class Relay(Topology):
             router.hang(relay, before, *both_ways(f"{relay}/hop", self.hop, self.hop_latency, self.duplex))
         hang_clients(router, fleet, relays, "relay", None if self.clients == "spread" else relays[-1])
         place = fleet.server if self.parameter_server == "server" else self.parameter_server
-        if place not in (fleet.server, *relays):
-            raise NetworkError(
-                f"parameter_server is at {place!r}, which is not there; known: server, {', '.join(relays[:8])}."
-                f"{did_you_mean(place, ['server', *relays])}"
-            )
+        check_place("parameter_server is at", place, (fleet.server, *relays))
         router.hang(fleet.parameter_server, place, *both_ways(fleet.parameter_server, None))
         return router.check()

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gapslsim.network.backhaul import BehindBackhaul
+from gapslsim.network._backhaul import BehindBackhaul
+from gapslsim.network._routes import Router
+from gapslsim.network._tree import TreeRouter, both_ways, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
-from gapslsim.network.routes import Router
 from gapslsim.network.topology import topologies
-from gapslsim.network.tree import TreeRouter, both_ways, hang_clients
 from gapslsim.registry import component
 from gapslsim.units import Seconds
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gapslsim.network.backhaul import BehindBackhaul
+from gapslsim.network._backhaul import BehindBackhaul
+from gapslsim.network._routes import Router
+from gapslsim.network._tree import TreeRouter, both_ways, hang_clients
 from gapslsim.network.fleet import Fleet
-from gapslsim.network.routes import Router
 from gapslsim.network.topology import topologies
-from gapslsim.network.tree import TreeRouter, both_ways, hang_clients
 from gapslsim.registry import component
 
 __all__ = ["Star"]

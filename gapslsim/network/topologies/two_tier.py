@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gapslsim.errors import NetworkError, did_you_mean
+from gapslsim.network._routes import Router
+from gapslsim.network._tree import TreeRouter, both_ways, check_place, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
-from gapslsim.network.routes import Router
 from gapslsim.network.topology import Topology, topologies
-from gapslsim.network.tree import TreeRouter, both_ways, hang_clients
 from gapslsim.registry import component
 from gapslsim.units import Seconds
 
@@ -52,10 +51,6 @@ class TwoTier(Topology):
             router.hang(site, "core", *both_ways(f"{site}/link", self.edge_link, self.edge_latency))
         hang_clients(router, fleet, sites, "edge site")
         for node, place in ((fleet.server, self.server), (fleet.parameter_server, self.parameter_server)):
-            if place not in ("cloud", *sites):
-                raise NetworkError(
-                    f"{node} is at {place!r}, which is not there; known: cloud, {', '.join(sites[:8])}."
-                    f"{did_you_mean(place, ['cloud', *sites])}"
-                )
+            check_place(f"{node} is at", place, ("cloud", *sites))
             router.hang(node, place, *both_ways(node, None))
         return router.check()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pandas as pd
 
 from gapslsim.registry import component
-from gapslsim.results.drawing import Drawing, Line, Panel, TextTable
-from gapslsim.results.far_apart import are_far_apart
-from gapslsim.results.report.statistics import mean_curve
-from gapslsim.results.spent import SPENT, Spent, spent_by
+from gapslsim.results._spent import SPENT, Spent, spent_by
+from gapslsim.results.drawing.drawing import Curve, Drawing, Panel, Scale, TextTable
+from gapslsim.results.statistics import mean_curve
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
 from gapslsim.results.study_tables import Cell, StudyTables, place_name
 
@@ -52,26 +51,23 @@ class Curves(StudyFigure):
         numbers, rows = [], []
         cells = study.cells((*axes["panel"], *axes["series"]))
         series = list(dict.fromkeys(place_name(cell.axes, axes["series"]) for cell in cells))
-        found: dict[str, list[Line]] = {}
+        found: dict[str, list[Curve]] = {}
         for cell in cells:
             curve = self._curve(cell, study)
             lines = found.setdefault(place_name(cell.axes, axes["panel"]), [])
             name = place_name(cell.axes, axes["series"])
-            numbers.append(_keyed(cell, curve.rename(columns={"x": self.x, "mean": self.y})))
+            numbers.append(cell.keyed(curve.rename(columns={"x": self.x, "mean": self.y})))
             end = f"{curve['mean'].iloc[-1] * factor:.1f}" if len(curve) else "-"
             rows.append([*cell.axes.values(), _short(curve, self.x), end])
             shown = curve.assign(
                 x=curve["x"] * SPENT[self.x].unit.factor,
-                reached=True,
                 **{key: curve[key] * factor for key in ("mean", "low", "high")},
             )
-            lines.append(Line(series.index(name), shown))
-        curves = [line.points["x"] for lines in found.values() for line in lines]
-        log = are_far_apart(float(xs.iloc[-1]) for xs in curves if len(xs))
-        panels = [
-            Panel(title, "curves", SPENT[self.x].label, label, lines, log=log)
-            for title, lines in found.items()
-        ]
+            lines.append(Curve(series.index(name), shown))
+        curves = [line.points for lines in found.values() for line in lines]
+        along = Scale.along((points["x"] for points in curves), SPENT[self.x].label)
+        high = Scale.over((y for points in curves for y in points["high"]), label, zero=True)
+        panels = [Panel(title, along, high, lines) for title, lines in found.items()]
         view = self.view_of(study.record)
         return Drawing(
             title=self.heading(study.record),
@@ -93,8 +89,3 @@ class Curves(StudyFigure):
 
 def _short(curve: pd.DataFrame, x: Spent) -> str:
     return f"{curve['x'].iloc[-1] * SPENT[x].unit.factor:.4g}" if len(curve) else "-"
-
-
-def _keyed(cell: Cell, curve: pd.DataFrame) -> pd.DataFrame:
-    keys: dict[str, Any] = {**cell.axes, "n_seeds": len(cell.runs)}
-    return pd.concat([pd.DataFrame([keys] * len(curve)), curve.reset_index(drop=True)], axis=1)

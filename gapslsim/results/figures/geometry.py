@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import pandas as pd
 from pydantic import Field
 
 from gapslsim.errors import ResultsError
 from gapslsim.registry import component
-from gapslsim.results.binning import binned
-from gapslsim.results.drawing import Drawing, Line, Panel, TextTable
+from gapslsim.results._binning import binned
+from gapslsim.results.drawing.drawing import Curve, Drawing, Panel, Scale, TextTable
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
 from gapslsim.results.study_tables import Cell, StudyTables, place_name
 
-__all__ = ["Geometry", "Quantity"]
+__all__ = ["Geometry"]
 
-Quantity = Literal[
+_Quantity = Literal[
     "score_rad", "dispersion_rad", "selection_ratio", "in_leader_set", "angle_to_leader_rad", "threshold_rad",
     "admitted", "gradient_norm", "loss",
 ]  # fmt: skip
@@ -28,7 +28,7 @@ class _Axis(NamedTuple):
     zero: bool
 
 
-_AXES: Final[dict[Quantity, _Axis]] = {
+_AXES: Final[dict[_Quantity, _Axis]] = {
     "score_rad": _Axis("angle to other clients [rad]", False),
     "dispersion_rad": _Axis("dispersion of the scores [rad]", True),
     "selection_ratio": _Axis("selection ratio", True),
@@ -47,7 +47,7 @@ class Geometry(StudyFigure):
     """Angles, dispersion, selection ratio, threshold and admission over rounds, means over clients."""
 
     kind: Literal["geometry"] = "geometry"
-    y: Annotated[tuple[Quantity, ...], Field(min_length=1)]
+    y: Annotated[tuple[_Quantity, ...], Field(min_length=1)]
     """Columns of the table `alignment`; each gets panels of its own."""
     band: Literal["seeds", "clients"] = "seeds"
     """What the bands span: the means of the seeds, or the clients (means over seeds of the least and greatest). Shares
@@ -77,25 +77,24 @@ class Geometry(StudyFigure):
         panels, numbers, rows = [], [], []
         width = 1
         for quantity in self.y:
-            found: dict[str, list[Line]] = {place: [] for place in places}
+            found: dict[str, list[Curve]] = {place: [] for place in places}
             for cell in cells:
                 line, width = _line(cell, quantity, self.band)
                 if line.empty:
                     continue
                 number = series.index(place_name(cell.axes, axes["series"]))
-                found[place_name(cell.axes, axes["panel"])].append(Line(number, line.assign(reached=True)))
-                numbers.append(_keyed(cell, quantity, line))
+                found[place_name(cell.axes, axes["panel"])].append(Curve(number, line))
+                numbers.append(cell.keyed(line.rename(columns={"x": "round"}), quantity=quantity))
                 first, last = line["mean"].iloc[0], line["mean"].iloc[-1]
                 rows.append(
                     [*cell.axes.values(), _AXES[quantity].label]
                     + [f"{value:.3g}" for value in (first, line["mean"].mean(), last)]
                 )
-            for place, lines in found.items():
-                if not lines:
-                    continue
-                panels.append(
-                    Panel(place, "curves", "round", _AXES[quantity].label, lines, zero=_AXES[quantity].zero)
-                )
+            curves = [curve.points for lines in found.values() for curve in lines]
+            along = Scale.along((points["x"] for points in curves), "round")
+            values = [y for points in curves for key in ("low", "high") for y in points[key]]
+            high = Scale.over(values, _AXES[quantity].label, zero=_AXES[quantity].zero)
+            panels += [Panel(place, along, high, lines) for place, lines in found.items() if lines]
         if not numbers:
             raise ResultsError(
                 f"{study.folder} holds no gradient geometry: none of its frameworks looks at angles. Take a framework "
@@ -126,7 +125,7 @@ class Geometry(StudyFigure):
         return said + ([f"Each point is a mean over {width} rounds."] if width > 1 else [])
 
 
-def _line(cell: Cell, quantity: Quantity, band: Literal["seeds", "clients"]) -> tuple[pd.DataFrame, int]:
+def _line(cell: Cell, quantity: _Quantity, band: Literal["seeds", "clients"]) -> tuple[pd.DataFrame, int]:
     """Columns x (round), mean, low, high; and how many rounds are in a point."""
     empty = pd.DataFrame({"x": [], "mean": [], "low": [], "high": []})
     of_seed = [run.alignment.groupby("round")[quantity] for run in cell.runs if len(run.alignment)]
@@ -144,9 +143,3 @@ def _line(cell: Cell, quantity: Quantity, band: Literal["seeds", "clients"]) -> 
     low, high = (low.mean(axis=1), high.mean(axis=1)) if of_clients else (low.min(axis=1), high.max(axis=1))
     line = pd.DataFrame({"mean": points.mean(axis=1), "low": low, "high": high})
     return line.rename_axis("x").reset_index(), width
-
-
-def _keyed(cell: Cell, quantity: str, line: pd.DataFrame) -> pd.DataFrame:
-    keys: dict[str, Any] = {**cell.axes, "quantity": quantity, "n_seeds": len(cell.runs)}
-    front = pd.DataFrame([keys] * len(line))
-    return pd.concat([front, line.rename(columns={"x": "round"}).reset_index(drop=True)], axis=1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import pandas as pd
 
 from gapslsim.registry import component
-from gapslsim.results.drawing import Drawing, Line, Panel, TextTable
+from gapslsim.results.drawing.drawing import Curve, Drawing, Panel, Part, Row, Scale, TextTable, points_of
 from gapslsim.results.measure import Measure, MeasureList, OverSeeds, measure_row, over_seeds
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
 from gapslsim.results.study_tables import StudyTables, is_number, place_name
@@ -68,19 +69,28 @@ class Points(StudyFigure):
                 own = points[place_name(cell.axes, axes["panel"])]
                 own.setdefault(place_name(cell.axes, axes["series"]), []).append(_point(x, over, measure))
             log = self.scale == "log" if numeric else _are_far_apart(points, measure)
-            for place, lines in points.items():
-                panels.append(
-                    Panel(
-                        place,
-                        "points" if numeric else "rows",
-                        axes["x"][0] if numeric else "",
-                        measure.label,
-                        [Line(series.index(n), pd.DataFrame(p).sort_values("x")) for n, p in lines.items()],
-                        rows=() if numeric else rows,
-                        log=log,
-                        zero=measure.unit.stored != "1",
-                    )
-                )
+            tables = {
+                place: {series.index(name): pd.DataFrame(own).sort_values("x") for name, own in lines.items()}
+                for place, lines in points.items()
+            }
+            every = [table for lines in tables.values() for table in lines.values()]
+            values = Scale.over(
+                (value for table in every for key in ("low", "high") for value in table[key]),
+                measure.label,
+                zero=measure.unit.stored != "1",
+                log=log and not numeric,
+                beyond=not all(table["reached"].all() for table in every),
+            )
+            for place, lines in tables.items():
+                if numeric:
+                    xs = sorted({float(x) for table in every for x in table["x"]})
+                    along = replace(Scale.over(xs, axes["x"][0], log=log), at=xs)
+                    panels.append(Panel(place, along, values, _joined(lines)))
+                else:
+                    parts = _in_rows(lines)
+                    height = max(22.0, 13.0 * len(lines))
+                    names = [Row(name) for name in rows]
+                    panels.append(Panel(place, values, Scale(), parts, names, row_height=height))
         return Drawing(
             title=self.heading(study.record),
             question=study.record.question,
@@ -97,6 +107,22 @@ class Points(StudyFigure):
             series=series,
             n_columns=len(places) if len(places) > 1 else 3,
         )
+
+
+def _joined(lines: Mapping[int, pd.DataFrame]) -> list[Part]:
+    """Lines through the points of each series."""
+    curves = [Curve(series, points[["x", "mean"]], marks=False) for series, points in lines.items()]
+    return [*curves, *(part for series, points in lines.items() for part in points_of(points, series))]
+
+
+def _in_rows(lines: Mapping[int, pd.DataFrame]) -> list[Part]:
+    """Points whose places are rows; within a row, series lie one below the other."""
+    shifts = [(index - (len(lines) - 1) / 2) * 0.7 / len(lines) for index in range(len(lines))]
+    return [
+        part
+        for shift, (series, points) in zip(shifts, lines.items(), strict=True)
+        for part in points_of(points, series, in_rows=True, shift=shift)
+    ]
 
 
 def _are_far_apart(points: dict[str, dict[str, list[dict[str, Any]]]], measure: Measure) -> bool:

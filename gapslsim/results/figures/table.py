@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from gapslsim.registry import component
-from gapslsim.results.drawing import Drawing, TextTable
+from gapslsim.results.drawing.drawing import Drawing, TextTable
 from gapslsim.results.measure import MeasureList, measure_row, over_seeds
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
 from gapslsim.results.study_tables import StudyTables, place_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from gapslsim.registry import component
+from gapslsim.results._spent import Unit
 from gapslsim.results.measure import Measure, Value, measures
-from gapslsim.results.spent import Unit
 from gapslsim.results.study_tables import StudyRun
 
 __all__ = ["Accuracy"]

@@ -9,14 +9,14 @@ import pandas as pd
 from pydantic import Field
 
 from gapslsim.registry import component
+from gapslsim.results._spent import SPENT, Spent, spent_by
 from gapslsim.results.measure import SpendingMeasure, Value, measures
-from gapslsim.results.spent import SPENT, Spent, spent_by
 from gapslsim.results.study_tables import StudyRun
 
-__all__ = ["Converged", "converged_at"]
+__all__ = ["Converged"]
 
 
-def converged_at(accuracy: pd.Series, within: float, rule: Literal["first", "stays"]) -> int:
+def _converged_at(accuracy: pd.Series, within: float, rule: Literal["first", "stays"]) -> int:
     """Place of the evaluation at which a run has converged.
 
     Args:
@@ -61,6 +61,6 @@ class Converged(SpendingMeasure):
         """What was spent by then."""
         curve = run.curve(view)
         last = len(curve) - 1
-        place = converged_at(curve["accuracy"], self.within, self.rule)
+        place = _converged_at(curve["accuracy"], self.within, self.rule)
         spent = spent_by(curve, run.rounds, self.spent)
         return Value(float(spent.iloc[min(place, last)]), place < last)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gapslsim.registry import component
+from gapslsim.results._spent import SPENT, spent_by
 from gapslsim.results.measure import SpendingMeasure, Value, measures
-from gapslsim.results.spent import SPENT, spent_by
 from gapslsim.results.study_tables import StudyRun
 
 __all__ = ["ToTarget"]

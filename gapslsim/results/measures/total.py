@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from gapslsim.registry import component
+from gapslsim.results._spent import SPENT, spent_by
 from gapslsim.results.measure import SpendingMeasure, Value, measures
-from gapslsim.results.spent import SPENT, spent_by
 from gapslsim.results.study_tables import StudyRun
 
 __all__ = ["Total"]

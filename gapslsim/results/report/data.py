@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,8 +12,7 @@ from typing import Any
 import pandas as pd
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.results import Results
-from gapslsim.results.store import is_run, load_results, load_summary, load_table
+from gapslsim.results.store import StoredRun
 from gapslsim.results.study import RUNS, StudyRecord, is_study, read_study
 from gapslsim.results.summary import accuracy_curve
 
@@ -26,37 +26,20 @@ class Run:
     series: str
     panel: str
     seed: int
-    folder: Path
-    summary: dict[str, Any] = field(repr=False)
+    stored: StoredRun = field(repr=False)
 
-    @cached_property
-    def results(self) -> Results:
-        """All tables but those that only few figures need, read when first asked for."""
-        return load_results(self.folder)
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` holds."""
+        return self.stored.summary
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of its tables, read when first asked for."""
+        return self.stored.table(name)
 
     def curve(self, view: str) -> pd.DataFrame:
-        """Accuracy of a view over time."""
-        return accuracy_curve(self.evaluations, view)
-
-    @cached_property
-    def evaluations(self) -> pd.DataFrame:
-        """Test accuracies."""
-        return pd.read_parquet(self.folder / "evaluations.parquet")
-
-    @cached_property
-    def alignment(self) -> pd.DataFrame:
-        """Gradient geometry as GAPSL's rules see it."""
-        return pd.read_parquet(self.folder / "alignment.parquet")
-
-    @cached_property
-    def updates(self) -> pd.DataFrame:
-        """Gradient geometry of each measured round."""
-        return load_table(self.folder, "updates")
-
-    @cached_property
-    def pairwise(self) -> pd.DataFrame:
-        """Angles between every two clients' gradients."""
-        return load_table(self.folder, "pairwise")
+        """Accuracy of a view over time, see `accuracy_curve`."""
+        return accuracy_curve(self.table("evaluations"), view)
 
 
 @dataclass(frozen=True)
@@ -149,7 +132,7 @@ def gather(paths: Iterable[Path]) -> RunSet:
     given = tuple(paths)
     studies: list[StudyRecord] = []
     runs: list[Run] = []
-    loose: list[tuple[Path, dict[str, Any]]] = []
+    loose: list[StoredRun] = []
     missing: list[tuple[str, str]] = []
     several = sum(is_study(path) for path in given) > 1
     for path in given:
@@ -160,7 +143,7 @@ def gather(paths: Iterable[Path]) -> RunSet:
             runs += found
             missing += lost
         else:
-            loose.append((path, load_summary(path)))
+            loose.append(StoredRun(path))
     runs += _loose(loose)
     if not runs:
         told = "; ".join(f"{label}: {what}" for label, what in missing[:3])
@@ -190,34 +173,30 @@ def _of_study(record: StudyRecord, path: Path, prefix: str) -> tuple[list[Run], 
     runs, missing = [], []
     for entry in record.runs:
         folder = path / RUNS / entry.label
-        if entry.status != "completed" or not is_run(folder):
-            missing.append((entry.label, entry.status))
+        if entry.status != "completed" or not folder.is_dir():
+            what = entry.status if entry.status != "completed" else f"completed, but {folder} is not there"
+            missing.append((entry.label, what))
             continue
         others = [axis for axis in record.axes if axis not in record.series]
         series = ", ".join(entry.axes[axis] for axis in record.series)
         panel = ", ".join([*([prefix] if prefix else []), *(entry.axes[axis] for axis in others)])
-        summary = load_summary(folder)
-        runs.append(Run(series or str(summary["framework"]), panel, entry.seed, folder, summary))
+        stored = StoredRun(folder)
+        runs.append(Run(series or str(stored.summary["framework"]), panel, entry.seed, stored))
     return runs, missing
 
 
-def _loose(found: Sequence[tuple[Path, dict[str, Any]]]) -> list[Run]:
+def _loose(found: Sequence[StoredRun]) -> list[Run]:
     """Runs outside a study: frameworks are lines, names of scenarios panels; what is still alike gets a number."""
-    names = {str(summary["name"]) for _, summary in found}
-    several_frameworks = len({str(summary["framework"]) for _, summary in found}) > 1
+    kinds = {(str(run.summary["name"]), str(run.summary["framework"])) for run in found}
+    names, frameworks = ({kind[place] for kind in kinds} for place in (0, 1))
+    # Where each scenario has its own framework, one panel compares them.
+    several_panels = len(names) > 1 and (len(frameworks) == 1 or len(names) != len(kinds))
     runs: list[Run] = []
-    seen: dict[tuple[str, str, int], int] = {}
-    for path, summary in found:
-        series, panel = str(summary["framework"]), ""
-        if len(names) > 1:
-            panel = str(summary["name"])
-            if several_frameworks and len(names) == len(
-                {(str(s["name"]), str(s["framework"])) for _, s in found}
-            ):
-                panel = ""  # each scenario has its own framework: one panel compares them
-        key = (series, panel, int(summary["seed"]))
-        seen[key] = seen.get(key, 0) + 1
-        if seen[key] > 1:
-            series = f"{series} #{seen[key]}"
-        runs.append(Run(series, panel, int(summary["seed"]), path, summary))
+    seen: Counter[tuple[str, str, int]] = Counter()
+    for stored in found:
+        series, seed = str(stored.summary["framework"]), int(stored.summary["seed"])
+        panel = str(stored.summary["name"]) if several_panels else ""
+        seen[series, panel, seed] += 1
+        number = seen[series, panel, seed]
+        runs.append(Run(f"{series} #{number}" if number > 1 else series, panel, seed, stored))
     return runs

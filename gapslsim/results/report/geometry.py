@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from gapslsim.results.binning import binned
-from gapslsim.results.geometry import compare_geometry
+from gapslsim.results._binning import binned
+from gapslsim.results._geometry import compare_geometry
+from gapslsim.results.compare import Comparison
+from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Panel, Row, Scale, TextTable
+from gapslsim.results.report._pairs import pair_figures
 from gapslsim.results.report.data import Group, Run, RunSet
-from gapslsim.results.report.figure import Figure, Panel, legend, seeds_words
-from gapslsim.results.report.pairs import pair_panels
-from gapslsim.results.report.svg import Plot, Scale, tag
-from gapslsim.results.report.tables import html_table
+from gapslsim.results.statistics import seeds_words
 
-__all__ = ["geometry_figure"]
+__all__ = ["geometry_figure", "geometry_table"]
 
 
 class _Quantity(NamedTuple):
@@ -37,61 +39,59 @@ _QUANTITIES: Final = (
     _Quantity("Clients whose loss the update lowers", "descending_share", "share of clients"),
     _Quantity("Stable rank of the gradients", "stable_rank", "rank"),
 )
+_SEEN: Final = [
+    "mean_angle_rad", "dispersion_rad", "selection_ratio", "threshold_rad", "angle_to_leader_rad", "admitted",
+]  # fmt: skip
+"""Of these quantities, those that a rule sees itself."""
 _MOST_ROWS: Final = 40
 """Clients whose admission is drawn."""
 
 
-def geometry_figure(runs: RunSet) -> Figure | None:
+def geometry_figure(runs: RunSet) -> Drawing | None:
     """Lines for each series that records geometry, in the first panel that has any; who is admitted; every pair."""
-    for panel in runs.panels:
-        groups = [g for g in runs.of_panel(panel) if any(_has_geometry(run) for run in g.runs)]
-        if groups:
-            break
-    else:
+    measured = [g for g in runs.groups if any(map(_has_geometry, g.runs))]
+    if not measured:
         return None
+    panel = measured[0].panel
+    groups = [g for g in measured if g.panel == panel]
     lines = {g.series: _lines(g) for g in groups}
     panels = []
     for quantity in _QUANTITIES:
         known = {name: own[quantity.column] for name, own in lines.items() if len(own[quantity.column])}
         if known:
-            panels.append(Panel(quantity.title, _plot(runs, quantity, known)))
+            panels.append(_panel(runs, quantity, known))
     for group in groups:
-        led = [run for run in group.runs if len(run.alignment)]
+        led = [(run.seed, table) for run in group.runs if len(table := run.table("alignment"))]
         if led:
-            heading = f"Who is admitted: {group.series}, seed {led[0].seed}{_cut(led[0].alignment)}"
-            panels.append(Panel(heading, _strips(runs, group, led[0].alignment)))
+            seed, seen = led[0]
+            heading = f"Who is admitted: {group.series}, seed {seed}{_cut(seen)}"
+            panels.append(_admissions(heading, runs.index(group.series), seen))
     where = f" ({panel})" if panel else ""
-    names = [g.series for g in groups]
-    return Figure(
-        "geometry",
+    updated = [replace(g, panel="") for g in groups if any(len(run.table("updates")) for run in g.runs)]
+    told = geometry_table(updated, runs.view if runs.views else "")
+    return Drawing(
         f"Gradient geometry over rounds{where}",
         panels,
         [seeds_words(max(len(g.runs) for g in groups)), *(_words(g, lines[g.series]) for g in groups)],
-        legend=legend(names, numbers=[runs.index(name) for name in names]),
-        more=pair_panels(runs, groups),
-        table=_table(runs, groups),
+        name="geometry",
+        series=runs.series,
+        more=pair_figures(runs, groups),
+        table=TextTable(told.columns, told.rows) if told is not None else TextTable((), ()),
     )
 
 
 def _has_geometry(run: Run) -> bool:
-    return len(run.alignment) > 0 or len(run.updates) > 0
+    return len(run.table("alignment")) > 0 or len(run.table("updates")) > 0
 
 
 def _per_round(run: Run) -> pd.DataFrame:
     """A row per round: what the rule itself saw, and what was measured."""
     parts = []
-    if len(run.alignment):
-        seen = run.alignment.groupby("round").mean(numeric_only=False)
-        own = pd.DataFrame(
-            {
-                "mean_angle_rad": seen["score_rad"],
-                **{name: seen[name] for name in ("dispersion_rad", "selection_ratio", "threshold_rad")},
-                **{name: seen[name] for name in ("angle_to_leader_rad", "admitted")},
-            }
-        )
-        parts.append(own)
-    if len(run.updates):
-        measured = run.updates.set_index("round")
+    if len(run.table("alignment")):
+        seen = run.table("alignment").groupby("round").mean(numeric_only=False)
+        parts.append(seen.rename(columns={"score_rad": "mean_angle_rad"})[_SEEN])
+    if len(run.table("updates")):
+        measured = run.table("updates").set_index("round")
         share = measured["n_admitted"] / measured["n_clients"]
         parts.append(measured.assign(admitted=share.where(measured["n_leaders"] > 0)))
     whole = parts[0] if len(parts) == 1 else parts[0].combine_first(parts[1])
@@ -118,52 +118,33 @@ def _line(columns: list[pd.Series]) -> pd.DataFrame:
     return line.reset_index()
 
 
-def _plot(runs: RunSet, quantity: _Quantity, lines: dict[str, pd.DataFrame]) -> str:
+def _panel(runs: RunSet, quantity: _Quantity, lines: dict[str, pd.DataFrame]) -> Panel:
     last = max(float(line["round"].max()) for line in lines.values())
     values = [float(v) for line in lines.values() for v in (line["low"].min(), line["high"].max())]
-    is_share = quantity.label.startswith("share")
     starts_at_zero = quantity.column in ("dispersion_rad", "norm_ratio")
-    y = Scale(0.0, 1.03) if is_share else Scale.over([*values], zero=starts_at_zero)
-    plot = Plot(Scale(0.0, max(last, 1.0) * 1.03), y, height=200)
-    plot.axes("round", quantity.label)
-    for name, line in lines.items():
-        if line["low"].lt(line["high"]).any():
-            points = line[["round", "low", "high"]].itertuples(index=False, name=None)
-            plot.band(list(points), runs.index(name))
-    for name, line in lines.items():
-        plot.line(list(zip(line["round"], line["mean"], strict=True)), runs.index(name))
-    return plot.svg(quantity.title)
+    high = Scale.over(values, quantity.label, zero=starts_at_zero)
+    if quantity.label.startswith("share"):
+        high = Scale(quantity.label, 0.0, 1.03)
+    curves = [Curve(runs.index(name), line.rename(columns={"round": "x"})) for name, line in lines.items()]
+    return Panel(quantity.title, Scale("round", 0.0, max(last, 1.0) * 1.03), high, curves)
 
 
-def _strips(runs: RunSet, group: Group, alignment: pd.DataFrame) -> str:
+def _admissions(title: str, series: int, alignment: pd.DataFrame) -> Panel:
     """One row per client: the darker a cell, the larger the share of its rounds in which the client is admitted."""
-    table = alignment.pivot_table(index="client", columns="round", values="admitted", aggfunc="mean").astype(
-        float
-    )
-    n_bins = min(40, table.shape[1])
-    parts = np.array_split(np.arange(table.shape[1]), n_bins)
-    row, left, right = 13.0, 46.0, 44.0
-    clients = list(table.index)[:_MOST_ROWS]
+    table = alignment.astype({"admitted": float}).pivot_table("admitted", "client", "round")
+    parts = np.array_split(np.arange(table.shape[1]), min(40, table.shape[1]))
     last = float(table.columns.max())
-    plot = Plot(Scale(0.0, last), Scale(0, 1), height=56 + row * len(clients), left=left, right=right, top=20)
-    plot.axes("round", "client", y_ticks=False)
-    plot.text(plot.width - 2, plot.top - 7, "rounds", anchor="end", cls="label")
-    width = (plot.width - left - right) / n_bins
-    for index, client in enumerate(clients):
+    width = last / len(parts)
+    rows, bars = [], []
+    for row, client in enumerate(table.index[:_MOST_ROWS]):
         values = table.loc[client].to_numpy()
-        y = plot.top + 1 + row * index
-        plot.text(left - 6, y + 10, str(client), anchor="end")
+        rows.append(Row(str(client), f"{100 * np.nanmean(values):.0f} %"))
         for number, part in enumerate(parts):
             share = float(np.nanmean(values[part])) if np.isfinite(values[part]).any() else 0.0
             if share > 0:
-                plot.add(
-                    tag(
-                        "rect", x=left + number * width, y=y, width=width, height=row - 2,
-                        class_=f"cell c{runs.index(group.series) % 8}", fill_opacity=round(share, 2),
-                    )
-                )  # fmt: skip
-        plot.text(plot.width - 2, y + 10, f"{100 * np.nanmean(values):.0f} %", anchor="end")
-    return plot.svg(f"admitted clients of {group.series}")
+                bars.append(Bar(row, number * width, (number + 1) * width, series, shade=round(share, 2)))
+    along = Scale("round", 0.0, last)
+    return Panel(title, along, Scale("client"), bars, rows, row_height=13, note_label="rounds")
 
 
 def _cut(alignment: pd.DataFrame) -> str:
@@ -171,17 +152,19 @@ def _cut(alignment: pd.DataFrame) -> str:
     return f" (the first {_MOST_ROWS} of {n_clients} clients)" if n_clients > _MOST_ROWS else ""
 
 
-def _table(runs: RunSet, groups: list[Group]) -> str:
-    """Means over measured rounds and seeds; empty if nothing was measured."""
-    measured = [
-        (g.series, [run.updates for run in g.runs], g.accuracies(runs.view))
-        for g in groups
-        if any(len(run.updates) for run in g.runs)
-    ]
-    if not measured:
-        return ""
-    made = compare_geometry(measured, runs.view if runs.views else "")
-    return html_table(made.columns, made.rows)
+def geometry_table(groups: Sequence[Group], view: str) -> Comparison | None:
+    """Means over measured rounds and seeds, a row per group; None if nothing was measured.
+
+    Args:
+        groups: of a page.
+        view: whose accuracies are told; empty for none.
+    """
+    tables = [[run.table("updates") for run in group.runs] for group in groups]
+    if not any(len(table) for own in tables for table in own):
+        return None
+    names = [", ".join(filter(None, [group.series, group.panel])) for group in groups]
+    accuracies = [group.accuracies(view) for group in groups]
+    return compare_geometry(list(zip(names, tables, accuracies, strict=True)), view)
 
 
 def _words(group: Group, lines: dict[str, pd.DataFrame]) -> str:
@@ -205,7 +188,7 @@ def _words(group: Group, lines: dict[str, pd.DataFrame]) -> str:
 
 
 def _admission_words(group: Group, admitted: pd.DataFrame) -> list[str]:
-    tables = [run.alignment for run in group.runs if len(run.alignment)]
+    tables = [run.table("alignment") for run in group.runs if len(run.table("alignment"))]
     if not tables or not len(admitted):
         return []
     said = [f"{100 * float(admitted['mean'].mean()):.0f} % of the clients are admitted per round"]

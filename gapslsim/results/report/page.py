@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 from gapslsim.results import words
-from gapslsim.results.report import tables
-from gapslsim.results.report.accuracy import accuracy_figure, client_figure
-from gapslsim.results.report.costs import pareto_figure, patterns, where_figure
+from gapslsim.results.drawing.drawing import Drawing
+from gapslsim.results.drawing.svg import patterns, tag
+from gapslsim.results.report import _tables as tables
+from gapslsim.results.report._accuracy import accuracy_figure, client_figure
+from gapslsim.results.report._costs import pareto_figure, where_figure
+from gapslsim.results.report._gantt import gantt_figure
+from gapslsim.results.report._html import figure_html
+from gapslsim.results.report._style import STYLE
+from gapslsim.results.report._targets import reached, target_figure
 from gapslsim.results.report.data import RunSet, gather
-from gapslsim.results.report.figure import Figure
-from gapslsim.results.report.gantt import gantt_figure
 from gapslsim.results.report.geometry import geometry_figure
-from gapslsim.results.report.statistics import ends_highest, spread
-from gapslsim.results.report.study_figure import study_figures
-from gapslsim.results.report.style import STYLE
-from gapslsim.results.report.svg import tag
-from gapslsim.results.report.targets import percent, reached, target_figure
+from gapslsim.results.statistics import ends_highest, spread
 from gapslsim.results.store import write_text
+from gapslsim.results.study import is_study, read_study
+from gapslsim.results.study_figure import figure_of
+from gapslsim.results.study_tables import has_tables, read_tables
+from gapslsim.results.words import percent
 
-__all__ = ["figures", "page", "write_report"]
+__all__ = ["write_report"]
+
+_COMMAND = ("gapslsim", "report")
 
 
 def write_report(
@@ -43,7 +50,7 @@ def write_report(
     return runs
 
 
-def figures(runs: RunSet, round: int | None = None) -> list[Figure]:
+def _figures(runs: RunSet, round: int | None = None) -> list[Drawing]:
     """Every figure for which the runs have data, in order."""
     made = [
         accuracy_figure(runs, "time_s"),
@@ -58,23 +65,31 @@ def figures(runs: RunSet, round: int | None = None) -> list[Figure]:
     return [figure for figure in made if figure is not None]
 
 
+def _of_studies(runs: RunSet) -> list[Drawing]:
+    """The own figure of each study that asks for one and has its tables: what `gapslsim figure` draws."""
+    made: list[Drawing] = []
+    for path in runs.paths:
+        wanted = figure_of(read_study(path)) if is_study(path) and has_tables(path) else None
+        if wanted is not None:
+            drawing = wanted.draw(read_tables(path))
+            name = "study-figure" + (f"-{len(made) + 1}" if made else "")
+            made.append(replace(drawing, name=name, title=f"Figure of the study: {drawing.title}"))
+    return made
+
+
 def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ()) -> str:
     """The page as HTML text."""
-    own = study_figures(runs)
-    drawn = [*own, *figures(runs, round)]
+    own = _of_studies(runs)
+    drawn = [*own, *_figures(runs, round)]
     sections = [
-        *((figure.id, figure.title, "") for figure in own),
+        *((figure.name, figure.title, "") for figure in own),
         ("settings", "Settings", tables.settings_table(runs)),
-        *((figure.id, figure.title, "") for figure in drawn[len(own) :]),
+        *((figure.name, figure.title, "") for figure in drawn[len(own) :]),
         ("results", "Results in numbers", _results(runs)),
         ("provenance", "Provenance", tables.provenance_table(runs)),
-        (
-            "commands",
-            "Commands that make this again",
-            tables.commands(runs, command or ["gapslsim", "report"]),
-        ),
+        ("commands", "Commands that make this again", tables.commands(runs, command or _COMMAND)),
     ]
-    by_id = {figure.id: figure.html() for figure in drawn}
+    by_id = {figure.name: figure_html(figure) for figure in drawn}
     links = "".join(tag("li", tag("a", escape(title), href=f"#{name}")) for name, title, _ in sections)
     body = [
         tag("h1", escape(runs.title)),
@@ -106,11 +121,8 @@ def _answers(runs: RunSet) -> str:
         where = f"On {panel}: " if panel else ""
         parts = []
         for target in runs.targets:
-            times = {
-                g.series: spread(found[0]).mean
-                for g in groups
-                if (found := reached(g, target))[0] and not found[1]
-            }
+            found = [(g.series, *reached(g, target)) for g in groups]
+            times = {name: spread(times).mean for name, times, lasted in found if times and not lasted}
             if times:
                 first = min(times, key=times.__getitem__)
                 parts.append(f"{first} reaches {percent(target)} first ({words.seconds(times[first])})")
@@ -121,11 +133,8 @@ def _answers(runs: RunSet) -> str:
             parts.append(f"{ends_highest(ends)} ({words.accuracy(max(ends.values()))})")
         if parts:
             said.append(tag("li", escape(f"{where}{'; '.join(parts)}.")))
-    view = (
-        f"Accuracies in the {runs.view} view, means over seeds, simulated time."
-        if runs.views
-        else "Dry runs: no accuracy."
-    )
+    told = f"Accuracies in the {runs.view} view, means over seeds, simulated time."
+    view = told if runs.views else "Dry runs: no accuracy."
     return tag("ul", "".join(said), class_="answer") + tag("p", escape(view), class_="small")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from gapslsim.errors import ComponentError
-from gapslsim.studies.backend import Backend
-from gapslsim.studies.execute import Job, Outcome, carry_out
+from gapslsim.studies._execute import Job, Outcome, carry_out
+from gapslsim.studies.backend import Backend, optional
 
 __all__ = ["Dask"]
 
@@ -18,7 +18,7 @@ class Dask(Backend):
 
     def __init__(self, address: str = "", n_jobs: int | None = None) -> None:
         super().__init__(address, n_jobs)
-        self._distributed = _distributed()
+        self._distributed = optional("distributed", "The backend 'dask'", "Dask", "dask")
 
     def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
         """Outcomes as they come."""
@@ -26,18 +26,15 @@ class Dask(Backend):
         options: dict[str, Any] = {"address": self.address}
         if not self.address:
             n_workers = min(self.n_jobs or os.cpu_count() or 1, max(1, len(jobs)))
-            options = {
-                "n_workers": n_workers,
-                "threads_per_worker": 1,
-                "dashboard_address": None,
-                "silence_logs": "ERROR",
-            }
+            options = {"n_workers": n_workers, "threads_per_worker": 1}
+            options |= {"dashboard_address": None, "silence_logs": "ERROR"}
         try:
             opened = distributed.Client(**options)
         except (OSError, ValueError, RuntimeError) as error:
             where = f"at {self.address!r}" if self.address else "on this machine"
             raise ComponentError(f"no Dask scheduler answers {where}: {error}; check --address") from error
         with opened as client:
+            # Handed out a few at a time: a closed iterator then leaves nothing in the cluster's queue.
             limit = self.n_jobs or max(1, sum(client.nthreads().values()))
             waiting = list(jobs)
             under_way: dict[Any, Job] = {}
@@ -59,13 +56,3 @@ def _outcome(done: Any, job: Job) -> Outcome:
         outcome: Outcome = done.result()
         return outcome
     return Outcome(job.label, None, f"Dask lost it: {done.exception()!r}", 0.0)
-
-
-def _distributed() -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise ComponentError(
-            "The backend 'dask' needs Dask; install it: pip install 'gapslsim[dask]'"
-        ) from None
-    return distributed

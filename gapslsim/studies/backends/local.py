@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 
+from gapslsim.studies._execute import Job, Outcome, carry_out
 from gapslsim.studies.backend import Backend
-from gapslsim.studies.execute import Job, Outcome, carry_out
 
 __all__ = ["Local"]
 
@@ -24,6 +24,7 @@ class Local(Backend):
     def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
         """Outcomes as they come."""
         n_jobs = self._n_processes(len(jobs))
+        # In this process: errors and Ctrl-C come as they are, and torch is imported once.
         if n_jobs == 1:
             for job in jobs:
                 yield carry_out(job)
@@ -37,6 +38,7 @@ def _in_processes(jobs: list[Job], n_jobs: int) -> Generator[Outcome, None, None
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     left = {job.label: job for job in jobs}
+    # One by one as workers get free: runs differ in length, and batches would leave cores idle.
     parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered", batch_size=1,
                         pre_dispatch="n_jobs")  # fmt: skip
     outcomes = parallel(delayed(carry_out)(job) for job in jobs)
@@ -48,6 +50,7 @@ def _in_processes(jobs: list[Job], n_jobs: int) -> Generator[Outcome, None, None
     except TerminatedWorkerError:
         pass
     for label, job in left.items():
+        # Two, since joblib carries out a single job in this very process, which must survive.
         alone = Parallel(n_jobs=2, backend="loky", return_as="generator_unordered")
         try:
             yield from alone([delayed(carry_out)(job)])

@@ -7,8 +7,8 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from gapslsim.errors import ComponentError
-from gapslsim.studies.backend import Backend
-from gapslsim.studies.execute import Job, Outcome, carry_out
+from gapslsim.studies._execute import Job, Outcome, carry_out
+from gapslsim.studies.backend import Backend, optional
 
 __all__ = ["Ray"]
 
@@ -18,23 +18,21 @@ class Ray(Backend):
 
     def __init__(self, address: str = "", n_jobs: int | None = None) -> None:
         super().__init__(address, n_jobs)
-        self._ray = _ray()
+        self._ray = optional("ray", "The backend 'ray'", "Ray", "ray")
 
     def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
         """Outcomes as they come."""
         ray = self._ray
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         try:
-            if self.address:
-                ray.init(address=self.address, **quiet)
-            else:
-                ray.init(
-                    address="local", num_cpus=self.n_jobs or os.cpu_count(), include_dashboard=False, **quiet
-                )
+            own = {"num_cpus": self.n_jobs or os.cpu_count(), "include_dashboard": False}
+            ray.init(address=self.address or "local", **({} if self.address else own), **quiet)
         except (ConnectionError, OSError, ValueError, RuntimeError) as error:
             where = f"at {self.address!r}" if self.address else "on this machine"
             raise ComponentError(f"no Ray cluster answers {where}: {error}; check --address") from error
         try:
+            # Once more if a worker is lost, which may be the machine's fault; an error of the run is no such
+            # loss.
             task = ray.remote(num_cpus=1, max_retries=1)(carry_out)
             waiting = list(jobs)
             under_way: dict[Any, Job] = {}
@@ -52,11 +50,3 @@ class Ray(Backend):
                     yield Outcome(job.label, None, f"Ray lost it: {said[-1] if said else error!r}", 0.0)
         finally:
             ray.shutdown()
-
-
-def _ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise ComponentError("The backend 'ray' needs Ray; install it: pip install 'gapslsim[ray]'") from None
-    return ray

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gapslsim.calibration._fits import CalibrationError
+from gapslsim.calibration._robust import fit_nonnegative
 from gapslsim.calibration.calibrate import calibrate, check
-from gapslsim.calibration.fits import CalibrationError
 from gapslsim.calibration.rest import link_of
-from gapslsim.calibration.robust import fit_nonnegative
 from gapslsim.calibration.table import MeasurementTable, check_table
 from gapslsim.hardware.cost_models.linear import Linear
 from gapslsim.hardware.cost_models.lookup import Lookup

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gapslsim.calibration.fits import CalibrationError
+from gapslsim.calibration._fits import CalibrationError
 from gapslsim.calibration.modes import calibrate_modes, power_modes
 from gapslsim.calibration.samples import select_rows
 from gapslsim.calibration.table import MeasurementTable, check_table

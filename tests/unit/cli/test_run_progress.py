@@ -5,7 +5,7 @@ import io
 import pytest
 
 from gapslsim.cli import progress as module
-from gapslsim.cli.progress import describe, show_progress, wall_time_left_s
+from gapslsim.cli.progress import describe, show_progress, time_left
 from gapslsim.records import Progress
 
 HALF = Progress(
@@ -34,10 +34,17 @@ def test_without_an_estimate_the_line_says_how_long_it_took_so_far():
 
 
 @pytest.mark.parametrize(
-    ("fraction", "left_s"), [(0.25, 90.0), (1.0, 0.0), (1.2, 0.0), (0.0, None), (None, None)]
+    ("fraction", "told"),
+    [
+        (0.25, "1:30 left"),
+        (1.0, "0:00 left"),
+        (1.2, "0:00 left"),
+        (0.0, "0:30 so far"),
+        (None, "0:30 so far"),
+    ],
 )
-def test_the_rest_takes_as_long_as_the_pace_so_far_says(fraction, left_s):
-    assert wall_time_left_s(HALF._replace(fraction=fraction)) == left_s
+def test_the_time_left_follows_from_the_share_done(fraction, told):
+    assert time_left(fraction, 30.0) == told
 
 
 def test_where_there_is_no_terminal_there_is_a_plain_line_per_tenth_of_the_run():

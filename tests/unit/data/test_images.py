@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gapslsim.data.images import ImageKind, normalise
+from gapslsim.data._images import ImageKind, normalise
 
 KIND = ImageKind("any", (2, 4, 4), 2, mean=(0.5, 0.25), std=(0.5, 0.1), how_to_get="here")
 

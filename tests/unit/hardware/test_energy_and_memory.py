@@ -5,9 +5,9 @@ import math
 import pytest
 
 from gapslsim.errors import MemoryShortError
+from gapslsim.hardware._energy import PowerState, span_energy_j
 from gapslsim.hardware.device import PowerStates
 from gapslsim.hardware.devices import load_device
-from gapslsim.hardware.energy import PowerState, span_energy_j
 from gapslsim.hardware.memory import check_fits
 
 POWER = PowerStates(idle_w=2.0, compute_w=10.0, send_w=4.0, receive_w=3.0)

@@ -9,9 +9,8 @@ import torch
 
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.learning import engine as engine_module
-from gapslsim.learning.calls import ClientBackward, ClientForward
 from gapslsim.learning.engine import Engine
-from gapslsim.learning.reply import ServerReply
+from gapslsim.learning.operation import Answer, ClientBackward, ClientForward, MiniBatch
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.models.zoo.cnn import Cnn
@@ -87,24 +86,27 @@ def test_groups_of_any_size_give_the_same_bits(most: int, monkeypatch: pytest.Mo
 
 
 def forwards(made: Engine, steps: list[tuple[int, int]]) -> list[ClientForward]:
-    return [ClientForward(f"f{client}.{step}", made.initial_client, client, step) for client, step in steps]
+    initial = Keyed("initial", 0, made.initial_client)
+    return [
+        ClientForward(
+            MiniBatch(client, step, 4, f"client-{client}", f"f{client}.{step}", initial), made.initial_client
+        )
+        for client, step in steps
+    ]
 
 
 def backwards(
     calls: list[ClientForward], initial: SideState, fates: dict[int, Any] | None = None
 ) -> list[ClientBackward]:
-    own: dict[int, Keyed[torch.Tensor]] = {}
-    for call in calls:
-        random = torch.Generator().manual_seed(call.client)
-        own[call.client] = Keyed(
-            f"g{call.client}", 0, torch.randn(4, 4, 4, 4, generator=random, dtype=torch.float64)
-        )
-    train = dict.fromkeys(own, "train") | (fates or {})
-    reply = ServerReply("r", own, None, dict.fromkeys(own, 0), train)
     rule = frameworks["psl"]().client_update  # type: ignore[attr-defined]
-    return [
-        ClientBackward(call.key, call.state, call.client, call.step, reply, rule, initial) for call in calls
-    ]
+    made = []
+    for call in calls:
+        client = call.batch.client
+        random = torch.Generator().manual_seed(client)
+        own: Any = Keyed(f"g{client}", 0, torch.randn(4, 4, 4, 4, generator=random, dtype=torch.float64))
+        answer = Answer(call.batch, own, None, 0, (fates or {}).get(client, "train"))
+        made.append(ClientBackward(answer, call.state, rule, initial))
+    return made
 
 
 def equal(one: SideState, other: SideState) -> bool:
@@ -123,12 +125,16 @@ def test_a_client_ends_with_the_same_bits_whoever_goes_back_with_it_and_whether_
 
     other = fresh()
     alone = [other.client_forwards([call])[0] for call in calls]
+    for call in calls:
+        call.batch.tape = None
     assert all(torch.equal(a.activations, b.activations) for a, b in zip(whole, alone, strict=True))
     for chosen in ([0, 1, 2, 3, 4, 5], [4], [5, 1], [2, 0, 3]):
         for kept in (True, False):  # kept: the tape of all six; else passes are made again
             other = fresh()
             if kept:
                 other.client_forwards(calls)
+            else:
+                assert all(call.batch.tape is None for call in calls)
             found = other.client_backwards([back[i] for i in chosen])
             assert all(equal(state, expected[i]) for state, i in zip(found, chosen, strict=True))
             rest = [i for i in range(6) if i not in chosen]
@@ -136,7 +142,7 @@ def test_a_client_ends_with_the_same_bits_whoever_goes_back_with_it_and_whether_
                 equal(state, expected[i])
                 for state, i in zip(other.client_backwards([back[i] for i in rest]), rest, strict=True)
             )
-            assert other._client_passes.n_tapes == 0
+            assert all(call.batch.tape is None for call in calls)
 
 
 def test_several_steps_of_one_client_may_be_asked_for_at_once() -> None:
@@ -156,7 +162,7 @@ def test_a_frozen_client_keeps_its_state_and_loses_its_tape() -> None:
     first, second = made.client_backwards(backwards(calls, made.initial_client, {0: "freeze"}))
     assert first is made.initial_client
     assert not equal(second, made.initial_client)
-    assert made._client_passes.n_tapes == 0
+    assert all(call.batch.tape is None for call in calls)
 
 
 def test_small_models_are_stacked_and_large_ones_are_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 
 from gapslsim.errors import NumericalError
 from gapslsim.frameworks.framework import frameworks
-from gapslsim.learning.calls import ClientForward
 from gapslsim.learning.engine import Engine, choose_device, intra_op_threads
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.messages import Smashed
+from gapslsim.learning.operation import ClientForward
 from gapslsim.models.zoo.cnn import Cnn
 from tests.support import Stage, sgd, small_setup, stage
 
@@ -66,7 +67,6 @@ def test_a_thousand_clients_of_which_twenty_take_part_share_the_state_of_the_res
     assert made.engine is not None
     states = {id(made.learner.client_state(client).value.parameters) for client in range(1000)}
     assert 21 <= len(states) <= 61  # the common initial one, and of those who took part
-    assert made.engine._client_passes.n_tapes == 0
     evaluated: list[int] = []
     predict = made.engine.client.predict
     made.engine.client.predict = lambda *a: (evaluated.append(1), predict(*a))[1]  # type: ignore[assignment, func-returns-value]
@@ -74,13 +74,23 @@ def test_a_thousand_clients_of_which_twenty_take_part_share_the_state_of_the_res
     assert len(evaluated) == len(states)
 
 
-def test_tapes_of_clients_that_never_train_are_dropped_with_the_next_round() -> None:
+def test_tapes_of_clients_that_never_train_go_with_their_mini_batches() -> None:
     setup = small_setup(50, n_train=100, batch_size=2)
     made = stage(setup)
     frozen = frameworks["psl"](client_update="frozen", participation={"kind": "sample", "k": 4})
-    made.run(frozen, 6)
     assert made.engine is not None
-    assert made.engine._client_passes.n_tapes <= 4
+    tapes: list[weakref.ref[Any]] = []
+    forwards = made.engine.client_forwards
+
+    def noting(calls: Sequence[ClientForward]) -> list[Smashed]:
+        smashed = forwards(calls)
+        tapes.extend(weakref.ref(call.batch.tape) for call in calls)
+        return smashed
+
+    made.engine.client_forwards = noting  # type: ignore[method-assign]
+    made.run(frozen, 6)
+    assert len(tapes) == 24
+    assert sum(tape() is not None for tape in tapes) <= 4
 
 
 @pytest.mark.parametrize("kind", ["psl", "gapsl"])
@@ -93,7 +103,7 @@ def test_a_gradient_that_is_not_finite_names_its_client(kind: str, monkeypatch: 
     def broken(calls: Sequence[ClientForward]) -> list[Smashed]:
         made = forwards(calls)
         for call, smashed in zip(calls, made, strict=True):
-            if call.client == 1:
+            if call.batch.client == 1:
                 smashed.activations[:] = float("nan")
         return made
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from gapslsim.learning._observations import Accuracy
 from gapslsim.learning.evaluation import evaluate_views, weighted
-from gapslsim.learning.observations import Accuracy
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side
-from gapslsim.work import Keyed
 from tests.support import sgd
 
 # The client side is x -> w x (one number), the server z -> (z, 0): class 0 where w x > 0, P(0) = 1 / (1 + exp(-w x)).
@@ -35,10 +37,9 @@ def weight(value: float) -> Tensor:
 
 def evaluate(states: list[SideState], *views: str, batch: int = 3) -> list[Accuracy]:
     client, server, server_state = sides()
-    keyed = [Keyed(f"k{i}", 8, state) for i, state in enumerate(states)]
-    return evaluate_views(
-        client, server, keyed, server_state, INPUTS, LABELS, SHARES[: len(states)], views, 7, batch
-    )
+    servers = [server_state] * len(states)
+    shares = SHARES[: len(states)]
+    return evaluate_views(client, server, states, servers, INPUTS, LABELS, shares, views, 7, batch)
 
 
 def p0(value: float, x: float) -> float:
@@ -103,9 +104,9 @@ def test_the_local_view_sums_exactly_so_that_no_processor_gives_other_bits() -> 
 
 def test_a_class_without_test_samples_counts_as_zero_in_the_local_view() -> None:
     client, server, state = sides()
-    keyed = [Keyed("k", 8, three()[0])]
+    views = ("local",)
     (row,) = evaluate_views(
-        client, server, keyed, state, INPUTS[:3], LABELS[:3], SHARES[:1], ("local",), 1, 8
+        client, server, three()[:1], [state], INPUTS[:3], LABELS[:3], SHARES[:1], views, 1, 8
     )
     assert row.accuracy == pytest.approx(0.5 * 2 / 3)
 
@@ -131,3 +132,99 @@ def test_clients_that_share_their_parameters_are_evaluated_once(monkeypatch: pyt
 def test_the_batch_of_an_evaluation_is_of_no_account(batch: int) -> None:
     views = ("global", "clients", "ensemble", "local")
     assert evaluate(three(), *views, batch=batch) == evaluate(three(), *views, batch=4)
+
+
+VIEWS = ("global", "clients", "ensemble", "local")
+
+
+def networks() -> tuple[Side, Side, list[SideState], list[SideState], Tensor, Tensor]:
+    """Two client-side and two server-side states of a small network, with buffers on both sides; test data."""
+    torch.manual_seed(0)
+    lower = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Tanh()).double()
+    upper = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3)).double()
+    states: list[list[SideState]] = [[], []]
+    for side, module in enumerate((lower, upper)):
+        for _ in range(2):
+            parameters = tuple(torch.randn_like(p) for p in module.parameters())
+            buffers = tuple(
+                torch.rand_like(b) + 0.5 if b.is_floating_point() else b for b in module.buffers()
+            )
+            states[side].append(SideState(parameters, buffers, {}))
+    inputs, labels = torch.randn(11, 5, dtype=torch.float64), torch.arange(11) % 3
+    return Side(lower, sgd(), None), Side(upper, sgd(), None), *states, inputs, labels
+
+
+def plain(side: Side, state: SideState) -> nn.Module:
+    """A module of PyTorch's own with these weights."""
+    module = copy.deepcopy(side.module).eval()
+    with torch.no_grad():
+        for own, given in zip(module.parameters(), state.parameters, strict=True):
+            own.copy_(given)
+        for own, given in zip(module.buffers(), state.buffers, strict=True):
+            own.copy_(given)
+    return module
+
+
+def mean_of(states: Sequence[SideState]) -> SideState:
+    columns = [
+        tuple(sum(t) / len(states) if t[0].is_floating_point() else t[0] for t in zip(*rows, strict=True))
+        for rows in ([s.parameters for s in states], [s.buffers for s in states])
+    ]
+    return SideState(*columns, {})
+
+
+def test_with_several_servers_each_client_is_judged_with_its_own() -> None:
+    client_side, server_side, (a, b), (one, two), inputs, labels = networks()
+    clients, servers = [a, b, a, a], [one, two, two, one]
+    shares = np.array([[0.5, 0.25, 0.25], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.2, 0.2, 0.6]])
+    rows = evaluate_views(
+        client_side, server_side, clients, servers, inputs, labels, shares, VIEWS, 1, batch_size=4
+    )
+
+    def logits(client: SideState, server: SideState) -> Tensor:
+        with torch.no_grad():
+            out: Tensor = plain(server_side, server)(plain(client_side, client)(inputs))
+        return out
+
+    own = [logits(client, server) for client, server in zip(clients, servers, strict=True)]
+    whole = {row.view: row for row in rows}
+    expected = logits(mean_of(clients), mean_of(servers))
+    assert whole["global"].loss == pytest.approx(float(F.cross_entropy(expected, labels)), abs=1e-12)
+    ensemble = torch.stack([F.softmax(each, dim=1) for each in own]).mean(0)
+    assert whole["ensemble"].loss == pytest.approx(float(F.nll_loss(ensemble.log(), labels)), abs=1e-12)
+    assert whole["ensemble"].accuracy == float((ensemble.argmax(1) == labels).double().mean())
+    for index, each in enumerate(own):
+        mine = {row.view: row for row in rows if row.client == index}
+        assert mine["clients"].loss == pytest.approx(float(F.cross_entropy(each, labels)), abs=1e-12)
+        assert mine["clients"].accuracy == float((each.argmax(1) == labels).double().mean())
+        losses = F.cross_entropy(each, labels, reduction="none")
+        by_class = sum(shares[index][k] * float(losses[labels == k].mean()) for k in range(3))
+        assert mine["local"].loss == pytest.approx(by_class, abs=1e-12)
+
+
+def test_pairs_that_share_both_states_are_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client_side, server_side, (a, b), (one, two), inputs, labels = networks()
+    passes: list[Side] = []
+    predict = Side.predict
+
+    def counted(self: Side, state: SideState, given: Tensor) -> Tensor:
+        passes.append(self)
+        return predict(self, state, given)
+
+    monkeypatch.setattr(Side, "predict", counted)
+    shares = np.full((5, 3), 1 / 3)
+    evaluate_views(
+        client_side, server_side, [a, b, a, a, b], [one, two, two, one, two], inputs, labels, shares,
+        ("clients",), 1, batch_size=11,
+    )  # fmt: skip
+    assert passes == [client_side, server_side] * 3  # a-one, b-two, a-two
+
+
+def test_states_with_the_same_weights_and_other_statistics_are_not_the_same() -> None:
+    client_side, server_side, (a, _), (one, two), inputs, labels = networks()
+    still = SideState(one.parameters, two.buffers, {})
+    rows = evaluate_views(
+        client_side, server_side, [a, a], [one, still], inputs, labels, np.full((2, 3), 1 / 3), VIEWS, 1, 11
+    )
+    losses = [row.loss for row in rows if row.view == "clients"]
+    assert losses[0] != losses[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gapslsim.learning.journal.frames import (
+from gapslsim.learning.journal._frames import (
     CHECKPOINT,
     HEADER_BYTES,
     OBSERVATION,

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from gapslsim.errors import JournalError
+from gapslsim.learning.journal._frames import OBSERVATION
+from gapslsim.learning.journal._records import RecordFiles
 from gapslsim.learning.journal.folder import trainings
-from gapslsim.learning.journal.frames import OBSERVATION
 from gapslsim.learning.journal.journal import Journal
 from gapslsim.learning.journal.maintenance import content_of, delete_journal, prune, verify
-from gapslsim.learning.journal.records import RecordFiles
 from gapslsim.learning.state import SideState
 from gapslsim.records import LossRow
 from gapslsim.work import content_key

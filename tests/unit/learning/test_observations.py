@@ -6,7 +6,7 @@ import hashlib
 import json
 from itertools import permutations
 
-from gapslsim.learning.observations import Accuracy, Observations, read_record
+from gapslsim.learning._observations import Accuracy, Observations, read_record
 from gapslsim.records import LossRow
 
 LOSSES = [LossRow(r, c, 0.1 * r + c, 4) for r in (1, 2) for c in (0, 1, 2)]

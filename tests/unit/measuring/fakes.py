@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gapslsim.measuring.clock import Clock
 from gapslsim.models.layers import Add
 from gapslsim.models.model import Model
 from gapslsim.registry import component
+from gapslsim.stages.clock import Clock
 
 
 class FakeClock(Clock):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-import torch
+from copy import copy
 
-from gapslsim.errors import ComponentError
+import pytest
+
+from gapslsim.errors import ProtocolError
+from gapslsim.frameworks.framework import Framework, FreeFramework
+from gapslsim.frameworks.parallel import ParallelSplitLearning
+from gapslsim.frameworks.slots import client_updates, server_updates
+from gapslsim.frameworks.stage import Process, Stage
+from gapslsim.learning.rules import CutGradient
 from gapslsim.measuring.check import OperationCheck, check_round
-from gapslsim.measuring.rounds import averaged
+from gapslsim.registry import component
 from gapslsim.run import simulate
 from gapslsim.scenario.loading import loads
 from tests.support import RateDevice
@@ -79,26 +85,72 @@ def test_a_check_charges_what_a_run_charges(framework: str) -> None:
     assert checked == pytest.approx(work / 1e6)
 
 
-def test_frameworks_that_cannot_be_carried_out_here_are_refused_with_those_that_can() -> None:
-    text = SCENARIO.replace("{kind: psl}", "{kind: epsl, phi: 0.5}")
-    with pytest.raises(
-        ComponentError, match=r"cannot be checked: its server makes a shared pass .* sl, and fedavg"
-    ):
-        check_round(loads(text), RateDevice(rate=1e6), 1, 1, clock=FakeClock(tick=0.5))
+@pytest.mark.parametrize("framework", ["{kind: epsl, phi: 0.5}", "{kind: gapsl, gradient: exact}"])
+def test_steps_with_a_shared_pass_or_second_derivatives_are_timed_as_one_pass(framework: str) -> None:
+    assert per_round(framework) == {
+        "client_forward": (3, 1.5), "server_step": (1, 1.0), "client_backward": (3, 1.5),
+    }  # fmt: skip
 
 
-def test_a_protocol_of_ones_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    scenario = loads(SCENARIO)
-    monkeypatch.setattr(type(scenario.framework), "round", lambda self, w: iter(()), raising=False)
-    with pytest.raises(ComponentError, match="its protocol is not known here"):
-        check_round(scenario, RateDevice(rate=1e6), 1, 1, clock=FakeClock(tick=0.5))
+@component
+class InTurn(ParallelSplitLearning):
+    """A protocol of one's own: clients upload one after another."""
+
+    def round(self, w: Stage) -> Process[None]:
+        smashed = []
+        for client in w.participants:
+            smashed.append((yield from self._upload(w, client)))
+        reply = yield from w.server.compute(w.learner.server_step(smashed, self.server_rule, self.cut_rule))
+        yield from self._download(w, reply)
 
 
-def test_an_average_is_the_mean_of_the_models() -> None:
-    models = [[torch.tensor([1.0, 2.0]), torch.tensor(3.0)], [torch.tensor([3.0, 6.0]), torch.tensor(5.0)]]
-    mean = averaged(models)
-    assert [one.tolist() for one in mean] == [[2.0, 4.0], 4.0]
-    assert models[0][0].tolist() == [1.0, 2.0]
+@component
+class Eager(FreeFramework):
+    """Nobody waits for anybody: the server updates with whoever has arrived."""
+
+    kind: str = "eager"
+
+    def run(self, w: Stage) -> Process[None]:
+        yield from w.together(self._client(w, client) for client in range(w.n_clients))
+
+    def _client(self, w: Stage, client: int) -> Process[None]:
+        node = w.client(client)
+        while True:
+            smashed = yield from node.compute(w.learner.client_forward(client))
+            yield from node.send(smashed, w.server, "uplink")
+            step = w.learner.server_step([smashed], server_updates["mean"](), CutGradient())
+            reply = yield from w.server.compute(step)
+            yield from w.server.send(reply.own[client], node, "downlink")
+            yield from node.compute(w.learner.client_backward(client, reply, client_updates["own"]()))
+
+
+def played(framework: Framework) -> dict[str, tuple[float, float]]:
+    scenario = copy(loads(SCENARIO))
+    object.__setattr__(scenario, "framework", framework)  # not registered, so that other tests do not see it
+    result = check_round(scenario, RateDevice(rate=1e6), 1, 4, clock=FakeClock(tick=0.5))
+    return {row.operation: (row.n_per_round, row.measured_s) for row in result.operations}
+
+
+def test_a_protocol_of_ones_own_is_checked() -> None:
+    assert played(InTurn(kind="in_turn")) == PARALLEL
+
+
+def test_a_protocol_without_a_barrier_is_checked() -> None:
+    # 3 updates of the server are a round's samples; a pass and the rule in each
+    found = played(Eager())
+    assert found["server_step"] == (3, 3.0)
+    assert set(found) == set(PARALLEL)
+
+
+def test_a_protocol_that_ends_before_a_round_counts_is_refused() -> None:
+    class Short(InTurn):
+        def run(self, w: Stage) -> Process[None]:
+            for _ in w.rounds(self):
+                yield from self.round(w)
+                return
+
+    with pytest.raises(ProtocolError, match="ended by itself after 1 rounds; a check needs 3 or more"):
+        played(Short(kind="short"))
 
 
 def test_the_error_is_relative_to_what_was_measured() -> None:

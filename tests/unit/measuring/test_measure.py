@@ -11,7 +11,6 @@ import torch
 from gapslsim.calibration.table import read_table
 from gapslsim.cli.main import main
 from gapslsim.measuring import probes as probes_module
-from gapslsim.measuring.clock import MachineClock
 from gapslsim.measuring.machine import machine_name
 from gapslsim.measuring.measure import Plan, measure
 from gapslsim.measuring.passes import Effort
@@ -21,6 +20,7 @@ from gapslsim.models.cost import split_cost
 from gapslsim.models.model import Model
 from gapslsim.models.zoo.cnn import Cnn
 from gapslsim.models.zoo.vgg16 import Vgg16
+from gapslsim.stages.clock import MachineClock
 from tests.unit.measuring.fakes import FakeClock
 
 CPU = torch.device("cpu")

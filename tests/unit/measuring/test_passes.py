@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from gapslsim.learning.optimizers.sgd import Sgd
-from gapslsim.measuring.attribution import call_s, rows_of_passes, split_rest
-from gapslsim.measuring.clock import MachineClock
+from gapslsim.measuring._attribution import call_s, rows_of_passes, split_rest
 from gapslsim.measuring.passes import Effort, SideTimes, time_split
 from gapslsim.measuring.probes import Probe, ProbeCnn
 from gapslsim.measuring.table import Machine
 from gapslsim.models.zoo.vit import Vit
+from gapslsim.stages.clock import MachineClock
 from tests.unit.measuring.fakes import CLOCK, FakeClock, SpendingModel
 
 CPU = torch.device("cpu")
@@ -98,3 +98,24 @@ def test_layers_that_take_longer_than_their_pass_are_scaled_down_to_it() -> None
     branch = next(r for r in rows if r.name == "residual.branch" and r.phase == "forward")
     assert branch.time_s == pytest.approx(5.0)
     assert "scaled by 0.500" in branch.note
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "n"),
+    [
+        (1e9, 10),  # time enough: as many as allowed
+        (2.5, 4),  # the budget is gone after 3 s; at least four times
+        (1.1, 4),  # 4 s are more than three budgets, but not when the fourth begins
+        (0.3, 3),  # a slow device: three times do
+    ],
+)
+def test_repeats_end_with_the_budget(budget_s: float, n: int) -> None:
+    clock = FakeClock()
+    effort = Effort(least=4, most=10, budget_s=budget_s)
+    warm_ups: list[int] = []
+    repeats = 0
+    for _ in effort.rounds(clock, lambda: warm_ups.append(1)):
+        repeats += 1
+        clock.seconds += 1.0
+    assert repeats == n
+    assert len(warm_ups) == 2

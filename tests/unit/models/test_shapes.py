@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gapslsim.models.shapes import show_shapes_alone
+from gapslsim.models.layer_types import show_shapes_alone
 
 
 def kept(layer: nn.Module, inputs: Tensor) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import simpy
 from pydantic import ValidationError
 
+from gapslsim.network._multicast import segments
+from gapslsim.network._routes import LinkSpec, Route
 from gapslsim.network.channels.constant import Constant
+from gapslsim.network.channels.markov import Markov
 from gapslsim.network.fleet import AccessLink, Fleet
-from gapslsim.network.multicast import segments
 from gapslsim.network.network import LinkUseRow
 from gapslsim.network.protocols.tcp import Tcp
-from gapslsim.network.routes import LinkSpec, Route
 from gapslsim.network.topologies.relay import Relay
 from gapslsim.network.topologies.star import Star
 
@@ -81,6 +83,19 @@ def test_slow_start_doubles_the_cap_each_round_trip_until_the_path_is_full() -> 
     ]
     assert one(tcp, 1e6) == pytest.approx(0.1 + 1.0 + (8 - 2.48) / 8)
     assert one(tcp, 10e3) == pytest.approx(0.1 + 0.2)  # the first window, in one round trip
+
+
+def test_slow_start_ends_at_the_rate_of_now_also_on_a_link_that_was_idle_as_its_rate_changed() -> None:
+    tcp = Tcp(set_up_round_trips=0, payload_bytes=1000, wire_bytes=1000, initial_window=10)
+    changing = Markov(rates=[4e5, 8e6], transitions=[[0.0, 1.0], [0.0, 1.0]], step=0.5)
+    changing.__dict__["stationary"] = np.array([1.0, 0.0])  # It starts slow and is fast from 0.5 s on.
+    members = Fleet((AccessLink("client-0", changing, changing, 0.1),))
+    env = simpy.Environment()
+    network = Star(protocol=tcp).build(env, members, seed=0)
+    env.run(until=1.0)
+    transfer = network.send("client-0", "server", 1e6)
+    env.run()
+    assert transfer.finished_s == pytest.approx(1.0 + 0.1 + 1.0 + (8 - 2.48) / 8)
 
 
 def test_slow_start_needs_a_round_trip() -> None:

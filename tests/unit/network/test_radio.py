@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from gapslsim.network._radio import los_probability, noise_dbm, path_loss_db, shannon_bit_per_s
 from gapslsim.network.channels.wireless import Wireless
-from gapslsim.network.radio import los_probability, noise_dbm, path_loss_db, shannon_bit_per_s
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from gapslsim.errors import NetworkError
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.channels.gilbert_elliott import GilbertElliott
 from gapslsim.network.fleet import AccessLink, Fleet
-from gapslsim.network.network import LinkUseRow
-from gapslsim.network.show import channel_text, link_use_figure, mean_rate, topology_lines
+from gapslsim.network.show import channel_text, mean_rate, topology_lines
 from gapslsim.network.topologies.shared_ap import SharedAp
 
 FLEET = Fleet(
@@ -54,9 +53,3 @@ def test_settings_that_are_no_channel_say_why() -> None:
         read_channel("40")
     with pytest.raises(NetworkError, match="good: Field required"):
         read_channel({"kind": "gilbert_elliott", "mean_good": "1 s", "mean_bad": "1 s"})
-
-
-def test_link_use_is_one_panel_per_busy_link() -> None:
-    rows = [LinkUseRow("a", 0.0, 1.0, 8e6, 1e7, 1), LinkUseRow("b", 0.0, 2.0, 1e6, 1e7, 2)]
-    assert [axes.get_title(loc="left") for axes in link_use_figure(rows).axes] == ["a", "b"]
-    assert len(link_use_figure(rows, ["b"]).axes) == 1

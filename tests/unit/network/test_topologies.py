@@ -11,10 +11,10 @@ import simpy
 from pydantic import TypeAdapter
 
 from gapslsim.errors import NetworkError
+from gapslsim.network._graph_link import GraphLink
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.channels.markov import Markov
 from gapslsim.network.fleet import AccessLink, Fleet
-from gapslsim.network.graph_link import GraphLink
 from gapslsim.network.topologies.graph import Graph
 from gapslsim.network.topologies.relay import Relay
 from gapslsim.network.topologies.shared_ap import SharedAp

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from gapslsim.results.binning import binned
+from gapslsim.results._binning import binned
 
 
 def test_a_short_line_is_left_as_it_is() -> None:

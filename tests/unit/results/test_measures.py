@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import pytest
 
 from gapslsim.errors import ResultsError
 from gapslsim.records import AlignmentRow, EvaluationRow, RoundRow
+from gapslsim.results._spent import spent_by
 from gapslsim.results.frames import frame
 from gapslsim.results.measure import measures, over_seeds
-from gapslsim.results.measures.converged import converged_at
-from gapslsim.results.spent import spent_by
 from gapslsim.results.study import RunRecord
 from gapslsim.results.study_tables import StudyRun, place_name
 
@@ -66,7 +64,8 @@ def test_what_is_spent_adds_up_over_rounds_and_is_nothing_before_the_first(what,
     ],
 )
 def test_a_run_has_converged_at_the_evaluation_that_is_near_its_best(accuracies, within, rule, place):
-    assert converged_at(pd.Series(accuracies), within, rule) == place
+    found = value("converged", run(*accuracies), within=within, rule=rule, spent="rounds")
+    assert found == (min(place, 3), place < 3)  # the last of four evaluations is a lower bound
 
 
 def test_epochs_to_converge_are_a_lower_bound_where_only_the_last_evaluation_is_near_the_best():

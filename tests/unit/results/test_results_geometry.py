@@ -12,8 +12,8 @@ import pytest
 
 from gapslsim.cli.main import main
 from gapslsim.records import PairRow, UpdateRow
+from gapslsim.results._geometry import compare_geometry
 from gapslsim.results.frames import frame
-from gapslsim.results.geometry import compare_geometry, means_of
 from gapslsim.results.report.data import gather
 from gapslsim.results.report.geometry import geometry_figure
 from gapslsim.results.report.page import page
@@ -39,11 +39,13 @@ def pairs(round: int, near: float, far: float) -> list[PairRow]:
 
 def test_means_are_over_rounds_and_then_over_seeds() -> None:
     long = table(*(update(round, cos_to_mean=0.0) for round in (1, 2, 3)))
-    got = means_of([table(update(1, cos_to_mean=1.0, n_admitted=1)), long, table()])
-    assert got["cos_to_mean"] == 0.5
-    assert got["admitted"] == pytest.approx((0.25 + 1) / 2)
-    assert math.isnan(got["threshold_rad"])
-    assert math.isnan(means_of([table()])["cos_to_mean"])
+    seeds = [table(update(1, cos_to_mean=1.0, n_admitted=1)), long, table()]
+    made = compare_geometry([("gapsl", seeds, []), ("blind", [table()], [])])
+    gapsl, blind = (dict(zip(made.columns, row, strict=True)) for row in made.rows)
+    assert gapsl["cos(update, mean)"] == "0.50"
+    assert gapsl["admitted"] == "62 %"  # of 1/4 and 1
+    assert "threshold [rad]" not in made.columns
+    assert blind["cos(update, mean)"] == "-"
 
 
 def test_a_row_per_rule_and_no_column_that_no_rule_has() -> None:
@@ -117,4 +119,4 @@ def test_a_rule_without_leaders_is_shown_by_what_was_measured_alone(
     assert "Mean angle between two clients' gradients" in titles
     assert not {"Clients admitted", "Selection ratio K", "Threshold of admission"} & set(titles)
     assert not any(title.startswith("Who is admitted") for title in titles)
-    assert figure.more == []
+    assert list(figure.more) == []

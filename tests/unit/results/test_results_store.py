@@ -214,3 +214,10 @@ def test_git_state_is_of_the_checkout_of_the_package_and_of_no_other(tmp_path):
 
 def test_provenance_is_plain_json(tmp_path):
     json.dumps(provenance(seed=1, wall_time_s=0.5), allow_nan=False)
+
+
+def test_a_run_of_an_earlier_version_whose_spans_have_no_overlap_is_read(results, tmp_path):
+    write_results(results, tmp_path / "run")
+    file = tmp_path / "run" / "spans.parquet"
+    pd.read_parquet(file).drop(columns="overlap_s").to_parquet(file)
+    assert load_results(tmp_path / "run").spans["overlap_s"].tolist() == [0.0] * len(results.spans)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -177,3 +178,13 @@ def test_perfettos_own_trace_processor_refuses_what_is_no_trace():
         pytest.skip("no Perfetto trace processor here; Debian's package chromium-shell holds one")
     with pytest.raises(ValueError, match="refuses the trace"):
         PerfettoLibrary(library, b'{"traceEvents": [ {{{')
+
+
+def test_what_was_broken_off_sets_nothing_off(make_results):
+    whole = make_results()
+    spans = whole.spans.assign(phase=whole.spans["phase"].replace("uplink", "cancelled_uplink"))
+    broken = replace(whole, spans=spans)
+    slices = [event["cat"] for event in trace_events(broken) if event["name"] == "cancelled_uplink"]
+    assert slices == ["uplink", "uplink"]
+    n_arrows, n_left = (sum(e["ph"] == "s" for e in trace_events(run)) for run in (whole, broken))
+    assert n_left == n_arrows - 2

@@ -162,7 +162,7 @@ def test_a_profile_path_starts_from_the_scenario_file(tmp_path, sound_text):
 
 
 def test_python_code_may_give_numbers_in_base_units_and_files_may_not(sound_text):
-    from gapslsim.scenario.schema import Link
+    from gapslsim.scenario._links import Link
 
     assert Link(uplink=4e7, downlink=8e7, latency=0.004).uplink.rate == 4e7
     with pytest.raises(ScenarioError, match="has no unit"):

@@ -10,7 +10,6 @@ import pytest
 from gapslsim.data.partition import partitions
 from gapslsim.errors import ComponentError, ScenarioError
 from gapslsim.own_components import digests, load_components
-from gapslsim.registry import _renew
 from gapslsim.results.provenance import provenance
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.loading import load, loads
@@ -58,9 +57,8 @@ def folder(tmp_path: Path):
     (tmp_path / "mine.py").write_text(PARTITION)
     (tmp_path / "scenario.yaml").write_text(SCENARIO.format(name="./mine.py"))
     yield tmp_path
-    partitions._members.clear()
-    partitions._members.update(before)
-    _renew(partitions)
+    partitions.members.clear()
+    partitions.members.update(before)
 
 
 def test_a_scenario_uses_the_components_of_the_file_that_it_names(folder: Path) -> None:

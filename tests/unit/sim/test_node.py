@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import simpy
 
-from gapslsim.sim.node import Node, together
+from gapslsim.sim.activities import Activities
+from gapslsim.sim.node import Node
 from gapslsim.sim.recorder import Recorder
 from gapslsim.work import Work
 from tests.support import RateDevice, flop
@@ -19,6 +20,7 @@ class Place:
     def __init__(self) -> None:
         self.env = simpy.Environment()
         self.recorder = Recorder([1.0] * 4)
+        self.activities = Activities(self.env)
         self.done: list[tuple[str, float]] = []
         self.node = self.make("server", None)
 
@@ -27,7 +29,9 @@ class Place:
             raise AssertionError("a device without jitter draws nothing")
 
         network: Any = None
-        return Node(name, client, RateDevice(rate=2.0), self.env, network, self.recorder, no_random)
+        return Node(
+            name, client, RateDevice(rate=2.0), self.env, network, self.recorder, self.activities, no_random
+        )
 
     def compute(self, name: str, amount: float, wait_s: float = 0.0, node: Node | None = None) -> Any:
         def carry_out() -> str:
@@ -62,7 +66,7 @@ def test_simultaneous_computations_are_served_in_order_of_their_start() -> None:
 def test_two_nodes_do_not_wait_for_each_other() -> None:
     place = Place()
     other = place.make("client-1", 1)
-    both = together(place.env, [place.compute("a", 4.0), place.compute("b", 4.0, node=other)])
+    both = place.activities.together([place.compute("a", 4.0), place.compute("b", 4.0, node=other)])
     found = place.env.run(place.env.process(both))
     assert found == ["a", "b"]
     assert place.done == [("a", 2.0), ("b", 2.0)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import simpy
 
-from gapslsim.sim.node import together
+from gapslsim.sim.activities import Activities
 
 
 def pause(env: simpy.Environment, seconds: float, value: Any = None) -> Any:
@@ -18,7 +18,7 @@ def pause(env: simpy.Environment, seconds: float, value: Any = None) -> Any:
 
 def run(env: simpy.Environment, *processes: Any) -> tuple[list[Any], float]:
     def flow() -> Any:
-        values = yield from together(env, processes)
+        values = yield from Activities(env).together(processes)
         return values, env.now
 
     found: tuple[list[Any], float] = env.run(env.process(flow()))
@@ -43,24 +43,31 @@ def test_barriers_can_be_within_barriers() -> None:
     env = simpy.Environment()
 
     def inner(first: float, second: float) -> Any:
-        values = yield from together(env, [pause(env, first, first), pause(env, second, second)])
+        values = yield from Activities(env).together([pause(env, first, first), pause(env, second, second)])
         yield env.timeout(1.0)
         return sum(values)
 
     assert run(env, inner(1.0, 2.0), inner(0.0, 5.0)) == ([3.0, 5.0], 6.0)
 
 
-def test_the_first_error_reaches_who_waits_and_a_second_one_is_let_be() -> None:
+def test_the_first_error_reaches_who_waits_and_the_others_are_cancelled() -> None:
     env = simpy.Environment()
 
+    cancelled: list[float] = []
+
     def fails(seconds: float) -> Any:
-        yield env.timeout(seconds)
+        try:
+            yield env.timeout(seconds)
+        except GeneratorExit:
+            cancelled.append(env.now)
+            raise
         raise ValueError(f"after {seconds:g}")
 
     def flow() -> Any:
         with pytest.raises(ValueError, match="after 1"):
-            yield from together(env, [fails(2.0), fails(1.0), pause(env, 3.0)])
+            yield from Activities(env).together([fails(2.0), fails(1.0), pause(env, 3.0)])
         yield env.timeout(5.0)
+        assert cancelled == [1.0]
         return env.now
 
     assert env.run(env.process(flow())) == 6.0

@@ -10,8 +10,8 @@ import yaml
 from gapslsim.cli.main import COMMANDS
 from gapslsim.results.measure import measures
 from gapslsim.results.study_figure import figures
+from gapslsim.studies._tables import TABLES
 from gapslsim.studies.plan import load_study
-from gapslsim.studies.tables import TABLES
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "studies.md"
 

@@ -32,6 +32,14 @@ def test_a_run_that_cannot_be_is_told(tmp_path):
     assert "model.cut: cut must be from 1 to 2" in estimate(plan.runs[0].scenario, 1e9).problem
 
 
+@pytest.mark.parametrize(("limit", "rounds"), [("samples: 101", 6), ("server_steps: 5", 5)])
+def test_samples_and_server_steps_end_a_run_as_rounds_do(tmp_path, limit, rounds):
+    """Four clients with batches of 5: 20 samples and one step of the server in a round."""
+    base = "\n".join(line for line in STUDY.splitlines() if "targets" not in line)
+    plan = load_study(write_study(tmp_path, f"{base}\nset: {{stop: {{{limit}}}}}\n"))
+    assert estimate(plan.runs[0].scenario, 1e9).rounds == rounds
+
+
 def test_the_machine_does_some_arithmetic():
     assert machine_rate() > 1e6
 

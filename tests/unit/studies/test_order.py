@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from gapslsim.results.store import load_summary
 from gapslsim.run import simulate
+from gapslsim.studies._order import waves
 from gapslsim.studies.backend import make_backend
-from gapslsim.studies.order import waves
 from gapslsim.studies.plan import load_study
 from gapslsim.studies.sweep import sweep
 from tests.study_files import write_study

@@ -11,12 +11,12 @@ from gapslsim.errors import ComponentError, ResultsError
 from gapslsim.results.frames import GEOMETRY
 from gapslsim.results.store import load_summary
 from gapslsim.results.study import is_study, read_study
+from gapslsim.studies._execute import Job, carry_out
+from gapslsim.studies._tables import TABLES
 from gapslsim.studies.backend import Backend, make_backend
 from gapslsim.studies.backends.local import Local
-from gapslsim.studies.execute import Job, carry_out
 from gapslsim.studies.plan import load_study
 from gapslsim.studies.sweep import sweep
-from gapslsim.studies.tables import TABLES
 from tests.study_files import BASE, STUDY, write_study
 
 
@@ -145,7 +145,7 @@ def test_impossible_and_failing_runs_are_told_and_the_rest_completes(tmp_path):
     ended = [news for news in told if news.ended]
     assert [news.n_done for news in ended] == [1, 2, 3, 4]
     assert ended[-1].n_failed == 2
-    assert ended[-1].left_s == 0
+    assert ended[-1].share == 1
     table = pd.read_parquet(tmp_path / "out" / "runs.parquet").set_index("run")["status"]
     assert table.to_dict() == status
 

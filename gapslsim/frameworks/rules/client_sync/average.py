@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import PositiveInt
 
 from gapslsim.frameworks.client_sync import ClientSync, client_syncs
+from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
-    from gapslsim.frameworks.world import World
-    from gapslsim.learning.messages import Weights
-    from gapslsim.sim.node import Process
-    from gapslsim.work import Keyed
+    from gapslsim.learning.operation import SentWeights
 
 __all__ = ["Average"]
 
@@ -35,24 +33,23 @@ class Average(ClientSync):
     optimizer: Literal["keep", "reset"] = "keep"
     """What becomes of each client's optimizer state (momentum) when its weights are replaced."""
 
-    def run(self, w: World) -> Process[None]:
+    def run(self, w: Stage) -> Process[None]:
         """Uplink of weights, average, downlink; in every `every`-th round."""
         if w.round % self.every:
             return
         sent = yield from w.together(self._upload(w, client) for client in w.participants)
+        # Everyone waits for the last: a mean over those that have arrived would be another protocol.
         mean = yield from w.parameter_server.compute(
             w.learner.average(dict(zip(w.participants, sent, strict=True)), self.weights),
             on_behalf_of=w.participants,
         )
         yield from w.together(self._download(w, client, mean) for client in w.participants)
 
-    def _upload(self, w: World, client: int) -> Process[Keyed[Weights]]:
+    def _upload(self, w: Stage, client: int) -> Process[SentWeights]:
         return (
-            yield from w.client(client).send(
-                w.learner.client_weights(client), w.parameter_server, "model_uplink"
-            )
+            yield from w.client(client).send(w.learner.weights(client), w.parameter_server, "model_uplink")
         )
 
-    def _download(self, w: World, client: int, mean: Keyed[Weights]) -> Process[None]:
+    def _download(self, w: Stage, client: int, mean: SentWeights) -> Process[None]:
         yield from w.parameter_server.send(mean, w.client(client), "model_downlink")
-        w.learner.install(client, mean, keep_optimizer=self.optimizer == "keep")
+        w.learner.install(client, mean, self.optimizer)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from gapslsim.frameworks.client_sync import ClientSync, client_syncs
+from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import component
-
-if TYPE_CHECKING:
-    from gapslsim.frameworks.world import World
-    from gapslsim.sim.node import Process
 
 __all__ = ["Never"]
 
@@ -21,6 +18,6 @@ class Never(ClientSync):
 
     kind: Literal["never"] = "never"
 
-    def run(self, w: World) -> Process[None]:
+    def run(self, w: Stage) -> Process[None]:
         """Ends at once."""
         yield from ()

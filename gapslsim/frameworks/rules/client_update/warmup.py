@@ -52,6 +52,7 @@ class WarmupClientUpdate(ClientUpdate):
             is_first = round <= self.rounds
         else:
             assert self.epochs is not None
+            # Epochs are sums of shares of the data, so that 3 may come out as 2.9999999999.
             is_first = epoch < self.epochs - _ROUNDING
         return is_first == (self.then == "frozen")
 

@@ -31,6 +31,7 @@ class Sample(Participation):
         """
         for problem in self.problems(n_clients):
             raise ValueError(problem)
+        # Ascending, whoever was drawn first: sums over clients are then taken in one order.
         return tuple(sorted(random().choice(n_clients, self.k, replace=False).tolist()))
 
     def expected_share(self, n_clients: int) -> float:

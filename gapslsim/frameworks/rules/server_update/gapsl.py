@@ -33,13 +33,13 @@ class GapslUpdate(GapslOptions, ServerUpdate):
             NumericalError: if a gradient is NaN or infinite.
             ScenarioError: if T is needed and unknown.
         """
-        from gapslsim.frameworks.rules.gda import (
+        from gapslsim.frameworks.rules._gda import (
             admitted_clients,
             aligned_update,
             fates_of,
             regularised_losses,
         )
-        from gapslsim.frameworks.rules.lgi import identify_leader
+        from gapslsim.frameworks.rules._lgi import identify_leader
 
         leader = identify_leader(self, gradients)
         admitted, threshold = admitted_clients(self, leader.angles, gradients.random)

@@ -35,7 +35,7 @@ class LeaderUpdate(LeaderOptions, ServerUpdate):
         """
         import torch
 
-        from gapslsim.frameworks.rules.lgi import identify_leader
+        from gapslsim.frameworks.rules._lgi import identify_leader
 
         leader = identify_leader(self, gradients)
         everyone = torch.ones_like(leader.leaders)

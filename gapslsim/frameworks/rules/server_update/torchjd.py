@@ -62,7 +62,7 @@ class TorchjdUpdate(ServerUpdate):
         """Too few clients for the aggregator, a parameter of the wrong length, memory where clients come and go."""
         import torch
 
-        from gapslsim.frameworks.rules.torchjd_memory import MEMORIES
+        from gapslsim.frameworks.rules._torchjd_memory import MEMORIES
 
         found = []
         if self.aggregator in MEMORIES and n_at_once < n_clients:
@@ -71,6 +71,8 @@ class TorchjdUpdate(ServerUpdate):
                 "in every round; use 'participation: everyone' or an aggregator without memory, for instance PCGrad."
             )
         if n_at_once <= _MOST_TRIED:
+            # With a seed of its own: whether a scenario passes must not depend on luck. Eight parameters show
+            # what many would.
             trial = torch.randn(n_at_once, 8, generator=torch.Generator().manual_seed(0))
             try:
                 self._aggregate(trial, {}, seed=0)
@@ -89,11 +91,14 @@ class TorchjdUpdate(ServerUpdate):
         """
         import torch
 
-        from gapslsim.frameworks.rules.lgi import refuse_non_finite
+        from gapslsim.frameworks.rules._lgi import refuse_non_finite
 
         refuse_non_finite(gradients)
         update, memory = torch.zeros_like(gradients.matrix[0]), dict(gradients.memory)
+        # Many aggregators divide by a norm.
         if bool(gradients.matrix.any()):
+            # Drawn even where the aggregator draws nothing: which ones do is TorchJD's business and may
+            # change.
             seed = int(gradients.random.integers(2**63))
             try:
                 update, memory = self._aggregate(gradients.matrix, gradients.memory, seed)
@@ -116,7 +121,7 @@ class TorchjdUpdate(ServerUpdate):
         self, matrix: Tensor, memory: Mapping[str, Tensor], seed: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The update [d] and what is remembered."""
-        from gapslsim.frameworks.rules.torchjd_memory import MEMORIES
+        from gapslsim.frameworks.rules._torchjd_memory import MEMORIES
         from gapslsim.learning.torch_random import drawing
 
         aggregator, keeper = self._make(matrix), MEMORIES.get(self.aggregator)
@@ -127,6 +132,7 @@ class TorchjdUpdate(ServerUpdate):
             update = aggregator(matrix).detach().clone()
         if self.length == "mean":
             own, wanted = update.double().norm(), matrix.double().mean(0).norm()
+            # A zero update has no direction to keep; it stays zero.
             update = update * (wanted / own if own > 0 else own).to(update.dtype)
         return update, keeper.take(aggregator) if keeper is not None else {}
 
@@ -169,8 +175,9 @@ class TorchjdUpdate(ServerUpdate):
             ) from error
         except (TypeError, AttributeError) as error:
             raise ValueError(f"parameters of TorchJD's {self.aggregator}: {error}") from error
-        from gapslsim.frameworks.rules.torchjd_memory import MEMORIES
+        from gapslsim.frameworks.rules._torchjd_memory import MEMORIES
 
+        # Refused rather than run without its memory, which would be another algorithm under its name.
         if hasattr(made, "reset") and self.aggregator not in MEMORIES:
             raise ValueError(
                 f"aggregator {self.aggregator} remembers former rounds in a way that is not known here; known: "
@@ -205,6 +212,7 @@ def aggregators() -> dict[str, type[Any]]:
         name: cls
         for name, cls in classes.items()
         if issubclass(cls, aggregation.Aggregator)
+        # Base classes are exported beside the aggregators.
         and not inspect.isabstract(cls)
         and not name.endswith("Aggregator")
     }

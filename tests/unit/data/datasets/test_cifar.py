@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from gapslsim.data import cifar_pickles, parquet_images
+from gapslsim.data import _cifar_pickles as cifar_pickles
+from gapslsim.data import _parquet_images as parquet_images
 from gapslsim.data.datasets.cifar10 import Cifar10
 from gapslsim.data.datasets.cifar100 import Cifar100
 from gapslsim.errors import DataError

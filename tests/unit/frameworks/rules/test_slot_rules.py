@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gapslsim.frameworks.slots import client_updates, cut_gradients, participations, server_updates
+from gapslsim.frameworks.framework import frameworks
+from gapslsim.frameworks.slots import client_updates, participations, server_updates
 from gapslsim.rng import stream
 from tests.unit.frameworks.rules.support_rules import gradients
 
@@ -24,24 +26,21 @@ def test_mean_rule_weighs_clients_equally_and_needs_no_single_gradients() -> Non
     assert (cost.work_flop, cost.moved_bytes) == (30, 160)
 
 
-def test_cut_gradient_rules_are_told_apart_by_two_facts() -> None:
-    facts = {
-        "own": cut_gradients["own"](),
-        "mean": cut_gradients["mean"](),
-        "epsl": cut_gradients["epsl"](phi=0.25),
-    }
-    assert {name: (rule.shared_fraction, rule.average) for name, rule in facts.items()} == {
-        "own": (0.0, False),
-        "mean": (0.0, True),
-        "epsl": (0.25, False),
-    }
-    assert cut_gradients["epsl"](phi=0).shared_fraction == cut_gradients["own"]().shared_fraction
+def test_two_settings_say_which_cut_gradient_a_client_gets() -> None:
+    def facts(kind: str, **settings: Any) -> tuple[float, bool]:
+        rule = frameworks[kind](**settings).cut_rule  # type: ignore[attr-defined]
+        return rule.shared_fraction, rule.average
+
+    assert facts("parallel") == facts("psl") == (0.0, False)
+    assert facts("parallel", cut_gradient="mean") == (0.0, True)
+    assert facts("parallel", phi=0.25) == facts("epsl", phi=0.25) == (0.25, False)
 
 
 @pytest.mark.parametrize("phi", [-0.1, 1.1])
-def test_phi_is_a_share(phi: float) -> None:
+@pytest.mark.parametrize("kind", ["parallel", "epsl"])
+def test_phi_is_a_share(kind: str, phi: float) -> None:
     with pytest.raises(ValidationError, match="phi"):
-        cut_gradients["epsl"](phi=phi)
+        frameworks[kind](phi=phi)
 
 
 G, W, W0 = (torch.tensor([1.0, 2.0]),), (torch.tensor([3.0, 5.0]),), (torch.tensor([1.0, 1.0]),)
@@ -117,7 +116,7 @@ def test_a_sample_larger_than_the_fleet_is_a_problem() -> None:
 def test_rules_optimizers_and_schedules_are_read_without_torch() -> None:
     code = (
         "import sys, gapslsim.frameworks.slots as s, gapslsim.learning.optimizer as o\n"
-        "for f in (s.server_updates, s.cut_gradients, s.client_updates, s.participations, o.optimizers, o.schedules):"
+        "for f in (s.server_updates, s.client_updates, s.participations, o.optimizers, o.schedules):"
         " assert list(f)\n"
         "s.server_updates['gapsl']().cost(3, 10); o.optimizers['adam']().cost(3)\n"
         "assert 'torch' not in sys.modules"

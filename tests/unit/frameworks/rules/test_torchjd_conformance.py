@@ -13,8 +13,8 @@ from torch import Tensor
 
 from gapslsim.errors import NumericalError
 from gapslsim.frameworks.framework import frameworks
+from gapslsim.frameworks.rules._torchjd_memory import MEMORIES
 from gapslsim.frameworks.rules.server_update.torchjd import TorchjdUpdate, aggregators
-from gapslsim.frameworks.rules.torchjd_memory import MEMORIES
 from gapslsim.frameworks.slots import server_updates
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.journal.journal import Journal

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gapslsim.frameworks.framework import frameworks
-from gapslsim.frameworks.slots import client_updates, cut_gradients, server_updates
+from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.registry import Family
 from tests.support import small_setup, stage
 
@@ -47,7 +47,7 @@ def test_torchjds_mean_is_psl() -> None:
         torch.testing.assert_close(left, right, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("family", [server_updates, cut_gradients, client_updates], ids=lambda f: f.name)
+@pytest.mark.parametrize("family", [server_updates, client_updates], ids=lambda f: f.name)
 def test_every_rule_can_be_a_key(family: Family[Any]) -> None:
     for kind in family:
         settings = {"torchjd": {"aggregator": "Mean"}, "warmup": {"rounds": 3}}.get(kind, {})

@@ -68,7 +68,7 @@ def test_an_unknown_or_missing_parameter_is_named() -> None:
 
 
 def test_an_aggregator_whose_memory_is_not_known_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gapslsim.frameworks.rules.torchjd_memory.MEMORIES", {})
+    monkeypatch.setattr("gapslsim.frameworks.rules._torchjd_memory.MEMORIES", {})
     with pytest.raises(ValidationError, match="GradVac remembers former rounds in a way that is not known"):
         rule("GradVac")
 

@@ -9,8 +9,9 @@ import pytest
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
 from gapslsim.records import AlignmentRow, EvaluationRow
+from gapslsim.results.drawing.matplotlib_printer import draw
 from gapslsim.results.report.data import gather
-from gapslsim.results.report.page import page, write_report
+from gapslsim.results.report.page import _figures, page, write_report
 from gapslsim.results.store import write_results
 from gapslsim.results.study import RunRecord, StudyRecord, write_study
 
@@ -170,6 +171,18 @@ def test_the_gantt_chart_shows_the_chosen_round(make_results, tmp_path):
         page(gather([run]), round=7)
 
 
+@pytest.mark.filterwarnings("error")
+def test_matplotlib_prints_every_figure_of_the_page_too(study):
+    drawings = _figures(gather([study]))
+    assert len(drawings) == 8
+    for drawing in drawings:
+        for each in (drawing, *drawing.more):
+            printed = draw(each)
+            printed.canvas.draw()
+            titles = [axes.get_title().replace("\n", " ") for axes in printed.subfigs[0].axes]
+            assert titles == [panel.title for panel in each.panels]
+
+
 def test_what_is_no_run_is_refused_in_words(tmp_path):
     with pytest.raises(ResultsError, match="does not exist"):
         gather([tmp_path / "none"])
@@ -199,9 +212,7 @@ def test_a_curve_of_missing_values_breaks_nothing(make_results, tmp_path):
 def test_of_very_many_clients_a_sample_even_in_rank_is_drawn(make_results, tmp_path):
     rows = [EvaluationRow(0, 0.0, "clients", client, client / 999, 1.0) for client in range(1000)]
     names = ["nano"] * 1000
-    run = write_results(
-        make_results(evaluations=rows, n_clients=1000, device_of_client=names), tmp_path / "run"
-    )
+    run = write_results(make_results(evaluations=rows, device_of_client=names), tmp_path / "run")
     html = page(gather([run]))
     figure = html.split('<figure id="client-spread"')[1].split("</figure>")[0]
     assert figure.split("<svg")[-1].count("<circle") == 120

@@ -1,0 +1,205 @@
+"""Fits each cost model to samples: `linear`, `roofline`, `lookup`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gapslsim.calibration._figures import figure_of
+from gapslsim.calibration._points import LEAST_POINTS, fit_interpolations
+from gapslsim.calibration._pooled import Part, PooledFit, fit_pooled
+from gapslsim.calibration._trends import TrendFit, choose_trend, fit_trend
+from gapslsim.calibration.samples import Samples
+from gapslsim.errors import GapslsimError, unknown
+from gapslsim.hardware.cost_model import CostModel
+from gapslsim.hardware.cost_models.linear import Linear, LinearGroup
+from gapslsim.hardware.cost_models.lookup import Lookup, LookupGroup
+from gapslsim.hardware.cost_models.roofline import Roofline
+from gapslsim.hardware.figure import Figure
+from gapslsim.hardware.terms import term
+
+__all__ = ["LEAST_SAMPLES", "CalibrationError", "Provenance", "fit", "fits_of"]
+
+LEAST_SAMPLES = 10
+"""A profile of fewer timed computations is not made."""
+_LEAST_IN_FIT = 8
+"""A fit to fewer is not made: four fifths of those of a profile, in cross-validation."""
+LEAST_GROUP = 3
+"""A kind of layer with fewer samples has no group of its own."""
+_FEW = 10
+"""With fewer, a group has a constant, FLOP and bytes alone."""
+
+
+class CalibrationError(GapslsimError):
+    """A calibration that cannot be done; says what is missing."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the figures say of where they come from."""
+
+    source: str
+    """For fitted figures."""
+    call: Figure[float]
+    """Overhead per call."""
+
+
+def fits_of(samples: Samples) -> list[str]:
+    """Models that can be fitted to these samples, plainest first."""
+    models = ["linear", "roofline"]
+    if samples.single and len(samples) >= LEAST_POINTS:
+        models.append("lookup")
+    return models
+
+
+def fit(model: str, samples: Samples, about: Provenance) -> CostModel:
+    """Fits a cost model by name.
+
+    Raises:
+        CalibrationError: on fewer than eight samples, or a lookup of computations that were not timed one by one.
+    """
+    if len(samples) < _LEAST_IN_FIT:
+        raise CalibrationError(
+            f"{len(samples)} measured computations are too few to fit a cost model: at least {_LEAST_IN_FIT} are "
+            "needed, with sizes and batch sizes that differ. Measure more of them (gapslsim measure)."
+        )
+    if model not in FITS:
+        raise CalibrationError(unknown("cost model", model, [*FITS, "auto"]))
+    if model == "lookup" and model not in fits_of(samples):
+        raise CalibrationError(
+            f"a lookup needs {LEAST_POINTS} layers timed one by one; these samples hold several layers or are too "
+            "few. Take --model linear or roofline."
+        )
+    return FITS[model](samples, about)
+
+
+def _linear(samples: Samples, about: Provenance) -> Linear:
+    if not samples.single:
+        return _pooled_linear(samples, about)
+    groups = [
+        LinearGroup(phase=phase, layer_kind=kind, **_trend(kind, part).settings(about.source))
+        for phase, kind, part in _groups(samples)
+    ]
+    return Linear(groups=tuple(groups), overhead_per_call=about.call)
+
+
+def _lookup(samples: Samples, about: Provenance) -> Lookup:
+    groups = []
+    for phase, kind, part in _groups(samples):
+        settings: dict[str, Any] = _trend(kind, part).settings(about.source)
+        group = LookupGroup(phase=phase, layer_kind=kind, **settings)
+        if kind:
+            made, points = fit_interpolations(part, group)
+            settings |= {"interpolations": made, "points": tuple(points) if made else ()}
+        groups.append(LookupGroup(phase=phase, layer_kind=kind, **settings))
+    return Lookup(groups=tuple(groups), overhead_per_call=about.call)
+
+
+def _trend(kind: str, part: Samples) -> TrendFit:
+    """Terms by cross-validation for a kind; the plain ones for all kinds together; the least for few samples."""
+    if len(part) < _FEW:
+        return fit_trend(part, ("constant", "flop", "byte"))
+    return choose_trend(part) if kind else fit_trend(part)
+
+
+def _groups(samples: Samples) -> list[tuple[Any, str, Samples]]:
+    """Phase, kind and samples of each group; the kind '' stands for all kinds of a phase."""
+    groups: list[tuple[Any, str, Samples]] = []
+    layers = samples.layers
+    for phase in dict.fromkeys(layers.phase):
+        of_phase = np.flatnonzero(layers.phase == phase)
+        kinds = list(dict.fromkeys(layers.kind.iloc[of_phase]))
+        for kind in kinds:
+            at = np.flatnonzero((layers.phase == phase) & (layers.kind == kind))
+            if len(at) >= LEAST_GROUP:
+                groups.append((phase, kind, samples.take(layers["sample"].to_numpy()[at])))
+        if len(of_phase) >= 5:
+            groups.append((phase, "", samples.take(layers["sample"].to_numpy()[of_phase])))
+    if not groups:
+        groups.append(("", "", samples))
+    return groups
+
+
+_POOLED = ("flop", "byte", "parameter")
+"""Terms that are told apart by kind where layers were timed together."""
+
+
+def _pooled_linear(samples: Samples, about: Provenance) -> Linear:
+    columns = samples.columns()
+    phases, kinds = list(samples.layers.phase), list(samples.layers.kind)
+    labels = [f"{phase} {kind}" for phase, kind in zip(phases, kinds, strict=True)]
+    parts = [Part(name, term(name, columns), phases, labels) for name in _POOLED]
+    fitted = fit_pooled(samples, parts)
+    groups = []
+    for phase in dict.fromkeys(phases):
+        of_phase = [kind for one, kind in zip(phases, kinds, strict=True) if one == phase]
+        for kind in [*dict.fromkeys(of_phase), ""]:
+            terms = {
+                name: figure_of(*fitted.value(name, phase, f"{phase} {kind}"), about.source)
+                for name in _POOLED
+                if _seen(parts, name, labels, f"{phase} {kind}" if kind else None)
+            }
+            groups.append(LinearGroup(phase=phase, layer_kind=kind, terms=terms))  # type: ignore[arg-type]
+    return Linear(groups=tuple(groups), overhead_per_call=about.call)
+
+
+def _seen(parts: list[Part], name: str, labels: list[str], label: str | None) -> bool:
+    amount = next(part.amount for part in parts if part.name == name)
+    chosen = np.array([label is None or one == label for one in labels])
+    return bool((amount[chosen] > 0).any())
+
+
+def _roofline(samples: Samples, about: Provenance) -> Roofline:
+    columns = samples.columns()
+    phases, kinds = list(samples.layers.phase), list(samples.layers.kind)
+    labels = [f"{phase} {kind}" for phase, kind in zip(phases, kinds, strict=True)]
+    several = len(set(labels)) > 1
+    passes = np.where(samples.layers.phase == "training", 3.0, 1.0)
+    everywhere = [""] * len(labels)
+    parts = [
+        Part("layer", passes, everywhere, None),
+        Part("flop", columns["work_flop"], phases, labels if several else None, bound=True),
+        Part("byte", passes * columns["moved_bytes"], everywhere, labels if several else None, bound=True),
+    ]
+    fitted = fit_pooled(samples, parts)
+    rates = {phase: _rate(fitted, "flop", phase, about) for phase in dict.fromkeys(phases)}
+    anything = rates.get("forward") or rates.get("training") or next(iter(rates.values()))
+    training = "training" in rates
+    # a deviation of a training step holds for the passes that it is made of
+    names = {
+        label: label.partition(" ")[2] if label.startswith("training ") else label for label in set(labels)
+    }
+    factors = {
+        part: {names[kind]: figure_of(1 / value, error / value**2, about.source)
+               for (name, kind), (value, error) in sorted(fitted.factors.items()) if name == part}
+        for part in ("flop", "byte")
+    }  # fmt: skip
+    return Roofline(
+        forward_rate=anything,
+        backward_rate=rates.get("backward") or anything,
+        update_rate=rates.get("update") or (anything if training else None),
+        other_rate=rates.get("other"),
+        memory_rate=_rate(fitted, "byte", "", about),
+        overhead_per_layer=figure_of(*fitted.common["layer", ""], about.source),
+        overhead_per_call=about.call,
+        efficiency=factors["flop"],
+        memory_efficiency=factors["byte"],
+    )
+
+
+def _rate(fitted: PooledFit, part: str, label: str, about: Provenance) -> Figure[float]:
+    seconds, error = fitted.common[part, label]
+    return figure_of(1 / seconds, error / seconds**2, about.source)
+
+
+FITS: dict[str, Callable[[Samples, Provenance], CostModel]] = {
+    "linear": _linear,
+    "roofline": _roofline,
+    "lookup": _lookup,
+}
+"""What fits each cost model."""

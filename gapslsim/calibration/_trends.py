@@ -1,0 +1,140 @@
+"""Fits linear trends to single layers: which terms, which jumps, with what coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gapslsim.calibration._figures import figure_of
+from gapslsim.calibration._robust import Fit, fit_nonnegative
+from gapslsim.calibration.samples import Samples
+from gapslsim.hardware.grouped import Jump, Trend
+from gapslsim.hardware.terms import Array, TermName, term
+
+__all__ = ["TrendFit", "choose_trend", "fit_trend"]
+
+PLAIN: tuple[TermName, ...] = ("constant", "flop", "byte", "parameter", "activation")
+RECURRENT: tuple[TermName, ...] = (*PLAIN, "other_byte", "sample_flop", "reuse")
+"""For layers that use their weights once per step of a sequence."""
+_JUMPED = ("activation", "parameter")
+_PARTS: tuple[TermName, ...] = ("constant", "parameter", "activation")
+_FOLDS = 5
+_WORTH = 0.98
+"""A richer trend must bring the error of cross-validation below this share of the plainer one's."""
+_SHARE = 0.08
+"""Least share of the measurements on either side of a jump."""
+_LEAST_SEARCH = 60
+"""Fewer measurements cannot tell which terms are there; they get the plain ones."""
+_MAX_SEARCH = 600
+"""Measurements used to look for jumps."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where a jump is."""
+
+    quantity: TermName
+    above: float
+
+
+@dataclass(frozen=True)
+class TrendFit:
+    """A fitted trend."""
+
+    terms: tuple[TermName, ...]
+    thresholds: tuple[Threshold, ...]
+    fit: Fit
+
+    def trend(self, source: str) -> Trend:
+        """As a profile holds it."""
+        return Trend(**self.settings(source))
+
+    def settings(self, source: str) -> dict[str, Any]:
+        """`terms` and `jumps` of a profile's group; coefficients that are 0 are left out."""
+        values = list(zip(self.fit.coefficients, self.fit.standard_errors, strict=True))
+        figures = [figure_of(value, error, source) if value > 0 else None for value, error in values]
+        n = len(self.terms)
+        terms = {name: made for name, made in zip(self.terms, figures[:n], strict=True) if made is not None}
+        jumps = []
+        for i, at in enumerate(self.thresholds):
+            constant, parameter, activation = figures[n + 3 * i : n + 3 * i + 3]
+            jumps.append(
+                Jump(quantity=at.quantity, above=at.above, constant=constant,
+                     per_parameter=parameter, per_activation=activation)
+            )  # fmt: skip
+        return {"terms": terms, "jumps": tuple(jumps)}
+
+
+def fit_trend(
+    samples: Samples, terms: tuple[TermName, ...] = PLAIN, thresholds: tuple[Threshold, ...] = ()
+) -> TrendFit:
+    """Fits the coefficients of given terms and jumps."""
+    design = _design(samples, terms, thresholds)
+    return TrendFit(terms, thresholds, fit_nonnegative(design, samples.seconds))
+
+
+def choose_trend(samples: Samples) -> TrendFit:
+    """Fits a trend whose terms and jumps are chosen by five-fold cross-validation.
+
+    Plain terms are kept unless those for recurrent layers are better; then up to two jumps are added while each is
+    worth it. Thresholds are the powers of two within the measurements.
+    """
+    # Jumps are looked for in a part: each of some forty candidates takes five fits. The final fit takes all.
+    search = samples
+    if len(samples) > _MAX_SEARCH:
+        drawn = np.random.default_rng(0).permutation(len(samples))[:_MAX_SEARCH]
+        search = samples.take(np.sort(drawn))
+    if len(samples) < _LEAST_SEARCH:
+        return fit_trend(samples)
+    terms, best = PLAIN, _error(search, PLAIN, ())
+    richer = _error(search, RECURRENT, ())
+    if richer < _WORTH * best:
+        terms, best = RECURRENT, richer
+    thresholds: tuple[Threshold, ...] = ()
+    for _ in range(2):
+        # The index stands before the threshold, so that equal errors never compare two thresholds.
+        tried = [(_error(search, terms, (*thresholds, at)), i, at) for i, at in enumerate(_candidates(search))
+                 if at not in thresholds]  # fmt: skip
+        if not tried or min(tried)[0] >= _WORTH * best:
+            break
+        best, _, at = min(tried)
+        thresholds = (*thresholds, at)
+    return fit_trend(samples, terms, thresholds)
+
+
+def _candidates(samples: Samples) -> list[Threshold]:
+    found = []
+    columns = samples.columns()
+    for quantity in _JUMPED:
+        amount = term(quantity, columns)
+        for power in range(8, 31):
+            share = float((amount > 2.0**power).mean())
+            # With few points on one side a jump would fit those few.
+            if _SHARE < share < 1 - _SHARE:
+                found.append(Threshold(quantity, 2.0**power))  # type: ignore[arg-type]
+    return found
+
+
+def _design(samples: Samples, terms: tuple[TermName, ...], thresholds: tuple[Threshold, ...]) -> Array:
+    columns = samples.columns()
+    parts = [term(name, columns) for name in terms]
+    for at in thresholds:
+        passed = (term(at.quantity, columns) > at.above).astype(np.float64)
+        parts += [passed * term(name, columns) for name in _PARTS]
+    return samples.total(np.stack(parts, axis=1))
+
+
+def _error(samples: Samples, terms: tuple[TermName, ...], thresholds: tuple[Threshold, ...]) -> float:
+    design, seconds = _design(samples, terms, thresholds), samples.seconds
+    # A fit with nearly as many terms as rows is perfect where it was made and means nothing.
+    if len(seconds) < 2 * design.shape[1]:
+        return float("inf")
+    fold: NDArray[np.int64] = np.random.default_rng(0).permutation(len(seconds)) % _FOLDS
+    errors = []
+    for held in range(_FOLDS):
+        fit = fit_nonnegative(design[fold != held], seconds[fold != held], n_steps=4)
+        errors.append(np.abs(design[fold == held] @ fit.coefficients / seconds[fold == held] - 1))
+    return float(np.concatenate(errors).mean())

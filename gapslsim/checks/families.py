@@ -1,0 +1,92 @@
+"""Which invariants each family has: from a component to all that was found.
+
+A file of this folder that the table names holds the invariants of a family: its public functions, in order.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gapslsim.checks._examples import NoSettingsError, make
+from gapslsim.checks.check import LIMIT_S, Invariant, Outcome, look
+from gapslsim.registry import FAMILIES
+
+__all__ = ["check", "invariants_of"]
+
+_FILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "framework": ("framework",),
+    "server_update": ("server_update", "framework"),
+    "client_update": ("client_update", "framework"),
+    "participation": ("participation", "framework"),
+    "client_sync": ("framework",),
+    "channel": ("channel",),
+    "network": ("network",),
+    "protocol": ("protocol",),
+    "model": ("model",),
+    "partition": ("partition",),
+    "data": ("data",),
+    "optimizer": ("optimizer",),
+    "schedule": ("schedule",),
+    "cost_model": ("cost_model",),
+}
+"""By family, after those of every component; a rule is looked at in runs of a framework too."""
+
+
+def invariants_of(family: str) -> list[Invariant]:
+    """Every invariant of a family's members, the general ones first."""
+    return [claim for module in _modules(family) for claim in _claims(module)]
+
+
+def check(
+    family: str, kind: str, given: Mapping[str, Any] | None = None, limit_s: float = LIMIT_S
+) -> list[Outcome]:
+    """Looks at every invariant of one component.
+
+    Args:
+        family: name of the family.
+        kind: of the component.
+        given: settings by dotted path; what else is required is guessed.
+        limit_s: wall time that each invariant may take [s].
+
+    Raises:
+        ComponentError: for an unknown component, and for settings that cannot be used.
+    """
+    cls = FAMILIES[family][kind]
+    try:
+        member = make(family, kind, given or {})
+    except NoSettingsError as error:
+        return [Outcome("Its settings can be made.", "failed", str(error))]
+    outcomes: list[Outcome] = []
+    for module in _modules(family):
+        in_run = module.__name__.endswith(".framework") and family != "framework"
+        prefix = "In a run of `parallel`: " if in_run else ""
+        outcomes += look(_claims(module), _subject(module, family, member), cls, limit_s, prefix)
+    return outcomes
+
+
+def _modules(family: str) -> list[Any]:
+    """Imported when they are needed, since most import torch."""
+    names = ("settings", *_FILES.get(family, ()))
+    return [importlib.import_module(f"gapslsim.checks.{name}") for name in names]
+
+
+def _subject(module: Any, family: str, member: Any) -> Any:
+    """What the invariants of a file look at."""
+    match module.__name__.rpartition(".")[2]:
+        case "framework":
+            from gapslsim.frameworks.framework import frameworks
+
+            return module.Runs(
+                member if family == "framework" else frameworks["parallel"](**{family: member})
+            )
+        case "model":
+            return module.Shaped(member)
+    return member
+
+
+def _claims(module: Any) -> list[Invariant]:
+    found = (inspect.unwrap(value) for name, value in vars(module).items() if not name.startswith("_"))
+    return [value for value in found if inspect.isfunction(value) and value.__module__ == module.__name__]

@@ -1,0 +1,165 @@
+"""What the image data sets share: settings, the search for their files, and loading from what was found."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveInt, field_validator
+
+from gapslsim.data._images import ImageFiles, ImageKind, Split, normalise
+from gapslsim.data.dataset import Dataset, LoadedData, Samples
+from gapslsim.data.source import VARIABLE
+from gapslsim.data.stratify import balanced_order
+from gapslsim.errors import DataError
+from gapslsim.registry import component
+from gapslsim.work import content_key
+
+__all__ = ["Finder", "ImageDataset"]
+
+Finder = Callable[[Path], ImageFiles | None]
+"""Looks for a layout in a folder; None if it is not there."""
+
+_kept: Final[dict[tuple[object, ...], LoadedData]] = {}
+"""The data set that was loaded last, by its settings and the state of its files."""
+
+
+@component
+class ImageDataset(Dataset):
+    """Settings common to data sets of image files; each names its constants and its layouts.
+
+    Samples are taken in `balanced_order`, whatever the layout: any `n_train` gives the same number of each class up to
+    one, and a smaller choice is the beginning of a larger one. Files that are balanced in blocks are read
+    from the beginning. Images are decoded when the inputs are first asked for; labels never need them.
+    """
+
+    root: Path | None = Field(
+        default=None,
+        description="Folder of the files (relative to the current directory); by default the data set's folder in the "
+        "public data.",
+    )
+    n_train: PositiveInt | None = Field(
+        default=None, description="Training samples to use, class balanced; all by default."
+    )
+    n_test: PositiveInt | None = Field(
+        default=None, description="Test samples to use, class balanced; all by default."
+    )
+    size: PositiveInt | None = Field(
+        default=None,
+        description="Side of the images in pixels after averaging over squares; must divide the original side, the "
+        "default.",
+    )
+
+    image_kind: ClassVar[ImageKind]
+
+    @field_validator("size")
+    @classmethod
+    def _divides(cls, size: int | None) -> int | None:
+        side = cls.image_kind.shape[-1]
+        if size is not None and side % size:
+            sizes = ", ".join(str(i) for i in range(1, side + 1) if side % i == 0)
+            raise ValueError(
+                f"size must divide the side of the images, {side}; found {size}; use one of {sizes}"
+            )
+        return size
+
+    @abstractmethod
+    def finders(self) -> tuple[Finder, ...]:
+        """One finder for each layout that can be read, the preferred one first."""
+
+    @abstractmethod
+    def expected(self) -> str:
+        """What the finders look for, in words."""
+
+    def load(self, folder: Path | None, seed: int) -> LoadedData:
+        """See `Dataset.load`; `seed` is of no account.
+
+        The last one loaded is kept: the runs of a study read and decode their images once per process.
+        """
+        files = self._find(folder)
+        wanted = (type(self), self.n_train, self.n_test, self.size, self._n_classes(), files.state())
+        if wanted not in _kept:
+            loaded = self._load(files)
+            # One at a time: data sets are large, and the runs of a study mostly share theirs.
+            _kept.clear()
+            _kept[wanted] = loaded
+        return _kept[wanted]
+
+    def _load(self, files: ImageFiles) -> LoadedData:
+        kind = self.image_kind
+        n_classes = self._n_classes()
+        size = self.size or kind.shape[-1]
+        train, n_train_all = self._samples(files, "train", self.n_train, n_classes, size)
+        test, n_test_all = self._samples(files, "test", self.n_test, n_classes, size)
+        settings = {
+            "n_train": len(train),
+            "n_test": len(test),
+            "size": size,
+            "n_classes": n_classes,
+            "layout": files.layout,
+            "files": files.fingerprint(),
+            # The balanced order, and so the choice of rows, depends on all that the files hold.
+            "rows": [n_train_all, n_test_all],
+        }
+        return LoadedData(
+            key=content_key("data", [kind.name, settings]),
+            train=train,
+            test=test,
+            n_classes=n_classes,
+            input_shape=(kind.shape[0], size, size),
+        )
+
+    def _n_classes(self) -> int:
+        return self.image_kind.n_classes
+
+    def _find(self, folder: Path | None) -> ImageFiles:
+        """The files in the first layout found in the first place that has one."""
+        kind = self.image_kind
+        if self.root is not None:
+            places = [self.root.expanduser()]
+        else:
+            # Its own folder first: the public data may hold files of several sets side by side.
+            places = [] if folder is None else [folder / kind.name, folder]
+        for place in places:
+            for find in self.finders():
+                files = find(place)
+                if files is not None:
+                    return files
+        looked = f"looked in {' and '.join(str(place) for place in places)}" if places else "looked nowhere"
+        no_folder = "" if places else f" ({VARIABLE} is not set and there is no ../shared/data)"
+        raise DataError(
+            f"Data set '{kind.name}' is missing: {looked}{no_folder} for {self.expected()}. Get it from "
+            f"{kind.how_to_get}; then set data.root to its folder, or the environment variable {VARIABLE} to a folder "
+            f"that holds it as {kind.name}/. The data set 'digits' needs no files."
+        )
+
+    def _samples(
+        self, files: ImageFiles, split: Split, n: int | None, n_classes: int, size: int
+    ) -> tuple[Samples, int]:
+        """The chosen samples of a split, and how many the files hold."""
+        kind = self.image_kind
+        labels = files.labels(split)
+        if len(labels) == 0:
+            raise DataError(f"Data set '{kind.name}' has no {split} samples in its files ({files.layout}).")
+        # A label out of range would fail deep in the loss, or on an accelerator without any message.
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= n_classes:
+            raise DataError(
+                f"Data set '{kind.name}' has {split} labels from {low} to {high}, expected 0 to {n_classes - 1}: "
+                f"these files are of another data set or corrupted; get it again from {kind.how_to_get}."
+            )
+        if n is not None and n > len(labels):
+            raise DataError(
+                f"data.n_{split} = {n} is more than the {len(labels)} {split} samples of '{kind.name}'; "
+                f"use {len(labels)} or less, or leave it out for all."
+            )
+        rows = balanced_order(labels)[:n]
+
+        def read() -> NDArray[np.float32]:
+            return normalise(files.pixels(split, rows), size, kind)
+
+        return Samples(labels[rows], read), len(labels)

@@ -1,0 +1,102 @@
+"""What image files give, and how pixels become inputs: area averaging and normalisation by channel."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ImageFiles", "ImageKind", "Split", "normalise"]
+
+Split = Literal["train", "test"]
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class ImageKind:
+    """What a data set of images holds, whatever the layout of its files.
+
+    Args:
+        name: its kind, for instance `cifar10`; also the folder it is looked for in.
+        shape: channels, height and width of the files' images.
+        mean: mean of each channel over the training set, pixels in [0, 1].
+        std: standard deviation of each channel over all pixels of the training set, pixels in [0, 1].
+        how_to_get: where it is published.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    n_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    how_to_get: str
+
+
+class ImageFiles(ABC):
+    """The files of one data set in one layout, found but not yet decoded."""
+
+    layout: str
+    """Name of the layout, for instance `parquet`."""
+    label: str = ""
+    """Which labels are read, where the files hold several kinds."""
+
+    @abstractmethod
+    def paths(self) -> list[Path]:
+        """Every file, in a fixed order."""
+
+    def fingerprint(self) -> list[list[str | int]]:
+        """Name and size in bytes of each file, wherever they lie; which labels, where there are several."""
+        files: list[list[str | int]] = [[path.name, path.stat().st_size] for path in self.paths()]
+        return [["label", self.label], *files] if self.label else files
+
+    def state(self) -> tuple[object, ...]:
+        """Where the files lie and when each was last written: says within a process whether they are the same."""
+        found = [(path.resolve(), path.stat()) for path in self.paths()]
+        return type(self), self.label, *((path, file.st_size, file.st_mtime_ns) for path, file in found)
+
+    @abstractmethod
+    def labels(self, split: Split) -> NDArray[np.int64]:
+        """Labels in file order, int64 [n]; decodes no image.
+
+        Raises:
+            DataError: if a file is missing or corrupted.
+        """
+
+    @abstractmethod
+    def pixels(self, split: Split, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Pixels of the given rows (positions in file order), in their order, uint8 [n, channels, height, width].
+
+        Raises:
+            DataError: if a file is missing or corrupted.
+        """
+
+
+def normalise(pixels: NDArray[np.uint8], size: int, kind: ImageKind) -> NDArray[np.float32]:
+    """Inputs of a model from pixels: mean over squares, then (x / 255 - mean) / std by channel.
+
+    The means over squares are taken over whole numbers, so they are exact and the same on every machine.
+
+    Args:
+        pixels: uint8 [n, channels, side, side].
+        size: side of the result; divides `side`.
+        kind: gives the constants.
+    """
+    n, channels, side, _ = pixels.shape
+    step = side // size
+    mean = np.asarray(kind.mean, dtype=np.float32)[:, None, None]
+    std = np.asarray(kind.std, dtype=np.float32)[:, None, None]
+    inputs = np.empty((n, channels, size, size), dtype=np.float32)
+    # In chunks: sums of a whole data set at once would take several times its memory.
+    for start in range(0, n, _CHUNK):
+        chunk = pixels[start : start + _CHUNK]
+        # int32 holds 255 times the pixels of any square.
+        total = np.zeros((len(chunk), channels, size, size), dtype=np.int32)
+        for row in range(step):
+            for column in range(step):
+                total += chunk[:, :, row::step, column::step]
+        inputs[start : start + _CHUNK] = (total / np.float32(255 * step * step) - mean) / std
+    return inputs

@@ -1,0 +1,98 @@
+"""Gradient direction alignment (GDA), Algorithm 2 of [lin2026gapsl]. Imports torch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gapslsim.frameworks.rules._lgi import Leader, mask_of
+from gapslsim.frameworks.rules.gapsl_options import GapslOptions
+from gapslsim.learning import alignment
+from gapslsim.learning.rules import Fate, Gradients
+
+__all__ = ["admitted_clients", "aligned_update", "fates_of", "regularised_losses"]
+
+
+def admitted_clients(
+    options: GapslOptions, angles: Tensor, random: np.random.Generator
+) -> tuple[Tensor, float]:
+    """Who is admitted, Eq. (6) and its ablations.
+
+    Args:
+        options: `admission`, `on_empty`, `eta`, `threshold_rad`.
+        angles: theta_lead_i [rad], [S].
+        random: for Rand-GDA.
+
+    Returns:
+        Bool [S] and the threshold [rad]; NaN for `admission: all`, which has none.
+    """
+    if options.admission == "all":
+        return torch.ones_like(angles, dtype=torch.bool), math.nan
+    if options.threshold_rad is not None:
+        threshold = options.threshold_rad
+    else:
+        threshold = alignment.alignment_threshold(angles, options.eta)
+    admitted = alignment.admit(angles, threshold)
+    # Before Rand-GDA draws: it must admit as many as Eq. (6) would have, the fallback included.
+    if options.on_empty == "nearest" and not bool(admitted.any()):
+        admitted = alignment.nearest(angles)
+    if options.admission == "random":
+        rows = random.choice(len(angles), int(admitted.sum()), replace=False)
+        admitted = mask_of(rows.tolist(), angles)
+    return admitted, threshold
+
+
+def regularised_losses(options: GapslOptions, losses: Tensor, angles: Tensor, admitted: Tensor) -> Tensor:
+    """Losses as GAPSL reports them, [S]: Eq. (7) for admitted clients, L_i for the others."""
+    terms = alignment.penalty(angles, options.lambda_).to(losses.dtype)
+    return torch.where(admitted, losses + terms, losses)
+
+
+def fates_of(options: GapslOptions, admitted: Tensor) -> tuple[Fate, ...]:
+    """What becomes of each client; those not admitted meet `excluded`."""
+    return tuple("train" if inside else options.excluded for inside in admitted.tolist())
+
+
+def aligned_update(
+    options: GapslOptions, gradients: Gradients, leader: Leader, admitted: Tensor
+) -> tuple[Tensor, tuple[Tensor | None, ...] | None]:
+    """Derivative of the global loss, Eq. (8), as `gradient` and `reduction` say.
+
+    Args:
+        options: `gradient`, `lambda_`, `reduction`.
+        gradients: g_i and, for `gradient: exact`, the Hessian products.
+        leader: of this round.
+        admitted: bool [S].
+
+    Returns:
+        The update [d] (zero if nobody is admitted), and what is added to the cut gradients if anything is.
+
+    Raises:
+        ValueError: if `gradient: exact` is chosen and no Hessian product is given.
+    """
+    rows = admitted.nonzero().flatten().tolist()
+    # A mean over nobody would be NaN.
+    if not rows:
+        return torch.zeros_like(gradients.matrix[0]), None
+    # Indexing by a mask copies, so that the terms below are not added to the clients' own gradients.
+    chosen = gradients.matrix[admitted]
+    cut_terms: list[Tensor | None] = [None] * len(admitted)
+    if options.lambda_ > 0 and options.gradient == "steer":
+        lead = leader.gradient()
+        for place, row in enumerate(rows):
+            chosen[place] += options.lambda_ * alignment.steer_term(gradients.matrix[row], lead)
+    elif options.lambda_ > 0 and options.gradient == "exact":
+        if gradients.hessian_product is None:
+            raise ValueError("'gradient: exact' needs Gradients.hessian_product, which was not given.")
+        lead = leader.gradient()
+        for place, row in enumerate(rows):
+            direction = alignment.penalty_gradient(gradients.matrix[row], lead).to(chosen.dtype)
+            at_server, at_cut = gradients.hessian_product(row, direction)
+            chosen[place] += options.lambda_ * at_server
+            # Exact differentiation reaches the smashed data as well, and through it the client.
+            cut_terms[row] = options.lambda_ * at_cut
+    update = chosen.mean(0) if options.reduction == "mean" else chosen.sum(0)
+    return update, None if all(term is None for term in cut_terms) else tuple(cut_terms)

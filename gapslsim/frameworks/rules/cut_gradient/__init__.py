@@ -1,1 +1,0 @@
-"""Which gradient at the cut layer a client gets; one rule per file."""

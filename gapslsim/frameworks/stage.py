@@ -1,0 +1,136 @@
+"""The stage that a framework acts on, and its actors: all that a protocol may ask for.
+
+A protocol says who computes what, who sends what to whom, and what waits for what. How long that takes is the stage's
+business: `stages/simulated.py` asks profiles and a network, `stages/measured.py` carries everything out on this machine
+and times it. A protocol that is right on one is right on the other.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from gapslsim.activity import Activity, Late, Process
+from gapslsim.work import Keyed, Work
+
+if TYPE_CHECKING:
+    from gapslsim.learning.learner import Learner
+
+__all__ = ["Activity", "Actor", "Late", "Participants", "Process", "Stage"]
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Keyed[Any])
+
+
+class Actor(ABC):
+    """A client or a server: a device that computes one thing at a time, and a place in the network."""
+
+    name: str
+    """`client-3`, `server`, `parameter-server`."""
+    client: int | None
+    """Index of the client; None for a server."""
+
+    @abstractmethod
+    def compute(self, work: Work[T], on_behalf_of: Collection[int] = ()) -> Process[T]:
+        """Waits for the device, holds it for as long as it takes, and carries the work out at completion.
+
+        Args:
+            work: an operation of the learner.
+            on_behalf_of: clients that wait for a server's computation and for nothing else.
+        """
+
+    @abstractmethod
+    def send(self, payload: K, to: Any, phase: str) -> Process[K]:
+        """Sends a payload to another actor; ends with it when its last byte has arrived.
+
+        Args:
+            payload: what is sent; its size is exact.
+            to: the receiver.
+            phase: name of the span: `uplink`, `model_uplink`, `downlink`, `model_downlink`, `handover`.
+        """
+
+    @abstractmethod
+    def broadcast(self, payload: K, to: Sequence[Any], phase: str) -> list[Activity[K]]:
+        """Sends one payload to many actors; one activity per receiver, which ends when it has it all."""
+
+
+class Participants(Protocol):
+    """What `rounds` needs of a framework."""
+
+    def participants(self, w: Stage) -> tuple[int, ...]:
+        """Clients that take part in the round that begins, ascending."""
+
+
+class Stage(ABC):
+    """Where a framework acts. What it says of the present round is set by `rounds`."""
+
+    learner: Learner
+    """Offers the operations on the model's states."""
+    n_clients: int
+    round: int
+    """t, from 1; 0 before the first."""
+    epoch: float
+    """Samples that were trained on before this round over the size of the training set."""
+    participants: tuple[int, ...]
+    """Clients that take part in the present round, ascending."""
+    server: Actor
+    parameter_server: Actor
+    """Averages client-side models."""
+
+    @abstractmethod
+    def client(self, index: int) -> Actor:
+        """A client as an actor."""
+
+    def clients(self, indices: Iterable[int]) -> list[Actor]:
+        """Several clients as actors."""
+        return [self.client(index) for index in indices]
+
+    @abstractmethod
+    def rounds(self, framework: Participants) -> Iterator[int]:
+        """Opens one round after the other and ends when a stop condition holds.
+
+        Each opens with the choice of its participants and closes with a barrier, records and, when due, an evaluation.
+        """
+
+    @abstractmethod
+    def random(self, *purpose: str | int) -> np.random.Generator:
+        """The random stream of a purpose in this round; the same whatever else is drawn."""
+
+    @abstractmethod
+    def together(self, processes: Iterable[Process[T]]) -> Process[list[T]]:
+        """Runs processes side by side and ends with their values, in order, when all have ended: a barrier.
+
+        The first error ends it and cancels the others.
+        """
+
+    @abstractmethod
+    def first(
+        self, processes: Iterable[Process[T] | Activity[T]], n: int = 1
+    ) -> Process[tuple[list[Activity[T]], list[Activity[T]]]]:
+        """Waits for the first `n` to end: those, in the order of their ends, and the rest.
+
+        Args:
+            processes: begun now, or activities: what is the rest of one call may be given to the next.
+            n: how many.
+
+        Raises:
+            ProtocolError: if so many can never end.
+        """
+
+    @abstractmethod
+    def within(self, limit_s: float, process: Process[T] | Activity[T]) -> Process[T | Late]:
+        """The value of a process if it ends within a time [s], the very instant included; else `Late`.
+
+        What is late is cancelled.
+        """
+
+    @abstractmethod
+    def spawn(self, process: Process[T]) -> Activity[T]:
+        """Begins a process and lets it go on in the background, until it ends, is cancelled or the run is over."""
+
+    @abstractmethod
+    def pause(self, duration_s: float) -> Process[None]:
+        """Lets time pass [s]."""

@@ -1,0 +1,171 @@
+"""What all operations of a learner have in common: the named states, their sizes and costs, evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from gapslsim.learning._distinct import with_shared_weights
+from gapslsim.learning._observations import Observations
+from gapslsim.learning._recording import accuracy_record
+from gapslsim.learning.costs import OperationCosts
+from gapslsim.learning.names import CLIENT, SERVER, name_of
+from gapslsim.learning.operations import Operations
+from gapslsim.learning.setup import LearningSetup
+from gapslsim.learning.state import SideState
+from gapslsim.learning.states import States
+from gapslsim.work import Keyed, content_key
+
+if TYPE_CHECKING:
+    from gapslsim.learning.engine import Engine
+    from gapslsim.learning.journal.journal import Journal
+
+__all__ = ["LearnerCore", "Shares"]
+
+T = TypeVar("T")
+Shares = Literal["uniform", "samples"]
+"""Weight of each model in a mean: the same for all, or the number of its client's training samples."""
+
+
+class LearnerCore:
+    """The states of one training and what is asked of them beside operations; see `Learner`."""
+
+    def __init__(
+        self,
+        setup: LearningSetup,
+        engine: Engine | Callable[[], Engine] | None,
+        journal: Journal | None = None,
+        evaluation_batch: int = 256,
+    ) -> None:
+        self.setup = setup
+        self.round = 0
+        self.measures_geometry = False
+        """Whether the geometry of this round's gradients is recorded, where two clients or more take part."""
+        self.when_updated: Callable[[], None] | None = None
+        """Called after every update of the server or of averaged models; for the main flow."""
+        self._operations = Operations(engine, journal)
+        self._keyed = self._operations.keyed
+        self._evaluation_batch = evaluation_batch
+        data, model = setup.data, setup.model
+        self.costs = OperationCosts(
+            model, data.input_shape, data.n_classes, setup.client_optimizer, setup.server_optimizer
+        )
+        split = self.costs.split(1)
+        costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
+        self._slot_bytes = {side: int(cost.parameter_bytes * scale) for side, cost in costs.items()}
+        self._bytes = {side: self._slot_bytes[side] + cost.buffer_bytes for side, cost in costs.items()}
+        self._sample_bytes = math.prod(split.smashed_shape) * setup.itemsize
+        self._initial_client: Keyed[SideState] = self._keyed(
+            content_key("initial_client", None, setup.key),
+            self._bytes[CLIENT],
+            (),
+            lambda e: e.initial_client,
+        )
+        server: Keyed[SideState] = self._keyed(
+            content_key("initial_server", None, setup.key),
+            self._bytes[SERVER],
+            (),
+            lambda e: e.initial_server,
+        )
+        self.states = States(self._initial_client, server)
+        """The named states, and how far each client and server has come."""
+
+    def begin_round(self, round: int) -> None:
+        """Names the round for the observations and for rules that depend on it; closes the one before."""
+        self._operations.end_round(self.round, self.states.by_key)
+        self.round = round
+        self.states.begin_round()
+
+    def save(self) -> None:
+        """Leaves a checkpoint in the journal, if there is one, before a run ends early."""
+        if not self._operations.is_dry:
+            self._operations.save(self.round, self.states.by_key())
+
+    @property
+    def journal(self) -> Journal | None:
+        """What is known of this training; None if nothing is recorded."""
+        return self._operations.journal
+
+    @property
+    def observed(self) -> Observations:
+        """What training let us see so far."""
+        return self._operations.observed
+
+    @property
+    def samples_seen(self) -> int:
+        """Training samples that steps of the server, or local steps, have taken."""
+        return self.states.samples_seen
+
+    @property
+    def server_steps(self) -> int:
+        """Updates of server-side models, and of a global model by averaging."""
+        return self.states.server_steps
+
+    def client_state(self, client: int) -> Keyed[SideState]:
+        """The client-side model of a client; the common one until it has its own."""
+        return self.states[f"client-{client}"]
+
+    @property
+    def server_state(self) -> Keyed[SideState]:
+        """The server-side model."""
+        return self.states[SERVER]
+
+    def evaluate(self, views: tuple[str, ...]) -> None:
+        """Test accuracy in each view, now; takes no simulated time. Nothing in a dry run.
+
+        Every client's model is paired with the server-side state that took its last mini-batch.
+        """
+        if self._operations.is_dry:
+            return
+        states, each = self.states, range(self.setup.n_clients)
+        clients, servers = [states[name_of(c)] for c in each], [states[states.server_of(c)] for c in each]
+        round = self.round
+        needed = {state.key: state for state in (*servers, *clients)}
+        settings = [list(views), round, self._evaluation_batch, self.setup.shards_key]
+        keys = [[state.key for state in side] for side in (clients, servers)]
+
+        def record(engine: Engine) -> dict[str, Any]:
+            shown = (with_shared_weights([state.value for state in side]) for side in (clients, servers))
+            return accuracy_record(engine.evaluate(round, next(shown), next(shown), views))
+
+        self._operations.observe(content_key("evaluate", [*settings, keys]), list(needed.values()), record)
+
+    def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:
+        """Carries an operation out now of which nothing is to be seen before it is committed, if it ever is.
+
+        Args:
+            call: an operation's `carry_out`.
+
+        Returns:
+            Its result, and what makes visible what it leaves: states, steps taken, observations. Counters grow by
+            what the operation added, whatever was committed meanwhile.
+        """
+        states, when_updated = self.states, self.when_updated
+        updates: list[None] = []
+        tentative = self.states = states.tentative()
+        self.when_updated = lambda: updates.append(None)
+        try:
+            with self._operations.aside() as observed:
+                result = call()
+        finally:
+            self.states, self.when_updated = states, when_updated
+            merge = states.merging(tentative)
+
+        def commit() -> None:
+            merge()
+            self._operations.take_over(observed)
+            for _ in updates:
+                self._updated()
+
+        return result, commit
+
+    def _updated(self) -> None:
+        if self.when_updated is not None:
+            self.when_updated()
+
+    def _shares(self, clients: tuple[int, ...], shares: Shares) -> list[float]:
+        if shares == "uniform":
+            return [1 / len(clients)] * len(clients)
+        sizes = [len(self.setup.shards[client]) for client in clients]
+        return [size / sum(sizes) for size in sizes]

@@ -1,0 +1,53 @@
+"""Rows divided by powers of two, so that squares of very large and very small gradients fit float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+__all__ = ["CHUNK", "exponents_of", "scaled", "scaled_chunks", "times_power"]
+
+CHUNK = 1 << 14
+"""Columns per chunk; keeps the float64 copies in the cache and fixes the order of summation."""
+
+_Values = Float[Tensor, "*#n"]
+
+
+def exponents_of(rows: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
+    """Binary exponent of the largest entry of each row; 0 for a zero row.
+
+    All 0 for float32 and smaller types, whose squares float64 holds anyway; so nothing is scaled.
+    """
+    if rows.dtype != torch.float64:
+        return torch.zeros(len(rows), dtype=torch.int32, device=rows.device)
+    # A power of two changes no digit of any entry; a division by the norm would round each.
+    return torch.frexp(rows.abs().amax(1)).exponent
+
+
+def times_power(values: _Values, exponents: Int[Tensor, "*#n"]) -> _Values:
+    """Multiplies by 2**exponents, in two exact factors since one alone may be out of float64's range."""
+    powers = exponents.flatten().tolist()
+    if not any(powers):
+        return values
+    # 2**1100 is out of range, though 2**550 * (2**550 * x) may be a fine number.
+    for half in ([e // 2 for e in powers], [e - e // 2 for e in powers]):
+        factors = torch.tensor([math.ldexp(1.0, e) for e in half], dtype=torch.float64, device=values.device)
+        values = values * factors.reshape(exponents.shape)
+    return values
+
+
+def scaled(rows: Float[Tensor, "n d"], exponents: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    """Rows in float64, each divided by its power of two."""
+    return times_power(rows.double(), -exponents[:, None])
+
+
+def scaled_chunks(
+    rows: Float[Tensor, "n d"], exponents: Int[Tensor, " n"]
+) -> Iterator[Float[Tensor, "n chunk"]]:
+    """Yields `scaled(rows)` in chunks of columns."""
+    for start in range(0, rows.shape[1], CHUNK):
+        yield scaled(rows[:, start : start + CHUNK], exponents)

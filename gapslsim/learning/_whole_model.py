@@ -1,0 +1,118 @@
+"""Operations on the whole model, both sides in one: what federated averaging needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gapslsim.learning._learner_core import LearnerCore, Shares
+from gapslsim.learning._recording import loss_record
+from gapslsim.learning.messages import WholeWeights
+from gapslsim.learning.names import CLIENT, SERVER
+from gapslsim.records import LossRow
+from gapslsim.work import Keyed, Work, content_key, derived_key
+
+if TYPE_CHECKING:
+    from gapslsim.learning.engine import Engine
+
+__all__ = ["WholeModelOperations"]
+
+
+class WholeModelOperations(LearnerCore):
+    """Offers local training of the whole model, and averaging; see `Learner`."""
+
+    def whole_weights(self) -> Keyed[WholeWeights]:
+        """Both sides of the common model, as they are now: the global model of federated averaging."""
+        client, server = self.states[CLIENT], self.states[SERVER]
+        return self._keyed(
+            content_key("whole_weights", None, client.key, server.key),
+            sum(self._bytes.values()),
+            (client, server),
+            lambda e: WholeWeights(e.weights(client.value, False), e.weights(server.value, False)),
+            light=True,
+        )
+
+    def steps_per_epoch(self, client: int) -> int:
+        """Mini-batches in one pass over a client's own data."""
+        return math.ceil(len(self.setup.shards[client]) / self.setup.batches.size(client))
+
+    def local_training(
+        self, client: int, start: Keyed[WholeWeights], n_steps: int
+    ) -> Work[Keyed[WholeWeights]]:
+        """Steps of the whole model on a client's own mini-batches.
+
+        Args:
+            client: whose data.
+            start: the model that it received.
+            n_steps: mini-batches.
+        """
+        size = self.setup.batches.size(client)
+
+        def carry_out() -> Keyed[WholeWeights]:
+            step, round = self.states.next_steps(client, n_steps), self.round
+            key = content_key(
+                "local_training",
+                [client, step, n_steps],
+                start.key,
+                self.setup.shard_keys[client],
+                self.setup.key,
+            )
+
+            def train(engine: Engine) -> tuple[WholeWeights, LossRow]:
+                return engine.local_training(key, start.value, client, range(step, step + n_steps), round)
+
+            self.states.samples_seen += n_steps * size
+            trained, _ = self._operations.outcome(
+                key, [start], train, lambda made: [made[1]], lambda made: loss_record([made[1]]), later=True
+            )
+            return self._operations.part(key, start.size_bytes, trained, lambda made: made[0])
+
+        return Work("local_training", self.costs.local_training(size, n_steps), carry_out)
+
+    def average_whole(
+        self, trained: Mapping[int, Keyed[WholeWeights]], shares: Shares
+    ) -> Work[Keyed[WholeWeights]]:
+        """Mean of whole models.
+
+        Args:
+            trained: by client.
+            shares: weight of each in the mean.
+        """
+        clients = tuple(sorted(trained))
+        models = [trained[client] for client in clients]
+
+        def carry_out() -> Keyed[WholeWeights]:
+            self._operations.catch_up()
+            weights = self._shares(clients, shares)
+            return self._keyed(
+                content_key("average_whole", [shares, list(clients)], *(model.key for model in models)),
+                sum(self._bytes.values()),
+                models,
+                lambda e: e.average_whole([model.value for model in models], weights),
+            )
+
+        split = self.costs.split(1)
+        n_parameters = split.client.n_parameters + split.server.n_parameters
+        return Work("average", self.costs.average(len(clients), n_parameters), carry_out)
+
+    def install_whole(self, model: Keyed[WholeWeights]) -> None:
+        """Makes a whole model the common one of both sides, with fresh optimizers; takes no time."""
+        self.states[CLIENT] = self._keyed(
+            derived_key(model.key, CLIENT),
+            self._bytes[CLIENT],
+            (model,),
+            lambda e: e.install(CLIENT, model.value.client, "reset", None),
+            is_state=True,
+            light=True,
+        )
+        self.states[SERVER] = self._keyed(
+            derived_key(model.key, SERVER),
+            self._bytes[SERVER],
+            (model,),
+            lambda e: e.install(SERVER, model.value.server, "reset", None),
+            is_state=True,
+            light=True,
+        )
+        self.states.server_steps += 1
+        self._updated()

@@ -1,0 +1,208 @@
+"""Checkpoints: files of states by content key, read back only if their checksum is right."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import uuid
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from gapslsim.errors import JournalError
+
+if TYPE_CHECKING:
+    from gapslsim.learning.state import SideState
+
+__all__ = ["CheckpointInfo", "Checkpoints", "OpenCheckpoint", "checksum_of"]
+
+PREFIX: Final = "checkpoint-"
+SUFFIX: Final = ".pt"
+# A checkpoint may be gigabytes; its checksum needs no copy of it in memory.
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a record says of a checkpoint file."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    round: int
+    """Last round that the states know of."""
+    keys: list[str]
+    """Content keys of the states in it."""
+
+    def payload(self) -> bytes:
+        """As it is recorded."""
+        return json.dumps(asdict(self)).encode()
+
+
+class OpenCheckpoint:
+    """A checkpoint whose checksum was right, held open: it can be read even if it is deleted meanwhile."""
+
+    def __init__(self, info: CheckpointInfo, file: BinaryIO, device: str) -> None:
+        self.info = info
+        self._file: BinaryIO | None = file
+        self._device = device
+        self._states: dict[str, SideState] = {}
+        # A finalizer is called before the file dies, even where both die in a cycle; `__del__` is not.
+        self._close = weakref.finalize(self, file.close)
+
+    def state(self, key: str) -> SideState:
+        """One of its states; the tensors that several states share are shared again."""
+        if self._file is not None:
+            self._states = _read_states(self._file, self._device)
+            self._close()
+            self._file = None
+        return self._states[key]
+
+
+class Checkpoints:
+    """The checkpoint files of one training.
+
+    Args:
+        folder: where they lie.
+        device: torch device that states are read to.
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self.messages: list[str] = []
+        """What was damaged or missing, naming the file."""
+        self._folder = folder
+        self._device = device
+        self._infos: dict[str, CheckpointInfo] = {}
+        self._of_key: dict[str, list[str]] = {}
+        self._open: OpenCheckpoint | None = None
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def infos(self) -> list[CheckpointInfo]:
+        """All that are known, the oldest first."""
+        return list(self._infos.values())
+
+    def add(self, payload: bytes) -> None:
+        """Makes a recorded checkpoint known, unless its file is gone."""
+        info = CheckpointInfo(**json.loads(payload))
+        # Another run may have deleted it to make room after it was recorded.
+        if info.name in self._infos or not (self._folder / info.name).exists():
+            return
+        self._infos[info.name] = info
+        for key in info.keys:
+            self._of_key.setdefault(key, []).append(info.name)
+
+    def holding(self, key: str) -> OpenCheckpoint | None:
+        """A sound checkpoint that holds a state, the last opened one before others; None if there is none."""
+        names = self._of_key.get(key)
+        if not names:  # As a rule: most states are in no checkpoint.
+            return None
+        # What is open has been checked and may have been read; another one would cost both again.
+        if self._open is not None and self._open.info.name in names:
+            return self._open
+        while names:
+            # The newest first: it is the one whose other states are likeliest to be wanted too.
+            found = self._verified(self._infos[names[-1]])
+            if found is not None:
+                self._open = found
+                return found
+            self._forget(names[-1])
+        return None
+
+    def write(self, states: Mapping[str, SideState], round: int) -> CheckpointInfo:
+        """Writes a checkpoint, whole or not at all; the caller records it.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        import torch
+
+        buffer = io.BytesIO()
+        # An empty memory is left out: most states have none.
+        parts = {
+            key: {name: part for name, part in vars(state).items() if name != "memory" or part}
+            for key, state in states.items()
+        }
+        torch.save(parts, buffer)
+        content = buffer.getbuffer()
+        # A name that nobody else can have: processes write here at the same time, and nobody overwrites.
+        name = f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
+        partial = self._folder / f".{name}.partial"
+        try:
+            partial.write_bytes(content)
+            partial.replace(self._folder / name)
+        finally:
+            partial.unlink(missing_ok=True)
+        digest = hashlib.sha256(content).hexdigest()
+        return CheckpointInfo(name, digest, len(content), round, list(states))
+
+    def delete(self, info: CheckpointInfo) -> None:
+        """Deletes a checkpoint; who has it open can still read it."""
+        with suppress(OSError):
+            (self._folder / info.name).unlink(missing_ok=True)
+        self._forget(info.name)
+
+    def _verified(self, info: CheckpointInfo) -> OpenCheckpoint | None:
+        path = self._folder / info.name
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            self.messages.append(f"{path}: cannot be read ({error.strerror}); its states are computed again.")
+            return None
+        if _sum_of_open(file) != info.sha256:
+            file.close()
+            self.messages.append(
+                f"{path}: the checkpoint of round {info.round} is damaged (checksum); its states are computed again."
+            )
+            return None
+        # The checksum has read to the end.
+        file.seek(0)
+        return OpenCheckpoint(info, file, self._device)
+
+    def _forget(self, name: str) -> None:
+        info = self._infos.pop(name, None)
+        for key in info.keys if info else ():
+            self._of_key[key].remove(name)
+
+
+def checksum_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return _sum_of_open(file)
+
+
+_SOUND: dict[tuple[int, int, int, int], str] = {}
+"""Checksums found in this process, by what tells an unchanged file: a study reads the same checkpoint many times."""
+
+
+def _sum_of_open(file: BinaryIO) -> str:
+    status = os.fstat(file.fileno())
+    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if identity not in _SOUND:
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        _SOUND[identity] = digest.hexdigest()
+    return _SOUND[identity]
+
+
+def _read_states(file: BinaryIO, device: str) -> dict[str, SideState]:
+    import torch
+
+    from gapslsim.learning.state import SideState
+
+    try:
+        # `weights_only`: a journal may come from elsewhere, and a pickle can run any code.
+        stored: dict[str, dict[str, Any]] = torch.load(file, map_location=device, weights_only=True)
+    except Exception as error:  # Torch raises many kinds, and none of them may pass for another trouble.
+        raise JournalError(
+            f"{file.name}: the checkpoint cannot be read ({error}), although its checksum is right. "
+            "Delete the journal and run again."
+        ) from error
+    return {key: SideState(**parts) for key, parts in stored.items()}

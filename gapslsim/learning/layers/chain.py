@@ -1,0 +1,173 @@
+"""Calls a template module with tensors that come from elsewhere, from several threads at once.
+
+`torch.func.functional_call` puts tensors into the module for the time of the call, so two threads must not share one
+module, and it costs as much as a small layer. A chain walks the layers instead and gives each its own tensors.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from gapslsim.learning.layers.stacked import StackedCall, stacked_call
+from gapslsim.models.layer_types import form_of
+
+__all__ = ["LayerChain"]
+
+_Call = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor, bool], Tensor]
+
+
+class _Stage(NamedTuple):
+    """One layer: how many parameters and buffers it takes, and its call."""
+
+    n_parameters: int
+    n_buffers: int
+    call: _Call
+
+
+class LayerChain:
+    """The layers of a side in a row; pure, and safe to call from several threads.
+
+    A max pooling after a ReLU is done before it, which leaves a quarter of the numbers to it: both orders give the same
+    values and the same gradients, bit for bit, since ReLU keeps the order of positive numbers and stops the others.
+
+    Args:
+        module: the template; its own tensors are not used.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        layers = _pool_before_relu(list(_flat(module)))
+        self._stages = [_stage(layer) for layer in layers]
+        self._stacked: list[StackedCall] = [
+            call for layer in layers if (call := stacked_call(layer)) is not None
+        ]
+        named = (len(list(module.parameters())), len(list(module.buffers())))
+        taken = tuple(sum(column) for column in zip(*((s[0], s[1]) for s in self._stages), strict=True))
+        # A chain hands each layer tensors of its own, which would untie them: one template for all instead.
+        if named != taken:  # a tensor that several layers share
+            self._stages, self._stacked = [_Stage(*named, _Template(module))], []
+        # All or nothing: a model that leaves the stack half way would have to come back into it.
+        self.can_stack = len(self._stacked) == len(self._stages)
+        """Whether several models of this shape can be called side by side."""
+
+    def __call__(
+        self,
+        parameters: Sequence[Float[Tensor, "*_"]],
+        buffers: Sequence[Shaped[Tensor, "*_"]],
+        inputs: Float[Tensor, "b ..."],
+        training: bool,
+    ) -> Float[Tensor, "b ..."]:
+        """Output of the last layer.
+
+        Args:
+            parameters: in the order of `module.parameters()`.
+            buffers: in the order of `module.buffers()`; a norm that keeps statistics writes to them in training.
+            inputs: a batch.
+            training: whether dropout and batch norm behave as in training.
+        """
+        first_parameter = first_buffer = 0
+        output = inputs
+        for n_parameters, n_buffers, call in self._stages:
+            last_parameter, last_buffer = first_parameter + n_parameters, first_buffer + n_buffers
+            output = call(
+                parameters[first_parameter:last_parameter],
+                buffers[first_buffer:last_buffer],
+                output,
+                training,
+            )
+            first_parameter, first_buffer = last_parameter, last_buffer
+        return output
+
+    def stacked(
+        self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+    ) -> Float[Tensor, "n b ..."]:
+        """Outputs in training mode of n models side by side, where `can_stack`; see `stacked`.
+
+        Args:
+            parameters: in the order of `module.parameters()`, those of all models in one.
+            inputs: a batch for each model.
+        """
+        first, output = 0, inputs
+        for stage, call in zip(self._stages, self._stacked, strict=True):
+            last = first + stage.n_parameters
+            output = call(parameters[first:last], output)
+            first = last
+        return output
+
+
+def _flat(module: nn.Module) -> list[nn.Module]:
+    """Layers of nested `nn.Sequential` in order."""
+    # Not `isinstance`: a subclass may have a forward pass of its own.
+    if type(module) is not nn.Sequential:
+        return [module]
+    return [layer for child in module for layer in _flat(child)]
+
+
+def _pool_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
+    for place in range(len(layers) - 1):
+        if type(layers[place]) is nn.ReLU and type(layers[place + 1]) is nn.MaxPool2d:
+            layers[place], layers[place + 1] = layers[place + 1], layers[place]
+    return layers
+
+
+def _stage(layer: nn.Module) -> _Stage:
+    return _Stage(len(list(layer.parameters())), len(list(layer.buffers())), _call(layer))
+
+
+def _call(layer: Any) -> _Call:
+    match form_of(layer):
+        case "bare":  # nothing in it changes, so all threads may share it
+            modes = (copy.deepcopy(layer).eval(), copy.deepcopy(layer).train())
+            return lambda parameters, buffers, inputs, training: modes[training](inputs)
+        case "linear":
+            return lambda parameters, buffers, inputs, training: F.linear(
+                inputs, parameters[0], parameters[1]
+            )
+        case "convolution":
+            stride, padding, dilation, groups = layer.stride, layer.padding, layer.dilation, layer.groups
+            return lambda parameters, buffers, inputs, training: F.conv2d(
+                inputs, parameters[0], parameters[1], stride, padding, dilation, groups
+            )
+        case "group_norm":
+            n_groups, eps = layer.num_groups, layer.eps
+            return lambda parameters, buffers, inputs, training: torch.group_norm(
+                inputs, n_groups, parameters[0], parameters[1], eps
+            )
+    return _Template(layer)
+
+
+class _Template:
+    """Any other layer: `functional_call` on a copy per thread and mode."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+        self._parameter_names = [name for name, _ in layer.named_parameters()]
+        self._buffer_names = [name for name, _ in layer.named_buffers()]
+        self._copies = threading.local()
+
+    def __call__(
+        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
+    ) -> Tensor:
+        tensors: dict[str, Tensor] = dict(zip(self._parameter_names, parameters, strict=True))
+        tensors.update(zip(self._buffer_names, buffers, strict=True))
+        output: Tensor = functional_call(self._copy(training), tensors, (inputs,))
+        return output
+
+    def _copy(self, training: bool) -> nn.Module:
+        # A copy per mode: a single one would have to be switched in each call, which walks over all its
+        # layers.
+        name = "training" if training else "evaluation"
+        module: nn.Module | None = getattr(self._copies, name, None)
+        if module is None:
+            with torch.no_grad():
+                module = copy.deepcopy(self._layer).train(training)
+            setattr(self._copies, name, module)
+        return module

@@ -1,0 +1,25 @@
+"""Names of states, and the side of the model that each is of."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+__all__ = ["CLIENT", "SERVER", "Side", "name_of", "side_of"]
+
+Side = Literal["client", "server"]
+
+CLIENT: Final = "client"
+"""Name of the client-side state that all clients have in common until each has its own."""
+
+SERVER: Final = "server"
+"""Name of the server-side state; the names of copies begin so."""
+
+
+def side_of(name: str) -> Side:
+    """Side of the model that a state is of: the server's if its name begins so."""
+    return SERVER if name.startswith(SERVER) else CLIENT
+
+
+def name_of(model: int | str) -> str:
+    """Name of a state: a client's own for its index."""
+    return f"client-{model}" if isinstance(model, int) else model

@@ -1,0 +1,138 @@
+"""One client's way with one mini-batch, and what the engine is asked for where it takes several operations at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gapslsim.errors import ProtocolError
+from gapslsim.learning.messages import Smashed, Weights
+from gapslsim.learning.names import Side
+from gapslsim.learning.rules import ClientUpdate, Fate, ServerUpdate
+from gapslsim.work import Keyed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gapslsim.learning.state import SideState
+
+__all__ = [
+    "Answer",
+    "ClientBackward",
+    "ClientForward",
+    "MiniBatch",
+    "SentWeights",
+    "ServerStep",
+    "SmashedData",
+]
+
+
+@dataclass(slots=True, eq=False)
+class MiniBatch:
+    """A forward pass of the client side that waits for its backward pass; travels with the smashed data."""
+
+    client: int
+    step: int
+    """How many mini-batches the client began before; which samples these are."""
+    size: int
+    model: str
+    """Name of the client-side state that it went through and that its backward pass updates."""
+    key: str
+    """Content key of the forward pass."""
+    state: Keyed[SideState]
+    """The weights that it was made with: its gradient is theirs, whatever the model has become since."""
+    tape: Any = field(default=None, repr=False)
+    """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
+    is_used: bool = False
+
+    def use(self) -> None:
+        """Notes that the backward pass is made.
+
+        Raises:
+            ProtocolError: if it was made before.
+        """
+        if self.is_used:
+            raise ProtocolError(
+                f"client {self.client}: the backward pass of mini-batch {self.step} is asked for twice; every forward "
+                "pass has one backward pass. Send the answer to each `client_forward` to one `client_backward`."
+            )
+        self.is_used = True
+
+
+@dataclass(slots=True, eq=False)
+class SmashedData(Keyed[Smashed]):
+    """The message that a forward pass leaves: smashed data and labels, and whose they are."""
+
+    batch: MiniBatch = field(kw_only=True)
+
+
+@dataclass(slots=True, eq=False)
+class SentWeights(Keyed[Weights]):
+    """Weights of one side as a message."""
+
+    side: Side = field(kw_only=True)
+
+
+class Answer(NamedTuple):
+    """What the server has for one mini-batch."""
+
+    batch: MiniBatch
+    own: Keyed[Tensor] | None
+    """Cut gradient of the samples that are the client's own; None if all of it is shared."""
+    shared: Keyed[Tensor] | None
+    """Cut gradients that all clients of the step share; None if there are none."""
+    n_shared: int
+    """Leading samples of the batch whose cut gradient is in the shared part."""
+    fate: Fate | None
+    """What becomes of the client; None in a dry run."""
+
+
+class ClientForward(NamedTuple):
+    """A client's forward pass."""
+
+    batch: MiniBatch
+    state: SideState
+    """Of the mini-batch."""
+
+
+class ClientBackward(NamedTuple):
+    """A client's backward pass and update."""
+
+    answer: Answer
+    state: SideState
+    """The weights that are updated."""
+    rule: ClientUpdate
+    initial: SideState
+    """The shared initial weights."""
+
+
+class ServerStep(NamedTuple):
+    """A step of the server."""
+
+    batches: Sequence[MiniBatch]
+    """Whose the smashed data are, by client and step."""
+    state: SideState
+    messages: Sequence[Smashed]
+    """Smashed data of each."""
+    rule: ServerUpdate
+    """From the gradients to the update."""
+    rule_state: Mapping[str, float]
+    """What the rule remembers."""
+    n_shared: Sequence[int]
+    """m_i, samples of each batch that are backpropagated once for all."""
+    average_cut: bool
+    """Whether all get the mean cut gradient."""
+    round: int
+    """t."""
+    draw: tuple[int | str, ...]
+    """Name of this step's random streams."""
+    state_key: str
+    """Of the server's state, for messages."""
+    measures: bool
+    """Whether the geometry of the gradients is wanted."""
+
+    @property
+    def clients(self) -> tuple[int, ...]:
+        """Of each mini-batch."""
+        return tuple(batch.client for batch in self.batches)

@@ -1,0 +1,181 @@
+"""The named states of one training, and how far each client and server has come."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from gapslsim.learning.names import CLIENT, SERVER, side_of
+from gapslsim.work import Keyed
+
+if TYPE_CHECKING:
+    from gapslsim.learning.operation import MiniBatch
+    from gapslsim.learning.state import SideState
+
+__all__ = ["RuleMemory", "States"]
+
+
+class RuleMemory(NamedTuple):
+    """What a server-side rule remembers of the step before."""
+
+    key: str
+    """Content key of that step; empty before the first."""
+    values: Mapping[str, float] | None
+    """None before the first step, and in a dry run."""
+
+
+_BEGUN: Final = "server as it began"
+
+
+class _Named(dict[str, "Keyed[SideState]"]):
+    """States by name, with what stands for those that were never written."""
+
+    def __init__(self, client: Keyed[SideState], server: Keyed[SideState]) -> None:
+        super().__init__({CLIENT: client, SERVER: server, _BEGUN: server})
+
+    def __missing__(self, name: str) -> Keyed[SideState]:
+        return self[_BEGUN if side_of(name) == SERVER else CLIENT]
+
+
+class States:
+    """States by name.
+
+    A client that has no state of its own has the common one, `client`, as it is. A server-side copy that was never
+    written begins as `server` did: with the initial weights, or those that were installed last.
+
+    Args:
+        client: the initial client-side state.
+        server: the initial server-side state.
+    """
+
+    def __init__(self, client: Keyed[SideState], server: Keyed[SideState]) -> None:
+        self.samples_seen = 0
+        self.server_steps = 0
+        self.named: MutableMapping[str, Keyed[SideState]] = _Named(client, server)
+        """The states as a mapping, for who asks often; whoever installs weights writes to `States` itself."""
+        self._steps: MutableMapping[int, int] = {}
+        self._turns: MutableMapping[str, int] = {}
+        self._memories: MutableMapping[str, RuleMemory] = {}
+        self._served_by: MutableMapping[int, str] = {}
+        self._used: list[MiniBatch] | None = None
+        """Mini-batches whose backward pass is made; noted in tentative states alone."""
+
+    def __getitem__(self, name: str) -> Keyed[SideState]:
+        return self.named[name]
+
+    def __setitem__(self, name: str, state: Keyed[SideState]) -> None:
+        self.named[name] = state
+        if name == SERVER:
+            self.named[_BEGUN] = state
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self.named if name != _BEGUN)
+
+    def by_key(self) -> dict[str, Keyed[SideState]]:
+        """Every state that a later operation can begin with: what a checkpoint holds."""
+        return {state.key: state for state in self.named.values()}
+
+    def begin_round(self) -> None:
+        """Counts the turns of servers anew."""
+        self._turns.clear()
+
+    def next_steps(self, client: int, n: int) -> int:
+        """First of the client's next `n` mini-batches, which are now begun."""
+        step = self._steps.get(client, 0)
+        self._steps[client] = step + n
+        return step
+
+    def turn(self, server: str) -> int:
+        """Steps that a server-side state has taken in this round."""
+        return self._turns.get(server, 0)
+
+    def rule_memory(self, server: str) -> RuleMemory:
+        """What the rule of a server-side state remembers."""
+        return self._memories.get(server, RuleMemory("", None))
+
+    def server_of(self, client: int) -> str:
+        """Name of the server-side state that took the client's last mini-batch."""
+        return self._served_by.get(client, SERVER)
+
+    def stepped(
+        self,
+        server: str,
+        state: Keyed[SideState],
+        clients: Sequence[int],
+        n_samples: int,
+        memory: RuleMemory,
+    ) -> None:
+        """Notes a step of a server-side state.
+
+        Args:
+            server: its name.
+            state: after the step.
+            clients: whose mini-batches it took.
+            n_samples: in all of them.
+            memory: what its rule remembers.
+        """
+        self.named[server] = state
+        self._turns[server] = self.turn(server) + 1
+        self._memories[server] = memory
+        self.server_steps += 1
+        self.samples_seen += n_samples
+        if server != SERVER or self._served_by:
+            self._served_by.update(dict.fromkeys(clients, server))
+
+    def use(self, batch: MiniBatch) -> None:
+        """Notes that a mini-batch's backward pass is made.
+
+        Raises:
+            ProtocolError: if it was made before.
+        """
+        batch.use()
+        if self._used is not None:
+            self._used.append(batch)
+
+    def tentative(self) -> States:
+        """These states with room above them: what is written there is not written here."""
+        above = copy(self)
+        for name in (*_ENTRIES, *_COUNTERS):
+            setattr(above, name, ChainMap({}, getattr(self, name)))
+        above._used = []
+        return above
+
+    def merging(self, above: States) -> Callable[[], None]:
+        """Undoes the use of mini-batches, and gives what writes here all that was written above, once.
+
+        Args:
+            above: made by `tentative`, with nothing written here since.
+        """
+        entries = {name: _written(above, name) for name in _ENTRIES}
+        counts = {
+            name: {key: n - getattr(self, name).get(key, 0) for key, n in _written(above, name).items()}
+            for name in _COUNTERS
+        }
+        n_samples, n_steps = above.samples_seen - self.samples_seen, above.server_steps - self.server_steps
+        used = above._used or []
+        for batch in used:
+            batch.is_used = False
+
+        def merge() -> None:
+            for name, written in entries.items():
+                getattr(self, name).update(written)
+            for name, added in counts.items():
+                counter = getattr(self, name)
+                counter.update({key: counter.get(key, 0) + n for key, n in added.items()})
+            self.samples_seen += n_samples
+            self.server_steps += n_steps
+            for batch in used:
+                batch.use()
+
+        return merge
+
+
+_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by"), ("_steps", "_turns")
+
+
+def _written(above: States, name: str) -> dict[Any, Any]:
+    """What was written above the states below."""
+    written: dict[Any, Any] = getattr(above, name).maps[0]
+    return written

@@ -1,0 +1,321 @@
+"""Prints a `Drawing` with matplotlib: for PNG, SVG and PDF. Marks and dashes tell series apart without colour.
+
+A figure belongs to no window and to no global state. Matplotlib and seaborn are imported when one is made.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gapslsim.errors import ResultsError
+from gapslsim.results.categories import CATEGORIES, LABELS, Category
+from gapslsim.results.drawing.drawing import (
+    DASHES,
+    N_COLOURS,
+    SHAPES,
+    Bar,
+    Curve,
+    Drawing,
+    Mark,
+    Panel,
+    Scale,
+    Span,
+    TextTable,
+    shape_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+__all__ = ["draw", "look", "save"]
+
+_MARKERS: Final = dict(zip(SHAPES, "os^DvPX*", strict=True))
+_CHARACTERS_PER_INCH: Final = 15
+_INCHES_PER_UNIT: Final = 0.3 / 22
+"""Of the heights of rows."""
+_SOFT: Final = "0.35"
+
+
+def save(drawing: Drawing, path: str | Path) -> Path:
+    """Prints a drawing into a file; the ending of the name gives the format (png, svg, pdf).
+
+    Raises:
+        ResultsError: if the format is unknown or the file cannot be written.
+    """
+    target, figure = Path(path), draw(drawing)
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if target.suffix.lstrip(".").lower() not in known:
+        raise ResultsError(
+            f"{target}: {target.suffix or 'no ending'} is no picture format; use {', '.join(known)}"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(target, dpi=150)
+    except OSError as error:
+        raise ResultsError(f"{target} could not be written: {error.strerror or error}") from error
+    return target
+
+
+def draw(drawing: Drawing) -> Figure:
+    """The figure: heading, panels in rows, names of series, caption below; or the table where it has no panels."""
+    if not drawing.panels:
+        return _draw_table(drawing, drawing.table)
+    n_columns = min(drawing.n_columns, sum(not panel.wide for panel in drawing.panels)) or 1
+    lines = [
+        [panels[i : i + (1 if wide else n_columns)] for i in range(0, len(panels), 1 if wide else n_columns)]
+        for wide, group in groupby(drawing.panels, lambda panel: panel.wide)
+        for panels in [list(group)]
+    ]
+    grid = [line for group in lines for line in group]
+    heights = [max(map(_height, line)) for line in grid]
+    width = max(6.4 if n_columns > 1 or drawing.series else 8.0, 3.6 * n_columns)
+    figure, inside = _framed(drawing, width, sum(heights) + 0.1 * len(drawing.shown))
+    places = inside.add_gridspec(len(grid), n_columns, height_ratios=heights)
+    for index, line in enumerate(grid):
+        for column, panel in enumerate(line):
+            axes = inside.add_subplot(places[index, slice(None) if panel.wide else column])
+            _draw_panel(axes, panel, is_named=column == 0 or panel.rows != line[0].rows)
+            if panel.has_categories and column == len(line) - 1:
+                _name_categories(axes, panel)
+    if drawing.shown:
+        _name_series(inside, drawing, width)
+    return figure
+
+
+def look(dpi: float) -> dict[str, Any]:
+    """The look of all figures for `matplotlib.rcParams`: for plots of one's own beside them, in notebooks.
+
+    Args:
+        dpi: of pictures within the notebook [dots/in].
+    """
+    from cycler import cycler
+
+    series = range(N_COLOURS)
+    styles = cycler(color=[_colour(n) for n in series]) + cycler(marker=[_marker(n) for n in series])
+    return {
+        "figure.dpi": dpi, "axes.spines.top": False, "axes.spines.right": False, "lines.markersize": 4,
+        "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True,
+        "axes.prop_cycle": styles + cycler(linestyle=[_dashes(n) for n in series]),
+    }  # fmt: skip
+
+
+def _draw_table(drawing: Drawing, shown: TextTable) -> Figure:
+    from matplotlib.transforms import Bbox
+
+    wrapped = ["\n".join(textwrap.wrap(name, 18)) for name in shown.head]
+    chars = [
+        max(4, *(len(line) for text in [top, *(row[i] for row in shown.rows)] for line in text.split("\n")))
+        + 3
+        for i, top in enumerate(wrapped)
+    ]
+    lines = max((name.count("\n") + 1 for name in wrapped), default=1)
+    width = max(6.4, 0.4 + sum(chars) / 12)
+    figure, inside = _framed(drawing, width, 0.2 + 0.27 * len(shown.rows) + 0.2 * lines)
+    axes = inside.subplots()
+    axes.axis("off")
+    table = axes.table(
+        cellText=[list(row) for row in shown.rows],
+        colLabels=wrapped,
+        colWidths=[n / sum(chars) for n in chars],
+        cellLoc="right",
+        bbox=Bbox.unit(),
+        edges="horizontal",
+    )
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    share = 0.9 * lines / (len(shown.rows) + 0.9 * lines + 0.1)
+    for (row, column), cell in table.get_celld().items():
+        cell.set_height(share if row == 0 else (1 - share) / max(1, len(shown.rows)))
+        cell.set_linewidth(0.5)
+        if column == 0:
+            cell.set_text_props(ha="left")
+        if row == 0:
+            cell.set_text_props(weight="bold")
+    return figure
+
+
+def _framed(drawing: Drawing, width: float, height: float) -> tuple[Figure, SubFigure]:
+    """The whole with its heading and its caption, and the part between them.
+
+    Args:
+        drawing: what is drawn.
+        width: of the whole [in].
+        height: of what lies between them [in].
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    n = int(width * _CHARACTERS_PER_INCH)
+    heading = ": ".join(filter(None, [drawing.title, drawing.question]))
+    height += 0.5 if heading else 0.0
+    caption = textwrap.wrap(" ".join(drawing.caption), n)
+    below = 0.15 * len(caption) + 0.1 if caption else 0.01
+    figure = Figure(figsize=(width, height + below), layout="constrained")
+    FigureCanvasAgg(figure)
+    inside, foot = figure.subfigures(2, 1, height_ratios=[height, below], squeeze=False)[:, 0]
+    if heading:
+        inside.suptitle(textwrap.fill(heading, int(n * 0.75)), fontsize=10)
+    foot.text(0.5, 1.0, "\n".join(caption), ha="center", va="top", fontsize=8, color=_SOFT)
+    return figure, inside
+
+
+def _height(panel: Panel) -> float:
+    return (
+        1.0 + _INCHES_PER_UNIT * panel.row_height * len(panel.rows)
+        if panel.rows
+        else 2.7 / 230 * panel.height
+    )
+
+
+def _draw_panel(axes: Axes, panel: Panel, is_named: bool) -> None:
+    for part in panel.parts:
+        if isinstance(part, Curve):
+            _draw_curve(axes, part)
+        elif isinstance(part, Span):
+            _draw_span(axes, part)
+        elif isinstance(part, Bar):
+            _draw_bar(axes, part, by_height=0.9 if panel.columns else 0.8)
+    _draw_marks(axes, [part for part in panel.parts if isinstance(part, Mark)])
+    _set_scale(axes, "x", panel.x, 8 if panel.wide else 5)
+    axes.set_title("\n".join(textwrap.wrap(panel.title, 44)), fontsize=9)
+    if panel.rows:
+        axes.set_yticks(range(len(panel.rows)), [row.name if is_named else "" for row in panel.rows])
+        axes.set_ylim(len(panel.rows) - 0.5, -0.5)
+        axes.set_ylabel(panel.y.label)
+        for text, row in zip(axes.get_yticklabels(), panel.rows, strict=True):
+            text.set_fontweight("bold" if row.strong else "normal")
+        notes: dict[str, Any] = {
+            "xycoords": ("axes fraction", "data"),
+            "va": "center",
+            "fontsize": "small",
+            "color": _SOFT,
+        }
+        for number, row in enumerate(panel.rows):
+            if row.note:
+                axes.annotate(row.note, (1.01, number), **notes)
+    else:
+        _set_scale(axes, "y", panel.y)
+    if panel.columns:
+        axes.set_xticks([n + 0.5 for n in range(len(panel.columns))], panel.columns)
+        axes.set_aspect("equal")
+    if not panel.columns:
+        axes.grid(True, alpha=0.3, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _set_scale(axes: Axes, which: str, scale: Scale, n_ticks: int = 5) -> None:
+    """Label, ends and ticks of one axis."""
+    ticks = scale.ticks(n_ticks)
+    axes.set(**{f"{which}scale": "log" if scale.log else "linear", f"{which}label": scale.text})
+    axes.set(**{f"{which}ticks": ticks, f"{which}ticklabels": [f"{tick:g}" for tick in ticks]})
+    axes.set(**{f"{which}lim": (scale.low, scale.high)})
+    axes.minorticks_off()
+
+
+def _draw_curve(axes: Axes, curve: Curve) -> None:
+    points, series = curve.points, curve.series
+    colour: Any = _SOFT if series is None else _colour(series)
+    place = 0 if series is None else series
+    every = max(1, len(points) // 8)
+    axes.plot(
+        points["x"], points["mean"], color=colour, linestyle="--" if series is None else _dashes(series),
+        marker=_marker(place) if curve.marks and series is not None else "",
+        markevery=(min(place, len(points) - 1) % every if len(points) else 0, every), markersize=4,
+        linewidth=0.7 if curve.thin else 1.0 if series is None else 1.4,
+    )  # fmt: skip
+    if "high" in points and (points["high"] > points["low"]).any():
+        axes.fill_between(
+            points["x"], points["low"], points["high"], color=colour, alpha=0.15, linewidth=0, zorder=1
+        )
+
+
+def _draw_marks(axes: Axes, marks: list[Mark]) -> None:
+    """Those that are alike and follow one another at once: there may be thousands."""
+    for (series, beyond, size), group in groupby(marks, lambda mark: (mark.series, mark.beyond, mark.size)):
+        places, colour = [(mark.x, mark.y) for mark in group], _colour(series)
+        axes.plot(
+            *zip(*places, strict=True), color=colour, marker=_marker(series), markersize=5.5 * size,
+            linestyle="none", markerfacecolor="white" if beyond else colour,
+        )  # fmt: skip
+        for place in places if beyond else ():
+            axes.annotate(
+                "", place, xytext=(16, 0) if beyond == "right" else (0, 16), textcoords="offset points",
+                arrowprops={"arrowstyle": "<-", "color": colour},
+            )  # fmt: skip
+
+
+def _draw_span(axes: Axes, span: Span) -> None:
+    is_upright = span.x[0] == span.x[1]
+    axes.plot(
+        span.x, span.y, color=_SOFT if span.series is None else _colour(span.series), linestyle="-",
+        linewidth=2.5 if span.strong else 1.2, marker="" if span.strong else "_" if is_upright else "|", markersize=4,
+        zorder=3 if span.strong else 1.5,
+    )  # fmt: skip
+
+
+def _draw_bar(axes: Axes, bar: Bar, by_height: float) -> None:
+    colours: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "linewidth": 1.2, "zorder": 3}
+    if bar.fill is not None:
+        colour = _colour(bar.fill) if isinstance(bar.fill, int) else _category_colours()[bar.fill]
+        colours = {"color": (*colour, bar.shade), "edgecolor": "white", "linewidth": 0.3}
+    axes.barh(bar.row, bar.end - bar.begin, left=bar.begin, height=by_height, **colours)
+    if bar.text:
+        axes.annotate(bar.text, ((bar.begin + bar.end) / 2, bar.row), ha="center", va="center", fontsize=7)
+
+
+def _name_series(inside: SubFigure, drawing: Drawing, width: float) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=_colour(number), linestyle=_dashes(number) if drawing.has_lines else "none",
+               marker=_marker(number), markersize=5, label=drawing.series[number])
+        for number in drawing.shown
+    ]  # fmt: skip
+    n_lines = math.ceil(len(handles) / max(1, int(width / 1.7)))
+    inside.legend(
+        handles=handles, loc="outside lower center", ncols=math.ceil(len(handles) / n_lines), fontsize="small",
+        frameon=False,
+    )  # fmt: skip
+
+
+def _name_categories(axes: Axes, panel: Panel) -> None:
+    from matplotlib.patches import Patch
+
+    right = 1.25 if any(row.note for row in panel.rows) else 1.01
+    handles = [Patch(color=_category_colours()[name], label=LABELS[name]) for name in CATEGORIES]
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(right, 1.0), fontsize="small", frameon=False
+    )
+
+
+@cache
+def _palette() -> tuple[tuple[float, float, float], ...]:
+    """Colours that can be told apart without colour vision."""
+    import seaborn as sns
+
+    return tuple((float(r), float(g), float(b)) for r, g, b in sns.color_palette("colorblind", N_COLOURS))
+
+
+def _category_colours() -> dict[Category, tuple[float, float, float]]:
+    """One colour per category; waiting is grey, so that what is done stands out."""
+    return dict(zip(CATEGORIES, _palette(), strict=False)) | {"waiting": (0.85, 0.85, 0.85)}
+
+
+def _colour(series: int) -> tuple[float, float, float]:
+    return _palette()[series % N_COLOURS]
+
+
+def _marker(series: int) -> str:
+    return _MARKERS[shape_of(series)]
+
+
+def _dashes(series: int) -> Any:
+    dashes = DASHES[series % len(DASHES)]
+    return (0, dashes) if dashes else "-"

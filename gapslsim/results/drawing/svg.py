@@ -1,0 +1,285 @@
+"""Prints the panels of a `Drawing` as SVG text. Colours come from the page's style, so that they follow light and dark
+mode.
+
+A panel is drawn for 380 units of width, which is a phone's, and scales up. Nothing but text, paths and rectangles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+
+import pandas as pd
+
+from gapslsim.results.categories import Category
+from gapslsim.results.drawing.drawing import (
+    DASHES,
+    N_COLOURS,
+    Bar,
+    Curve,
+    Mark,
+    Panel,
+    Span,
+    shape_of,
+)
+
+__all__ = ["category_swatch", "panel_svg", "patterns", "swatch", "tag"]
+
+_WIDTH: Final = 380.0
+_WIDE: Final = 760.0
+_CHARACTER: Final = 6.2
+_MOST_CHARACTERS: Final = 18
+"""Of the name of a row."""
+_LINE: Final = 1.8
+_LEAST: Final = 0.25
+"""Narrower bars are not drawn [units]."""
+_HATCHES: Final[dict[Category, str]] = {
+    "client_compute": "",
+    "uplink": "M0 6L6 0",
+    "server_queue": "M3 0V6",
+    "server_compute": "M0 3H6",
+    "downlink": "M0 0L6 6",
+    "waiting": "M3 3h.1",
+}
+"""Tell categories apart without colour."""
+
+_Point = tuple[float, float]
+
+
+def tag(name: str, content: str = "", **attributes: object) -> str:
+    """An element; `_` in names of attributes is written `-`, a trailing `_` is dropped. Content is not escaped."""
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return f"<{name}{given}>{content}</{name}>" if content else f"<{name}{given}/>"
+
+
+def _plain(value: object) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def panel_svg(panel: Panel, about: str = "") -> str:
+    """A panel as an SVG element.
+
+    Args:
+        panel: whose title is not drawn: it is a heading of the page.
+        about: text for those who do not see it; the title unless given.
+    """
+    frame = _Frame(panel)
+    curves = [part for part in panel.parts if isinstance(part, Curve)]
+    drawn = [*frame.axes(), *(frame.band(curve) for curve in curves)]
+    for part in panel.parts:
+        if isinstance(part, Curve):
+            drawn.append(frame.line(part))
+        elif isinstance(part, Mark):
+            drawn.append(frame.mark(part))
+        elif isinstance(part, Span):
+            drawn.append(frame.span(part))
+        else:
+            drawn.append(frame.bar(part))
+    named = tag("title", escape(about or panel.title or panel.x.label))
+    box = f"0 0 {frame.width:g} {frame.height:g}"
+    return tag("svg", named + "".join(drawn), viewBox=box, role="img", class_="plot")
+
+
+class _Frame:
+    """Where everything in a panel lies [units]."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        self.width = _WIDE if panel.wide else _WIDTH
+        names = [_short(row.name) for row in panel.rows if not row.strong]
+        notes = max((len(row.note) for row in panel.rows), default=0)
+        self.left = max(46.0, 10 + _CHARACTER * max(map(len, names), default=0))
+        self.top = 24.0 if panel.y.label or panel.columns or not panel.rows else 6.0
+        self.bottom = 6.0 if panel.columns else 38.0
+        self.right = self.width - (10 + _CHARACTER * notes if notes else 20.0 if panel.rows else 10.0)
+        self.height = (
+            self.top + self.bottom + panel.row_height * len(panel.rows) if panel.rows else panel.height
+        )
+        if panel.columns:
+            self.right = self.left + panel.row_height * len(panel.columns)
+        self.floor = self.height - self.bottom
+
+    def x(self, value: float) -> float:
+        return self.left + self.panel.x.share(value) * (self.right - self.left)
+
+    def y(self, value: float) -> float:
+        if self.panel.rows:
+            return self.top + (value + 0.5) * self.panel.row_height
+        return self.floor - self.panel.y.share(value) * (self.floor - self.top)
+
+    def axes(self) -> list[str]:
+        """Grid, ticks, labels and names of rows; all else lies above."""
+        panel, made = self.panel, []
+        for number, name in enumerate(panel.columns):
+            made.append(_text(self.left + (number + 0.5) * panel.row_height, self.top - 6, name, "middle"))
+        for tick in () if panel.columns else panel.x.ticks(8 if panel.wide else 5):
+            at = self.x(tick)
+            made.append(tag("line", x1=at, x2=at, y1=self.top, y2=self.floor, class_="grid"))
+            made.append(_text(at, self.floor + 14, f"{tick:g}", "middle"))
+        for tick in () if panel.rows else panel.y.ticks():
+            at = self.y(tick)
+            made.append(tag("line", x1=self.left, x2=self.right, y1=at, y2=at, class_="grid"))
+            made.append(_text(self.left - 5, at + 4, f"{tick:g}", "end"))
+        for number, row in enumerate(panel.rows):
+            at = self.y(number) + 4
+            place = (
+                (2, at, row.name, "start", "strong")
+                if row.strong
+                else (self.left - 6, at, _short(row.name), "end")
+            )
+            made += [_text(*place), _text(self.right + 5, at, row.note) if row.note else ""]
+        if not panel.columns:
+            made.append(tag("line", x1=self.left, x2=self.right, y1=self.floor, y2=self.floor, class_="axis"))
+            made.append(_text((self.left + self.right) / 2, self.height - 6, panel.x.text, "middle", "label"))
+        made.append(_text(2, self.top - 9, panel.y.text, "start", "label") if panel.y.label else "")
+        made.append(
+            _text(self.width - 2, self.top - 9, panel.note_label, "end", "label") if panel.note_label else ""
+        )
+        return made
+
+    def line(self, curve: Curve) -> str:
+        """A line in the colour, dash and marks of its series."""
+        places = [(self.x(x), self.y(y)) for x, y in _finite(curve.points, "x", "mean")]
+        if not places:
+            return ""
+        if curve.series is None:
+            return tag("path", d=_path(places), class_="front")
+        series = curve.series
+        dash = " ".join(f"{_LINE * part:.1f}" for part in DASHES[series % len(DASHES)]) or None
+        cls = f"line c{series % N_COLOURS}"
+        made = tag(
+            "path",
+            d=_path(places),
+            class_=cls,
+            stroke_dasharray=dash,
+            stroke_width=0.8 if curve.thin else None,
+        )
+        every = max(1, round(len(places) / 6))
+        marked = [*places[series % every : -1 : every], places[-1]] if curve.marks else []
+        return made + "".join(_shape(x, y, series) for x, y in marked)
+
+    def band(self, curve: Curve) -> str:
+        """The area between the lowest and the highest."""
+        points = _finite(curve.points, "x", "low", "high") if "high" in curve.points else []
+        if len(points) < 2 or not any(high > low for _, low, high in points):
+            return ""
+        there = [(self.x(x), self.y(high)) for x, _, high in points]
+        back = [(self.x(x), self.y(low)) for x, low, _ in reversed(points)]
+        cls = "reference" if curve.series is None else f"band c{curve.series % N_COLOURS}"
+        return tag("path", d=_path([*there, *back]) + "Z", class_=cls)
+
+    def mark(self, mark: Mark) -> str:
+        """The mark of a series, with an arrow for a lower bound."""
+        x, y = self.x(mark.x), self.y(mark.y)
+        way = {"": "", "right": "h14m-4 -3l4 3l-4 3", "up": "v-14m-3 4l3 -4l3 4"}[mark.beyond]
+        arrow = (
+            tag("path", d=f"M{x:.1f} {y:.1f}{way}", class_=f"arrow c{mark.series % N_COLOURS}") if way else ""
+        )
+        return arrow + _shape(x, y, mark.series, size=4 * mark.size, hollow=bool(way))
+
+    def span(self, span: Span) -> str:
+        """A straight line."""
+        (x1, x2), (y1, y2) = map(self.x, span.x), map(self.y, span.y)
+        cls = "tick" if span.strong else "range"
+        cls += "" if span.series is None else f" c{span.series % N_COLOURS}"
+        return tag("line", x1=x1, x2=x2, y1=y1, y2=y2, class_=cls)
+
+    def bar(self, bar: Bar) -> str:
+        """A rectangle in its row."""
+        x, width, high = (
+            self.x(bar.begin),
+            self.x(bar.end) - self.x(bar.begin),
+            self.panel.row_height - (1 if self.panel.columns else 2 if isinstance(bar.fill, int) else 3),
+        )
+        place: dict[str, object] = {"x": x, "y": self.y(bar.row) - high / 2, "height": high}
+        if bar.fill is None:
+            return tag("rect", "", **place, width=max(width, 0.5), class_="chain")
+        if width < _LEAST:
+            return ""
+        inner = tag("title", escape(bar.about)) if bar.about else ""
+        if isinstance(bar.fill, str):
+            return tag("rect", inner, **place, width=width, fill=f"url(#p-{bar.fill})", class_="bar")
+        cls, gap = f"cell c{bar.fill % N_COLOURS}", 1 if self.panel.columns else 0
+        made = tag("rect", inner, **place, width=width - gap, class_=cls, fill_opacity=round(bar.shade, 3))
+        return made + (_text(x + width / 2, self.y(bar.row) + 4, bar.text, "middle") if bar.text else "")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MOST_CHARACTERS else f"{name[: _MOST_CHARACTERS - 1]}…"
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", cls: str | None = None) -> str:
+    return tag("text", escape(text), x=x, y=y, text_anchor=anchor, class_=cls)
+
+
+def _finite(points: pd.DataFrame, *columns: str) -> list[tuple[float, ...]]:
+    rows = points[list(columns)].itertuples(index=False, name=None)
+    return [row for row in rows if all(map(math.isfinite, row))]
+
+
+def _path(places: Sequence[_Point]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+
+
+def _shape(x: float, y: float, series: int, *, size: float = 3.6, hollow: bool = False) -> str:
+    cls = f"mark c{series % N_COLOURS}" + (" hollow" if hollow else "")
+    shape = shape_of(series)
+    if shape == "circle":
+        return tag("circle", cx=x, cy=y, r=size, class_=cls)
+    outline = {
+        "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+        "up": [(0, -1.2), (1.1, 0.9), (-1.1, 0.9)],
+        "diamond": [(0, -1.3), (1.1, 0), (0, 1.3), (-1.1, 0)],
+        "down": [(0, 1.2), (1.1, -0.9), (-1.1, -0.9)],
+        "plus": _cross(0.0),
+        "cross": _cross(math.pi / 4),
+        "star": [
+            (r * math.sin(k * math.pi / 5), -r * math.cos(k * math.pi / 5))
+            for k in range(10)
+            for r in [1.4 if k % 2 == 0 else 0.6]
+        ],
+    }[shape]
+    return tag("path", d=_path([(x + size * dx, y + size * dy) for dx, dy in outline]) + "Z", class_=cls)
+
+
+def _cross(turn: float) -> list[_Point]:
+    arm, half = 1.3, 0.4
+    corners = [
+        (-half, -arm), (half, -arm), (half, -half), (arm, -half), (arm, half), (half, half),
+        (half, arm), (-half, arm), (-half, half), (-arm, half), (-arm, -half), (-half, -half),
+    ]  # fmt: skip
+    cos, sin = math.cos(turn), math.sin(turn)
+    return [(cos * x - sin * y, sin * x + cos * y) for x, y in corners]
+
+
+def patterns() -> str:
+    """The fills of categories; one SVG for a whole page."""
+    made = ""
+    for name, path in _HATCHES.items():
+        hatch = tag("path", d=path, class_="hatch") if path else ""
+        back = tag("rect", width=6, height=6, class_=f"k-{name}")
+        made += tag("pattern", back + hatch, id=f"p-{name}", width=6, height=6, patternUnits="userSpaceOnUse")
+    return tag("svg", tag("defs", made), width=0, height=0, aria_hidden="true", class_="defs")
+
+
+def swatch(series: int, *, line: bool = True) -> str:
+    """A piece of a series' line with its mark, for legends."""
+    dash = " ".join(f"{_LINE * part:.1f}" for part in DASHES[series % len(DASHES)]) or None
+    cls = f"line c{series % N_COLOURS}"
+    parts = tag("path", d="M1 7L29 7", class_=cls, stroke_dasharray=dash) if line else ""
+    return _legend_box(parts + _shape(15, 7, series, size=4))
+
+
+def category_swatch(name: Category) -> str:
+    """A piece of a category's fill, for legends."""
+    return _legend_box(tag("rect", x=1, y=1, width=28, height=12, fill=f"url(#p-{name})", class_="bar"))
+
+
+def _legend_box(inside: str) -> str:
+    return tag("svg", inside, viewBox="0 0 30 14", class_="swatch", aria_hidden="true")

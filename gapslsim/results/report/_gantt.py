@@ -1,0 +1,116 @@
+"""One round as a Gantt chart: what each device did and when, with the chain that set the pace outlined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import pandas as pd
+
+from gapslsim.errors import ResultsError
+from gapslsim.results import words
+from gapslsim.results.categories import LABELS, actor_order, category_of
+from gapslsim.results.critical_path import critical_path
+from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Row, Scale
+from gapslsim.results.report.data import Run, RunSet
+
+__all__ = ["gantt_figure"]
+
+_MOST_ROWS: Final = 40
+
+
+def gantt_figure(runs: RunSet, round: int | None = None) -> Drawing | None:
+    """The chosen round of the first run of each series in the first panel; all but the first are folded.
+
+    Args:
+        runs: of the page.
+        round: which; by default the one whose duration is the median of the run.
+
+    Raises:
+        ResultsError: if a round is asked for that no run has.
+    """
+    found = (_of_run(group.runs[0], round) for group in runs.of_panel(runs.panels[0]))
+    drawn = [drawing for drawing in found if drawing is not None]
+    if not drawn:
+        if round is not None:
+            raise ResultsError(f"no run has a round {round}; choose another with --round")
+        return None
+    first, *rest = drawn
+    where = f" ({runs.panels[0]})" if runs.panels[0] else ""
+    how = "Outlined: the chain of work and transfers that set the pace."
+    return replace(
+        first, name="gantt", title=f"{first.title}{where}", caption=[how, *first.caption], more=rest
+    )
+
+
+def _of_run(run: Run, wanted: int | None) -> Drawing | None:
+    rounds = run.table("rounds")
+    if rounds.empty:
+        return None
+    if wanted is None:
+        durations = (rounds["end_s"] - rounds["start_s"]).sort_values(kind="stable")
+        chosen: Any = rounds.loc[durations.index[len(durations) // 2]]
+    else:
+        found = rounds[rounds["round"] == wanted]
+        if found.empty:
+            return None
+        chosen = found.iloc[0]
+    number, start_s, end_s = int(chosen["round"]), float(chosen["start_s"]), float(chosen["end_s"])
+    spans = run.table("spans")
+    # A wait that lasts from one round into the next is written when it ends.
+    spans = spans[(spans["end_s"] > start_s) & (spans["start_s"] < end_s)]
+    path = critical_path(spans[spans["round"] == number], rounds[rounds["round"] == number])
+    panel = _panel(spans, path, start_s, end_s)
+    caption = _caption(run, number, start_s, end_s, path)
+    return Drawing(f"One round of {run.series}, seed {run.seed}", [panel], [caption])
+
+
+def _panel(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float) -> Panel:
+    actors = sorted(spans["actor"].unique(), key=actor_order)[:_MOST_ROWS]
+    place = {actor: row for row, actor in enumerate(actors)}
+    unit, factor = ("ms", 1e3) if end_s - start_s < 2 else ("s", 1.0)
+    bars = [
+        Bar(place[actor], (begin - start_s) * factor, (end - start_s) * factor, category,
+            f"{told}: {words.seconds(end - begin)}")
+        for (actor, category), (begin, end, told) in _pieces(spans, start_s, end_s) if actor in place
+    ]  # fmt: skip
+    bars += [
+        Bar(place[link.actor], (link.start_s - start_s) * factor, (link.end_s - start_s) * factor, None)
+        for link in path.itertuples(index=False) if link.actor in place
+    ]  # fmt: skip
+    along = Scale(f"simulated time since the round began [{unit}]", 0.0, (end_s - start_s) * factor)
+    return Panel("", along, Scale(), bars, [Row(actor) for actor in actors], row_height=16, wide=True)
+
+
+def _pieces(spans: pd.DataFrame, start_s: float, end_s: float) -> list[Any]:
+    """Spans cut to the round; neighbours of one category on one track become one piece."""
+    pieces: list[Any] = []
+    open_at: dict[str, int] = {}
+    for row in spans.sort_values(["start_s", "end_s"], kind="stable").itertuples(index=False):
+        category = category_of(row.phase, row.client)
+        begin, end = max(row.start_s, start_s), min(row.end_s, end_s)
+        last = open_at.get(row.actor)
+        if last is not None:
+            key, (first, until, told) = pieces[last]
+            if key == (row.actor, category) and begin - until < 1e-9:
+                pieces[last] = (key, (first, end, told if told == row.phase else LABELS[category]))
+                continue
+        open_at[row.actor] = len(pieces)
+        pieces.append(((row.actor, category), (begin, end, row.phase)))
+    return pieces
+
+
+def _caption(run: Run, number: int, start_s: float, end_s: float, path: pd.DataFrame) -> str:
+    steps: list[list[Any]] = []
+    for link in path.itertuples(index=False):
+        seconds = link.end_s - link.start_s
+        what = f"{link.phase} of {link.actor}" if link.actor else "idle"
+        if steps and steps[-1][0] == what:
+            steps[-1][1] += seconds
+        else:
+            steps.append([what, seconds])
+    told = ", then ".join(f"{what} ({words.seconds(seconds)})" for what, seconds in steps[:6])
+    rest = f", and {len(steps) - 6} further steps" if len(steps) > 6 else ""
+    n_actors = run.table("spans")["actor"].nunique()
+    cut = f" The first {_MOST_ROWS} of {n_actors} tracks are drawn." if n_actors > _MOST_ROWS else ""
+    return f"Round {number} of {run.series} took {words.seconds(end_s - start_s)}: {told}{rest}.{cut}"

@@ -1,0 +1,67 @@
+"""Figures and tables as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from gapslsim.results.categories import CATEGORIES, LABELS
+from gapslsim.results.drawing.drawing import Drawing
+from gapslsim.results.drawing.svg import category_swatch, panel_svg, swatch, tag
+
+__all__ = ["figure_html", "html_table"]
+
+
+def figure_html(drawing: Drawing) -> str:
+    """A figure: heading, legend, panels, caption, table, and what is folded."""
+    parts = [tag("h2", escape(drawing.title)), _legend(drawing), _panels(drawing)]
+    parts.append(tag("figcaption", _told(drawing.caption)))
+    parts.append(html_table(drawing.table.head, drawing.table.rows) if drawing.table.head else "")
+    for folded in drawing.more:
+        inside = tag("summary", escape(folded.title)) + _panels(folded)
+        parts.append(tag("details", inside + tag("div", _told(folded.caption), class_="caption")))
+    return tag("figure", "".join(parts), id=drawing.name)
+
+
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], cls: str = "") -> str:
+    """A table from plain texts; the first column names the row. It scrolls sideways within its own frame."""
+    top = tag("tr", "".join(tag("th", escape(cell) or "&nbsp;", scope="col") for cell in head))
+    body = "".join(
+        tag("tr", tag("th", escape(row[0]), scope="row") + "".join(map(_cell, row[1:]))) for row in rows
+    )
+    table = tag("table", tag("thead", top) + tag("tbody", body), class_=cls or None)
+    return tag("div", table, class_="scroll", tabindex="0")
+
+
+def _cell(text: str) -> str:
+    """What stands behind a line break is set small below."""
+    first, *rest = text.split("\n")
+    return tag("td", (escape(first) or "&nbsp;") + "".join(tag("small", escape(line)) for line in rest))
+
+
+def _told(caption: Sequence[str]) -> str:
+    """The first sentence as a paragraph, the others as a list."""
+    first, *rest = [escape(text) for text in caption if text] or [""]
+    items = tag("ul", "".join(tag("li", text) for text in rest)) if rest else ""
+    return tag("p", first) + items
+
+
+def _panels(drawing: Drawing) -> str:
+    made = []
+    for panel in drawing.panels:
+        heading = tag("h3", escape(panel.title)) if panel.title else ""
+        svg = panel_svg(panel, ", ".join(filter(None, [drawing.title, panel.title])))
+        frame = tag("div", svg, class_="scroll", tabindex="0") if panel.wide else svg
+        made.append(tag("div", heading + frame, class_="panel wide" if panel.wide else "panel"))
+    return tag("div", "".join(made), class_="panels") if made else ""
+
+
+def _legend(drawing: Drawing) -> str:
+    """Names of series and of categories, as lists."""
+    series = [swatch(n, line=drawing.has_lines) + escape(drawing.series[n]) for n in drawing.shown]
+    fills = [category_swatch(name) + LABELS[name] for name in CATEGORIES] if drawing.has_categories else []
+    return "".join(
+        tag("ul", "".join(tag("li", item) for item in items), class_="legend")
+        for items in (series, fills)
+        if items
+    )

@@ -1,0 +1,190 @@
+"""The page's tables: results with deviation and confidence, settings, provenance and the commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+from gapslsim.results import words
+from gapslsim.results.drawing.svg import tag
+from gapslsim.results.report._html import html_table
+from gapslsim.results.report._targets import reached
+from gapslsim.results.report.data import Group, RunSet
+from gapslsim.results.statistics import spread
+from gapslsim.results.study import is_study
+from gapslsim.results.words import percent
+
+__all__ = ["commands", "failures", "provenance_table", "result_table", "settings_table"]
+
+Row = tuple[str, Callable[[Group], str]]
+
+
+def result_table(runs: RunSet) -> str:
+    """Mean, deviation and 95 % interval of every figure; one table per panel."""
+    made = []
+    for panel in runs.panels:
+        groups = runs.of_panel(panel)
+        rows = [[name, *(say(group) for group in groups)] for name, say in _figures(runs)]
+        heading = tag("h3", escape(panel)) if panel else ""
+        made.append(heading + html_table(["", *(group.series for group in groups)], rows))
+    return "".join(made)
+
+
+def _figures(runs: RunSet) -> list[Row]:
+    rows: list[Row] = [
+        ("seeds", lambda g: str(len(g.runs))),
+        *((f"accuracy, {view} view (last)", _accuracy(view, "last")) for view in runs.views),
+    ]
+    if runs.views:
+        rows.append((f"best, {runs.view} view", _accuracy(runs.view, "best")))
+    rows += [(f"time to {percent(target)}", _time_to(target)) for target in runs.targets]
+    rows += [(f"accuracy within {words.seconds(b)}", _within(runs.view, b)) for b in runs.budgets_s]
+    rows += [
+        ("simulated time", lambda g: spread(g.numbers("simulated_time_s")).words(words.seconds)),
+        ("energy, all devices", lambda g: spread(g.numbers("energy_j", "total")).words(words.energy)),
+        ("energy, clients", lambda g: spread(g.numbers("energy_j", "clients")).words(words.energy)),
+        ("bytes up", lambda g: spread(g.numbers("bytes_up")).words(words.size)),
+        ("bytes down", lambda g: spread(g.numbers("bytes_down")).words(words.size)),
+        ("rounds", lambda g: spread(g.numbers("rounds")).words(lambda v: f"{v:.0f}")),
+    ]
+    return rows
+
+
+def _accuracy(view: str, which: str) -> Callable[[Group], str]:
+    return lambda group: spread(group.accuracies(view, which)).words(words.accuracy, 1.0)
+
+
+def _time_to(target: float) -> Callable[[Group], str]:
+    def say(group: Group) -> str:
+        times, lasted = reached(group, target)
+        if not times:
+            return f"> {words.seconds(min(lasted))}\nnot reached"
+        if lasted:
+            # A mean over those that reached it says nothing of the others, so it gets no interval.
+            mean = words.seconds(spread(times).mean)
+            return f"{mean}\nreached by {len(times)} of {len(times) + len(lasted)} seeds"
+        return spread(times).words(words.seconds)
+
+    return say
+
+
+def _within(view: str, budget_s: float) -> Callable[[Group], str]:
+    def say(group: Group) -> str:
+        found = []
+        for run in group.runs:
+            curve = run.curve(view)
+            within = curve[curve["time_s"] <= budget_s]
+            if len(within) and run.summary["simulated_time_s"] >= budget_s:
+                found.append(float(within["accuracy"].iloc[-1]))
+        if not found:
+            return "ended before"
+        short = len(group.runs) - len(found)
+        return spread(found).words(words.accuracy, 1.0) + (f"\n{short} ended before" if short else "")
+
+    return say
+
+
+def settings_table(runs: RunSet) -> str:
+    """What was run: axes, fleet, model, data, training, of the first run; the rest is in the folded scenario."""
+    rows: list[list[str]] = []
+    for study in runs.studies:
+        rows += [[f"axis: {axis}", ", ".join(values)] for axis, values in study.axes.items()]
+    seeds = sorted({run.seed for run in runs.runs})
+    rows.append(["seeds", ", ".join(map(str, seeds))])
+    if runs.targets:
+        texts = ", ".join(percent(target) for target in runs.targets)
+        rows.append(["targets", f"{texts} ({runs.view} view)"])
+    first = runs.runs[0]
+    scenario = first.stored.scenario
+    rows += [
+        [name, _compact(scenario[name])] for name in ("data", "model", "training", "stop") if name in scenario
+    ]
+    fleet = scenario.get("clients", [])
+    for group in fleet if isinstance(fleet, list) else [fleet]:
+        told = _compact(group)
+        if isinstance(group, dict):
+            told = f"{group.get('count', 1)} x {group.get('device')}, {_compact(group.get('link', {}))}"
+        rows.append(["clients", told])
+    rows += [[name, _compact(scenario[name])] for name in ("network", "server") if name in scenario]
+    note = tag("p", escape(f"Fleet, model and data as in the first run: {first.series}{_of(first.panel)}."))
+    folded = tag("summary", "The first run's whole scenario") + tag("pre", escape(first.stored.scenario_yaml))
+    return html_table(["setting", "value"], rows, "wrap") + note + tag("details", folded)
+
+
+def _of(panel: str) -> str:
+    return f", {panel}" if panel else ""
+
+
+def _compact(value: Any) -> str:
+    """Settings in one line; parts that say nothing are left out."""
+    if isinstance(value, dict):
+        if value.get("kind") == "constant" and "rate" in value:
+            return str(value["rate"])
+        named = [str(value[key]) for key in ("kind", "optimizer") if key in value]
+        rest = [
+            f"{k} {_compact(v)}"
+            for k, v in value.items()
+            if k not in ("kind", "optimizer") and v not in (None, "")
+        ]
+        if rest and named:
+            return f"{named[0]} ({', '.join(rest)})"
+        return ", ".join([*named, *rest])
+    if isinstance(value, list):
+        return " ".join(_compact(item) for item in value) or "none"
+    return str(value)
+
+
+def failures(runs: RunSet) -> str:
+    """Runs that are missing, with the reason; empty if there are none."""
+    if not runs.missing:
+        return ""
+    table = html_table(["run", "what happened"], runs.missing, "wrap")
+    n_missing = len(runs.missing)
+    said = tag("p", f"{n_missing} of {n_missing + len(runs.runs)} runs gave no result.")
+    return tag("section", tag("h2", "Runs without a result") + said + table, id="failures")
+
+
+def provenance_table(runs: RunSet) -> str:
+    """Versions, machines and hashes."""
+    first = runs.runs[0].stored.provenance
+    git = first.get("git") or {}
+    commit = str(git.get("commit") or "not from a checkout")
+    commit += " with local changes" if git.get("dirty") else ""
+    machine = first.get("machine", {})
+    rows = [
+        ["gapslsim", str(first.get("gapslsim", "-"))],
+        ["commit", commit],
+        ["Python", str(first.get("python", "-"))],
+        ["packages", ", ".join(f"{k} {v}" for k, v in first.get("packages", {}).items())],
+        ["machine", f"{machine.get('processor', '-')}, {machine.get('n_cpus', '-')} cores"],
+        ["first run started", str(first.get("started", "-"))],
+        ["wall time, all runs", words.seconds(sum(float(r.summary["wall_time_s"] or 0) for r in runs.runs))],
+    ]  # fmt: skip
+    hashes = [
+        [f"{run.series}{_of(run.panel)}, seed {run.seed}", run.summary["timeline_sha256"][:16],
+         run.summary["learning_sha256"][:16]]
+        for run in runs.runs
+    ]  # fmt: skip
+    folded = tag("summary", "Hashes of every run") + html_table(["run", "timeline", "learning"], hashes)
+    return html_table(["", "value"], rows, "wrap") + tag("details", folded)
+
+
+def commands(runs: RunSet, report_command: Sequence[str]) -> str:
+    """The commands that make the runs and this page again."""
+    folders = filter(is_study, runs.paths)
+    lines = [
+        shlex.join([*study.command, "--out", str(path)])
+        for study, path in zip(runs.studies, folders, strict=True)
+    ]
+    if not runs.studies:
+        for run in runs.runs:
+            source = str(run.stored.folder / "scenario.yaml")
+            lines.append(shlex.join(["gapslsim", "run", source, "--out", f"{run.stored.folder}-again"]))
+    lines.append(shlex.join(report_command))
+    made = tag("pre", escape("\n".join(lines)))
+    for study in runs.studies:
+        summary = tag("summary", escape(f"The study file of {study.name}"))
+        made += tag("details", summary + tag("pre", escape(study.study_yaml)))
+    return made

@@ -1,0 +1,261 @@
+"""The simulated stage: profiled devices and a network on one clock, a learner for the tensors.
+
+Devices take the time that their profiles give, links are shared, and nothing else takes time. What happens at one
+instant happens in a fixed order, so that a run is the same every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import ClassVar, Protocol, TypeVar, cast
+
+import numpy as np
+import simpy
+from simpy.core import EmptySchedule
+
+from gapslsim.activity import Activity, Late, Process
+from gapslsim.errors import ProtocolError
+from gapslsim.events import DEADLINE, FIRST, call_in, forget_all, happen
+from gapslsim.frameworks.framework import Framework
+from gapslsim.frameworks.stage import Actor, Participants, Stage
+from gapslsim.hardware.device import Device
+from gapslsim.learning.learner import Learner
+from gapslsim.network.network import Network
+from gapslsim.rng import stream
+from gapslsim.sim.activities import Activities
+from gapslsim.sim.node import Node
+from gapslsim.sim.recorder import Recorder
+
+__all__ = ["SimulatedActor", "SimulatedStage", "Watcher"]
+
+T = TypeVar("T")
+_ROUNDING = 1e-9
+
+
+class SimulatedActor(Node, Actor):
+    """A node as an actor."""
+
+
+class Watcher(Protocol):
+    """What the main flow does between rounds; all of it takes no simulated time."""
+
+    def opens(self) -> None:
+        """A round begins; its participants are chosen."""
+
+    def closes(self, start_s: float) -> None:
+        """A round that began at `start_s` [s] has ended."""
+
+    def updated(self) -> None:
+        """The server was updated within a round of a protocol that has no barrier."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a stop condition holds."""
+
+    @property
+    def limit_s(self) -> float | None:
+        """Simulated time at which a protocol without a barrier is ended [s]; None if time does not end it."""
+
+
+class SimulatedStage(Stage):
+    """Clients, server and parameter server with their learner.
+
+    Args:
+        env: the event loop.
+        network: where the nodes are attached.
+        client_devices: one device per client; kinds are shared.
+        server_device: of the training server.
+        parameter_server_device: of the server that averages client-side models.
+        learner: the tensors.
+        recorder: where spans go.
+        seed: the scenario's seed.
+    """
+
+    actor: ClassVar[type[SimulatedActor]] = SimulatedActor
+    """How clients and servers compute."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        network: Network,
+        client_devices: Sequence[Device],
+        server_device: Device,
+        parameter_server_device: Device,
+        learner: Learner,
+        recorder: Recorder,
+        seed: int,
+    ) -> None:
+        self.learner = learner
+        self.n_clients = len(client_devices)
+        self.round = 0
+        self.epoch = 0.0
+        self.participants: tuple[int, ...] = ()
+        self._env = env
+        self._network = network
+        self._client_devices = client_devices
+        self._recorder = recorder
+        self._seed = seed
+        self._activities = Activities(env)
+        self._clients: dict[int, SimulatedActor] = {}
+        self._over = env.event()
+        self._main: Activity[None] | None = None
+        self._watcher: Watcher | None = None
+        self._round_began_s = 0.0
+        self._round_is_open = False
+        self.server: SimulatedActor = self._node("server", None, server_device)
+        self.parameter_server: SimulatedActor = self._node("parameter-server", None, parameter_server_device)
+
+    def client(self, index: int) -> SimulatedActor:
+        """The node of a client; made when first asked for."""
+        node = self._clients.get(index)
+        if node is None:
+            node = self._clients[index] = self._node(f"client-{index}", index, self._client_devices[index])
+        return node
+
+    def together(self, processes: Iterable[Process[T]]) -> Process[list[T]]:
+        """See the base class."""
+        return self._activities.together(processes)
+
+    def first(
+        self, processes: Iterable[Process[T] | Activity[T]], n: int = 1
+    ) -> Process[tuple[list[Activity[T]], list[Activity[T]]]]:
+        """See the base class."""
+        return self._activities.first(processes, n)
+
+    def within(self, limit_s: float, process: Process[T] | Activity[T]) -> Process[T | Late]:
+        """See the base class."""
+        return self._activities.within(limit_s, process)
+
+    def spawn(self, process: Process[T]) -> Activity[T]:
+        """See the base class."""
+        return self._activities.spawn(process)
+
+    def pause(self, duration_s: float) -> Process[None]:
+        """See the base class."""
+        return self._activities.pause(duration_s)
+
+    def random(self, *purpose: str | int) -> np.random.Generator:
+        """See the base class."""
+        return stream(self._seed, *purpose, self.round)
+
+    @property
+    def now_s(self) -> float:
+        """Simulated time [s]; for the main flow, not for frameworks."""
+        return float(self._env.now)
+
+    def rounds(self, framework: Participants) -> Iterator[int]:
+        """See the base class."""
+        while not self._watching.is_over:
+            self._open_round(framework)
+            yield self.round
+            self._close_round()
+
+    def play(self, framework: Framework, watcher: Watcher) -> None:
+        """Runs a framework until a stop condition holds, or it ends by itself.
+
+        Raises:
+            ProtocolError: if nothing can happen any more, yet the protocol waits for something.
+        """
+        self._watcher, self._over = watcher, self._env.event()
+        if not framework.has_rounds:
+            self._watch_updates(framework)
+        self._main = main = self._activities.spawn(framework.run(self))
+        if main.going:
+            main.end().callbacks.append(self._main_ended)
+            try:
+                self._env.run(self._over)
+            except RuntimeError as error:
+                if not isinstance(error.__context__, EmptySchedule):  # an error of what goes on
+                    raise
+                raise ProtocolError(
+                    f"At {self.now_s:g} s of simulated time, in round {self.round}, the framework waits for something "
+                    "that can never happen: nothing is computed and nothing is under way. Look for a wait on an "
+                    "activity that never ends, or a link whose rate stays 0."
+                ) from error
+        self.stop()
+        if not framework.has_rounds and self._round_is_open:
+            self._close_round()
+
+    def stop(self) -> None:
+        """Cancels all that goes on, so that it is recorded as far as it came."""
+        self.learner.when_updated = None
+        if self._main is not None:
+            self._main.cancel()
+        self._activities.cancel_all()
+        self._recorder.wait_until(range(self.n_clients), self._env.now)
+
+    def close(self) -> None:
+        """Lets go of events that nobody waits for any more."""
+        forget_all(self._env)
+
+    @property
+    def _watching(self) -> Watcher:
+        if self._watcher is None:
+            raise ProtocolError("A framework runs on a stage by `stage.play(framework, watcher)`.")
+        return self._watcher
+
+    def _main_ended(self, event: simpy.Event) -> None:
+        """The end of the run, or the error that ends it."""
+        if not event.ok:
+            event.defused = True
+            raise cast("BaseException", event.value)
+        happen(self._over)
+
+    def _open_round(self, framework: Participants) -> None:
+        recorder, now_s = self._recorder, self._env.now
+        recorder.wait_until(self.participants, now_s)
+        self.round += 1
+        self.participants = framework.participants(self)
+        # What a client waited before it was chosen belongs to earlier rounds.
+        recorder.wait_until(self.participants, now_s)
+        recorder.round = self.round
+        self.epoch = self.learner.samples_seen / len(self.learner.setup.data.train)
+        self.learner.begin_round(self.round)
+        self._round_began_s, self._round_is_open = now_s, True
+        self._watching.opens()
+
+    def _close_round(self) -> None:
+        """Closes the round: participants wait until it ends."""
+        self._recorder.wait_until(self.participants, self._env.now)
+        self._round_is_open = False
+        self._watching.closes(self._round_began_s)
+
+    def _watch_updates(self, framework: Framework) -> None:
+        """Counts rounds by samples, and judges after every update: see `FreeFramework`."""
+        learner, setup, env = self.learner, self.learner.setup, self._env
+        each = range(setup.n_clients)
+        per_round = framework.samples_per_round(
+            [setup.batches.size(client) for client in each], [len(setup.shards[client]) for client in each]
+        )
+
+        def judge() -> None:
+            if self._over.triggered:
+                return
+            if learner.samples_seen >= self.round * per_round - _ROUNDING:
+                self._close_round()
+                if not self._watching.is_over:
+                    self._open_round(framework)
+            else:
+                self._watching.updated()
+            if self._watching.is_over:
+                happen(self._over)
+
+        # Once the step is recorded, and before anything else happens at this instant.
+        learner.when_updated = lambda: call_in(env, 0.0, judge, FIRST)
+        limit_s = self._watching.limit_s
+        if limit_s is not None:
+            call_in(env, limit_s, judge, DEADLINE)
+        self._open_round(framework)
+
+    def _node(self, name: str, client: int | None, device: Device) -> SimulatedActor:
+        return self.actor(
+            name,
+            client,
+            device,
+            self._env,
+            self._network,
+            self._recorder,
+            self._activities,
+            partial(stream, self._seed, "jitter", name),
+        )

@@ -1,0 +1,127 @@
+"""One run, wherever it is carried out: a scenario as text in, results or an error in words out."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gapslsim.errors import GapslsimError, NumericalError
+
+if TYPE_CHECKING:
+    from gapslsim.records import Progress
+    from gapslsim.results.results import Results
+
+__all__ = ["Job", "Outcome", "carry_out"]
+
+_EVERY_S: Final = 1.0
+"""Wall time between two notes of how far a run is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker needs; plain text, so that it can be sent anywhere."""
+
+    label: str
+    scenario_yaml: str
+    journal: str = ""
+    """Folder of the journal that all runs share; empty for none."""
+    note: str = ""
+    """File in which the run notes its share done; empty for none."""
+    shares_cpus: bool = True
+    """Whether other runs use the same CPUs; then `training.workers: auto` means one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    label: str
+    results: Results | None
+    """Tables; also of a run whose loss became infinite, up to then. None if there is nothing."""
+    error: str
+    """In words; empty if the run completed."""
+    wall_time_s: float
+
+
+def carry_out(job: Job) -> Outcome:
+    """Runs a scenario; never raises but for Ctrl-C. Called in a process of its own or on another machine."""
+    started = time.perf_counter()
+    results: Results | None = None
+    error = ""
+    try:
+        results = _with_origin(_simulate(job))
+        if results.summary["status"] == "interrupted":
+            raise KeyboardInterrupt
+        if results.summary["status"] != "completed":
+            error = str(results.summary["status"])
+    except NumericalError as problem:
+        error = str(problem)
+        results = _with_origin(problem.results) if problem.results is not None else None
+    except GapslsimError as problem:
+        error = str(problem)
+    except Exception as problem:
+        # One broken run must not end the study, whatever is broken.
+        error = _in_words(job, problem)
+    return Outcome(job.label, results, error, time.perf_counter() - started)
+
+
+def _in_words(job: Job, problem: Exception) -> str:
+    """What the deep checks of the scenario say, if they find something; else the error and its place."""
+    from gapslsim.scenario.checks import deep_problems
+    from gapslsim.scenario.loading import loads
+
+    try:
+        found = deep_problems(loads(job.scenario_yaml, file=job.label))
+    except Exception:
+        found = []
+    if found:
+        return "; ".join(map(str, found))
+    # The innermost frame in words: a traceback cannot be sent to another process.
+    where = traceback.extract_tb(problem.__traceback__)[-1]
+    return f"{type(problem).__name__}: {problem} (in {Path(where.filename).name}:{where.lineno})"
+
+
+def _simulate(job: Job) -> Results:
+    from gapslsim.run import simulate
+    from gapslsim.scenario.loading import loads
+
+    scenario = loads(job.scenario_yaml, file=job.label)
+    # Several runs with several workers each would take the CPUs from one another.
+    if job.shares_cpus and scenario.training.workers == "auto":
+        scenario = replace(scenario, training=replace(scenario.training, workers=1))
+    results = simulate(scenario, observer=_noting(job.note), journal=job.journal or None)
+    # The number of workers changes no result, and the run is known by the scenario as it was planned.
+    return replace(results, scenario_yaml=job.scenario_yaml)
+
+
+def _with_origin(results: Results) -> Results:
+    """Notes where the run was made, while still there."""
+    from gapslsim.results.provenance import provenance
+
+    made = provenance(seed=results.summary["seed"], wall_time_s=results.summary["wall_time_s"] or 0.0)
+    return replace(results, provenance={"run": results.label, **made})
+
+
+def _noting(note: str) -> Callable[[Progress], None] | None:
+    """An observer that writes the share done into a file now and then; a place that cannot be written is let be."""
+    if not note or not Path(note).parent.is_dir():
+        return None
+    written_at = -_EVERY_S
+
+    def observe(progress: Progress) -> None:
+        nonlocal written_at
+        now = time.monotonic()
+        if progress.fraction is None or now - written_at < _EVERY_S:
+            return
+        written_at = now
+        try:
+            Path(note).write_text(f"{progress.fraction:.6f}", encoding="ascii")
+        except OSError:
+            # A folder that is gone stays gone; progress is not worth an error per round.
+            written_at = float("inf")
+
+    return observe

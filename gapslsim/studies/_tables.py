@@ -1,0 +1,108 @@
+"""One tidy set of tables over all runs of a study, with the axes as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from gapslsim.results.categories import CATEGORIES
+from gapslsim.results.frames import GEOMETRY
+from gapslsim.results.store import PARQUET, is_run, load_results, whole
+from gapslsim.results.study import RUNS, RunRecord, StudyRecord
+from gapslsim.results.summary import accuracy_curve
+
+__all__ = ["write_tables"]
+
+TABLES: Final = (
+    "runs", "evaluations", "rounds", "alignment", "gradients", "updates", "pairwise", "where_time_went", "targets",
+    "budgets", "costs",
+)  # fmt: skip
+"""Files `<name>.parquet` in a study's directory. All but `costs` are the same on every machine and backend."""
+
+
+def write_tables(record: StudyRecord, out: Path) -> dict[str, Path]:
+    """Gathers all runs that have a directory, in the order of the study; a run without one is in `runs` alone.
+
+    Raises:
+        ResultsError: if they cannot be written.
+    """
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    for run in record.runs:
+        for name, table in _of_run(record, run, out).items():
+            parts[name].append(_keyed(run, table))
+    written = {}
+    for name in TABLES:
+        # Empty parts have columns without types, and would turn those of the others into objects.
+        filled = [part for part in parts[name] if len(part)] or parts[name][:1]
+        table = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame({"run": []})
+        written[name] = out / f"{name}.parquet"
+        with whole(written[name]) as unfinished:
+            table.to_parquet(unfinished, **PARQUET)
+    return written
+
+
+def _keyed(run: RunRecord, table: pd.DataFrame) -> pd.DataFrame:
+    """With columns run, axes and seed in front."""
+    keys: dict[str, Any] = {"run": run.label, **run.axes, "seed": run.seed}
+    front = pd.DataFrame({key: [value] * len(table) for key, value in keys.items()})
+    return pd.concat([front, table.reset_index(drop=True)], axis=1)
+
+
+def _of_run(record: StudyRecord, run: RunRecord, out: Path) -> dict[str, pd.DataFrame]:
+    folder = out / RUNS / run.label
+    # A directory may lie there from an earlier sweep whose run is planned anew.
+    if not is_run(folder) or run.status == "planned" or not run.scenario_sha256:
+        return {"runs": pd.DataFrame([{"status": run.status, "scenario_sha256": run.scenario_sha256}])}
+    results = load_results(folder)
+    summary = results.summary
+    made = results.provenance
+    view = record.target_view
+    make: dict[str, Callable[[], Any]] = {
+        "runs": lambda: [_run_row(run, summary)],
+        "where_time_went": lambda: [
+            {"device": device, "n_clients": summary["clients_by_device"][device], "category": category,
+             "seconds": float(seconds[category])}
+            for device, seconds in summary["where_time_went_by_device_s"].items() for category in CATEGORIES
+        ],
+        "targets": lambda: [
+            {"target": float(t), "view": view, "time_s": time_s, "ended_s": summary["simulated_time_s"]}
+            for t, time_s in summary["time_to_accuracy_s"].items()
+        ],
+        "budgets": lambda: _budget_rows(record.budgets_s, accuracy_curve(results.evaluations, view), summary),
+        "costs": lambda: [{"wall_time_s": summary["wall_time_s"], "started": made.get("started"),
+                           "processor": made.get("machine", {}).get("processor")}],
+    }  # fmt: skip
+    tables = {name: pd.DataFrame(rows()) for name, rows in make.items()}
+    own = {name: getattr(results, name) for name in ("evaluations", "rounds", "alignment", *GEOMETRY)}
+    return tables | own
+
+
+def _run_row(run: RunRecord, summary: Mapping[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "status": run.status,
+        "scenario_sha256": run.scenario_sha256,
+        "framework_kind": summary["framework"],
+        **{key: summary[key] for key in ("stopped_by", "rounds", "epochs", "simulated_time_s")},
+    }
+    for view, numbers in summary["accuracy"].items():
+        row |= {f"accuracy_{view}_{key}": value for key, value in numbers.items()}
+    row |= {key: summary[key] for key in ("bytes_up", "bytes_down")}
+    row |= {f"energy_{who}_j": joules for who, joules in summary["energy_j"].items()}
+    row |= {f"{category}_s": summary["where_time_went_s"][category] for category in CATEGORIES}
+    return row | {key: summary[key] for key in ("timeline_sha256", "learning_sha256")}
+
+
+def _budget_rows(
+    budgets_s: Sequence[float], curve: pd.DataFrame, summary: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Accuracy of the last evaluation within each budget; missing where the run ended before."""
+    rows = []
+    for budget_s in budgets_s:
+        within = curve[curve["time_s"] <= budget_s]
+        is_known = len(within) > 0 and summary["simulated_time_s"] >= budget_s
+        accuracy = float(within["accuracy"].iloc[-1]) if is_known else float("nan")
+        rows.append({"budget_s": budget_s, "accuracy": accuracy, "ended_s": summary["simulated_time_s"]})
+    return rows
