@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gapslsim.learning._learner_core import LearnerCore, Shares
 from gapslsim.learning._recording import loss_record
 from gapslsim.learning.messages import WholeWeights
-from gapslsim.learning.names import CLIENT, SERVER
+from gapslsim.learning.names import CLIENT, SERVER, Side
 from gapslsim.records import LossRow
 from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
+    from gapslsim.learning.state import SideState
 
 __all__ = ["WholeModelOperations"]
 
@@ -98,21 +100,20 @@ class WholeModelOperations(LearnerCore):
 
     def install_whole(self, model: Keyed[WholeWeights]) -> None:
         """Makes a whole model the common one of both sides, with fresh optimizers; takes no time."""
-        self.states[CLIENT] = self._keyed(
-            derived_key(model.key, CLIENT),
-            self._bytes[CLIENT],
-            (model,),
-            lambda e: e.install(CLIENT, model.value.client, "reset", None),
-            is_state=True,
-            light=True,
-        )
-        self.states[SERVER] = self._keyed(
-            derived_key(model.key, SERVER),
-            self._bytes[SERVER],
-            (model,),
-            lambda e: e.install(SERVER, model.value.server, "reset", None),
-            is_state=True,
-            light=True,
-        )
+        for side in (CLIENT, SERVER):
+            self.states[side] = self._keyed(
+                derived_key(model.key, side),
+                self._bytes[side],
+                (model,),
+                partial(_fresh, side, model),
+                is_state=True,
+                light=True,
+            )
         self.states.server_steps += 1
         self._updated()
+
+
+def _fresh(side: Side, model: Keyed[WholeWeights], engine: Engine) -> SideState:
+    """One side of a model with a fresh optimizer."""
+    weights = model.value.client if side == CLIENT else model.value.server
+    return engine.install(side, weights, "reset", None)

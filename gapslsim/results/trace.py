@@ -66,15 +66,32 @@ def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Ite
         known = int(results.rounds["round"].max()) if len(results.rounds) else 0
         raise ResultsError(f"{results.label} has no spans in these rounds; it has rounds 1 to {known}")
     spans = spans.sort_values(["start_s", "end_s"], kind="stable").reset_index(drop=True)
-    actors = sorted(spans["actor"].unique(), key=actor_order)
+    spans["track"] = list(_tracks(spans))
+    # A client's own track first, then those of what it does beside.
+    tracks = sorted(spans["track"].unique(), key=lambda name: (actor_order(name.split(" +")[0]), name))
     names = sorted(links["link"].unique())
-    tids = {actor: index for index, actor in enumerate(actors, 1)}
+    tids = {track: index for index, track in enumerate(tracks, 1)}
     link_tids = {name: index for index, name in enumerate(names, 1)}
     yield from _names(tids, link_tids)
     yield from _slices(spans, tids)
     yield from _arrows(spans, tids)
     yield from _link_events(links, link_tids)
     yield from _queue(spans)
+
+
+def _tracks(spans: pd.DataFrame) -> Iterator[str]:
+    """The track of each span: its actor's, or one beside it while that is taken; slices of a track never overlap.
+
+    Args:
+        spans: in the order of their beginnings.
+    """
+    taken_until: dict[str, list[int]] = {}
+    for actor, start_s, end_s in zip(spans["actor"], spans["start_s"], spans["end_s"], strict=True):
+        lanes = taken_until.setdefault(actor, [])
+        start = _ns(start_s)
+        lane = next((place for place, end in enumerate(lanes) if end <= start), len(lanes))
+        lanes[lane : lane + 1] = [_ns(end_s)]
+        yield f"{actor} +{lane}" if lane else actor
 
 
 def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[_Event]:
@@ -95,7 +112,7 @@ def _slices(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
             args["size_bytes"] = int(row.size_bytes)
         if row.work_flop:
             args["work_flop"] = float(row.work_flop)
-        yield _slice(row.phase, category, _DEVICES, tids[row.actor], (_ns(row.start_s), _ns(row.end_s)), args)
+        yield _slice(row.phase, category, _DEVICES, tids[row.track], (_ns(row.start_s), _ns(row.end_s)), args)
 
 
 def _slice(name: str, category: str, pid: int, tid: int, span_ns: tuple[int, int], args: _Event) -> _Event:
@@ -138,8 +155,8 @@ def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
 def _arrow(number: int, source: Any, target: Any, tids: dict[str, int]) -> Iterator[_Event]:
     """A flow from the middle of one slice to the middle of another, which binds it to both."""
     common = {"cat": "flow", "name": "message", "id": number, "pid": _DEVICES}
-    yield {"ph": "s", "ts": _middle(source), "tid": tids[source.actor], **common}
-    yield {"ph": "f", "bp": "e", "ts": _middle(target), "tid": tids[target.actor], **common}
+    yield {"ph": "s", "ts": _middle(source), "tid": tids[source.track], **common}
+    yield {"ph": "f", "bp": "e", "ts": _middle(target), "tid": tids[target.track], **common}
 
 
 def _server_of(phase: str, servers: dict[Any, Any]) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
+from gapslsim.records import SpanRow
 from gapslsim.results.store import write_results
 from gapslsim.results.trace import trace_events, write_trace
 from gapslsim.run import simulate
@@ -188,3 +189,25 @@ def test_what_was_broken_off_sets_nothing_off(make_results):
     assert slices == ["uplink", "uplink"]
     n_arrows, n_left = (sum(e["ph"] == "s" for e in trace_events(run)) for run in (whole, broken))
     assert n_left == n_arrows - 2
+
+
+def test_what_a_client_does_beside_lies_on_a_track_beside(make_results):
+    spans = [
+        SpanRow("client-0", 0, "uplink", 1, 0.0, 4.0, 10),
+        SpanRow("client-0", 0, "client_forward", 1, 1.0, 2.0),
+        SpanRow("client-0", 0, "client_forward", 1, 2.0, 3.0),
+        SpanRow("client-0", 0, "waiting", 1, 4.0, 10.0),
+        SpanRow("client-1", 1, "waiting", 1, 0.0, 10.0),
+        SpanRow("server", -1, "server_step", 1, 5.0, 6.0),
+    ]
+    events = list(trace_events(make_results(spans=spans)))
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name" and e["pid"] == 1}
+    slices = [(names[e["tid"]], e["name"], e["ts"]) for e in events if e["ph"] == "X" and e["pid"] == 1]
+    assert sorted(slices) == [
+        ("client-0", "uplink", 0.0),
+        ("client-0", "waiting", 4e6),
+        ("client-0 +1", "client_forward", 1e6),
+        ("client-0 +1", "client_forward", 2e6),
+        ("client-1", "waiting", 0.0),
+        ("server", "server_step", 5e6),
+    ]
