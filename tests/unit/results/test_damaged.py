@@ -92,8 +92,16 @@ def check(code: int, told: str, file: str) -> None:
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize(("file", "damage"), DAMAGES)
+@pytest.mark.parametrize(
+    ("file", "damage", "command"),
+    [
+        pytest.param(*given.values, command, id=f"{given.id}-{command}")
+        for given in DAMAGES
+        for command in COMMANDS
+        # Every damage to every file once; that every command reads them by the one reader, one damage shows.
+        if command == "report" or str(given.id).endswith("cut off")
+    ],
+)
 def test_a_damaged_file_of_a_run_is_named_with_the_fix(run, file, damage, command, capsys):
     damage(run / file)
     check(*call(command, run, capsys), file)
@@ -116,9 +124,12 @@ def _entries(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [*([path] if path else []), *(entry for found in inner for entry in found)]
 
 
-@pytest.mark.parametrize("command", ["report", "compare"])
-@pytest.mark.parametrize("wrong", [[{"a": 1}], "much", None], ids=["list", "text", "null"])
-def test_an_entry_of_the_summary_of_another_type_is_named_or_not_needed(run, wrong, command, capsys):
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [("report", [{"a": 1}]), ("compare", "much"), ("report", None)],
+    ids=["report, list", "compare, text", "report, null"],
+)
+def test_an_entry_of_the_summary_of_another_type_is_named_or_not_needed(run, command, wrong, capsys):
     text = (run / "summary.json").read_text()
     for path in _entries(json.loads(text)):
         summary = json.loads(text)
