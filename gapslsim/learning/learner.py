@@ -73,6 +73,8 @@ class Learner(WholeModelOperations):
             state, step = self.states.named[name], self.states.next_steps(client, 1)
             key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client])
             batch = MiniBatch(client, step, size, name, key, state)
+            if self.journal is not None:
+                self.states.in_flight.add(batch)
             call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
             return SmashedData(key, size_bytes, self._operations.held(key, (state,), call), batch=batch)
 
@@ -157,6 +159,10 @@ class Learner(WholeModelOperations):
             )
             memory = RuleMemory(key, record.get("rule_state"))
             states.stepped(name, after, clients, sum(sizes), memory)
+            if self.journal is not None:
+                needs = (state, *(batch.state for batch in batches))
+                for batch in batches:
+                    batch.needs = needs
             self._updated()
             return make_reply(
                 key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class MiniBatch:
     """A forward pass of the client side that waits for its backward pass; travels with the smashed data."""
 
@@ -45,6 +45,8 @@ class MiniBatch:
     tape: Any = field(default=None, repr=False)
     """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
     is_used: bool = False
+    needs: tuple[Keyed[SideState], ...] = field(default=(), repr=False)
+    """States from which its answer can be made again, once the server has taken it; kept for checkpoints alone."""
 
     def use(self) -> None:
         """Notes that the backward pass is made.

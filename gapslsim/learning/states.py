@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakSet
 
 from gapslsim.learning.names import CLIENT, SERVER, side_of
 from gapslsim.work import Keyed
@@ -59,6 +60,8 @@ class States:
         self._turns: MutableMapping[str, int] = {}
         self._memories: MutableMapping[str, RuleMemory] = {}
         self._served_by: MutableMapping[int, str] = {}
+        self.in_flight: WeakSet[MiniBatch] = WeakSet()
+        """Mini-batches that somebody still holds; noted where there is a journal."""
         self._used: list[MiniBatch] | None = None
         """Mini-batches whose backward pass is made; noted in tentative states alone."""
 
@@ -74,8 +77,19 @@ class States:
         return (name for name in self.named if name != _BEGUN)
 
     def by_key(self) -> dict[str, Keyed[SideState]]:
-        """Every state that a later operation can begin with: what a checkpoint holds."""
-        return {state.key: state for state in self.named.values()}
+        """Every state that a later operation can begin with: what a checkpoint holds.
+
+        What is in flight has begun with earlier ones. Without those a resume would compute all from the start again.
+        """
+        earlier = [
+            state
+            for batch in self.in_flight
+            if not batch.is_used
+            for state in (batch.state, *batch.needs)
+            if state.deferred is None
+            or state.deferred.done  # Else nobody has needed it since the journal was read.
+        ]
+        return {state.key: state for state in (*self.named.values(), *earlier)}
 
     def begin_round(self) -> None:
         """Counts the turns of servers anew."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gapslsim import Results, load, simulate
+from gapslsim.learning.journal.journal import JournalSettings
 from tests.fresh import forget_components
 from tests.snippets import snippets
 
@@ -143,3 +144,21 @@ def test_an_interrupted_run_keeps_what_it_has(folder: Path) -> None:
     assert results.summary["status"] == "interrupted"
     assert len(results.rounds) == 2
     assert results.summary["warnings"] == []
+
+
+def test_a_resume_computes_again_what_is_behind_the_last_checkpoint_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    settings = JournalSettings(tmp_path, checkpoint_every=2)
+
+    def kill(progress: Any) -> None:
+        if progress.round == 17:
+            raise ValueError("killed")  # Without the checkpoint that Ctrl-C leaves.
+
+    with pytest.raises(ValueError, match="killed"):
+        run(folder, "stop={rounds: 20}", journal=settings, observer=kill)
+    again = run(folder, "stop={rounds: 20}", journal=settings).summary
+    assert again["journal"]["replayed"] >= 30
+    # Two rounds of two server steps each, and what was in flight at their beginning.
+    assert 0 < again["journal"]["rebuilt"] <= 8
+    assert again["learning_sha256"] == run(folder, "stop={rounds: 20}").summary["learning_sha256"]
