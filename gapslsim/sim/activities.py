@@ -133,10 +133,8 @@ class _Running(Activity[T]):
 
     def _end(self, value: T) -> None:
         self._state, self._value = _DONE, value
-        owner, self._owner = (
-            self._owner,
-            None,
-        )  # It knows this in turn: both go without Python's garbage collector.
+        # It knows this in turn: left, both go without Python's garbage collector.
+        owner, self._owner = self._owner, None
         if owner is not None:
             owner.ended(self)
         if self._awaited is not None:
@@ -280,9 +278,8 @@ class Activities:
         try:
             for process in given:
                 activities.append(self.spawn(process))
-            while sum(activity.done for activity in activities) < n:
+            while (missing := n - sum(activity.done for activity in activities)) > 0:
                 going = [activity for activity in activities if activity.going]
-                missing = n - sum(activity.done for activity in activities)
                 if len(going) < missing:
                     raise ProtocolError(
                         f"The first {n} of {len(given)} activities were asked for, of which {n - missing} have ended "
@@ -294,9 +291,9 @@ class Activities:
                 if process is not activity:  # Begun here: nobody else can wait for it.
                     activity.cancel()
             raise
-        done = sorted((activity for activity in activities if activity.done), key=lambda a: a.place)
-        first = done[:n]
-        return list(first), [a for a in activities if (a.going or a.done) and a not in first]
+        first = sorted((activity for activity in activities if activity.done), key=lambda a: a.place)[:n]
+        here = set(first)  # There may be ten thousand clients.
+        return list(first), [a for a in activities if (a.going or a.done) and a not in here]
 
     def within(self, limit_s: float, process: Process[T] | Activity[T]) -> Process[T | Late]:
         """The value of a process if it ends within a time [s], the very instant included; what is late is cancelled.
