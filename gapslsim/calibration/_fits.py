@@ -15,10 +15,11 @@ from gapslsim.calibration._trends import TrendFit, choose_trend, fit_trend
 from gapslsim.calibration.samples import Samples
 from gapslsim.errors import GapslsimError, unknown
 from gapslsim.hardware.cost_model import CostModel
-from gapslsim.hardware.cost_models.linear import Linear, LinearGroup
+from gapslsim.hardware.cost_models.linear import Linear
 from gapslsim.hardware.cost_models.lookup import Lookup, LookupGroup
 from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.figure import Figure
+from gapslsim.hardware.grouped import Trend
 from gapslsim.hardware.terms import term
 
 __all__ = ["LEAST_SAMPLES", "CalibrationError", "Provenance", "fit", "fits_of"]
@@ -82,7 +83,7 @@ def _linear(samples: Samples, about: Provenance) -> Linear:
     if not samples.single:
         return _pooled_linear(samples, about)
     groups = [
-        LinearGroup(phase=phase, layer_kind=kind, **_trend(kind, part).settings(about.source))
+        Trend(phase=phase, layer_kind=kind, **_trend(kind, part).settings(about.source))
         for phase, kind, part in _groups(samples)
     ]
     return Linear(groups=tuple(groups), overhead_per_call=about.call)
@@ -144,7 +145,7 @@ def _pooled_linear(samples: Samples, about: Provenance) -> Linear:
                 for name in _POOLED
                 if _seen(parts, name, labels, f"{phase} {kind}" if kind else None)
             }
-            groups.append(LinearGroup(phase=phase, layer_kind=kind, terms=terms))  # type: ignore[arg-type]
+            groups.append(Trend(phase=phase, layer_kind=kind, terms=terms))  # type: ignore[arg-type]
     return Linear(groups=tuple(groups), overhead_per_call=about.call)
 
 

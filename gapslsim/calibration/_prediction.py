@@ -25,7 +25,7 @@ def predict(model: CostModel, samples: Samples) -> Array:
         for (phase, kind), rows in layers.reset_index(drop=True).groupby(["phase", "kind"], sort=False):
             at = rows.index.to_numpy()
             # Group by group: one layer after the other would take far longer for a public data set.
-            group = pick_group(model.all_groups, str(phase), str(kind))
+            group = pick_group(model.groups, str(phase), str(kind))
             if group is not None and (group.phase == phase or group.phase == "" or phase == "training"):
                 seconds[at] = group.seconds({name: column[at] for name, column in columns.items()})
             # A group of another phase stands in and scales, which only the model itself does right.

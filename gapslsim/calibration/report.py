@@ -82,7 +82,7 @@ def _coefficients(model: CostModel) -> Table:
             table.add_row(group, name, f"{figure.value:.4g}", error)
 
     if isinstance(model, GroupedModel):
-        for group in model.all_groups:
+        for group in model.groups:
             label = f"{group.phase or 'any phase'} {group.layer_kind or '(any kind)'}"
             for name, figure in group.terms.items():
                 add(label, f"{name} [s per unit]", figure)

@@ -4,37 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from gapslsim.registry import component
-from gapslsim.units import Quantity
 
-__all__ = [
-    "Figure",
-    "PositiveByteRate",
-    "PositiveBytes",
-    "PositiveFlopRate",
-    "PositiveNumber",
-    "Share",
-    "Status",
-]
+__all__ = ["Figure", "Status"]
 
 T = TypeVar("T")
 
 Status = Literal["measured", "published", "fitted", "assumed"]
 """How a number was come by: measured on this device (here or by a public source), published by the maker or in
 a database, fitted to measurements by a calibration, or assumed (carried over from another device, or a rule)."""
-
-PositiveFlopRate = Annotated[float, Quantity("FLOP/s", positive=True)]
-"""Computation rate above zero [FLOP/s]."""
-PositiveByteRate = Annotated[float, Quantity("B/s", positive=True)]
-"""Memory rate above zero [B/s]."""
-PositiveBytes = Annotated[float, Quantity("B", positive=True)]
-"""Amount of memory above zero [B]."""
-PositiveNumber = Annotated[float, Field(gt=0)]
-"""Dimensionless factor above zero."""
-Share = Annotated[float, Field(ge=0, lt=1)]
-"""Dimensionless, at least 0 and below 1."""
 
 
 @component

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -16,7 +15,7 @@ from gapslsim.registry import component
 from gapslsim.units import Seconds
 from gapslsim.work import LayerCost
 
-__all__ = ["FittedPhase", "GroupedModel", "Jump", "Trend", "pick_group"]
+__all__ = ["GroupedModel", "Jump", "Trend", "pick_group"]
 
 FittedPhase = Literal["", "forward", "backward", "update", "other", "training"]
 """Phase of a group; `training` is forward, backward and update timed as one, empty is any phase."""
@@ -49,11 +48,15 @@ class Jump:
 
 @component
 class Trend:
-    """Linear part: a sum of terms with coefficients that are 0 or more."""
+    """The linear part for one phase and one kind of layer: a sum of terms with coefficients that are 0 or more."""
 
     terms: dict[TermName, Figure[NonNegative]]
     """Coefficient of each term [seconds per unit]; a term that is not named has coefficient 0."""
     jumps: tuple[Jump, ...] = ()
+    phase: FittedPhase = ""
+    """Phase it was measured in; empty for any."""
+    layer_kind: str = ""
+    """Kind of layer; empty for any kind that has no group of its own."""
 
     def seconds(self, columns: Mapping[str, Array]) -> Array:
         """Seconds of each layer."""
@@ -74,13 +77,8 @@ class Trend:
 class GroupedModel(CostModel):
     """A cost model that holds a group for each phase and kind of layer that was measured."""
 
+    groups: Sequence[Any]
     overhead_per_call: Figure[Seconds]
-    """What starting a pass through a sequence of layers costs [s]."""
-
-    @property
-    @abstractmethod
-    def all_groups(self) -> Sequence[Any]:
-        """Groups with `phase`, `layer_kind` and `seconds(columns)`."""
 
     @property
     def call_s(self) -> float:
@@ -96,7 +94,7 @@ class GroupedModel(CostModel):
         # A constant term would charge for views, which execute nothing.
         if layer.work_flop == 0 and layer.moved_bytes == 0:
             return 0.0
-        group = pick_group(self.all_groups, layer.phase, layer.kind)
+        group = pick_group(self.groups, layer.phase, layer.kind)
         if group is None:
             return 0.0
         scale, share = 1.0, 1.0
@@ -114,15 +112,11 @@ def pick_group(groups: Sequence[Any], phase: str, kind: str) -> Any:
     A kind `conv2d/3x3` is looked for as such, then as `conv2d`.
     """
     held = {(group.phase, group.layer_kind): group for group in groups}
-    kinds = [kind, *([kind.partition("/")[0]] if "/" in kind else [])]
+    kinds = [kind, kind.partition("/")[0], ""]
     phases = [phase] if phase == "update" else [phase, "training"]
-    for one in [*kinds, ""]:
-        for wanted in phases:
-            if (wanted, one) in held:
-                return held[wanted, one]
-    for one in [*kinds, ""]:
-        if ("", one) in held:
-            return held["", one]
+    for place in (*((wanted, one) for one in kinds for wanted in phases), *(("", one) for one in kinds)):
+        if place in held:
+            return held[place]
     # Charging it again would count the optimizer twice.
     if phase == "update" and any(group.phase == "training" for group in groups):
         return None

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from gapslsim.hardware.cost_model import CostModel, cost_models
-from gapslsim.hardware.figure import Figure, PositiveBytes, Share
+from gapslsim.hardware.figure import Figure
 from gapslsim.registry import component
-from gapslsim.units import Joules, Power
+from gapslsim.units import Joules, Power, Quantity
 
 __all__ = [
     "Calibration", "Evidence", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "PowerDraw",
@@ -19,15 +19,17 @@ __all__ = [
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*$")]
 """Lower-case words joined by hyphens, as in a scenario: `jetson-nano`."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Bytes = Annotated[float, Quantity("B", positive=True)]
+"""Amount of memory above zero [B]."""
 
 
 @component
 class Memory:
     """Memory of a device."""
 
-    total: Figure[PositiveBytes]
+    total: Figure[Bytes]
     """What is built in [B]."""
-    usable: Figure[PositiveBytes]
+    usable: Figure[Bytes]
     """What a training process can have [B]."""
 
     @model_validator(mode="after")
@@ -46,7 +48,7 @@ class Jitter:
 
     distribution: Literal["lognormal"] = "lognormal"
     """exp(sigma z - sigma^2 / 2) with z standard normal."""
-    sigma: Figure[Share]
+    sigma: Figure[Annotated[float, Field(ge=0, lt=1)]]
     """Standard deviation of the factor's logarithm; 0 for none."""
 
 

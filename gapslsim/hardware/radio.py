@@ -10,35 +10,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gapslsim.hardware._energy import span_energy_j
 from gapslsim.hardware.device import PowerStates
 
-__all__ = ["radio_power_w", "throughput_energy_j", "transfer_energy_j"]
-
-Direction = Literal["send", "receive"]
+__all__ = ["throughput_energy_j"]
 
 
-def _per_bit_j(power: PowerStates, direction: Direction) -> float:
-    return power.send_j_per_bit if direction == "send" else power.receive_j_per_bit
-
-
-def throughput_energy_j(power: PowerStates, direction: Direction, size_bytes: float) -> float:
-    """Energy that bytes take beside the power of the state [J]."""
-    return 8 * size_bytes * _per_bit_j(power, direction)
-
-
-def transfer_energy_j(
-    power: PowerStates, direction: Direction, size_bytes: float, duration_s: float
+def throughput_energy_j(
+    power: PowerStates, direction: Literal["send", "receive"], size_bytes: float
 ) -> float:
-    """Energy of a transfer [J].
-
-    Raises:
-        ValueError: on a negative or NaN duration.
-    """
-    return span_energy_j(power, direction, duration_s) + throughput_energy_j(power, direction, size_bytes)
-
-
-def radio_power_w(power: PowerStates, direction: Direction, rate_bit_per_s: float) -> float:
-    """Power of the whole device at a constant rate [W]."""
-    base_w: float = getattr(power, f"{direction}_w")
-    return base_w + rate_bit_per_s * _per_bit_j(power, direction)
+    """Energy that bytes take beside the power of the state [J]."""
+    per_bit_j = power.send_j_per_bit if direction == "send" else power.receive_j_per_bit
+    return 8 * size_bytes * per_bit_j

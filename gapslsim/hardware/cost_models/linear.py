@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from gapslsim.hardware.cost_model import cost_models
 from gapslsim.hardware.figure import Figure
-from gapslsim.hardware.grouped import FittedPhase, GroupedModel, Trend
+from gapslsim.hardware.grouped import GroupedModel, Trend
 from gapslsim.registry import component
 from gapslsim.units import Seconds
 
-__all__ = ["Linear", "LinearGroup"]
-
-
-@component
-class LinearGroup(Trend):
-    """The terms for one phase and one kind of layer."""
-
-    phase: FittedPhase = ""
-    """Phase it was measured in; empty for any."""
-    layer_kind: str = ""
-    """Kind of layer; empty for any kind that has no group of its own."""
+__all__ = ["Linear"]
 
 
 @cost_models.register
@@ -36,12 +25,7 @@ class Linear(GroupedModel):
     """
 
     kind: Literal["linear"] = "linear"
-    groups: tuple[LinearGroup, ...] = Field(min_length=1)
+    groups: tuple[Trend, ...] = Field(min_length=1)
     """One for each phase and kind of layer, and one for the rest."""
     overhead_per_call: Figure[Seconds]
     """What starting a pass through a sequence of layers costs [s]."""
-
-    @property
-    def all_groups(self) -> Sequence[LinearGroup]:
-        """One for each phase and kind of layer, and one for the rest."""
-        return self.groups

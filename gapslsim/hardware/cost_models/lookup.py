@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 from gapslsim.hardware import kriging
 from gapslsim.hardware.cost_model import cost_models
 from gapslsim.hardware.figure import Figure
-from gapslsim.hardware.grouped import FittedPhase, GroupedModel, Trend
+from gapslsim.hardware.grouped import GroupedModel, Trend
 from gapslsim.hardware.terms import COST_COLUMNS, Array
 from gapslsim.registry import component
 from gapslsim.units import Seconds
@@ -41,8 +42,6 @@ class Interpolation:
 class LookupGroup(Trend):
     """The measured points for one phase and one kind of layer, with the linear part that leads beyond them."""
 
-    phase: FittedPhase = ""
-    layer_kind: str = ""
     interpolations: tuple[Interpolation, ...] = ()
     """Their mean is taken; without one, the linear part alone."""
     points: tuple[tuple[float, float, float, float, float, float], ...] = ()
@@ -68,34 +67,29 @@ class LookupGroup(Trend):
             return trend
         logs = [
             made.predict(kriging.places(how.coordinates, self.jumps, columns, trend))
-            for how, made in zip(self.interpolations, self._made(), strict=True)
+            for how, made in zip(self.interpolations, self._made, strict=True)
         ]
         # A mean of logarithms: a factor too large and one too small weigh the same.
         seconds: Array = trend * np.exp(np.mean(logs, axis=0))
         return seconds
 
-    def _made(self) -> tuple[kriging.Kriging, ...]:
-        """The interpolations, solved for their points; once."""
-        made: tuple[kriging.Kriging, ...] | None = self.__dict__.get("_solved")
-        if made is None:
-            # Once per group: solving is cubic in the number of points.
-            table = np.array(self.points, dtype=np.float64)
-            columns = {name: table[:, i] for i, name in enumerate(COST_COLUMNS)}
-            trend = np.maximum(super().seconds(columns), _LEAST_S)
-            made = tuple(
-                kriging.Kriging(
-                    kriging.places(how.coordinates, self.jumps, columns, trend),
-                    np.log(table[:, -1] / trend),
-                    np.array(how.length_scales),
-                    how.amplitude,
-                    # A clock's steps are constant in seconds, so in logarithms they weigh most for short
-                    # times.
-                    np.sqrt(how.noise**2 + (how.noise_s / trend) ** 2),
-                )
-                for how in self.interpolations
+    @cached_property
+    def _made(self) -> list[kriging.Kriging]:
+        """The interpolations, solved for their points; once per group, since solving is cubic in their number."""
+        table = np.array(self.points, dtype=np.float64)
+        columns = {name: table[:, i] for i, name in enumerate(COST_COLUMNS)}
+        trend = np.maximum(super().seconds(columns), _LEAST_S)
+        return [
+            kriging.Kriging(
+                kriging.places(how.coordinates, self.jumps, columns, trend),
+                np.log(table[:, -1] / trend),
+                np.array(how.length_scales),
+                how.amplitude,
+                # A clock's steps are constant in seconds, so in logarithms they weigh most for short times.
+                np.sqrt(how.noise**2 + (how.noise_s / trend) ** 2),
             )
-            object.__setattr__(self, "_solved", made)
-        return made
+            for how in self.interpolations
+        ]
 
 
 @cost_models.register
@@ -114,8 +108,3 @@ class Lookup(GroupedModel):
     """One for each phase and kind of layer, and one for the rest."""
     overhead_per_call: Figure[Seconds]
     """What starting a pass through a sequence of layers costs [s]."""
-
-    @property
-    def all_groups(self) -> Sequence[LookupGroup]:
-        """One for each phase and kind of layer, and one for the rest."""
-        return self.groups

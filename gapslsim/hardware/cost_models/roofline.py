@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gapslsim.hardware.cost_model import CostModel, cost_models
-from gapslsim.hardware.figure import Figure, PositiveByteRate, PositiveFlopRate, PositiveNumber
+from gapslsim.hardware.figure import Figure
 from gapslsim.registry import component
-from gapslsim.units import Seconds
+from gapslsim.units import Quantity, Seconds
 from gapslsim.work import LayerCost, Phase
 
 __all__ = ["Roofline"]
+
+FlopRate = Annotated[float, Quantity("FLOP/s", positive=True)]
+"""Computation rate above zero [FLOP/s]."""
+ByteRate = Annotated[float, Quantity("B/s", positive=True)]
+"""Memory rate above zero [B/s]."""
+Factors = dict[str, Figure[Annotated[float, Field(gt=0)]]]
+"""Dimensionless factors above zero."""
 
 
 @cost_models.register
@@ -32,24 +39,24 @@ class Roofline(CostModel):
     """
 
     kind: Literal["roofline"] = "roofline"
-    forward_rate: Figure[PositiveFlopRate]
+    forward_rate: Figure[FlopRate]
     """Rate of forward passes [FLOP/s]."""
-    backward_rate: Figure[PositiveFlopRate]
+    backward_rate: Figure[FlopRate]
     """Rate of backward passes [FLOP/s]."""
-    memory_rate: Figure[PositiveByteRate]
+    memory_rate: Figure[ByteRate]
     """Rate of reading plus writing memory [B/s]: a copy of n bytes moves 2 n."""
     overhead_per_layer: Figure[Seconds]
     """What starting a layer costs [s], for instance a kernel launch."""
     overhead_per_call: Figure[Seconds]
     """What starting a pass through a sequence of layers costs [s]."""
-    update_rate: Figure[PositiveFlopRate] | None = None
+    update_rate: Figure[FlopRate] | None = None
     """Rate of optimizer steps [FLOP/s]; the forward rate unless given."""
-    other_rate: Figure[PositiveFlopRate] | None = None
+    other_rate: Figure[FlopRate] | None = None
     """Rate of anything else (Gram matrix, averaging) [FLOP/s]; the forward rate unless given."""
-    efficiency: dict[str, Figure[PositiveNumber]] = Field(default_factory=dict)
+    efficiency: Factors = Field(default_factory=dict)
     """Factor on the rate by kind of layer (`conv2d`) or by phase and kind (`backward conv2d`, which goes first); 1 for
     kinds that are not named."""
-    memory_efficiency: dict[str, Figure[PositiveNumber]] = Field(default_factory=dict)
+    memory_efficiency: Factors = Field(default_factory=dict)
     """Factor on the memory rate, named in the same way."""
 
     def rate(self, phase: Phase) -> float:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gapslsim.hardware.cost_models.linear import Linear, LinearGroup
+from gapslsim.hardware.cost_models.linear import Linear
 from gapslsim.hardware.cost_models.lookup import Interpolation, Lookup, LookupGroup
 from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.figure import Figure
-from gapslsim.hardware.grouped import Jump
+from gapslsim.hardware.grouped import Jump, Trend
 from gapslsim.work import Cost, LayerCost
 
 
@@ -19,15 +19,15 @@ def figure(value: float) -> Figure[float]:
     return Figure(value=value, status="fitted", source="worked out by hand")
 
 
-def group(phase: Any, kind: str, **terms: float) -> LinearGroup:
-    return LinearGroup(phase=phase, layer_kind=kind, terms={name: figure(v) for name, v in terms.items()})  # type: ignore[misc]
+def group(phase: Any, kind: str, **terms: float) -> Trend:
+    return Trend(phase=phase, layer_kind=kind, terms={name: figure(v) for name, v in terms.items()})  # type: ignore[misc]
 
 
 def layer(phase: Any = "forward", kind: str = "conv2d", flop: float = 6e6, moved: float = 1e6) -> LayerCost:
     return LayerCost("l", kind, phase, flop, moved, 1000, 2000, 4)
 
 
-def linear(*groups: LinearGroup) -> Linear:
+def linear(*groups: Trend) -> Linear:
     return Linear(groups=groups, overhead_per_call=figure(0.5))
 
 
@@ -65,7 +65,7 @@ def test_a_whole_training_step_is_shared_out_to_its_passes() -> None:
 
 def test_a_jump_costs_beyond_its_threshold_only() -> None:
     jump = Jump(quantity="activation", above=2000, constant=figure(5.0), per_parameter=figure(1e-3))
-    model = linear(LinearGroup(terms={"constant": figure(1.0)}, jumps=(jump,)))
+    model = linear(Trend(terms={"constant": figure(1.0)}, jumps=(jump,)))
     assert model.layer_s(layer()) == 1.0
     more = LayerCost("l", "conv2d", "forward", 6e6, 1e6, 1000, 2001, 4)
     assert model.layer_s(more) == 7.0

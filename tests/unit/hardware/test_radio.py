@@ -10,32 +10,26 @@ import pytest
 
 from gapslsim.hardware.device import PowerStates
 from gapslsim.hardware.devices import load_device, load_profile
-from gapslsim.hardware.radio import radio_power_w, throughput_energy_j, transfer_energy_j
+from gapslsim.hardware.radio import throughput_energy_j
 
 RADIO = PowerStates(1.0, 5.0, 3.0, 2.0, send_j_per_bit=80e-9, receive_j_per_bit=10e-9)
 PLAIN = PowerStates(1.0, 5.0, 3.0, 2.0)
 
 
-def test_sending_costs_base_power_times_time_and_a_share_per_bit() -> None:
-    # 1 MB in 0.5 s: 3 W * 0.5 s + 8e6 bit * 80 nJ = 1.5 + 0.64 J; received: 2 W * 0.5 s + 0.08 J
-    assert transfer_energy_j(RADIO, "send", 1e6, 0.5) == pytest.approx(2.14)
-    assert transfer_energy_j(RADIO, "receive", 1e6, 0.5) == pytest.approx(1.08)
+def test_bytes_cost_a_share_per_bit_beside_the_power_of_the_state() -> None:
+    # 1 MB is 8e6 bit: 80 nJ each sent, 10 nJ each received
+    assert throughput_energy_j(RADIO, "send", 1e6) == pytest.approx(0.64)
+    assert throughput_energy_j(RADIO, "receive", 1e6) == pytest.approx(0.08)
 
 
 def test_without_a_share_per_bit_energy_is_that_of_the_state() -> None:
     assert throughput_energy_j(PLAIN, "send", 1e9) == 0.0
-    assert transfer_energy_j(PLAIN, "receive", 1e9, 0.25) == 0.5
-
-
-@pytest.mark.parametrize("rate_bit_per_s", [1e6, 20e6, 1e9])
-def test_power_at_a_constant_rate_times_time_is_the_energy_of_the_transfer(rate_bit_per_s: float) -> None:
-    energy_j = transfer_energy_j(RADIO, "send", rate_bit_per_s / 8 * 3.0, 3.0)
-    assert radio_power_w(RADIO, "send", rate_bit_per_s) * 3.0 == pytest.approx(energy_j)
 
 
 def test_a_phone_on_lte_draws_what_the_line_says_at_20_mbit() -> None:
     power = load_device("phone-midrange@lte").power
-    assert radio_power_w(power, "send", 20e6) == pytest.approx(2.926 + 0.07668 * 20)
+    second_j = power.send_w + throughput_energy_j(power, "send", 20e6 / 8)
+    assert second_j == pytest.approx(2.926 + 0.07668 * 20)
     # the plain profile assumes 20 Mbit/s
     assert load_device("phone-midrange").power.send_w == pytest.approx(4.46, abs=0.005)
 

@@ -1,29 +1,10 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from gapslsim.errors import MemoryShortError
-from gapslsim.hardware._energy import PowerState, span_energy_j
-from gapslsim.hardware.device import PowerStates
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
-
-POWER = PowerStates(idle_w=2.0, compute_w=10.0, send_w=4.0, receive_w=3.0)
-
-
-@pytest.mark.parametrize(
-    ("state", "energy_j"), [("idle", 5.0), ("compute", 25.0), ("send", 10.0), ("receive", 7.5)]
-)
-def test_energy_is_the_power_of_the_state_times_its_duration(state: PowerState, energy_j: float) -> None:
-    assert span_energy_j(POWER, state, 2.5) == energy_j
-
-
-@pytest.mark.parametrize("duration_s", [-1e-9, math.nan])
-def test_a_span_that_ends_before_it_begins_is_refused(duration_s: float) -> None:
-    with pytest.raises(ValueError, match="duration_s must be 0 or more"):
-        span_energy_j(POWER, "idle", duration_s)
 
 
 def test_a_part_that_just_fits_is_accepted() -> None:
