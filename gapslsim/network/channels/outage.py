@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from gapslsim.network.any_channel import AnyChannel
 from gapslsim.network.channel import Channel, channels
 from gapslsim.registry import component
 from gapslsim.units import Quantity
@@ -26,7 +25,7 @@ class Outage(Channel):
     """
 
     kind: Literal["outage"] = "outage"
-    channel: Annotated[Channel, AnyChannel()]
+    channel: Annotated[Channel, channels]
     """The channel while it is up."""
     mean_up: Annotated[float, Quantity("s", positive=True)]
     """Mean time between outages."""
