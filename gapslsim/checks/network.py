@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import simpy
@@ -34,7 +35,7 @@ def _built(topology: Topology) -> Iterator[tuple[simpy.Environment, Any, Fleet]]
         links = [[Constant(rate=k * _RATE / (1 + i)) for k in (1, 2)] for i in range(n)]
         fleet = Fleet(tuple(AccessLink(f"client-{i}", up, down, 2e-3) for i, (up, down) in enumerate(links)))
         env = simpy.Environment()
-        yield env, topology.build(env, fleet, 1, record_links=True), fleet
+        yield env, replace(topology, record_links=True).build(env, fleet, 1), fleet
 
 
 def _pairs(fleet: Fleet) -> Iterator[tuple[str, str, float]]:

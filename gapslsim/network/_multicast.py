@@ -33,13 +33,11 @@ class Segment:
 
 def segments(routes: Sequence[Route]) -> list[Segment]:
     """Cuts the tree of routes into segments, in the order in which a walk from the source meets them."""
-    found: list[Segment] = []
+    # A node that sends to itself is a target without links.
+    found = [_segment(routes, [index], 0, 0) for index, route in enumerate(routes) if not route.links]
     pending: list[tuple[list[int], int]] = [(list(range(len(routes))), 0)]
     while pending:
         members, depth = pending.pop()
-        here = [index for index in members if len(routes[index].links) == depth]
-        if here:
-            found += [_segment(routes, [index], depth, depth) for index in here if not depth]
         groups: dict[LinkSpec, list[int]] = {}
         for index in members:
             if len(routes[index].links) > depth:

@@ -14,20 +14,10 @@ from pathlib import Path
 from gapslsim.errors import NetworkError
 from gapslsim.units import parse_quantity
 
-__all__ = ["CsvColumns", "Trace", "find_trace", "read_trace"]
+__all__ = ["Trace", "find_trace", "read_trace"]
 
 _PACKET_BYTES = 1500
 """Bytes per delivery opportunity of a Mahimahi trace [netravali2015]."""
-
-
-@dataclass(frozen=True, slots=True)
-class CsvColumns:
-    """Which columns of a CSV file hold what; a name of the header, or a position from 0 in a file without header."""
-
-    time: str = "time_s"
-    rate: str = "rate_bit_s"
-    time_unit: str = "s"
-    rate_unit: str = "bit/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +62,17 @@ def find_trace(file: str) -> Path:
 
 
 @lru_cache(maxsize=256)
-def read_trace(path: Path, form: str, bin_s: float = 0.1, columns: CsvColumns | None = None) -> Trace:
+def read_trace(
+    path: Path, form: str, bin_s: float, columns: tuple[str, str], units: tuple[str, str]
+) -> Trace:
     """Reads a trace; cached, since many clients may share it.
 
     Args:
         path: the file.
         form: mahimahi, cooked, csv, oboe, sabre or pantheon.
         bin_s: mahimahi only: opportunities are counted over bins of this length.
-        columns: csv only.
+        columns: csv only: those of time and rate; names of the header, or positions from 0 in a file without one.
+        units: csv only: those of time and rate.
 
     Raises:
         NetworkError: if the file does not have this format; names the line.
@@ -88,7 +81,7 @@ def read_trace(path: Path, form: str, bin_s: float = 0.1, columns: CsvColumns | 
         if form == "mahimahi":
             return _mahimahi(path.read_text().split(), bin_s)
         if form == "csv":
-            return _points(_csv(path, columns or CsvColumns()))
+            return _points(_csv(path, columns, units))
         return _points(_READERS[form](path))
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise NetworkError(f"{path} is not a {form} trace: {error}") from error
@@ -140,19 +133,19 @@ _READERS: dict[str, Callable[[Path], Iterable[tuple[float, float]]]] = {
 }
 
 
-def _csv(path: Path, columns: CsvColumns) -> Iterable[tuple[float, float]]:
-    time_scale = parse_quantity(f"1 {columns.time_unit}", "s")
-    rate_scale = parse_quantity(f"1 {columns.rate_unit}", "bit/s")
+def _csv(path: Path, columns: tuple[str, str], units: tuple[str, str]) -> Iterable[tuple[float, float]]:
+    time_scale = parse_quantity(f"1 {units[0]}", "s")
+    rate_scale = parse_quantity(f"1 {units[1]}", "bit/s")
     with path.open(newline="") as file:
         rows = csv.reader(file)
-        if columns.time.isdecimal() and columns.rate.isdecimal():
-            time_at, rate_at = int(columns.time), int(columns.rate)
+        if all(map(str.isdecimal, columns)):
+            time_at, rate_at = map(int, columns)
         else:
             header = next(rows)
-            for name in (columns.time, columns.rate):
+            for name in columns:
                 if name not in header:
                     raise ValueError(f"it has no column {name!r}; its columns are {', '.join(header)}")
-            time_at, rate_at = header.index(columns.time), header.index(columns.rate)
+            time_at, rate_at = map(header.index, columns)
         for row in rows:
             if row and row[time_at] and row[rate_at]:
                 yield time_scale * float(row[time_at]), rate_scale * float(row[rate_at])

@@ -10,14 +10,17 @@ import numpy as np
 
 from gapslsim.registry import Family
 
-__all__ = ["Channel", "channels"]
+__all__ = ["Channel", "Steps", "channels"]
+
+Steps = Iterator[tuple[float, float]]
+"""(time [s], rate [bit/s]): the rate from that time until the next. Times grow strictly; there may be no last one."""
 
 
 class Channel(ABC):
     """Settings of a channel; a pydantic component."""
 
     @abstractmethod
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         """Yields (time [s], rate [bit/s]): the rate from that time until the next; the first time is 0.
 
         Times grow strictly. The sequence may be endless: a link reads it only as far as it is used, and skips ahead

@@ -212,14 +212,11 @@ class FluidNetwork(Network):
             if spec.name in self._names:
                 raise NetworkError(f"Link '{spec.name}' is given twice; give each link a name of its own.")
             self._names.add(spec.name)
-            constant = spec.channel.constant_bit_per_s
-            if constant is not None:
-                link = self._engine.add_link(spec.name, constant, spec.shared)
-            else:
+            rate, steps = spec.channel.constant_bit_per_s, None
+            if rate is None:
                 steps = spec.channel.steps(stream(self._seed, "channel", spec.name))
                 _, rate = next(steps)
-                link = self._engine.add_link(spec.name, rate, spec.shared, steps)
-            self._links[spec] = link
+            link = self._links[spec] = self._engine.add_link(spec.name, rate, spec.shared, steps)
         return link
 
     def _submit(self, part: _Part) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 
+from gapslsim.network.channel import Steps
 from gapslsim.registry import Family
 
 __all__ = ["Protocol", "protocols"]
@@ -23,7 +23,7 @@ class Protocol(ABC):
         """Time between submission and the departure of the first byte."""
 
     @abstractmethod
-    def ramp(self, round_trip_s: float, capacity_bit_per_s: float) -> Iterator[tuple[float, float]] | None:
+    def ramp(self, round_trip_s: float, capacity_bit_per_s: float) -> Steps | None:
         """Caps of a new flow as (time since it joined [s], rate [bit/s]), the first at 0; None: no cap.
 
         Args:

@@ -15,7 +15,7 @@ import simpy
 
 from gapslsim.errors import NetworkError
 from gapslsim.network._routes import Edge, LinkSpec, Route, Router
-from gapslsim.network.channel import Channel
+from gapslsim.network.channel import Channel, Steps
 from gapslsim.network.messages import FluidNetwork
 from gapslsim.network.protocol import Protocol
 
@@ -41,12 +41,8 @@ class _Profile(Channel):
 
     points: tuple[tuple[float, float], ...]
 
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         yield from self.points
-
-    @property
-    def constant_bit_per_s(self) -> float | None:
-        return self.points[0][1] if len(self.points) == 1 else None
 
 
 class _CaseRouter(Router):

@@ -53,22 +53,18 @@ class Topology(ABC):
             return [str(error)]
         return []
 
-    def build(
-        self, env: simpy.Environment, fleet: Fleet, seed: int, record_links: bool | None = None
-    ) -> FluidNetwork:
+    def build(self, env: simpy.Environment, fleet: Fleet, seed: int) -> FluidNetwork:
         """A network that moves bytes between the nodes of a fleet.
 
         Args:
             env: the event loop.
             fleet: who is on it.
             seed: of the scenario; random channels draw from `stream(seed, "channel", link name)`.
-            record_links: whether the load of every link is kept; as the settings say unless given.
 
         Raises:
             NetworkError: no route, a path that can carry nothing, a link given twice.
         """
-        if record_links is None:
-            record_links = self.record_links
+        record_links = self.record_links
         if record_links is None:
             record_links = len(fleet.clients) <= _LINKS_RECORDED_UP_TO
         return FluidNetwork(

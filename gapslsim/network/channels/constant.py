@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
 
-from gapslsim.network.channel import Channel, channels
+from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
 from gapslsim.units import Quantity
 
@@ -23,7 +22,7 @@ class Constant(Channel):
     rate: Annotated[float, Quantity("bit/s", positive=True)]
     """Rate of the channel; more than zero."""
 
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         """One step at time 0."""
         yield 0.0, self.rate
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
 
-from gapslsim.network.channel import Channel, channels
+from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
 from gapslsim.units import Quantity, Rate
 
@@ -33,7 +32,7 @@ class GilbertElliott(Channel):
     mean_bad: Annotated[float, Quantity("s", positive=True)]
     """Mean stay in the bad state."""
 
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         """Good and bad in turn, for ever."""
         good = random.random() * (self.mean_good + self.mean_bad) < self.mean_good
         time_s = 0.0

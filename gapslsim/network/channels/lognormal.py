@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from gapslsim.network.channel import Channel, channels
+from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
 from gapslsim.units import Quantity
 
@@ -36,7 +35,7 @@ class Lognormal(Channel):
     step: Annotated[float, Quantity("s", positive=True)] = 1.0
     """The rate is constant over this time."""
 
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         """One step after the other, for ever."""
         rho = math.exp(-self.step / self.correlation_time)
         spread = math.sqrt(1 - rho * rho)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from gapslsim.network.channel import Channel, channels
+from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
 from gapslsim.units import Quantity, Rate
 
@@ -55,7 +54,7 @@ class Markov(Channel):
         clipped = np.clip(solution, 0, None)
         return np.asarray(clipped / clipped.sum(), dtype=np.float64)
 
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         """One step per change of state; ends in an absorbing state."""
         state = int(random.choice(len(self.rates), p=self.stationary))
         draws = 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
 
-from gapslsim.network.channel import Channel, channels
+from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
 from gapslsim.units import Quantity
 
@@ -32,7 +31,7 @@ class Outage(Channel):
     mean_down: Annotated[float, Quantity("s", positive=True)]
     """Mean length of an outage."""
 
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         """The steps of the channel inside, cut by the outages."""
         seeds = random.integers(0, 2**63, size=2)
         own, inner_random = (np.random.Generator(np.random.Philox(key=int(seed))) for seed in seeds)

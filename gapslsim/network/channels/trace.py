@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from gapslsim.network._traces import CsvColumns, Trace, find_trace, read_trace
-from gapslsim.network.channel import Channel, channels
+from gapslsim.network._traces import Trace, find_trace, read_trace
+from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.network.file_name import FileName
 from gapslsim.registry import component
 from gapslsim.units import Quantity, Seconds, parse_quantity
@@ -64,12 +63,10 @@ class MeasuredTrace(Channel):
         Raises:
             NetworkError: if the file is missing or does not have this format.
         """
-        columns = None
-        if self.format == "csv":
-            columns = CsvColumns(self.time_column, self.rate_column, self.time_unit, self.rate_unit)
-        return read_trace(find_trace(self.file), self.format, self.bin, columns)
+        columns, units = (self.time_column, self.rate_column), (self.time_unit, self.rate_unit)
+        return read_trace(find_trace(self.file), self.format, self.bin, columns, units)
 
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         """The trace from the offset on; draws nothing."""
         trace = self.trace
         offset = self.offset % trace.duration_s if self.loop else min(self.offset, trace.duration_s)

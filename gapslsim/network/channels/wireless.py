@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from gapslsim.network._radio import (
     path_loss_db,
     shannon_bit_per_s,
 )  # fmt: skip
-from gapslsim.network.channel import Channel, channels
+from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
 from gapslsim.units import Decibel, DecibelMilliwatt, Distance, Quantity, Speed
 
@@ -120,7 +119,7 @@ class Wireless(Channel):
         rate = shannon_bit_per_s(band, gain * 10 ** (snr_db / 10), self.attenuation, self.max_efficiency)
         return rate * (share if self.access == "tdma" else 1.0)
 
-    def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
+    def steps(self, random: np.random.Generator) -> Steps:
         """Rates at each fading block and each new place; one step only for a client at rest without fading."""
         place = PLACES[self.place]
         # Position and fading apart: switching fading on leaves the clients where they were.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gapslsim.network.channel import Steps
 from gapslsim.network.protocol import Protocol, protocols
 from gapslsim.registry import component
 
@@ -51,13 +51,13 @@ class Tcp(Protocol):
         """Round trips of set-up."""
         return self.set_up_round_trips * round_trip_s
 
-    def ramp(self, round_trip_s: float, capacity_bit_per_s: float) -> Iterator[tuple[float, float]] | None:
+    def ramp(self, round_trip_s: float, capacity_bit_per_s: float) -> Steps | None:
         """Window over round-trip time, doubling; unlimited once above the path's capacity."""
         if not self.slow_start or round_trip_s <= 0:
             return None
         return self._windows(round_trip_s, capacity_bit_per_s)
 
-    def _windows(self, round_trip_s: float, capacity_bit_per_s: float) -> Iterator[tuple[float, float]]:
+    def _windows(self, round_trip_s: float, capacity_bit_per_s: float) -> Steps:
         rate = 8 * self.initial_window * self.wire_bytes / round_trip_s
         trip = 0
         while rate < capacity_bit_per_s and math.isfinite(rate):

@@ -8,10 +8,10 @@ contended links to what changed. On one contended link (a star's backhaul) a re-
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from heapq import heappop
 from itertools import count
 
+from gapslsim.network.channel import Steps
 from gapslsim.network.network import LinkUseFields
 from gapslsim.network.solver.flows import SCALE, Flow, FlowClass, Link
 from gapslsim.network.solver.heap import Heap
@@ -32,7 +32,7 @@ _ULPS = 8 * 2.0**-52
 class FlowEngine:
     """Flows over links under max-min fairness with caps, and capacities that are piecewise constant in time.
 
-    Call `start`, `stop` and `change` as things happen, then `solve`; sleep until `next_s`; then `advance`, which
+    Call `start` and `stop` as things happen, then `solve`; sleep until `next_s`; then `advance`, which
     returns the flows that have ended, and again `solve`.
     """
 
@@ -51,15 +51,9 @@ class FlowEngine:
         self._replaced = False
         """Whether flows have changed their class since the last solve, and with it perhaps their rate."""
 
-    def add_link(
-        self,
-        name: str,
-        capacity_bit_per_s: float,
-        shared: bool = True,
-        steps: Iterator[tuple[float, float]] | None = None,
-    ) -> Link:
+    def add_link(self, name: str, capacity: float, shared: bool = True, steps: Steps | None = None) -> Link:
         """Makes a link; `steps` are its later capacities, read only while flows are on it."""
-        link = Link(name, capacity_bit_per_s, shared, steps)
+        link = Link(name, capacity, shared, steps)
         link.order = next(self._orders)
         return link
 
@@ -104,12 +98,6 @@ class FlowEngine:
             return max(flow.rest_bit - flow.cap * (self.now_s - flow.since_s), 0.0)
         flow.cls.move_to(self.now_s)
         return max(flow.key - flow.cls.served, 0.0)
-
-    def change(self, link: Link, capacity_bit_per_s: float) -> None:
-        """Sets the capacity of a link now."""
-        if capacity_bit_per_s != link.capacity:
-            link.capacity = capacity_bit_per_s
-            self._capacity_changed(link)
 
     def next_s(self) -> float:
         """When the next flow ends or capacity changes, as things stand; infinite if never."""
@@ -204,9 +192,9 @@ class FlowEngine:
         slack = _ULPS * (cls.served + cls.level * self.now_s)
         cls.next_s = math.inf
         # The first one's time has come, so it ends even where rounding leaves it a bit: else time would stand still.
-        first = cls.first_to_end()
+        first = cls.by_finish.top()
         limit = cls.served + slack if first is None else max(first.key, cls.served + slack)
-        while (flow := cls.first_to_end()) is not None and flow.key <= limit:
+        while (flow := cls.by_finish.top()) is not None and flow.key <= limit:
             ended.append(flow)
             self._end(flow)
 
@@ -308,7 +296,7 @@ class FlowEngine:
         self._to_place.clear()
 
     def _join(self, flow: Flow, rest_bit: float) -> None:
-        cap = flow.limit
+        cap = math.inf
         contended = []
         for link in flow.links:
             if link.contended:
@@ -377,7 +365,7 @@ class FlowEngine:
         cls.newly_held.clear()
         if cls.clock is not None:  # Its hub is on the timeline for it.
             return
-        first = cls.first_to_end()
+        first = cls.by_finish.top()
         next_s = math.inf
         if first is not None:
             rest = first.key - cls.served

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from gapslsim.network.channel import Steps
 from gapslsim.network.solver.heap import Heap
 
 __all__ = ["SCALE", "Clock", "Flow", "FlowClass", "Link", "load"]
@@ -28,13 +29,7 @@ class Link:
         "since_s", "spare", "steps", "used", "version", "weight",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        name: str,
-        capacity: float,
-        shared: bool = True,
-        steps: Iterator[tuple[float, float]] | None = None,
-    ) -> None:
+    def __init__(self, name: str, capacity: float, shared: bool, steps: Steps | None) -> None:
         self.name = name
         self.capacity = capacity
         self.shared = shared
@@ -74,18 +69,16 @@ class Flow:
     """
 
     __slots__ = (
-        "cap", "cls", "free", "key", "limit", "links", "order", "rest_bit", "since_s", "size_bit", "version",
+        "cap", "cls", "free", "key", "links", "order", "rest_bit", "since_s", "size_bit", "version",
     )  # fmt: skip
 
-    def __init__(self, links: tuple[Link, ...], size_bit: float, limit: float = math.inf) -> None:
+    def __init__(self, links: tuple[Link, ...], size_bit: float) -> None:
         self.links = links
         self.size_bit = size_bit
-        self.limit = limit
-        """Cap that the flow brings with it [bit/s]."""
         self.order = 0
         self.cls: FlowClass | None = None
         self.cap = math.inf
-        """Smallest of `limit` and of the capacities that this flow has for itself [bit/s]."""
+        """Smallest of the capacities that this flow has for itself [bit/s]."""
         self.free = True
         self.key = 0.0
         """Free: service of the class at which the flow ends [bit]."""
@@ -94,11 +87,6 @@ class Flow:
         self.since_s = 0.0
         self.version = 0
         """Grows whenever the flow changes place; entries of older versions in any heap are void."""
-
-    @property
-    def rate(self) -> float:
-        """Rate now [bit/s]."""
-        return load((self,))
 
 
 def load(flows: Iterable[Flow]) -> float:
@@ -156,8 +144,11 @@ class FlowClass:
         self.held = 0
         """Sum of the held flows' caps [1/SCALE bit/s]."""
         self.by_finish: Heap[Flow] = Heap()
+        """Free flows, the one that ends first at the top."""
         self.free_by_cap: Heap[Flow] = Heap()
+        """Free flows, the one with the smallest cap at the top."""
         self.held_by_cap: Heap[Flow] = Heap()
+        """Held flows, the one with the largest cap at the top."""
         self.newly_held: list[Flow] = []
         """Flows held since the engine last looked; it puts their ends on its timeline."""
         self.next_s = math.inf
@@ -214,15 +205,3 @@ class FlowClass:
             rest = flow.rest_bit - flow.cap * (self.since_s - flow.since_s)
         flow.cls = None
         return max(rest, 0.0)  # By rounding it may be just below.
-
-    def fastest_held(self) -> Flow | None:
-        """The held flow with the largest cap."""
-        return self.held_by_cap.top()
-
-    def slowest_free(self) -> Flow | None:
-        """The free flow with the smallest cap."""
-        return self.free_by_cap.top()
-
-    def first_to_end(self) -> Flow | None:
-        """The free flow that ends first."""
-        return self.by_finish.top()

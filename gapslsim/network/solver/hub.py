@@ -150,7 +150,7 @@ class Hub(Clock):
             assert held is not None
             cls = held.cls
             cls.move_to(now_s)
-            flow = cls.fastest_held()
+            flow = cls.held_by_cap.top()
             assert flow is not None
             cls.add_free(flow, cls.take(flow))
         else:
@@ -172,7 +172,7 @@ class Hub(Clock):
         if cap <= share and cap <= level and free is not None:
             cls = free.cls
             cls.move_to(now_s)
-            flow = cls.slowest_free()
+            flow = cls.free_by_cap.top()
             assert flow is not None
             cls.add_held(flow, cls.take(flow))
         elif limited is not None and level < share * (1 - NEARLY):
@@ -234,11 +234,11 @@ class Hub(Clock):
             self._full_leaves.push(-member.leaf_level, member)
         else:
             member.n_free, member.held = cls.n_free, cls.held
-            if (flow := cls.fastest_held()) is not None:
+            if (flow := cls.held_by_cap.top()) is not None:
                 self._held_caps.push(-flow.cap, member)
-            if (flow := cls.slowest_free()) is not None:
+            if (flow := cls.free_by_cap.top()) is not None:
                 self._free_caps.push(flow.cap, member)
-            if (flow := cls.first_to_end()) is not None:
+            if (flow := cls.by_finish.top()) is not None:
                 self._ends.push(flow.key - cls.offset, member)
             if member.leaf is not None:
                 spare = member.leaf.capacity - cls.held / SCALE

@@ -73,7 +73,7 @@ def _fill_alone(
     share = fair_share(link.spare, link.weight, link.capacity)
     if share == math.inf:
         return {cls: share}, []
-    held, free = cls.fastest_held(), cls.slowest_free()
+    held, free = cls.held_by_cap.top(), cls.free_by_cap.top()
     settled = (held is None or held.cap <= share) and (free is None or free.cap > share)
     return {cls: max(share, 0.0)}, [] if settled else [(link, [cls])]
 
@@ -133,7 +133,7 @@ def settle(link: Link, limited: list[FlowClass]) -> bool:
     spare, weight = link.spare, link.weight
     moved = False
     # From the fastest held flow down: as each is let go the share rises, and stays below its cap.
-    heap = [(-flow.cap, cls.order, cls) for cls in limited if (flow := cls.fastest_held()) is not None]
+    heap = [(-flow.cap, cls.order, cls) for cls in limited if (flow := cls.held_by_cap.top()) is not None]
     heapify(heap)
     while heap:
         cap, order, cls = heap[0]
@@ -141,31 +141,31 @@ def settle(link: Link, limited: list[FlowClass]) -> bool:
         # Letting go of a flow that is held at zero gives nothing back, however short the link is.
         if -cap <= share * (1 + NEARLY) or (share < 0 and cap == 0):
             break
-        flow = cls.fastest_held()
+        flow = cls.held_by_cap.top()
         assert flow is not None
         cls.add_free(flow, cls.take(flow))
         spare += flow.cap
         weight += 1
         moved = True
-        following = cls.fastest_held()
+        following = cls.held_by_cap.top()
         if following is None:
             heappop(heap)
         else:
             heapreplace(heap, (-following.cap, order, cls))
     # From the slowest free flow up: as each is held the share rises further, and stays above its cap.
-    heap = [(flow.cap, cls.order, cls) for cls in limited if (flow := cls.slowest_free()) is not None]
+    heap = [(flow.cap, cls.order, cls) for cls in limited if (flow := cls.free_by_cap.top()) is not None]
     heapify(heap)
     while heap and weight:
         cap, order, cls = heap[0]
         if cap > spare / weight:
             break
-        flow = cls.slowest_free()
+        flow = cls.free_by_cap.top()
         assert flow is not None
         cls.add_held(flow, cls.take(flow))
         spare -= cap
         weight -= 1
         moved = True
-        following = cls.slowest_free()
+        following = cls.free_by_cap.top()
         if following is None:
             heappop(heap)
         else:
@@ -176,7 +176,7 @@ def settle(link: Link, limited: list[FlowClass]) -> bool:
 def _hold_below(cls: FlowClass, level: float) -> bool:
     """Holds every free flow whose cap is finite and at most the level."""
     moved = False
-    while (flow := cls.slowest_free()) is not None and flow.cap <= level:
+    while (flow := cls.free_by_cap.top()) is not None and flow.cap <= level:
         cls.add_held(flow, cls.take(flow))
         moved = True
     return moved
@@ -185,7 +185,7 @@ def _hold_below(cls: FlowClass, level: float) -> bool:
 def _let_go_above(cls: FlowClass, level: float) -> bool:
     """Frees every held flow whose cap is above the level."""
     moved = False
-    while (flow := cls.fastest_held()) is not None and flow.cap > level * (1 + NEARLY):
+    while (flow := cls.held_by_cap.top()) is not None and flow.cap > level * (1 + NEARLY):
         cls.add_free(flow, cls.take(flow))
         moved = True
     return moved

@@ -89,7 +89,7 @@ class Network(FluidNetwork):
 def star(methods: Any = None, **of_topology: Any) -> Any:
     """Makes a star whose network has other methods, or that is changed itself."""
 
-    def build(self: Any, env: Any, fleet: Any, seed: int, record_links: bool | None = None) -> Any:
+    def build(self: Any, env: Any, fleet: Any, seed: int) -> Any:
         kind = type("Changed", (Network,), methods)
         return kind(env, self.router(fleet), seed=seed, record_links=True)
 
