@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from gapslsim.network._tree import TreeRouter, both_ways
+from gapslsim.network._tree import TreeRouter
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.topology import Topology
@@ -33,8 +33,5 @@ class BehindBackhaul(Topology):
 
     def hang_parameter_server(self, router: TreeRouter, fleet: Fleet, clients_end: str) -> None:
         """Hangs the parameter server on its end of the backhaul."""
-        router.hang(
-            fleet.parameter_server,
-            fleet.server if self.parameter_server == "beside_server" else clients_end,
-            *both_ways(fleet.parameter_server, self.parameter_server_link, self.parameter_server_latency),
-        )
+        place = fleet.server if self.parameter_server == "beside_server" else clients_end
+        router.hang(fleet.parameter_server, place, self.parameter_server_link, self.parameter_server_latency)

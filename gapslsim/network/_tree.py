@@ -9,7 +9,7 @@ from gapslsim.network._routes import Edge, LinkSpec, Route, Router, check_links
 from gapslsim.network.channel import Channel
 from gapslsim.network.fleet import Fleet
 
-__all__ = ["TreeRouter", "both_ways", "check_place", "hang_clients"]
+__all__ = ["TreeRouter", "check_place", "hang_clients"]
 
 
 class TreeRouter(Router):
@@ -18,14 +18,43 @@ class TreeRouter(Router):
     def __init__(self, root: str) -> None:
         self._parents: dict[str, tuple[str, LinkSpec, LinkSpec] | None] = {root: None}
 
-    def hang(self, node: str, parent: str, up: LinkSpec, down: LinkSpec) -> None:
-        """Adds a node below a parent that is there.
+    def hang(
+        self,
+        node: str,
+        parent: str,
+        channel: Channel | None = None,
+        latency_s: float = 0.0,
+        *,
+        name: str = "",
+        duplex: str = "full",
+        back: Channel | None = None,
+    ) -> None:
+        """Adds a node below a parent that is there, with links up and down: two of them, or one for half duplex.
+
+        Args:
+            node: what is added.
+            parent: what it hangs on.
+            channel: rate up, and down too unless `back` is given; unlimited by default.
+            latency_s: one way.
+            name: of the link, by default that of the node; `/up` and `/down` are added for full duplex.
+            duplex: `full` or `half`.
+            back: rate down.
 
         Raises:
-            NetworkError: if the node is there already.
+            NetworkError: if the node is there already, or a half-duplex link is given a rate of its own down.
         """
         if node in self._parents:
             raise NetworkError(f"Node '{node}' is given twice; names of nodes must differ.")
+        name = name or node
+        if duplex == "full":
+            up = LinkSpec(f"{name}/up", channel, latency_s)
+            down = LinkSpec(f"{name}/down", back or channel, latency_s)
+        elif back is None:
+            up = down = LinkSpec(name, channel, latency_s)
+        else:
+            raise NetworkError(
+                f"Link '{name}' is half duplex, both directions share one rate; leave the rate of the way down out."
+            )
         self._parents[node] = (parent, up, down)
 
     def check(self) -> TreeRouter:
@@ -64,35 +93,6 @@ class TreeRouter(Router):
         return path
 
 
-def both_ways(
-    name: str,
-    channel: Channel | None,
-    latency_s: float = 0.0,
-    duplex: str = "full",
-    back: Channel | None = None,
-) -> tuple[LinkSpec, LinkSpec]:
-    """Links up and down: two of them, or the same one if `duplex` is `half`.
-
-    Args:
-        name: of the link; `/up` and `/down` are added for full duplex.
-        channel: rate up, and down too unless `back` is given.
-        latency_s: one way.
-        duplex: `full` or `half`.
-        back: rate down.
-
-    Raises:
-        NetworkError: if a half-duplex link is given a rate of its own down.
-    """
-    if duplex == "half":
-        if back is not None:
-            raise NetworkError(
-                f"Link '{name}' is half duplex, both directions share one rate; leave the rate of the way down out."
-            )
-        link = LinkSpec(name, channel, latency_s)
-        return link, link
-    return LinkSpec(f"{name}/up", channel, latency_s), LinkSpec(f"{name}/down", back or channel, latency_s)
-
-
 def hang_clients(
     router: TreeRouter, fleet: Fleet, places: Sequence[str], word: str, default: str | None = None
 ) -> None:
@@ -105,9 +105,7 @@ def hang_clients(
     for index, client in enumerate(fleet.clients):
         place = client.access_point or default or places[index % len(places)]
         check_place(f"{client.node} is on {word}", place, known)
-        router.hang(
-            client.node, place, *both_ways(client.node, client.uplink, client.latency_s, back=client.downlink)
-        )
+        router.hang(client.node, place, client.uplink, client.latency_s, back=client.downlink)
 
 
 def check_place(what: str, place: str, known: Collection[str]) -> None:

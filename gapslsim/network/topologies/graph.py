@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from gapslsim.errors import NetworkError, did_you_mean
-from gapslsim.network._graph_link import GraphLink
+from gapslsim.network._graph_links import GraphLink, read_graph
 from gapslsim.network._routes import LinkSpec, Router, check_links
 from gapslsim.network.file_name import FileName
 from gapslsim.network.fleet import Fleet
@@ -48,7 +48,6 @@ class Graph(Topology):
 
     def router(self, fleet: Fleet) -> Router:
         """Shortest paths; checked for every client to the servers and back."""
-        from gapslsim.network._graph_file import read_graph
         from gapslsim.network._graph_router import GraphRouter
 
         edges: dict[tuple[str, str], LinkSpec] = {}

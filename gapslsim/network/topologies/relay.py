@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gapslsim.network._routes import Router
-from gapslsim.network._tree import TreeRouter, both_ways, check_place, hang_clients
+from gapslsim.network._tree import TreeRouter, check_place, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.topology import Topology, topologies
@@ -44,9 +44,9 @@ class Relay(Topology):
         router = TreeRouter(fleet.server)
         relays = [f"relay-{index}" for index in range(self.hops)]
         for before, relay in zip([fleet.server, *relays], relays, strict=False):
-            router.hang(relay, before, *both_ways(f"{relay}/hop", self.hop, self.hop_latency, self.duplex))
+            router.hang(relay, before, self.hop, self.hop_latency, name=f"{relay}/hop", duplex=self.duplex)
         hang_clients(router, fleet, relays, "relay", None if self.clients == "spread" else relays[-1])
         place = fleet.server if self.parameter_server == "server" else self.parameter_server
         check_place("parameter_server is at", place, (fleet.server, *relays))
-        router.hang(fleet.parameter_server, place, *both_ways(fleet.parameter_server, None))
+        router.hang(fleet.parameter_server, place)
         return router.check()

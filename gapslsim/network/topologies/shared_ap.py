@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gapslsim.network._backhaul import BehindBackhaul
 from gapslsim.network._routes import Router
-from gapslsim.network._tree import TreeRouter, both_ways, hang_clients
+from gapslsim.network._tree import TreeRouter, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.topology import topologies
@@ -46,17 +46,14 @@ class SharedAp(BehindBackhaul):
         """A tree: server, switch, cable and medium of each point, clients."""
         router = TreeRouter(fleet.server)
         router.hang(
-            "switch",
-            fleet.server,
-            *both_ways("backhaul", self.backhaul, self.backhaul_latency, back=self.backhaul_down),
-        )
+            "switch", fleet.server, self.backhaul, self.backhaul_latency,
+            name="backhaul", back=self.backhaul_down,
+        )  # fmt: skip
         points = [f"ap-{index}" for index in range(self.access_points)]
         for point in points:
-            router.hang(
-                f"{point}/radio", "switch", *both_ways(f"{point}/cable", self.cable, self.cable_latency)
-            )
-            medium = both_ways(f"{point}/medium", self.medium, self.medium_latency, self.duplex)
-            router.hang(point, f"{point}/radio", *medium)
+            radio, medium = f"{point}/radio", f"{point}/medium"
+            router.hang(radio, "switch", self.cable, self.cable_latency, name=f"{point}/cable")
+            router.hang(point, radio, self.medium, self.medium_latency, name=medium, duplex=self.duplex)
         hang_clients(router, fleet, points, "access point")
         self.hang_parameter_server(router, fleet, "switch")
         return router.check()

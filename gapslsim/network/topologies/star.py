@@ -6,7 +6,7 @@ from typing import Literal
 
 from gapslsim.network._backhaul import BehindBackhaul
 from gapslsim.network._routes import Router
-from gapslsim.network._tree import TreeRouter, both_ways, hang_clients
+from gapslsim.network._tree import TreeRouter, hang_clients
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.topology import topologies
 from gapslsim.registry import component
@@ -27,10 +27,9 @@ class Star(BehindBackhaul):
         """A tree: the server, below it the switch that the clients hang on."""
         router = TreeRouter(fleet.server)
         router.hang(
-            "access",
-            fleet.server,
-            *both_ways("backhaul", self.backhaul, self.backhaul_latency, self.duplex, self.backhaul_down),
-        )
+            "access", fleet.server, self.backhaul, self.backhaul_latency,
+            name="backhaul", duplex=self.duplex, back=self.backhaul_down,
+        )  # fmt: skip
         hang_clients(router, fleet, ["access"], "switch")
         self.hang_parameter_server(router, fleet, "access")
         return router.check()

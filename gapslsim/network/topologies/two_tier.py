@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gapslsim.network._routes import Router
-from gapslsim.network._tree import TreeRouter, both_ways, check_place, hang_clients
+from gapslsim.network._tree import TreeRouter, check_place, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.topology import Topology, topologies
@@ -45,12 +45,12 @@ class TwoTier(Topology):
     def router(self, fleet: Fleet) -> Router:
         """A tree: cloud, core, edge sites, clients."""
         router = TreeRouter("cloud")
-        router.hang("core", "cloud", *both_ways("cloud-link", self.cloud_link, self.cloud_latency))
+        router.hang("core", "cloud", self.cloud_link, self.cloud_latency, name="cloud-link")
         sites = [f"edge-{index}" for index in range(self.edges)]
         for site in sites:
-            router.hang(site, "core", *both_ways(f"{site}/link", self.edge_link, self.edge_latency))
+            router.hang(site, "core", self.edge_link, self.edge_latency, name=f"{site}/link")
         hang_clients(router, fleet, sites, "edge site")
         for node, place in ((fleet.server, self.server), (fleet.parameter_server, self.parameter_server)):
             check_place(f"{node} is at", place, ("cloud", *sites))
-            router.hang(node, place, *both_ways(node, None))
+            router.hang(node, place)
         return router.check()

@@ -14,7 +14,7 @@ import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gapslsim.network._tree import TreeRouter, both_ways
+from gapslsim.network._tree import TreeRouter
 from gapslsim.network.channel import Channel
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import AccessLink, Fleet
@@ -86,7 +86,7 @@ def plans(draw: st.DrawFn, alone: bool = False) -> Plan:
     def hang(node: str, parent: str) -> None:
         rate = draw(channels()) if alone or draw(st.integers(0, 4)) else None
         duplex = "full" if alone else draw(st.sampled_from(["half", "full"]))
-        router.hang(node, parent, *both_ways(node, rate, draw(latencies), duplex))
+        router.hang(node, parent, rate, draw(latencies), duplex=duplex)
 
     hang("switch", "server")
     n_points = draw(st.integers(1, 2))

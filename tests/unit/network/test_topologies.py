@@ -11,7 +11,7 @@ import simpy
 from pydantic import TypeAdapter
 
 from gapslsim.errors import NetworkError
-from gapslsim.network._graph_link import GraphLink
+from gapslsim.network._graph_links import GraphLink
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.channels.markov import Markov
 from gapslsim.network.fleet import AccessLink, Fleet

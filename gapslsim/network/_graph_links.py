@@ -1,21 +1,42 @@
-"""Links of a graph from a file: YAML, GraphML or node-link JSON."""
+"""Links of a graph, as a user writes them in the scenario or in a file: YAML, GraphML or node-link JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gapslsim.errors import NetworkError
-from gapslsim.network._graph_link import GraphLink
-from gapslsim.units import STRICT_UNITS
+from gapslsim.network.channel import Channel, channels
+from gapslsim.registry import component
+from gapslsim.units import STRICT_UNITS, Seconds
 
-__all__ = ["read_graph"]
+__all__ = ["GraphLink", "read_graph"]
 
 _KEYS = ("name", "rate", "rate_back", "latency", "duplex", "shared")
+
+
+@component
+class GraphLink:
+    """A link between two nodes."""
+
+    between: Annotated[tuple[str, ...], Field(min_length=2, max_length=2)]
+    """The two nodes; the first is where `rate` starts and `rate_back` ends."""
+    name: str = ""
+    """Name of the link; by default `a-b`."""
+    rate: Annotated[Channel, channels] | None = None
+    """Rate from the first node to the second, and back; unlimited by default."""
+    rate_back: Annotated[Channel, channels] | None = None
+    """Rate from the second node to the first; by default the same as `rate`."""
+    latency: Seconds = 0.0
+    """One way."""
+    duplex: Literal["full", "half", "one_way"] = "full"
+    """`half`: both directions share the rate; `one_way`: from the first node to the second only."""
+    shared: bool = True
+    """False: each flow is capped at the rate, whatever the others do."""
 
 
 def read_graph(file: str) -> list[GraphLink]:
