@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Activity", "Late", "Process"]
+__all__ = ["Activity", "Late", "Lost", "Process"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,14 @@ class Late:
 
     limit_s: float
     """The time that was given [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What `attempt` gives in place of a value that can never come."""
+
+    why: str
+    """In words: which client lost what, and when."""
 
 
 class Activity(ABC, Generic[T]):

@@ -26,6 +26,8 @@ from gapslsim.network.network import Network
 from gapslsim.registry import settings_of
 from gapslsim.rng import stream
 from gapslsim.scenario.schema import Scenario
+from gapslsim.sim.hazards import Hazards
+from gapslsim.sim.outages import failing
 from gapslsim.sim.recorder import Recorder
 from gapslsim.stages.clock import Clock
 from gapslsim.stages.measured import MeasuredStage
@@ -82,9 +84,17 @@ def assemble(
     else:
         learner = Learner(setup, None) if dry else _real_learner(scenario, setup, journal)
     env = simpy.Environment()
-    network = scenario.network.build(env, scenario.fleet, scenario.seed)
-    recorder = Recorder([device.power.idle_w for device in client_devices])
-    of_stage = (env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed)
+    idle_w = [device.power.idle_w for device in client_devices]
+    fleet, hazards = scenario.fleet, None
+    if scenario.is_hazardous:
+        members = scenario.members(idle_w)
+        hazards = Hazards(env, members, scenario.faults, scenario.seed)
+        fleet = failing(fleet, members, scenario.faults, scenario.seed)
+    network = scenario.network.build(env, fleet, scenario.seed)
+    recorder = Recorder(idle_w)
+    of_stage = (
+        env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed, hazards,
+    )  # fmt: skip
     stage = SimulatedStage(*of_stage) if plain is None else MeasuredStage(*of_stage, engine=plain)
     n_train = len(setup.data.train)
     return Parts(network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)

@@ -47,6 +47,17 @@ class ProtocolError(GapslsimError):
     """A framework that asks for something that has no meaning, such as the value of a cancelled activity."""
 
 
+class LostError(GapslsimError):
+    """What a client was doing is lost: it went away without its state, or a message of it never arrived.
+
+    For `Stage.attempt` and `Stage.gather`; a protocol that uses neither ends with it.
+    """
+
+
+class StalledError(GapslsimError):
+    """A run in which nobody can go on."""
+
+
 class MemoryShortError(GapslsimError):
     """A part of the model that does not fit the memory of its device."""
 

@@ -42,7 +42,7 @@ class LearnerCore:
         self.round = 0
         self.measures_geometry = False
         """Whether the geometry of this round's gradients is recorded, where two clients or more take part."""
-        self.when_updated: Callable[[], None] | None = None
+        self.when_updated: list[Callable[[], None]] = []
         """Called after every update of the server or of averaged models; for the main flow."""
         self._operations = Operations(engine, journal)
         self._keyed = self._operations.keyed
@@ -144,7 +144,7 @@ class LearnerCore:
         states, when_updated = self.states, self.when_updated
         updates: list[None] = []
         tentative = self.states = states.tentative()
-        self.when_updated = lambda: updates.append(None)
+        self.when_updated = [lambda: updates.append(None)]
         try:
             with self._operations.aside() as observed:
                 result = call()
@@ -161,8 +161,8 @@ class LearnerCore:
         return result, commit
 
     def _updated(self) -> None:
-        if self.when_updated is not None:
-            self.when_updated()
+        for call in self.when_updated:
+            call()
 
     def _shares(self, clients: tuple[int, ...], shares: Shares) -> list[float]:
         if shares == "uniform":

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from gapslsim.errors import ProtocolError
+from gapslsim.errors import LostError, ProtocolError
 from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._recording import geometry_record, step_record
 from gapslsim.learning._whole_model import WholeModelOperations
@@ -72,7 +72,7 @@ class Learner(WholeModelOperations):
         def carry_out() -> SmashedData:
             state, step = self.states.named[name], self.states.next_steps(client, 1)
             key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client])
-            batch = MiniBatch(client, step, size, name, key, state)
+            batch = MiniBatch(client, step, size, name, key, state, life=self.states.lives.get(client, 0))
             if self.journal is not None:
                 self.states.in_flight.add(batch)
             call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
@@ -183,12 +183,17 @@ class Learner(WholeModelOperations):
 
         Raises:
             ProtocolError: if the step took nothing of the client.
+            LostError: when carried out, if the client has lost its state since the forward pass.
         """
         answer = reply.to(whom)
         batch, initial = answer.batch, self._initial_client
 
         def carry_out() -> None:
             states = self.states
+            if states.lives.get(batch.client, 0) != batch.life:
+                raise LostError(
+                    f"client-{batch.client} has lost its state, and with it its forward pass {batch.step}."
+                )
             states.use(batch)
             state = states.named[batch.model]
             # The server's step has this forward pass among its inputs, and with it the state that it began with.

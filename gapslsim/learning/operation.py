@@ -45,6 +45,8 @@ class MiniBatch:
     tape: Any = field(default=None, repr=False)
     """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
     is_used: bool = False
+    life: int = 0
+    """How often the client had lost its state before; its backward pass is of the same life, or never made."""
     needs: tuple[Keyed[SideState], ...] = field(default=(), repr=False)
     """States from which its answer can be made again, once the server has taken it; kept for checkpoints alone."""
 

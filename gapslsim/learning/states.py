@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakSet
 
-from gapslsim.learning.names import CLIENT, SERVER, side_of
+from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
 from gapslsim.work import Keyed
 
 if TYPE_CHECKING:
     from gapslsim.learning.operation import MiniBatch
     from gapslsim.learning.state import SideState
 
-__all__ = ["RuleMemory", "States"]
+__all__ = ["RuleMemory", "Snapshot", "States"]
 
 
 class RuleMemory(NamedTuple):
@@ -25,6 +25,13 @@ class RuleMemory(NamedTuple):
     """Content key of that step; empty before the first."""
     values: Mapping[str, float] | None
     """None before the first step, and in a dry run."""
+
+
+class Snapshot(NamedTuple):
+    """What a server holds at one moment."""
+
+    states: Mapping[str, Keyed[SideState]]
+    memories: Mapping[str, RuleMemory]
 
 
 _BEGUN: Final = "server as it began"
@@ -60,6 +67,8 @@ class States:
         self._turns: MutableMapping[str, int] = {}
         self._memories: MutableMapping[str, RuleMemory] = {}
         self._served_by: MutableMapping[int, str] = {}
+        self.lives: dict[int, int] = {}
+        """How often each client has lost its state; without those that have not."""
         self.in_flight: WeakSet[MiniBatch] = WeakSet()
         """Mini-batches that somebody still holds; noted where there is a journal."""
         self._used: list[MiniBatch] | None = None
@@ -90,6 +99,24 @@ class States:
             or state.deferred.done  # Else nobody has needed it since the journal was read.
         ]
         return {state.key: state for state in (*self.named.values(), *earlier)}
+
+    def forget(self, client: int) -> None:
+        """A client has lost its state: it has the common one again, and nothing that is in flight."""
+        self.named[name_of(client)] = self.named[CLIENT]
+        self.lives[client] = self.lives.get(client, 0) + 1
+
+    def snapshot(self, names: Iterable[str] = ()) -> Snapshot:
+        """What the server holds: its states, what their rules remember, and the states of these names."""
+        kept = [name for name in self if side_of(name) == SERVER]
+        return Snapshot({name: self.named[name] for name in (*kept, *names)}, dict(self._memories))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Makes what the server holds what it was; copies that are newer begin anew."""
+        begun = self.named[_BEGUN]
+        for name in [name for name in self if side_of(name) == SERVER]:
+            self.named[name] = snapshot.states.get(name, begun)
+        self.named.update(snapshot.states)
+        self._memories = dict(snapshot.memories)
 
     def begin_round(self) -> None:
         """Counts the turns of servers anew."""

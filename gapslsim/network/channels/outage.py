@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from gapslsim.network.any_channel import AnyChannel
 from gapslsim.network.channel import Channel, channels
+from gapslsim.network.interrupted import interrupted
 from gapslsim.registry import component
 from gapslsim.units import Quantity
 
@@ -37,22 +37,15 @@ class Outage(Channel):
         """The steps of the channel inside, cut by the outages."""
         seeds = random.integers(0, 2**63, size=2)
         own, inner_random = (np.random.Generator(np.random.Philox(key=int(seed))) for seed in seeds)
-        inner = self.channel.steps(inner_random)
-        up = own.random() * (self.mean_up + self.mean_down) < self.mean_up
-        toggle_s = float(own.exponential(self.mean_up if up else self.mean_down))
-        time_s, rate = next(inner)
-        following = next(inner, None)
+        return interrupted(self.channel.steps(inner_random), self._changes(own))
+
+    def _changes(self, random: np.random.Generator) -> Iterator[tuple[float, bool]]:
+        up = random.random() * (self.mean_up + self.mean_down) < self.mean_up
+        time_s = 0.0
         while True:
-            yield time_s, rate if up else 0.0
-            next_s = following[0] if following is not None else math.inf
-            # Both may fall on one instant, so both are looked at before the next step is given.
-            time_s = min(next_s, toggle_s)
-            if following is not None and next_s <= time_s:
-                rate = following[1]
-                following = next(inner, None)
-            if toggle_s <= time_s:
-                up = not up
-                toggle_s += float(own.exponential(self.mean_up if up else self.mean_down))
+            yield time_s, bool(up)
+            time_s += float(random.exponential(self.mean_up if up else self.mean_down))
+            up = not up
 
     @property
     def mean_bit_per_s(self) -> float | None:
