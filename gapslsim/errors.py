@@ -12,7 +12,7 @@ class GapslsimError(Exception):
     """Base of every error that the command line reports in words, without a traceback."""
 
     exit_code: ClassVar[int] = 1
-    """Of the command line: 2 where the user must change the scenario or the command, else 1."""
+    """Of the command line: 2 where the user must change the scenario or the command, 3 for a stalled run, else 1."""
 
 
 class ScenarioError(GapslsimError):
@@ -55,7 +55,9 @@ class LostError(GapslsimError):
 
 
 class StalledError(GapslsimError):
-    """A run in which nobody can go on."""
+    """A run in which nobody can go on: says who waits for whom, since when, over which link or for whose return."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class MemoryShortError(GapslsimError):

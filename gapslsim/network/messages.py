@@ -12,11 +12,12 @@ from typing import Literal, cast
 
 import simpy
 
-from gapslsim.errors import NetworkError
-from gapslsim.events import LAST, call_at, call_in, happen
+from gapslsim.errors import NetworkError, StalledError
+from gapslsim.events import LAST, call_at, call_in, happen, only_priority
+from gapslsim.network._checked_steps import checked
 from gapslsim.network._multicast import Segment, segments
 from gapslsim.network._routes import LinkSpec, Router
-from gapslsim.network.network import LinkUseFields, Network, Transfer
+from gapslsim.network.network import LinkUseFields, Network, StuckTransfer, Transfer
 from gapslsim.network.protocol import Protocol
 from gapslsim.network.solver.engine import FlowEngine
 from gapslsim.network.solver.flows import Flow, Link
@@ -24,6 +25,8 @@ from gapslsim.rng import stream
 
 __all__ = ["FluidNetwork"]
 
+_IN_VAIN = 1_000_000
+"""Changes of rates, with nothing else happening, after which it is looked whether anything moves."""
 _TREES = 4
 """Broadcasts whose routes are kept."""
 
@@ -102,6 +105,8 @@ class FluidNetwork(Network):
         self._routes: dict[tuple[str, str], tuple[tuple[Link, ...], float]] = {}
         self._trees: dict[tuple[str, tuple[str, ...]], list[tuple[Segment, tuple[Link, ...]]]] = {}
         self._serials = count(1)
+        self._n_in_vain, self._rest_bit = 0, math.inf
+        """Looks since something last joined or arrived; bits that were under way at the last count."""
         self._arrived: deque[_Message] = deque()
         self._wake_s = math.inf
         """When something is due in the engine, or has to be solved."""
@@ -156,6 +161,21 @@ class FluidNetwork(Network):
             return transfer.moved_bytes
         self._catch_up(self.env.now)
         return self._moved(message)
+
+    def stuck(self) -> list[StuckTransfer]:
+        """Transfers that are under way over a link whose rate is 0 now, in the order of submission."""
+        self._catch_up(self.env.now)
+        found: dict[_Message, StuckTransfer] = {}
+        for link in self._links.values():
+            if link.capacity > 0:
+                continue
+            for flow in link.flows:
+                for message in cast(_Part, flow).serves:
+                    rest_bytes = message.size_bytes - self._moved(message)
+                    found[message] = StuckTransfer(
+                        message.source, message.targets[0], rest_bytes, link.name, message.submitted_s
+                    )
+        return [found[message] for message in sorted(found, key=lambda message: message.serial)]
 
     @property
     def link_use(self) -> Sequence[LinkUseFields]:
@@ -216,7 +236,7 @@ class FluidNetwork(Network):
             if constant is not None:
                 link = self._engine.add_link(spec.name, constant, spec.shared)
             else:
-                steps = spec.channel.steps(stream(self._seed, "channel", spec.name))
+                steps = checked(spec.name, spec.channel.steps(stream(self._seed, "channel", spec.name)))
                 _, rate = next(steps)
                 link = self._engine.add_link(spec.name, rate, spec.shared, steps)
             self._links[spec] = link
@@ -321,6 +341,11 @@ class FluidNetwork(Network):
         """Lets parts join and fires what has arrived; once nothing more happens now, shares the links out anew."""
         now_s, engine = self.env.now, self._engine
         joining = self._looks.pop(now_s)
+        self._n_in_vain += 1
+        if joining or self._arrived:
+            self._n_in_vain, self._rest_bit = 0, math.inf
+        if self._n_in_vain == _IN_VAIN:
+            self._look_for_progress()
         if now_s == self._sleeps[-1]:
             self._sleeps.pop()
         if now_s != self._wake_s and not joining:
@@ -336,6 +361,25 @@ class FluidNetwork(Network):
         engine.solve()
         # As a delay from now, since that is how simpy adds it up; inf stays inf.
         self._wake_at(now_s + max(engine.next_s() - now_s, 0.0))
+
+    def _look_for_progress(self) -> None:
+        """Ends a run in which links change and change, and nothing else will ever happen.
+
+        Raises:
+            StalledError: if nothing but looks of this network is to come, and no flow has moved since the last time.
+        """
+        self._n_in_vain = 0
+        self._catch_up(self.env.now)
+        flows = {flow for link in self._links.values() for flow in link.flows}
+        rest_bit = sum(map(self._engine.rest_bit, flows))
+        before_bit, self._rest_bit = self._rest_bit, rest_bit
+        # A millionth part of a message in a million changes is no progress that anybody could wait for.
+        moves = before_bit == math.inf or before_bit - rest_bit > 1e-6 * before_bit
+        if not moves and only_priority(self.env, LAST):
+            names = sorted(link.name for link in self._links.values() if link.flows)
+            raise StalledError(
+                f"the rates of {', '.join(names[:3])} have changed {_IN_VAIN} times and nothing has moved"
+            )
 
     def _fire_all(self, now_s: float) -> bool:
         """Fires what has arrived, in the order of submission; returns whether more happens at this instant."""

@@ -35,7 +35,7 @@ class RunFacts:
     """Its kind."""
     seed: int
     status: str
-    """`completed`, `interrupted` or `failed: ...`."""
+    """`completed`, `interrupted`, `stalled: ...` or `failed: ...`."""
     stopped_by: str
     """The stop condition that held, in words; empty if none did."""
     dry: bool

@@ -75,6 +75,10 @@ def _torch_device(name: str) -> str:
     return name
 
 
+AnyFault = Annotated[Fault, faults]
+"""Named here: within `Scenario` the name `faults` is the field."""
+
+
 @component
 class Training:
     """How both sides are trained."""
@@ -168,7 +172,7 @@ class Scenario:
     """Groups of clients; indices of clients run through the groups in order."""
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""
-    faults: tuple[Annotated[Fault, faults], ...] = ()
+    faults: tuple[AnyFault, ...] = ()
     """What goes wrong: losses, crashes, outages; nothing unless given."""
     evaluation: Evaluation = Field(default_factory=Evaluation)
     """When and how accuracy is measured."""

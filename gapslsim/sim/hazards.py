@@ -132,6 +132,11 @@ class Hazards:
             )
         return presence
 
+    @property
+    def presences(self) -> Sequence[Presence]:
+        """All that were asked for, by client."""
+        return [self._presences[client] for client in sorted(self._presences)]
+
     def may_leave(self, client: int) -> bool:
         """Whether a client is away at times."""
         member = self._members[client]

@@ -136,6 +136,11 @@ class Presence:
         """What the battery holds now [J]; None without one."""
         return None if self._battery is None else self._battery.level_j(self._env.now)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits until it is back."""
+        return bool(self._coming)
+
     def away(self, since_s: float, until_s: float) -> list[Stretch]:
         """Its absences within a time that has passed, in order."""
         self.is_there()

@@ -15,7 +15,7 @@ import simpy
 from simpy.core import EmptySchedule
 
 from gapslsim.activity import Activity, Late, Process
-from gapslsim.errors import ProtocolError
+from gapslsim.errors import ProtocolError, StalledError
 from gapslsim.events import DEADLINE, FIRST, call_in, forget_all, happen
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.stage import Actor, Outcome, Participants, Stage
@@ -30,6 +30,7 @@ from gapslsim.sim.patience import Patience
 from gapslsim.sim.presence import Presence, Stretch
 from gapslsim.sim.recorder import Recorder
 from gapslsim.stages._recovery import Recovery
+from gapslsim.stages._stall import who_waits
 
 __all__ = ["SimulatedActor", "SimulatedStage", "Watcher"]
 
@@ -203,7 +204,7 @@ class SimulatedStage(Stage):
         """Runs a framework until a stop condition holds, or it ends by itself.
 
         Raises:
-            ProtocolError: if nothing can happen any more, yet the protocol waits for something.
+            StalledError: if nothing can happen any more, yet the protocol waits for something.
         """
         self._watcher, self._over = watcher, self._env.event()
         self.lateness = framework.lateness
@@ -222,11 +223,9 @@ class SimulatedStage(Stage):
             except RuntimeError as error:
                 if not isinstance(error.__context__, EmptySchedule):  # an error of what goes on
                     raise
-                raise ProtocolError(
-                    f"At {self.now_s:g} s of simulated time, in round {self.round}, the framework waits for something "
-                    "that can never happen: nothing is computed and nothing is under way. Look for a wait on an "
-                    "activity that never ends, or a link whose rate stays 0."
-                ) from error
+                raise StalledError(self._stalled(who_waits(self._network, self._presences()))) from error
+            except StalledError as error:
+                raise StalledError(self._stalled(str(error))) from error
         self.stop()
         if not framework.has_rounds and self._round_is_open:
             self._close_round()
@@ -302,6 +301,13 @@ class SimulatedStage(Stage):
         if limit_s is not None:
             call_in(env, limit_s, judge, DEADLINE)
         self._open_round(framework)
+
+    def _presences(self) -> list[Presence]:
+        of_server = [self.server.presence] if self.server.presence is not None else []
+        return [*(self._hazards.presences if self._hazards is not None else ()), *of_server]
+
+    def _stalled(self, why: str) -> str:
+        return f"at {self.now_s:.6g} s, round {self.round}: {why}"
 
     def _away(self, client: int, since_s: float, until_s: float) -> Sequence[Stretch]:
         presence = self._hazards.presence(client) if self._hazards is not None else None
