@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Activity", "Late", "Lost", "Process"]
+__all__ = ["Activity", "Late", "Lost", "Mailbox", "Process"]
 
 T = TypeVar("T")
 
@@ -77,3 +77,25 @@ class Activity(ABC, Generic[T]):
     def __iter__(self) -> Process[T]:
         """`yield from activity`: waits for the value without a limit."""
         return self.wait()  # type: ignore[return-value]
+
+
+class Mailbox(ABC, Generic[T]):
+    """Where values wait for one who takes them, in the order in which they were put; S4U's word."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def put(self, value: T) -> None:
+        """Leaves a value; takes no time."""
+
+    @abstractmethod
+    def take(self, n: int = 1) -> Process[list[T]]:
+        """Waits until `n` values are there, and takes them. Cancelled while it waits, it takes none.
+
+        Raises:
+            ProtocolError: if somebody else waits already.
+        """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many wait."""

@@ -53,6 +53,7 @@ _HOMES: Final = {
     "partition": "gapslsim.data.partition",
     "protocol": "gapslsim.network.protocol",
     "schedule": "gapslsim.learning.optimizer",
+    "staleness": "gapslsim.frameworks.staleness",
     "server_update": "gapslsim.frameworks.slots",
 }
 """Each family of this package and the module that defines it: the one place that knows them all."""

@@ -141,6 +141,9 @@ class _Run:
             gradients=observed.gradients,
             updates=observed.updates,
             pairwise=observed.pairwise,
+            attendance=parts.recorder.attendance,
+            presence=parts.stage.absences(),
+            staleness=parts.learner.staleness_rows,
         )
         facts = RunFacts(
             name=scenario.name,

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from gapslsim.activity import Activity, Late, Lost, Process
+from gapslsim.activity import Activity, Late, Lost, Mailbox, Process
 from gapslsim.errors import LostError
 from gapslsim.work import Keyed, Work
 
 if TYPE_CHECKING:
     from gapslsim.learning.learner import Learner
 
-__all__ = ["Activity", "Actor", "Late", "Lost", "Outcome", "Participants", "Process", "Stage"]
+__all__ = ["Activity", "Actor", "Late", "Lost", "Mailbox", "Outcome", "Participants", "Process", "Stage"]
 
 Outcome = Literal["came", "late", "stale", "lost"]
 """It came; it was waited for in vain and dropped, or kept for later; what was late is used now; it can never come."""
@@ -201,6 +201,10 @@ class Stage(ABC):
     @abstractmethod
     def spawn(self, process: Process[T]) -> Activity[T]:
         """Begins a process and lets it go on in the background, until it ends, is cancelled or the run is over."""
+
+    @abstractmethod
+    def mailbox(self) -> Mailbox[Any]:
+        """A new mailbox, through which processes hand values on without waiting for one another."""
 
     @abstractmethod
     def pause(self, duration_s: float) -> Process[None]:

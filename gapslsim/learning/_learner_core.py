@@ -15,6 +15,7 @@ from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
+from gapslsim.records import StalenessRow
 from gapslsim.work import Keyed, content_key
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class LearnerCore:
         """Whether the geometry of this round's gradients is recorded, where two clients or more take part."""
         self.when_updated: list[Callable[[], None]] = []
         """Called after every update of the server or of averaged models; for the main flow."""
+        self.staleness_rows: list[StalenessRow] = []
+        """What servers took without waiting for all; noted by protocols whose clients do not wait for one another."""
         self._operations = Operations(engine, journal)
         self._keyed = self._operations.keyed
         self._evaluation_batch = evaluation_batch

@@ -23,7 +23,7 @@ from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
 from gapslsim.learning.outcome import ServerOutcome
 from gapslsim.learning.rules import Decision, Gradients
-from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass
+from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, mean_weights, train_locally, unflatten
@@ -116,7 +116,7 @@ class Engine:
 
         A rule that needs no client's own gradient gets none: they are made for the measurement alone, in a second pass.
         """
-        keep_rows = step.rule.needs_client_gradients
+        keep_rows = step.rule.needs_client_gradients or step.weights is not None
         whole_pass = partial(
             server_pass,
             self.server,
@@ -135,7 +135,10 @@ class Engine:
             passed = whole_pass(keep_rows=True)  # to say whose gradient it is
         # Before the rule: an aggregator given NaN may raise anything, or give a plausible number.
         self._check(step, passed.losses, passed.matrix)
-        gradients = self._gradients(step, passed, passed.matrix)
+        matrix = passed.matrix
+        if step.weights is not None:
+            matrix = weighed(step.weights, matrix, step.rule.needs_client_gradients)
+        gradients = self._gradients(step, passed, matrix)
         decision = step.rule.decide(gradients)
         state = step.state
         # A round in which nobody is admitted has no step, but its passes have moved the running statistics.
@@ -147,7 +150,9 @@ class Engine:
             # Measured after the decision and apart from it: recording geometry must not change what is
             # trained.
             rows = whole_pass(stacked_samples=self._stacked_samples).matrix
-        return self._outcome(step, passed, decision, updated, rows, gradients.gram if keep_rows else None)
+        return self._outcome(
+            step, passed, decision, updated, rows, gradients.gram if matrix is rows and keep_rows else None
+        )
 
     def _server_seeds(self, step: ServerStep) -> list[int]:
         """Seeds of each mini-batch's pass, and of the shared one."""

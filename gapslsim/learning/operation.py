@@ -45,6 +45,8 @@ class MiniBatch:
     tape: Any = field(default=None, repr=False)
     """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
     is_used: bool = False
+    n_updates: int = 0
+    """Steps that the server-side state that serves the client had taken by then."""
     life: int = 0
     """How often the client had lost its state before; its backward pass is of the same life, or never made."""
     needs: tuple[Keyed[SideState], ...] = field(default=(), repr=False)
@@ -133,6 +135,8 @@ class ServerStep(NamedTuple):
     """Name of this step's random streams."""
     state_key: str
     """Of the server's state, for messages."""
+    weights: tuple[float, ...] | None
+    """Factor on the gradient of each mini-batch, before the rule decides; None for 1."""
     measures: bool
     """Whether the geometry of the gradients is wanted."""
 

@@ -19,7 +19,7 @@ from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
 from gapslsim.learning.workers import Together, one_by_one
 
-__all__ = ["ServerPass", "average_over_clients", "server_pass"]
+__all__ = ["ServerPass", "average_over_clients", "server_pass", "weighed"]
 
 _DoubleTape = tuple[Tape, Tensor, tuple[Tensor, ...]]
 
@@ -146,6 +146,14 @@ def server_pass(
         buffers=buffers,
         hessian_product=_hessian([part.tape for part in parts if part.tape]) if second_order else None,
     )
+
+
+def weighed(
+    weights: Sequence[float], matrix: Float[Tensor, "S d"], keep_rows: bool
+) -> Float[Tensor, "rows d"]:
+    """Each row times its weight; or their mean as one row, over all rows and not over the weights."""
+    scaled = matrix * torch.tensor(weights, dtype=matrix.dtype, device=matrix.device)[:, None]
+    return scaled if keep_rows else scaled.mean(0, keepdim=True)
 
 
 def _groups(sizes: Sequence[int], joined_samples: int) -> list[slice]:

@@ -65,6 +65,8 @@ class States:
         """The states as a mapping, for who asks often; whoever installs weights writes to `States` itself."""
         self._steps: MutableMapping[int, int] = {}
         self._turns: MutableMapping[str, int] = {}
+        self._updates: MutableMapping[str, int] = {}
+        """Steps that each server-side state has taken."""
         self._memories: MutableMapping[str, RuleMemory] = {}
         self._served_by: MutableMapping[int, str] = {}
         self.lives: dict[int, int] = {}
@@ -132,6 +134,10 @@ class States:
         """Steps that a server-side state has taken in this round."""
         return self._turns.get(server, 0)
 
+    def updates(self, server: str) -> int:
+        """Steps that a server-side state has taken in all."""
+        return self._updates.get(server, 0)
+
     def rule_memory(self, server: str) -> RuleMemory:
         """What the rule of a server-side state remembers."""
         return self._memories.get(server, RuleMemory("", None))
@@ -159,6 +165,7 @@ class States:
         """
         self.named[server] = state
         self._turns[server] = self.turn(server) + 1
+        self._updates[server] = self.updates(server) + 1
         self._memories[server] = memory
         self.server_steps += 1
         self.samples_seen += n_samples
@@ -213,7 +220,7 @@ class States:
         return merge
 
 
-_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by"), ("_steps", "_turns")
+_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by"), ("_steps", "_turns", "_updates")
 
 
 def _written(above: States, name: str) -> dict[Any, Any]:

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from gapslsim.results._attendance import attendance_summary, used, wasted
 from gapslsim.results.categories import CATEGORIES, Category, category_of, received, sent
 
 __all__ = ["RunFacts", "accuracy_curve", "plain", "summarise", "wrong_with"]
@@ -115,14 +116,17 @@ def wrong_with(text: str) -> str:
     return ""
 
 
-def summarise(
-    facts: RunFacts, spans: pd.DataFrame, rounds: pd.DataFrame, evaluations: pd.DataFrame
-) -> dict[str, Any]:
+def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """The summary of a run; every number that does not exist is None, so that JSON can hold it.
+
+    Args:
+        facts: what the run knows of itself.
+        tables: `spans`, `rounds`, `evaluations`; without the others there is nothing to say of attendance.
 
     Raises:
         ValueError: if `extra` repeats an entry.
     """
+    spans, rounds, evaluations = tables["spans"], tables["rounds"], tables["evaluations"]
     n_clients = len(facts.device_of_client)
     category = _categories(spans)
     seconds = _seconds_per_client(spans, category, n_clients)
@@ -138,7 +142,9 @@ def summarise(
         "bytes_up": _bytes(spans, sent),
         "bytes_down": _bytes(spans, received),
         "energy_j": _energy(spans, facts),
-        "cancelled": _cancelled(spans),
+        "cancelled": used(spans, "cancelled_"),
+        "wasted": wasted(spans),
+        **attendance_summary(tables, n_clients, facts.simulated_time_s),
         "where_time_went_s": _means(seconds),
         "where_time_went_by_device_s": _by_device(seconds, facts.device_of_client),
         "n_clients": n_clients,
@@ -259,17 +265,6 @@ def _bytes(spans: pd.DataFrame, counts: Callable[[str], bool]) -> int:
     codes, phases = pd.factorize(spans["phase"])
     chosen = np.array([counts(phase) for phase in phases], dtype=bool)[codes]
     return int(spans["size_bytes"].to_numpy()[chosen & (spans["client"].to_numpy() >= 0)].sum())
-
-
-def _cancelled(spans: pd.DataFrame) -> dict[str, float]:
-    """What was used by computations and transfers that were cancelled."""
-    own = spans[spans["phase"].str.startswith("cancelled_").to_numpy(dtype=bool)]
-    return {
-        "spans": len(own),
-        "time_s": float((own["end_s"] - own["start_s"]).sum()),
-        "bytes": int(own["size_bytes"].sum()),
-        "energy_j": float(own["energy_j"].sum()),
-    }
 
 
 def _seconds(spans: pd.DataFrame) -> NDArray[np.float64]:

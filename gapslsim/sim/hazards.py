@@ -123,7 +123,7 @@ class Hazards:
             member = self._members[client]
             presence = self._presences[client] = Presence(
                 self._env,
-                f"client-{client}",
+                client,
                 member.availability.changes(client, stream(self._seed, "availability", client)),
                 member.availability.state == "lost",
                 member.availability.battery,

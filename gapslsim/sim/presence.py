@@ -29,7 +29,7 @@ class Presence:
 
     Args:
         env: the event loop.
-        name: of the node, for messages.
+        client: index of the client; None for the server.
         changes: its schedule, as `Availability.changes` gives it.
         loses_state: whether its state is lost whenever it goes away.
         battery: what it runs on; None for the mains.
@@ -40,14 +40,15 @@ class Presence:
     def __init__(
         self,
         env: simpy.Environment,
-        name: str,
+        client: int | None,
         changes: Iterator[tuple[float, bool]],
         loses_state: bool = False,
         battery: Battery | None = None,
         idle_w: float = 0.0,
         left: Callable[[bool], None] | None = None,
     ) -> None:
-        self.name = name
+        self.client = client
+        self.name = "server" if client is None else f"client-{client}"
         self.absences: list[Stretch] = []
         """All of them up to now, in order."""
         self.lives = 0

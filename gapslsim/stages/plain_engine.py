@@ -19,7 +19,7 @@ from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
 from gapslsim.learning.outcome import ServerOutcome
 from gapslsim.learning.rules import Decision, Gradients
-from gapslsim.learning.server_pass import ServerPass, server_pass
+from gapslsim.learning.server_pass import ServerPass, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
@@ -122,6 +122,8 @@ class PlainEngine(Engine):
 
         def decide() -> tuple[Gradients, Decision]:
             matrix = stacked() if rule.needs_client_gradients else stacked().mean(0, keepdim=True)
+            if step.weights is not None:
+                matrix = weighed(step.weights, stacked(), rule.needs_client_gradients)
             gradients = self._gradients(step, passed, matrix)
             decision = rule.decide(gradients)
             if decision.updates_server:
@@ -132,7 +134,8 @@ class PlainEngine(Engine):
         updated = SideState(state.parameters, passed.buffers, state.optimizer, state.n_updates)
         if decision.updates_server:
             updated = side.updated(passed.buffers)
-        known = gradients.gram if step.measures and rule.needs_client_gradients else None
+        own = rule.needs_client_gradients and step.weights is None
+        known = gradients.gram if step.measures and own else None
         return self._outcome(
             step, passed, decision, updated, stacked() if step.measures else passed.matrix, known
         )

@@ -6,6 +6,7 @@ instant happens in a fixed order, so that a run is the same every time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, Protocol, TypeVar, cast
@@ -22,9 +23,11 @@ from gapslsim.frameworks.stage import Actor, Outcome, Participants, Stage
 from gapslsim.hardware.device import Device
 from gapslsim.learning.learner import Learner
 from gapslsim.network.network import Network
+from gapslsim.records import PresenceRow
 from gapslsim.rng import stream
 from gapslsim.sim.activities import Activities
 from gapslsim.sim.hazards import ClientFaults, Hazards
+from gapslsim.sim.mailbox import SimulatedMailbox
 from gapslsim.sim.node import Node
 from gapslsim.sim.patience import Patience
 from gapslsim.sim.presence import Presence, Stretch
@@ -119,7 +122,7 @@ class SimulatedStage(Stage):
             hazards.when_left = self._client_left
             recorder.away = self._away
             if hazards.server_crashes is not None:
-                presence = Presence(env, "server", hazards.server_crashes.changes, left=self._server_left)
+                presence = Presence(env, None, hazards.server_crashes.changes, left=self._server_left)
         self.server: SimulatedActor = self._node("server", None, server_device, presence)
         self.parameter_server: SimulatedActor = self._node("parameter-server", None, parameter_server_device)
 
@@ -180,6 +183,10 @@ class SimulatedStage(Stage):
         """See the base class."""
         return self._activities.spawn(process)
 
+    def mailbox(self) -> SimulatedMailbox[Any]:
+        """See the base class."""
+        return SimulatedMailbox(self._env)
+
     def pause(self, duration_s: float) -> Process[None]:
         """See the base class."""
         return self._activities.pause(duration_s)
@@ -237,6 +244,16 @@ class SimulatedStage(Stage):
             self._main.cancel()
         self._activities.cancel_all()
         self._recorder.wait_until(range(self.n_clients), self._env.now)
+
+    def absences(self) -> list[PresenceRow]:
+        """When who was away, up to now."""
+        rows = []
+        for presence in self._presences():
+            client = -1 if presence.client is None else presence.client
+            for left_s, back_s in presence.away(0.0, self.now_s):
+                is_back = back_s < self.now_s or presence.is_there()
+                rows.append(PresenceRow(client, left_s, back_s if is_back else math.nan))
+        return rows
 
     def close(self) -> None:
         """Lets go of events that nobody waits for any more."""
