@@ -83,7 +83,7 @@ class Limited(Lateness):
                     if client in stale:
                         w.gathered(phase, client, "stale")
             elif self.late == "used_next":
-                w.pending[phase, client] = activity
+                w.pending[phase if keep else "", client] = activity
                 if client in fresh:
                     w.gathered(phase, client, "late")
             else:

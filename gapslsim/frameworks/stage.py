@@ -110,7 +110,8 @@ class Stage(ABC):
     lateness: Gathering
     """What the framework does about clients that are late, away or lost."""
     pending: dict[tuple[str, int], Activity[Any]]
-    """What late clients still do, by the phase in which they were late and the client; they are busy until it ends."""
+    """What late clients still do, by the phase in which it will be used (empty if it will not) and the client. They are
+    busy until it is used, or has ended."""
 
     @abstractmethod
     def client(self, index: int) -> Actor:

@@ -207,7 +207,7 @@ class Recorder:
         self, client: int, phase: str, since_s: float, until_s: float
     ) -> Iterator[tuple[str, float, float, float]]:
         """A time in which a client does nothing, with its power [W]: `phase`, and `away` while it is not there."""
-        if self.away is not None:
+        if self.away is not None and until_s > since_s:
             for left_s, back_s in self.away(client, since_s, until_s):
                 if left_s > since_s:
                     yield phase, since_s, left_s, self._idle_w[client]

@@ -140,7 +140,7 @@ class SimulatedStage(Stage):
     @property
     def may_lose(self) -> bool:
         """See the base class."""
-        return self._hazards is not None
+        return self._hazards is not None or self._patience.retry is not None
 
     def gathered(self, phase: str, client: int, outcome: Outcome) -> None:
         """See the base class."""
@@ -149,7 +149,8 @@ class SimulatedStage(Stage):
     @property
     def candidates(self) -> Sequence[int]:
         """See the base class."""
-        self.pending = {key: activity for key, activity in self.pending.items() if not activity.done}
+        # What nobody will ask for is forgotten once it is done.
+        self.pending = {key: activity for key, activity in self.pending.items() if key[0] or not activity.done}
         busy = {client for _, client in self.pending}
         hazards, each = self._hazards, range(self.n_clients)
         if hazards is None:
