@@ -16,7 +16,7 @@ import simpy
 from simpy.core import EmptySchedule
 
 from gapslsim.activity import Activity, Late, Process
-from gapslsim.errors import ProtocolError, StalledError
+from gapslsim.errors import LostError, ProtocolError, StalledError
 from gapslsim.events import DEADLINE, FIRST, call_in, forget_all, happen
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.stage import Actor, Outcome, Participants, Stage
@@ -150,7 +150,9 @@ class SimulatedStage(Stage):
     def candidates(self) -> Sequence[int]:
         """See the base class."""
         # What nobody will ask for is forgotten once it is done.
-        self.pending = {key: activity for key, activity in self.pending.items() if key[0] or not activity.done}
+        self.pending = {
+            key: activity for key, activity in self.pending.items() if key[0] or not activity.done
+        }
         busy = {client for _, client in self.pending}
         hazards, each = self._hazards, range(self.n_clients)
         if hazards is None:
@@ -270,6 +272,11 @@ class SimulatedStage(Stage):
         """The end of the run, or the error that ends it."""
         if not event.ok:
             event.defused = True
+            if isinstance(event.value, LostError):
+                raise ProtocolError(
+                    f"{event.value} The framework does not say what to do about it: wait for clients by `w.gather`, or "
+                    "ask for what may be lost by `w.attempt` (docs/howto/unreliable-clients.md)."
+                ) from event.value
             raise cast("BaseException", event.value)
         happen(self._over)
 
