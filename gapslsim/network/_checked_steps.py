@@ -24,7 +24,7 @@ def checked(name: str, steps: Iterator[tuple[float, float]]) -> Iterator[tuple[f
         NetworkError: for a time or rate that is none.
         StalledError: if the steps are so short that time would hardly go on: a microsecond on average is the least.
     """
-    before_s = -1.0
+    before_s, looked_s = -1.0, 0.0
     for place, step in enumerate(steps):
         try:
             time_s, rate = step
@@ -38,11 +38,13 @@ def checked(name: str, steps: Iterator[tuple[float, float]]) -> Iterator[tuple[f
             raise _wrong(name, place, f"is at {time_s!r} s, {after}; times must be finite and grow")
         if not is_rate:
             raise _wrong(name, place, f"has the rate {rate!r} bit/s; it must be finite and 0 or more")
-        if place % _LOOKED_AT == 0 and place and time_s < place * _SHORT_S:
-            raise StalledError(
-                f"{name}: {place} steps of its channel cover {time_s:g} s, so that time hardly goes on; make the steps "
-                "a microsecond long or more"
-            )
+        if place and place % _LOOKED_AT == 0:
+            if time_s - looked_s < _LOOKED_AT * _SHORT_S:
+                raise StalledError(
+                    f"{name}: {_LOOKED_AT} steps of its channel cover {time_s - looked_s:g} s, so that time hardly goes "
+                    "on; make the steps a microsecond long or more"
+                )
+            looked_s = time_s
         yield step
         before_s = time_s
     if before_s < 0:

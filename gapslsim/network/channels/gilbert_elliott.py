@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 
 from gapslsim.network.channel import Channel, channels
 from gapslsim.registry import component
-from gapslsim.units import Quantity, Rate
+from gapslsim.units import Rate, StepLength
 
 __all__ = ["GilbertElliott"]
 
@@ -28,9 +28,9 @@ class GilbertElliott(Channel):
     """Rate in the good state."""
     bad: Rate = 0.0
     """Rate in the bad state; zero by default."""
-    mean_good: Annotated[float, Quantity("s", positive=True)]
+    mean_good: StepLength
     """Mean stay in the good state."""
-    mean_bad: Annotated[float, Quantity("s", positive=True)]
+    mean_bad: StepLength
     """Mean stay in the bad state."""
 
     def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:

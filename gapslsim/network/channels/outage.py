@@ -11,7 +11,7 @@ from gapslsim.network.any_channel import AnyChannel
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.interrupted import interrupted
 from gapslsim.registry import component
-from gapslsim.units import Quantity
+from gapslsim.units import StepLength
 
 __all__ = ["Outage"]
 
@@ -28,9 +28,9 @@ class Outage(Channel):
     kind: Literal["outage"] = "outage"
     channel: Annotated[Channel, AnyChannel()]
     """The channel while it is up."""
-    mean_up: Annotated[float, Quantity("s", positive=True)]
+    mean_up: StepLength
     """Mean time between outages."""
-    mean_down: Annotated[float, Quantity("s", positive=True)]
+    mean_down: StepLength
     """Mean length of an outage."""
 
     def steps(self, random: np.random.Generator) -> Iterator[tuple[float, float]]:
@@ -46,6 +46,10 @@ class Outage(Channel):
             yield time_s, bool(up)
             time_s += float(random.exponential(self.mean_up if up else self.mean_down))
             up = not up
+
+    def dies(self) -> str | None:
+        """As the channel inside."""
+        return self.channel.dies()
 
     @property
     def mean_bit_per_s(self) -> float | None:
