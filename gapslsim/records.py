@@ -185,6 +185,7 @@ class PresenceRow(NamedTuple):
 
     client: int
     left_s: float
+    """When it went away."""
     back_s: float
     """When it came back; NaN if it was away at the end."""
 

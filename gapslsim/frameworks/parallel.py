@@ -54,7 +54,7 @@ class ParallelSplitLearning(Framework):
             step = w.learner.server_step(smashed, self.server_rule, self.cut_rule)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
             if self.client_update.trains_in(w.round, w.epoch):
-                yield from self._download(w, tuple(smashed), reply)
+                yield from self._download(w, reply)
         yield from self.client_sync.run(w)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
@@ -62,8 +62,9 @@ class ParallelSplitLearning(Framework):
         smashed = yield from node.compute(w.learner.client_forward(client))
         return (yield from node.send(smashed, w.server, "uplink"))
 
-    def _download(self, w: Stage, clients: Sequence[int], reply: ServerReply) -> Process[None]:
+    def _download(self, w: Stage, reply: ServerReply) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""
+        clients = [answer.batch.client for answer in reply.answers]
         shared: Sequence[Activity[Any] | None] = [None] * len(clients)
         if reply.shared is not None:
             shared = w.server.broadcast(reply.shared, w.clients(clients), "downlink")

@@ -41,8 +41,8 @@ def checked(name: str, steps: Iterator[tuple[float, float]]) -> Iterator[tuple[f
         if place and place % _LOOKED_AT == 0:
             if time_s - looked_s < _LOOKED_AT * _SHORT_S:
                 raise StalledError(
-                    f"{name}: {_LOOKED_AT} steps of its channel cover {time_s - looked_s:g} s, so that time hardly goes "
-                    "on; make the steps a microsecond long or more"
+                    f"{name}: {_LOOKED_AT} steps of its channel cover {time_s - looked_s:g} s, so that time hardly "
+                    "goes on; make the steps a microsecond long or more"
                 )
             looked_s = time_s
         yield step

@@ -12,10 +12,11 @@ from typing import Literal, cast
 
 import simpy
 
-from gapslsim.errors import NetworkError, StalledError
-from gapslsim.events import LAST, call_at, call_in, happen, only_priority
+from gapslsim.errors import NetworkError
+from gapslsim.events import LAST, call_at, call_in, happen
 from gapslsim.network._checked_steps import checked
 from gapslsim.network._multicast import Segment, segments
+from gapslsim.network._progress import Progress
 from gapslsim.network._routes import LinkSpec, Router
 from gapslsim.network.network import LinkUseFields, Network, StuckTransfer, Transfer
 from gapslsim.network.protocol import Protocol
@@ -25,8 +26,6 @@ from gapslsim.rng import stream
 
 __all__ = ["FluidNetwork"]
 
-_IN_VAIN = 1_000_000
-"""Changes of rates, with nothing else happening, after which it is looked whether anything moves."""
 _TREES = 4
 """Broadcasts whose routes are kept."""
 
@@ -105,8 +104,7 @@ class FluidNetwork(Network):
         self._routes: dict[tuple[str, str], tuple[tuple[Link, ...], float]] = {}
         self._trees: dict[tuple[str, tuple[str, ...]], list[tuple[Segment, tuple[Link, ...]]]] = {}
         self._serials = count(1)
-        self._n_in_vain, self._rest_bit = 0, math.inf
-        """Looks since something last joined or arrived; bits that were under way at the last count."""
+        self._progress = Progress(env, self._engine, self._links)
         self._arrived: deque[_Message] = deque()
         self._wake_s = math.inf
         """When something is due in the engine, or has to be solved."""
@@ -341,11 +339,7 @@ class FluidNetwork(Network):
         """Lets parts join and fires what has arrived; once nothing more happens now, shares the links out anew."""
         now_s, engine = self.env.now, self._engine
         joining = self._looks.pop(now_s)
-        self._n_in_vain += 1
-        if joining or self._arrived:
-            self._n_in_vain, self._rest_bit = 0, math.inf
-        if self._n_in_vain == _IN_VAIN:
-            self._look_for_progress()
+        self._progress.looked(bool(joining or self._arrived), now_s)
         if now_s == self._sleeps[-1]:
             self._sleeps.pop()
         if now_s != self._wake_s and not joining:
@@ -361,25 +355,6 @@ class FluidNetwork(Network):
         engine.solve()
         # As a delay from now, since that is how simpy adds it up; inf stays inf.
         self._wake_at(now_s + max(engine.next_s() - now_s, 0.0))
-
-    def _look_for_progress(self) -> None:
-        """Ends a run in which links change and change, and nothing else will ever happen.
-
-        Raises:
-            StalledError: if nothing but looks of this network is to come, and no flow has moved since the last time.
-        """
-        self._n_in_vain = 0
-        self._catch_up(self.env.now)
-        flows = {flow for link in self._links.values() for flow in link.flows}
-        rest_bit = sum(map(self._engine.rest_bit, flows))
-        before_bit, self._rest_bit = self._rest_bit, rest_bit
-        # A millionth part of a message in a million changes is no progress that anybody could wait for.
-        moves = before_bit == math.inf or before_bit - rest_bit > 1e-6 * before_bit
-        if not moves and only_priority(self.env, LAST):
-            names = sorted(link.name for link in self._links.values() if link.flows)
-            raise StalledError(
-                f"the rates of {', '.join(names[:3])} have changed {_IN_VAIN} times and nothing has moved"
-            )
 
     def _fire_all(self, now_s: float) -> bool:
         """Fires what has arrived, in the order of submission; returns whether more happens at this instant."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gapslsim import Results, load, load_dict, simulate
 from gapslsim.cli.main import main
 from gapslsim.errors import NetworkError, ScenarioError, StalledError
-from gapslsim.network import messages
+from gapslsim.network import _progress
 from gapslsim.network.channel import Channel
 from gapslsim.network.channels.constant import Constant
 from gapslsim.registry import component
@@ -144,7 +144,7 @@ def test_an_own_channel_that_dies_stalls(how: str, told: str, dying: Path) -> No
 def test_a_channel_of_zeros_for_ever_stalls_after_many_steps(
     dying: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "_IN_VAIN", 1000)
+    monkeypatch.setattr(_progress, "IN_VAIN", 1000)
     results = ended(scenario({"kind": "dying", "how": "zeros"}, components=[str(dying)]))
     assert "client-0/up have changed 1000 times and nothing has moved" in str(results.summary["status"])
 

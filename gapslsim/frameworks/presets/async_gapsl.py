@@ -28,7 +28,7 @@ class AsyncGapsl(GapslOptions, AsynchronousSplitLearning):
     """
 
     kind: Literal["async_gapsl"] = "async_gapsl"
-    buffer: PositiveInt
+    buffer: PositiveInt = 2
     """K: mini-batches of one step; alignment needs two at least."""
 
     def n_buffered(self, n_clients: int) -> int:

@@ -19,7 +19,7 @@ class BufferedSplitLearning(AsynchronousSplitLearning):
     """Buffered asynchronous SL: a step for every K arrivals, as FedBuff does with models (arXiv 2106.06639)."""
 
     kind: Literal["buffered_sl"] = "buffered_sl"
-    buffer: PositiveInt
+    buffer: PositiveInt = 2
     """K: mini-batches of one step. With all clients, and equal ones, it is PSL."""
 
     def n_buffered(self, n_clients: int) -> int:

@@ -36,9 +36,9 @@ class Daily(Availability):
     """There every day between two times of its local clock, such as at night while it charges."""
 
     kind: Literal["daily"] = "daily"
-    begin: TimeOfDay
-    """Local time at which it comes, for instance `'22:00'`."""
-    end: TimeOfDay
+    begin: TimeOfDay = "22:00"
+    """Local time at which it comes."""
+    end: TimeOfDay = "06:00"
     """Local time at which it goes; earlier than `begin` means on the next day."""
     time_zone: Annotated[float, Field(ge=-14, le=14)] = 0.0
     """Hours that the client's clock is ahead of the simulation's."""
