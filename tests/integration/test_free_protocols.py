@@ -191,7 +191,7 @@ def test_other_hardware_trains_anew_from_the_first_operation_whose_order_changes
     # Slower links at one time only: the order is as before until then.
     half_s = first.summary["simulated_time_s"] / 2
     trace = tmp_path / "slower.txt"
-    trace.write_text(f"0 7\n{half_s} 0.5\n")
+    trace.write_text(f"0 7\n{half_s} 0.01\n")
     given["clients"][1]["link"]["uplink"] = {
         "kind": "trace",
         "file": str(trace),
