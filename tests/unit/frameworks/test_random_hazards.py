@@ -127,7 +127,7 @@ def run(scenario: dict[str, Any], **more: Any) -> Results:
         for left_s, back_s in zip(absences["left_s"], absences["back_s"].fillna(now_s), strict=True):
             meanwhile = (works["start_s"] < back_s - 1e-9) & (works["end_s"] > left_s + 1e-9)
             assert not meanwhile.any(), works[meanwhile]
-        # What a link carried is what arrived, or was cancelled, lost or damaged; of what was cancelled whole bytes count.
+        # What a link carried has arrived, or was cancelled, lost or damaged; of what was cancelled whole bytes count.
         for way, phases in (("up", ("uplink", "handover_out")), ("down", ("downlink", "handover_in"))):
             load = results.links[results.links["link"] == f"client-{client}/{way}"]
             carried_bit = (load["rate_bit_per_s"] * (load["end_s"] - load["start_s"])).sum()
