@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncSplitFed"]
 
+_COMMON = "common"
+"""Name of the state of the parameter server."""
+
+
+def _begun(client: int) -> str:
+    """Name of the state with the common weights that a client last got."""
+    return f"begun-{client}"
+
 
 @frameworks.register
 @component
@@ -62,24 +70,29 @@ class AsyncSplitFed(AsynchronousSplitLearning):
         return (yield from w.client(client).send(weights, w.parameter_server, "model_uplink"))
 
     def _average(self, w: Stage, boxes: Boxes) -> Process[None]:
-        """The parameter server, in the order of arrival."""
-        common, n_updates = w.learner.weights(CLIENT), 0
-        got = dict.fromkeys(range(w.n_clients), (common, 0))
+        """The parameter server, in the order of arrival.
+
+        What it has and what each client began with are states with names, so that a checkpoint holds them.
+        """
+        learner = w.learner
+        learner.install(_COMMON, learner.weights(CLIENT), "reset")
+        n_updates, updates_seen = 0, dict.fromkeys(range(w.n_clients), 0)
         buffer: list[tuple[SentWeights, SentWeights, float]] = []
         while True:
             ((client, sent),) = yield from boxes.models.take()
-            start, at_update = got[client]
-            buffer.append((sent, start, self.staleness.weight(n_updates - at_update)))
+            weight = self.staleness.weight(n_updates - updates_seen[client])
+            buffer.append((sent, learner.weights(_begun(client)), weight / self.models))
             if len(buffer) == self.models:
-                terms = [(common, 1.0)]
-                for weights, begun, factor in buffer:
-                    terms += [(weights, factor / self.models), (begun, -factor / self.models)]
-                common = yield from w.parameter_server.compute(
-                    w.learner.combine(terms), on_behalf_of=(client,)
-                )
+                terms = [(learner.weights(_COMMON), 1.0)]
+                for weights, start, factor in buffer:
+                    terms += [(weights, factor), (start, -factor)]
+                merged = yield from w.parameter_server.compute(learner.combine(terms), on_behalf_of=(client,))
+                learner.install(_COMMON, merged, "reset")
                 n_updates += 1
                 buffer.clear()
-            got[client] = (common, n_updates)
+            updates_seen[client] = n_updates
+            common = learner.weights(_COMMON)
+            learner.install(_begun(client), common, "reset")
             w.spawn(self._return(w, client, common, boxes))
 
     def _return(self, w: Stage, client: int, common: SentWeights, boxes: Boxes) -> Process[None]:
