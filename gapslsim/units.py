@@ -120,7 +120,7 @@ class Quantity:
 
     unit: str
     positive: bool = False
-    least: float = 0.0
+    least: float | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Text to float and back. A bare number passes from Python code, never from a file (STRICT_UNITS)."""
@@ -157,7 +157,7 @@ class Quantity:
                 "{value} is zero; it must be more, for instance '{example}'",
                 {"value": repr(value), "example": _EXAMPLE[self.unit]},
             )
-        if number < self.least:
+        if self.least is not None and number < self.least:
             raise PydanticCustomError(
                 "quantity",
                 "{value} is too little; the least is {least}",

@@ -85,6 +85,11 @@ class Framework(ABC):
         return True
 
     @property
+    def trains_by_the_clock(self) -> bool:
+        """Whether what is trained depends on what is ready first, so that other hardware trains something else."""
+        return isinstance(self.lateness, Limited) or self.lateness.retry is not None
+
+    @property
     def reads_planned_rounds(self) -> bool:
         """Whether training depends on the planned number of rounds; if not, runs of any length share it."""
         return True
@@ -128,6 +133,11 @@ class FreeFramework(Framework):
     def has_rounds(self) -> bool:
         """No."""
         return False
+
+    @property
+    def trains_by_the_clock(self) -> bool:
+        """Yes."""
+        return True
 
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """One mini-batch of each participant."""

@@ -59,12 +59,22 @@ def attendance_summary(
     if attendance is not None and len(attendance):
         outcomes = attendance["outcome"].value_counts()
         found["attendance"] = {name: int(outcomes.get(name, 0)) for name in ("came", "late", "stale", "lost")}
+        found["participation"] = _participation(attendance, n_clients, len(tables["rounds"]))
     if staleness is not None and len(staleness):
         taken = staleness[staleness["weight"] > 0]
         found["mean_staleness"] = float(taken["staleness"].mean()) if len(taken) else None
         found["max_staleness"] = int(taken["staleness"].max()) if len(taken) else None
         found["n_dropped"] = len(staleness) - len(taken)
     return found
+
+
+def _participation(attendance: pd.DataFrame, n_clients: int, n_rounds: int) -> dict[str, float]:
+    """Share of the rounds in which a client's part was used: the least of the clients, their mean, the most."""
+    used = attendance[
+        (attendance["phase"] == attendance["phase"].iloc[0]) & attendance["outcome"].isin(("came", "stale"))
+    ]
+    shares = np.bincount(used["client"], minlength=n_clients) / max(1, n_rounds)
+    return {"min": float(shares.min()), "mean": float(shares.mean()), "max": float(shares.max())}
 
 
 def _away_s(presence: pd.DataFrame, n_clients: int, elapsed_s: float) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.table import Table
@@ -53,10 +53,11 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
         {(s["target_view"], target) for s in summaries for target in s["time_to_accuracy_s"]},
         key=lambda found: (found[0], float(found[1])),
     )
+    told = {name: say for name, say in _TOLD.items() if any(say(summary) for summary in summaries)}
     columns = [
         "run", *views, "simulated time",
         *(f"time to {words.accuracy(float(target))} {view}" for view, target in targets),
-        "up", "down", "energy",
+        "up", "down", "energy", *told,
     ]  # fmt: skip
     rows = []
     for label, summary in zip(labels_of(summaries), summaries, strict=True):
@@ -73,9 +74,42 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
                 words.size(summary["bytes_up"]),
                 words.size(summary["bytes_down"]),
                 words.energy(summary["energy_j"]["total"]),
+                *(say(summary) or words.MISSING for say in told.values()),
             )
         )
     return Comparison(tuple(columns), tuple(rows))
+
+
+def _in_vain(summary: Mapping[str, Any]) -> str:
+    vain = summary.get("wasted") or {}
+    return words.share(vain.get("share_of_time"), 1.0) if vain.get("spans") else ""
+
+
+def _fairness(summary: Mapping[str, Any]) -> str:
+    fair = summary.get("fairness") or {}
+    if fair.get("often_away") is None:
+        return ""
+    return f"{words.accuracy(fair['often_away'])} / {words.accuracy(fair['seldom_away'])}"
+
+
+def _participation(summary: Mapping[str, Any]) -> str:
+    found = summary.get("participation")
+    return "" if found is None else " .. ".join(words.share(found[key], 1.0) for key in ("min", "max"))
+
+
+def _staleness(summary: Mapping[str, Any]) -> str:
+    stale = summary.get("mean_staleness")
+    return "" if stale is None else f"{stale:.2f}"
+
+
+_TOLD: Final = {
+    "work in vain": _in_vain,
+    "staleness": _staleness,
+    "rounds per client": _participation,
+    "often / seldom away": _fairness,
+}
+"""Columns where any run has something to tell: share of the time of all work; mean; least and most of the clients; last
+accuracy of the half of the clients that was away longest, and of the others."""
 
 
 def labels_of(summaries: Sequence[Mapping[str, Any]]) -> list[str]:

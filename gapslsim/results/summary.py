@@ -74,6 +74,40 @@ class _Energy(BaseModel):
     total: float
 
 
+class _Wasted(BaseModel):
+    spans: int
+    time_s: float
+    bytes: int
+    energy_j: float
+    share_of_time: float | None
+    share_of_bytes: float | None
+    share_of_energy: float | None
+
+
+class _Attendance(BaseModel):
+    came: int
+    late: int
+    stale: int
+    lost: int
+
+
+class _Participation(BaseModel):
+    min: float
+    mean: float
+    max: float
+
+
+class _Away(BaseModel):
+    mean: float
+    max: float
+
+
+class _Fairness(BaseModel):
+    view: str | None
+    often_away: float | None
+    seldom_away: float | None
+
+
 _Went = Annotated[dict[Category, float], Field(min_length=len(CATEGORIES))]
 
 
@@ -104,6 +138,14 @@ class _Summary(BaseModel):
     timeline_sha256: str
     learning_sha256: str
     warnings: list[str]
+    # What runs of earlier versions do not have, and where there is nothing to tell.
+    wasted: _Wasted | None = None
+    attendance: _Attendance | None = None
+    participation: _Participation | None = None
+    away_s: _Away | None = None
+    fairness: _Fairness | None = None
+    mean_staleness: float | None = None
+    max_staleness: int | None = None
 
 
 def wrong_with(text: str) -> str:

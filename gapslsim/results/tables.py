@@ -109,6 +109,20 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         f"{words.energy(energy['clients'])} clients, {words.energy(energy['server'])} server, "
         f"{words.energy(energy['total'])} in all",
     )
+    vain = summary.get("wasted") or {}
+    if vain.get("spans"):
+        used = ", ".join(
+            (words.seconds(vain["time_s"]), words.size(vain["bytes"]), words.energy(vain["energy_j"]))
+        )
+        table.add_row(
+            "in vain", f"{used} ({words.share(vain['share_of_time'], 1.0)} of the time of all work)"
+        )
+    if attendance := summary.get("attendance"):
+        table.add_row("attendance", ", ".join(f"{n} {what}" for what, n in attendance.items()))
+    if summary.get("mean_staleness") is not None:
+        table.add_row(
+            "staleness", f"{summary['mean_staleness']:.2f} (mean), {summary['max_staleness']} (most)"
+        )
     if summary["memory"]:
         table.add_row("memory", ", ".join(_memory(summary["memory"])))
     table.add_row("epochs", words.number(summary["epochs"]))

@@ -79,6 +79,11 @@ class PipelinedSplitLearning(Framework):
         return sum(batch_sizes)
 
     @property
+    def trains_by_the_clock(self) -> bool:
+        """Yes: whether a forward pass comes before or after the update of the mini-batch before."""
+        return True
+
+    @property
     def reads_planned_rounds(self) -> bool:
         """No."""
         return False

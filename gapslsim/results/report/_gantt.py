@@ -9,7 +9,7 @@ import pandas as pd
 
 from gapslsim.errors import ResultsError
 from gapslsim.results import words
-from gapslsim.results.categories import LABELS, actor_order, category_of
+from gapslsim.results.categories import IN_VAIN, LABELS, actor_order, category_of
 from gapslsim.results.critical_path import critical_path
 from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Row, Scale
 from gapslsim.results.report.data import Run, RunSet
@@ -17,6 +17,8 @@ from gapslsim.results.report.data import Run, RunSet
 __all__ = ["gantt_figure"]
 
 _MOST_ROWS: Final = 40
+_FAINT: Final = 0.3
+"""Of who is away, and of what was in vain."""
 
 
 def gantt_figure(runs: RunSet, round: int | None = None) -> Drawing | None:
@@ -37,7 +39,7 @@ def gantt_figure(runs: RunSet, round: int | None = None) -> Drawing | None:
         return None
     first, *rest = drawn
     where = f" ({runs.panels[0]})" if runs.panels[0] else ""
-    how = "Outlined: the chain of work and transfers that set the pace."
+    how = "Outlined: the chain of work and transfers that set the pace. Faint: away, or in vain."
     return replace(
         first, name="gantt", title=f"{first.title}{where}", caption=[how, *first.caption], more=rest
     )
@@ -71,8 +73,8 @@ def _panel(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float
     unit, factor = ("ms", 1e3) if end_s - start_s < 2 else ("s", 1.0)
     bars = [
         Bar(place[actor], (begin - start_s) * factor, (end - start_s) * factor, category,
-            f"{told}: {words.seconds(end - begin)}")
-        for (actor, category), (begin, end, told) in _pieces(spans, start_s, end_s) if actor in place
+            f"{told}: {words.seconds(end - begin)}", shade=_FAINT if is_faint else 1.0)
+        for (actor, category, is_faint), (begin, end, told) in _pieces(spans, start_s, end_s) if actor in place
     ]  # fmt: skip
     bars += [
         Bar(place[link.actor], (link.start_s - start_s) * factor, (link.end_s - start_s) * factor, None)
@@ -88,15 +90,16 @@ def _pieces(spans: pd.DataFrame, start_s: float, end_s: float) -> list[Any]:
     open_at: dict[str, int] = {}
     for row in spans.sort_values(["start_s", "end_s"], kind="stable").itertuples(index=False):
         category = category_of(row.phase, row.client)
+        is_faint = row.phase == "away" or row.phase.startswith(IN_VAIN)
         begin, end = max(row.start_s, start_s), min(row.end_s, end_s)
         last = open_at.get(row.actor)
         if last is not None:
             key, (first, until, told) = pieces[last]
-            if key == (row.actor, category) and begin - until < 1e-9:
+            if key == (row.actor, category, is_faint) and begin - until < 1e-9:
                 pieces[last] = (key, (first, end, told if told == row.phase else LABELS[category]))
                 continue
         open_at[row.actor] = len(pieces)
-        pieces.append(((row.actor, category), (begin, end, row.phase)))
+        pieces.append(((row.actor, category, is_faint), (begin, end, row.phase)))
     return pieces
 
 
