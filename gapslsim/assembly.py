@@ -70,6 +70,10 @@ def assemble(
     if dry and stop.rounds is stop.epochs is stop.simulated_time is None:
         message = "a dry run has no accuracy to stop at; add rounds, epochs or simulated_time."
         raise ScenarioError([Problem("stop", message)])
+    if clock is not None and scenario.is_hazardous:
+        message = "is simulated and cannot be measured here; leave it out, or write kind: always"
+        where = "faults" if scenario.faults else "clients.availability"
+        raise ScenarioError([Problem(where, message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}

@@ -21,10 +21,10 @@ _SHORTEST_S = 1e-3
 class Stays:
     """How long each of two states lasts, drawn anew each time: an alternating renewal process."""
 
-    mean_up: Annotated[float, Quantity("s", positive=True)]
-    """Mean length of a stay."""
-    mean_down: Annotated[float, Quantity("s", positive=True)]
-    """Mean length of an absence."""
+    mean_up: Annotated[float, Quantity("s", positive=True, least=_SHORTEST_S)]
+    """Mean length of a stay, a millisecond or more."""
+    mean_down: Annotated[float, Quantity("s", positive=True, least=_SHORTEST_S)]
+    """Mean length of an absence, a millisecond or more."""
     distribution: Literal["exponential", "weibull", "lognormal"] = "exponential"
     """Of both lengths: `exponential` has no memory; `weibull` and `lognormal` have the shape given below."""
     shape: Annotated[float, Field(gt=0.1, le=10)] = 1.0

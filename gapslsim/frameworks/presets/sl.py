@@ -9,6 +9,7 @@ from pydantic import PositiveInt
 
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.frameworks.lateness import Limited
+from gapslsim.frameworks.rules.lateness.deadline import Deadline
 from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.learning.names import CLIENT
@@ -105,6 +106,16 @@ class VanillaSplitLearning(Framework):
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """A turn's mini-batches of each participant."""
         return self.local_steps * self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)
+
+    def problems(self, n_clients: int) -> list[str]:
+        """A rule for late clients that has no meaning where one client has its turn after the other."""
+        late = self.lateness
+        if isinstance(late, Limited) and (not isinstance(late, Deadline) or late.late != "dropped"):
+            return [
+                "lateness in sl is wait or deadline, with late: dropped: clients have their turns one after another, "
+                "and a turn that is late is undone"
+            ]
+        return super().problems(n_clients)
 
     def optimizer_steps_per_round(
         self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]

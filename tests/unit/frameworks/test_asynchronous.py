@@ -170,6 +170,14 @@ def test_weights_of_staleness_are_those_of_their_source() -> None:
         ("buffered_sl", {"buffer": 3}, "buffer is 3, but there are 2 clients"),
         ("async_sl", {"lateness": {"kind": "quorum", "k": 1}}, "lateness cannot be limited"),
         ("async_sl", {"participation": {"kind": "sample", "k": 1}}, "every client takes part"),
+        ("sl", {"lateness": {"kind": "quorum", "k": 1}}, "lateness in sl is wait or deadline"),
+        (
+            "sl",
+            {"lateness": {"kind": "deadline", "after": 1.0, "late": "used_next"}},
+            "lateness in sl is wait",
+        ),
+        ("psl", {"lateness": {"kind": "quorum", "k": 3}}, "lateness.k is 3, but a round has 2 participants"),
+        ("psl", {"lateness": {"kind": "over_select", "extra": 1}}, "there are 2 clients"),
         ("pipelined_psl", {"lateness": {"kind": "deadline", "after": 1.0}}, "waits for everyone"),
     ],
 )

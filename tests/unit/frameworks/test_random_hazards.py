@@ -75,6 +75,7 @@ LATENESS = st.one_of(
     kind("deadline", after=seconds(0.1, 0.5), at_least=st.integers(0, 2), **LATE),
     kind("quorum", k=st.integers(1, 3), **LATE),
 )
+SL_DEADLINE = kind("deadline", after=seconds(0.1, 0.5), retry=RETRY)
 OVER = kind("over_select", extra=st.just(1), **LATE)
 
 
@@ -90,6 +91,8 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
             "participation": {"kind": "sample", "k": 3},
             "lateness": draw(st.one_of(OVER, LATENESS)),
         }
+    elif name == "sl":
+        framework["lateness"] = draw(st.one_of(kind("wait", retry=RETRY), SL_DEADLINE))
     else:
         framework["lateness"] = draw(LATENESS)
     link = {"uplink": "0.1 Mbit/s", "downlink": "0.2 Mbit/s", "latency": "4 ms"}
