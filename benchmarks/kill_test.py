@@ -50,7 +50,7 @@ HAZARDS = (
     "faults=[{kind: loss, upload: 0.1, gradient: 0.1, aggregation: 0.1}, {kind: crash, rate: 0.02, restart: 100 ms}, "
     "{kind: server_crash, mean_up: 1 s, mean_down: 100 ms, checkpoint_every: 3}]",
 )
-FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl")
+FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl", "gas")
 
 
 def start(scenario: Scenario, journal: Path | None, answer: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -80,6 +81,14 @@ class OperationCosts:
         if most_shared:
             side = self.split(most_shared).server
             parts += [side.forward, side.backward]
+        if rule.n_generated:
+            made = self.split(rule.n_generated)
+            n_samples = rule.n_generated + sum(size * count for (size, _), count in kinds)
+            parts += [
+                _generation(n_samples, math.prod(made.smashed_shape)),
+                made.server.forward,
+                made.server.backward,
+            ]
         n_parameters = self.split(1).server.n_parameters
         parts += [rule.cost(n_clients, n_parameters), self._server_optimizer.cost(n_parameters)]
         return Cost(parts=tuple(parts))
@@ -110,3 +119,9 @@ class OperationCosts:
             n_parameters=n_parameters,
         )
         return Cost((layer,))
+
+
+def _generation(n_samples: int, n_elements: int) -> Cost:
+    """Statistics of what arrived and samples made from them: a mean, a square, a scale and a shift per element."""
+    n = n_samples * n_elements
+    return Cost((LayerCost("generate", "other", "other", 4.0 * n, 8.0 * n),))

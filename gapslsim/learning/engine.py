@@ -19,6 +19,7 @@ from gapslsim.learning.alignment import Gram
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
+from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
 from gapslsim.learning.outcome import ServerOutcome
@@ -26,7 +27,7 @@ from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
-from gapslsim.learning.tensors import Side, mean_weights, train_locally, unflatten
+from gapslsim.learning.tensors import Side, flatten, mean_weights, train_locally, unflatten
 from gapslsim.learning.workers import WORTH_FLOP, Workers, choose_workers, passes_flop
 from gapslsim.models.cost import SideCost, SplitCost, split_cost
 from gapslsim.models.split import build
@@ -175,7 +176,15 @@ class Engine:
             random=stream(self._setup.seed, "server_rule", *step.draw),
             memory=step.state.memory,
             hessian_product=passed.hessian_product,
+            smashed=step.messages if step.rule.n_generated else (),
+            at=partial(self._gradient_at, step) if step.rule.n_generated else None,
         )
+
+    def _gradient_at(self, step: ServerStep, activations: Tensor, labels: Tensor) -> Tensor:
+        """Gradient of the mean loss of activations that a rule has made up, float [d]."""
+        seed = self._seed(self.server, "generated", -1, *step.draw)
+        tape = self.server.forward(step.state, activations, seed)
+        return flatten(torch.autograd.grad(batch_loss(tape.output, labels), tape.parameters))
 
     @staticmethod
     def _outcome(

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.frameworks.slots import server_updates
 from gapslsim.frameworks.staleness import stalenesses
+from gapslsim.learning.messages import Smashed
+from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.sim.mailbox import SimulatedMailbox
 from tests.plain_loops import PlainLoop, largest_difference, watch
 from tests.support import Stage, small_setup, stage
@@ -24,6 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "async_gapsl": {"buffer": 3},
     "async_sfl": {"every": 2, "models": 2},
     "pipelined_psl": {},
+    "gas": {"every": 2, "models": 2, "generated": 3},
 }
 
 
@@ -84,7 +89,7 @@ def test_client_models_are_merged_as_they_come() -> None:
 
 
 @pytest.mark.parametrize("equal", [False, True])
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "async_gapsl"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("async_gapsl", "gas")])
 def test_weights_are_those_of_plain_loops_in_the_order_of_the_clock(kind: str, equal: bool) -> None:
     made = place(equal=equal)
     watched = watch(made.learner)
@@ -208,3 +213,44 @@ def test_a_mailbox_gives_values_in_order_and_loses_none_to_a_taker_that_is_cance
     made.env.run()
     assert taken == [(3.0, [0, 1, 2])]
     assert len(box) == 2
+
+
+def test_gas_steps_with_the_mean_over_real_and_generated_samples_and_remembers_each_label() -> None:
+    smashed = [
+        Smashed(torch.tensor([[1.0, 2.0], [3.0, 2.0]]).double(), torch.tensor([0, 0])),
+        Smashed(torch.tensor([[5.0, 7.0]]).double(), torch.tensor([2])),
+    ]
+    asked: list[Any] = []
+
+    def at(activations: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        asked.append((activations, labels))
+        return torch.tensor([10.0, 20.0]).double()
+
+    def decide(memory: Any) -> Decision:
+        return server_updates["gas"](generated=3, memory=0.5).decide(
+            Gradients(
+                torch.tensor([[1.0, 1.0], [4.0, 0.0]]).double(), torch.zeros(2), (0, 1), 1, None, {},
+                np.random.default_rng(0), memory, smashed=smashed, at=at,
+            )
+        )  # fmt: skip
+
+    first = decide({})
+    # Two samples of the first row, one of the second, three generated: (2 * 1 + 4 + 3 * 10) / 6 and (2 + 0 + 60) / 6.
+    assert first.update.tolist() == pytest.approx([36 / 6, 62 / 6])
+    assert first.memory["count"].tolist() == [2, 0, 1]
+    assert first.memory["mean"].tolist() == [[2, 2], [0, 0], [5, 7]]
+    # Label 0 is the most frequent and label 1 was never seen: all that is generated is of label 2, whose one sample
+    # has no spread.
+    activations, labels = asked[0]
+    assert labels.tolist() == [2, 2, 2]
+    assert activations.tolist() == [[5, 7]] * 3
+    second = decide({name: value for name, value in first.memory.items()})
+    assert second.memory["count"].tolist() == [3, 0, 1.5]  # half of what was known, and what came
+    assert second.memory["mean"].tolist() == [[2, 2], [0, 0], [5, 7]]
+
+
+def test_gas_without_anything_to_balance_is_a_run_like_any_other() -> None:
+    made = place().run(made_of("gas", buffer=2), 4)
+    assert made.learner.server_state.value.memory["count"].sum() > 0
+    step = next(s for s in made.recorder.spans if s.phase == "server_step")
+    assert step.end_s > step.start_s

@@ -14,7 +14,7 @@ from gapslsim.network.messages import FluidNetwork
 from gapslsim.work import Keyed
 from tests.support import small_setup, stage
 
-FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl", "pipelined_psl")
+FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl", "gas", "pipelined_psl")
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

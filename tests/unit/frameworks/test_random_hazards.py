@@ -19,7 +19,7 @@ from gapslsim.frameworks.framework import frameworks
 
 EXAMPLES = int(os.environ.get("GAPSLSIM_EXAMPLES", "60"))
 IDLE = ("away", "waiting", "server_queue", "server_compute")
-FREE = ("async_sl", "buffered_sl", "async_gapsl", "async_sfl", "pipelined_psl")
+FREE = ("async_sl", "buffered_sl", "async_gapsl", "async_sfl", "gas", "pipelined_psl")
 SYNCHRONOUS = ("psl", "sfl", "epsl", "gapsl", "sl", "fedavg")
 
 
