@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gapslsim.data._images import ImageFiles, Split
+from gapslsim.data._images import ImageFiles, Split, find_whole
 from gapslsim.errors import DataError
 
 __all__ = ["find_idx"]
@@ -29,20 +29,9 @@ def find_idx(place: Path, folder: str) -> IdxImages | None:
         DataError: if some of the four are missing.
     """
     names = [f"{prefix}-{end}" for prefix in _PREFIX.values() for end in (_IMAGES, _LABELS)]
-    for found in (place / folder / "raw", place / "raw", place):
-        paths = {name: _existing(found, name) for name in names}
-        missing = [name for name, path in paths.items() if path is None]
-        if not missing:
-            return IdxImages({name: path for name, path in paths.items() if path is not None})
-        if len(missing) < len(names):
-            raise DataError(
-                f"{found} lacks {', '.join(missing)} (or the same with .gz); fetch the files again."
-            )
-    return None
-
-
-def _existing(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    folders = (place / folder / "raw", place / "raw", place)
+    paths = find_whole(folders, names, " (or the same with .gz); fetch the files again.", ("", ".gz"))
+    return None if paths is None else IdxImages(paths)
 
 
 class IdxImages(ImageFiles):

@@ -17,18 +17,17 @@ from gapslsim.errors import DataError
 __all__ = ["find_parquet"]
 
 _FOLDERS = (".", "data", "plain_text")
+_IMAGES = ("img", "image")
+"""Names that the column of images may have."""
 
 
-def find_parquet(
-    place: Path, label: str, shape: tuple[int, int, int], image: tuple[str, ...] = ("img", "image")
-) -> ParquetImages | None:
+def find_parquet(place: Path, label: str, shape: tuple[int, int, int]) -> ParquetImages | None:
     """Finds `train-*.parquet` and `test-*.parquet` in `place`, its `data/` or its `plain_text/`.
 
     Args:
         place: folder to look in.
         label: name of the label column.
         shape: channels, height and width of an image.
-        image: names that the column of images may have.
 
     Returns:
         None if there are no such files or their columns are others.
@@ -42,16 +41,16 @@ def find_parquet(
             "train": sorted(folder.glob("train-*.parquet")),
             "test": sorted(folder.glob("test-*.parquet")),
         }
-        if not any(files.values()):
+        lacking = [split for split, found in files.items() if not found]
+        if len(lacking) == 2:
             continue
-        for split, found in files.items():
-            if not found:
-                raise DataError(
-                    f"No {split}-*.parquet in {folder}, which has the other split; fetch it as well."
-                )
+        if lacking:
+            raise DataError(
+                f"No {lacking[0]}-*.parquet in {folder}, which has the other split; fetch it as well."
+            )
         with _reading(files["train"][0]) as parquet:
             columns = parquet.schema_arrow.names
-        images = [column for column in image if column in columns]
+        images = [column for column in _IMAGES if column in columns]
         if images and label in columns:
             return ParquetImages(files, images[0], label, shape)
     return None
