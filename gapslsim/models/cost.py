@@ -15,9 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
-from gapslsim.models._op_counts import count_module
+from gapslsim.models._op_counts import count_module, tensors_in
 from gapslsim.models.layer_types import LayerType, n_bytes, show_shapes_alone, type_of
 from gapslsim.models.model import Model
 from gapslsim.models.split import cut_blocks
@@ -171,7 +170,7 @@ class _Trace:
             self._depth -= fused
             if self._depth:
                 return
-            inputs, outputs = _tensors((args, kwargs)), _tensors(result)
+            inputs, outputs = tensors_in((args, kwargs)), tensors_in(result)
             self._workspace = max(self._workspace, n_bytes(*inputs, *outputs))
             if known is None:
                 # Counting runs the module again, and its hooks must not count that.
@@ -226,14 +225,7 @@ class _Trace:
             self._add("backward", name, kind, backward.flop, backward.moved_bytes, module, *outputs)
 
     def _add(
-        self,
-        phase: Phase,
-        name: str,
-        kind: str,
-        flop: int,
-        moved: int,
-        layer: nn.Module,
-        *outputs: Tensor,
+        self, phase: Phase, name: str, kind: str, flop: int, moved: int, layer: nn.Module, *outputs: Tensor
     ) -> None:
         cost = LayerCost(
             name=name,
@@ -249,11 +241,10 @@ class _Trace:
 
     def _add_loss(self, logits: Tensor) -> None:
         """Adds softmax cross-entropy: logits are read; backward, logits are read and their gradient written."""
-        size, none = n_bytes(logits), nn.Identity()
-        self._add("forward", "loss", "activation/loss", _LOSS_FORWARD * logits.numel(), size, none, logits)
-        self._add(
-            "backward", "loss", "activation/loss", _LOSS_BACKWARD * logits.numel(), 2 * size, none, logits
-        )
+        n, size = logits.numel(), n_bytes(logits)
+        what, without_parameters = ("loss", "activation/loss"), nn.Identity()
+        self._add("forward", *what, _LOSS_FORWARD * n, size, without_parameters, logits)
+        self._add("backward", *what, _LOSS_BACKWARD * n, 2 * size, without_parameters, logits)
 
 
 def costed_layers(side: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -269,7 +260,3 @@ def costed_layers(side: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.M
             yield from costed_layers(child, f"{prefix}.{name}" if prefix else name)
     else:
         yield prefix, side
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

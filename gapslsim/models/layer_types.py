@@ -75,11 +75,9 @@ class LayerType:
 
 def type_of(layer: nn.Module) -> LayerType | None:
     """What is known about a layer; None if its forward pass is not one that the table knows."""
-    for cls in type(layer).__mro__:
-        if cls in _LAYER_TYPES:
-            # A subclass with a forward pass of its own may do anything.
-            return _LAYER_TYPES[cls] if type(layer).forward is cls.forward else None
-    return None
+    known = _nearest_known(layer)
+    # A subclass with a forward pass of its own may do anything.
+    return _LAYER_TYPES[known] if known is not None and type(layer).forward is known.forward else None
 
 
 def form_of(layer: nn.Module) -> _Form:
@@ -118,9 +116,13 @@ def show_shapes_alone(layer: nn.Module) -> None:
 def _known_within(module: nn.Module) -> Iterator[tuple[Any, LayerType]]:
     """Layers with the row of their nearest known class, whatever their forward pass."""
     for layer in module.modules():
-        row = next((_LAYER_TYPES[cls] for cls in type(layer).__mro__ if cls in _LAYER_TYPES), None)
-        if row is not None:
-            yield layer, row
+        if (known := _nearest_known(layer)) is not None:
+            yield layer, _LAYER_TYPES[known]
+
+
+def _nearest_known(layer: nn.Module) -> type[nn.Module] | None:
+    """A layer's class, or else the nearest one that it is derived from, that the table has."""
+    return next((cls for cls in type(layer).__mro__ if cls in _LAYER_TYPES), None)
 
 
 def n_bytes(*tensors: Tensor) -> int:
@@ -130,15 +132,6 @@ def n_bytes(*tensors: Tensor) -> int:
 
 def _input_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
     return n_bytes(x)
-
-
-def _output_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
-    return n_bytes(y)
-
-
-def _place_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
-    """Bytes of the places of the maxima, int64."""
-    return 8 * y.numel()
 
 
 def _per_output(flop: int) -> Count:
@@ -181,7 +174,7 @@ def _attention_kept(layer: Any, qkv: Tensor, y: Tensor) -> int:
 
 _CONVOLUTION = LayerType("conv2d", _convolution, _convolution, _convolution, _input_bytes)
 _NORM = LayerType("norm", _per_output(8), _per_output(5), _per_output(8), _input_bytes)
-_RELU = LayerType("activation", _per_output(1), inputs=_per_output(1), kept=_output_bytes)
+_RELU = LayerType("activation", _per_output(1), inputs=_per_output(1), kept=lambda layer, x, y: n_bytes(y))
 _SMOOTH = LayerType("activation", _per_output(5), inputs=_per_output(5), kept=_input_bytes)
 
 _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
@@ -196,7 +189,8 @@ _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
     nn.ReLU: replace(_RELU, shown=shapes.relu),
     nn.LeakyReLU: _RELU,
     **dict.fromkeys((nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.Softplus), _SMOOTH),
-    nn.MaxPool2d: LayerType("pool", _window, inputs=_per_output(1), kept=_place_bytes),
+    # Kept are the places of the maxima, int64.
+    nn.MaxPool2d: LayerType("pool", _window, inputs=_per_output(1), kept=_per_output(8)),
     nn.AvgPool2d: LayerType("pool", _window, inputs=_window),
     nn.AdaptiveAvgPool2d: LayerType("pool", _per_input(1), inputs=_per_input(1)),
     nn.Dropout: replace(_RELU, forward=_per_output(2), draws=True),

@@ -64,14 +64,13 @@ def classifier(
         before: a layer of the first block, ahead of the flattening.
     """
     blocks: list[tuple[str, nn.Module]] = []
-    for index, width in enumerate(hidden):
+    for index, width in enumerate((*hidden, n_classes)):
         head = [("before", before), ("flatten", nn.Flatten())] if index == 0 else []
         drop = nn.Dropout(dropout) if dropout else None
-        block = named(*head, ("linear", nn.Linear(n_inputs, width)), ("relu", nn.ReLU()), ("dropout", drop))
-        blocks.append((f"fc{index + 1}", block))
+        # The last block gives the logits.
+        tail = [("relu", nn.ReLU()), ("dropout", drop)] if index < len(hidden) else []
+        blocks.append((f"fc{index + 1}", named(*head, ("linear", nn.Linear(n_inputs, width)), *tail)))
         n_inputs = width
-    head = [] if hidden else [("before", before), ("flatten", nn.Flatten())]
-    blocks.append((f"fc{len(hidden) + 1}", named(*head, ("linear", nn.Linear(n_inputs, n_classes)))))
     return blocks
 
 
