@@ -20,8 +20,7 @@ from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
-from gapslsim.learning.outcome import ServerOutcome
+from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass
 from gapslsim.learning.setup import LearningSetup

@@ -162,7 +162,6 @@ class Operations:
         key: str,
         inputs: Sequence[Keyed[Any]],
         compute: Callable[[Engine], T],
-        losses_of: Callable[[T], Sequence[LossRow]],
         record_of: Callable[[T], Record],
         *,
         later: bool = False,
@@ -173,8 +172,8 @@ class Operations:
             key: of the operation.
             inputs: what it reads.
             compute: carries it out.
-            losses_of: its losses; compared to the record if it is carried out again.
-            record_of: what is seen, as JSON can write it.
+            record_of: what is seen, as JSON can write it; its `losses` are compared to those that a journal holds, if
+                the operation is carried out again.
             later: it is one of many operations side by side, which `catch_up` observes together; no record yet.
         """
         if self.is_dry:
@@ -182,7 +181,9 @@ class Operations:
 
         def checked(engine: Engine) -> T:
             made = compute(engine)
-            self._check(key, losses_of(made))
+            known = None if self.journal is None else self.journal.peek(key)
+            if known is not None:
+                self._check(key, known["losses"], record_of(made)["losses"])
             return made
 
         outcome = self._defer(inputs, checked)
@@ -309,22 +310,19 @@ class Operations:
         self._spent_s = 0.0
         return record
 
-    def _check(self, key: str, losses: Sequence[tuple[Any, ...]]) -> None:
+    def _check(self, key: str, known: Sequence[LossRow], losses: Sequence[LossRow]) -> None:
         """Compares losses that were computed again to those that the journal holds.
 
         Raises:
             JournalError: if they differ: the journal cannot be continued here.
         """
-        known = None if self.journal is None else self.journal.peek(key)
-        if self.journal is None or known is None:
-            return
+        assert self.journal is not None
         self.journal.n_rebuilt += 1
-        if [tuple(row) for row in known["losses"]] == [tuple(row) for row in losses]:
-            return
-        raise JournalError(
-            f"{self.journal.training.folder}: operation {key[:12]} was computed again and gave other losses than it "
-            "holds. Results do not repeat bit for bit here; delete this folder, or run without a journal."
-        )
+        if list(known) != list(losses):
+            raise JournalError(
+                f"{self.journal.training.folder}: operation {key[:12]} was computed again and gave other losses than "
+                "it holds. Results do not repeat bit for bit here; delete this folder, or run without a journal."
+            )
 
     def _resolve(self, wanted: Sequence[Deferred[Any]]) -> None:
         """Computes values and all that they depend on, wave by wave, without recursion."""

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,12 +22,8 @@ __all__ = ["WORTH_FLOP", "Together", "Workers", "choose_workers", "one_by_one", 
 T = TypeVar("T")
 
 
-@runtime_checkable
-class Together(Protocol):
-    """Carries out calls that do not depend on one another and gives their results in order."""
-
-    def __call__(self, calls: Sequence[Callable[[], T]], /) -> list[T]:
-        """Results in order."""
+Together = Callable[[Sequence[Callable[[], Any]]], list[Any]]
+"""Carries out calls that do not depend on one another and gives their results in order."""
 
 
 def one_by_one(calls: Sequence[Callable[[], T]]) -> list[T]:

@@ -16,8 +16,7 @@ from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
-from gapslsim.learning.outcome import ServerOutcome
+from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import ServerPass, server_pass
 from gapslsim.learning.setup import LearningSetup

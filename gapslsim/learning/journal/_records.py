@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -154,11 +155,11 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDONLY)
 
 
+@dataclass(eq=False)
 class _File:
     """One record file, open."""
 
-    def __init__(self, name: str, descriptor: int) -> None:
-        self.name = name
-        self.descriptor = descriptor
-        self.scanned = 0
-        """Bytes that have been read and understood."""
+    name: str
+    descriptor: int
+    scanned: int = 0
+    """Bytes that have been read and understood."""

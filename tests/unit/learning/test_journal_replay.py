@@ -14,7 +14,7 @@ import torch
 from gapslsim.errors import JournalError
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.learning.engine import Engine
-from gapslsim.learning.journal.journal import Journal
+from gapslsim.learning.journal.journal import Journal, JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
@@ -51,7 +51,7 @@ def run(setup: LearningSetup, kind: str, n_rounds: int, folder: Path | None, wor
     made = stage(setup, dry=True)
     journal = None
     if folder is not None:
-        journal = Journal(folder / "j", setup.key, {}, {}, checkpoint_every=2)
+        journal = Journal(JournalSettings(folder / "j", checkpoint_every=2), setup.key, {}, {})
     learner = Learner(
         setup, lambda: Engine(setup, torch.device("cpu"), torch.float64, workers=workers), journal
     )
@@ -98,7 +98,7 @@ def test_one_unknown_evaluation_costs_the_rounds_since_the_checkpoint_and_no_mor
     setup = small_setup(2)
     run(setup, "psl", 8, tmp_path)
     calls.clear()
-    journal = Journal(tmp_path / "j", setup.key, {}, {}, checkpoint_every=2)
+    journal = Journal(JournalSettings(tmp_path / "j", checkpoint_every=2), setup.key, {}, {})
     made = stage(setup, dry=True)
     learner = Learner(setup, lambda: Engine(setup, torch.device("cpu"), torch.float64), journal)
     made.learner = made.world.learner = learner
