@@ -97,15 +97,12 @@ class ParquetImages(ImageFiles):
                     end = first + parquet.metadata.row_group(group).num_rows
                     low, high = np.searchsorted(wanted, (first, end))
                     if low < high:
-                        encoded = self._encoded(parquet, group)
+                        column = parquet.read_row_group(group, columns=[f"{self._image}.bytes"]).column(0)
+                        encoded = column.combine_chunks().field("bytes").to_pylist()
                         for place, row in zip(order[low:high], wanted[low:high], strict=True):
                             pixels[place] = self._decode(encoded[int(row) - first], path, int(row))
                     first = end
         return pixels
-
-    def _encoded(self, parquet: Any, group: int) -> Any:
-        column = parquet.read_row_group(group, columns=[f"{self._image}.bytes"]).column(0)
-        return column.combine_chunks().field("bytes").to_pylist()
 
     def _decode(self, encoded: bytes | None, path: Path, row: int) -> NDArray[np.uint8]:
         """Pixels of one encoded image, uint8 [channels, height, width]."""

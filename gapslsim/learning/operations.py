@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from gapslsim.errors import JournalError
@@ -29,19 +30,14 @@ V = TypeVar("V")
 Record = dict[str, Any]
 
 
+@dataclass(slots=True, eq=False)
 class Alike(Generic[T]):
-    """How an operation is computed of which the engine takes several at once.
+    """How an operation is computed of which the engine takes several at once."""
 
-    Args:
-        many: from the engine and calls to their results in order; operations with the same one may go together.
-        call: gives this operation's call, once its inputs are there.
-    """
-
-    __slots__ = ("call", "many")
-
-    def __init__(self, many: Callable[[Engine, list[Any]], list[T]], call: Callable[[], Any]) -> None:
-        self.many = many
-        self.call = call
+    many: Callable[[Engine, list[Any]], list[T]]
+    """From the engine and calls to their results in order; operations with the same one may go together."""
+    call: Callable[[], Any]
+    """Gives this operation's call, once its inputs are there."""
 
     def __call__(self, engine: Engine) -> T:
         """Computes this one alone."""
@@ -70,12 +66,8 @@ class Operations:
         self.journal = journal
         self.is_dry = engine is None
         """Whether there are keys and sizes alone."""
-        self.in_waves = False  # As the engine likes it.
-        """Independent operations wait for each other and are carried out together; otherwise each at once."""
         self._make_engine = engine if callable(engine) else None
         self._engine: Engine | None = None if callable(engine) else engine
-        if self._engine is not None:
-            self.in_waves = self._engine.in_waves
         self._observations = Observations()
         self._unobserved: list[_Observable] = []
         self._waiting: list[Deferred[Any]] = []
@@ -89,8 +81,12 @@ class Operations:
         if self._engine is None:
             assert self._make_engine is not None
             self._engine = self._make_engine()
-            self.in_waves = self._engine.in_waves
         return self._engine
+
+    @property
+    def in_waves(self) -> bool:
+        """Independent operations wait for each other and are carried out together; otherwise each at once."""
+        return self._engine is not None and self._engine.in_waves
 
     @property
     def observed(self) -> Observations:
@@ -359,7 +355,7 @@ class Operations:
         heavy = [value for value in wave if not value.light]
         if len(heavy) > 1:
             calls = [lambda value=value: value.compute(engine) for value in heavy]
-            for value, result in zip(heavy, engine.together(calls), strict=True):
+            for value, result in zip(heavy, engine.workers.together(calls), strict=True):
                 value.settle(result)
             wave = [value for value in wave if value.light]
         for value in wave:

@@ -45,7 +45,7 @@ class SideCost:
     input_bytes: int
     """The batch that enters: of inputs at the client, of smashed data at the server."""
     output_bytes: int
-    """The batch that leaves: smashed data, or logits."""
+    """The batch that leaves: smashed data, whose gradient has the same size, or logits."""
     activation_bytes: int
     """Forward tensors that autograd keeps for the backward pass: the distinct storages that are neither the side's
     input nor its parameters nor buffers. Attention keeps q, k, v, its output and one number per row (fused
@@ -63,8 +63,6 @@ class SplitCost:
     server: SideCost
     smashed_shape: tuple[int, ...]
     """Shape of one sample's cut-layer activations, without the batch."""
-    smashed_bytes: int
-    """Cut-layer activations of the whole batch, float32; their gradient has the same size."""
 
 
 def split_cost(model: Model, input_shape: tuple[int, ...], n_classes: int, batch_size: int) -> SplitCost:
@@ -103,7 +101,7 @@ def _split_cost(model: Model, input_shape: tuple[int, ...], n_classes: int, batc
             f"model {getattr(model, 'kind', type(model).__name__)} with inputs {input_shape} and batches of"
             f" {batch_size} cannot be run on shapes alone: {error}"
         ) from error
-    return SplitCost(client, server, tuple(smashed.shape[1:]), n_bytes(smashed))
+    return SplitCost(client, server, tuple(smashed.shape[1:]))
 
 
 class _Trace:

@@ -39,14 +39,6 @@ class RecordFiles:
         self._own: _File | None = None
         self.refresh(first=True)
 
-    def __len__(self) -> int:
-        return len(self._index)
-
-    @property
-    def n_files(self) -> int:
-        """Number of record files."""
-        return len(self._files)
-
     def get(self, key: str, *, look_again: bool = True) -> bytes | None:
         """Payload of an operation's record; None if nobody has written one.
 

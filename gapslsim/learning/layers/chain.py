@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -111,25 +112,22 @@ def _pool_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
 
 
 def _call(layer: Any) -> _Call:
+    given: Callable[[Tensor, Tensor, Tensor], Tensor]
     match form_of(layer):
         case "bare":  # nothing in it changes, so all threads may share it
             modes = (copy.deepcopy(layer).eval(), copy.deepcopy(layer).train())
             return lambda parameters, buffers, inputs, training: modes[training](inputs)
         case "linear":
-            return lambda parameters, buffers, inputs, training: F.linear(
-                inputs, parameters[0], parameters[1]
-            )
+            given = F.linear
         case "convolution":
-            stride, padding, dilation, groups = layer.stride, layer.padding, layer.dilation, layer.groups
-            return lambda parameters, buffers, inputs, training: F.conv2d(
-                inputs, parameters[0], parameters[1], stride, padding, dilation, groups
-            )
+            how = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
+            given = partial(F.conv2d, **how)
         case "group_norm":
             n_groups, eps = layer.num_groups, layer.eps
-            return lambda parameters, buffers, inputs, training: torch.group_norm(
-                inputs, n_groups, parameters[0], parameters[1], eps
-            )
-    return _Template(layer)
+            given = lambda inputs, weight, bias: torch.group_norm(inputs, n_groups, weight, bias, eps)  # noqa: E731
+        case _:
+            return _Template(layer)
+    return lambda parameters, buffers, inputs, training: given(inputs, *parameters)
 
 
 class _Template:

@@ -18,7 +18,7 @@ from gapslsim.learning.journal.journal import Journal, JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.learning.workers import one_by_one
+from gapslsim.learning.workers import Workers
 from gapslsim.work import Deferred, Keyed, derived_key
 from tests.support import Stage, small_setup, stage
 
@@ -147,9 +147,8 @@ def test_results_that_do_not_repeat_are_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_long_chain_is_rebuilt_without_recursion() -> None:
-    operations = Operations(
-        cast(Engine, SimpleNamespace(in_waves=True, stacks_clients=False, together=one_by_one)), None
-    )
+    engine = SimpleNamespace(in_waves=True, stacks_clients=False, workers=Workers(1))
+    operations = Operations(cast(Engine, engine), None)
     value: Keyed[int] = operations.keyed("start", 0, (), lambda _: 0)
     for _ in range(5000):
         value = operations.keyed("next", 0, (value,), lambda _, before=value: before.value + 1)  # type: ignore[misc]
