@@ -34,13 +34,9 @@ class CifarPickles(ImageFiles):
     layout = "torchvision"
 
     def __init__(self, paths: dict[str, Path], files: dict[Split, list[str]], label: str) -> None:
-        self._paths = paths
+        super().__init__(paths.values(), label)
+        self._path_of = paths
         self._files = files
-        self.label = label
-
-    def paths(self) -> list[Path]:
-        """See `ImageFiles.paths`."""
-        return list(self._paths.values())
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; the files hold labels and pixels together, so both are read and one is kept."""
@@ -54,7 +50,7 @@ class CifarPickles(ImageFiles):
 
     def _read(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Labels [n] and pixels [n, 3072] of one file; rows are red, green and blue planes."""
-        path = self._paths[name]
+        path = self._path_of[name]
         try:
             with path.open("rb") as file:
                 read = _Safe(file, encoding="bytes").load()

@@ -40,19 +40,16 @@ class IdxImages(ImageFiles):
     layout = "torchvision"
 
     def __init__(self, paths: dict[str, Path]) -> None:
-        self._paths = paths
-
-    def paths(self) -> list[Path]:
-        """See `ImageFiles.paths`."""
-        return list(self._paths.values())
+        super().__init__(paths.values())
+        self._path_of = paths
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; reads the file of labels only."""
-        return _read(self._paths[f"{_PREFIX[split]}-{_LABELS}"], ()).astype(np.int64)
+        return _read(self._path_of[f"{_PREFIX[split]}-{_LABELS}"], ()).astype(np.int64)
 
     def pixels(self, split: Split, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `ImageFiles.pixels`."""
-        path = self._paths[f"{_PREFIX[split]}-{_IMAGES}"]
+        path = self._path_of[f"{_PREFIX[split]}-{_IMAGES}"]
         images = _read(path, _SHAPE)
         # The files of labels and of images may come from two downloads.
         if len(rows) and rows.max() >= len(images):

@@ -44,21 +44,21 @@ class ImageFiles(ABC):
 
     layout: str
     """Name of the layout, for instance `parquet`."""
-    label: str = ""
-    """Which labels are read, where the files hold several kinds."""
 
-    @abstractmethod
-    def paths(self) -> list[Path]:
+    def __init__(self, paths: Iterable[Path], label: str = "") -> None:
+        self.paths = list(paths)
         """Every file, in a fixed order."""
+        self.label = label
+        """Which labels are read, where the files hold several kinds."""
 
     def fingerprint(self) -> list[list[str | int]]:
         """Name and size in bytes of each file, wherever they lie; which labels, where there are several."""
-        files: list[list[str | int]] = [[path.name, path.stat().st_size] for path in self.paths()]
+        files: list[list[str | int]] = [[path.name, path.stat().st_size] for path in self.paths]
         return [["label", self.label], *files] if self.label else files
 
     def state(self) -> tuple[object, ...]:
         """Where the files lie and when each was last written: says within a process whether they are the same."""
-        found = [(path.resolve(), path.stat()) for path in self.paths()]
+        found = [(path.resolve(), path.stat()) for path in self.paths]
         return type(self), self.label, *((path, file.st_size, file.st_mtime_ns) for path, file in found)
 
     @abstractmethod

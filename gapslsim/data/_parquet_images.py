@@ -64,14 +64,10 @@ class ParquetImages(ImageFiles):
     def __init__(
         self, files: dict[Split, list[Path]], image: str, label: str, shape: tuple[int, int, int]
     ) -> None:
+        super().__init__((path for paths in files.values() for path in paths), label)
         self._files = files
         self._image = image
-        self.label = label
         self._shape = shape
-
-    def paths(self) -> list[Path]:
-        """See `ImageFiles.paths`."""
-        return [path for paths in self._files.values() for path in paths]
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; reads the label column only."""

@@ -143,9 +143,9 @@ def _per_class(
     log_p: Float[Tensor, "n n_classes"], labels: Int[Tensor, " n"], n_classes: int
 ) -> tuple[Float[np.ndarray, " n_classes"], Float[np.ndarray, " n_classes"]]:
     """Accuracy and mean loss per class; 0 for a class without test samples."""
-    right = (log_p.argmax(dim=1) == labels).double()
-    loss = predicted_losses(log_p, labels).double()
     count = torch.bincount(labels, minlength=n_classes).clamp_min(1).double()
-    accuracy = torch.bincount(labels, weights=right, minlength=n_classes) / count
-    mean_loss = torch.bincount(labels, weights=loss, minlength=n_classes) / count
-    return accuracy.cpu().numpy(), mean_loss.cpu().numpy()
+
+    def mean(each: Tensor) -> np.ndarray:
+        return (torch.bincount(labels, weights=each.double(), minlength=n_classes) / count).cpu().numpy()
+
+    return mean(log_p.argmax(dim=1) == labels), mean(predicted_losses(log_p, labels))

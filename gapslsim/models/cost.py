@@ -112,8 +112,7 @@ class _Trace:
         self._side = side.train()
         self._inputs = inputs
         self._batch_size = inputs.shape[0]
-        self._forward: list[LayerCost] = []
-        self._backward: list[LayerCost] = []
+        self._layers: dict[Phase, list[LayerCost]] = {"forward": [], "backward": []}
         self._workspace = 0
         self._kept: dict[int, torch.UntypedStorage] = {}
         self._kept_elsewhere = 0
@@ -135,8 +134,8 @@ class _Trace:
         apart = {tensor.untyped_storage()._cdata for tensor in known}
         kept = sum(storage.nbytes() for place, storage in self._kept.items() if place not in apart)
         cost = SideCost(
-            forward=Cost(tuple(self._forward)),
-            backward=Cost(tuple(reversed(self._backward))),
+            forward=Cost(tuple(self._layers["forward"])),
+            backward=Cost(tuple(reversed(self._layers["backward"]))),
             n_parameters=sum(tensor.numel() for tensor in parameters),
             n_buffers=sum(tensor.numel() for tensor in buffers),
             parameter_bytes=n_bytes(*parameters),
@@ -235,7 +234,7 @@ class _Trace:
             n_activations=sum(output.numel() for output in outputs),
             batch_size=self._batch_size,
         )
-        (self._forward if phase == "forward" else self._backward).append(cost)
+        self._layers[phase].append(cost)
 
     def _add_loss(self, logits: Tensor) -> None:
         """Adds softmax cross-entropy: logits are read; backward, logits are read and their gradient written."""

@@ -142,12 +142,9 @@ def _per_input(flop: int) -> Count:
     return lambda layer, x, y: flop * x.numel()
 
 
-def _convolution(layer: Any, x: Tensor, y: Tensor) -> int:
+def _products(layer: Any, x: Tensor, y: Tensor) -> int:
+    """Of a convolution or linear layer: every output sums over all weights but those of the other outputs."""
     return 2 * y.numel() * int(prod(layer.weight.shape[1:]))
-
-
-def _linear(layer: Any, x: Tensor, y: Tensor) -> int:
-    return 2 * y.numel() * int(layer.in_features)
 
 
 def _window(layer: Any, x: Tensor, y: Tensor) -> int:
@@ -159,12 +156,8 @@ def _scores(layer: Any, qkv: Tensor, y: Tensor) -> int:
     return int(qkv.shape[0] * layer.heads * qkv.shape[1] ** 2)
 
 
-def _attention_forward(layer: Any, qkv: Tensor, y: Tensor) -> int:
-    return 4 * y.numel() * y.shape[1] + 5 * _scores(layer, qkv, y)
-
-
-def _attention_backward(layer: Any, qkv: Tensor, y: Tensor) -> int:
-    return 8 * y.numel() * y.shape[1] + 5 * _scores(layer, qkv, y)
+def _attention(n_products: int) -> Count:
+    return lambda layer, qkv, y: 2 * n_products * y.numel() * y.shape[1] + 5 * _scores(layer, qkv, y)
 
 
 def _attention_kept(layer: Any, qkv: Tensor, y: Tensor) -> int:
@@ -172,7 +165,7 @@ def _attention_kept(layer: Any, qkv: Tensor, y: Tensor) -> int:
     return n_bytes(qkv, y) + _scores(layer, qkv, y) // qkv.shape[1] * qkv.element_size()
 
 
-_CONVOLUTION = LayerType("conv2d", _convolution, _convolution, _convolution, _input_bytes)
+_CONVOLUTION = LayerType("conv2d", _products, _products, _products, _input_bytes)
 _NORM = LayerType("norm", _per_output(8), _per_output(5), _per_output(8), _input_bytes)
 _RELU = LayerType("activation", _per_output(1), inputs=_per_output(1), kept=lambda layer, x, y: n_bytes(y))
 _SMOOTH = LayerType("activation", _per_output(5), inputs=_per_output(5), kept=_input_bytes)
@@ -180,9 +173,7 @@ _SMOOTH = LayerType("activation", _per_output(5), inputs=_per_output(5), kept=_i
 _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
     nn.Conv2d: replace(_CONVOLUTION, form="convolution"),
     **dict.fromkeys((nn.Conv1d, nn.Conv3d), _CONVOLUTION),
-    nn.Linear: LayerType(
-        "linear", _linear, _linear, _linear, _input_bytes, form="linear", shown=shapes.linear
-    ),
+    nn.Linear: replace(_CONVOLUTION, kind="linear", form="linear", shown=shapes.linear),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), replace(_NORM, mixes_samples=True)),
     nn.GroupNorm: replace(_NORM, form="group_norm", shown=shapes.group_norm),
     nn.LayerNorm: _NORM,
@@ -200,7 +191,7 @@ _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
     layers.ClassToken: LayerType("reshape"),
     layers.Resize: LayerType("reshape", _per_output(7), inputs=_per_output(8)),
     layers.SelfAttention: LayerType(
-        "attention", _attention_forward, inputs=_attention_backward, kept=_attention_kept, is_fused=True
+        "attention", _attention(2), inputs=_attention(4), kept=_attention_kept, is_fused=True
     ),
 }
 """Costs of a class hold for a subclass too, unless that has its own `forward`."""
