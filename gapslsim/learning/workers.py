@@ -7,6 +7,7 @@ operations split up. What is computed does not depend on the number of workers, 
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -59,13 +60,8 @@ class Workers:
             return one_by_one(calls)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n, "gapslsim", self._begin, (torch.get_num_threads(),))
-        started = [self._pool.submit(call) for call in calls]
-        try:
-            return [future.result() for future in started]
-        except BaseException:
-            for future in started:
-                future.cancel()
-            raise
+        # At the first error in order, `map` cancels what has not begun.
+        return list(self._pool.map(operator.call, calls))
 
     def _begin(self, n_threads: int) -> None:
         self._here.is_worker = True
