@@ -6,9 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from gapslsim.learning._distinct import with_shared_weights
 from gapslsim.learning._observations import Observations
-from gapslsim.learning._recording import accuracy_record
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.names import CLIENT, SERVER, name_of
 from gapslsim.learning.operations import Operations
@@ -50,26 +48,18 @@ class LearnerCore:
         self._operations = Operations(engine, journal)
         self._keyed = self._operations.keyed
         self._evaluation_batch = evaluation_batch
-        data, model = setup.data, setup.model
-        self.costs = OperationCosts(
-            model, data.input_shape, data.n_classes, setup.client_optimizer, setup.server_optimizer
-        )
+        self.costs = OperationCosts(setup)
         split = self.costs.split(1)
         costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
         self._slot_bytes = {side: int(cost.parameter_bytes * scale) for side, cost in costs.items()}
         self._bytes = {side: self._slot_bytes[side] + cost.buffer_bytes for side, cost in costs.items()}
         self._sample_bytes = math.prod(split.smashed_shape) * setup.itemsize
+        keys = {side: content_key(f"initial_{side}", None, setup.key) for side in costs}
         self._initial_client: Keyed[SideState] = self._keyed(
-            content_key("initial_client", None, setup.key),
-            self._bytes[CLIENT],
-            (),
-            lambda e: e.initial_client,
+            keys[CLIENT], self._bytes[CLIENT], (), lambda e: e.initial_client
         )
         server: Keyed[SideState] = self._keyed(
-            content_key("initial_server", None, setup.key),
-            self._bytes[SERVER],
-            (),
-            lambda e: e.initial_server,
+            keys[SERVER], self._bytes[SERVER], (), lambda e: e.initial_server
         )
         self.states = States(self._initial_client, server)
         """The named states, and how far each client and server has come."""
@@ -129,8 +119,8 @@ class LearnerCore:
         keys = [[state.key for state in side] for side in (clients, servers)]
 
         def record(engine: Engine) -> dict[str, Any]:
-            shown = (with_shared_weights([state.value for state in side]) for side in (clients, servers))
-            return accuracy_record(engine.evaluate(round, next(shown), next(shown), views))
+            of_clients, of_servers = ([state.value for state in side] for side in (clients, servers))
+            return {"accuracies": engine.evaluate(round, of_clients, of_servers, views)}
 
         self._operations.observe(content_key("evaluate", [*settings, keys]), list(needed.values()), record)
 

@@ -21,8 +21,7 @@ from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
 from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
-from gapslsim.learning.outcome import ServerOutcome
+from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
@@ -76,7 +75,6 @@ class Engine:
         # and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size)
         self.workers = Workers(choose_workers(workers, device, costs))
-        self.together = self.workers.together
         self._joined_samples = _samples_within(_JOINED_BYTES, costs.server, setup.batch_size)
         self._stacked_samples = _samples_within(_STACKED_BYTES, costs.server, setup.batch_size)
         # On the device as a whole: batches are then picked there, without a transfer each step.
@@ -93,16 +91,10 @@ class Engine:
             partial(self._seed, self.client, "client_forward"),
             _stacked_client_samples(self.client, costs, setup.batch_size),
         )
-
-    @property
-    def stacks_clients(self) -> bool:
+        self.stacks_clients = self._client_passes.stacks
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
-        return self._client_passes.stacks
-
-    @property
-    def in_waves(self) -> bool:
+        self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
-        return self.workers.n > 1 or self.stacks_clients
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -126,7 +118,7 @@ class Engine:
             step.n_shared,
             self._server_seeds(step),
             step.rule.second_order,
-            together=self.together,
+            together=self.workers.together,
         )
         passed = whole_pass(
             keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
@@ -299,7 +291,7 @@ class Engine:
             views,
             round,
             self._evaluation_batch,
-            self.together,
+            self.workers.together,
         )
 
     def _batches(self, wanted: Sequence[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:

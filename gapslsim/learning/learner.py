@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gapslsim.errors import LostError, ProtocolError
 from gapslsim.learning._learner_core import Shares
-from gapslsim.learning._recording import geometry_record, step_record
+from gapslsim.learning._observations import geometry_record, step_record
 from gapslsim.learning._whole_model import WholeModelOperations
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.names import CLIENT, SERVER, Side, name_of, side_of
@@ -24,6 +24,7 @@ from gapslsim.learning.operation import (
     ClientForward,
     MiniBatch,
     SentWeights,
+    ServerOutcome,
     ServerStep,
     SmashedData,
 )
@@ -38,7 +39,6 @@ from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
-    from gapslsim.learning.outcome import ServerOutcome
 
 __all__ = ["Learner"]
 
@@ -158,7 +158,7 @@ class Learner(WholeModelOperations):
                 )
 
             outcome, record = operations.outcome(
-                key, inputs, compute, lambda made: made.losses, lambda made: step_record(made, round, clients)
+                key, inputs, compute, lambda made: step_record(made, round, clients)
             )
             if measures and outcome is not None:
                 operations.observe(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gapslsim.errors import ProtocolError
 from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.names import Side
-from gapslsim.learning.rules import ClientUpdate, Fate, ServerUpdate
+from gapslsim.learning.rules import AlignmentDetail, ClientUpdate, Fate, ServerUpdate
+from gapslsim.records import LossRow
 from gapslsim.work import Keyed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gapslsim.learning.geometry import Geometry
     from gapslsim.learning.state import SideState
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ClientForward",
     "MiniBatch",
     "SentWeights",
+    "ServerOutcome",
     "ServerStep",
     "SmashedData",
 ]
@@ -144,3 +147,21 @@ class ServerStep(NamedTuple):
     def clients(self) -> tuple[int, ...]:
         """Of each mini-batch."""
         return tuple(batch.client for batch in self.batches)
+
+
+@dataclass(frozen=True, eq=False)
+class ServerOutcome:
+    """Result of one server step, row by row of the mini-batches that it took."""
+
+    state: SideState
+    rule_state: Mapping[str, float]
+    own: Sequence[Tensor]
+    """Cut gradient of each batch without its shared part, [b_i - m_i, ...]."""
+    shared: Tensor | None
+    """Cut gradient of the shared samples, [max m_i, ...]."""
+    fates: Sequence[Fate]
+    losses: list[LossRow]
+    reported_losses: list[float]
+    detail: AlignmentDetail | None
+    geometry: Geometry | None = None
+    """Of the gradients, where it was asked for."""

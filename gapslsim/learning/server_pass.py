@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -182,7 +182,8 @@ def _pass(
     sizes = [len(message.labels) for message in messages]
     # A leaf of its own: gradients stop at the cut, as they do between two machines.
     activations = _joined([message.activations.detach() for message in messages]).requires_grad_()
-    with _twice_differentiable(second_order):
+    # Attention by plain matrix products where second derivatives are wanted: fused kernels have none.
+    with sdpa_kernel(SDPBackend.MATH) if second_order else nullcontext():
         tape = side.forward(state, activations, seed)
     losses = _losses(tape.output, _joined([message.labels for message in messages]), sizes)
     targets = (*tape.parameters, activations)
@@ -243,11 +244,6 @@ def _losses(
     return torch.stack([losses.mean() for losses in torch.split(each, list(sizes))])
 
 
-def _twice_differentiable(second_order: bool) -> AbstractContextManager[None]:
-    """Attention by plain matrix products where second derivatives are wanted: fused kernels have none."""
-    return sdpa_kernel(SDPBackend.MATH) if second_order else nullcontext()
-
-
 def _shared_pass(
     side: Side,
     state: SideState,
@@ -289,9 +285,7 @@ def average_over_clients(
     return total / count.view(-1, *([1] * (total.dim() - 1)))
 
 
-def _hessian(
-    tapes: Sequence[_DoubleTape],
-) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
+def _hessian(tapes: Sequence[_DoubleTape]) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
     """Products with second derivatives of each client's loss, by double backpropagation."""
 
     def product(row: int, vector: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "b ..."]]:

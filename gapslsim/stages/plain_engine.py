@@ -16,8 +16,7 @@ from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
-from gapslsim.learning.outcome import ServerOutcome
+from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import ServerPass, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
@@ -65,6 +64,8 @@ class PlainEngine(Engine):
         evaluation_batch: int = 256,
     ) -> None:
         super().__init__(setup, device, dtype, evaluation_batch)
+        # Every operation is carried out, and timed, by itself.
+        self.stacks_clients = self.in_waves = False
         self.parts: list[Part] = []
         """Timed so far; whoever reads them clears them."""
         self._clock = clock
@@ -79,16 +80,6 @@ class PlainEngine(Engine):
         self._whole = PlainSide(
             nn.Sequential(client, server), self.client.optimizer, device, self.client.planned_steps
         )
-
-    @property
-    def stacks_clients(self) -> bool:
-        """No."""
-        return False
-
-    @property
-    def in_waves(self) -> bool:
-        """No: every operation is carried out, and timed, by itself."""
-        return False
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """See the base class."""
