@@ -42,8 +42,10 @@ def watch(learner: Learner) -> Watched:
             carry_out = work.carry_out
 
             def noted() -> Any:
+                begun = len(log)
                 result = carry_out()
-                log.append(tell(result, *arguments, **named))
+                # What is noted within comes after: a checkpoint is of what the step has left.
+                log.insert(begun, tell(result, *arguments, **named))
                 return result
 
             work.carry_out = noted
@@ -67,6 +69,17 @@ def watch(learner: Learner) -> Watched:
         install(model, message, optimizer, of)  # type: ignore[arg-type]
         log.append(("install", model, message, optimizer, of))
 
+    states: Any = learner.states
+    forget, snapshot, restore = states.forget, states.snapshot, states.restore
+
+    def noted_snapshot(names: Any = ()) -> Any:
+        taken = snapshot(names)
+        log.append(("snapshot", taken))
+        return taken
+
+    states.forget = lambda client: (forget(client), log.append(("forget", client)))
+    states.snapshot = noted_snapshot
+    states.restore = lambda taken: (restore(taken), log.append(("restore", taken)))
     learner.weights = noted_weights  # type: ignore[method-assign]
     learner.install = noted_install  # type: ignore[method-assign]
     return watched
@@ -106,6 +119,7 @@ class PlainLoop:
         self._graphs: dict[int, tuple[Tensor, list[Tensor]]] = {}
         self._cuts: dict[int, Tensor] = {}
         self._messages: dict[int, list[Tensor]] = {}
+        self._kept: dict[int, Weights] = {}
 
     def state(self, name: str) -> Weights:
         """A named state, or the common one of its side."""
@@ -155,6 +169,15 @@ class PlainLoop:
     def _combine(self, terms: list[tuple[Any, float]], made: object) -> None:
         models = [[factor * p for p in self._messages[id(message)]] for message, factor in terms]
         self._messages[id(made)] = [torch.stack(list(p)).sum(0) for p in zip(*models, strict=True)]
+
+    def _forget(self, client: int) -> None:
+        self.states[f"client-{client}"] = self.states[CLIENT]
+
+    def _snapshot(self, taken: object) -> None:
+        self._kept[id(taken)] = self.states[SERVER]
+
+    def _restore(self, taken: object) -> None:
+        self.states[SERVER] = self._kept[id(taken)]
 
     def _install(self, model: int | str, message: object, optimizer: str, of: object) -> None:
         assert of is None

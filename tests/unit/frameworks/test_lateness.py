@@ -21,6 +21,7 @@ from gapslsim.sim.availability import Availability, availabilities
 from gapslsim.sim.fault import Crash, Fate, Fault, ServerCrashes
 from gapslsim.sim.faults.loss import Loss
 from gapslsim.sim.patience import Retry
+from tests.plain_loops import PlainLoop, largest_difference, watch
 from tests.support import Stage, small_setup, stage
 
 Spans = list[tuple[str, float, float]]
@@ -373,3 +374,44 @@ def test_who_reckons_with_losses_that_do_not_come_has_the_timeline_and_weights_o
         plain.learner.server_state.value.parameters, ready.learner.server_state.value.parameters, strict=True
     ):
         assert (one == other).all()
+
+
+HAZARDS: dict[str, tuple[list[Availability], list[Fault], Any]] = {
+    "away and back": ([Plan(times=(2.5, 5.0, 30.0, 33.0)), Plan(times=(11.0, 14.0))], [], None),
+    "state lost": ([Plan(times=(2.5, 5.0, 30.0, 33.0), state="lost")], [], None),
+    "battery": ([availabilities["battery"](capacity=20.0, charging=2.0, resume=0.8)], [], None),
+    "deadline": ([], [], latenesses["deadline"](after=3.5)),
+    "quorum, stale": ([], [], latenesses["quorum"](k=1, late="used_next")),
+    "lost and damaged": ([], [Planned(fates=("arrives", "lost", "corrupted", "arrives", "lost"))], None),
+    "time-outs": (
+        [],
+        [Planned(fates=("lost", "lost"))],
+        latenesses["wait"](retry=Retry(timeout=3.0, times=2)),
+    ),
+    "crashes": ([], [Planned(shares=(0.0, 0.5, 0.0, 0.3), loses=True)], None),
+    "slow": ([], [Planned(slow=((3.0, 4.0), (20.0, 1.0)))], None),
+    "outage": ([], [Planned(links=(0.0, 0.0001, 2.0, 9.0))], None),
+    "server crashes": ([], [Planned(server=(9.0, 10.0, 36.0, 39.0))], None),
+}
+
+
+@pytest.mark.parametrize("kind", ["psl", "sfl", "async_sl", "async_sfl", "pipelined_psl"])
+@pytest.mark.parametrize("name", HAZARDS)
+def test_weights_are_those_of_plain_loops_in_the_order_of_the_clock(name: str, kind: str) -> None:
+    availability, faults, lateness = HAZARDS[name]
+    if lateness is not None and kind not in ("psl", "sfl") and lateness.retry is None:
+        pytest.skip("nobody waits for anybody")
+    _TURNS.clear()
+    made = stage(
+        small_setup(3),
+        rates=(1.0, 0.5, 0.8),
+        uplinks=[800] * 3,
+        downlinks=[640] * 3,
+        availability=availability,
+        faults=faults,
+    )
+    watched = watch(made.learner)
+    made.run(frameworks[kind](lateness=lateness or latenesses["wait"]()), 4)
+    plain = PlainLoop(made.learner.setup).apply(watched)
+    assert sum(entry[0] == "step" for entry in watched.log) >= 2
+    assert largest_difference(made.learner, plain) < 1e-12
