@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from gapslsim.results import words
 from gapslsim.results.categories import IN_VAIN
 
-__all__ = ["attendance_summary", "used", "wasted"]
+__all__ = ["attendance_summary", "often_and_seldom", "participation", "used", "wasted"]
 
 _IDLE: Final = ("waiting", "away", "server_queue", "server_compute")
 
@@ -59,7 +60,12 @@ def attendance_summary(
     if attendance is not None and len(attendance):
         outcomes = attendance["outcome"].value_counts()
         found["attendance"] = {name: int(outcomes.get(name, 0)) for name in ("came", "late", "stale", "lost")}
-        found["participation"] = _participation(attendance, n_clients, len(tables["rounds"]))
+        shares = participation(attendance, n_clients, len(tables["rounds"]))
+        found["participation"] = {
+            "min": float(shares.min()),
+            "mean": float(shares.mean()),
+            "max": float(shares.max()),
+        }
     if staleness is not None and len(staleness):
         taken = staleness[staleness["weight"] > 0]
         found["mean_staleness"] = float(taken["staleness"].mean()) if len(taken) else None
@@ -68,13 +74,17 @@ def attendance_summary(
     return found
 
 
-def _participation(attendance: pd.DataFrame, n_clients: int, n_rounds: int) -> dict[str, float]:
-    """Share of the rounds in which a client's part was used: the least of the clients, their mean, the most."""
-    used = attendance[
-        (attendance["phase"] == attendance["phase"].iloc[0]) & attendance["outcome"].isin(("came", "stale"))
-    ]
-    shares = np.bincount(used["client"], minlength=n_clients) / max(1, n_rounds)
-    return {"min": float(shares.min()), "mean": float(shares.mean()), "max": float(shares.max())}
+def participation(attendance: pd.DataFrame, n_clients: int, n_rounds: int) -> np.ndarray:
+    """Share of the rounds in which a part of a client was used, for each client.
+
+    The first thing that is gathered counts. A round counts once, also where what was late and what is new are both used
+    in it.
+    """
+    is_first = attendance["phase"] == attendance["phase"].iloc[0]
+    used = attendance[is_first & attendance["outcome"].isin(("came", "stale"))]
+    once = used.drop_duplicates(["round", "client"])
+    shares: np.ndarray = np.bincount(once["client"], minlength=n_clients) / max(1, n_rounds)
+    return shares
 
 
 def _away_s(presence: pd.DataFrame, n_clients: int, elapsed_s: float) -> np.ndarray:
@@ -101,3 +111,11 @@ def _fairness(evaluations: pd.DataFrame, away_s: np.ndarray) -> dict[str, float 
                 "seldom_away": float(last.reindex(seldom).mean()),
             }
     return {"view": None, "often_away": None, "seldom_away": None}
+
+
+def often_and_seldom(summary: Mapping[str, Any]) -> str:
+    """Fairness in words: `82.3 % / 89.2 %`, of those often away and of the others; empty if there is none."""
+    fair = summary.get("fairness") or {}
+    if fair.get("often_away") is None:
+        return ""
+    return f"{words.accuracy(fair['often_away'])} / {words.accuracy(fair['seldom_away'])}"

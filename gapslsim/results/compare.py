@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from gapslsim.results import words
+from gapslsim.results._attendance import often_and_seldom
 
 __all__ = ["Comparison", "compare", "labels_of"]
 
@@ -85,11 +86,9 @@ def _in_vain(summary: Mapping[str, Any]) -> str:
     return words.share(vain.get("share_of_time"), 1.0) if vain.get("spans") else ""
 
 
-def _fairness(summary: Mapping[str, Any]) -> str:
-    fair = summary.get("fairness") or {}
-    if fair.get("often_away") is None:
-        return ""
-    return f"{words.accuracy(fair['often_away'])} / {words.accuracy(fair['seldom_away'])}"
+def _away(summary: Mapping[str, Any]) -> str:
+    away = summary.get("away_s")
+    return "" if away is None else words.share(away["mean"], summary["simulated_time_s"])
 
 
 def _participation(summary: Mapping[str, Any]) -> str:
@@ -105,11 +104,13 @@ def _staleness(summary: Mapping[str, Any]) -> str:
 _TOLD: Final = {
     "work in vain": _in_vain,
     "staleness": _staleness,
+    "away": _away,
     "rounds per client": _participation,
-    "often / seldom away": _fairness,
+    "often / seldom away": often_and_seldom,
 }
-"""Columns where any run has something to tell: share of the time of all work; mean; least and most of the clients; last
-accuracy of the half of the clients that was away longest, and of the others."""
+"""Columns where any run has something to tell: share of the time of all work; mean; share of the time, mean of the
+clients; least and most of the clients; last accuracy of the half of the clients that was away longest, and of the
+others."""
 
 
 def labels_of(summaries: Sequence[Mapping[str, Any]]) -> list[str]:

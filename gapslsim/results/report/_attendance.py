@@ -8,6 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from gapslsim.results import words
+from gapslsim.results._attendance import often_and_seldom, participation
 from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Row, Scale, TextTable
 from gapslsim.results.report.data import Run, RunSet
 
@@ -16,8 +17,8 @@ __all__ = ["attendance_figure"]
 _MOST_ROWS: Final = 40
 _MOST_STALE: Final = 10
 _HEAD: Final = (
-    "run", "came", "late", "used stale", "lost", "away (mean)", "mean staleness", "in vain: time", "bytes",
-    "energy",
+    "run", "came", "late", "used stale", "lost", "away (mean)", "mean staleness", "in vain: time", "bytes", "energy",
+    "often / seldom away",
 )  # fmt: skip
 
 
@@ -31,14 +32,29 @@ def attendance_figure(runs: RunSet) -> Drawing | None:
         return None
     first = [group.runs[0] for group in runs.of_panel(runs.panels[0]) if _has_something(group.runs[0])]
     panels = [panel for run in first for panel in _panels(run, runs)]
-    how = "Rows are clients, filled while they were there. Staleness: updates of the server between a mini-batch's "
-    how += "forward pass and the step that took it, share of all mini-batches."
-    vain = "In vain: what was cancelled, lost or damaged, with its share of all work; the end of a run cuts off what "
-    vain += "is under way."
     table = TextTable(_HEAD, [_numbers(run) for run in told])
+    caption = _caption(told)
     return Drawing(
-        "Who was there", panels, [how, vain], name="attendance", series=runs.series, table=table, n_columns=2
+        "Who was there", panels, caption, name="attendance", series=runs.series, table=table, n_columns=2
     )
+
+
+def _caption(told: list[Run]) -> list[str]:
+    """How to read what these runs show."""
+    said = []
+    if any(len(run.table("presence")) for run in told):
+        said.append("Rows are clients, filled while they were there; beside them the share of time away.")
+    if any(len(run.table("attendance")) for run in told):
+        said.append("Rounds taken part in: those in which what the client sent was used, on time or stale.")
+    if any(len(run.table("staleness")) for run in told):
+        how = "Staleness: updates of the server between a mini-batch's forward pass and the step that took it; share "
+        said.append(how + "of all mini-batches, dropped ones among them; the mean is over those taken.")
+    vain = "In vain: what was cancelled, lost or damaged, with its share of all work; the end of a run cuts off what "
+    said.append(vain + "is under way.")
+    if any((run.summary.get("fairness") or {}).get("view") for run in told):
+        how = "Often / seldom away: last accuracy, mean of the half of the clients that was away longest, and of the "
+        said.append(how + "others.")
+    return said
 
 
 def _has_something(run: Run) -> bool:
@@ -51,6 +67,8 @@ def _panels(run: Run, runs: RunSet) -> list[Panel]:
     presence, staleness = run.table("presence"), run.table("staleness")
     if len(presence):
         made.append(_presence(presence, run, series))
+    if len(run.table("attendance")):
+        made.append(_rounds(run, series))
     if len(staleness):
         made.append(_staleness(staleness, run, series))
     return made
@@ -76,8 +94,25 @@ def _presence(presence: pd.DataFrame, run: Run, series: int) -> Panel:
             bars.append(Bar(row, since_s, end_s, series, f"{name} there: {words.seconds(end_s - since_s)}"))
         rows.append(Row(name, words.share(away_s, end_s)))
     along = Scale("simulated time [s]", 0.0, end_s or 1.0)
-    title = f"{run.series}: who was there" + (f" (the first {_MOST_ROWS})" if n_clients > _MOST_ROWS else "")
+    title = f"{run.series}: who was there{_cut(n_clients)}"
     return Panel(title, along, Scale(), bars, rows, row_height=16, note_label="away")
+
+
+def _rounds(run: Run, series: int) -> Panel:
+    """In how many of the rounds each client's part was used."""
+    n_clients = int(run.summary["n_clients"])
+    shares = participation(run.table("attendance"), n_clients, len(run.table("rounds")))[:_MOST_ROWS]
+    bars, rows = [], []
+    for client, share in enumerate(shares.tolist()):
+        said = words.share(share, 1.0)
+        rows.append(Row(f"client-{client}", said))
+        bars.append(Bar(client, 0.0, 100 * share, series, f"client-{client}: {said}"))
+    along, title = Scale("share of rounds [%]", 0.0, 100.0), f"{run.series}: rounds taken part in"
+    return Panel(f"{title}{_cut(n_clients)}", along, Scale(), bars, rows, row_height=16)
+
+
+def _cut(n_clients: int) -> str:
+    return f" (the first {_MOST_ROWS})" if n_clients > _MOST_ROWS else ""
 
 
 def _staleness(staleness: pd.DataFrame, run: Run, series: int) -> Panel:
@@ -89,8 +124,9 @@ def _staleness(staleness: pd.DataFrame, run: Run, series: int) -> Panel:
     for row, value in enumerate(range(last + 1)):
         share = 100 * float(counts.get(value, 0.0))
         more = value == _MOST_STALE and bool((staleness["staleness"] > value).any())
-        rows.append(Row(f"{value} or more" if more else str(value), f"{share:.1f} %"))
-        bars.append(Bar(row, 0.0, share, series, f"staleness {value}: {share:.1f} %"))
+        name = f"{value} or more" if more else str(value)
+        rows.append(Row(name, f"{share:.1f} %"))
+        bars.append(Bar(row, 0.0, share, series, f"staleness {name}: {share:.1f} %"))
     along = Scale("share of mini-batches [%]", 0.0, math.ceil(100 * float(counts.max()) / 10) * 10.0)
     return Panel(f"{run.series}: staleness", along, Scale("staleness"), bars, rows, row_height=16)
 
@@ -113,6 +149,7 @@ def _numbers(run: Run) -> list[str]:
             f"{say(vain[key])}\n{_share(vain[f'share_of_{name}'])}" if vain else "-"
             for key, say, name in shares
         ),
+        often_and_seldom(summary) or words.MISSING,
     ]
 
 
