@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from gapslsim.activity import Activity, Late, Process
+    from gapslsim.activity import Activity, Late, Lost, Mailbox, Process
     from gapslsim.data.dataset import Dataset, LoadedData, Samples
     from gapslsim.data.partition import Partition
     from gapslsim.data.stratify import stratified_split
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         NumericalError,
         ProtocolError,
         ScenarioError,
+        StalledError,
     )
     from gapslsim.frameworks.client_sync import ClientSync
     from gapslsim.frameworks.framework import Framework, FreeFramework
@@ -42,27 +43,31 @@ if TYPE_CHECKING:
     from gapslsim.run import simulate
     from gapslsim.scenario.loading import load, load_dict, loads
     from gapslsim.scenario.schema import Scenario
+    from gapslsim.sim.availability import Availability
+    from gapslsim.sim.fault import Fault
     from gapslsim.units import Quantity
     from gapslsim.work import Cost, LayerCost, content_key
 
 __all__ = [
-    "FAMILIES", "Activity", "Actor", "Channel", "ClientSync", "ClientUpdate", "ComponentError", "Cost", "CutGradient",
-    "DataError", "Dataset", "Decision", "Framework", "FreeFramework", "GapslsimError", "Gradients", "Late", "LayerCost",
-    "LoadedData", "Model", "NumericalError", "ParallelSplitLearning", "Participation", "Partition", "Process",
-    "ProtocolError", "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply",
-    "ServerUpdate", "SmashedData", "Stage", "__version__", "check_cut", "component", "content_key", "he_init",
-    "image_shape", "load", "load_dict", "loads", "named", "simulate", "stratified_split", "stream",
+    "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError",
+    "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework", "FreeFramework",
+    "GapslsimError", "Gradients", "Late", "LayerCost", "LoadedData", "Lost", "Mailbox", "Model", "NumericalError",
+    "ParallelSplitLearning", "Participation", "Partition", "Process", "ProtocolError", "Quantity", "Results",
+    "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate", "SmashedData", "Stage",
+    "StalledError", "__version__", "check_cut", "component", "content_key", "he_init", "image_shape", "load",
+    "load_dict", "loads", "named", "simulate", "stratified_split", "stream",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
 
 _HOMES: Final = {
-    "activity": ("Activity", "Late", "Process"),
+    "activity": ("Activity", "Late", "Lost", "Mailbox", "Process"),
     "data.dataset": ("Dataset", "LoadedData", "Samples"),
     "data.partition": ("Partition",),
     "data.stratify": ("stratified_split",),
     "errors": (
         "ComponentError", "DataError", "GapslsimError", "NumericalError", "ProtocolError", "ScenarioError",
+        "StalledError",
     ),
     "frameworks.client_sync": ("ClientSync",),
     "frameworks.framework": ("Framework", "FreeFramework"),
@@ -82,6 +87,8 @@ _HOMES: Final = {
     "run": ("simulate",),
     "scenario.loading": ("load", "load_dict", "loads"),
     "scenario.schema": ("Scenario",),
+    "sim.availability": ("Availability",),
+    "sim.fault": ("Fault",),
     "units": ("Quantity",),
     "work": ("Cost", "LayerCost", "content_key"),
 }  # fmt: skip

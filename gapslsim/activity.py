@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Activity", "Late", "Process"]
+__all__ = ["Activity", "Late", "Lost", "Mailbox", "Process"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,14 @@ class Late:
 
     limit_s: float
     """The time that was given [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What `attempt` gives in place of a value that can never come."""
+
+    why: str
+    """In words: which client lost what, and when."""
 
 
 class Activity(ABC, Generic[T]):
@@ -69,3 +77,25 @@ class Activity(ABC, Generic[T]):
     def __iter__(self) -> Process[T]:
         """`yield from activity`: waits for the value without a limit."""
         return self.wait()  # type: ignore[return-value]
+
+
+class Mailbox(ABC, Generic[T]):
+    """Where values wait for one who takes them, in the order in which they were put; S4U's word."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def put(self, value: T) -> None:
+        """Leaves a value; takes no time."""
+
+    @abstractmethod
+    def take(self, n: int = 1) -> Process[list[T]]:
+        """Waits until `n` values are there, and takes them. Cancelled while it waits, it takes none.
+
+        Raises:
+            ProtocolError: if somebody else waits already.
+        """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many wait."""

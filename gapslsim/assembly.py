@@ -26,6 +26,8 @@ from gapslsim.network.network import Network
 from gapslsim.registry import settings_of
 from gapslsim.rng import stream
 from gapslsim.scenario.schema import Scenario
+from gapslsim.sim.hazards import Hazards
+from gapslsim.sim.outages import failing
 from gapslsim.sim.recorder import Recorder
 from gapslsim.stages.clock import Clock
 from gapslsim.stages.measured import MeasuredStage
@@ -68,6 +70,10 @@ def assemble(
     if dry and stop.rounds is stop.epochs is stop.simulated_time is None:
         message = "a dry run has no accuracy to stop at; add rounds, epochs or simulated_time."
         raise ScenarioError([Problem("stop", message)])
+    if clock is not None and scenario.is_hazardous:
+        message = "is simulated and cannot be measured here; leave it out, or write kind: always"
+        where = "faults" if scenario.faults else "clients.availability"
+        raise ScenarioError([Problem(where, message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}
@@ -82,9 +88,17 @@ def assemble(
     else:
         learner = Learner(setup, None) if dry else _real_learner(scenario, setup, journal)
     env = simpy.Environment()
-    network = scenario.network.build(env, scenario.fleet, scenario.seed)
-    recorder = Recorder([device.power.idle_w for device in client_devices])
-    of_stage = (env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed)
+    idle_w = [device.power.idle_w for device in client_devices]
+    fleet, hazards = scenario.fleet, None
+    if scenario.is_hazardous:
+        members = scenario.members(idle_w)
+        hazards = Hazards(env, members, scenario.faults, scenario.seed)
+        fleet = failing(fleet, members, scenario.faults, scenario.seed)
+    network = scenario.network.build(env, fleet, scenario.seed)
+    recorder = Recorder(idle_w)
+    of_stage = (
+        env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed, hazards,
+    )  # fmt: skip
     stage = SimulatedStage(*of_stage) if plain is None else MeasuredStage(*of_stage, engine=plain)
     n_train = len(setup.data.train)
     return Parts(network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)

@@ -12,7 +12,7 @@ class GapslsimError(Exception):
     """Base of every error that the command line reports in words, without a traceback."""
 
     exit_code: ClassVar[int] = 1
-    """Of the command line: 2 where the user must change the scenario or the command, else 1."""
+    """Of the command line: 2 where the user must change the scenario or the command, 3 for a stalled run, else 1."""
 
 
 class ScenarioError(GapslsimError):
@@ -45,6 +45,19 @@ class NetworkError(GapslsimError):
 
 class ProtocolError(GapslsimError):
     """A framework that asks for something that has no meaning, such as the value of a cancelled activity."""
+
+
+class LostError(GapslsimError):
+    """What a client was doing is lost: it went away without its state, or a message of it never arrived.
+
+    For `Stage.attempt` and `Stage.gather`; a protocol that uses neither ends with it.
+    """
+
+
+class StalledError(GapslsimError):
+    """A run in which nobody can go on: says who waits for whom, since when, over which link or for whose return."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class MemoryShortError(GapslsimError):

@@ -23,6 +23,7 @@ __all__ = [
     "call_in",
     "forget_all",
     "happen",
+    "only_priority",
     "resume",
 ]
 
@@ -100,6 +101,11 @@ def resume(generator: Generator[simpy.Event, Any, object], event: simpy.Event | 
         return generator.send(event._value)
     event.defused = True  # Somebody takes the error: simpy would otherwise end the simulation with it.
     return generator.throw(event._value)
+
+
+def only_priority(env: simpy.Environment, priority: EventPriority) -> bool:
+    """Whether nothing is to come but events of this priority."""
+    return all(given == priority for _, given, _, _ in env._queue)
 
 
 def forget_all(env: simpy.Environment) -> None:

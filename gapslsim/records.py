@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 __all__ = [
-    "AlignmentRow", "EvaluationRow", "GradientRow", "LossRow", "PairRow", "Progress", "RoundRow", "SpanRow",
-    "UpdateRow",
+    "AlignmentRow", "AttendanceRow", "EvaluationRow", "GradientRow", "LossRow", "PairRow", "PresenceRow", "Progress",
+    "RoundRow", "SpanRow", "StalenessRow", "UpdateRow",
 ]  # fmt: skip
 
 
@@ -22,7 +22,8 @@ class SpanRow(NamedTuple):
     """Index of the client on whose behalf; -1 for a server's own span."""
     phase: str
     """`client_forward`, `uplink`, `server_queue`, `server_step`, `downlink`, `client_backward`, `waiting`, ...; what
-    was cancelled is `cancelled_uplink` and so on, with what it used until then."""
+    was cancelled is `cancelled_uplink` and so on, with what it used until then; `lost_uplink`, `corrupted_uplink`: a
+    message that did not arrive, or damaged; `away`: the client was not there."""
     round: int
     """From 1; 0 is before the first round."""
     start_s: float
@@ -164,6 +165,44 @@ class PairRow(NamedTuple):
     """Index of the other client."""
     angle_rad: float
     """Angle between the two gradients."""
+
+
+class AttendanceRow(NamedTuple):
+    """What became of a client's part in what a framework gathers; only where somebody can be late, away or lost."""
+
+    round: int
+    time_s: float
+    client: int
+    phase: str
+    """`upload`, `train`, `average`, `install`, `turn`."""
+    outcome: str
+    """`came`; `late`: it was waited for in vain; `stale`: what was late in an earlier round is used; `lost`: it can
+    never come."""
+
+
+class PresenceRow(NamedTuple):
+    """An absence of a client, or of the server after a crash (-1)."""
+
+    client: int
+    left_s: float
+    """When it went away."""
+    back_s: float
+    """When it came back; NaN if it was away at the end."""
+
+
+class StalenessRow(NamedTuple):
+    """A mini-batch that a server took, or dropped, in a protocol whose clients do not wait for one another."""
+
+    round: int
+    server_step: int
+    """The step that took it, counted from 1; of a dropped one the step before."""
+    client: int
+    batch: int
+    """Which of the client's mini-batches, from 0."""
+    staleness: int
+    """Updates of the server-side model between the client's forward pass and this step."""
+    weight: float
+    """Of its gradient; 0 if it was dropped."""
 
 
 class Progress(NamedTuple):

@@ -35,13 +35,16 @@ __all__ = ["FAMILIES", "Family", "component", "meaning_of", "registered_by_users
 C = TypeVar("C")
 
 _HOMES: Final = {
+    "availability": "gapslsim.sim.availability",
     "channel": "gapslsim.network.channel",
     "client_sync": "gapslsim.frameworks.client_sync",
     "client_update": "gapslsim.frameworks.slots",
     "cost_model": "gapslsim.hardware.cost_model",
     "data": "gapslsim.data.dataset",
+    "fault": "gapslsim.sim.fault",
     "figure": "gapslsim.results.study_figure",
     "framework": "gapslsim.frameworks.framework",
+    "lateness": "gapslsim.frameworks.lateness",
     "measure": "gapslsim.results.measure",
     "model": "gapslsim.models.model",
     "network": "gapslsim.network.topology",
@@ -50,6 +53,7 @@ _HOMES: Final = {
     "partition": "gapslsim.data.partition",
     "protocol": "gapslsim.network.protocol",
     "schedule": "gapslsim.learning.optimizer",
+    "staleness": "gapslsim.frameworks.staleness",
     "server_update": "gapslsim.frameworks.slots",
 }
 """Each family of this package and the module that defines it: the one place that knows them all."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gapslsim.assembly import Parts, assemble
 from gapslsim.collector import rare_collections
-from gapslsim.errors import NumericalError
+from gapslsim.errors import NumericalError, StalledError
 from gapslsim.learning.engine import intra_op_threads
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.milestones import Milestones, Position
@@ -42,7 +42,8 @@ def simulate(
             computed again: a run that was killed goes on, other hardware or another network costs no training.
 
     Returns:
-        Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far.
+        Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far; a run in which
+        nobody can go on ends as `stalled: ...`, with who waits for whom.
 
     Raises:
         NumericalError: if a loss or gradient is not finite; its `results` hold everything so far.
@@ -62,6 +63,9 @@ def _simulate(run: _Run) -> Results:
     except KeyboardInterrupt:
         run.parts.learner.save()
         status = "interrupted"
+    except StalledError as error:
+        run.parts.learner.save()
+        status = f"stalled: {error}"
     except NumericalError as error:
         error.results = run.results(f"failed: {error}")
         raise
@@ -137,6 +141,9 @@ class _Run:
             gradients=observed.gradients,
             updates=observed.updates,
             pairwise=observed.pairwise,
+            attendance=parts.recorder.attendance,
+            presence=parts.stage.absences(),
+            staleness=parts.learner.staleness_rows,
         )
         facts = RunFacts(
             name=scenario.name,

@@ -20,7 +20,7 @@ from gapslsim.errors import did_you_mean
 
 __all__ = [
     "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate",
-    "Seconds", "Speed", "example", "format_quantity", "parse_quantity",
+    "Seconds", "Speed", "StepLength", "example", "format_quantity", "parse_quantity",
 ]  # fmt: skip
 
 STRICT_UNITS: dict[str, str] = {"units": "required"}
@@ -115,10 +115,12 @@ class Quantity:
     Args:
         unit: base unit, a key of this module's table.
         positive: refuse zero.
+        least: refuse what is less.
     """
 
     unit: str
     positive: bool = False
+    least: float | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Text to float and back. A bare number passes from Python code, never from a file (STRICT_UNITS)."""
@@ -155,6 +157,12 @@ class Quantity:
                 "{value} is zero; it must be more, for instance '{example}'",
                 {"value": repr(value), "example": _EXAMPLE[self.unit]},
             )
+        if self.least is not None and number < self.least:
+            raise PydanticCustomError(
+                "quantity",
+                "{value} is too little; the least is {least}",
+                {"value": repr(value), "least": format_quantity(self.least, self.unit)},
+            )
         return number
 
 
@@ -164,6 +172,8 @@ def _from_file(info: ValidationInfo) -> bool:
 
 Rate = Annotated[float, Quantity("bit/s")]
 """Data rate [bit/s]."""
+StepLength = Annotated[float, Quantity("s", positive=True, least=1e-6)]
+"""Duration [s] of a microsecond or more: of what happens again and again, so that time goes on."""
 Seconds = Annotated[float, Quantity("s")]
 """Duration [s]."""
 Power = Annotated[float, Quantity("W")]

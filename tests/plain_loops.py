@@ -42,8 +42,10 @@ def watch(learner: Learner) -> Watched:
             carry_out = work.carry_out
 
             def noted() -> Any:
+                begun = len(log)
                 result = carry_out()
-                log.append(tell(result, *arguments, **named))
+                # What is noted within comes after: a checkpoint is of what the step has left.
+                log.insert(begun, tell(result, *arguments, **named))
                 return result
 
             work.carry_out = noted
@@ -54,6 +56,7 @@ def watch(learner: Learner) -> Watched:
     noting("client_forward", lambda made, *_, **__: ("forward", made.batch))
     noting("server_step", _told_of_step)
     noting("client_backward", lambda _, whom, reply, rule: ("backward", reply.to(whom).batch))
+    noting("combine", lambda made, terms: ("combine", list(terms), made))
     noting("average", lambda mean, weights, shares: ("average", dict(weights), shares, mean))
     weights, install = learner.weights, learner.install
 
@@ -66,16 +69,27 @@ def watch(learner: Learner) -> Watched:
         install(model, message, optimizer, of)  # type: ignore[arg-type]
         log.append(("install", model, message, optimizer, of))
 
+    states: Any = learner.states
+    forget, snapshot, restore = states.forget, states.snapshot, states.restore
+
+    def noted_snapshot(names: Any = ()) -> Any:
+        taken = snapshot(names)
+        log.append(("snapshot", taken))
+        return taken
+
+    states.forget = lambda client: (forget(client), log.append(("forget", client)))
+    states.snapshot = noted_snapshot
+    states.restore = lambda taken: (restore(taken), log.append(("restore", taken)))
     learner.weights = noted_weights  # type: ignore[method-assign]
     learner.install = noted_install  # type: ignore[method-assign]
     return watched
 
 
 def _told_of_step(
-    _: Any, smashed: Any, rule: Any, cut_rule: Any, model: str = SERVER
-) -> tuple[str, list[MiniBatch], str]:
+    _: Any, smashed: Any, rule: Any, cut_rule: Any, model: str = SERVER, weights: Any = None
+) -> tuple[str, list[MiniBatch], str, dict[int, float]]:
     messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
-    return "step", [message.batch for message in messages], model
+    return "step", [message.batch for message in messages], model, dict(weights or {})
 
 
 Weights = tuple[list[Tensor], list[Tensor]]
@@ -105,6 +119,7 @@ class PlainLoop:
         self._graphs: dict[int, tuple[Tensor, list[Tensor]]] = {}
         self._cuts: dict[int, Tensor] = {}
         self._messages: dict[int, list[Tensor]] = {}
+        self._kept: dict[int, Weights] = {}
 
     def state(self, name: str) -> Weights:
         """A named state, or the common one of its side."""
@@ -123,7 +138,7 @@ class PlainLoop:
         rows = torch.from_numpy(self._setup.batches.indices(batch.client, batch.step))
         self._graphs[id(batch)] = self._call(CLIENT, leaves, self._inputs[rows]), leaves
 
-    def _step(self, batches: list[MiniBatch], model: str) -> None:
+    def _step(self, batches: list[MiniBatch], model: str, weights: dict[int, float]) -> None:
         before = self.state(model)
         total = [torch.zeros_like(p) for p in before[0]]
         for batch in batches:
@@ -134,7 +149,7 @@ class PlainLoop:
             *gradients, cut = torch.autograd.grad(loss, [*leaves, smashed])
             self._cuts[id(batch)] = cut
             for sum_, gradient in zip(total, gradients, strict=True):
-                sum_ += gradient
+                sum_ += weights.get(batch.client, 1.0) * gradient
         self.states[model] = self._sgd(SERVER, before, [g / len(batches) for g in total])
 
     def _backward(self, batch: MiniBatch) -> None:
@@ -150,6 +165,19 @@ class PlainLoop:
         assert shares == "uniform"
         models = [self._messages[id(message)] for message in weights.values()]
         self._messages[id(mean)] = [torch.stack(list(p)).mean(0) for p in zip(*models, strict=True)]
+
+    def _combine(self, terms: list[tuple[Any, float]], made: object) -> None:
+        models = [[factor * p for p in self._messages[id(message)]] for message, factor in terms]
+        self._messages[id(made)] = [torch.stack(list(p)).sum(0) for p in zip(*models, strict=True)]
+
+    def _forget(self, client: int) -> None:
+        self.states[f"client-{client}"] = self.states[CLIENT]
+
+    def _snapshot(self, taken: object) -> None:
+        self._kept[id(taken)] = self.states[SERVER]
+
+    def _restore(self, taken: object) -> None:
+        self.states[SERVER] = self._kept[id(taken)]
 
     def _install(self, model: int | str, message: object, optimizer: str, of: object) -> None:
         assert of is None

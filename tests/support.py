@@ -24,6 +24,10 @@ from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.topologies.star import Star
 from gapslsim.registry import Family
+from gapslsim.sim.availability import Availability, availabilities
+from gapslsim.sim.fault import Fault
+from gapslsim.sim.hazards import Hazards, Member
+from gapslsim.sim.outages import failing
 from gapslsim.sim.recorder import Recorder
 from gapslsim.stages.simulated import SimulatedStage
 from gapslsim.work import Cost, LayerCost
@@ -171,8 +175,10 @@ def stage(
     dry: bool = False,
     fixed_costs: bool = True,
     broadcast: str = "multicast",
+    availability: Sequence[Availability] = (),
+    faults: Sequence[Fault] = (),
 ) -> Stage:
-    """A star of clients with the given device rates [FLOP/s] and link rates [bit/s]."""
+    """A star of clients with the given device rates [FLOP/s] and link rates [bit/s]; always there unless said."""
     n = setup.n_clients
     rates = list(rates) + [rates[-1]] * (n - len(rates))
     ups = list(uplinks or [1e12] * n)
@@ -185,6 +191,12 @@ def stage(
         )
     )
     star = Star(backhaul=None if backhaul is None else Constant(rate=backhaul), broadcast=broadcast)
+    hazards = None
+    if availability or faults:
+        kinds = [*availability, *[availabilities["always"]()] * (n - len(availability))]
+        members = [Member(kind, "all", None, 1.0) for kind in kinds]
+        hazards = Hazards(env, members, faults, setup.seed)
+        fleet = failing(fleet, members, faults, setup.seed)
     network = star.build(env, fleet, setup.seed)
     engine = None if dry else Engine(setup, torch.device("cpu"), torch.float64)
     learner = Learner(setup, engine)
@@ -193,5 +205,7 @@ def stage(
     devices = [RateDevice(rate=rate) for rate in rates[:n]]
     recorder = Recorder([device.power.idle_w for device in devices])
     server = RateDevice(rate=server_rate)
-    world = SimulatedStage(env, network, devices, server, replace(server), learner, recorder, setup.seed)
+    world = SimulatedStage(
+        env, network, devices, server, replace(server), learner, recorder, setup.seed, hazards
+    )
     return Stage(env, world, learner, recorder, engine)

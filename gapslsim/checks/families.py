@@ -22,6 +22,8 @@ _FILES: Final[Mapping[str, tuple[str, ...]]] = {
     "client_update": ("client_update", "framework"),
     "participation": ("participation", "framework"),
     "client_sync": ("framework",),
+    "staleness": ("staleness",),
+    "availability": ("availability",),
     "channel": ("channel",),
     "network": ("network",),
     "protocol": ("protocol",),

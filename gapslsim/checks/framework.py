@@ -22,7 +22,8 @@ def runs_to_its_end(runs: Runs) -> None:
     `yield from node.compute(work)`, `yield from node.send(...)`.
     """
     ran = runs.run()
-    n = len(ran.rounds)
+    n, status = len(ran.rounds), str(ran.summary["status"])
+    require(not status.startswith("stalled"), status)
     require(n >= N_ROUNDS, f"it ended by itself after {n} rounds, and {N_ROUNDS} were asked for")
     require(ran.end_s > 0, f"{N_ROUNDS} rounds took no simulated time")
     for one in ran.rounds if runs.framework.has_rounds else ():

@@ -1,6 +1,6 @@
 """The command line: finds commands by name and turns errors into words and exit codes.
 
-Exit codes: 0 all went well; 2 a broken scenario or a wrong call; 1 anything else; 130 after Ctrl-C.
+Exit codes: 0 all went well; 2 a broken scenario or a wrong call; 3 a stalled run; 1 anything else; 130 after Ctrl-C.
 A command's module is imported when the command is called, so that `--help` answers at once.
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gapslsim.errors import NumericalError
+from gapslsim.errors import NumericalError, StalledError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -129,7 +129,11 @@ def _run(
             _leave(error.results, target, replaces, quiet)
         raise
     _leave(results, target, replaces, quiet)
-    return 130 if results.summary["status"] == "interrupted" else 0
+    status = str(results.summary["status"])
+    if status.startswith("stalled"):
+        typer.echo(f"The run {status}.", err=True)
+        return StalledError.exit_code
+    return 130 if status == "interrupted" else 0
 
 
 def _simulate(scenario: Scenario, dry: bool, quiet: bool, journal: JournalSettings | None) -> Results:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gapslsim.data._images import ImageFiles, Split
+from gapslsim.data._images import ImageFiles, Split, find_whole
 from gapslsim.errors import DataError
 
 __all__ = ["find_pickles"]
@@ -17,23 +17,15 @@ __all__ = ["find_pickles"]
 _SHAPE = (3, 32, 32)
 
 
-def find_pickles(
-    place: Path, folder: str, files: dict[Split, tuple[str, ...]], label: str
-) -> CifarPickles | None:
+def find_pickles(place: Path, folder: str, files: dict[Split, list[str]], label: str) -> CifarPickles | None:
     """Finds the files in `place/folder` (torchvision's root) or in `place` itself; None if none of them is there.
 
     Raises:
         DataError: if some of the files are missing.
     """
     names = [name for split in files.values() for name in split]
-    for found in (place / folder, place):
-        missing = [name for name in names if not (found / name).is_file()]
-        if not missing:
-            return CifarPickles(found, files, label)
-        # Some are there: a broken copy, which is not to be passed over in silence for another layout.
-        if len(missing) < len(names):
-            raise DataError(f"{found} lacks {', '.join(missing)}; unpack the archive again, wholly.")
-    return None
+    paths = find_whole((place / folder, place), names, "; unpack the archive again, wholly.")
+    return None if paths is None else CifarPickles(paths, files, label)
 
 
 class CifarPickles(ImageFiles):
@@ -41,39 +33,29 @@ class CifarPickles(ImageFiles):
 
     layout = "torchvision"
 
-    def __init__(self, folder: Path, files: dict[Split, tuple[str, ...]], label: str) -> None:
-        self._folder = folder
+    def __init__(self, paths: dict[str, Path], files: dict[Split, list[str]], label: str) -> None:
+        super().__init__(paths.values(), label)
+        self._path_of = paths
         self._files = files
-        self.label = label
-
-    def paths(self) -> list[Path]:
-        """See `ImageFiles.paths`."""
-        return [self._folder / name for split in self._files.values() for name in split]
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; the files hold labels and pixels together, so both are read and one is kept."""
         return np.concatenate([self._read(name)[0] for name in self._files[split]])
 
     def pixels(self, split: Split, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """See `ImageFiles.pixels`; reads one file at a time."""
-        pixels = np.empty((len(rows), *_SHAPE), dtype=np.uint8)
-        first = 0
-        for name in self._files[split]:
-            data = self._read(name)[1]
-            # Rows are asked for in balanced order, but lie in files one after the other.
-            here = np.flatnonzero((rows >= first) & (rows < first + len(data)))
-            pixels[here] = data[rows[here] - first].reshape(-1, *_SHAPE)
-            first += len(data)
-        return pixels
+        """See `ImageFiles.pixels`."""
+        # All files at once: rows are asked for in balanced order, but lie in files one after the other.
+        whole = np.concatenate([self._read(name)[1] for name in self._files[split]])
+        return whole[rows].reshape(-1, *_SHAPE)
 
     def _read(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Labels [n] and pixels [n, 3072] of one file; rows are red, green and blue planes."""
-        path = self._folder / name
+        path = self._path_of[name]
         try:
             with path.open("rb") as file:
-                content = {
-                    _as_bytes(key): value for key, value in _Safe(file, encoding="bytes").load().items()
-                }
+                read = _Safe(file, encoding="bytes").load()
+            # Keys are bytes where Python 2 wrote the file, as for the original ones.
+            content = {key if isinstance(key, bytes) else key.encode(): part for key, part in read.items()}
             for field in (self.label.encode(), b"data"):
                 if field not in content:
                     raise ValueError(f"it has no field {field.decode()!r}")
@@ -99,22 +81,10 @@ class _Safe(pickle.Unpickler):
         """The three names that an array needs, wherever the NumPy that wrote it kept them."""
         if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
             return getattr(np, name)
-        if (module, name) in {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-        }:
+        if name == "_reconstruct" and module in {"numpy.core.multiarray", "numpy._core.multiarray"}:
             # This NumPy's own function of that name, wherever it keeps it.
             return np.empty(0).__reduce__()[0]
         if (module, name) == ("_codecs", "encode"):
-            return _encode
+            # Bytes written by Python 3 in an old pickle protocol; the codecs' own function could do more.
+            return str.encode
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR file needs")
-
-
-def _as_bytes(key: str | bytes) -> bytes:
-    """Keys are bytes where Python 2 wrote the file, as for the original ones."""
-    return key if isinstance(key, bytes) else key.encode()
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Bytes written by Python 3 in an old pickle protocol."""
-    return text.encode(encoding)

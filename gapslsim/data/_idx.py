@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gapslsim.data._images import ImageFiles, Split
+from gapslsim.data._images import ImageFiles, Split, find_whole
 from gapslsim.errors import DataError
 
 __all__ = ["find_idx"]
@@ -29,20 +29,9 @@ def find_idx(place: Path, folder: str) -> IdxImages | None:
         DataError: if some of the four are missing.
     """
     names = [f"{prefix}-{end}" for prefix in _PREFIX.values() for end in (_IMAGES, _LABELS)]
-    for found in (place / folder / "raw", place / "raw", place):
-        paths = {name: _existing(found, name) for name in names}
-        missing = [name for name, path in paths.items() if path is None]
-        if not missing:
-            return IdxImages({name: path for name, path in paths.items() if path is not None})
-        if len(missing) < len(names):
-            raise DataError(
-                f"{found} lacks {', '.join(missing)} (or the same with .gz); fetch the files again."
-            )
-    return None
-
-
-def _existing(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    folders = (place / folder / "raw", place / "raw", place)
+    paths = find_whole(folders, names, " (or the same with .gz); fetch the files again.", ("", ".gz"))
+    return None if paths is None else IdxImages(paths)
 
 
 class IdxImages(ImageFiles):
@@ -51,19 +40,16 @@ class IdxImages(ImageFiles):
     layout = "torchvision"
 
     def __init__(self, paths: dict[str, Path]) -> None:
-        self._paths = paths
-
-    def paths(self) -> list[Path]:
-        """See `ImageFiles.paths`."""
-        return list(self._paths.values())
+        super().__init__(paths.values())
+        self._path_of = paths
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; reads the file of labels only."""
-        return _read(self._paths[f"{_PREFIX[split]}-{_LABELS}"], ()).astype(np.int64)
+        return _read(self._path_of[f"{_PREFIX[split]}-{_LABELS}"], ()).astype(np.int64)
 
     def pixels(self, split: Split, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See `ImageFiles.pixels`."""
-        path = self._paths[f"{_PREFIX[split]}-{_IMAGES}"]
+        path = self._path_of[f"{_PREFIX[split]}-{_IMAGES}"]
         images = _read(path, _SHAPE)
         # The files of labels and of images may come from two downloads.
         if len(rows) and rows.max() >= len(images):

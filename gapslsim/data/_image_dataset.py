@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import PositiveInt, field_validator
 
 from gapslsim.data._images import ImageFiles, ImageKind, Split, normalise
 from gapslsim.data.dataset import Dataset, LoadedData, Samples
@@ -19,10 +18,7 @@ from gapslsim.errors import DataError
 from gapslsim.registry import component
 from gapslsim.work import content_key
 
-__all__ = ["Finder", "ImageDataset"]
-
-Finder = Callable[[Path], ImageFiles | None]
-"""Looks for a layout in a folder; None if it is not there."""
+__all__ = ["ImageDataset"]
 
 _kept: Final[dict[tuple[object, ...], LoadedData]] = {}
 """The data set that was loaded last, by its settings and the state of its files."""
@@ -37,22 +33,14 @@ class ImageDataset(Dataset):
     from the beginning. Images are decoded when the inputs are first asked for; labels never need them.
     """
 
-    root: Path | None = Field(
-        default=None,
-        description="Folder of the files (relative to the current directory); by default the data set's folder in the "
-        "public data.",
-    )
-    n_train: PositiveInt | None = Field(
-        default=None, description="Training samples to use, class balanced; all by default."
-    )
-    n_test: PositiveInt | None = Field(
-        default=None, description="Test samples to use, class balanced; all by default."
-    )
-    size: PositiveInt | None = Field(
-        default=None,
-        description="Side of the images in pixels after averaging over squares; must divide the original side, the "
-        "default.",
-    )
+    root: Path | None = None
+    """Folder of the files (relative to the current directory); by default the data set's folder in the public data."""
+    n_train: PositiveInt | None = None
+    """Training samples to use, class balanced; all by default."""
+    n_test: PositiveInt | None = None
+    """Test samples to use, class balanced; all by default."""
+    size: PositiveInt | None = None
+    """Side of the images in pixels after averaging over squares; must divide the original side, the default."""
 
     image_kind: ClassVar[ImageKind]
 
@@ -68,12 +56,12 @@ class ImageDataset(Dataset):
         return size
 
     @abstractmethod
-    def finders(self) -> tuple[Finder, ...]:
-        """One finder for each layout that can be read, the preferred one first."""
+    def find(self, place: Path) -> ImageFiles | None:
+        """The files that lie in a folder, in the layout that is preferred; None if it holds none of the data set."""
 
     @abstractmethod
     def expected(self) -> str:
-        """What the finders look for, in words."""
+        """What `find` looks for, in words."""
 
     def load(self, folder: Path | None, seed: int) -> LoadedData:
         """See `Dataset.load`; `seed` is of no account.
@@ -125,10 +113,8 @@ class ImageDataset(Dataset):
             # Its own folder first: the public data may hold files of several sets side by side.
             places = [] if folder is None else [folder / kind.name, folder]
         for place in places:
-            for find in self.finders():
-                files = find(place)
-                if files is not None:
-                    return files
+            if (files := self.find(place)) is not None:
+                return files
         looked = f"looked in {' and '.join(str(place) for place in places)}" if places else "looked nowhere"
         no_folder = "" if places else f" ({VARIABLE} is not set and there is no ../shared/data)"
         raise DataError(

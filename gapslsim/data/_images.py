@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ImageFiles", "ImageKind", "Split", "normalise"]
+from gapslsim.errors import DataError
+
+__all__ = ["ImageFiles", "ImageKind", "Split", "find_whole", "normalise"]
 
 Split = Literal["train", "test"]
 _CHUNK = 4096
@@ -41,21 +44,21 @@ class ImageFiles(ABC):
 
     layout: str
     """Name of the layout, for instance `parquet`."""
-    label: str = ""
-    """Which labels are read, where the files hold several kinds."""
 
-    @abstractmethod
-    def paths(self) -> list[Path]:
+    def __init__(self, paths: Iterable[Path], label: str = "") -> None:
+        self.paths = list(paths)
         """Every file, in a fixed order."""
+        self.label = label
+        """Which labels are read, where the files hold several kinds."""
 
     def fingerprint(self) -> list[list[str | int]]:
         """Name and size in bytes of each file, wherever they lie; which labels, where there are several."""
-        files: list[list[str | int]] = [[path.name, path.stat().st_size] for path in self.paths()]
+        files: list[list[str | int]] = [[path.name, path.stat().st_size] for path in self.paths]
         return [["label", self.label], *files] if self.label else files
 
     def state(self) -> tuple[object, ...]:
         """Where the files lie and when each was last written: says within a process whether they are the same."""
-        found = [(path.resolve(), path.stat()) for path in self.paths()]
+        found = [(path.resolve(), path.stat()) for path in self.paths]
         return type(self), self.label, *((path, file.st_size, file.st_mtime_ns) for path, file in found)
 
     @abstractmethod
@@ -73,6 +76,33 @@ class ImageFiles(ABC):
         Raises:
             DataError: if a file is missing or corrupted.
         """
+
+
+def find_whole(
+    folders: Iterable[Path], names: Sequence[str], advice: str, endings: Sequence[str] = ("",)
+) -> dict[str, Path] | None:
+    """Files by name, from the first folder that holds any of them; None if none does.
+
+    Args:
+        folders: to look in, in this order.
+        names: of all files.
+        advice: what to do where some are missing, ending the message.
+        endings: that a name may have, the preferred one first.
+
+    Raises:
+        DataError: if some of the files are missing.
+    """
+    for folder in folders:
+        candidates = {name: [folder / f"{name}{ending}" for ending in endings] for name in names}
+        found = {name: next(filter(Path.is_file, paths), None) for name, paths in candidates.items()}
+        whole = {name: path for name, path in found.items() if path is not None}
+        if len(whole) == len(names):
+            return whole
+        # Some are there: a broken copy, which is not to be passed over in silence for another layout.
+        if whole:
+            missing = ", ".join(name for name in names if name not in whole)
+            raise DataError(f"{folder} lacks {missing}{advice}")
+    return None
 
 
 def normalise(pixels: NDArray[np.uint8], size: int, kind: ImageKind) -> NDArray[np.float32]:

@@ -17,18 +17,17 @@ from gapslsim.errors import DataError
 __all__ = ["find_parquet"]
 
 _FOLDERS = (".", "data", "plain_text")
+_IMAGES = ("img", "image")
+"""Names that the column of images may have."""
 
 
-def find_parquet(
-    place: Path, label: str, shape: tuple[int, int, int], image: tuple[str, ...] = ("img", "image")
-) -> ParquetImages | None:
+def find_parquet(place: Path, label: str, shape: tuple[int, int, int]) -> ParquetImages | None:
     """Finds `train-*.parquet` and `test-*.parquet` in `place`, its `data/` or its `plain_text/`.
 
     Args:
         place: folder to look in.
         label: name of the label column.
         shape: channels, height and width of an image.
-        image: names that the column of images may have.
 
     Returns:
         None if there are no such files or their columns are others.
@@ -42,16 +41,16 @@ def find_parquet(
             "train": sorted(folder.glob("train-*.parquet")),
             "test": sorted(folder.glob("test-*.parquet")),
         }
-        if not any(files.values()):
+        lacking = [split for split, found in files.items() if not found]
+        if len(lacking) == 2:
             continue
-        for split, found in files.items():
-            if not found:
-                raise DataError(
-                    f"No {split}-*.parquet in {folder}, which has the other split; fetch it as well."
-                )
+        if lacking:
+            raise DataError(
+                f"No {lacking[0]}-*.parquet in {folder}, which has the other split; fetch it as well."
+            )
         with _reading(files["train"][0]) as parquet:
             columns = parquet.schema_arrow.names
-        images = [column for column in image if column in columns]
+        images = [column for column in _IMAGES if column in columns]
         if images and label in columns:
             return ParquetImages(files, images[0], label, shape)
     return None
@@ -65,14 +64,10 @@ class ParquetImages(ImageFiles):
     def __init__(
         self, files: dict[Split, list[Path]], image: str, label: str, shape: tuple[int, int, int]
     ) -> None:
+        super().__init__((path for paths in files.values() for path in paths), label)
         self._files = files
         self._image = image
-        self.label = label
         self._shape = shape
-
-    def paths(self) -> list[Path]:
-        """See `ImageFiles.paths`."""
-        return [path for paths in self._files.values() for path in paths]
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """See `ImageFiles.labels`; reads the label column only."""
@@ -98,15 +93,12 @@ class ParquetImages(ImageFiles):
                     end = first + parquet.metadata.row_group(group).num_rows
                     low, high = np.searchsorted(wanted, (first, end))
                     if low < high:
-                        encoded = self._encoded(parquet, group)
+                        column = parquet.read_row_group(group, columns=[f"{self._image}.bytes"]).column(0)
+                        encoded = column.combine_chunks().field("bytes").to_pylist()
                         for place, row in zip(order[low:high], wanted[low:high], strict=True):
                             pixels[place] = self._decode(encoded[int(row) - first], path, int(row))
                     first = end
         return pixels
-
-    def _encoded(self, parquet: Any, group: int) -> Any:
-        column = parquet.read_row_group(group, columns=[f"{self._image}.bytes"]).column(0)
-        return column.combine_chunks().field("bytes").to_pylist()
 
     def _decode(self, encoded: bytes | None, path: Path, row: int) -> NDArray[np.uint8]:
         """Pixels of one encoded image, uint8 [channels, height, width]."""

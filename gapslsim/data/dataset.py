@@ -61,11 +61,8 @@ class LoadedData:
 class Dataset(ABC):
     """Settings of a data set and of how it is divided among clients; a pydantic component."""
 
-    # Given as a description: pydantic reads the docstring under a field for the class itself, not for derived ones.
-    partition: Annotated[Partition, partitions] = Field(
-        default_factory=lambda: partitions["iid"](),
-        description="How the training set is divided among the clients.",
-    )
+    partition: Annotated[Partition, partitions] = Field(default_factory=lambda: partitions["iid"]())
+    """How the training set is divided among the clients."""
 
     @abstractmethod
     def load(self, folder: Path | None, seed: int) -> LoadedData:

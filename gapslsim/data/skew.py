@@ -37,20 +37,6 @@ class Skew:
         each = self.counts / self.sizes[:, None]
         return np.asarray(0.5 * np.abs(each - whole).sum(axis=1), dtype=np.float64)
 
-    @cached_property
-    def mean_total_variation(self) -> float:
-        """Mean of `total_variation` over the clients, each weighted the same."""
-        return float(self.total_variation.mean())
-
-    def columns(self) -> dict[str, list[int]]:
-        """The histogram as tidy columns `client`, `label`, `n_samples`: `pandas.DataFrame(skew.columns())`."""
-        clients, labels = np.indices(self.counts.shape)
-        return {
-            "client": clients.ravel().tolist(),
-            "label": labels.ravel().tolist(),
-            "n_samples": self.counts.ravel().tolist(),
-        }
-
 
 def skew(labels: NDArray[np.int64], shares: Sequence[NDArray[np.int64]], n_classes: int) -> Skew:
     """Counts the labels of each client's share (indices into `labels`)."""

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gapslsim.errors import ProtocolError
+from gapslsim.frameworks.lateness import Lateness, Limited, latenesses
 from gapslsim.frameworks.slots import Participation, participations
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import Family, component
@@ -30,6 +31,8 @@ class Framework(ABC):
         default_factory=lambda: participations["everyone"]()
     )
     """Who takes part in a round."""
+    lateness: Annotated[Lateness, latenesses] = Field(default_factory=lambda: latenesses["wait"]())
+    """What is done about clients that are late, away or lost."""
 
     def run(self, w: Stage) -> Process[None]:
         """The protocol from beginning to end: round after round, with a barrier between them."""
@@ -44,8 +47,22 @@ class Framework(ABC):
         )
 
     def participants(self, w: Stage) -> tuple[int, ...]:
-        """Clients that take part in the round that begins, ascending."""
-        return self.participation.choose(w.n_clients, lambda: w.random("participation"))
+        """Clients that take part in the round that begins, ascending: chosen among those there and not busy."""
+        candidates, rule = w.candidates, self.participation
+        n = len(candidates)
+        # Where fewer are there than the rule draws, all of them take part.
+        few = n < w.n_clients and rule.problems(n)
+        chosen = tuple(range(n)) if few or not n else rule.choose(n, lambda: w.random("participation"))
+        extra = self.lateness.n_selected(len(chosen), n) - len(chosen)
+        if extra > 0:
+            others = sorted({*range(n)} - {*chosen})
+            drawn = w.random("over_selection").choice(others, extra, replace=False).tolist()
+            chosen = tuple(sorted((*chosen, *drawn)))
+        return tuple(candidates[place] for place in chosen)
+
+    def n_wanted(self, n_clients: int) -> int:
+        """How many clients a round wants, as expected."""
+        return max(1, round(self.participation.expected_share(n_clients) * n_clients))
 
     @abstractmethod
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
@@ -66,6 +83,11 @@ class Framework(ABC):
     def has_rounds(self) -> bool:
         """Whether the protocol itself says where a round ends."""
         return True
+
+    @property
+    def trains_by_the_clock(self) -> bool:
+        """Whether what is trained depends on what is ready first, so that other hardware trains something else."""
+        return isinstance(self.lateness, Limited) or self.lateness.retry is not None
 
     @property
     def reads_planned_rounds(self) -> bool:
@@ -89,7 +111,8 @@ class Framework(ABC):
 
     def problems(self, n_clients: int) -> list[str]:
         """What keeps this framework from running with so many clients, in words; empty if nothing."""
-        return self.participation.problems(n_clients)
+        found = self.participation.problems(n_clients)
+        return found or self.lateness.problems(n_clients, self.n_wanted(n_clients))
 
 
 @component
@@ -111,9 +134,23 @@ class FreeFramework(Framework):
         """No."""
         return False
 
+    @property
+    def trains_by_the_clock(self) -> bool:
+        """Yes."""
+        return True
+
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """One mini-batch of each participant."""
         return self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)
+
+    def problems(self, n_clients: int) -> list[str]:
+        """A rule for who is late, where nobody waits for anybody."""
+        if isinstance(self.lateness, Limited):
+            return [
+                f"lateness cannot be limited: {self.kind} has no barrier at which a client could be late; leave it "
+                "out, or write kind: wait with retry"
+            ]
+        return super().problems(n_clients)
 
 
 frameworks: Family[Framework] = Family("framework", "gapslsim.frameworks.presets")

@@ -26,7 +26,7 @@ class ParallelSplitLearning(Framework):
     """One round for all participants side by side (Section II of [lin2026gapsl]).
 
     1. Each client: forward pass on a mini-batch, uplink of smashed data and labels.
-    2. Server, when all have arrived: forward and backward per client, the rule, one update.
+    2. Server, when all have arrived that `lateness` waits for: forward and backward per client, the rule, one update.
     3. Each client: downlink of its cut gradient, backward pass, update. Then the clients may synchronise.
     """
 
@@ -49,11 +49,12 @@ class ParallelSplitLearning(Framework):
 
     def round(self, w: Stage) -> Process[None]:
         """One training round."""
-        smashed = yield from w.together(self._upload(w, client) for client in w.participants)
-        step = w.learner.server_step(smashed, self.server_rule, self.cut_rule)
-        reply = yield from w.server.compute(step, on_behalf_of=w.participants)
-        if self.client_update.trains_in(w.round, w.epoch):
-            yield from self._download(w, reply)
+        smashed = yield from w.gather("upload", {c: self._upload(w, c) for c in w.participants})
+        if smashed:
+            step = w.learner.server_step(smashed, self.server_rule, self.cut_rule)
+            reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
+            if self.client_update.trains_in(w.round, w.epoch):
+                yield from self._download(w, reply)
         yield from self.client_sync.run(w)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
@@ -63,13 +64,14 @@ class ParallelSplitLearning(Framework):
 
     def _download(self, w: Stage, reply: ServerReply) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""
-        shared: Sequence[Activity[Any] | None] = [None] * len(w.participants)
+        clients = [answer.batch.client for answer in reply.answers]
+        shared: Sequence[Activity[Any] | None] = [None] * len(clients)
         if reply.shared is not None:
-            shared = w.server.broadcast(reply.shared, w.clients(w.participants), "downlink")
-        yield from w.together(
-            self._train_client(w, client, reply, arrival)
-            for client, arrival in zip(w.participants, shared, strict=True)
-        )
+            shared = w.server.broadcast(reply.shared, w.clients(clients), "downlink")
+        training = {
+            c: self._train_client(w, c, reply, arrival) for c, arrival in zip(clients, shared, strict=True)
+        }
+        yield from w.gather("train", training, keep=False)
 
     def _train_client(
         self, w: Stage, client: int, reply: ServerReply, arrival: Activity[Any] | None

@@ -8,18 +8,22 @@ and times it. A protocol that is right on one is right on the other.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from gapslsim.activity import Activity, Late, Process
+from gapslsim.activity import Activity, Late, Lost, Mailbox, Process
+from gapslsim.errors import LostError
 from gapslsim.work import Keyed, Work
 
 if TYPE_CHECKING:
     from gapslsim.learning.learner import Learner
 
-__all__ = ["Activity", "Actor", "Late", "Participants", "Process", "Stage"]
+__all__ = ["Activity", "Actor", "Late", "Lost", "Mailbox", "Outcome", "Participants", "Process", "Stage"]
+
+Outcome = Literal["came", "late", "stale", "lost"]
+"""It came; it was waited for in vain and dropped, or kept for later; what was late is used now; it can never come."""
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Keyed[Any])
@@ -32,6 +36,16 @@ class Actor(ABC):
     """`client-3`, `server`, `parameter-server`."""
     client: int | None
     """Index of the client; None for a server."""
+
+    @property
+    @abstractmethod
+    def present(self) -> bool:
+        """Whether it is there now. Who is asked for something while away does it once it is back."""
+
+    @property
+    @abstractmethod
+    def lives(self) -> int:
+        """How often it has lost its state."""
 
     @abstractmethod
     def compute(self, work: Work[T], on_behalf_of: Collection[int] = ()) -> Process[T]:
@@ -57,11 +71,23 @@ class Actor(ABC):
         """Sends one payload to many actors; one activity per receiver, which ends when it has it all."""
 
 
+class Gathering(Protocol):
+    """What `gather` needs of a framework: its `lateness`."""
+
+    def gather(
+        self, w: Stage, phase: str, processes: Mapping[int, Process[T]], keep: bool
+    ) -> Process[dict[int, T]]:
+        """See `Stage.gather`."""
+
+
 class Participants(Protocol):
     """What `rounds` needs of a framework."""
 
     def participants(self, w: Stage) -> tuple[int, ...]:
         """Clients that take part in the round that begins, ascending."""
+
+    def n_wanted(self, n_clients: int) -> int:
+        """How many it wants."""
 
 
 class Stage(ABC):
@@ -75,10 +101,17 @@ class Stage(ABC):
     epoch: float
     """Samples that were trained on before this round over the size of the training set."""
     participants: tuple[int, ...]
-    """Clients that take part in the present round, ascending."""
+    """Clients that take part in the present round, ascending; none where all are busy with what was late."""
+    n_wanted: int
+    """How many the framework wants; fewer take part where fewer are there, more where it selects more than it needs."""
     server: Actor
     parameter_server: Actor
     """Averages client-side models."""
+    lateness: Gathering
+    """What the framework does about clients that are late, away or lost."""
+    pending: dict[tuple[str, int], Activity[Any]]
+    """What late clients still do, by the phase in which it will be used (empty if it will not) and the client. They are
+    busy until it is used, or has ended."""
 
     @abstractmethod
     def client(self, index: int) -> Actor:
@@ -87,6 +120,45 @@ class Stage(ABC):
     def clients(self, indices: Iterable[int]) -> list[Actor]:
         """Several clients as actors."""
         return [self.client(index) for index in indices]
+
+    @property
+    @abstractmethod
+    def candidates(self) -> Sequence[int]:
+        """Clients that can take part in a round that begins now, ascending: they are there and not busy.
+
+        If nobody is there, those that come back first; then what they are asked for waits until they are.
+        """
+
+    @property
+    @abstractmethod
+    def may_lose(self) -> bool:
+        """Whether clients can go away or messages be lost in this run, so that a protocol has to reckon with it."""
+
+    def attempt(self, process: Process[T]) -> Process[T | Lost]:
+        """The value of a process, or why it was lost: a client went away without its state, a message never arrived."""
+        try:
+            return (yield from process)
+        except LostError as error:
+            return Lost(str(error))
+
+    def gather(
+        self, phase: str, processes: Mapping[int, Process[T]], *, keep: bool = True
+    ) -> Process[dict[int, T]]:
+        """Runs a process of each client side by side and waits for those that the framework's `lateness` waits for.
+
+        Args:
+            phase: what it is, for records: `upload`, `train`, `average`.
+            processes: by client.
+            keep: whether what comes too late may be used in the next call for this phase.
+
+        Returns:
+            The values of those that came, by client, ascending; what came late from an earlier call included.
+        """
+        return self.lateness.gather(self, phase, processes, keep)
+
+    @abstractmethod
+    def gathered(self, phase: str, client: int, outcome: Outcome) -> None:
+        """Notes now what becomes of a client's part in a phase, for the table `attendance`."""
 
     @abstractmethod
     def rounds(self, framework: Participants) -> Iterator[int]:
@@ -130,6 +202,10 @@ class Stage(ABC):
     @abstractmethod
     def spawn(self, process: Process[T]) -> Activity[T]:
         """Begins a process and lets it go on in the background, until it ends, is cancelled or the run is over."""
+
+    @abstractmethod
+    def mailbox(self) -> Mailbox[Any]:
+        """A new mailbox, through which processes hand values on without waiting for one another."""
 
     @abstractmethod
     def pause(self, duration_s: float) -> Process[None]:

@@ -6,15 +6,14 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from gapslsim.learning._distinct import with_shared_weights
 from gapslsim.learning._observations import Observations
-from gapslsim.learning._recording import accuracy_record
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.names import CLIENT, SERVER, name_of
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
+from gapslsim.records import StalenessRow
 from gapslsim.work import Keyed, content_key
 
 if TYPE_CHECKING:
@@ -42,31 +41,25 @@ class LearnerCore:
         self.round = 0
         self.measures_geometry = False
         """Whether the geometry of this round's gradients is recorded, where two clients or more take part."""
-        self.when_updated: Callable[[], None] | None = None
+        self.when_updated: list[Callable[[], None]] = []
         """Called after every update of the server or of averaged models; for the main flow."""
+        self.staleness_rows: list[StalenessRow] = []
+        """What servers took without waiting for all; noted by protocols whose clients do not wait for one another."""
         self._operations = Operations(engine, journal)
         self._keyed = self._operations.keyed
         self._evaluation_batch = evaluation_batch
-        data, model = setup.data, setup.model
-        self.costs = OperationCosts(
-            model, data.input_shape, data.n_classes, setup.client_optimizer, setup.server_optimizer
-        )
+        self.costs = OperationCosts(setup)
         split = self.costs.split(1)
         costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
         self._slot_bytes = {side: int(cost.parameter_bytes * scale) for side, cost in costs.items()}
         self._bytes = {side: self._slot_bytes[side] + cost.buffer_bytes for side, cost in costs.items()}
         self._sample_bytes = math.prod(split.smashed_shape) * setup.itemsize
+        keys = {side: content_key(f"initial_{side}", None, setup.key) for side in costs}
         self._initial_client: Keyed[SideState] = self._keyed(
-            content_key("initial_client", None, setup.key),
-            self._bytes[CLIENT],
-            (),
-            lambda e: e.initial_client,
+            keys[CLIENT], self._bytes[CLIENT], (), lambda e: e.initial_client
         )
         server: Keyed[SideState] = self._keyed(
-            content_key("initial_server", None, setup.key),
-            self._bytes[SERVER],
-            (),
-            lambda e: e.initial_server,
+            keys[SERVER], self._bytes[SERVER], (), lambda e: e.initial_server
         )
         self.states = States(self._initial_client, server)
         """The named states, and how far each client and server has come."""
@@ -126,8 +119,8 @@ class LearnerCore:
         keys = [[state.key for state in side] for side in (clients, servers)]
 
         def record(engine: Engine) -> dict[str, Any]:
-            shown = (with_shared_weights([state.value for state in side]) for side in (clients, servers))
-            return accuracy_record(engine.evaluate(round, next(shown), next(shown), views))
+            of_clients, of_servers = ([state.value for state in side] for side in (clients, servers))
+            return {"accuracies": engine.evaluate(round, of_clients, of_servers, views)}
 
         self._operations.observe(content_key("evaluate", [*settings, keys]), list(needed.values()), record)
 
@@ -144,7 +137,7 @@ class LearnerCore:
         states, when_updated = self.states, self.when_updated
         updates: list[None] = []
         tentative = self.states = states.tentative()
-        self.when_updated = lambda: updates.append(None)
+        self.when_updated = [lambda: updates.append(None)]
         try:
             with self._operations.aside() as observed:
                 result = call()
@@ -161,8 +154,8 @@ class LearnerCore:
         return result, commit
 
     def _updated(self) -> None:
-        if self.when_updated is not None:
-            self.when_updated()
+        for call in self.when_updated:
+            call()
 
     def _shares(self, clients: tuple[int, ...], shares: Shares) -> list[float]:
         if shares == "uniform":

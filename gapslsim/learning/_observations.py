@@ -8,11 +8,14 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gapslsim.records import AlignmentRow, GradientRow, LossRow, PairRow, UpdateRow
 
-__all__ = ["Accuracy", "Observations", "Seen", "read_record"]
+if TYPE_CHECKING:
+    from gapslsim.learning.operation import ServerOutcome
+
+__all__ = ["Accuracy", "Observations", "Seen", "geometry_record", "read_record", "step_record"]
 
 
 class Accuracy(NamedTuple):
@@ -62,6 +65,38 @@ def read_record(payload: bytes) -> Seen:
     return Seen(json.loads(payload))
 
 
+def step_record(outcome: ServerOutcome, round: int, clients: tuple[int, ...]) -> dict[str, Any]:
+    """What a server step lets us see, as plain values that a journal can write and that come back bit for bit.
+
+    Losses, gradient geometry, each client's fate, what the rule remembers.
+    """
+    return {
+        "losses": outcome.losses,
+        "alignment": _alignment_rows(outcome, round, clients),
+        "fates": list(outcome.fates),
+        "rule_state": {name: float(value) for name, value in outcome.rule_state.items()},
+    }
+
+
+def geometry_record(outcome: ServerOutcome) -> dict[str, Any]:
+    """The same of a server step whose gradients were measured."""
+    assert outcome.geometry is not None
+    return outcome.geometry._asdict()
+
+
+def _alignment_rows(outcome: ServerOutcome, round: int, clients: tuple[int, ...]) -> list[AlignmentRow]:
+    """The gradient geometry of one round, as far as the rule has found it."""
+    detail = outcome.detail
+    if detail is None:
+        return []
+    of_round = (float(detail.threshold_rad), float(detail.selection_ratio), float(detail.dispersion_rad))
+    rows = zip(
+        clients, detail.score_rad.tolist(), detail.in_leader_set.tolist(), detail.angle_to_leader_rad.tolist(),
+        detail.admitted.tolist(), outcome.reported_losses, detail.gradient_norm.tolist(), strict=True,
+    )  # fmt: skip
+    return [AlignmentRow._make((round, *row, *of_round)) for row in rows]
+
+
 class Observations:
     """Rows of one run, in order of the rounds."""
 
@@ -76,7 +111,7 @@ class Observations:
         """One per operation, in the order in which they were seen."""
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Adds what one operation let us see, as its record says; see `recording`."""
+        """Adds what one operation let us see, as its record says."""
         self.records.append(record)
         for name in _ROWS.keys() & record.keys():
             getattr(self, name).extend(record[name])

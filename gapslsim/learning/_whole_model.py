@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gapslsim.learning._learner_core import LearnerCore, Shares
-from gapslsim.learning._recording import loss_record
 from gapslsim.learning.messages import WholeWeights
 from gapslsim.learning.names import CLIENT, SERVER, Side
 from gapslsim.records import LossRow
@@ -66,7 +65,7 @@ class WholeModelOperations(LearnerCore):
 
             self.states.samples_seen += n_steps * size
             trained, _ = self._operations.outcome(
-                key, [start], train, lambda made: [made[1]], lambda made: loss_record([made[1]]), later=True
+                key, [start], train, lambda made: {"losses": [made[1]]}, later=True
             )
             return self._operations.part(key, start.size_bytes, trained, lambda made: made[0])
 

@@ -73,16 +73,10 @@ def gram(gradients: Float[Tensor, "S d"]) -> Gram:
     return Gram(products[:n, :n], exponents)
 
 
-def norms(gradients: Float[Tensor, "S d"], known: Gram | None = None) -> Float[Tensor, " S"]:
-    """Euclidean norms |g_i| of the rows, float64 [S]; infinite only where float64 cannot hold them."""
-    if known is not None:
-        # The powers of two come back last: before the root the squares of large gradients would overflow.
-        return times_power(known.products.diagonal().sqrt(), known.exponents)
-    exponents = exponents_of(gradients)
-    squares = torch.zeros(len(gradients), dtype=torch.float64, device=gradients.device)
-    for chunk in scaled_chunks(gradients, exponents):
-        squares += chunk.square().sum(1)
-    return times_power(squares.sqrt(), exponents)
+def norms(known: Gram) -> Float[Tensor, " S"]:
+    """Euclidean norms |g_i| of the gradients, float64 [S]; infinite only where float64 cannot hold them."""
+    # The powers of two come back last: before the root the squares of large gradients would overflow.
+    return times_power(known.products.diagonal().sqrt(), known.exponents)
 
 
 def pairwise_angles(gradients: Float[Tensor, "S d"], known: Gram | None = None) -> Float[Tensor, "S S"]:

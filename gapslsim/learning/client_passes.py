@@ -33,35 +33,27 @@ class _Taped:
         return output.unbind() if self.is_stacked else (output,)
 
 
+@dataclass(frozen=True, eq=False)
 class ClientPasses:
     """Passes of the client side. The tape of a forward pass waits at its mini-batch for the backward pass.
 
     Passes are stacked where that was chosen, whoever takes part: a lone pass goes beside itself. So a client's numbers
     do not depend on which clients are computed together with it, for instance after a replay.
-
-    Args:
-        side: the layers before the cut.
-        batches: of each (client, step), inputs [b, ...] and labels [b].
-        seed: (client, step) to the seed of the pass (dropout).
-        most_samples: samples in passes that are stacked; 0: one client at a time.
     """
 
-    def __init__(
-        self,
-        side: Side,
-        batches: Callable[[Sequence[tuple[int, int]]], list[tuple[Tensor, Tensor]]],
-        seed: Callable[[int, int], int],
-        most_samples: int,
-    ) -> None:
-        self._side = side
-        self._make_batches = batches
-        self._seed = seed
-        self._most_samples = most_samples
+    side: Side
+    """The layers before the cut."""
+    batches: Callable[[Sequence[tuple[int, int]]], list[tuple[Tensor, Tensor]]]
+    """Of each (client, step), inputs [b, ...] and labels [b]."""
+    seed: Callable[[int, int], int]
+    """From (client, step) to the seed of the pass (dropout)."""
+    most_samples: int
+    """Samples in passes that are stacked; 0: one client at a time."""
 
     @property
     def stacks(self) -> bool:
         """Whether passes of several clients are made together."""
-        return self._most_samples > 0
+        return self.most_samples > 0
 
     def forward(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of each mini-batch; the tapes are kept for the backward passes."""
@@ -103,7 +95,7 @@ class ClientPasses:
         return after
 
     def _batches(self, calls: Sequence[ClientForward]) -> list[tuple[Tensor, Tensor]]:
-        return self._make_batches([(call.batch.client, call.batch.step) for call in calls])
+        return self.batches([(call.batch.client, call.batch.step) for call in calls])
 
     def _tape(
         self, calls: Sequence[ClientForward], inputs: Sequence[Tensor]
@@ -116,13 +108,13 @@ class ClientPasses:
             of_size.setdefault(len(given), []).append(place)
         made = []
         for size, places in of_size.items():
-            n = max(self._most_samples // size, 1)
+            n = max(self.most_samples // size, 1)
             for group in (places[first : first + n] for first in range(0, len(places), n)):
                 made.append((self._stacked([(calls[place], inputs[place]) for place in group]), group))
         return made
 
     def _alone(self, call: ClientForward, inputs: Tensor) -> _Taped:
-        tape = self._side.forward(call.state, inputs, self._seed(call.batch.client, call.batch.step))
+        tape = self.side.forward(call.state, inputs, self.seed(call.batch.client, call.batch.step))
         return _Taped((call.batch.key,), tape, is_stacked=False)
 
     def _stacked(self, group: list[tuple[ClientForward, Tensor]]) -> _Taped:
@@ -130,7 +122,7 @@ class ClientPasses:
             # A batched product of a single matrix may take another kernel, with other last bits.
             group = group * 2
         columns = zip(*(call.state.parameters for call, _ in group), strict=True)
-        tape = self._side.forward_stacked(
+        tape = self.side.forward_stacked(
             [torch.stack(column) for column in columns], torch.stack([inputs for _, inputs in group])
         )
         return _Taped(tuple(call.batch.key for call, _ in group), tape, is_stacked=True)
@@ -139,7 +131,7 @@ class ClientPasses:
         """BP and updates of clients whose forward passes were made together."""
         if not taped.is_stacked:
             (call,) = calls
-            return [self._updated(call, self._side.backward(taped.tape, cut_gradient(call.answer)), taped)]
+            return [self._updated(call, self.side.backward(taped.tape, cut_gradient(call.answer)), taped)]
         # Backpropagation frees the graph of all clients in the stack, also of those that are not here.
         taped.is_used = True
         places = [taped.keys.index(call.answer.batch.key) for call in calls]
@@ -147,7 +139,7 @@ class ClientPasses:
         cuts = torch.zeros_like(taped.tape.output)
         for place, call in zip(places, calls, strict=True):
             cuts[place] = cut_gradient(call.answer)
-        stacked = [gradient.unbind() for gradient in self._side.backward(taped.tape, cuts)]
+        stacked = [gradient.unbind() for gradient in self.side.backward(taped.tape, cuts)]
         return [
             self._updated(call, tuple(gradient[place] for gradient in stacked), taped)
             for place, call in zip(places, calls, strict=True)
@@ -156,7 +148,7 @@ class ClientPasses:
     def _updated(self, call: ClientBackward, gradients: tuple[Tensor, ...], taped: _Taped) -> SideState:
         """The client's state after its step."""
         adjusted = call.rule.adjust(gradients, call.state.parameters, call.initial.parameters)
-        return self._side.update(call.state, adjusted, taped.tape.buffers)
+        return self.side.update(call.state, adjusted, taped.tape.buffers)
 
 
 def cut_gradient(answer: Answer) -> Tensor:

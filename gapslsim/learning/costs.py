@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 
-from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import ClientUpdate, ServerUpdate
+from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import SplitCost, split_cost
-from gapslsim.models.model import Model
 from gapslsim.work import Cost, LayerCost
 
 __all__ = ["OperationCosts"]
@@ -19,35 +19,22 @@ class OperationCosts:
     """Costs of the operations of one model; the same `Cost` object for the same question.
 
     Args:
-        model: the split model.
-        input_shape: of one sample.
-        n_classes: number of classes.
-        client_optimizer: of the client side.
-        server_optimizer: of the server side.
+        setup: the model, its inputs and its optimizers.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        input_shape: tuple[int, ...],
-        n_classes: int,
-        client_optimizer: Optimizer,
-        server_optimizer: Optimizer,
-    ) -> None:
-        self._model = model
-        self._input_shape = input_shape
-        self._n_classes = n_classes
-        self._client_optimizer = client_optimizer
-        self._server_optimizer = server_optimizer
-        self.split = lru_cache(maxsize=None)(self._split)
-        self.client_backward = lru_cache(maxsize=None)(self._client_backward)
-        self.local_training = lru_cache(maxsize=None)(self._local_training)
-        self.average = lru_cache(maxsize=None)(self._average)
-        self._server_step = lru_cache(maxsize=None)(self._build_server_step)
+    def __init__(self, setup: LearningSetup) -> None:
+        self._setup = setup
+        # Caches of this object alone, which go with it.
+        self.split = cache(self._split)
+        self.client_backward = cache(self._client_backward)
+        self.local_training = cache(self._local_training)
+        self.average = cache(self._average)
+        self._server_step = cache(self._build_server_step)
 
     def _split(self, batch_size: int) -> SplitCost:
         """Costs of both sides for one mini-batch."""
-        return split_cost(self._model, self._input_shape, self._n_classes, batch_size)
+        data = self._setup.data
+        return split_cost(self._setup.model, data.input_shape, data.n_classes, batch_size)
 
     def client_forward(self, batch_size: int) -> Cost:
         """Forward pass of the client side."""
@@ -57,7 +44,7 @@ class OperationCosts:
         """Backward pass of the client side, the rule and the optimizer step."""
         side = self.split(batch_size).client
         n = side.n_parameters
-        return Cost(parts=(side.backward, rule.cost(n), self._client_optimizer.cost(n)))
+        return Cost(parts=(side.backward, rule.cost(n), self._setup.client_optimizer.cost(n)))
 
     def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate) -> Cost:
         """Forward and backward per participant, the shared pass of EPSL, the rule and the optimizer step.
@@ -80,24 +67,25 @@ class OperationCosts:
         if most_shared:
             side = self.split(most_shared).server
             parts += [side.forward, side.backward]
+        if rule.n_generated:
+            made = self.split(rule.n_generated)
+            n_samples = rule.n_generated + sum(size * count for (size, _), count in kinds)
+            parts += [
+                _generation(n_samples, math.prod(made.smashed_shape)),
+                made.server.forward,
+                made.server.backward,
+            ]
         n_parameters = self.split(1).server.n_parameters
-        parts += [rule.cost(n_clients, n_parameters), self._server_optimizer.cost(n_parameters)]
+        parts += [rule.cost(n_clients, n_parameters), self._setup.server_optimizer.cost(n_parameters)]
         return Cost(parts=tuple(parts))
 
     def _local_training(self, batch_size: int, n_steps: int) -> Cost:
         """Steps of the whole model on a client."""
         split = self.split(batch_size)
-        optimizer = self._client_optimizer.cost(split.client.n_parameters + split.server.n_parameters)
-        step = Cost(
-            parts=(
-                split.client.forward,
-                split.server.forward,
-                split.server.backward,
-                split.client.backward,
-                optimizer,
-            )
-        )
-        return step.times(n_steps)
+        client, server = split.client, split.server
+        optimizer = self._setup.client_optimizer.cost(client.n_parameters + server.n_parameters)
+        passes = (client.forward, server.forward, server.backward, client.backward)
+        return Cost(parts=(*passes, optimizer)).times(n_steps)
 
     def _average(self, n_models: int, n_parameters: int) -> Cost:
         """Weighted mean of models: a multiplication and an addition per parameter and model."""
@@ -110,3 +98,9 @@ class OperationCosts:
             n_parameters=n_parameters,
         )
         return Cost((layer,))
+
+
+def _generation(n_samples: int, n_elements: int) -> Cost:
+    """Statistics of what arrived and samples made from them: a mean, a square, a scale and a shift per element."""
+    n = n_samples * n_elements
+    return Cost((LayerCost("generate", "other", "other", 4.0 * n, 8.0 * n),))

@@ -19,14 +19,14 @@ from gapslsim.learning.alignment import Gram
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
+from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
-from gapslsim.learning.outcome import ServerOutcome
+from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.rules import Decision, Gradients
-from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass
+from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
-from gapslsim.learning.tensors import Side, mean_weights, train_locally, unflatten
+from gapslsim.learning.tensors import Side, flatten, mean_weights, train_locally, unflatten
 from gapslsim.learning.workers import WORTH_FLOP, Workers, choose_workers, passes_flop
 from gapslsim.models.cost import SideCost, SplitCost, split_cost
 from gapslsim.models.split import build
@@ -75,7 +75,6 @@ class Engine:
         # and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size)
         self.workers = Workers(choose_workers(workers, device, costs))
-        self.together = self.workers.together
         self._joined_samples = _samples_within(_JOINED_BYTES, costs.server, setup.batch_size)
         self._stacked_samples = _samples_within(_STACKED_BYTES, costs.server, setup.batch_size)
         # On the device as a whole: batches are then picked there, without a transfer each step.
@@ -92,16 +91,10 @@ class Engine:
             partial(self._seed, self.client, "client_forward"),
             _stacked_client_samples(self.client, costs, setup.batch_size),
         )
-
-    @property
-    def stacks_clients(self) -> bool:
+        self.stacks_clients = self._client_passes.stacks
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
-        return self._client_passes.stacks
-
-    @property
-    def in_waves(self) -> bool:
+        self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
-        return self.workers.n > 1 or self.stacks_clients
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -116,7 +109,7 @@ class Engine:
 
         A rule that needs no client's own gradient gets none: they are made for the measurement alone, in a second pass.
         """
-        keep_rows = step.rule.needs_client_gradients
+        keep_rows = step.rule.needs_client_gradients or step.weights is not None
         whole_pass = partial(
             server_pass,
             self.server,
@@ -125,7 +118,7 @@ class Engine:
             step.n_shared,
             self._server_seeds(step),
             step.rule.second_order,
-            together=self.together,
+            together=self.workers.together,
         )
         passed = whole_pass(
             keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
@@ -135,7 +128,10 @@ class Engine:
             passed = whole_pass(keep_rows=True)  # to say whose gradient it is
         # Before the rule: an aggregator given NaN may raise anything, or give a plausible number.
         self._check(step, passed.losses, passed.matrix)
-        gradients = self._gradients(step, passed, passed.matrix)
+        matrix = passed.matrix
+        if step.weights is not None:
+            matrix = weighed(step.weights, matrix, step.rule.needs_client_gradients)
+        gradients = self._gradients(step, passed, matrix)
         decision = step.rule.decide(gradients)
         state = step.state
         # A round in which nobody is admitted has no step, but its passes have moved the running statistics.
@@ -147,7 +143,9 @@ class Engine:
             # Measured after the decision and apart from it: recording geometry must not change what is
             # trained.
             rows = whole_pass(stacked_samples=self._stacked_samples).matrix
-        return self._outcome(step, passed, decision, updated, rows, gradients.gram if keep_rows else None)
+        return self._outcome(
+            step, passed, decision, updated, rows, gradients.gram if matrix is rows and keep_rows else None
+        )
 
     def _server_seeds(self, step: ServerStep) -> list[int]:
         """Seeds of each mini-batch's pass, and of the shared one."""
@@ -170,7 +168,15 @@ class Engine:
             random=stream(self._setup.seed, "server_rule", *step.draw),
             memory=step.state.memory,
             hessian_product=passed.hessian_product,
+            smashed=step.messages if step.rule.n_generated else (),
+            at=partial(self._gradient_at, step) if step.rule.n_generated else None,
         )
+
+    def _gradient_at(self, step: ServerStep, activations: Tensor, labels: Tensor) -> Tensor:
+        """Gradient of the mean loss of activations that a rule has made up, float [d]."""
+        seed = self._seed(self.server, "generated", -1, *step.draw)
+        tape = self.server.forward(step.state, activations, seed)
+        return flatten(torch.autograd.grad(batch_loss(tape.output, labels), tape.parameters))
 
     @staticmethod
     def _outcome(
@@ -285,7 +291,7 @@ class Engine:
             views,
             round,
             self._evaluation_batch,
-            self.together,
+            self.workers.together,
         )
 
     def _batches(self, wanted: Sequence[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:

@@ -8,6 +8,7 @@ per class weighted by the client's share of that class in training.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gapslsim.learning._distinct import identity
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning.loss import log_probabilities, predicted_loss, predicted_losses
 from gapslsim.learning.messages import Weights
@@ -57,6 +57,7 @@ def evaluate_views(
         batch_size: samples per forward pass.
         together: carries out independent calls.
     """
+    clients, servers = _with_shared_weights(clients), _with_shared_weights(servers)
     batches = torch.split(inputs, batch_size)
     n_classes = label_shares.shape[1]
 
@@ -75,7 +76,7 @@ def evaluate_views(
         rows.append(row("global", predicted(_mean(clients), _mean(servers))))
     if not {"clients", "ensemble", "local"} & set(views):
         return rows
-    pairs = [(identity(client), identity(server)) for client, server in zip(clients, servers, strict=True)]
+    pairs = [(_identity(client), _identity(server)) for client, server in zip(clients, servers, strict=True)]
     total = torch.zeros(len(labels), n_classes, dtype=torch.float64, device=inputs.device)
     own: dict[object, tuple[Accuracy, np.ndarray, np.ndarray]] = {}
     for pair, count in Counter(pairs).items():
@@ -99,11 +100,38 @@ def evaluate_views(
 
 def _mean(states: Sequence[SideState]) -> SideState | Weights:
     """Mean weights, each state once and weighted by how many clients have it; where all have one, that itself."""
-    distinct = {identity(state): state for state in states}
+    distinct = {_identity(state): state for state in states}
     if len(distinct) == 1:
         return states[0]
-    counts = Counter(identity(state) for state in states)
+    counts = Counter(_identity(state) for state in states)
     return mean_weights(list(distinct.values()), [counts[key] / len(states) for key in distinct])
+
+
+def _with_shared_weights(states: Sequence[SideState]) -> list[SideState]:
+    """The same states, where those with equal weights and buffers are one object each.
+
+    States that were read from checkpoints are equal to those that were computed, but not the same objects; what is
+    evaluated once must not depend on how it came to be.
+    """
+    by_identity = {_identity(state): state for state in states}
+    if len(by_identity) == 1:
+        return list(states)
+    by_content: dict[str, SideState] = {}
+    chosen = {same: by_content.setdefault(_digest(state), state) for same, state in by_identity.items()}
+    return [chosen[_identity(state)] for state in states]
+
+
+def _identity(state: SideState) -> tuple[int, int]:
+    """Of a state's weights and buffers as objects: the same for states that share both."""
+    return id(state.parameters), id(state.buffers)
+
+
+def _digest(state: SideState) -> str:
+    """Of all weights and buffers, bit by bit."""
+    digest = hashlib.sha256()
+    for tensor in (*state.parameters, *state.buffers):
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def weighted(shares: Float[np.ndarray, " n_classes"], values: Float[np.ndarray, " n_classes"]) -> float:
@@ -115,9 +143,9 @@ def _per_class(
     log_p: Float[Tensor, "n n_classes"], labels: Int[Tensor, " n"], n_classes: int
 ) -> tuple[Float[np.ndarray, " n_classes"], Float[np.ndarray, " n_classes"]]:
     """Accuracy and mean loss per class; 0 for a class without test samples."""
-    right = (log_p.argmax(dim=1) == labels).double()
-    loss = predicted_losses(log_p, labels).double()
     count = torch.bincount(labels, minlength=n_classes).clamp_min(1).double()
-    accuracy = torch.bincount(labels, weights=right, minlength=n_classes) / count
-    mean_loss = torch.bincount(labels, weights=loss, minlength=n_classes) / count
-    return accuracy.cpu().numpy(), mean_loss.cpu().numpy()
+
+    def mean(each: Tensor) -> np.ndarray:
+        return (torch.bincount(labels, weights=each.double(), minlength=n_classes) / count).cpu().numpy()
+
+    return mean(log_p.argmax(dim=1) == labels), mean(predicted_losses(log_p, labels))

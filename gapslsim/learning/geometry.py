@@ -58,7 +58,7 @@ def measure(
     gram = known or alignment.gram(gradients)
     pairs = alignment.pairwise_angles(gradients, gram)
     scores = alignment.consistency_scores(pairs)
-    norms = alignment.norms(gradients, gram)
+    norms = alignment.norms(gram)
     everyone = torch.ones(n, dtype=torch.bool, device=gradients.device)
     # The mean is the leader gradient of everyone, and made by the same code, in float64.
     mean = alignment.leader_gradient(gradients, everyone)

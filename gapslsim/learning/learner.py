@@ -9,13 +9,13 @@ is not computed: what it let us see is read, and its value waits until somebody 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from gapslsim.errors import ProtocolError
+from gapslsim.errors import LostError, ProtocolError
 from gapslsim.learning._learner_core import Shares
-from gapslsim.learning._recording import geometry_record, step_record
+from gapslsim.learning._observations import geometry_record, step_record
 from gapslsim.learning._whole_model import WholeModelOperations
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.names import CLIENT, SERVER, Side, name_of, side_of
@@ -24,6 +24,7 @@ from gapslsim.learning.operation import (
     ClientForward,
     MiniBatch,
     SentWeights,
+    ServerOutcome,
     ServerStep,
     SmashedData,
 )
@@ -32,12 +33,12 @@ from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import RuleMemory
+from gapslsim.records import StalenessRow
 from gapslsim.registry import settings_of
 from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
-    from gapslsim.learning.outcome import ServerOutcome
 
 __all__ = ["Learner"]
 
@@ -72,7 +73,9 @@ class Learner(WholeModelOperations):
         def carry_out() -> SmashedData:
             state, step = self.states.named[name], self.states.next_steps(client, 1)
             key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client])
-            batch = MiniBatch(client, step, size, name, key, state)
+            n_updates = self.states.updates(self.states.server_of(client))
+            life = self.states.lives.get(client, 0)
+            batch = MiniBatch(client, step, size, name, key, state, n_updates=n_updates, life=life)
             if self.journal is not None:
                 self.states.in_flight.add(batch)
             call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
@@ -86,6 +89,7 @@ class Learner(WholeModelOperations):
         rule: ServerUpdate,
         cut_rule: CutGradient,
         model: str = SERVER,
+        weights: Mapping[int, float] | None = None,
     ) -> Work[ServerReply]:
         """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
@@ -94,6 +98,8 @@ class Learner(WholeModelOperations):
             rule: from the gradients of all to the update.
             cut_rule: which cut gradient each gets.
             model: name of the server-side state that is stepped; it begins with `server`.
+            weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
+                Losses and cut gradients are not weighted.
 
         Raises:
             ProtocolError: if there is nothing to step with, or for a state of the client side.
@@ -107,6 +113,8 @@ class Learner(WholeModelOperations):
         shared = [int(cut_rule.shared_fraction * size + 1e-9) for size in sizes]
         n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
         name = _of_side(model, SERVER)
+        factors = tuple((weights or {}).get(client, 1.0) for client in clients)
+        weighing = factors if any(factor != 1 for factor in factors) else None
 
         def carry_out() -> ServerReply:
             operations, states, round = self._operations, self.states, self.round
@@ -124,6 +132,7 @@ class Learner(WholeModelOperations):
                 list(clients),
                 stream,
                 self.setup.planned_rounds,
+                *([] if weighing is None else [list(weighing)]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -143,12 +152,13 @@ class Learner(WholeModelOperations):
                         round,
                         stream,
                         state.key,
+                        weighing,
                         measures,
                     )
                 )
 
             outcome, record = operations.outcome(
-                key, inputs, compute, lambda made: made.losses, lambda made: step_record(made, round, clients)
+                key, inputs, compute, lambda made: step_record(made, round, clients)
             )
             if measures and outcome is not None:
                 operations.observe(
@@ -183,12 +193,17 @@ class Learner(WholeModelOperations):
 
         Raises:
             ProtocolError: if the step took nothing of the client.
+            LostError: when carried out, if the client has lost its state since the forward pass.
         """
         answer = reply.to(whom)
         batch, initial = answer.batch, self._initial_client
 
         def carry_out() -> None:
             states = self.states
+            if states.lives.get(batch.client, 0) != batch.life:
+                raise LostError(
+                    f"client-{batch.client} has lost its state, and with it its forward pass {batch.step}."
+                )
             states.use(batch)
             state = states.named[batch.model]
             # The server's step has this forward pass among its inputs, and with it the state that it began with.
@@ -203,6 +218,18 @@ class Learner(WholeModelOperations):
 
         cost = self.costs.client_backward(batch.size, rule)
         return Work("client_backward", cost, carry_out, (batch.model,))
+
+    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
+        """Updates of a server-side state since the forward pass of a mini-batch."""
+        return self.states.updates(model) - smashed.batch.n_updates
+
+    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
+        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
+        for message, weight in zip(smashed, weights, strict=True):
+            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
+            self.staleness_rows.append(
+                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
+            )
 
     def weights(self, model: int | str, optimizer: bool = False) -> SentWeights:
         """Weights as a message, as they are now: parameters and buffers.
@@ -248,6 +275,33 @@ class Learner(WholeModelOperations):
 
         n_parameters = getattr(self.costs.split(1), side).n_parameters
         return Work("average", self.costs.average(len(clients), n_parameters), carry_out)
+
+    def combine(self, terms: Sequence[tuple[SentWeights, float]]) -> Work[SentWeights]:
+        """Sum of weights of one side, each times a factor; what is no floating-point number is that of the first.
+
+        Args:
+            terms: weights and factors, at least one.
+
+        Raises:
+            ProtocolError: if there are none, or of both sides.
+        """
+        messages, factors = [message for message, _ in terms], [factor for _, factor in terms]
+        sides = {message.side for message in messages}
+        if len(sides) != 1:
+            raise ProtocolError(
+                f"combine needs weights of one side; found {len(messages)} of {len(sides)} sides."
+            )
+        (side,) = sides
+
+        def carry_out() -> SentWeights:
+            key = content_key("combine", factors, *(message.key for message in messages))
+            held = self._operations.held(
+                key, messages, lambda e: e.average([message.value for message in messages], factors)
+            )
+            return SentWeights(key, self._bytes[side], held, side=side)
+
+        n_parameters = getattr(self.costs.split(1), side).n_parameters
+        return Work("average", self.costs.average(len(messages), n_parameters), carry_out)
 
     def install(
         self,

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gapslsim.errors import ProtocolError
 from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.names import Side
-from gapslsim.learning.rules import ClientUpdate, Fate, ServerUpdate
+from gapslsim.learning.rules import AlignmentDetail, ClientUpdate, Fate, ServerUpdate
+from gapslsim.records import LossRow
 from gapslsim.work import Keyed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gapslsim.learning.geometry import Geometry
     from gapslsim.learning.state import SideState
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ClientForward",
     "MiniBatch",
     "SentWeights",
+    "ServerOutcome",
     "ServerStep",
     "SmashedData",
 ]
@@ -45,6 +48,10 @@ class MiniBatch:
     tape: Any = field(default=None, repr=False)
     """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
     is_used: bool = False
+    n_updates: int = 0
+    """Steps that the server-side state that serves the client had taken by then."""
+    life: int = 0
+    """How often the client had lost its state before; its backward pass is of the same life, or never made."""
     needs: tuple[Keyed[SideState], ...] = field(default=(), repr=False)
     """States from which its answer can be made again, once the server has taken it; kept for checkpoints alone."""
 
@@ -131,6 +138,8 @@ class ServerStep(NamedTuple):
     """Name of this step's random streams."""
     state_key: str
     """Of the server's state, for messages."""
+    weights: tuple[float, ...] | None
+    """Factor on the gradient of each mini-batch, before the rule decides; None for 1."""
     measures: bool
     """Whether the geometry of the gradients is wanted."""
 
@@ -138,3 +147,21 @@ class ServerStep(NamedTuple):
     def clients(self) -> tuple[int, ...]:
         """Of each mini-batch."""
         return tuple(batch.client for batch in self.batches)
+
+
+@dataclass(frozen=True, eq=False)
+class ServerOutcome:
+    """Result of one server step, row by row of the mini-batches that it took."""
+
+    state: SideState
+    rule_state: Mapping[str, float]
+    own: Sequence[Tensor]
+    """Cut gradient of each batch without its shared part, [b_i - m_i, ...]."""
+    shared: Tensor | None
+    """Cut gradient of the shared samples, [max m_i, ...]."""
+    fates: Sequence[Fate]
+    losses: list[LossRow]
+    reported_losses: list[float]
+    detail: AlignmentDetail | None
+    geometry: Geometry | None = None
+    """Of the gradients, where it was asked for."""

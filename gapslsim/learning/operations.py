@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from gapslsim.errors import JournalError
@@ -29,19 +30,14 @@ V = TypeVar("V")
 Record = dict[str, Any]
 
 
+@dataclass(slots=True, eq=False)
 class Alike(Generic[T]):
-    """How an operation is computed of which the engine takes several at once.
+    """How an operation is computed of which the engine takes several at once."""
 
-    Args:
-        many: from the engine and calls to their results in order; operations with the same one may go together.
-        call: gives this operation's call, once its inputs are there.
-    """
-
-    __slots__ = ("call", "many")
-
-    def __init__(self, many: Callable[[Engine, list[Any]], list[T]], call: Callable[[], Any]) -> None:
-        self.many = many
-        self.call = call
+    many: Callable[[Engine, list[Any]], list[T]]
+    """From the engine and calls to their results in order; operations with the same one may go together."""
+    call: Callable[[], Any]
+    """Gives this operation's call, once its inputs are there."""
 
     def __call__(self, engine: Engine) -> T:
         """Computes this one alone."""
@@ -70,12 +66,8 @@ class Operations:
         self.journal = journal
         self.is_dry = engine is None
         """Whether there are keys and sizes alone."""
-        self.in_waves = False  # As the engine likes it.
-        """Independent operations wait for each other and are carried out together; otherwise each at once."""
         self._make_engine = engine if callable(engine) else None
         self._engine: Engine | None = None if callable(engine) else engine
-        if self._engine is not None:
-            self.in_waves = self._engine.in_waves
         self._observations = Observations()
         self._unobserved: list[_Observable] = []
         self._waiting: list[Deferred[Any]] = []
@@ -89,8 +81,12 @@ class Operations:
         if self._engine is None:
             assert self._make_engine is not None
             self._engine = self._make_engine()
-            self.in_waves = self._engine.in_waves
         return self._engine
+
+    @property
+    def in_waves(self) -> bool:
+        """Independent operations wait for each other and are carried out together; otherwise each at once."""
+        return self._engine is not None and self._engine.in_waves
 
     @property
     def observed(self) -> Observations:
@@ -162,7 +158,6 @@ class Operations:
         key: str,
         inputs: Sequence[Keyed[Any]],
         compute: Callable[[Engine], T],
-        losses_of: Callable[[T], Sequence[LossRow]],
         record_of: Callable[[T], Record],
         *,
         later: bool = False,
@@ -173,8 +168,8 @@ class Operations:
             key: of the operation.
             inputs: what it reads.
             compute: carries it out.
-            losses_of: its losses; compared to the record if it is carried out again.
-            record_of: what is seen, as JSON can write it.
+            record_of: what is seen, as JSON can write it; its `losses` are compared to those that a journal holds, if
+                the operation is carried out again.
             later: it is one of many operations side by side, which `catch_up` observes together; no record yet.
         """
         if self.is_dry:
@@ -182,7 +177,9 @@ class Operations:
 
         def checked(engine: Engine) -> T:
             made = compute(engine)
-            self._check(key, losses_of(made))
+            known = None if self.journal is None else self.journal.peek(key)
+            if known is not None:
+                self._check(key, known["losses"], record_of(made)["losses"])
             return made
 
         outcome = self._defer(inputs, checked)
@@ -309,22 +306,19 @@ class Operations:
         self._spent_s = 0.0
         return record
 
-    def _check(self, key: str, losses: Sequence[tuple[Any, ...]]) -> None:
+    def _check(self, key: str, known: Sequence[LossRow], losses: Sequence[LossRow]) -> None:
         """Compares losses that were computed again to those that the journal holds.
 
         Raises:
             JournalError: if they differ: the journal cannot be continued here.
         """
-        known = None if self.journal is None else self.journal.peek(key)
-        if self.journal is None or known is None:
-            return
+        assert self.journal is not None
         self.journal.n_rebuilt += 1
-        if [tuple(row) for row in known["losses"]] == [tuple(row) for row in losses]:
-            return
-        raise JournalError(
-            f"{self.journal.training.folder}: operation {key[:12]} was computed again and gave other losses than it "
-            "holds. Results do not repeat bit for bit here; delete this folder, or run without a journal."
-        )
+        if list(known) != list(losses):
+            raise JournalError(
+                f"{self.journal.training.folder}: operation {key[:12]} was computed again and gave other losses than "
+                "it holds. Results do not repeat bit for bit here; delete this folder, or run without a journal."
+            )
 
     def _resolve(self, wanted: Sequence[Deferred[Any]]) -> None:
         """Computes values and all that they depend on, wave by wave, without recursion."""
@@ -361,7 +355,7 @@ class Operations:
         heavy = [value for value in wave if not value.light]
         if len(heavy) > 1:
             calls = [lambda value=value: value.compute(engine) for value in heavy]
-            for value, result in zip(heavy, engine.together(calls), strict=True):
+            for value, result in zip(heavy, engine.workers.together(calls), strict=True):
                 value.settle(result)
             wave = [value for value in wave if value.light]
         for value in wave:

@@ -6,14 +6,20 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from gapslsim.registry import Family
-from gapslsim.work import Cost
+from gapslsim.work import Cost, LayerCost
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gapslsim.learning.state import OptimizerState
 
-__all__ = ["Optimizer", "Schedule", "optimizers", "schedules"]
+__all__ = ["Optimizer", "Schedule", "optimizers", "schedules", "update_cost"]
+
+
+def update_cost(name: str, kind: str, flop: int, moved_bytes: int, n_parameters: int) -> Cost:
+    """Cost of an optimizer's step, from FLOP and bytes per parameter."""
+    totals = (flop * n_parameters, moved_bytes * n_parameters, n_parameters)
+    return Cost((LayerCost(name, f"optimizer/{kind}", "update", *totals),))
 
 
 class Schedule(ABC):

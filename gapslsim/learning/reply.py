@@ -8,14 +8,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from gapslsim.errors import ProtocolError
-from gapslsim.learning.operation import Answer, MiniBatch, SmashedData
+from gapslsim.learning.operation import Answer, MiniBatch, ServerOutcome, SmashedData
 from gapslsim.learning.rules import Fate
 from gapslsim.work import Deferred, Keyed, derived_key
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from gapslsim.learning.outcome import ServerOutcome
 
 __all__ = ["Part", "ServerReply", "make_reply"]
 
@@ -98,25 +96,17 @@ def make_reply(
     """
     shared = None
     if any(n_shared):
-        shared = part(derived_key(key, "cut"), max(n_shared) * sample_bytes, outcome, _shared_cut)
+        size_bytes = max(n_shared) * sample_bytes
+        shared = part(derived_key(key, "cut"), size_bytes, outcome, lambda made: made.shared)
     answers = []
     for place, (batch, n) in enumerate(zip(batches, n_shared, strict=True)):
         own = None
         if batch.size > n:
-            own = part(
-                derived_key(key, "cut", place),
-                (batch.size - n) * sample_bytes,
-                outcome,
-                partial(_own_cut, place),
-            )
+            size_bytes = (batch.size - n) * sample_bytes
+            own = part(derived_key(key, "cut", place), size_bytes, outcome, partial(_own_cut, place))
         answers.append(Answer(batch, own, shared, n, fates[place] if fates is not None else None))
     return ServerReply(key, tuple(answers))
 
 
 def _own_cut(place: int, outcome: ServerOutcome) -> Tensor:
     return outcome.own[place]
-
-
-def _shared_cut(outcome: ServerOutcome) -> Tensor:
-    assert outcome.shared is not None
-    return outcome.shared

@@ -7,7 +7,7 @@ are read without torch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gapslsim.learning.alignment import Gram
+    from gapslsim.learning.messages import Smashed
 
 __all__ = ["AlignmentDetail", "ClientUpdate", "CutGradient", "Decision", "Fate", "Gradients", "ServerUpdate"]
 
@@ -53,6 +54,11 @@ class Gradients:
     hessian_product: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None
     """(row, v [d]) to (H_i v [d], its counterpart at the cut, of the smashed data's shape); d(g_i . v)/d(parameters,
     smashed data). Given only to rules that say `second_order`."""
+
+    smashed: Sequence[Smashed] = ()
+    """What arrived from each client; given only to rules that say `n_generated`."""
+    at: Callable[[Tensor, Tensor], Tensor] | None = None
+    """(activations [n, *smashed_shape], labels [n]) to the gradient of their mean loss, float [d]; given likewise."""
 
     @cached_property
     def gram(self) -> Gram:
@@ -109,6 +115,11 @@ class ServerUpdate(ABC):
     def second_order(self) -> bool:
         """Whether it asks for `Gradients.hessian_product`."""
         return False
+
+    @property
+    def n_generated(self) -> int:
+        """Samples that it makes up for each step, which the server passes forward and backward; 0 for none."""
+        return 0
 
     @property
     def reads_planned_rounds(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
 from gapslsim.learning.workers import Together, one_by_one
 
-__all__ = ["ServerPass", "average_over_clients", "server_pass"]
+__all__ = ["ServerPass", "average_over_clients", "server_pass", "weighed"]
 
 _DoubleTape = tuple[Tape, Tensor, tuple[Tensor, ...]]
 
@@ -148,6 +148,14 @@ def server_pass(
     )
 
 
+def weighed(
+    weights: Sequence[float], matrix: Float[Tensor, "S d"], keep_rows: bool
+) -> Float[Tensor, "rows d"]:
+    """Each row times its weight; or their mean as one row, over all rows and not over the weights."""
+    scaled = matrix * torch.tensor(weights, dtype=matrix.dtype, device=matrix.device)[:, None]
+    return scaled if keep_rows else scaled.mean(0, keepdim=True)
+
+
 def _groups(sizes: Sequence[int], joined_samples: int) -> list[slice]:
     """Participants in order, cut so that the batches of each group hold at most `joined_samples`, or are one."""
     groups: list[slice] = []
@@ -174,7 +182,8 @@ def _pass(
     sizes = [len(message.labels) for message in messages]
     # A leaf of its own: gradients stop at the cut, as they do between two machines.
     activations = _joined([message.activations.detach() for message in messages]).requires_grad_()
-    with _twice_differentiable(second_order):
+    # Attention by plain matrix products where second derivatives are wanted: fused kernels have none.
+    with sdpa_kernel(SDPBackend.MATH) if second_order else nullcontext():
         tape = side.forward(state, activations, seed)
     losses = _losses(tape.output, _joined([message.labels for message in messages]), sizes)
     targets = (*tape.parameters, activations)
@@ -235,11 +244,6 @@ def _losses(
     return torch.stack([losses.mean() for losses in torch.split(each, list(sizes))])
 
 
-def _twice_differentiable(second_order: bool) -> AbstractContextManager[None]:
-    """Attention by plain matrix products where second derivatives are wanted: fused kernels have none."""
-    return sdpa_kernel(SDPBackend.MATH) if second_order else nullcontext()
-
-
 def _shared_pass(
     side: Side,
     state: SideState,
@@ -281,9 +285,7 @@ def average_over_clients(
     return total / count.view(-1, *([1] * (total.dim() - 1)))
 
 
-def _hessian(
-    tapes: Sequence[_DoubleTape],
-) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
+def _hessian(tapes: Sequence[_DoubleTape]) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
     """Products with second derivatives of each client's loss, by double backpropagation."""
 
     def product(row: int, vector: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "b ..."]]:

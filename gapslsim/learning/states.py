@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakSet
 
-from gapslsim.learning.names import CLIENT, SERVER, side_of
+from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
 from gapslsim.work import Keyed
 
 if TYPE_CHECKING:
     from gapslsim.learning.operation import MiniBatch
     from gapslsim.learning.state import SideState
 
-__all__ = ["RuleMemory", "States"]
+__all__ = ["RuleMemory", "Snapshot", "States"]
 
 
 class RuleMemory(NamedTuple):
@@ -25,6 +25,13 @@ class RuleMemory(NamedTuple):
     """Content key of that step; empty before the first."""
     values: Mapping[str, float] | None
     """None before the first step, and in a dry run."""
+
+
+class Snapshot(NamedTuple):
+    """What a server holds at one moment."""
+
+    states: Mapping[str, Keyed[SideState]]
+    memories: Mapping[str, RuleMemory]
 
 
 _BEGUN: Final = "server as it began"
@@ -58,8 +65,12 @@ class States:
         """The states as a mapping, for who asks often; whoever installs weights writes to `States` itself."""
         self._steps: MutableMapping[int, int] = {}
         self._turns: MutableMapping[str, int] = {}
+        self._updates: MutableMapping[str, int] = {}
+        """Steps that each server-side state has taken."""
         self._memories: MutableMapping[str, RuleMemory] = {}
         self._served_by: MutableMapping[int, str] = {}
+        self.lives: dict[int, int] = {}
+        """How often each client has lost its state; without those that have not."""
         self.in_flight: WeakSet[MiniBatch] = WeakSet()
         """Mini-batches that somebody still holds; noted where there is a journal."""
         self._used: list[MiniBatch] | None = None
@@ -91,6 +102,24 @@ class States:
         ]
         return {state.key: state for state in (*self.named.values(), *earlier)}
 
+    def forget(self, client: int) -> None:
+        """A client has lost its state: it has the common one again, and nothing that is in flight."""
+        self.named[name_of(client)] = self.named[CLIENT]
+        self.lives[client] = self.lives.get(client, 0) + 1
+
+    def snapshot(self, names: Iterable[str] = ()) -> Snapshot:
+        """What the server holds: its states, what their rules remember, and the states of these names."""
+        kept = [name for name in self if side_of(name) == SERVER]
+        return Snapshot({name: self.named[name] for name in (*kept, *names)}, dict(self._memories))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Makes what the server holds what it was; copies that are newer begin anew."""
+        begun = self.named[_BEGUN]
+        for name in [name for name in self if side_of(name) == SERVER]:
+            self.named[name] = snapshot.states.get(name, begun)
+        self.named.update(snapshot.states)
+        self._memories = dict(snapshot.memories)
+
     def begin_round(self) -> None:
         """Counts the turns of servers anew."""
         self._turns.clear()
@@ -104,6 +133,10 @@ class States:
     def turn(self, server: str) -> int:
         """Steps that a server-side state has taken in this round."""
         return self._turns.get(server, 0)
+
+    def updates(self, server: str) -> int:
+        """Steps that a server-side state has taken in all."""
+        return self._updates.get(server, 0)
 
     def rule_memory(self, server: str) -> RuleMemory:
         """What the rule of a server-side state remembers."""
@@ -132,6 +165,7 @@ class States:
         """
         self.named[server] = state
         self._turns[server] = self.turn(server) + 1
+        self._updates[server] = self.updates(server) + 1
         self._memories[server] = memory
         self.server_steps += 1
         self.samples_seen += n_samples
@@ -186,7 +220,7 @@ class States:
         return merge
 
 
-_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by"), ("_steps", "_turns")
+_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by"), ("_steps", "_turns", "_updates")
 
 
 def _written(above: States, name: str) -> dict[Any, Any]:

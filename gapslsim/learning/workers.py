@@ -7,11 +7,12 @@ operations split up. What is computed does not depend on the number of workers, 
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,12 +23,8 @@ __all__ = ["WORTH_FLOP", "Together", "Workers", "choose_workers", "one_by_one", 
 T = TypeVar("T")
 
 
-@runtime_checkable
-class Together(Protocol):
-    """Carries out calls that do not depend on one another and gives their results in order."""
-
-    def __call__(self, calls: Sequence[Callable[[], T]], /) -> list[T]:
-        """Results in order."""
+Together = Callable[[Sequence[Callable[[], Any]]], list[Any]]
+"""Carries out calls that do not depend on one another and gives their results in order."""
 
 
 def one_by_one(calls: Sequence[Callable[[], T]]) -> list[T]:
@@ -63,13 +60,8 @@ class Workers:
             return one_by_one(calls)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n, "gapslsim", self._begin, (torch.get_num_threads(),))
-        started = [self._pool.submit(call) for call in calls]
-        try:
-            return [future.result() for future in started]
-        except BaseException:
-            for future in started:
-                future.cancel()
-            raise
+        # At the first error in order, `map` cancels what has not begun.
+        return list(self._pool.map(operator.call, calls))
 
     def _begin(self, n_threads: int) -> None:
         self._here.is_worker = True

@@ -13,7 +13,12 @@ from torch.utils.flop_counter import flop_registry
 
 from gapslsim.models.layer_types import n_bytes
 
-__all__ = ["count_module"]
+__all__ = ["count_module", "tensors_in"]
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    """Every tensor in nested tuples, lists and dictionaries, in order."""
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -38,7 +43,7 @@ class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # A view moves nothing. An operation in place is an alias too, but it writes.
         if any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns):
             return result
-        tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
+        tensors = tensors_in((args, kwargs, result))
         self.moved_bytes += n_bytes(*tensors)
         formula: Callable[..., int] | None = flop_registry.get(func._overloadpacket)
         if formula is not None:
@@ -67,9 +72,9 @@ def count_module(
     args, kwargs = tree_map(fresh, (args, kwargs))
     with forward:
         result = module(*args, **kwargs)
-    leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-    wanted = [tensor for tensor in [*leaves, *module.parameters()] if tensor.requires_grad]
-    outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor) and leaf.requires_grad]
+    leaves = [*tensors_in((args, kwargs)), *module.parameters()]
+    wanted = [tensor for tensor in leaves if tensor.requires_grad]
+    outputs = [tensor for tensor in tensors_in(result) if tensor.requires_grad]
     if wanted and outputs:
         # On the meta device there are no values, so that any tensor of the shape will do.
         ones = [torch.empty_like(output) for output in outputs]

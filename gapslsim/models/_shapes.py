@@ -6,6 +6,7 @@ the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,11 +15,14 @@ from torch import Tensor, nn
 
 __all__ = ["group_norm", "linear", "relu"]
 
+_Kept = Callable[[Tensor], tuple[Tensor, ...]]
+"""From the output to what is kept for the backward pass."""
+
 
 def relu(layer: nn.ReLU, inputs: Float[Tensor, "*given"]) -> Float[Tensor, "*given"]:
     """An output of the shape of the inputs; it is kept."""
-    output: Tensor = _Relu.apply(inputs)
-    return output
+    # What PyTorch's own ReLU keeps; keeping the input would count one more tensor per layer.
+    return _shown(lambda output: (output,), inputs.shape, inputs)
 
 
 def linear(
@@ -31,64 +35,35 @@ def linear(
     """
     if inputs.shape[-1] != layer.in_features:
         raise ValueError(f"a linear layer takes {layer.in_features} features, found {inputs.shape[-1]}.")
-    output: Tensor = _Linear.apply(inputs, layer.weight, layer.bias)
-    return output
+    shape = (*inputs.shape[:-1], layer.out_features)
+    return _shown(lambda output: (inputs, layer.weight), shape, inputs, layer.weight, layer.bias)
 
 
 def group_norm(layer: nn.GroupNorm, inputs: Float[Tensor, "*given"]) -> Float[Tensor, "*given"]:
-    """An output of the shape of the inputs."""
-    output: Tensor = _GroupNorm.apply(inputs, layer.weight, layer.bias, layer.num_groups)
+    """An output of the shape of the inputs; these, the weights, and mean and deviation by sample and group are kept."""
+    mean, deviation = (inputs.new_empty(len(inputs), layer.num_groups) for _ in range(2))
+    kept = (inputs, layer.weight, mean, deviation)
+    return _shown(lambda output: kept, inputs.shape, inputs, layer.weight, layer.bias)
+
+
+def _shown(kept: _Kept, shape: Sequence[int], *tensors: Tensor | None) -> Tensor:
+    """An output of this shape that follows from tensors, with what is kept of them and of itself."""
+    output: Tensor = _Shown.apply(kept, shape, *tensors)
     return output
 
 
-class _Relu(torch.autograd.Function):
-    """Keeps its output."""
+class _Shown(torch.autograd.Function):
+    """Shapes of an output and of the gradients of what it follows from."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor) -> Tensor:
-        """An output of the shape of the inputs."""
-        output = torch.empty_like(inputs)
-        # What PyTorch's own ReLU keeps; keeping the input would count one more tensor per layer.
-        ctx.save_for_backward(output)
+    def forward(
+        ctx: Any, kept: _Kept, shape: Sequence[int], inputs: Tensor, *others: Tensor | None
+    ) -> Tensor:
+        output = inputs.new_empty(*shape)
+        ctx.save_for_backward(*kept(output))
+        ctx.tensors = (inputs, *others)
         return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        """The shape of the gradient."""
-        return torch.empty_like(gradients[0])
-
-
-class _Linear(torch.autograd.Function):
-    """Keeps inputs and weights."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """One output per row of the weights."""
-        ctx.save_for_backward(inputs, weight)
-        return inputs.new_empty(*inputs.shape[:-1], len(weight))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        """Shapes of the gradients."""
-        inputs, weight = ctx.saved_tensors
-        return torch.empty_like(inputs), torch.empty_like(weight), weight.new_empty(len(weight))
-
-
-class _GroupNorm(torch.autograd.Function):
-    """Keeps inputs, weights, and a mean and a deviation per sample and group."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, n_groups: int
-    ) -> Tensor:
-        """An output of the shape of the inputs."""
-        mean, deviation = (inputs.new_empty(len(inputs), n_groups) for _ in range(2))
-        ctx.save_for_backward(inputs, weight, mean, deviation)
-        return torch.empty_like(inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        """Shapes of the gradients."""
-        inputs, weight, _, _ = ctx.saved_tensors
-        of_weight = None if weight is None else torch.empty_like(weight)
-        return torch.empty_like(inputs), of_weight, of_weight, None
+        return None, None, *(None if tensor is None else torch.empty_like(tensor) for tensor in ctx.tensors)

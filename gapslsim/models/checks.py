@@ -25,11 +25,10 @@ def check_cut(kind: str, cut: int, n_blocks: int, counted: str) -> int:
     return cut
 
 
-def check_classes(kind: str, n_classes: int) -> int:
-    """The number of classes, if it is at least 1. Raises ValueError otherwise."""
+def check_classes(kind: str, n_classes: int) -> None:
+    """Raises ValueError unless there is at least 1 class."""
     if n_classes < 1:
         raise ValueError(f"n_classes must be 1 or more for {kind}, found {n_classes}.")
-    return n_classes
 
 
 def image_shape(kind: str, input_shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -15,9 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
-from gapslsim.models._op_counts import count_module
+from gapslsim.models._op_counts import count_module, tensors_in
 from gapslsim.models.layer_types import LayerType, n_bytes, show_shapes_alone, type_of
 from gapslsim.models.model import Model
 from gapslsim.models.split import cut_blocks
@@ -46,7 +45,7 @@ class SideCost:
     input_bytes: int
     """The batch that enters: of inputs at the client, of smashed data at the server."""
     output_bytes: int
-    """The batch that leaves: smashed data, or logits."""
+    """The batch that leaves: smashed data, whose gradient has the same size, or logits."""
     activation_bytes: int
     """Forward tensors that autograd keeps for the backward pass: the distinct storages that are neither the side's
     input nor its parameters nor buffers. Attention keeps q, k, v, its output and one number per row (fused
@@ -64,8 +63,6 @@ class SplitCost:
     server: SideCost
     smashed_shape: tuple[int, ...]
     """Shape of one sample's cut-layer activations, without the batch."""
-    smashed_bytes: int
-    """Cut-layer activations of the whole batch, float32; their gradient has the same size."""
 
 
 def split_cost(model: Model, input_shape: tuple[int, ...], n_classes: int, batch_size: int) -> SplitCost:
@@ -104,7 +101,7 @@ def _split_cost(model: Model, input_shape: tuple[int, ...], n_classes: int, batc
             f"model {getattr(model, 'kind', type(model).__name__)} with inputs {input_shape} and batches of"
             f" {batch_size} cannot be run on shapes alone: {error}"
         ) from error
-    return SplitCost(client, server, tuple(smashed.shape[1:]), n_bytes(smashed))
+    return SplitCost(client, server, tuple(smashed.shape[1:]))
 
 
 class _Trace:
@@ -115,8 +112,7 @@ class _Trace:
         self._side = side.train()
         self._inputs = inputs
         self._batch_size = inputs.shape[0]
-        self._forward: list[LayerCost] = []
-        self._backward: list[LayerCost] = []
+        self._layers: dict[Phase, list[LayerCost]] = {"forward": [], "backward": []}
         self._workspace = 0
         self._kept: dict[int, torch.UntypedStorage] = {}
         self._kept_elsewhere = 0
@@ -138,8 +134,8 @@ class _Trace:
         apart = {tensor.untyped_storage()._cdata for tensor in known}
         kept = sum(storage.nbytes() for place, storage in self._kept.items() if place not in apart)
         cost = SideCost(
-            forward=Cost(tuple(self._forward)),
-            backward=Cost(tuple(reversed(self._backward))),
+            forward=Cost(tuple(self._layers["forward"])),
+            backward=Cost(tuple(reversed(self._layers["backward"]))),
             n_parameters=sum(tensor.numel() for tensor in parameters),
             n_buffers=sum(tensor.numel() for tensor in buffers),
             parameter_bytes=n_bytes(*parameters),
@@ -171,7 +167,7 @@ class _Trace:
             self._depth -= fused
             if self._depth:
                 return
-            inputs, outputs = _tensors((args, kwargs)), _tensors(result)
+            inputs, outputs = tensors_in((args, kwargs)), tensors_in(result)
             self._workspace = max(self._workspace, n_bytes(*inputs, *outputs))
             if known is None:
                 # Counting runs the module again, and its hooks must not count that.
@@ -226,14 +222,7 @@ class _Trace:
             self._add("backward", name, kind, backward.flop, backward.moved_bytes, module, *outputs)
 
     def _add(
-        self,
-        phase: Phase,
-        name: str,
-        kind: str,
-        flop: int,
-        moved: int,
-        layer: nn.Module,
-        *outputs: Tensor,
+        self, phase: Phase, name: str, kind: str, flop: int, moved: int, layer: nn.Module, *outputs: Tensor
     ) -> None:
         cost = LayerCost(
             name=name,
@@ -245,15 +234,14 @@ class _Trace:
             n_activations=sum(output.numel() for output in outputs),
             batch_size=self._batch_size,
         )
-        (self._forward if phase == "forward" else self._backward).append(cost)
+        self._layers[phase].append(cost)
 
     def _add_loss(self, logits: Tensor) -> None:
         """Adds softmax cross-entropy: logits are read; backward, logits are read and their gradient written."""
-        size, none = n_bytes(logits), nn.Identity()
-        self._add("forward", "loss", "activation/loss", _LOSS_FORWARD * logits.numel(), size, none, logits)
-        self._add(
-            "backward", "loss", "activation/loss", _LOSS_BACKWARD * logits.numel(), 2 * size, none, logits
-        )
+        n, size = logits.numel(), n_bytes(logits)
+        what, without_parameters = ("loss", "activation/loss"), nn.Identity()
+        self._add("forward", *what, _LOSS_FORWARD * n, size, without_parameters, logits)
+        self._add("backward", *what, _LOSS_BACKWARD * n, 2 * size, without_parameters, logits)
 
 
 def costed_layers(side: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -269,7 +257,3 @@ def costed_layers(side: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.M
             yield from costed_layers(child, f"{prefix}.{name}" if prefix else name)
     else:
         yield prefix, side
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

@@ -75,11 +75,9 @@ class LayerType:
 
 def type_of(layer: nn.Module) -> LayerType | None:
     """What is known about a layer; None if its forward pass is not one that the table knows."""
-    for cls in type(layer).__mro__:
-        if cls in _LAYER_TYPES:
-            # A subclass with a forward pass of its own may do anything.
-            return _LAYER_TYPES[cls] if type(layer).forward is cls.forward else None
-    return None
+    known = _nearest_known(layer)
+    # A subclass with a forward pass of its own may do anything.
+    return _LAYER_TYPES[known] if known is not None and type(layer).forward is known.forward else None
 
 
 def form_of(layer: nn.Module) -> _Form:
@@ -118,9 +116,13 @@ def show_shapes_alone(layer: nn.Module) -> None:
 def _known_within(module: nn.Module) -> Iterator[tuple[Any, LayerType]]:
     """Layers with the row of their nearest known class, whatever their forward pass."""
     for layer in module.modules():
-        row = next((_LAYER_TYPES[cls] for cls in type(layer).__mro__ if cls in _LAYER_TYPES), None)
-        if row is not None:
-            yield layer, row
+        if (known := _nearest_known(layer)) is not None:
+            yield layer, _LAYER_TYPES[known]
+
+
+def _nearest_known(layer: nn.Module) -> type[nn.Module] | None:
+    """A layer's class, or else the nearest one that it is derived from, that the table has."""
+    return next((cls for cls in type(layer).__mro__ if cls in _LAYER_TYPES), None)
 
 
 def n_bytes(*tensors: Tensor) -> int:
@@ -132,15 +134,6 @@ def _input_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
     return n_bytes(x)
 
 
-def _output_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
-    return n_bytes(y)
-
-
-def _place_bytes(layer: Any, x: Tensor, y: Tensor) -> int:
-    """Bytes of the places of the maxima, int64."""
-    return 8 * y.numel()
-
-
 def _per_output(flop: int) -> Count:
     return lambda layer, x, y: flop * y.numel()
 
@@ -149,12 +142,9 @@ def _per_input(flop: int) -> Count:
     return lambda layer, x, y: flop * x.numel()
 
 
-def _convolution(layer: Any, x: Tensor, y: Tensor) -> int:
+def _products(layer: Any, x: Tensor, y: Tensor) -> int:
+    """Of a convolution or linear layer: every output sums over all weights but those of the other outputs."""
     return 2 * y.numel() * int(prod(layer.weight.shape[1:]))
-
-
-def _linear(layer: Any, x: Tensor, y: Tensor) -> int:
-    return 2 * y.numel() * int(layer.in_features)
 
 
 def _window(layer: Any, x: Tensor, y: Tensor) -> int:
@@ -166,12 +156,8 @@ def _scores(layer: Any, qkv: Tensor, y: Tensor) -> int:
     return int(qkv.shape[0] * layer.heads * qkv.shape[1] ** 2)
 
 
-def _attention_forward(layer: Any, qkv: Tensor, y: Tensor) -> int:
-    return 4 * y.numel() * y.shape[1] + 5 * _scores(layer, qkv, y)
-
-
-def _attention_backward(layer: Any, qkv: Tensor, y: Tensor) -> int:
-    return 8 * y.numel() * y.shape[1] + 5 * _scores(layer, qkv, y)
+def _attention(n_products: int) -> Count:
+    return lambda layer, qkv, y: 2 * n_products * y.numel() * y.shape[1] + 5 * _scores(layer, qkv, y)
 
 
 def _attention_kept(layer: Any, qkv: Tensor, y: Tensor) -> int:
@@ -179,24 +165,23 @@ def _attention_kept(layer: Any, qkv: Tensor, y: Tensor) -> int:
     return n_bytes(qkv, y) + _scores(layer, qkv, y) // qkv.shape[1] * qkv.element_size()
 
 
-_CONVOLUTION = LayerType("conv2d", _convolution, _convolution, _convolution, _input_bytes)
+_CONVOLUTION = LayerType("conv2d", _products, _products, _products, _input_bytes)
 _NORM = LayerType("norm", _per_output(8), _per_output(5), _per_output(8), _input_bytes)
-_RELU = LayerType("activation", _per_output(1), inputs=_per_output(1), kept=_output_bytes)
+_RELU = LayerType("activation", _per_output(1), inputs=_per_output(1), kept=lambda layer, x, y: n_bytes(y))
 _SMOOTH = LayerType("activation", _per_output(5), inputs=_per_output(5), kept=_input_bytes)
 
 _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
     nn.Conv2d: replace(_CONVOLUTION, form="convolution"),
     **dict.fromkeys((nn.Conv1d, nn.Conv3d), _CONVOLUTION),
-    nn.Linear: LayerType(
-        "linear", _linear, _linear, _linear, _input_bytes, form="linear", shown=shapes.linear
-    ),
+    nn.Linear: replace(_CONVOLUTION, kind="linear", form="linear", shown=shapes.linear),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), replace(_NORM, mixes_samples=True)),
     nn.GroupNorm: replace(_NORM, form="group_norm", shown=shapes.group_norm),
     nn.LayerNorm: _NORM,
     nn.ReLU: replace(_RELU, shown=shapes.relu),
     nn.LeakyReLU: _RELU,
     **dict.fromkeys((nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.Softplus), _SMOOTH),
-    nn.MaxPool2d: LayerType("pool", _window, inputs=_per_output(1), kept=_place_bytes),
+    # Kept are the places of the maxima, int64.
+    nn.MaxPool2d: LayerType("pool", _window, inputs=_per_output(1), kept=_per_output(8)),
     nn.AvgPool2d: LayerType("pool", _window, inputs=_window),
     nn.AdaptiveAvgPool2d: LayerType("pool", _per_input(1), inputs=_per_input(1)),
     nn.Dropout: replace(_RELU, forward=_per_output(2), draws=True),
@@ -206,7 +191,7 @@ _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
     layers.ClassToken: LayerType("reshape"),
     layers.Resize: LayerType("reshape", _per_output(7), inputs=_per_output(8)),
     layers.SelfAttention: LayerType(
-        "attention", _attention_forward, inputs=_attention_backward, kept=_attention_kept, is_fused=True
+        "attention", _attention(2), inputs=_attention(4), kept=_attention_kept, is_fused=True
     ),
 }
 """Costs of a class hold for a subclass too, unless that has its own `forward`."""

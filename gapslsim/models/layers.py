@@ -7,6 +7,8 @@ computes nothing itself. Everything that does compute is a module without childr
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from math import gcd
 from typing import ClassVar, Literal
 
@@ -64,14 +66,13 @@ def classifier(
         before: a layer of the first block, ahead of the flattening.
     """
     blocks: list[tuple[str, nn.Module]] = []
-    for index, width in enumerate(hidden):
+    for index, width in enumerate((*hidden, n_classes)):
         head = [("before", before), ("flatten", nn.Flatten())] if index == 0 else []
         drop = nn.Dropout(dropout) if dropout else None
-        block = named(*head, ("linear", nn.Linear(n_inputs, width)), ("relu", nn.ReLU()), ("dropout", drop))
-        blocks.append((f"fc{index + 1}", block))
+        # The last block gives the logits.
+        tail = [("relu", nn.ReLU()), ("dropout", drop)] if index < len(hidden) else []
+        blocks.append((f"fc{index + 1}", named(*head, ("linear", nn.Linear(n_inputs, width)), *tail)))
         n_inputs = width
-    head = [] if hidden else [("before", before), ("flatten", nn.Flatten())]
-    blocks.append((f"fc{len(hidden) + 1}", named(*head, ("linear", nn.Linear(n_inputs, n_classes)))))
     return blocks
 
 
@@ -82,26 +83,26 @@ def he_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     signal).
     """
     # The last one is followed by no ReLU, for which the gain is made.
-    for layer in _drawn(blocks)[:-1]:
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    return blocks
+    return _drawn(blocks, slice(-1), partial(nn.init.kaiming_normal_, nonlinearity="relu"))
 
 
 def vit_init(blocks: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
     """Draws linear and patch weights from a normal of std 0.02 cut at two std, biases 0 (Touvron et al. 2021, DeiT)."""
-    for layer in _drawn(blocks):
-        nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
+    return _drawn(blocks, slice(None), partial(nn.init.trunc_normal_, std=0.02, a=-0.04, b=0.04))
+
+
+def _drawn(
+    blocks: list[tuple[str, nn.Module]], which: slice, draw: Callable[[Tensor], Tensor]
+) -> list[tuple[str, nn.Module]]:
+    """Draws the weights of convolutions and linear layers, `which` of them in order; biases 0."""
+    layers = [layer for _, block in blocks for layer in block.modules()]
+    # None of the meta device, where drawing would load PyTorch's compiler.
+    weighted = [m for m in layers if isinstance(m, (nn.Conv2d, nn.Linear)) and not m.weight.is_meta]
+    for layer in weighted[which]:
+        draw(layer.weight)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return blocks
-
-
-def _drawn(blocks: list[tuple[str, nn.Module]]) -> list[nn.Conv2d | nn.Linear]:
-    """Convolutions and linear layers in order; none of the meta device, where drawing would load PyTorch's compiler."""
-    layers = [layer for _, block in blocks for layer in block.modules()]
-    return [m for m in layers if isinstance(m, (nn.Conv2d, nn.Linear)) and not m.weight.is_meta]
 
 
 class Resize(nn.Module):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -14,7 +13,7 @@ from pathlib import Path
 from gapslsim.errors import NetworkError
 from gapslsim.units import parse_quantity
 
-__all__ = ["Trace", "find_trace", "read_trace"]
+__all__ = ["Trace", "read_trace"]
 
 _PACKET_BYTES = 1500
 """Bytes per delivery opportunity of a Mahimahi trace [netravali2015]."""
@@ -38,27 +37,6 @@ class Trace:
             for start, end, rate in zip(self.times_s, ends, self.rates_bit_per_s, strict=True)
         )
         return moved / self.duration_s
-
-
-def find_trace(file: str) -> Path:
-    """The file as given, or below the folder of public data.
-
-    That folder is `GAPSLSIM_DATA`, else `../shared/data` from the current directory or from the checkout's root.
-
-    Raises:
-        NetworkError: if it is in neither place; says where it looked.
-    """
-    named = os.environ.get("GAPSLSIM_DATA")
-    roots = [Path.cwd(), Path(__file__).resolve().parents[2]]
-    folders = [Path(named).expanduser()] if named else [root.parent / "shared" / "data" for root in roots]
-    places = [Path(file), *(folder / file for folder in dict.fromkeys(folders))]
-    for place in places:
-        if place.is_file():
-            return place
-    looked = " and ".join(str(place) for place in places)
-    raise NetworkError(
-        f"Trace file {file!r} not found; looked at {looked}. Give its path, or set GAPSLSIM_DATA to the data folder."
-    )
 
 
 @lru_cache(maxsize=256)

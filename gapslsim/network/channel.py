@@ -32,6 +32,10 @@ class Channel(ABC):
         """The rate, if it never changes; then nothing is drawn and no stream is made."""
         return None
 
+    def dies(self) -> str | None:
+        """Why nothing may pass any more from some time on, in words, where that is known beforehand; else None."""
+        return None
+
     @property
     def mean_bit_per_s(self) -> float | None:
         """The long-run mean rate where it is known beforehand; used by `show topology` and routing."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, ValidationInfo
 
-__all__ = ["FileName"]
+from gapslsim.errors import NetworkError
+
+__all__ = ["FileName", "find_file"]
 
 
 def _beside_the_scenario(name: str, info: ValidationInfo) -> str:
@@ -20,3 +23,24 @@ def _beside_the_scenario(name: str, info: ValidationInfo) -> str:
 
 FileName = Annotated[str, AfterValidator(_beside_the_scenario)]
 """Name of a file: relative to the scenario file where it is there, else as the component says."""
+
+
+def find_file(file: str) -> Path:
+    """The file as given, or below the folder of public data.
+
+    That folder is `GAPSLSIM_DATA`, else `../shared/data` from the current directory or from the checkout's root.
+
+    Raises:
+        NetworkError: if it is in neither place; says where it looked.
+    """
+    named = os.environ.get("GAPSLSIM_DATA")
+    roots = [Path.cwd(), Path(__file__).resolve().parents[2]]
+    folders = [Path(named).expanduser()] if named else [root.parent / "shared" / "data" for root in roots]
+    places = [Path(file), *(folder / file for folder in dict.fromkeys(folders))]
+    for place in places:
+        if place.is_file():
+            return place
+    looked = " and ".join(str(place) for place in places)
+    raise NetworkError(
+        f"Trace file {file!r} not found; looked at {looked}. Give its path, or set GAPSLSIM_DATA to the data folder."
+    )

@@ -14,9 +14,11 @@ import simpy
 
 from gapslsim.errors import NetworkError
 from gapslsim.events import LAST, call_at, call_in, happen
+from gapslsim.network._checked_steps import checked
 from gapslsim.network._multicast import Segment, segments
+from gapslsim.network._progress import Progress
 from gapslsim.network._routes import LinkSpec, Router
-from gapslsim.network.network import LinkUseFields, Network, Transfer
+from gapslsim.network.network import LinkUseFields, Network, StuckTransfer, Transfer
 from gapslsim.network.protocol import Protocol
 from gapslsim.network.solver.engine import FlowEngine
 from gapslsim.network.solver.flows import Flow, Link
@@ -102,6 +104,7 @@ class FluidNetwork(Network):
         self._routes: dict[tuple[str, str], tuple[tuple[Link, ...], float]] = {}
         self._trees: dict[tuple[str, tuple[str, ...]], list[tuple[Segment, tuple[Link, ...]]]] = {}
         self._serials = count(1)
+        self._progress = Progress(env, self._engine, self._links)
         self._arrived: deque[_Message] = deque()
         self._wake_s = math.inf
         """When something is due in the engine, or has to be solved."""
@@ -156,6 +159,21 @@ class FluidNetwork(Network):
             return transfer.moved_bytes
         self._catch_up(self.env.now)
         return self._moved(message)
+
+    def stuck(self) -> list[StuckTransfer]:
+        """Transfers that are under way over a link whose rate is 0 now, in the order of submission."""
+        self._catch_up(self.env.now)
+        found: dict[_Message, StuckTransfer] = {}
+        for link in self._links.values():
+            if link.capacity > 0:
+                continue
+            for flow in link.flows:
+                for message in cast(_Part, flow).serves:
+                    rest_bytes = message.size_bytes - self._moved(message)
+                    found[message] = StuckTransfer(
+                        message.source, message.targets[0], rest_bytes, link.name, message.submitted_s
+                    )
+        return [found[message] for message in sorted(found, key=lambda message: message.serial)]
 
     @property
     def link_use(self) -> Sequence[LinkUseFields]:
@@ -214,7 +232,7 @@ class FluidNetwork(Network):
             self._names.add(spec.name)
             rate, steps = spec.channel.constant_bit_per_s, None
             if rate is None:
-                steps = spec.channel.steps(stream(self._seed, "channel", spec.name))
+                steps = checked(spec.name, spec.channel.steps(stream(self._seed, "channel", spec.name)))
                 _, rate = next(steps)
             link = self._links[spec] = self._engine.add_link(spec.name, rate, spec.shared, steps)
         return link
@@ -318,6 +336,7 @@ class FluidNetwork(Network):
         """Lets parts join and fires what has arrived; once nothing more happens now, shares the links out anew."""
         now_s, engine = self.env.now, self._engine
         joining = self._looks.pop(now_s)
+        self._progress.looked(bool(joining or self._arrived), now_s)
         if now_s == self._sleeps[-1]:
             self._sleeps.pop()
         if now_s != self._wake_s and not joining:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import simpy
 
-__all__ = ["LinkUseFields", "LinkUseRow", "Network", "Transfer"]
+__all__ = ["LinkUseFields", "LinkUseRow", "Network", "StuckTransfer", "Transfer"]
 
 
 @dataclass(eq=False, slots=True)
@@ -26,6 +26,18 @@ class Transfer:
     done: simpy.Event
     moved_bytes: float = 0.0
     finished_s: float | None = None
+
+
+class StuckTransfer(NamedTuple):
+    """A transfer that does not move."""
+
+    source: str
+    target: str
+    rest_bytes: float
+    link: str
+    """The link whose rate is 0."""
+    since_s: float
+    """When it was submitted."""
 
 
 class LinkUseRow(NamedTuple):
@@ -70,6 +82,10 @@ class Network(ABC):
     @abstractmethod
     def cancel(self, transfer: Transfer) -> None:
         """Ends a transfer that is under way; its `moved_bytes` are final."""
+
+    def stuck(self) -> Sequence[StuckTransfer]:
+        """Transfers that do not move now, in the order of submission; a network that cannot tell has none."""
+        return ()
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-__all__ = ["CATEGORIES", "LABELS", "Category", "actor_order", "category_of", "received", "sent"]
+__all__ = ["CATEGORIES", "IN_VAIN", "LABELS", "Category", "actor_order", "category_of", "received", "sent"]
 
 Category = Literal["client_compute", "uplink", "server_queue", "server_compute", "downlink", "waiting"]
 
@@ -31,19 +31,20 @@ _BY_PHASE: Final[dict[str, Category]] = {
     "server_queue": "server_queue",
     "server_compute": "server_compute",
     "waiting": "waiting",
+    "away": "waiting",
 }
 
 
-_CANCELLED: Final = "cancelled_"
-"""Begins the name of a phase that was broken off."""
+IN_VAIN: Final = ("cancelled_", "lost_", "corrupted_")
+"""Begin the name of a phase that was broken off, or of a message that did not arrive, or damaged."""
 
 
 def category_of(phase: str, client: int = 0) -> Category:
     """Category of a phase: one of the six of "where the time went".
 
     Sending between clients (`handover_out`) counts as uplink, receiving (`handover_in`) as downlink. Any other name
-    is the operation of a computation on the client's device: `client_forward`, `local_training`, ... What was broken
-    off (`cancelled_uplink`) counts as what it would have been.
+    is the operation of a computation on the client's device: `client_forward`, `local_training`, ... What was in
+    vain (`cancelled_uplink`, `lost_uplink`) counts as what it would have been. Being away counts as waiting.
 
     Args:
         phase: of a span.
@@ -51,7 +52,8 @@ def category_of(phase: str, client: int = 0) -> Category:
     """
     if client < 0:
         return "server_compute"
-    phase = phase.removeprefix(_CANCELLED)
+    for prefix in IN_VAIN:
+        phase = phase.removeprefix(prefix)
     if phase in _BY_PHASE:
         return _BY_PHASE[phase]
     if phase.endswith("_out"):
@@ -62,13 +64,13 @@ def category_of(phase: str, client: int = 0) -> Category:
 
 
 def sent(phase: str) -> bool:
-    """Whether what a client's span of this phase carried went up; false for a transfer that was broken off."""
-    return category_of(phase) == "uplink" and not phase.startswith(_CANCELLED)
+    """Whether what a client's span of this phase carried went up; false for one that was in vain."""
+    return category_of(phase) == "uplink" and not phase.startswith(IN_VAIN)
 
 
 def received(phase: str) -> bool:
-    """Whether what a client's span of this phase carried came down; false for a transfer that was broken off."""
-    return category_of(phase) == "downlink" and not phase.startswith(_CANCELLED)
+    """Whether what a client's span of this phase carried came down; false for one that was in vain."""
+    return category_of(phase) == "downlink" and not phase.startswith(IN_VAIN)
 
 
 def actor_order(actor: str) -> tuple[int, int, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.table import Table
 
 from gapslsim.results import words
+from gapslsim.results._attendance import often_and_seldom
 
 __all__ = ["Comparison", "compare", "labels_of"]
 
@@ -53,10 +54,11 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
         {(s["target_view"], target) for s in summaries for target in s["time_to_accuracy_s"]},
         key=lambda found: (found[0], float(found[1])),
     )
+    told = {name: say for name, say in _TOLD.items() if any(say(summary) for summary in summaries)}
     columns = [
         "run", *views, "simulated time",
         *(f"time to {words.accuracy(float(target))} {view}" for view, target in targets),
-        "up", "down", "energy",
+        "up", "down", "energy", *told,
     ]  # fmt: skip
     rows = []
     for label, summary in zip(labels_of(summaries), summaries, strict=True):
@@ -73,9 +75,42 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
                 words.size(summary["bytes_up"]),
                 words.size(summary["bytes_down"]),
                 words.energy(summary["energy_j"]["total"]),
+                *(say(summary) or words.MISSING for say in told.values()),
             )
         )
     return Comparison(tuple(columns), tuple(rows))
+
+
+def _in_vain(summary: Mapping[str, Any]) -> str:
+    vain = summary.get("wasted") or {}
+    return words.share(vain.get("share_of_time"), 1.0) if vain.get("spans") else ""
+
+
+def _away(summary: Mapping[str, Any]) -> str:
+    away = summary.get("away_s")
+    return "" if away is None else words.share(away["mean"], summary["simulated_time_s"])
+
+
+def _participation(summary: Mapping[str, Any]) -> str:
+    found = summary.get("participation")
+    return "" if found is None else " .. ".join(words.share(found[key], 1.0) for key in ("min", "max"))
+
+
+def _staleness(summary: Mapping[str, Any]) -> str:
+    stale = summary.get("mean_staleness")
+    return "" if stale is None else f"{stale:.2f}"
+
+
+_TOLD: Final = {
+    "work in vain": _in_vain,
+    "staleness": _staleness,
+    "away": _away,
+    "rounds per client": _participation,
+    "often / seldom away": often_and_seldom,
+}
+"""Columns where any run has something to tell: share of the time of all work; mean; share of the time, mean of the
+clients; least and most of the clients; last accuracy of the half of the clients that was away longest, and of the
+others."""
 
 
 def labels_of(summaries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,16 +12,19 @@ import pandas as pd
 from gapslsim.network.network import LinkUseRow
 from gapslsim.records import (
     AlignmentRow,
+    AttendanceRow,
     EvaluationRow,
     GradientRow,
     LossRow,
     PairRow,
+    PresenceRow,
     RoundRow,
     SpanRow,
+    StalenessRow,
     UpdateRow,
 )
 
-__all__ = ["GEOMETRY", "TABLES", "columns_of", "frame"]
+__all__ = ["GEOMETRY", "OPTIONAL", "TABLES", "columns_of", "frame"]
 
 TABLES: Final[dict[str, type[Any]]] = {
     "spans": SpanRow,
@@ -33,11 +36,17 @@ TABLES: Final[dict[str, type[Any]]] = {
     "gradients": GradientRow,
     "updates": UpdateRow,
     "pairwise": PairRow,
+    "attendance": AttendanceRow,
+    "presence": PresenceRow,
+    "staleness": StalenessRow,
 }
 """Name of each table in a run directory and the class of its rows."""
 
 GEOMETRY: Final = ("gradients", "updates", "pairwise")
-"""Tables of the geometry of gradients; run directories of earlier versions have none, which reads as empty ones."""
+"""Tables of the geometry of gradients."""
+
+OPTIONAL: Final = (*GEOMETRY, "attendance", "presence", "staleness")
+"""Tables that run directories of earlier versions do not have, which reads as empty ones."""
 
 _DTYPES: Final[dict[type, Any]] = {int: "int64", float: "float64", bool: "bool"}
 

@@ -11,11 +11,14 @@ import pandas as pd
 from gapslsim.network.network import LinkUseFields
 from gapslsim.records import (
     AlignmentRow,
+    AttendanceRow,
     EvaluationRow,
     GradientRow,
     LossRow,
     PairRow,
+    PresenceRow,
     RoundRow,
+    StalenessRow,
     UpdateRow,
 )
 from gapslsim.results.frames import TABLES, frame
@@ -39,6 +42,9 @@ class RecordedRows:
     gradients: Sequence[GradientRow] = ()
     updates: Sequence[UpdateRow] = ()
     pairwise: Sequence[PairRow] = ()
+    attendance: Sequence[tuple[Any, ...]] = ()
+    presence: Sequence[PresenceRow] = ()
+    staleness: Sequence[StalenessRow] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +75,12 @@ class Results:
     """The server's update per measured round."""
     pairwise: pd.DataFrame = field(default_factory=lambda: frame(PairRow, ()), repr=False)
     """Angles between every two clients' gradients per measured round."""
+    attendance: pd.DataFrame = field(default_factory=lambda: frame(AttendanceRow, ()), repr=False)
+    """What became of each client's part in what was gathered, where somebody can be late, away or lost."""
+    presence: pd.DataFrame = field(default_factory=lambda: frame(PresenceRow, ()), repr=False)
+    """Absences of clients, and of the server after crashes."""
+    staleness: pd.DataFrame = field(default_factory=lambda: frame(StalenessRow, ()), repr=False)
+    """Mini-batches that a server took without waiting for all, with how stale they were."""
 
     @classmethod
     def from_rows(cls, scenario_yaml: str, rows: RecordedRows, facts: RunFacts) -> Results:
@@ -83,7 +95,7 @@ class Results:
             ValueError: if `facts.extra` repeats an entry of the summary, or a row has a field too many or too few.
         """
         tables = {name: frame(row_type, getattr(rows, name)) for name, row_type in TABLES.items()}
-        made = summarise(facts, tables["spans"], tables["rounds"], tables["evaluations"])
+        made = summarise(facts, tables)
         return cls(scenario_yaml=scenario_yaml, summary=made, **tables)
 
     @property

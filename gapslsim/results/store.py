@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.frames import GEOMETRY, TABLES, columns_of, frame
+from gapslsim.results.frames import OPTIONAL, TABLES, columns_of, frame
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results, run_label
 from gapslsim.results.summary import plain, wrong_with
@@ -204,7 +204,7 @@ class StoredRun:
         return self.folder / f"{name}.parquet"
 
     def _is_there(self, name: str) -> bool:
-        return name not in GEOMETRY or self._file(name).exists()
+        return name not in OPTIONAL or self._file(name).exists()
 
 
 def load_results(directory: str | Path) -> Results:

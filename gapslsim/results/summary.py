@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from gapslsim.results._attendance import attendance_summary, used, wasted
 from gapslsim.results.categories import CATEGORIES, Category, category_of, received, sent
 
 __all__ = ["RunFacts", "accuracy_curve", "plain", "summarise", "wrong_with"]
@@ -35,7 +36,7 @@ class RunFacts:
     """Its kind."""
     seed: int
     status: str
-    """`completed`, `interrupted` or `failed: ...`."""
+    """`completed`, `interrupted`, `stalled: ...` or `failed: ...`."""
     stopped_by: str
     """The stop condition that held, in words; empty if none did."""
     dry: bool
@@ -73,6 +74,40 @@ class _Energy(BaseModel):
     total: float
 
 
+class _Wasted(BaseModel):
+    spans: int
+    time_s: float
+    bytes: int
+    energy_j: float
+    share_of_time: float | None
+    share_of_bytes: float | None
+    share_of_energy: float | None
+
+
+class _Attendance(BaseModel):
+    came: int
+    late: int
+    stale: int
+    lost: int
+
+
+class _Participation(BaseModel):
+    min: float
+    mean: float
+    max: float
+
+
+class _Away(BaseModel):
+    mean: float
+    max: float
+
+
+class _Fairness(BaseModel):
+    view: str | None
+    often_away: float | None
+    seldom_away: float | None
+
+
 _Went = Annotated[dict[Category, float], Field(min_length=len(CATEGORIES))]
 
 
@@ -103,6 +138,14 @@ class _Summary(BaseModel):
     timeline_sha256: str
     learning_sha256: str
     warnings: list[str]
+    # What runs of earlier versions do not have, and where there is nothing to tell.
+    wasted: _Wasted | None = None
+    attendance: _Attendance | None = None
+    participation: _Participation | None = None
+    away_s: _Away | None = None
+    fairness: _Fairness | None = None
+    mean_staleness: float | None = None
+    max_staleness: int | None = None
 
 
 def wrong_with(text: str) -> str:
@@ -115,14 +158,17 @@ def wrong_with(text: str) -> str:
     return ""
 
 
-def summarise(
-    facts: RunFacts, spans: pd.DataFrame, rounds: pd.DataFrame, evaluations: pd.DataFrame
-) -> dict[str, Any]:
+def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """The summary of a run; every number that does not exist is None, so that JSON can hold it.
+
+    Args:
+        facts: what the run knows of itself.
+        tables: `spans`, `rounds`, `evaluations`; without the others there is nothing to say of attendance.
 
     Raises:
         ValueError: if `extra` repeats an entry.
     """
+    spans, rounds, evaluations = tables["spans"], tables["rounds"], tables["evaluations"]
     n_clients = len(facts.device_of_client)
     category = _categories(spans)
     seconds = _seconds_per_client(spans, category, n_clients)
@@ -138,7 +184,9 @@ def summarise(
         "bytes_up": _bytes(spans, sent),
         "bytes_down": _bytes(spans, received),
         "energy_j": _energy(spans, facts),
-        "cancelled": _cancelled(spans),
+        "cancelled": used(spans, "cancelled_"),
+        "wasted": wasted(spans),
+        **attendance_summary(tables, n_clients, facts.simulated_time_s),
         "where_time_went_s": _means(seconds),
         "where_time_went_by_device_s": _by_device(seconds, facts.device_of_client),
         "n_clients": n_clients,
@@ -259,17 +307,6 @@ def _bytes(spans: pd.DataFrame, counts: Callable[[str], bool]) -> int:
     codes, phases = pd.factorize(spans["phase"])
     chosen = np.array([counts(phase) for phase in phases], dtype=bool)[codes]
     return int(spans["size_bytes"].to_numpy()[chosen & (spans["client"].to_numpy() >= 0)].sum())
-
-
-def _cancelled(spans: pd.DataFrame) -> dict[str, float]:
-    """What was used by computations and transfers that were cancelled."""
-    own = spans[spans["phase"].str.startswith("cancelled_").to_numpy(dtype=bool)]
-    return {
-        "spans": len(own),
-        "time_s": float((own["end_s"] - own["start_s"]).sum()),
-        "bytes": int(own["size_bytes"].sum()),
-        "energy_j": float(own["energy_j"].sum()),
-    }
 
 
 def _seconds(spans: pd.DataFrame) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gapslsim.results import words
+from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.categories import CATEGORIES, LABELS
 
 __all__ = ["end_table"]
@@ -109,6 +110,8 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         f"{words.energy(energy['clients'])} clients, {words.energy(energy['server'])} server, "
         f"{words.energy(energy['total'])} in all",
     )
+    for name, told in _hazards(summary):
+        table.add_row(name, told)
     if summary["memory"]:
         table.add_row("memory", ", ".join(_memory(summary["memory"])))
     table.add_row("epochs", words.number(summary["epochs"]))
@@ -117,6 +120,31 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         "hashes", f"timeline {summary['timeline_sha256'][:12]}, learning {summary['learning_sha256'][:12]}"
     )
     return table
+
+
+def _hazards(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What there is to say of work in vain, absence and staleness."""
+    vain = summary.get("wasted") or {}
+    if vain.get("spans"):
+        used = (
+            (words.seconds(vain["time_s"]), vain["share_of_time"]),
+            (words.size(vain["bytes"]), vain["share_of_bytes"]),
+            (words.energy(vain["energy_j"]), vain["share_of_energy"]),
+        )
+        told = ", ".join(f"{amount} ({words.share(share, 1.0)})" for amount, share in used)
+        yield "in vain", f"{told} of all work"
+    if away := summary.get("away_s"):
+        mean, longest = words.seconds(away["mean"]), words.seconds(away["max"])
+        yield "away", f"{mean} (mean of clients), {longest} (longest), within waiting"
+    if attendance := summary.get("attendance"):
+        yield "attendance", ", ".join(f"{n} {what}" for what, n in attendance.items())
+    if rounds := summary.get("participation"):
+        least, mean, most = (words.share(rounds[name], 1.0) for name in ("min", "mean", "max"))
+        yield "took part in", f"{mean} of the rounds (mean of clients; {least} .. {most})"
+    if summary.get("mean_staleness") is not None:
+        yield "staleness", f"{summary['mean_staleness']:.2f} (mean), {summary['max_staleness']} (most)"
+    if fair := often_and_seldom(summary):
+        yield "fairness", f"{fair} (accuracy of those often / seldom away, {summary['fairness']['view']})"
 
 
 def _memory(memory: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import pandas as pd
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.categories import actor_order, category_of, received, sent
+from gapslsim.results.categories import IN_VAIN, actor_order, category_of, received, sent
 from gapslsim.results.results import Results
 from gapslsim.results.store import write_text
 
@@ -104,9 +104,13 @@ def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[_Event]:
 
 
 def _slices(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
-    """One slice per span, on the track of its actor."""
+    """One slice per span, on the track of its actor; being away, and what was in vain, have categories of their own."""
     for row in spans.itertuples(index=False):
-        category = category_of(row.phase, row.client)
+        category: str = category_of(row.phase, row.client)
+        if row.phase == "away":
+            category = "away"
+        elif row.phase.startswith(IN_VAIN):
+            category += ",in_vain"
         args: _Event = {"round": int(row.round), "energy_j": float(row.energy_j)}
         if row.size_bytes:
             args["size_bytes"] = int(row.size_bytes)

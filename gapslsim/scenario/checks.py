@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gapslsim.errors import GapslsimError, Problem, ScenarioError
+from gapslsim.errors import GapslsimError, Problem, ScenarioError, did_you_mean
+from gapslsim.network.channel import Channel
 from gapslsim.rng import stream
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Path, dotted
+from gapslsim.sim.fault import Fault
 
 if TYPE_CHECKING:
     from gapslsim.data.dataset import LoadedData
@@ -29,7 +31,29 @@ def check(scenario: Scenario) -> list[Finding]:
             found.append(((name, *pointed_at(type(section), text)), text))
     if not scenario.stop.is_planned:
         found += _check_plan(scenario)
-    return found + _check_steps(scenario)
+    return found + _check_steps(scenario) + _check_faults(scenario)
+
+
+def _check_faults(scenario: Scenario) -> list[Finding]:
+    """Faults of groups that do not exist, and more servers that crash than there are."""
+    groups = {group.name or group.device for group in scenario.clients}
+    found: list[Finding] = []
+    for place, fault in enumerate(scenario.faults):
+        for name in fault.groups or ():
+            if name not in groups:
+                known = ", ".join(sorted(groups))
+                rule = f"there is no client group {name!r}; groups: {known}.{did_you_mean(name, groups)}"
+                found.append((("faults", place, "groups"), rule))
+        if type(fault).server_crashes is not Fault.server_crashes and fault.groups is not None:
+            found.append((("faults", place, "groups"), "the server is in no client group; leave this out."))
+    crashing = [
+        i for i, f in enumerate(scenario.faults) if type(f).server_crashes is not Fault.server_crashes
+    ]
+    found += [
+        (("faults", place), "there is one server, and it crashes already by another fault; keep one of them.")
+        for place in crashing[1:]
+    ]
+    return found
 
 
 def _check_plan(scenario: Scenario) -> list[Finding]:
@@ -68,7 +92,16 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
 
 def check_deep(scenario: Scenario) -> list[Finding]:
     """What does not fit the data, the model or the network: reads labels and traces, no images and no weights."""
-    return [*_check_data(scenario), *_check_network(scenario)]
+    return [*_check_data(scenario), *_check_network(scenario), *_check_presence(scenario)]
+
+
+def _check_presence(scenario: Scenario) -> list[Finding]:
+    """Traces of presence that cannot be read."""
+    return [
+        (("clients", index, "availability"), text)
+        for index, group in enumerate(scenario.clients)
+        for text in group.availability.problems()
+    ]
 
 
 def _check_data(scenario: Scenario) -> list[Finding]:
@@ -113,8 +146,13 @@ def _check_network(scenario: Scenario) -> list[Finding]:
     found: list[Finding] = []
     for index, group in enumerate(scenario.clients):
         for side in ("uplink", "downlink"):
+            channel: Channel = getattr(group.link, side)
             try:
-                next(iter(getattr(group.link, side).steps(stream(scenario.seed, "check"))))
+                next(iter(channel.steps(stream(scenario.seed, "check"))))
+                if (why := channel.dies()) is not None:
+                    found.append(
+                        (("clients", index, "link", side), f"{why}; a transfer would wait for ever.")
+                    )
             except (GapslsimError, ValueError) as error:
                 found.append((("clients", index, "link", side), _words(error)))
     if found:

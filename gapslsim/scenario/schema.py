@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -18,6 +19,9 @@ from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component
 from gapslsim.scenario._links import NamedLink
 from gapslsim.scenario.limits import Evaluation, Stop
+from gapslsim.sim.availability import Availability, availabilities
+from gapslsim.sim.fault import Fault, faults
+from gapslsim.sim.hazards import Member
 
 __all__ = ["ClientGroup", "OwnComponents", "ParameterServerNode", "Scenario", "ServerNode", "Training"]
 
@@ -69,6 +73,10 @@ def _torch_device(name: str) -> str:
     if not re.fullmatch(r"auto|[a-z]+(:\d+)?", name):
         raise ValueError(f"found {name!r:.60}; write auto, cpu, cuda, cuda:1 or mps")
     return name
+
+
+AnyFault = Annotated[Fault, faults]
+"""Named here: within `Scenario` the name `faults` is the field."""
 
 
 @component
@@ -129,6 +137,10 @@ class ClientGroup:
     """What to call the group in tables; the device's name unless given."""
     access_point: str | None = None
     """Access point or edge server that the group hangs on, where the network has several."""
+    availability: Annotated[Availability, availabilities] = Field(
+        default_factory=lambda: availabilities["always"]()
+    )
+    """When each of them is there."""
 
 
 @component
@@ -160,6 +172,8 @@ class Scenario:
     """Groups of clients; indices of clients run through the groups in order."""
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""
+    faults: tuple[AnyFault, ...] = ()
+    """What goes wrong: losses, crashes, outages; nothing unless given."""
     evaluation: Evaluation = Field(default_factory=Evaluation)
     """When and how accuracy is measured."""
     stop: Stop
@@ -186,6 +200,19 @@ class Scenario:
                 for i, group in enumerate(groups)
             )
         )
+
+    def members(self, idle_w: Sequence[float]) -> list[Member]:
+        """What may happen to every client; with their idle power [W]."""
+        groups = [group for group in self.clients for _ in range(group.count)]
+        return [
+            Member(group.availability, group.name or group.device, group.access_point, power_w)
+            for group, power_w in zip(groups, idle_w, strict=True)
+        ]
+
+    @property
+    def is_hazardous(self) -> bool:
+        """Whether anybody can go away or anything can go wrong."""
+        return bool(self.faults) or not all(group.availability.never_changes for group in self.clients)
 
     @property
     def parameter_server_device(self) -> str:

@@ -15,6 +15,7 @@ import simpy
 from gapslsim.activity import Activity, Late, Process
 from gapslsim.errors import ProtocolError
 from gapslsim.events import DEADLINE, call_in, happen, resume
+from gapslsim.sim.presence import Presence
 
 __all__ = ["Activities"]
 
@@ -312,6 +313,22 @@ class Activities:
         activity.cancel()
         return value
 
+    def while_there(
+        self, process: Process[T], presences: Sequence[Presence], limit_s: float | None = None
+    ) -> Process[Activity[T]]:
+        """Lets a process go on while all of these are there, and for so long at most [s].
+
+        Returns:
+            It, done or cancelled.
+        """
+        activity = self.spawn(process)
+        try:
+            if activity.going:
+                yield from _until([activity], 1, limit_s, presences)
+        finally:
+            activity.cancel()
+        return activity
+
     def pause(self, duration_s: float) -> Process[None]:
         """Lets time pass [s].
 
@@ -328,8 +345,13 @@ class Activities:
             activity.cancel()
 
 
-def _until(activities: Sequence[_Running[Any]], n: int, limit_s: float | None = None) -> Process[None]:
-    """Waits until `n` of these have ended, or one is cancelled, or the time is up.
+def _until(
+    activities: Sequence[_Running[Any]],
+    n: int,
+    limit_s: float | None = None,
+    presences: Sequence[Presence] = (),
+) -> Process[None]:
+    """Waits until `n` of these have ended, or one is cancelled, or the time is up, or somebody leaves.
 
     The first error of one of them is raised.
     """
@@ -349,7 +371,7 @@ def _until(activities: Sequence[_Running[Any]], n: int, limit_s: float | None = 
             event.defused = True
             wake.fail(cast("Exception", event.value))
 
-    def time_is_up() -> None:
+    def it_is_over() -> None:
         if wake.callbacks and not wake.triggered:
             happen(wake)
 
@@ -357,10 +379,15 @@ def _until(activities: Sequence[_Running[Any]], n: int, limit_s: float | None = 
     for event in watched:
         event.callbacks.append(told)
     if limit_s is not None:
-        call_in(env, limit_s, time_is_up, DEADLINE)
+        call_in(env, limit_s, it_is_over, DEADLINE)
+    for presence in presences:
+        presence.leaving[it_is_over] = None
+        presence.watch()
     try:
         yield wake
     finally:  # Those that go on may be waited for again and again.
+        for presence in presences:
+            del presence.leaving[it_is_over]
         for event in watched:
             if event.callbacks is not None:
                 event.callbacks.remove(told)

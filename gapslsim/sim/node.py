@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import simpy
 
 from gapslsim.activity import Activity, Process
+from gapslsim.errors import LostError, StalledError
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.radio import throughput_energy_j
 from gapslsim.network.network import Network, Transfer
 from gapslsim.sim.activities import Activities
+from gapslsim.sim.fault import Crash
+from gapslsim.sim.hazards import ClientFaults
+from gapslsim.sim.patience import Patience
+from gapslsim.sim.presence import Presence
 from gapslsim.sim.recorder import Recorder
 from gapslsim.work import Keyed, Work
 
@@ -21,6 +26,10 @@ __all__ = ["Node"]
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Keyed[Any])
+
+
+ATTEMPTS = 1000
+"""How often something is begun again before the run counts as stalled: time goes on, but nothing else does."""
 
 
 class Node:
@@ -32,6 +41,9 @@ class Node:
         device: its kind of device.
         activities: of the event loop, for what goes on in the background.
         random: makes the node's own jitter stream; called once, when first needed.
+        presence: whether it is there; None for a node that always is.
+        faults: how faults strike it; None if none does.
+        patience: what a sender does about messages that do not arrive; shared by all nodes.
     """
 
     def __init__(
@@ -44,10 +56,16 @@ class Node:
         recorder: Recorder,
         activities: Activities,
         random: Callable[[], np.random.Generator],
+        presence: Presence | None = None,
+        faults: ClientFaults | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.name = name
         self.client = client
         self.device = device
+        self.presence = presence
+        self._faults = faults
+        self._patience = patience or Patience()
         self._env = env
         self._network = network
         self._recorder = recorder
@@ -58,15 +76,57 @@ class Node:
         self._queue: deque[simpy.Event] | None = None
         """Computations that wait for their turn, first come first served; made when one first has to wait."""
 
+    @property
+    def present(self) -> bool:
+        """Whether it is there now."""
+        return self.presence is None or self.presence.is_there()
+
+    @property
+    def lives(self) -> int:
+        """How often it has lost its state."""
+        if self.presence is None:
+            return 0
+        self.presence.is_there()  # Looks up what has changed.
+        return self.presence.lives
+
     def compute(self, work: Work[T], on_behalf_of: Collection[int] = ()) -> Process[T]:
         """Queues for the device, holds it for the time its profile gives, and carries the work out at completion.
 
-        A cancelled computation never happened: its call is not made. What it used until then is recorded.
+        A cancelled computation never happened: its call is not made. What it used until then is recorded. A node that
+        goes away breaks it off; it is begun again when the node is back.
 
         Args:
             work: what to compute.
             on_behalf_of: clients that wait for it; their time is charged as queue and server computation.
+
+        Raises:
+            LostError: if the node loses its state.
         """
+        if self.presence is None:
+            return self._hold(work, on_behalf_of)
+        return self._persist(work, on_behalf_of, self.presence)
+
+    def occupy(self, duration_s: float, work: Work[T]) -> Process[T | None]:
+        """Holds the device for a given time [s] and carries the work out, unless it goes away meanwhile."""
+        presences = [] if self.presence is None else [self.presence]
+        activity = yield from self._activities.while_there(self._hold(work, (), duration_s), presences)
+        return activity.value if activity.done else None
+
+    def _persist(self, work: Work[T], on_behalf_of: Collection[int], presence: Presence) -> Process[T]:
+        """Computes as often as it takes until it is there for long enough."""
+        lives = presence.lives
+        for _ in range(ATTEMPTS):
+            yield from presence.come_back()
+            self._has_lost(presence, lives, work.operation)
+            activity = yield from self._activities.while_there(self._hold(work, on_behalf_of), [presence])
+            if activity.done:
+                return activity.value
+            self._has_lost(presence, lives, work.operation)
+        raise self._never_done(work.operation, presence)
+
+    def _hold(
+        self, work: Work[T], on_behalf_of: Collection[int], duration_s: float | None = None
+    ) -> Process[T]:
         asked_s = self._env.now
         waiting = () if self.client is not None else on_behalf_of
         if waiting:
@@ -81,9 +141,17 @@ class Node:
         start_s = self._env.now
         if self.client is not None:
             self._recorder.begin(start_s, self.client)
-        duration_s, carry_out = self._begin(work)
+        duration_s, carry_out = self._begin(work) if duration_s is None else (duration_s, work.carry_out)
+        crash = None
+        if self._faults is not None:
+            duration_s = self._faults.duration_s(start_s, duration_s)
+            crash = self._faults.crash()
         name, share = work.operation, 1.0
+        draws_w = self.device.power.compute_w - self.device.power.idle_w
+        self._draws(draws_w)
         try:
+            if crash is not None:
+                yield from self._crash(crash, duration_s)
             yield self._env.timeout(duration_s)
             result = carry_out()
         except BaseException:
@@ -91,6 +159,7 @@ class Node:
             share = (self._env.now - start_s) / duration_s if duration_s else 1.0
             raise
         finally:
+            self._draws(-draws_w)
             self._let_next()
             self._record_computation(name, share * work.cost.work_flop, waiting, asked_s, start_s)
         return result
@@ -98,26 +167,94 @@ class Node:
     def send(self, payload: K, to: Node, phase: str) -> Process[K]:
         """Sends a payload; ends when its last byte has arrived. One that is cancelled has moved what it moved.
 
+        It begins when both are there; where one goes away meanwhile it is sent again, from the beginning, when both are
+        back. So is one that arrives damaged, and one that is lost as often as `framework.lateness.retry` says.
+
         Args:
             payload: what is sent; its size is exact.
             to: the receiver.
             phase: name of the span: `uplink`, `downlink`, ...; between two clients `_out` and `_in` are added.
+
+        Raises:
+            LostError: if it is lost for good, or one of the two loses its state.
         """
+        if self._is_safe and to._is_safe and self._patience.retry is None:
+            return self._move(payload, to, phase)
+        return self._deliver(payload, to, phase)
+
+    def _move(self, payload: K, to: Node, phase: str) -> Process[K]:
         transfer = self._network.send(self.name, to.name, payload.size_bytes)
         return (yield from self._arrival(payload, to, phase, transfer))
 
+    def _deliver(self, payload: K, to: Node, phase: str, transfer: Transfer | None = None) -> Process[K]:
+        """Sends a payload as often as it takes.
+
+        Args:
+            payload: what is sent.
+            to: the receiver.
+            phase: name of the span.
+            transfer: the first attempt, where it has begun already.
+        """
+        presences = [node.presence for node in (self, to) if node.presence is not None]
+        lives = [presence.lives for presence in presences]
+        faults, retry, n_lost = self._faults or to._faults, self._patience.retry, 0
+        for _ in range(ATTEMPTS):
+            while not all(presence.is_there() for presence in presences):
+                for presence in presences:
+                    yield from presence.come_back()
+            for presence, before in zip(presences, lives, strict=True):
+                self._has_lost(presence, before, phase)
+            fate = "arrives" if faults is None else faults.fate(phase)
+            name = phase if fate == "arrives" else f"{fate}_{phase}"
+            began_s, limit_s = self._env.now, None if retry is None else retry.limit_s(n_lost)
+            moving = (
+                self._move(payload, to, name)
+                if transfer is None
+                else self._arrival(payload, to, name, transfer)
+            )
+            transfer = None
+            activity = yield from self._activities.while_there(moving, presences, limit_s)
+            if activity.done and fate == "arrives":
+                return payload
+            for presence, before in zip(presences, lives, strict=True):
+                self._has_lost(presence, before, phase)
+            if fate == "corrupted" or not all(presence.is_there() for presence in presences):
+                continue
+            if limit_s is not None:  # The sender waits for an answer until then.
+                yield self._env.timeout(max(0.0, began_s + limit_s - self._env.now))
+            n_lost += 1
+            if retry is None or n_lost > retry.times:
+                raise LostError(
+                    f"{self.name}: a message ({phase}) to {to.name} was lost at {self._env.now:g} s"
+                    + (f", and each of {retry.times} repetitions." if retry is not None else ".")
+                )
+        raise self._never_done(phase, *presences)
+
     def broadcast(self, payload: K, to: Sequence[Node], phase: str) -> list[Activity[K]]:
-        """Sends one payload to many nodes; returns one activity per receiver that ends when it has it all."""
-        transfers = self._network.broadcast(self.name, [node.name for node in to], payload.size_bytes)
+        """Sends one payload to many nodes; returns one activity per receiver that ends when it has it all.
+
+        Who is not there when it begins, or goes away meanwhile, gets a copy of its own once it is back.
+        """
+        there = [node for node in to if node.present] if self.present else []
+        transfers = self._network.broadcast(self.name, [node.name for node in there], payload.size_bytes)
+        begun = dict(zip([node.name for node in there], transfers, strict=True))
+        is_safe = self._is_safe and self._patience.retry is None
         return [
-            self._activities.spawn(self._arrival(payload, node, phase, transfer))
-            for node, transfer in zip(to, transfers, strict=True)
+            self._activities.spawn(
+                self._arrival(payload, node, phase, begun[node.name])
+                if is_safe and node._is_safe
+                else self._deliver(payload, node, phase, begun.get(node.name))
+            )
+            for node in to
         ]
 
     def _arrival(self, payload: K, to: Node, phase: str, transfer: Transfer) -> Process[K]:
         """Waits for a transfer that has begun now."""
         start_s = self._env.now
         self._recorder.begin(start_s, self.client, to.client)
+        sends, receives = self.device.power, to.device.power
+        self._draws(sends.send_w - sends.idle_w)
+        to._draws(receives.receive_w - receives.idle_w)
         try:
             yield transfer.done
         except BaseException:
@@ -125,8 +262,48 @@ class Node:
             # A byte has moved when its last bit has.
             self._record_transfer(to, f"cancelled_{phase}", start_s, int(transfer.moved_bytes + 1e-6))
             raise
+        finally:
+            self._draws(sends.idle_w - sends.send_w)
+            to._draws(receives.idle_w - receives.receive_w)
         self._record_transfer(to, phase, start_s, payload.size_bytes)
         return payload
+
+    @property
+    def _is_safe(self) -> bool:
+        """Whether nothing but the network decides about its messages."""
+        return self.presence is None and self._faults is None
+
+    def _draws(self, power_w: float) -> None:
+        """Tells a battery that something begins (or ends, below zero) that takes so much beyond idle [W]."""
+        if self.presence is not None:
+            self.presence.draws(power_w)
+
+    def _crash(self, crash: Crash, duration_s: float) -> Process[None]:
+        """Goes on for a while and crashes; all that the node does is broken off then."""
+        assert self.presence is not None
+        yield self._env.timeout(crash.share * duration_s)
+        self.presence.go_down(self._env.now + crash.restart_s, crash.loses_state)
+        yield self._env.event()  # It is cancelled before anything else happens at this instant.
+
+    def _has_lost(self, presence: Presence, lives: int, what: str) -> None:
+        """Ends what goes on for a node that has lost its state since.
+
+        Raises:
+            LostError: if it has.
+        """
+        if presence.lives != lives:
+            left_s = presence.absences[-1][0]
+            raise LostError(
+                f"{presence.name} went away at {left_s:g} s and lost its state; so is its {what}."
+            )
+
+    def _never_done(self, what: str, *presences: Presence) -> StalledError:
+        who = " and ".join(presence.name for presence in presences) or self.name
+        return StalledError(
+            f"{self.name} has begun {what} {ATTEMPTS} times and never ended it: {who} never stay long enough, or no "
+            "message arrives whole. Give the client longer stays or less to do at a time, or the framework a deadline "
+            "(framework.lateness)."
+        )
 
     def _begin(self, work: Work[T]) -> tuple[float, Callable[[], T]]:
         """How long the device is held [s], and what carries the work out at the end of that time."""
@@ -171,17 +348,17 @@ class Node:
     def _record_transfer(self, to: Node, phase: str, start_s: float, size_bytes: int) -> None:
         end_s = self._env.now
         between_clients = self.client is not None and to.client is not None
-        if self.client is not None:
-            name = f"{phase}_out" if between_clients else phase
-            power = self.device.power
+        ends: tuple[tuple[Node, str, Literal["send", "receive"], float], ...] = (
+            (self, "_out", "send", self.device.power.send_w),
+            (to, "_in", "receive", to.device.power.receive_w),
+        )
+        for node, suffix, way, power_w in ends:
+            if node.client is None:
+                continue
+            extra_j = throughput_energy_j(node.device.power, way, size_bytes)
             self._recorder.client_span(
-                self.client, name, start_s, end_s, power.send_w, size_bytes,
-                extra_j=throughput_energy_j(power, "send", size_bytes),
+                node.client, f"{phase}{suffix}" if between_clients else phase, start_s, end_s, power_w, size_bytes,
+                extra_j=extra_j,
             )  # fmt: skip
-        if to.client is not None:
-            name = f"{phase}_in" if between_clients else phase
-            power = to.device.power
-            self._recorder.client_span(
-                to.client, name, start_s, end_s, power.receive_w, size_bytes,
-                extra_j=throughput_energy_j(power, "receive", size_bytes),
-            )  # fmt: skip
+            if node.presence is not None:
+                node.presence.spends(extra_j)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from gapslsim.records import SpanRow
 
@@ -33,6 +33,8 @@ class Recorder:
         """The spans, in the order in which they ended; plain tuples, since there may be millions."""
         self.servers: set[str] = set()
         """Names of the servers that have computed."""
+        self.attendance: list[tuple[int, float, int, str, str]] = []
+        """The fields of an `AttendanceRow`: what became of each client's part in what was gathered."""
         self._idle_w = idle_w
         self._filled_until: dict[int, float] = {}
         self._going: dict[int, int] = {}
@@ -42,6 +44,8 @@ class Recorder:
         self._covered: dict[int, list[tuple[float, float]]] = {}
         """Stretches that spans account for, since the client was last idle; kept where several things go on."""
         self._names: dict[int, str] = {}
+        self.away: Callable[[int, float, float], Sequence[tuple[float, float]]] | None = None
+        """Stretches of a time that has passed in which a client was away; None where all are always there."""
 
     @property
     def spans(self) -> list[SpanRow]:
@@ -98,7 +102,8 @@ class Recorder:
                 del self._going[client]
         else:
             overlap_s = self._cover(client, start_s, end_s)
-            energy_j -= self._idle_w[client] * overlap_s  # Idle power is drawn once.
+            if phase != "away":
+                energy_j -= self._idle_w[client] * overlap_s  # Idle power is drawn once.
         self.rows.append(
             (name, client, phase, self.round, start_s, end_s, size_bytes, work_flop, energy_j, overlap_s)
         )
@@ -126,13 +131,13 @@ class Recorder:
     def clients_waited(self, clients: Iterable[int], asked_s: float, start_s: float, end_s: float) -> None:
         """Adds time that clients spent idle for a server, as announced: in its queue, then while it computed."""
         for client in clients:
-            idle_w = self._idle_w[client]
-            if start_s > asked_s:
-                self.client_span(client, "server_queue", asked_s, start_s, idle_w, goes_on=True)
-            if end_s > start_s:
-                self.client_span(client, "server_compute", start_s, end_s, idle_w)
-            else:
-                self.ends(client, end_s)
+            for phase, since_s, until_s in (
+                ("server_queue", asked_s, start_s),
+                ("server_compute", start_s, end_s),
+            ):
+                for name, from_s, to_s, power_w in self._idle(client, phase, since_s, until_s):
+                    self.client_span(client, name, from_s, to_s, power_w, goes_on=True)
+            self.ends(client, end_s)
 
     def server_span(
         self, actor: str, phase: str, start_s: float, end_s: float, power_w: float, work_flop: float
@@ -192,10 +197,24 @@ class Recorder:
 
     def _wait(self, client: int, now_s: float) -> None:
         since_s = self._filled_until.get(client, 0.0)
-        energy_j = self._idle_w[client] * (now_s - since_s)
         name = self._names.get(client) or self._name(client)
-        self.rows.append((name, client, "waiting", self.round, since_s, now_s, 0, 0.0, energy_j, 0.0))
+        for phase, from_s, to_s, power_w in self._idle(client, "waiting", since_s, now_s):
+            energy_j = power_w * (to_s - from_s)
+            self.rows.append((name, client, phase, self.round, from_s, to_s, 0, 0.0, energy_j, 0.0))
         self._filled_until[client] = now_s
+
+    def _idle(
+        self, client: int, phase: str, since_s: float, until_s: float
+    ) -> Iterator[tuple[str, float, float, float]]:
+        """A time in which a client does nothing, with its power [W]: `phase`, and `away` while it is not there."""
+        if self.away is not None and until_s > since_s:
+            for left_s, back_s in self.away(client, since_s, until_s):
+                if left_s > since_s:
+                    yield phase, since_s, left_s, self._idle_w[client]
+                yield "away", left_s, back_s, 0.0
+                since_s = back_s
+        if until_s > since_s:
+            yield phase, since_s, until_s, self._idle_w[client]
 
     def _name(self, client: int) -> str:
         """Name of a client as an actor; the same string in all of its spans."""

@@ -16,10 +16,9 @@ from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.operation import ClientBackward, ClientForward, ServerStep
-from gapslsim.learning.outcome import ServerOutcome
+from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.rules import Decision, Gradients
-from gapslsim.learning.server_pass import ServerPass, server_pass
+from gapslsim.learning.server_pass import ServerPass, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
@@ -65,6 +64,8 @@ class PlainEngine(Engine):
         evaluation_batch: int = 256,
     ) -> None:
         super().__init__(setup, device, dtype, evaluation_batch)
+        # Every operation is carried out, and timed, by itself.
+        self.stacks_clients = self.in_waves = False
         self.parts: list[Part] = []
         """Timed so far; whoever reads them clears them."""
         self._clock = clock
@@ -79,16 +80,6 @@ class PlainEngine(Engine):
         self._whole = PlainSide(
             nn.Sequential(client, server), self.client.optimizer, device, self.client.planned_steps
         )
-
-    @property
-    def stacks_clients(self) -> bool:
-        """No."""
-        return False
-
-    @property
-    def in_waves(self) -> bool:
-        """No: every operation is carried out, and timed, by itself."""
-        return False
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """See the base class."""
@@ -122,6 +113,8 @@ class PlainEngine(Engine):
 
         def decide() -> tuple[Gradients, Decision]:
             matrix = stacked() if rule.needs_client_gradients else stacked().mean(0, keepdim=True)
+            if step.weights is not None:
+                matrix = weighed(step.weights, stacked(), rule.needs_client_gradients)
             gradients = self._gradients(step, passed, matrix)
             decision = rule.decide(gradients)
             if decision.updates_server:
@@ -132,7 +125,8 @@ class PlainEngine(Engine):
         updated = SideState(state.parameters, passed.buffers, state.optimizer, state.n_updates)
         if decision.updates_server:
             updated = side.updated(passed.buffers)
-        known = gradients.gram if step.measures and rule.needs_client_gradients else None
+        own = rule.needs_client_gradients and step.weights is None
+        known = gradients.gram if step.measures and own else None
         return self._outcome(
             step, passed, decision, updated, stacked() if step.measures else passed.matrix, known
         )

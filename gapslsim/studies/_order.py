@@ -13,7 +13,7 @@ from gapslsim.studies.plan import PlannedRun
 __all__ = ["training_and_timing", "waves"]
 
 _TIMING_ONLY: Final = ("name", "network")
-"""Sections that training does not depend on, so long as no deadline drops a client."""
+"""Sections that training does not depend on, unless the clock decides who is in time."""
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, which is ten times as fast, where PyYAML has it: for text that gapslsim wrote."""
 
@@ -54,6 +54,9 @@ def _training(run: PlannedRun) -> str:
     tree: dict[str, Any] = yaml.load(run.yaml, Loader=_LOADER)
     for section in _TIMING_ONLY:
         tree.pop(section, None)
+    scenario = run.scenario
+    if scenario is not None and (scenario.is_hazardous or scenario.framework.trains_by_the_clock):
+        return json.dumps([tree, yaml.load(run.yaml, Loader=_LOADER)["network"]], sort_keys=True, default=str)
     # Devices change times and nothing else.
     tree["server"] = None
     # How many there are is all that training knows of clients; links and devices belong to the clock.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gapslsim import Results, load, simulate
+from gapslsim import Results, load, load_dict, simulate
 from gapslsim.learning.journal.journal import JournalSettings
 from tests.fresh import forget_components
 from tests.snippets import snippets
@@ -162,3 +162,43 @@ def test_a_resume_computes_again_what_is_behind_the_last_checkpoint_alone(
     # Two rounds of two server steps each, and what was in flight at their beginning.
     assert 0 < again["journal"]["rebuilt"] <= 8
     assert again["learning_sha256"] == run(folder, "stop={rounds: 20}").summary["learning_sha256"]
+
+
+@pytest.mark.parametrize("kind", ["async_sl", "buffered_sl", "async_gapsl", "async_sfl"])
+def test_other_hardware_trains_anew_from_the_first_operation_whose_order_changes(
+    kind: str, tmp_path: Path
+) -> None:
+    """One client comes to be twice as slow half-way: what the server did before is found, what comes after is not."""
+    given: dict[str, Any] = {
+        "name": "other",
+        "data": {"kind": "synthetic", "n_train": 240, "n_test": 60},
+        "model": {"kind": "mlp", "hidden": [8, 8], "cut": 1},
+        "framework": {"kind": kind},
+        "training": {"batch_size": 10, "client": {"optimizer": "sgd", "lr": 0.1}},
+        "server": {"device": "jetson-orin-nx"},
+        "network": "star",
+        "clients": [
+            {"device": "jetson-nano", "link": {"uplink": f"{rate} Mbit/s", "downlink": "80 Mbit/s"}}
+            for rate in (40, 7, 3)
+        ],
+        "stop": {"rounds": 20},
+    }
+    first = simulate(load_dict(given), journal=tmp_path)
+    same = simulate(load_dict(given), journal=tmp_path)
+    assert same.summary["journal"]["computed"] == 0
+    assert same.summary["learning_sha256"] == first.summary["learning_sha256"]
+    n_all = same.summary["journal"]["replayed"]
+    # Slower links at one time only: the order is as before until then.
+    half_s = first.summary["simulated_time_s"] / 2
+    trace = tmp_path / "slower.txt"
+    trace.write_text(f"0 7\n{half_s} 0.01\n")
+    given["clients"][1]["link"]["uplink"] = {
+        "kind": "trace",
+        "file": str(trace),
+        "format": "cooked",
+        "loop": False,
+    }
+    other = simulate(load_dict(given), journal=tmp_path)
+    known = other.summary["journal"]
+    assert known["computed"] > 0
+    assert known["replayed"] > n_all / 4

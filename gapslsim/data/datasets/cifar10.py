@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from gapslsim.data._cifar_pickles import find_pickles
-from gapslsim.data._image_dataset import Finder, ImageDataset
-from gapslsim.data._images import ImageKind
+from gapslsim.data._image_dataset import ImageDataset
+from gapslsim.data._images import ImageFiles, ImageKind, Split
 from gapslsim.data._parquet_images import find_parquet
 from gapslsim.data.dataset import datasets
 from gapslsim.registry import component
@@ -34,15 +35,14 @@ class Cifar10(ImageDataset):
         how_to_get="https://www.cs.toronto.edu/~kriz/cifar.html (cifar-10-python.tar.gz, unpacked)",
     )
 
-    def finders(self) -> tuple[Finder, ...]:
-        """See `ImageDataset.finders`."""
-        batches = tuple(f"data_batch_{i}" for i in range(1, 6))
-        return (
-            lambda place: find_pickles(
-                place, "cifar-10-batches-py", {"train": batches, "test": ("test_batch",)}, "labels"
-            ),
-            lambda place: find_parquet(place, "label", self.image_kind.shape),
-        )
+    def find(self, place: Path) -> ImageFiles | None:
+        """See `ImageDataset.find`."""
+        pickles: dict[Split, list[str]] = {
+            "train": [f"data_batch_{i}" for i in range(1, 6)],
+            "test": ["test_batch"],
+        }
+        own = find_pickles(place, "cifar-10-batches-py", pickles, "labels")
+        return own or find_parquet(place, "label", self.image_kind.shape)
 
     def expected(self) -> str:
         """See `ImageDataset.expected`."""

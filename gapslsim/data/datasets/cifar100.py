@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from gapslsim.data._cifar_pickles import find_pickles
-from gapslsim.data._image_dataset import Finder, ImageDataset
-from gapslsim.data._images import ImageKind
+from gapslsim.data._image_dataset import ImageDataset
+from gapslsim.data._images import ImageFiles, ImageKind, Split
 from gapslsim.data._parquet_images import find_parquet
 from gapslsim.data.dataset import datasets
 from gapslsim.registry import component
@@ -36,14 +37,11 @@ class Cifar100(ImageDataset):
         how_to_get="https://www.cs.toronto.edu/~kriz/cifar.html (cifar-100-python.tar.gz, unpacked)",
     )
 
-    def finders(self) -> tuple[Finder, ...]:
-        """See `ImageDataset.finders`."""
-        return (
-            lambda place: find_pickles(
-                place, "cifar-100-python", {"train": ("train",), "test": ("test",)}, f"{self.labels}_labels"
-            ),
-            lambda place: find_parquet(place, f"{self.labels}_label", self.image_kind.shape),
-        )
+    def find(self, place: Path) -> ImageFiles | None:
+        """See `ImageDataset.find`."""
+        pickles: dict[Split, list[str]] = {"train": ["train"], "test": ["test"]}
+        own = find_pickles(place, "cifar-100-python", pickles, f"{self.labels}_labels")
+        return own or find_parquet(place, f"{self.labels}_label", self.image_kind.shape)
 
     def expected(self) -> str:
         """See `ImageDataset.expected`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from gapslsim.data._idx import find_idx
-from gapslsim.data._image_dataset import Finder, ImageDataset
-from gapslsim.data._images import ImageKind
+from gapslsim.data._image_dataset import ImageDataset
+from gapslsim.data._images import ImageFiles, ImageKind
 from gapslsim.data._parquet_images import find_parquet
 from gapslsim.data.dataset import datasets
 from gapslsim.registry import component
@@ -34,12 +35,9 @@ class FashionMnist(ImageDataset):
         how_to_get="https://github.com/zalandoresearch/fashion-mnist (the four .gz files)",
     )
 
-    def finders(self) -> tuple[Finder, ...]:
-        """See `ImageDataset.finders`."""
-        return (
-            lambda place: find_idx(place, "FashionMNIST"),
-            lambda place: find_parquet(place, "label", self.image_kind.shape),
-        )
+    def find(self, place: Path) -> ImageFiles | None:
+        """See `ImageDataset.find`."""
+        return find_idx(place, "FashionMNIST") or find_parquet(place, "label", self.image_kind.shape)
 
     def expected(self) -> str:
         """See `ImageDataset.expected`."""

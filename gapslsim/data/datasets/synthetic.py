@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt
 
 from gapslsim import rng
 from gapslsim.data.dataset import Dataset, LoadedData, Samples, datasets
-from gapslsim.registry import component
+from gapslsim.registry import component, settings_of
 from gapslsim.work import content_key
 
 __all__ = ["Synthetic"]
@@ -43,14 +43,9 @@ class Synthetic(Dataset):
 
     def load(self, folder: Path | None, seed: int) -> LoadedData:
         """See `Dataset.load`; `folder` is of no account."""
-        settings = {
-            "seed": seed,
-            "input_shape": list(self.input_shape),
-            "n_classes": self.n_classes,
-            "n_train": self.n_train,
-            "n_test": self.n_test,
-            "separation": self.separation,
-        }
+        settings = settings_of(self) | {"seed": seed}
+        # How the samples are divided is no part of what they are.
+        del settings["kind"], settings["partition"]
         return LoadedData(
             key=content_key("data", ["synthetic", settings]),
             train=self._samples(seed, "train", self.n_train),

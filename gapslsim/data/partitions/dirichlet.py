@@ -63,13 +63,10 @@ class Dirichlet(Partition):
             f"{self.min_size} of {n_samples} training samples in {len(classes)} classes each time. "
             f"To get one, {', '.join(options)}, use fewer clients or more data (n_train).",
         )
-        parts: list[list[NDArray[np.int64]]] = [[] for _ in range(n_clients)]
-        for label, class_counts in zip(classes, counts, strict=True):
-            # Shuffled, since files may be sorted by more than the label.
-            members = random.permutation(np.flatnonzero(labels == label))
-            for part, piece in zip(parts, take(members, class_counts), strict=True):
-                part.append(piece)
-        return [np.sort(np.concatenate(part)) for part in parts]
+        # Shuffled, since files may be sorted by more than the label.
+        of_class = [random.permutation(np.flatnonzero(labels == label)) for label in classes]
+        pieces = map(take, of_class, counts)
+        return [np.sort(np.concatenate(part)) for part in zip(*pieces, strict=True)]
 
 
 def _cut_balanced(

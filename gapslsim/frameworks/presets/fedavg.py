@@ -25,7 +25,7 @@ class FedAvg(Framework):
     """FedAvg: clients train the whole model, the server averages (Algorithm 1 of McMahan et al., arXiv 1602.05629).
 
     Each participant downloads the global model, trains it locally with the client's optimizer (its state starts
-    anew in every round) and uploads the result; the server averages.
+    anew in every round) and uploads the result; the server averages those that came.
     """
 
     kind: Literal["fedavg"] = "fedavg"
@@ -37,9 +37,10 @@ class FedAvg(Framework):
     def round(self, w: Stage) -> Process[None]:
         """Downlink of the global model, local training, uplink, average."""
         model = w.learner.whole_weights()
-        trained = yield from w.together(self._train(w, client, model) for client in w.participants)
-        mean = w.learner.average_whole(dict(zip(w.participants, trained, strict=True)), self.weights)
-        w.learner.install_whole((yield from w.server.compute(mean, on_behalf_of=w.participants)))
+        trained = yield from w.gather("train", {c: self._train(w, c, model) for c in w.participants})
+        if trained:
+            mean = w.learner.average_whole(trained, self.weights)
+            w.learner.install_whole((yield from w.server.compute(mean, on_behalf_of=tuple(trained))))
 
     def _train(self, w: Stage, client: int, model: Keyed[WholeWeights]) -> Process[Keyed[WholeWeights]]:
         node = w.client(client)

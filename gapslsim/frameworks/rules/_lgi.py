@@ -78,7 +78,7 @@ def identify_leader(options: LeaderOptions, gradients: Gradients) -> Leader:
         angles=alignment.angles_to_leader(matrix, gram, leaders),
         leaders=leaders,
         scores=scores,
-        norms=alignment.norms(matrix, gram),
+        norms=alignment.norms(gram),
         ratio=ratio,
         dispersion=nu,
         state={"nu_min": nu_min, "nu_max": nu_max},

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from gapslsim.errors import JournalError
+from gapslsim.learning.journal.folder import write_whole
 
 if TYPE_CHECKING:
     from gapslsim.learning.state import SideState
@@ -23,8 +24,6 @@ __all__ = ["CheckpointInfo", "Checkpoints", "OpenCheckpoint", "checksum_of"]
 
 PREFIX: Final = "checkpoint-"
 SUFFIX: Final = ".pt"
-# A checkpoint may be gigabytes; its checksum needs no copy of it in memory.
-_BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,6 @@ class Checkpoints:
         self._of_key: dict[str, list[str]] = {}
         self._open: OpenCheckpoint | None = None
 
-    def __len__(self) -> int:
-        return len(self._infos)
-
     def infos(self) -> list[CheckpointInfo]:
         """All that are known, the oldest first."""
         return list(self._infos.values())
@@ -133,12 +129,7 @@ class Checkpoints:
         content = buffer.getbuffer()
         # A name that nobody else can have: processes write here at the same time, and nobody overwrites.
         name = f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
-        partial = self._folder / f".{name}.partial"
-        try:
-            partial.write_bytes(content)
-            partial.replace(self._folder / name)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(self._folder / name, content)
         digest = hashlib.sha256(content).hexdigest()
         return CheckpointInfo(name, digest, len(content), round, list(states))
 
@@ -185,10 +176,8 @@ def _sum_of_open(file: BinaryIO) -> str:
     status = os.fstat(file.fileno())
     identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     if identity not in _SOUND:
-        digest = hashlib.sha256()
-        while block := file.read(_BLOCK):
-            digest.update(block)
-        _SOUND[identity] = digest.hexdigest()
+        # Block by block: a checkpoint may be gigabytes, and its checksum needs no copy of it in memory.
+        _SOUND[identity] = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     return _SOUND[identity]
 
 

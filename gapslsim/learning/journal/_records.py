@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -37,14 +38,6 @@ class RecordFiles:
         self._index: dict[bytes, tuple[_File, int, int]] = {}
         self._own: _File | None = None
         self.refresh(first=True)
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    @property
-    def n_files(self) -> int:
-        """Number of record files."""
-        return len(self._files)
 
     def get(self, key: str, *, look_again: bool = True) -> bytes | None:
         """Payload of an operation's record; None if nobody has written one.
@@ -154,11 +147,11 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDONLY)
 
 
+@dataclass(eq=False)
 class _File:
     """One record file, open."""
 
-    def __init__(self, name: str, descriptor: int) -> None:
-        self.name = name
-        self.descriptor = descriptor
-        self.scanned = 0
-        """Bytes that have been read and understood."""
+    name: str
+    descriptor: int
+    scanned: int = 0
+    """Bytes that have been read and understood."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from gapslsim.errors import JournalError
 from gapslsim.learning.journal.compatibility import FORMAT, differences
 
-__all__ = ["HEADER", "LOCK", "MARKER", "Training", "open_training", "size_of", "trainings"]
+__all__ = ["HEADER", "LOCK", "MARKER", "Training", "open_training", "size_of", "trainings", "write_whole"]
 
 MARKER: Final = "journal.json"
 HEADER: Final = "header.json"
@@ -114,6 +114,20 @@ def size_of(folder: Path) -> int:
     return total
 
 
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file whole or not at all; several processes may do so at once.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _claim(directory: Path) -> None:
     """Makes a new or empty directory a journal; refuses one that holds something else.
 
@@ -147,12 +161,9 @@ def _last_used(folder: Path) -> tuple[float, str]:
 
 
 def _is_partial(path: Path, name: str) -> bool:
-    """Whether a file is what `_write` has made of a file of this name so far."""
+    """Whether a file is what `write_whole` has made of a file of this name so far."""
     return path.name.startswith(f".{name}.") and path.name.endswith(".partial")
 
 
 def _write(path: Path, value: object) -> None:
-    """Whole or not at all; several processes may do so at once."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())

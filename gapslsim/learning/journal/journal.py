@@ -15,7 +15,7 @@ from gapslsim.learning._observations import Seen, read_record
 from gapslsim.learning.journal._checkpoints import Checkpoints, OpenCheckpoint
 from gapslsim.learning.journal._frames import CHECKPOINT, OBSERVATION
 from gapslsim.learning.journal._records import RecordFiles
-from gapslsim.learning.journal.folder import LOCK, Training, open_training, size_of
+from gapslsim.learning.journal.folder import LOCK, open_training, size_of
 from gapslsim.learning.journal.locks import lock
 from gapslsim.work import content_key
 
@@ -30,13 +30,17 @@ _AUTO_LEAST_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JournalSettings:
-    """Where a run keeps its journal, and within which limits; see `Journal`."""
+    """Where a run keeps its journal, and within which limits."""
 
     directory: Path
+    """Of the journal, shared by any number of trainings and processes."""
     checkpoint_every: int | None = None
-    """Rounds from one checkpoint to the next; None: as often as costs at most 1 % of the run."""
+    """Rounds from one checkpoint to the next; None writes one when the time since the last is 100 times what writing
+    it took and at least 5 s, so that checkpoints cost at most 1 % of the run."""
     max_checkpoints: int | None = None
+    """How many are kept; the oldest go first. None keeps all within `max_bytes`."""
     max_bytes: int = 4 << 30
+    """Of this training's files; the oldest checkpoints go first, then nothing more is added."""
 
     def open(self, setup: str, compatibility: dict[str, Any], about: dict[str, Any], device: str) -> Journal:
         """The journal of one training.
@@ -44,31 +48,18 @@ class JournalSettings:
         Raises:
             JournalError: if the directory cannot be used.
         """
-        return Journal(
-            self.directory,
-            setup,
-            compatibility,
-            about,
-            device=device,
-            checkpoint_every=self.checkpoint_every,
-            max_checkpoints=self.max_checkpoints,
-            max_bytes=self.max_bytes,
-        )
+        return Journal(self, setup, compatibility, about, device)
 
 
 class Journal:
     """What is known of one training, and what is added to it.
 
     Args:
-        directory: of the journal, shared by any number of trainings and processes.
+        settings: where it is kept, and within which limits.
         setup: content key of the set-up.
         compatibility: see `compatibility`; records made otherwise are never looked at.
         about: name, framework and seed, for `gapslsim journal list`.
         device: torch device that states are read to.
-        checkpoint_every: rounds from one checkpoint to the next; None writes one when the time since the last is 100
-            times what writing it took and at least 5 s, so that checkpoints cost at most 1 % of the run.
-        max_checkpoints: how many are kept; the oldest go first. None keeps all within `max_bytes`.
-        max_bytes: of this training's files; the oldest checkpoints go first, then nothing more is added.
 
     Raises:
         JournalError: if the directory cannot be used.
@@ -76,17 +67,13 @@ class Journal:
 
     def __init__(
         self,
-        directory: Path,
+        settings: JournalSettings,
         setup: str,
         compatibility: dict[str, Any],
         about: dict[str, Any],
-        *,
         device: str = "cpu",
-        checkpoint_every: int | None = None,
-        max_checkpoints: int | None = None,
-        max_bytes: int = 4 << 30,
     ) -> None:
-        self.directory = directory
+        self._settings = settings
         self.n_replayed = 0
         self.n_computed = 0
         self.n_rebuilt = 0
@@ -96,8 +83,9 @@ class Journal:
         """What the replayed operations took when they were computed."""
         self.rebuilt_s = 0.0
         """What it took to rebuild states from checkpoints where the replay ended."""
-        self._training, self._messages = open_training(directory, setup, compatibility, about)
-        folder = self._training.folder
+        self.training, self._messages = open_training(settings.directory, setup, compatibility, about)
+        """Where this training is kept."""
+        folder = self.training.folder
         self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         # Shared: any number of runs may use a training, but none while it is pruned.
         if not lock(self._lock, shared=True):
@@ -105,9 +93,6 @@ class Journal:
             raise JournalError(f"{folder} is being pruned or verified by another process; try again.")
         self._records = RecordFiles(folder)
         self._checkpoints = Checkpoints(folder, device)
-        self._checkpoint_every = checkpoint_every
-        self._max_checkpoints = max_checkpoints
-        self._max_bytes = max_bytes
         # Counted once and then kept up to date: a listing per record would cost more than the record.
         self._bytes = size_of(folder)
         self._is_full = False
@@ -115,11 +100,6 @@ class Journal:
         self._last_write = time.perf_counter()
         self._write_took_s = 0.0
         self._learn_of_checkpoints()
-
-    @property
-    def training(self) -> Training:
-        """Where this training is kept."""
-        return self._training
 
     @property
     def messages(self) -> list[str]:
@@ -161,8 +141,8 @@ class Journal:
         # Round 0 is the initial state, which costs nothing to make again.
         if self._is_full or round == 0:
             return False
-        if self._checkpoint_every is not None:
-            return round % self._checkpoint_every == 0 and round != self._last_round
+        if (every := self._settings.checkpoint_every) is not None:
+            return round % every == 0 and round != self._last_round
         waited_s = time.perf_counter() - self._last_write
         return waited_s >= max(_AUTO_LEAST_S, self._write_took_s / _AUTO_SHARE)
 
@@ -188,7 +168,7 @@ class Journal:
     def summary(self) -> dict[str, Any]:
         """What was replayed, computed and saved, for the run's summary."""
         return {
-            "directory": str(self.directory),
+            "directory": str(self._settings.directory),
             "replayed": self.n_replayed,
             "computed": self.n_computed,
             "rebuilt": self.n_rebuilt,
@@ -208,14 +188,14 @@ class Journal:
     def _make_room(self) -> None:
         """Deletes the oldest checkpoints beyond the limits, never the newest one."""
         infos = self._checkpoints.infos()
-        most = self._max_checkpoints or len(infos)
-        while len(infos) > 1 and (len(infos) > most or self._bytes > self._max_bytes):
+        most = self._settings.max_checkpoints or len(infos)
+        while len(infos) > 1 and (len(infos) > most or self._bytes > self._settings.max_bytes):
             self._checkpoints.delete(infos[0])
             self._bytes -= infos.pop(0).size_bytes
 
     def _append(self, kind: int, key: str, payload: bytes) -> None:
-        if self._bytes > self._max_bytes:
-            return self._stop(f"it has reached its limit of {self._max_bytes} bytes")
+        if self._bytes > self._settings.max_bytes:
+            return self._stop(f"it has reached its limit of {self._settings.max_bytes} bytes")
         try:
             self._bytes += self._records.put(kind, key, payload)
         except OSError as error:
@@ -225,7 +205,7 @@ class Journal:
         """The run goes on without adding to the journal."""
         # A journal saves time and is never worth a run: it stops, the training goes on.
         self._is_full = True
-        self._messages.append(f"{self._training.folder}: {why}; the rest of this run is not in the journal.")
+        self._messages.append(f"{self.training.folder}: {why}; the rest of this run is not in the journal.")
 
     def _learn_of_checkpoints(self) -> None:
         for payload in self._records.checkpoint_frames:

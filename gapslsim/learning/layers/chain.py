@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -26,11 +27,12 @@ _Call = Callable[[Sequence[Tensor], Sequence[Tensor], Tensor, bool], Tensor]
 
 
 class _Stage(NamedTuple):
-    """One layer: how many parameters and buffers it takes, and its call."""
+    """One layer: which parameters and buffers of the whole it takes, and its calls."""
 
-    n_parameters: int
-    n_buffers: int
+    parameters: slice
+    buffers: slice
     call: _Call
+    stacked: StackedCall | None
 
 
 class LayerChain:
@@ -44,18 +46,18 @@ class LayerChain:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        layers = _pool_before_relu(list(_flat(module)))
-        self._stages = [_stage(layer) for layer in layers]
-        self._stacked: list[StackedCall] = [
-            call for layer in layers if (call := stacked_call(layer)) is not None
-        ]
-        named = (len(list(module.parameters())), len(list(module.buffers())))
-        taken = tuple(sum(column) for column in zip(*((s[0], s[1]) for s in self._stages), strict=True))
+        self._stages: list[_Stage] = []
+        n_parameters = n_buffers = 0
+        for layer in _pool_before_relu(_flat(module)):
+            # Each takes what follows after those of the layers before it.
+            parameters = slice(n_parameters, n_parameters := n_parameters + len(list(layer.parameters())))
+            buffers = slice(n_buffers, n_buffers := n_buffers + len(list(layer.buffers())))
+            self._stages.append(_Stage(parameters, buffers, _call(layer), stacked_call(layer)))
         # A chain hands each layer tensors of its own, which would untie them: one template for all instead.
-        if named != taken:  # a tensor that several layers share
-            self._stages, self._stacked = [_Stage(*named, _Template(module))], []
+        if (n_parameters, n_buffers) != (len(list(module.parameters())), len(list(module.buffers()))):
+            self._stages = [_Stage(slice(None), slice(None), _Template(module), None)]
         # All or nothing: a model that leaves the stack half way would have to come back into it.
-        self.can_stack = len(self._stacked) == len(self._stages)
+        self.can_stack = all(stage.stacked is not None for stage in self._stages)
         """Whether several models of this shape can be called side by side."""
 
     def __call__(
@@ -73,17 +75,9 @@ class LayerChain:
             inputs: a batch.
             training: whether dropout and batch norm behave as in training.
         """
-        first_parameter = first_buffer = 0
         output = inputs
-        for n_parameters, n_buffers, call in self._stages:
-            last_parameter, last_buffer = first_parameter + n_parameters, first_buffer + n_buffers
-            output = call(
-                parameters[first_parameter:last_parameter],
-                buffers[first_buffer:last_buffer],
-                output,
-                training,
-            )
-            first_parameter, first_buffer = last_parameter, last_buffer
+        for of_parameters, of_buffers, call, _ in self._stages:
+            output = call(parameters[of_parameters], buffers[of_buffers], output, training)
         return output
 
     def stacked(
@@ -95,11 +89,10 @@ class LayerChain:
             parameters: in the order of `module.parameters()`, those of all models in one.
             inputs: a batch for each model.
         """
-        first, output = 0, inputs
-        for stage, call in zip(self._stages, self._stacked, strict=True):
-            last = first + stage.n_parameters
-            output = call(parameters[first:last], output)
-            first = last
+        output = inputs
+        for of_parameters, _, _, stacked in self._stages:
+            assert stacked is not None
+            output = stacked(parameters[of_parameters], output)
         return output
 
 
@@ -118,30 +111,23 @@ def _pool_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
     return layers
 
 
-def _stage(layer: nn.Module) -> _Stage:
-    return _Stage(len(list(layer.parameters())), len(list(layer.buffers())), _call(layer))
-
-
 def _call(layer: Any) -> _Call:
+    given: Callable[[Tensor, Tensor, Tensor], Tensor]
     match form_of(layer):
         case "bare":  # nothing in it changes, so all threads may share it
             modes = (copy.deepcopy(layer).eval(), copy.deepcopy(layer).train())
             return lambda parameters, buffers, inputs, training: modes[training](inputs)
         case "linear":
-            return lambda parameters, buffers, inputs, training: F.linear(
-                inputs, parameters[0], parameters[1]
-            )
+            given = F.linear
         case "convolution":
-            stride, padding, dilation, groups = layer.stride, layer.padding, layer.dilation, layer.groups
-            return lambda parameters, buffers, inputs, training: F.conv2d(
-                inputs, parameters[0], parameters[1], stride, padding, dilation, groups
-            )
+            how = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
+            given = partial(F.conv2d, **how)
         case "group_norm":
             n_groups, eps = layer.num_groups, layer.eps
-            return lambda parameters, buffers, inputs, training: torch.group_norm(
-                inputs, n_groups, parameters[0], parameters[1], eps
-            )
-    return _Template(layer)
+            given = lambda inputs, weight, bias: torch.group_norm(inputs, n_groups, weight, bias, eps)  # noqa: E731
+        case _:
+            return _Template(layer)
+    return lambda parameters, buffers, inputs, training: given(inputs, *parameters)
 
 
 class _Template:

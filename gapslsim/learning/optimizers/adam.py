@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from gapslsim.learning.optimizer import Optimizer, Schedule, optimizers, schedules
+from gapslsim.learning.optimizer import Optimizer, Schedule, optimizers, schedules, update_cost
 from gapslsim.learning.schedules.constant import ConstantSchedule
 from gapslsim.registry import component
-from gapslsim.work import Cost, LayerCost
+from gapslsim.work import Cost
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,13 +107,7 @@ class AdamOptimizer(Optimizer):
         """
         flop = 13 + 2 * bool(self.weight_decay)
         name = "adamw" if self.decoupled else "adam"
-        return Cost(
-            (
-                LayerCost(
-                    name, "optimizer/adam", "update", flop * n_parameters, 28 * n_parameters, n_parameters
-                ),
-            )
-        )
+        return update_cost(name, "adam", flop, 28, n_parameters)
 
     @property
     def n_slots(self) -> int:

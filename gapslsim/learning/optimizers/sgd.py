@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from gapslsim.learning.optimizer import Optimizer, Schedule, optimizers, schedules
+from gapslsim.learning.optimizer import Optimizer, Schedule, optimizers, schedules, update_cost
 from gapslsim.learning.schedules.constant import ConstantSchedule
 from gapslsim.registry import component
-from gapslsim.work import Cost, LayerCost
+from gapslsim.work import Cost
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,11 +79,9 @@ class Sgd(Optimizer):
                 velocity = torch._foreach_mul(state["momentum"], self.momentum)
                 torch._foreach_add_(velocity, direction)
                 after = {"momentum": tuple(velocity)}
-                direction = (
-                    torch._foreach_add(direction, velocity, alpha=self.momentum)
-                    if self.nesterov
-                    else velocity
-                )
+                if self.nesterov:
+                    velocity = torch._foreach_add(direction, velocity, alpha=self.momentum)
+                direction = velocity
             # The one copy; all that goes before makes new tensors by itself.
             new = tuple(p.detach().clone() for p in parameters)
             torch._foreach_add_(new, direction, alpha=-lr)
@@ -96,13 +94,7 @@ class Sgd(Optimizer):
         """
         flop = 2 + 2 * bool(self.weight_decay) + 2 * bool(self.momentum) + 2 * self.nesterov
         moved = 4 * (3 + 2 * self.n_slots)
-        return Cost(
-            (
-                LayerCost(
-                    "sgd", "optimizer/sgd", "update", flop * n_parameters, moved * n_parameters, n_parameters
-                ),
-            )
-        )
+        return update_cost("sgd", "sgd", flop, moved, n_parameters)
 
     @property
     def n_slots(self) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 
 from gapslsim.network.channel import Channel, Steps, channels
+from gapslsim.network.interrupted import stays
 from gapslsim.registry import component
-from gapslsim.units import Quantity, Rate
+from gapslsim.units import Rate, StepLength
 
 __all__ = ["GilbertElliott"]
 
@@ -27,20 +28,15 @@ class GilbertElliott(Channel):
     """Rate in the good state."""
     bad: Rate = 0.0
     """Rate in the bad state; zero by default."""
-    mean_good: Annotated[float, Quantity("s", positive=True)]
+    mean_good: StepLength
     """Mean stay in the good state."""
-    mean_bad: Annotated[float, Quantity("s", positive=True)]
+    mean_bad: StepLength
     """Mean stay in the bad state."""
 
     def steps(self, random: np.random.Generator) -> Steps:
         """Good and bad in turn, for ever."""
-        good = random.random() * (self.mean_good + self.mean_bad) < self.mean_good
-        time_s = 0.0
-        while True:
-            yield time_s, self.good if good else self.bad
-            # The rest of a first stay is again exponential (no memory), so nothing is special at time 0.
-            time_s += float(random.exponential(self.mean_good if good else self.mean_bad))
-            good = not good
+        for time_s, is_good in stays(random, self.mean_good, self.mean_bad):
+            yield time_s, self.good if is_good else self.bad
 
     @property
     def mean_bit_per_s(self) -> float:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
-from gapslsim.units import Quantity
+from gapslsim.units import Quantity, StepLength
 
 __all__ = ["Lognormal"]
 
@@ -32,7 +32,7 @@ class Lognormal(Channel):
     """Standard deviation of the rate's natural logarithm."""
     correlation_time: Annotated[float, Quantity("s", positive=True)]
     """Time over which the logarithm's autocorrelation falls to 1/e."""
-    step: Annotated[float, Quantity("s", positive=True)] = 1.0
+    step: StepLength = 1.0
     """The rate is constant over this time."""
 
     def steps(self, random: np.random.Generator) -> Steps:

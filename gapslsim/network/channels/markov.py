@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
-from gapslsim.units import Quantity, Rate
+from gapslsim.units import Rate, StepLength
 
 __all__ = ["Markov"]
 
@@ -29,7 +29,7 @@ class Markov(Channel):
     """Rate of each state."""
     transitions: tuple[tuple[Annotated[float, Field(ge=0, le=1)], ...], ...]
     """Row i: probabilities of the next state after state i; each row sums to 1."""
-    step: Annotated[float, Quantity("s", positive=True)]
+    step: StepLength
     """Time between two draws of the chain."""
 
     @model_validator(mode="after")
@@ -69,6 +69,20 @@ class Markov(Channel):
             # Given that it leaves: the geometric stay has accounted for all draws that did not.
             row[state] = 0.0
             state = int(random.choice(len(row), p=row / row.sum()))
+
+    def dies(self) -> str | None:
+        """A closed set of states, all of rate 0, that the chain can come to."""
+        n = len(self.rates)
+        for state in range(n):
+            reached, ahead = {state}, [state]
+            while ahead:
+                row = self.transitions[ahead.pop()]
+                new = [other for other in range(n) if row[other] > 0 and other not in reached]
+                reached.update(new)
+                ahead += new
+            if not any(self.rates[other] for other in reached):
+                return f"from state {state} on the rate is 0 for ever; give it a way to a state with another rate"
+        return None
 
     @property
     def mean_bit_per_s(self) -> float:

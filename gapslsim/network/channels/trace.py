@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from gapslsim.network._traces import Trace, find_trace, read_trace
+from gapslsim.network._traces import Trace, read_trace
 from gapslsim.network.channel import Channel, Steps, channels
-from gapslsim.network.file_name import FileName
+from gapslsim.network.file_name import FileName, find_file
 from gapslsim.registry import component
-from gapslsim.units import Quantity, Seconds, parse_quantity
+from gapslsim.units import Seconds, StepLength, parse_quantity
 
 __all__ = ["MeasuredTrace"]
 
@@ -39,7 +39,7 @@ class MeasuredTrace(Channel):
     """Where in the trace the simulation starts."""
     scale: Annotated[float, Field(gt=0)] = 1.0
     """Factor on every rate."""
-    bin: Annotated[float, Quantity("s", positive=True)] = 0.1
+    bin: StepLength = 0.1
     """`mahimahi` only: opportunities are counted over this time."""
     time_column: str = "time_s"
     """`csv` only: name of the column, or its position from 0 if the file has no header."""
@@ -64,7 +64,7 @@ class MeasuredTrace(Channel):
             NetworkError: if the file is missing or does not have this format.
         """
         columns, units = (self.time_column, self.rate_column), (self.time_unit, self.rate_unit)
-        return read_trace(find_trace(self.file), self.format, self.bin, columns, units)
+        return read_trace(find_file(self.file), self.format, self.bin, columns, units)
 
     def steps(self, random: np.random.Generator) -> Steps:
         """The trace from the offset on; draws nothing."""
@@ -83,6 +83,15 @@ class MeasuredTrace(Channel):
                 return
             lap += 1
             start = 0
+
+    def dies(self) -> str | None:
+        """A last rate of 0 that holds for ever, or nothing but zeros."""
+        rates = self.trace.rates_bit_per_s
+        if not any(rates):
+            return f"all rates of {self.file} are 0"
+        if not self.loop and rates[-1] == 0:
+            return f"the last rate of {self.file} is 0 and holds for ever; write loop: true or end it with another rate"
+        return None
 
     @property
     def mean_bit_per_s(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,9 +19,13 @@ from gapslsim.network._radio import (
 )  # fmt: skip
 from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
-from gapslsim.units import Decibel, DecibelMilliwatt, Distance, Quantity, Speed
+from gapslsim.rng import stream
+from gapslsim.units import Decibel, DecibelMilliwatt, Distance, Quantity, Speed, StepLength
 
 __all__ = ["Wireless"]
+
+_LOOKED_AT = 100
+"""Steps that tell whether anything passes."""
 
 
 @channels.register
@@ -56,7 +61,7 @@ class Wireless(Channel):
     """Outer radius of the ring."""
     speed: Speed = 0.0
     """Above zero, the client goes to and fro on a ray from `nearest` to `farthest`."""
-    update: Annotated[float, Quantity("s", positive=True)] = 1.0
+    update: StepLength = 1.0
     """How often a moving client's distance, line of sight and shadowing are taken anew."""
     line_of_sight: Literal["draw", "always", "never"] = "draw"
     """`draw`: by the standard's probability at the distance."""
@@ -66,7 +71,7 @@ class Wireless(Channel):
     """Block fading: a power gain of mean 1, drawn anew each `coherence_time`."""
     rician_k: Decibel = 9.0
     """Power of the direct path over that of the scattered ones (9 dB: mean of UMa and UMi, Table 7.5-6)."""
-    coherence_time: Annotated[float, Quantity("s", positive=True)] = 0.05
+    coherence_time: StepLength = 0.05
     """Length of a fading block."""
     max_efficiency: Annotated[float, Field(gt=0)] = 5.5547
     """Largest spectral efficiency [bit/s/Hz]; 64QAM with code rate 948/1024, TS 38.214 Table 5.1.3.1-1, index 28."""
@@ -98,6 +103,13 @@ class Wireless(Channel):
         if self.user_height is not None and self.place in ("uma", "umi") and self.user_height <= 1:
             raise ValueError("user_height must be above 1 m outdoors: the effective height is h_UT - 1 m")
         return self
+
+    def dies(self) -> str | None:
+        """So far away that hardly a bit passes."""
+        rates = [rate for _, rate in islice(self.steps(stream(0, "dies")), _LOOKED_AT)]
+        if max(rates) >= 1:
+            return None
+        return f"so far away its rate is {max(rates):.2g} bit/s, less than a bit per second; move the client nearer"
 
     def rate_bit_per_s(
         self, distance_m: float, line_of_sight: bool, shadow_db: float = 0.0, gain: float = 1.0

@@ -95,7 +95,8 @@ class _Frame:
         names = [_short(row.name) for row in panel.rows if not row.strong]
         notes = max((len(row.note) for row in panel.rows), default=0)
         self.left = max(46.0, 10 + _CHARACTER * max(map(len, names), default=0))
-        self.top = 24.0 if panel.y.label or panel.columns or not panel.rows else 6.0
+        above = panel.y.label or panel.note_label or panel.columns
+        self.top = 24.0 if above or not panel.rows else 6.0
         self.bottom = 6.0 if panel.columns else 38.0
         self.right = self.width - (10 + _CHARACTER * notes if notes else 20.0 if panel.rows else 10.0)
         self.height = (
@@ -204,7 +205,8 @@ class _Frame:
             return ""
         inner = tag("title", escape(bar.about)) if bar.about else ""
         if isinstance(bar.fill, str):
-            return tag("rect", inner, **place, width=width, fill=f"url(#p-{bar.fill})", class_="bar")
+            fill, shade = f"url(#p-{bar.fill})", None if bar.shade == 1 else bar.shade
+            return tag("rect", inner, **place, width=width, fill=fill, fill_opacity=shade, class_="bar")
         cls, gap = f"cell c{bar.fill % N_COLOURS}", 1 if self.panel.columns else 0
         made = tag("rect", inner, **place, width=width - gap, class_=cls, fill_opacity=round(bar.shade, 3))
         return made + (_text(x + width / 2, self.y(bar.row) + 4, bar.text, "middle") if bar.text else "")

@@ -9,14 +9,19 @@ import pandas as pd
 
 from gapslsim.errors import ResultsError
 from gapslsim.results import words
-from gapslsim.results.categories import LABELS, actor_order, category_of
+from gapslsim.results.categories import IN_VAIN, LABELS, Category, actor_order, category_of
 from gapslsim.results.critical_path import critical_path
-from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Row, Scale
+from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Part, Row, Scale, Span
 from gapslsim.results.report.data import Run, RunSet
 
 __all__ = ["gantt_figure"]
 
 _MOST_ROWS: Final = 40
+_FAINT: Final = 0.3
+"""Of what was in vain."""
+_AWAY: Final = "away"
+_VAIN: Final = "in vain"
+_SIGNS: Final = {_AWAY: "A thin line: away.", _VAIN: "Faint: in vain, as it was broken off, lost or damaged."}
 
 
 def gantt_figure(runs: RunSet, round: int | None = None) -> Drawing | None:
@@ -38,9 +43,16 @@ def gantt_figure(runs: RunSet, round: int | None = None) -> Drawing | None:
     first, *rest = drawn
     where = f" ({runs.panels[0]})" if runs.panels[0] else ""
     how = "Outlined: the chain of work and transfers that set the pace."
-    return replace(
-        first, name="gantt", title=f"{first.title}{where}", caption=[how, *first.caption], more=rest
-    )
+    caption = [" ".join([how, *_signs(drawn)]), *first.caption]
+    return replace(first, name="gantt", title=f"{first.title}{where}", caption=caption, more=rest)
+
+
+def _signs(drawn: list[Drawing]) -> list[str]:
+    """What is said of the signs that are in use."""
+    parts = [part for drawing in drawn for panel in drawing.panels for part in panel.parts]
+    used = {_AWAY for part in parts if isinstance(part, Span)}
+    used |= {_VAIN for part in parts if isinstance(part, Bar) and part.shade < 1}
+    return [said for sign, said in _SIGNS.items() if sign in used]
 
 
 def _of_run(run: Run, wanted: int | None) -> Drawing | None:
@@ -69,35 +81,45 @@ def _panel(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float
     actors = sorted(spans["actor"].unique(), key=actor_order)[:_MOST_ROWS]
     place = {actor: row for row, actor in enumerate(actors)}
     unit, factor = ("ms", 1e3) if end_s - start_s < 2 else ("s", 1.0)
-    bars = [
-        Bar(place[actor], (begin - start_s) * factor, (end - start_s) * factor, category,
-            f"{told}: {words.seconds(end - begin)}")
-        for (actor, category), (begin, end, told) in _pieces(spans, start_s, end_s) if actor in place
-    ]  # fmt: skip
-    bars += [
+    parts: list[Part] = []
+    for (actor, category, sign), (begin, end, told) in _pieces(spans, start_s, end_s):
+        if actor not in place:
+            continue
+        row, where = place[actor], ((begin - start_s) * factor, (end - start_s) * factor)
+        if sign == _AWAY:
+            parts.append(Span(where, (row, row)))
+        else:
+            about, shade = f"{told}: {words.seconds(end - begin)}", _FAINT if sign == _VAIN else 1.0
+            parts.append(Bar(row, *where, category, about, shade))
+    parts += [
         Bar(place[link.actor], (link.start_s - start_s) * factor, (link.end_s - start_s) * factor, None)
         for link in path.itertuples(index=False) if link.actor in place
     ]  # fmt: skip
     along = Scale(f"simulated time since the round began [{unit}]", 0.0, (end_s - start_s) * factor)
-    return Panel("", along, Scale(), bars, [Row(actor) for actor in actors], row_height=16, wide=True)
+    return Panel("", along, Scale(), parts, [Row(actor) for actor in actors], row_height=16, wide=True)
 
 
 def _pieces(spans: pd.DataFrame, start_s: float, end_s: float) -> list[Any]:
-    """Spans cut to the round; neighbours of one category on one track become one piece."""
+    """Spans cut to the round; neighbours of one category and sign on one track become one piece."""
     pieces: list[Any] = []
     open_at: dict[str, int] = {}
     for row in spans.sort_values(["start_s", "end_s"], kind="stable").itertuples(index=False):
         category = category_of(row.phase, row.client)
+        sign = _AWAY if row.phase == "away" else _VAIN if row.phase.startswith(IN_VAIN) else ""
         begin, end = max(row.start_s, start_s), min(row.end_s, end_s)
         last = open_at.get(row.actor)
         if last is not None:
             key, (first, until, told) = pieces[last]
-            if key == (row.actor, category) and begin - until < 1e-9:
-                pieces[last] = (key, (first, end, told if told == row.phase else LABELS[category]))
+            if key == (row.actor, category, sign) and begin - until < 1e-9:
+                pieces[last] = (key, (first, end, told if told == row.phase else _label(category, sign)))
                 continue
         open_at[row.actor] = len(pieces)
-        pieces.append(((row.actor, category), (begin, end, row.phase)))
+        pieces.append(((row.actor, category, sign), (begin, end, row.phase)))
     return pieces
+
+
+def _label(category: Category, sign: str) -> str:
+    return f"{LABELS[category]}, {sign}" if sign else LABELS[category]
 
 
 def _caption(run: Run, number: int, start_s: float, end_s: float, path: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ from gapslsim.results.drawing.drawing import Drawing
 from gapslsim.results.drawing.svg import patterns, tag
 from gapslsim.results.report import _tables as tables
 from gapslsim.results.report._accuracy import accuracy_figure, client_figure
+from gapslsim.results.report._attendance import attendance_figure
 from gapslsim.results.report._costs import pareto_figure, where_figure
 from gapslsim.results.report._gantt import gantt_figure
 from gapslsim.results.report._html import figure_html
@@ -59,6 +60,7 @@ def _figures(runs: RunSet, round: int | None = None) -> list[Drawing]:
         where_figure(runs),
         pareto_figure(runs),
         gantt_figure(runs, round),
+        attendance_figure(runs),
         geometry_figure(runs),
         client_figure(runs),
     ]

@@ -16,10 +16,18 @@ from tests.unit.checks import (
     broken_general,
     broken_learning,
     broken_networks,
+    broken_presence,
     broken_rules,
 )
 
-MODULES: list[Any] = [broken_frameworks, broken_general, broken_learning, broken_networks, broken_rules]
+MODULES: list[Any] = [
+    broken_frameworks,
+    broken_general,
+    broken_learning,
+    broken_networks,
+    broken_presence,
+    broken_rules,
+]
 CASES = [case for module in MODULES for case in module.CASES]
 NOTES = [case for module in MODULES for case in module.NOTES]
 

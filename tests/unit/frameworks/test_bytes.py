@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from gapslsim.frameworks.framework import frameworks
 from gapslsim.network.messages import FluidNetwork
 from gapslsim.work import Keyed
 from tests.support import small_setup, stage
+
+FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl", "gas", "pipelined_psl")
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -69,5 +72,12 @@ def test_bytes_recorded_are_bytes_sent_are_the_bytes_of_the_tensors(
         assert claimed == actual
     assert sorted(on_the_wire) == sorted(float(claimed) for _, claimed, _ in messages)
     spans = world.recorder.spans
-    sent_out = sum(s.size_bytes for s in spans if not s.phase.endswith("_in"))  # a handover is in two spans
-    assert sent_out == sum(claimed for _, claimed, _ in messages)
+    done = [s for s in spans if s.size_bytes and not s.phase.endswith("_in")]  # a handover is in two spans
+    # A protocol without a barrier is ended while messages are under way.
+    broken_off = [s for s in done if s.phase.startswith("cancelled_")]
+    whole = Counter(s.size_bytes for s in done if s not in broken_off)
+    under_way = Counter(claimed for _, claimed, _ in messages) - whole
+    assert whole <= Counter(claimed for _, claimed, _ in messages)
+    assert sum(s.size_bytes for s in broken_off) <= sum(size * n for size, n in under_way.items())
+    if kind not in FREE:
+        assert not under_way

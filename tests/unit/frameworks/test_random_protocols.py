@@ -19,7 +19,7 @@ from gapslsim.errors import ProtocolError
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.stage import Activity, Process, Stage
 from gapslsim.learning.engine import Engine
-from gapslsim.learning.journal.journal import Journal
+from gapslsim.learning.journal.journal import Journal, JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.registry import component
 from tests.plain_loops import PlainLoop, largest_difference, watch
@@ -145,7 +145,7 @@ def place(dry: bool = False, journal: Path | None = None) -> Place:
         dry=dry,
     )
     if journal is not None:
-        kept = Journal(journal, setup.key, {}, {}, checkpoint_every=1)
+        kept = Journal(JournalSettings(journal, checkpoint_every=1), setup.key, {}, {})
         engine = lambda: Engine(setup, torch.device("cpu"), torch.float64)  # noqa: E731
         learner = Learner(setup, engine, kept)
         learner.costs = made.learner.costs

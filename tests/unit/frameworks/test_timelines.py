@@ -182,7 +182,8 @@ def test_a_shared_backhaul_halves_the_rate_while_two_clients_send() -> None:
     assert world.spans("client-1")[1] == ("uplink", 1.0, pytest.approx(3.0, abs=1e-9))
 
 
-@pytest.mark.parametrize("kind", sorted(frameworks))
+# In a pipeline a client does several things at a time; see test_asynchronous.py.
+@pytest.mark.parametrize("kind", sorted(set(frameworks) - {"pipelined_psl"}))
 def test_phases_of_every_client_sum_to_the_elapsed_time(kind: str) -> None:
     world = run_any(kind)
     for client in range(3):

@@ -14,11 +14,11 @@ import torch
 from gapslsim.errors import JournalError
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.learning.engine import Engine
-from gapslsim.learning.journal.journal import Journal
+from gapslsim.learning.journal.journal import Journal, JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.learning.workers import one_by_one
+from gapslsim.learning.workers import Workers
 from gapslsim.work import Deferred, Keyed, derived_key
 from tests.support import Stage, small_setup, stage
 
@@ -51,7 +51,7 @@ def run(setup: LearningSetup, kind: str, n_rounds: int, folder: Path | None, wor
     made = stage(setup, dry=True)
     journal = None
     if folder is not None:
-        journal = Journal(folder / "j", setup.key, {}, {}, checkpoint_every=2)
+        journal = Journal(JournalSettings(folder / "j", checkpoint_every=2), setup.key, {}, {})
     learner = Learner(
         setup, lambda: Engine(setup, torch.device("cpu"), torch.float64, workers=workers), journal
     )
@@ -98,7 +98,7 @@ def test_one_unknown_evaluation_costs_the_rounds_since_the_checkpoint_and_no_mor
     setup = small_setup(2)
     run(setup, "psl", 8, tmp_path)
     calls.clear()
-    journal = Journal(tmp_path / "j", setup.key, {}, {}, checkpoint_every=2)
+    journal = Journal(JournalSettings(tmp_path / "j", checkpoint_every=2), setup.key, {}, {})
     made = stage(setup, dry=True)
     learner = Learner(setup, lambda: Engine(setup, torch.device("cpu"), torch.float64), journal)
     made.learner = made.world.learner = learner
@@ -147,9 +147,8 @@ def test_results_that_do_not_repeat_are_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_long_chain_is_rebuilt_without_recursion() -> None:
-    operations = Operations(
-        cast(Engine, SimpleNamespace(in_waves=True, stacks_clients=False, together=one_by_one)), None
-    )
+    engine = SimpleNamespace(in_waves=True, stacks_clients=False, workers=Workers(1))
+    operations = Operations(cast(Engine, engine), None)
     value: Keyed[int] = operations.keyed("start", 0, (), lambda _: 0)
     for _ in range(5000):
         value = operations.keyed("next", 0, (value,), lambda _, before=value: before.value + 1)  # type: ignore[misc]

@@ -16,7 +16,7 @@ from gapslsim.errors import JournalError
 from gapslsim.learning.journal._frames import OBSERVATION
 from gapslsim.learning.journal._records import RecordFiles
 from gapslsim.learning.journal.folder import trainings
-from gapslsim.learning.journal.journal import Journal
+from gapslsim.learning.journal.journal import Journal, JournalSettings
 from gapslsim.learning.journal.maintenance import content_of, delete_journal, prune, verify
 from gapslsim.learning.state import SideState
 from gapslsim.records import LossRow
@@ -27,7 +27,8 @@ MADE_BY = {"format": 1, "gapslsim": "1", "torch": "2"}
 
 
 def journal(folder: Path, made_by: dict[str, Any] = MADE_BY, **limits: Any) -> Journal:
-    return Journal(folder / "journal", content_key("setup", 1), made_by, ABOUT, **limits)
+    settings = JournalSettings(folder / "journal", **limits)
+    return Journal(settings, content_key("setup", 1), made_by, ABOUT)
 
 
 def key(i: int) -> str:
@@ -162,7 +163,7 @@ def test_a_journal_of_another_format_and_a_folder_of_something_else_are_refused(
     other.mkdir()
     (other / "thesis.txt").write_text("mine")
     with pytest.raises(JournalError, match="is no journal"):
-        Journal(other, content_key("setup", 1), MADE_BY, ABOUT)
+        Journal(JournalSettings(other), content_key("setup", 1), MADE_BY, ABOUT)
     with pytest.raises(JournalError, match="is no journal"):
         delete_journal(other)
     assert (other / "thesis.txt").exists()

@@ -13,8 +13,8 @@ import yaml
 
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
-from gapslsim.records import PairRow
-from gapslsim.results.frames import TABLES
+from gapslsim.records import PairRow, PresenceRow, StalenessRow
+from gapslsim.results.frames import OPTIONAL, TABLES
 from gapslsim.results.store import load_results, write_results
 from tests.unit.results.test_results_geometry import update
 
@@ -52,8 +52,8 @@ DAMAGES = [
     pytest.param(file, damage, id=f"{file}, {what}")
     for file in FILES
     for what, damage in (ANY | (TABLE if file.endswith("parquet") else {})).items()
-    # Half a YAML file may be one, and is then no other than a short one.
-    if (file, what) != ("scenario.yaml", "cut off")
+    # Half a YAML file may be one, and is then no other than a short one; `presence` has no column to have gaps in.
+    if (file, what) not in (("scenario.yaml", "cut off"), ("presence.parquet", "with gaps"))
 ]
 COMMANDS = {
     "report": ["report", "{run}", "-o", "{out}.html"],
@@ -72,6 +72,9 @@ def run(make_results: Any, tmp_path: Path) -> Path:
         updates=[update(1), update(2)],
         pairwise=[PairRow(1, 0, 1, 1.0), PairRow(2, 0, 1, 1.0)],
         gradients=[(r, 0, 1.0, 1.0, 1.0, 1.0, True, True, True) for r in (1, 2)],
+        attendance=[(1, 0.5, 0, "upload", "came"), (2, 1.5, 1, "upload", "late")],
+        presence=[PresenceRow(0, 0.5, 1.5), PresenceRow(1, 0.2, 0.3)],
+        staleness=[StalenessRow(1, 1, 0, 0, 0, 1.0), StalenessRow(2, 2, 1, 0, 1, 0.5)],
         scenario_yaml="name: tiny\nclients: [{count: 2, device: nano}]\n",
     )
     return write_results(measured, tmp_path / "run", command=["test"])
@@ -108,7 +111,7 @@ def test_a_damaged_file_of_a_run_is_named_with_the_fix(run, file, damage, comman
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("file", [file for file in FILES if file[:5] not in ("gradi", "updat", "pairw")])
+@pytest.mark.parametrize("file", [file for file in FILES if Path(file).stem not in OPTIONAL])
 def test_a_missing_file_of_a_run_is_named_with_the_fix(run, file, command, capsys):
     (run / file).unlink()
     check(*call(command, run, capsys), file)

@@ -9,7 +9,7 @@ import pytest
 import gapslsim
 from gapslsim.errors import ResultsError
 from gapslsim.results import store
-from gapslsim.results.frames import GEOMETRY, TABLES
+from gapslsim.results.frames import OPTIONAL, TABLES
 from gapslsim.results.provenance import git_state, provenance
 from gapslsim.results.store import check_target, load_results, load_summary, write_results
 
@@ -23,9 +23,9 @@ def test_a_run_directory_reads_back_as_it_was_written(results, tmp_path):
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(again, name), getattr(results, name))
     assert sorted(path.name for path in folder.iterdir()) == [
-        "alignment.parquet", "evaluations.parquet", "gradients.parquet", "links.parquet", "losses.parquet",
-        "pairwise.parquet", "provenance.json", "rounds.parquet", "scenario.yaml", "spans.parquet", "summary.json",
-        "updates.parquet",
+        "alignment.parquet", "attendance.parquet", "evaluations.parquet", "gradients.parquet", "links.parquet",
+        "losses.parquet", "pairwise.parquet", "presence.parquet", "provenance.json", "rounds.parquet", "scenario.yaml",
+        "spans.parquet", "staleness.parquet", "summary.json", "updates.parquet",
     ]  # fmt: skip
 
 
@@ -36,12 +36,12 @@ def test_empty_tables_survive_the_round_trip_with_their_types(make_results, tmp_
         pd.testing.assert_frame_equal(getattr(again, name), getattr(dry, name))
 
 
-def test_a_run_directory_of_before_there_was_geometry_reads_with_empty_tables(results, tmp_path):
+def test_a_run_directory_of_earlier_versions_reads_with_empty_tables(results, tmp_path):
     folder = write_results(results, tmp_path / "run")
-    for name in GEOMETRY:
+    for name in OPTIONAL:
         (folder / f"{name}.parquet").unlink()
     again = load_results(folder)
-    for name in GEOMETRY:
+    for name in OPTIONAL:
         assert list(getattr(again, name).columns) == list(TABLES[name]._fields)
         assert getattr(again, name).empty
 

@@ -186,7 +186,7 @@ def test_what_was_broken_off_sets_nothing_off(make_results):
     spans = whole.spans.assign(phase=whole.spans["phase"].replace("uplink", "cancelled_uplink"))
     broken = replace(whole, spans=spans)
     slices = [event["cat"] for event in trace_events(broken) if event["name"] == "cancelled_uplink"]
-    assert slices == ["uplink", "uplink"]
+    assert slices == ["uplink,in_vain", "uplink,in_vain"]
     n_arrows, n_left = (sum(e["ph"] == "s" for e in trace_events(run)) for run in (whole, broken))
     assert n_left == n_arrows - 2
 
@@ -210,4 +210,18 @@ def test_what_a_client_does_beside_lies_on_a_track_beside(make_results):
         ("client-0 +1", "client_forward", 2e6),
         ("client-1", "waiting", 0.0),
         ("server", "server_step", 5e6),
+    ]
+
+
+def test_who_is_away_has_a_category_of_its_own(make_results):
+    spans = [
+        SpanRow("client-0", 0, "waiting", 1, 0.0, 2.0),
+        SpanRow("client-0", 0, "away", 1, 2.0, 10.0),
+        SpanRow("client-1", 1, "lost_downlink", 1, 0.0, 10.0, 5),
+    ]
+    slices = [e for e in trace_events(make_results(spans=spans)) if e["ph"] == "X" and e["pid"] == 1]
+    assert sorted((e["name"], e["cat"]) for e in slices) == [
+        ("away", "away"),
+        ("lost_downlink", "downlink,in_vain"),
+        ("waiting", "waiting"),
     ]

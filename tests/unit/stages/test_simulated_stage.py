@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from gapslsim.errors import ProtocolError
+from gapslsim.errors import StalledError
 from gapslsim.frameworks.parallel import ParallelSplitLearning
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import component
@@ -47,5 +47,5 @@ def test_an_error_of_the_tensors_is_told_as_it_is_although_nothing_else_goes_on(
 
 
 def test_a_wait_that_can_never_end_is_told() -> None:
-    with pytest.raises(ProtocolError, match="something that can never happen"):
+    with pytest.raises(StalledError, match="something that can never happen"):
         stage(small_setup()).run(Waits(), 1)

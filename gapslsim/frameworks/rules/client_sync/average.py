@@ -22,7 +22,8 @@ class Average(ClientSync):
     """The participants send their client-side weights to the parameter server, which averages and returns them.
 
     Source: SplitFed V1 as described in Section IV-A of [lin2026gapsl]: the parameter server is separate from the
-    training server; it costs an uplink and a downlink of client-side weights.
+    training server; it costs an uplink and a downlink of client-side weights. The mean is over those that came, and
+    they get it.
     """
 
     kind: Literal["average"] = "average"
@@ -37,13 +38,13 @@ class Average(ClientSync):
         """Uplink of weights, average, downlink; in every `every`-th round."""
         if w.round % self.every:
             return
-        sent = yield from w.together(self._upload(w, client) for client in w.participants)
-        # Everyone waits for the last: a mean over those that have arrived would be another protocol.
+        sent = yield from w.gather("average", {c: self._upload(w, c) for c in w.participants})
+        if not sent:
+            return
         mean = yield from w.parameter_server.compute(
-            w.learner.average(dict(zip(w.participants, sent, strict=True)), self.weights),
-            on_behalf_of=w.participants,
+            w.learner.average(sent, self.weights), on_behalf_of=tuple(sent)
         )
-        yield from w.together(self._download(w, client, mean) for client in w.participants)
+        yield from w.gather("install", {c: self._download(w, c, mean) for c in sent}, keep=False)
 
     def _upload(self, w: Stage, client: int) -> Process[SentWeights]:
         return (

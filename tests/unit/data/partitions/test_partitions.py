@@ -78,7 +78,7 @@ def test_dirichlet_works_at_extreme_skew_with_its_default_minimum(alpha: float, 
 def test_smaller_alpha_is_more_skewed_and_large_alpha_is_nearly_iid() -> None:
     def distance(alpha: float) -> float:
         parts = Dirichlet(alpha=alpha, min_size=1).split(DIGITS, 10, rng.stream(1, "partition"))
-        return skew(DIGITS, parts, 10).mean_total_variation
+        return float(skew(DIGITS, parts, 10).total_variation.mean())
 
     assert distance(0.05) > 0.7 > distance(0.5) > distance(5) > 0.05 > distance(1e4)
 

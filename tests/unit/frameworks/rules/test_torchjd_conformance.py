@@ -17,7 +17,7 @@ from gapslsim.frameworks.rules._torchjd_memory import MEMORIES
 from gapslsim.frameworks.rules.server_update.torchjd import TorchjdUpdate, aggregators
 from gapslsim.frameworks.slots import server_updates
 from gapslsim.learning.engine import Engine
-from gapslsim.learning.journal.journal import Journal
+from gapslsim.learning.journal.journal import Journal, JournalSettings
 from gapslsim.learning.learner import Learner
 from tests.support import Stage, small_setup, stage
 from tests.unit.frameworks.rules.support_rules import gradients
@@ -65,7 +65,8 @@ def run(name: str, n_rounds: int, folder: Path | None = None, workers: int = 1) 
     """Rounds and an evaluation; with a journal, a checkpoint every two rounds."""
     setup = small_setup(5)
     made = stage(setup, dry=True)
-    journal = Journal(folder, setup.key, {}, {}, checkpoint_every=2) if folder else None
+    settings = JournalSettings(folder, checkpoint_every=2) if folder else None
+    journal = Journal(settings, setup.key, {}, {}) if settings else None
     learner = Learner(
         setup, lambda: Engine(setup, torch.device("cpu"), torch.float64, workers=workers), journal
     )

@@ -88,3 +88,18 @@ def test_a_median_and_a_line_of_reference_look_unlike_spreads_and_series():
     ]
     svg = panel_svg(Panel("", UNIT, UNIT, parts))
     assert [cls in svg for cls in ('"range c2"', '"tick"', '"front"', "line c")] == [True, True, True, False]
+
+
+def test_a_pale_piece_is_pale_also_where_it_is_of_a_category():
+    pale, full = (
+        panel_svg(Panel("", UNIT, Scale(), [Bar(0, 0, 1, "uplink", shade=shade)], [Row("a")]))
+        for shade in (0.3, 1.0)
+    )
+    assert 'fill-opacity="0.3"' in pale
+    assert "fill-opacity" not in full
+
+
+def test_there_is_room_above_the_rows_for_what_their_notes_are():
+    svg = panel_svg(Panel("", UNIT, Scale(), [Bar(0, 0, 1, 0)], [Row("a", "3 %")], note_label="away"))
+    _, y = re.search(r'<text x="([\d.]+)" y="([-\d.]+)"[^>]*>away</text>', svg).groups()
+    assert float(y) > 11

@@ -1,0 +1,1 @@
+"""Rules for clients that are late, away or lost, one per file."""

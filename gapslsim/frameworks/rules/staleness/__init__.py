@@ -1,0 +1,1 @@
+"""Weights of what is stale, one rule per file."""

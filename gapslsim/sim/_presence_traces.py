@@ -1,0 +1,168 @@
+"""Files of measured presence: readers of the common formats."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gapslsim.errors import DataError
+
+__all__ = ["UserTrace", "read_presence"]
+
+Stays = tuple[tuple[float, float], ...]
+
+
+class UserTrace(NamedTuple):
+    """When one user was there."""
+
+    stays: Stays
+    """(from, until) [s], in order, apart from one another."""
+    period_s: float
+    """After which the trace begins again."""
+
+
+@lru_cache(maxsize=16)
+def read_presence(path: Path, form: str, state: str | None = None) -> tuple[UserTrace, ...]:
+    """Reads a trace, users in the order of their names; cached, since many clients share it.
+
+    Args:
+        path: the file.
+        form: intervals, fedscale or flash.
+        state: `intervals` only: rows whose column `kind` says so; all unless given.
+
+    Raises:
+        DataError: if the file does not have this format.
+    """
+    try:
+        found = _READERS[form](path, state)
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        pickle.UnpicklingError,
+        EOFError,
+    ) as error:
+        raise DataError(f"{path} is not a trace of presence in the format {form!r}: {error}") from error
+    if not any(user.stays for user in found):
+        raise DataError(f"{path}: nobody is there at any time; check format, state and columns.")
+    return tuple(found)
+
+
+def _intervals(path: Path, state: str | None) -> list[UserTrace]:
+    """CSV, also compressed: a row per stay with the columns user, start_s, end_s and perhaps kind."""
+    import pandas as pd
+
+    table = pd.read_csv(path)
+    missing = {"user", "start_s", "end_s"} - set(table.columns)
+    if missing:
+        raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+    if state is not None:
+        if "kind" not in table.columns:
+            raise ValueError("it has no column kind in which to look for the state")
+        known = sorted(set(table["kind"].astype(str)))
+        table = table[table["kind"] == state]
+        if not len(table):
+            raise ValueError(f"its column kind never says {state!r}; it says {', '.join(known)}")
+    end_s = float(table["end_s"].max())
+    return [
+        UserTrace(
+            _merged(zip(rows["start_s"].astype(float), rows["end_s"].astype(float), strict=True)), end_s
+        )
+        for _, rows in table.groupby("user", sort=True)
+    ]
+
+
+def _fedscale(path: Path, _: str | None) -> list[UserTrace]:
+    """FedScale's client_behave_trace, JSON or its own pickle: by user, times `active`, `inactive` and `finish_time`."""
+    if path.suffix == ".json":
+        users = json.loads(path.read_text())
+    else:
+        with path.open("rb") as file:
+            users = _PlainUnpickler(file).load()
+    return [
+        UserTrace(
+            _merged(zip(map(float, user["active"]), map(float, user["inactive"]), strict=True)),
+            float(user["finish_time"]),
+        )
+        for _, user in sorted(users.items(), key=lambda item: (len(str(item[0])), str(item[0])))
+    ]
+
+
+_FLASH: Mapping[str, tuple[str, bool]] = {
+    "battery_charged_on": ("charging", True), "battery_charged_off": ("charging", False),
+    "screen_off": ("idle", True), "screen_lock": ("idle", True),
+    "screen_on": ("idle", False), "screen_unlock": ("idle", False),
+    "wifi": ("wifi", True), "2G": ("wifi", False), "3G": ("wifi", False), "4G": ("wifi", False),
+    "5G": ("wifi", False), "Unknown": ("wifi", False), "phone_off": ("charging", False),
+}  # fmt: skip
+"""What each event of FLASH's state traces says."""
+
+
+def _flash(path: Path, _: str | None) -> list[UserTrace]:
+    """FLASH's state traces, JSON: by user, `messages` with a line per event, `YYYY-MM-DD hh:mm:ss`, tab, event.
+
+    A user is there while the phone charges, is idle and has Wi-Fi, as FLASH and Google's system have it.
+    """
+    users = json.loads(path.read_text())
+    events = {name: list(_flash_events(user["messages"])) for name, user in users.items()}
+    begin_s = min(times[0][0] for times in events.values() if times)
+    end_s = max(times[-1][0] for times in events.values() if times)
+    found = []
+    for name in sorted(events, key=lambda name: (len(name), name)):
+        is_so = dict.fromkeys(("charging", "idle", "wifi"), False)
+        since_s, stays = math.nan, []
+        for time_s, event in sorted(events[name], key=lambda entry: entry[0]):
+            if event in _FLASH:
+                is_so[_FLASH[event][0]] = _FLASH[event][1]
+            if all(is_so.values()) and math.isnan(since_s):
+                since_s = time_s
+            elif not all(is_so.values()) and not math.isnan(since_s):
+                stays.append((since_s - begin_s, time_s - begin_s))
+                since_s = math.nan
+        found.append(UserTrace(_merged(stays), end_s - begin_s))
+    return found
+
+
+def _flash_events(messages: str) -> Iterable[tuple[float, str]]:
+    for line in messages.splitlines():
+        stamp, _, event = line.strip().partition("\t")
+        if event:
+            # As if in UTC: only differences count.
+            time = datetime.fromisoformat(f"{stamp.strip()}+00:00")
+            yield time.timestamp(), event.strip()
+
+
+def _merged(stays: Iterable[tuple[float, float]]) -> Stays:
+    """In order, those that touch or overlap made one."""
+    merged: list[tuple[float, float]] = []
+    for since_s, until_s in sorted(stays):
+        if not (0 <= since_s <= until_s < math.inf):
+            raise ValueError(
+                f"a stay from {since_s!r} s to {until_s!r} s; it must begin at 0 s or later and end later"
+            )
+        if merged and since_s <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], until_s))
+        elif until_s > since_s:
+            merged.append((since_s, until_s))
+    return tuple(merged)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Dictionaries, lists, numbers and texts alone: a stranger's pickle may otherwise run anything."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Refuses every class."""
+        raise pickle.UnpicklingError(
+            f"it holds {module}.{name}, which is not plain data; save it as JSON instead"
+        )
+
+
+_READERS = {"intervals": _intervals, "fedscale": _fedscale, "flash": _flash}

@@ -1,0 +1,1 @@
+"""Kinds of availability, one per file."""
