@@ -1,6 +1,6 @@
 """Which invariants each family has: from a component to all that was found.
 
-A file of this folder that the table names holds the invariants of a family: its public functions, in order.
+A file of this folder that is named as a family holds its invariants: the public functions, in order.
 """
 
 from __future__ import annotations
@@ -16,25 +16,13 @@ from gapslsim.registry import FAMILIES
 
 __all__ = ["check", "invariants_of"]
 
-_FILES: Final[Mapping[str, tuple[str, ...]]] = {
-    "framework": ("framework",),
-    "server_update": ("server_update", "framework"),
-    "client_update": ("client_update", "framework"),
-    "participation": ("participation", "framework"),
-    "client_sync": ("framework",),
-    "staleness": ("staleness",),
-    "availability": ("availability",),
-    "channel": ("channel",),
-    "network": ("network",),
-    "protocol": ("protocol",),
-    "model": ("model",),
-    "partition": ("partition",),
-    "data": ("data",),
-    "optimizer": ("optimizer",),
-    "schedule": ("schedule",),
-    "cost_model": ("cost_model",),
-}
-"""By family, after those of every component; a rule is looked at in runs of a framework too."""
+_OWN: Final = (
+    "availability", "channel", "client_update", "cost_model", "data", "framework", "model", "network", "optimizer",
+    "participation", "partition", "protocol", "schedule", "server_update", "staleness",
+)  # fmt: skip
+"""Families with a file of invariants of their own, which has the family's name."""
+_RULES: Final = ("client_sync", "client_update", "participation", "server_update")
+"""Families of rules, which are looked at in runs of a framework too."""
 
 
 def invariants_of(family: str) -> list[Invariant]:
@@ -71,7 +59,11 @@ def check(
 
 def _modules(family: str) -> list[Any]:
     """Imported when they are needed, since most import torch."""
-    names = ("settings", *_FILES.get(family, ()))
+    names = ["settings"]
+    if family in _OWN:
+        names.append(family)
+    if family in _RULES:
+        names.append("framework")
     return [importlib.import_module(f"gapslsim.checks.{name}") for name in names]
 
 

@@ -28,7 +28,6 @@ def _readable(n_bytes: float) -> str:
     """1.23 GB, 45.6 MB; for people only, units.format_quantity is the exact one."""
     for prefix, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if n_bytes >= scale:
-            return (
-                f"{n_bytes / scale:.3g} {prefix}B" if n_bytes < 1e12 else f"{n_bytes / scale:,.0f} {prefix}B"
-            )
+            amount = f"{n_bytes / scale:.3g}" if n_bytes < 1e12 else f"{n_bytes / scale:,.0f}"
+            return f"{amount} {prefix}B"
     return f"{n_bytes:g} B"

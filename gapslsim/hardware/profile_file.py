@@ -53,9 +53,7 @@ def read_profile(path: Path) -> Profile:
         loader.dispose()
     problems = [Problem(_dotted(where), why, str(path), line) for where, why, line in loader.duplicates]
     if not isinstance(data, dict):
-        problems.append(
-            Problem("", "is not a mapping; begin with 'name: my-device'", str(path), 1),
-        )
+        problems.append(Problem("", "is not a mapping; begin with 'name: my-device'", str(path), 1))
         raise ProfileError(problems)
     # Before validation: a mode may give one number of a section whose others are required.
     resolved = _inherit(data)
@@ -108,13 +106,10 @@ class _LinedLoader(yaml.SafeLoader):
         self.duplicates: list[tuple[_Path, str, int]] = []
         self._seen: set[int] = set()
 
-    def get_single_data(self) -> Any:
+    def construct_document(self, node: yaml.Node) -> Any:
         """The document's data."""
-        node = self.get_single_node()
-        if node is None:
-            return None
         self._note(node, ())
-        return self.construct_document(node)
+        return super().construct_document(node)
 
     def _note(self, node: yaml.Node, path: _Path) -> None:
         self.lines.setdefault(path, node.start_mark.line + 1)
@@ -180,12 +175,9 @@ def _problems(
 ) -> list[Problem]:
     found = [(_real_path(error["loc"], resolved), _message(error)) for error in errors]
     own = {(where, why) for where, why in found if where[:1] != ("modes",)}
-    problems = []
-    for where, why in found:
-        # A wrong number of the profile is copied into each mode, but the user wrote it once.
-        if where[:1] == ("modes",) and (where[2:], why) in own:
-            continue  # inherited from the profile itself, reported there
-        problems.append(Problem(_dotted(where), why, str(path), _line(where, lines)))
+    # A wrong number of the profile is copied into each mode, but the user wrote it once.
+    told = [(where, why) for where, why in found if where[:1] != ("modes",) or (where[2:], why) not in own]
+    problems = [Problem(_dotted(where), why, str(path), _line(where, lines)) for where, why in told]
     return sorted(problems, key=lambda problem: problem.line or 0)
 
 

@@ -49,11 +49,10 @@ class _CaseRouter(Router):
     def __init__(self, case: dict[str, Any]) -> None:
         links = {}
         for link in case["links"]:
-            profile = [(0.0, link["bandwidth_bps"])]
-            profile += [(step["t_s"], step["bandwidth_bps"]) for step in link.get("profile", ())]
-            if len(profile) > 1 and profile[1][0] <= 0:
-                del profile[0]
-            channel = _Profile(tuple(profile))
+            # A profile may give the rate from time 0 on itself.
+            rates = {0.0: link["bandwidth_bps"]}
+            rates |= {step["t_s"]: step["bandwidth_bps"] for step in link.get("profile", ())}
+            channel = _Profile(tuple(rates.items()))
             if link["id"] in links:
                 raise NetworkError(f"{case['id']}: link '{link['id']}' is given twice.")
             links[link["id"]] = LinkSpec(link["id"], channel, link["latency_s"], link["shared"])

@@ -10,7 +10,7 @@ import yaml
 
 from gapslsim.studies.plan import PlannedRun
 
-__all__ = ["training_and_timing", "waves"]
+__all__ = ["training_and_timing"]
 
 _TIMING_ONLY: Final = ("name", "network")
 """Sections that training does not depend on, unless the clock decides who is in time."""
@@ -18,8 +18,10 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, which is ten times as fast, where PyYAML has it: for text that gapslsim wrote."""
 
 
-def waves(to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()) -> list[list[PlannedRun]]:
-    """Runs in groups to be carried out one after the other, each in the order of the study.
+def training_and_timing(
+    to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()
+) -> tuple[list[PlannedRun], list[PlannedRun]]:
+    """Runs that train, and runs that find their training in the journal after these; each in the order of the study.
 
     Runs that start together cannot use what another one of them trains. So of the runs that differ in network, links
     or devices alone, the first goes into the first group and the others into the second: they find their training in
@@ -28,17 +30,7 @@ def waves(to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()) -> list[
     Args:
         to_do: runs to be.
         done: runs whose training is in the journal already.
-
-    Returns:
-        One or two groups; none if there is nothing to do.
     """
-    return [wave for wave in training_and_timing(to_do, done) if wave]
-
-
-def training_and_timing(
-    to_do: Sequence[PlannedRun], done: Iterable[PlannedRun] = ()
-) -> tuple[list[PlannedRun], list[PlannedRun]]:
-    """The runs that train, and those that find their training in the journal; see `waves`."""
     known = {_training(run) for run in done}
     trains: list[PlannedRun] = []
     timed_again: list[PlannedRun] = []

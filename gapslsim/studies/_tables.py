@@ -23,7 +23,7 @@ TABLES: Final = (
 """Files `<name>.parquet` in a study's directory. All but `costs` are the same on every machine and backend."""
 
 
-def write_tables(record: StudyRecord, out: Path) -> dict[str, Path]:
+def write_tables(record: StudyRecord, out: Path) -> None:
     """Gathers all runs that have a directory, in the order of the study; a run without one is in `runs` alone.
 
     Raises:
@@ -33,15 +33,12 @@ def write_tables(record: StudyRecord, out: Path) -> dict[str, Path]:
     for run in record.runs:
         for name, table in _of_run(record, run, out).items():
             parts[name].append(_keyed(run, table))
-    written = {}
     for name in TABLES:
         # Empty parts have columns without types, and would turn those of the others into objects.
         filled = [part for part in parts[name] if len(part)] or parts[name][:1]
         table = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame({"run": []})
-        written[name] = out / f"{name}.parquet"
-        with whole(written[name]) as unfinished:
+        with whole(out / f"{name}.parquet") as unfinished:
             table.to_parquet(unfinished, **PARQUET)
-    return written
 
 
 def _keyed(run: RunRecord, table: pd.DataFrame) -> pd.DataFrame:

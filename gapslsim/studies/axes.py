@@ -67,7 +67,7 @@ def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
             problems += [Problem(f"axes.{kind}.{name}", text, file, entry.line) for text in wrong]
     short = [_short(axis.name) for axis in axes]
     named = [
-        Axis(brief if _is_free(brief, short) else axis.name, axis.choices, axis.line)
+        Axis(axis.name if brief in RESERVED or short.count(brief) > 1 else brief, axis.choices, axis.line)
         for axis, brief in zip(axes, short, strict=True)
     ]
     problems += _check_names(named, file)
@@ -142,10 +142,6 @@ def _short(name: str) -> str:
     """The last part of a path that is no index: `alpha` for `data.partition.alpha`."""
     parts = [part for part in name.split(".") if not part.isdigit() and part != "*"]
     return parts[-1] if parts else name
-
-
-def _is_free(name: str, all_names: Sequence[str]) -> bool:
-    return name not in RESERVED and list(all_names).count(name) == 1
 
 
 def _check_names(axes: Sequence[Axis], file: str) -> list[Problem]:

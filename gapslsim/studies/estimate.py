@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from gapslsim.errors import GapslsimError
 from gapslsim.scenario.limits import Stop, Unit
 from gapslsim.scenario.schema import Scenario
 from gapslsim.studies._order import training_and_timing
-from gapslsim.studies.plan import Plan, PlannedRun
+from gapslsim.studies.plan import Plan
 
 __all__ = ["show_plan"]
 
@@ -153,7 +154,9 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     trains, timed_again = training_and_timing(to_do, done)
     trained, retimed = ({run.record.label for run in group} for group in (trains, timed_again))
     train_s = retime_s = 0.0
-    for runs in _cells(plan):
+    # Runs that differ in the seed alone follow one another.
+    for _, cell in groupby(plan.runs, key=lambda run: tuple(run.record.axes.values())):
+        runs = list(cell)
         first = next((run.scenario for run in runs if run.scenario is not None), None)
         cost = estimate(first, rate) if first is not None else _NOTHING
         axes = runs[0].record.axes.values()
@@ -189,14 +192,6 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
         f"{len(plan.runs)} runs{kept}{shared}; roughly {words.seconds(wall_s)} of wall time with {n_jobs} "
         f"at a time (an order of magnitude). Nothing was run."
     )
-
-
-def _cells(plan: Plan) -> list[list[PlannedRun]]:
-    """Runs that differ in the seed alone."""
-    found: dict[tuple[str, ...], list[PlannedRun]] = {}
-    for run in plan.runs:
-        found.setdefault(tuple(run.record.axes.values()), []).append(run)
-    return list(found.values())
 
 
 def _flop(value: float) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from gapslsim.results.results import Results
 from gapslsim.results.study import RUNS, RunRecord
@@ -48,14 +49,10 @@ class MlflowLog:
                 mlflow.log_artifact(str(self._out / RUNS / record.label / name))
 
 
-def _numbers(summary: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+def _numbers(summary: dict[str, Any]) -> dict[str, float]:
     """Every number of the summary by its dotted name."""
-    found: dict[str, float] = {}
-    for key, value in summary.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found |= _numbers(value, f"{name}.")
-        # A bool is an int in Python, and no metric.
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            found[name] = float(value)
-    return found
+    (flat,) = pd.json_normalize(summary).to_dict("records")
+    # A bool is an int in Python, and no metric.
+    return {
+        str(k): float(v) for k, v in flat.items() if isinstance(v, (int, float)) and not isinstance(v, bool)
+    }

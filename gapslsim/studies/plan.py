@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -81,13 +81,14 @@ def load_study(path: str | Path) -> Plan:
     common = _common(study, tree)
     runs = tuple(run for each in combinations(axes) for run in _runs(study, source, common, axes, each))
     # The base without any axis tells targets and view even where the first combination is impossible.
-    first = _resolve(source, common)
+    possible = [run.scenario for run in runs if run.scenario is not None]
+    with suppress(ScenarioError):
+        possible.insert(0, vary(source, common))
     runs = tuple(_unlike(runs))
     raise_if_any(_figure_problems(study, tree, axes, runs))
-    plan = Plan(study, _record(study, axes, runs, first, file, text), runs)
-    if not plan.possible:
+    if all(run.scenario is None for run in runs):
         raise_if_any(problem for run in runs for problem in run.problems)
-    return plan
+    return Plan(study, _record(study, axes, runs, possible[0], file, text), runs)
 
 
 def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
@@ -134,13 +135,6 @@ def _common(study: Study, tree: Tree) -> list[Change]:
     if study.targets.view is not None:
         changes.append(("evaluation.target_view", targets.value["view"]))
     return changes
-
-
-def _resolve(source: Source, changes: Sequence[Change]) -> Scenario | None:
-    try:
-        return vary(source, changes)
-    except ScenarioError:
-        return None
 
 
 def _runs(
@@ -201,12 +195,10 @@ def _record(
     study: Study,
     axes: Sequence[Axis],
     runs: Sequence[PlannedRun],
-    first: Scenario | None,
+    some: Scenario,
     file: Path,
     text: str,
 ) -> StudyRecord:
-    some = first or next((run.scenario for run in runs if run.scenario is not None), None)
-    evaluation: Any = some.evaluation if some is not None else None
     framework = [axis.name for axis in axes if axis.is_framework]
     several = [axis.name for axis in axes if len(axis.choices) > 1]
     return StudyRecord(
@@ -216,9 +208,9 @@ def _record(
         series=framework or several[:1],
         axes={axis.name: [choice.name for choice in axis.choices] for axis in axes},
         seeds=list(study.seeds),
-        targets=[*(study.targets.accuracy or cast("tuple[float, ...]", evaluation.targets if some else ()))],
+        targets=list(study.targets.accuracy or some.evaluation.targets),
         budgets_s=list(study.targets.time),
-        target_view=study.targets.view or (evaluation.target_view if some else "global"),
+        target_view=study.targets.view or some.evaluation.target_view,
         command=["gapslsim", "sweep", str(file)],
         study_yaml=text,
         figure=settings_of(study.figure) if study.figure is not None else None,

@@ -18,7 +18,7 @@ from gapslsim.errors import ResultsError
 from gapslsim.results.store import StoredRun, is_run, write_results, write_text
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, write_study
 from gapslsim.studies._execute import Job, Outcome
-from gapslsim.studies._order import waves
+from gapslsim.studies._order import training_and_timing
 from gapslsim.studies._tables import write_tables
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.lock import LOCK, held
@@ -83,44 +83,31 @@ def sweep(
     with held(out):
         # Another sweep may have ended here just now.
         check_place(out, resume)
-        return _sweep(plan, out, backend, journal, observer, on_result)
-
-
-def _sweep(
-    plan: Plan,
-    out: Path,
-    backend: Backend,
-    journal: Path | None,
-    observer: Observer | None,
-    on_result: Callable[[RunRecord, Any], None] | None,
-) -> StudyRecord:
-    records = {run.record.label: run.record for run in plan.runs}
-    done, to_do = done_and_to_do(plan, out)
-    for run in done:
-        records[run.record.label] = dataclasses.replace(run.record, status="completed")
-    trained = journal if journal is not None else out / JOURNAL
-    for folder in (out / RUNS, trained, out / NOTES):
-        folder.mkdir(parents=True, exist_ok=True)
-    # The file as it was, beside the results: the original may be edited while the sweep goes on.
-    write_text(out / "study.yaml", plan.record.study_yaml)
-    try:
-        _save(plan, records, out)
-        with (
-            _watch(to_do, out, observer) as told,
-            closing(_outcomes(done, to_do, out, trained, backend)) as outcomes,
-        ):
-            for outcome in outcomes:
-                record = _keep(records[outcome.label], outcome, out)
-                records[record.label] = record
-                _save(plan, records, out)
-                told(record)
-                if on_result is not None and record.status == "completed":
-                    on_result(record, outcome.results)
-    finally:
-        # Also after Ctrl-C: what is finished is gathered and can be looked at.
-        gathered = _save(plan, records, out)
-        write_tables(gathered, out)
-        shutil.rmtree(out / NOTES, ignore_errors=True)
+        records = {run.record.label: run.record for run in plan.runs}
+        done, to_do = done_and_to_do(plan, out)
+        for run in done:
+            records[run.record.label] = dataclasses.replace(run.record, status="completed")
+        trained = journal if journal is not None else out / JOURNAL
+        for folder in (out / RUNS, trained, out / NOTES):
+            folder.mkdir(parents=True, exist_ok=True)
+        # The file as it was, beside the results: the original may be edited while the sweep goes on.
+        write_text(out / "study.yaml", plan.record.study_yaml)
+        outcomes = _outcomes(done, to_do, out, trained, backend)
+        try:
+            _save(plan, records, out)
+            with _watch(to_do, out, observer) as told, closing(outcomes):
+                for outcome in outcomes:
+                    record = _keep(records[outcome.label], outcome, out)
+                    records[record.label] = record
+                    _save(plan, records, out)
+                    told(record)
+                    if on_result is not None and record.status == "completed":
+                        on_result(record, outcome.results)
+        finally:
+            # Also after Ctrl-C: what is finished is gathered and can be looked at.
+            gathered = _save(plan, records, out)
+            write_tables(gathered, out)
+            shutil.rmtree(out / NOTES, ignore_errors=True)
     return gathered
 
 
@@ -132,10 +119,15 @@ def _outcomes(
     backend: Backend,
 ) -> Generator[Outcome, None, None]:
     """Of the runs that train, then of those that the journal spares it."""
-    for wave in waves(to_do, done):
+    for wave in filter(None, training_and_timing(to_do, done)):
         # Per wave, as a wave of one run has the machine for itself.
         shares_cpus = backend.shares_cpus(len(wave))
-        with closing(backend.run([_job(run, out, journal, shares_cpus) for run in wave])) as outcomes:
+        note, trained = (out / NOTES).resolve(), str(journal.resolve())
+        jobs = [
+            Job(run.record.label, run.yaml, trained, str(note / run.record.label), shares_cpus)
+            for run in wave
+        ]
+        with closing(backend.run(jobs)) as outcomes:
             yield from outcomes
 
 
@@ -180,12 +172,6 @@ def _finished(out: Path, record: RunRecord) -> bool:
         )
     except (OSError, ResultsError):
         return False
-
-
-def _job(run: PlannedRun, out: Path, journal: Path, shares_cpus: bool) -> Job:
-    label = run.record.label
-    note = (out / NOTES / label).resolve()
-    return Job(label, run.yaml, str(journal.resolve()), str(note), shares_cpus)
 
 
 def _keep(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:

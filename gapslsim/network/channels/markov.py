@@ -72,15 +72,11 @@ class Markov(Channel):
 
     def dies(self) -> str | None:
         """A closed set of states, all of rate 0, that the chain can come to."""
-        n = len(self.rates)
-        for state in range(n):
-            reached, ahead = {state}, [state]
-            while ahead:
-                row = self.transitions[ahead.pop()]
-                new = [other for other in range(n) if row[other] > 0 and other not in reached]
-                reached.update(new)
-                ahead += new
-            if not any(self.rates[other] for other in reached):
+        import networkx as nx
+
+        ways = nx.from_numpy_array(np.array(self.transitions), create_using=nx.DiGraph)
+        for state in ways:
+            if not any(self.rates[other] for other in {state, *nx.descendants(ways, state)}):
                 return f"from state {state} on the rate is 0 for ever; give it a way to a state with another rate"
         return None
 

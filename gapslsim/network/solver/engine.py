@@ -203,10 +203,10 @@ class FlowEngine:
         hub.move_to(self.now_s)
         limit = hub.served + _ULPS * (hub.served + hub.level * self.now_s)
         hub.next_s = math.inf
-        first = True
-        while (end := hub.first_end()) is not None and (first or end[0] <= limit):
-            limit = max(limit, end[0]) if first else limit
-            first = False
+        first = hub.first_end()
+        if first is not None:  # As in a class: the first one ends even where rounding leaves it a bit.
+            limit = max(first[0], limit)
+        while (end := hub.first_end()) is not None and end[0] <= limit:
             hub.pop_end()
             self._end_class(end[1], ended)
 

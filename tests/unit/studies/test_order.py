@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from gapslsim.results.store import load_summary
 from gapslsim.run import simulate
-from gapslsim.studies._order import waves
+from gapslsim.studies._order import training_and_timing
 from gapslsim.studies.backend import make_backend
 from gapslsim.studies.plan import load_study
 from gapslsim.studies.sweep import sweep
@@ -27,7 +27,7 @@ def labels(wave):
 
 def test_of_the_runs_of_one_training_the_first_goes_ahead(tmp_path):
     runs = load_study(write_study(tmp_path, STUDY)).possible
-    assert [labels(wave) for wave in waves(runs)] == [
+    assert [labels(wave) for wave in training_and_timing(runs)] == [
         ["LTE-seed1", "LTE-seed2"],
         ["WiFi-seed1", "WiFi-seed2", "other_devices-seed1", "other_devices-seed2"],
     ]
@@ -38,13 +38,13 @@ def test_runs_of_different_trainings_go_together(tmp_path):
         "clients.*.link: wifi, network: {kind: star, backhaul: 1 Gbit/s}", "clients.0.count: 3"
     )
     runs = load_study(write_study(tmp_path, study)).possible
-    assert [labels(wave) for wave in waves(runs)] == [labels(runs)]
+    assert [labels(wave) for wave in training_and_timing(runs)] == [labels(runs), []]
 
 
 def test_how_clients_are_grouped_is_of_no_account_to_training(tmp_path):
     study = STUDY.replace("clients.*.link: wifi", "clients: [{count: 4, device: jetson-nano, link: wifi}]")
     runs = load_study(write_study(tmp_path, study)).possible
-    assert [len(wave) for wave in waves(runs)] == [2, 4]
+    assert [len(wave) for wave in training_and_timing(runs)] == [2, 4]
     journal = tmp_path / "journal"
     for run in runs:
         seen = simulate(run.scenario, journal=journal).summary["journal"]
@@ -53,8 +53,8 @@ def test_how_clients_are_grouped_is_of_no_account_to_training(tmp_path):
 
 def test_what_a_finished_run_has_trained_is_not_waited_for(tmp_path):
     runs = load_study(write_study(tmp_path, STUDY)).possible
-    assert waves(runs[2:], done=runs[:2]) == [runs[2:]]
-    assert waves([], done=runs) == []
+    assert training_and_timing(runs[2:], done=runs[:2]) == ([], runs[2:])
+    assert training_and_timing([], done=runs) == ([], [])
 
 
 def test_on_two_processes_no_training_is_computed_twice(tmp_path):
