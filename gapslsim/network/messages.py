@@ -30,22 +30,19 @@ _TREES = 4
 """Broadcasts whose routes are kept."""
 
 
+@dataclass(eq=False, slots=True)
 class _Part(Flow):
     """One flow of a message: all of it, or what one segment of a broadcast's tree carries."""
 
-    __slots__ = ("ended", "joined", "joins_s", "latency_s", "serves")
-
-    def __init__(self, links: tuple[Link, ...], size_bit: float, latency_s: float) -> None:
-        super().__init__(links, size_bit)
-        self.latency_s = latency_s
-        """From the source to its end; it joins the sharing that much after submission."""
-        self.joins_s = 0.0
-        """When it joins the sharing."""
-        self.serves: dict[_Message, float] = {}
-        """The messages that wait for it, with the latency from its end to their target."""
-        self.joined = False
-        self.ended = False
-        """Whether its last byte has passed, or nobody waits for it any more."""
+    latency_s: float = field(kw_only=True)
+    """From the source to its end; it joins the sharing that much after submission."""
+    joins_s: float = 0.0
+    """When it joins the sharing."""
+    serves: dict[_Message, float] = field(default_factory=dict)
+    """The messages that wait for it, with the latency from its end to their target."""
+    joined: bool = False
+    ended: bool = False
+    """Whether its last byte has passed, or nobody waits for it any more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -118,7 +115,7 @@ class FluidNetwork(Network):
         """Submits a message now; see `Network.send`."""
         links, latency_s = self._path(source, target)
         message = self._message(source, target, size_bytes)
-        self._add(message, _Part(links, self._wire_bit * size_bytes, latency_s), 0.0)
+        self._add(message, _Part(links, self._wire_bit * size_bytes, latency_s=latency_s), 0.0)
         self._submit(message.parts[0])
         return message
 
@@ -130,7 +127,7 @@ class FluidNetwork(Network):
         messages = [self._message(source, target, size_bytes) for target in targets]
         parts: list[_Part] = []
         for segment, links in tree:
-            part = _Part(links, self._wire_bit * size_bytes, segment.start_s)
+            part = _Part(links, self._wire_bit * size_bytes, latency_s=segment.start_s)
             for index, rest_s in zip(segment.targets, segment.rest_s, strict=True):
                 self._add(messages[index], part, rest_s)
             parts.append(part)

@@ -34,12 +34,8 @@ class Backend(ABC):
         """Outcomes in the order in which runs end. Closing the iterator ends what is still running."""
 
 
-BACKENDS = {
-    "local": "gapslsim.studies.backends.local:Local",
-    "ray": "gapslsim.studies.backends.ray:Ray",
-    "dask": "gapslsim.studies.backends.dask:Dask",
-}
-"""Name of each backend and where its class is."""
+BACKENDS = ("local", "ray", "dask")
+"""Names of the files in `backends/`, each with the class of that name."""
 
 
 def optional(package: str, what: str, name: str, extra: str) -> Any:
@@ -73,6 +69,6 @@ def make_backend(name: str, address: str = "", n_jobs: int | None = None) -> Bac
         raise ComponentError(
             f"The backend 'local' takes no address (found {address!r}); add --backend ray or dask"
         )
-    module, _, cls = BACKENDS[name].partition(":")
-    backend: Backend = getattr(import_module(module), cls)(address, n_jobs)
+    module = import_module(f"gapslsim.studies.backends.{name}")
+    backend: Backend = getattr(module, name.capitalize())(address, n_jobs)
     return backend

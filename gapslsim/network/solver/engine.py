@@ -53,9 +53,7 @@ class FlowEngine:
 
     def add_link(self, name: str, capacity: float, shared: bool = True, steps: Steps | None = None) -> Link:
         """Makes a link; `steps` are its later capacities, read only while flows are on it."""
-        link = Link(name, capacity, shared, steps)
-        link.order = next(self._orders)
-        return link
+        return Link(name, capacity, shared, steps, next(self._orders))
 
     def capacity_bit_per_s(self, link: Link) -> float:
         """Capacity of a link now; the steps of one that is idle are taken only here and when a flow comes."""
@@ -248,7 +246,7 @@ class FlowEngine:
             center.patience -= 1
             return
         if all(fits_hub(cls, center) for cls in classes):
-            hub = Hub(center, self.now_s, next(self._orders), self._hubs)
+            hub = Hub(self.now_s, link=center, order=next(self._orders), hubs=self._hubs)
             for cls in classes:
                 hub.add(cls)
             self._solve_hub(hub)
@@ -309,8 +307,7 @@ class FlowEngine:
         if cls is None:
             # A guess, so that few flows are held or free that should not be: `level_classes` has to move those.
             level = min((link.capacity / len(link.flows) for link in key), default=math.inf)
-            cls = self._classes[key] = FlowClass(key, level, self.now_s)
-            cls.order = next(self._orders)
+            cls = self._classes[key] = FlowClass(key, level, self.now_s, next(self._orders))
             for link in key:
                 link.classes[cls] = None
             self._admit(cls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from gapslsim.network.channel import Steps
 from gapslsim.network.solver.heap import Heap
@@ -14,43 +15,39 @@ SCALE = 2.0**60
 """Rates are summed as integers in units of 1/SCALE bit/s, so that adding and removing never drifts."""
 
 
+@dataclass(eq=False, slots=True)
 class Link:
-    """One direction of a cable, or a medium: a capacity that its flows share (or that only caps each of them).
+    """One direction of a cable, or a medium: a capacity that its flows share (or that only caps each of them)."""
 
-    Args:
-        name: unique name.
-        capacity: now, bit/s; may be zero or infinite.
-        shared: False: every flow is capped at the capacity, whatever the others do.
-        steps: later capacities as (time [s], rate [bit/s]), in order of time; read only while the link is in use.
-    """
+    name: str
+    """Unique."""
+    capacity: float
+    """Now [bit/s]; may be zero or infinite."""
+    shared: bool
+    """False: every flow is capped at the capacity, whatever the others do."""
+    steps: Steps | None
+    """Later capacities, read only while the link is in use."""
+    order: int
+    next_step: tuple[float, float] | None = None
+    flows: dict[Flow, None] = field(default_factory=dict)
+    classes: dict[FlowClass, None] = field(default_factory=dict)
+    patience: int = 0
+    """Solves of this link's group before a hub is tried (again)."""
+    contended: bool = False
+    """Whether two or more flows are on it, so that it must be shared out."""
+    version: int = 0
+    """Grows whenever its next step is put on, or taken off, the timeline."""
+    spare: float = 0.0
+    """While solving: capacity [bit/s] that is left to the free flows of classes not yet settled."""
+    weight: int = 0
+    """While solving: number of those flows."""
+    since_s: float = 0.0
+    used: tuple[float, float, int] | None = None
+    """Rate, capacity and flows since `since_s`, where use is recorded."""
 
-    __slots__ = (
-        "capacity", "classes", "contended", "flows", "name", "next_step", "order", "patience", "shared",
-        "since_s", "spare", "steps", "used", "version", "weight",
-    )  # fmt: skip
-
-    def __init__(self, name: str, capacity: float, shared: bool, steps: Steps | None) -> None:
-        self.name = name
-        self.capacity = capacity
-        self.shared = shared
-        self.steps = steps
-        self.next_step: tuple[float, float] | None = next(steps, None) if steps is not None else None
-        self.flows: dict[Flow, None] = {}
-        self.classes: dict[FlowClass, None] = {}
-        self.patience = 0
-        """Solves of this link's group before a hub is tried (again)."""
-        self.contended = False
-        """Whether two or more flows are on it, so that it must be shared out."""
-        self.order = 0
-        self.version = 0
-        """Grows whenever its next step is put on, or taken off, the timeline."""
-        self.spare = 0.0
-        """While solving: capacity [bit/s] that is left to the free flows of classes not yet settled."""
-        self.weight = 0
-        """While solving: number of those flows."""
-        self.since_s = 0.0
-        self.used: tuple[float, float, int] | None = None
-        """Rate, capacity and flows since `since_s`, where use is recorded."""
+    def __post_init__(self) -> None:
+        if self.steps is not None:
+            self.next_step = next(self.steps, None)
 
     def move_to(self, now_s: float) -> bool:
         """Takes the steps up to now; returns whether the capacity changed."""
@@ -62,31 +59,30 @@ class Link:
         return self.capacity != before
 
 
+@dataclass(eq=False, slots=True)
 class Flow:
     """Bits on their way over some links.
 
     In its class a flow is either free (it runs at the class's level) or held (it runs at its own cap, being slower).
     """
 
-    __slots__ = (
-        "cap", "cls", "free", "key", "links", "order", "rest_bit", "since_s", "size_bit", "version",
-    )  # fmt: skip
+    links: tuple[Link, ...]
+    size_bit: float
+    order: int = 0
+    cls: FlowClass | None = None
+    cap: float = math.inf
+    """Smallest of the capacities that this flow has for itself [bit/s]."""
+    free: bool = True
+    key: float = 0.0
+    """Free: service of the class at which the flow ends [bit]."""
+    rest_bit: float = field(init=False)
+    """Held or not yet placed: bits left at `since_s`."""
+    since_s: float = 0.0
+    version: int = 0
+    """Grows whenever the flow changes place; entries of older versions in any heap are void."""
 
-    def __init__(self, links: tuple[Link, ...], size_bit: float) -> None:
-        self.links = links
-        self.size_bit = size_bit
-        self.order = 0
-        self.cls: FlowClass | None = None
-        self.cap = math.inf
-        """Smallest of the capacities that this flow has for itself [bit/s]."""
-        self.free = True
-        self.key = 0.0
-        """Free: service of the class at which the flow ends [bit]."""
-        self.rest_bit = size_bit
-        """Held or not yet placed: bits left at `since_s`."""
-        self.since_s = 0.0
-        self.version = 0
-        """Grows whenever the flow changes place; entries of older versions in any heap are void."""
+    def __post_init__(self) -> None:
+        self.rest_bit = self.size_bit
 
 
 def load(flows: Iterable[Flow]) -> float:
@@ -98,18 +94,16 @@ def load(flows: Iterable[Flow]) -> float:
     return rate
 
 
+@dataclass(eq=False, slots=True)
 class Clock:
     """A level and a count of service that classes have in common; see `hub.py`."""
 
-    __slots__ = ("level", "n_free", "served", "since_s")
-
-    def __init__(self, now_s: float) -> None:
-        self.level = math.inf
-        """Rate of every free flow that it limits [bit/s]."""
-        self.served = 0.0
-        """Bits that such a flow has received since the clock was made."""
-        self.since_s = now_s
-        self.n_free = 0
+    since_s: float
+    level: float = math.inf
+    """Rate of every free flow that it limits [bit/s]."""
+    served: float = 0.0
+    """Bits that such a flow has received since the clock was made."""
+    n_free: int = 0
 
     def move_to(self, now_s: float) -> None:
         """Brings `served` up to now."""
@@ -118,6 +112,7 @@ class Clock:
         self.since_s = now_s
 
 
+@dataclass(eq=False, slots=True)
 class FlowClass:
     """All flows over the same contended links: they rise together to one level, except those held by their cap.
 
@@ -125,35 +120,29 @@ class FlowClass:
     go ends when served = v + b, however the level changes (the virtual time of fair queueing).
     """
 
-    __slots__ = (
-        "by_finish", "clock", "free_by_cap", "held", "held_by_cap", "links", "n_flows", "n_free", "newly_held",
-        "next_s", "offset", "order", "own_level", "served", "since_s", "version",
-    )  # fmt: skip
-
-    def __init__(self, links: tuple[Link, ...], level: float, now_s: float) -> None:
-        self.links = links
-        self.own_level = level
-        """The level, unless a clock has it."""
-        self.clock: Clock | None = None
-        """Keeps level and served of all classes that it limits in common; `served` is then its own plus `offset`."""
-        self.offset = 0.0
-        self.served = 0.0
-        self.since_s = now_s
-        self.n_flows = 0
-        self.n_free = 0
-        self.held = 0
-        """Sum of the held flows' caps [1/SCALE bit/s]."""
-        self.by_finish: Heap[Flow] = Heap()
-        """Free flows, the one that ends first at the top."""
-        self.free_by_cap: Heap[Flow] = Heap()
-        """Free flows, the one with the smallest cap at the top."""
-        self.held_by_cap: Heap[Flow] = Heap()
-        """Held flows, the one with the largest cap at the top."""
-        self.newly_held: list[Flow] = []
-        """Flows held since the engine last looked; it puts their ends on its timeline."""
-        self.next_s = math.inf
-        self.order = 0
-        self.version = 0
+    links: tuple[Link, ...]
+    own_level: float
+    """The level, unless a clock has it."""
+    since_s: float
+    order: int
+    clock: Clock | None = None
+    """Keeps level and served of all classes that it limits in common; `served` is then its own plus `offset`."""
+    offset: float = 0.0
+    served: float = 0.0
+    n_flows: int = 0
+    n_free: int = 0
+    held: int = 0
+    """Sum of the held flows' caps [1/SCALE bit/s]."""
+    by_finish: Heap[Flow] = field(default_factory=Heap)
+    """Free flows, the one that ends first at the top."""
+    free_by_cap: Heap[Flow] = field(default_factory=Heap)
+    """Free flows, the one with the smallest cap at the top."""
+    held_by_cap: Heap[Flow] = field(default_factory=Heap)
+    """Held flows, the one with the largest cap at the top."""
+    newly_held: list[Flow] = field(default_factory=list)
+    """Flows held since the engine last looked; it puts their ends on its timeline."""
+    next_s: float = math.inf
+    version: int = 0
 
     @property
     def level(self) -> float:

@@ -11,6 +11,7 @@ walking from the old one over the breakpoints in between, of which there are few
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from heapq import heappop
 
 from gapslsim.network.solver.flows import SCALE, Clock, FlowClass, Link
@@ -20,58 +21,52 @@ from gapslsim.network.solver.sharing import NEARLY, fair_share, settle
 __all__ = ["Hub", "fits_hub"]
 
 
+@dataclass(eq=False, slots=True)
 class _Member:
     """What the hub's sums hold of one class."""
 
-    __slots__ = ("cls", "held", "leaf", "leaf_level", "n_free", "order", "version")
-
-    def __init__(self, cls: FlowClass, leaf: Link | None) -> None:
-        self.cls = cls
-        self.order = cls.order
-        self.leaf = leaf
-        self.leaf_level = math.inf
-        """Level at which the leaf limits the class; infinite while the hub does."""
-        self.n_free = 0
-        self.held = 0
-        self.version = 0
+    cls: FlowClass
+    leaf: Link | None
+    order: int
+    leaf_level: float = math.inf
+    """Level at which the leaf limits the class; infinite while the hub does."""
+    n_free: int = 0
+    held: int = 0
+    version: int = 0
 
 
+@dataclass(eq=False, slots=True)
 class Hub(Clock):
     """The links around one link and their classes, solved together; in the engine's timeline by its next end."""
 
-    __slots__ = (
-        "_ends", "_free_caps", "_full_leaves", "_held_caps", "_hubs", "_leaf_limits", "_members", "dirty", "held",
-        "link", "next_s", "order", "touched", "version",
-    )  # fmt: skip
+    link: Link = field(kw_only=True)
+    order: int = field(kw_only=True)
+    hubs: dict[Link, Hub] = field(kw_only=True)
+    """The hub that keeps a link solved, of all links that one does."""
+    held: int = 0
+    """Load that does not change with the level [1/SCALE bit/s]: held flows, and full leaves."""
+    dirty: dict[FlowClass, None] = field(default_factory=dict)
+    """Classes whose flows or leaf changed since the last solve."""
+    touched: dict[FlowClass, None] = field(default_factory=dict)
+    """Classes that the last solve looked at; their ends may be new."""
+    next_s: float = math.inf
+    version: int = 0
+    _members: dict[FlowClass, _Member] = field(default_factory=dict)
+    _held_caps: Heap[_Member] = field(default_factory=Heap)
+    _free_caps: Heap[_Member] = field(default_factory=Heap)
+    _full_leaves: Heap[_Member] = field(default_factory=Heap)
+    _leaf_limits: Heap[_Member] = field(default_factory=Heap)
+    _ends: Heap[_Member] = field(default_factory=Heap)
 
-    def __init__(self, link: Link, now_s: float, order: int, hubs: dict[Link, Hub]) -> None:
-        super().__init__(now_s)
-        self.link = link
-        self._hubs = hubs
-        """The hub that keeps a link solved, of all links that one does."""
-        self.held = 0
-        """Load that does not change with the level [1/SCALE bit/s]: held flows, and full leaves."""
-        self.dirty: dict[FlowClass, None] = {}
-        """Classes whose flows or leaf changed since the last solve."""
-        self.touched: dict[FlowClass, None] = {}
-        """Classes that the last solve looked at; their ends may be new."""
-        self.next_s = math.inf
-        self.order = order
-        self.version = 0
-        self._members: dict[FlowClass, _Member] = {}
-        self._held_caps: Heap[_Member] = Heap()
-        self._free_caps: Heap[_Member] = Heap()
-        self._full_leaves: Heap[_Member] = Heap()
-        self._leaf_limits: Heap[_Member] = Heap()
-        self._ends: Heap[_Member] = Heap()
-        hubs[link] = self
+    def __post_init__(self) -> None:
+        self.hubs[self.link] = self
 
     def add(self, cls: FlowClass) -> None:
         """Takes a class in, limited by the hub until the next solve says otherwise. It has been moved to now."""
         leaf = next((link for link in cls.links if link is not self.link), None)
-        self._members[cls] = _Member(cls, leaf)
+        self._members[cls] = _Member(cls, leaf, cls.order)
         if leaf is not None:
-            self._hubs[leaf] = self
+            self.hubs[leaf] = self
         self._attach(cls)
         self.dirty[cls] = None
 
@@ -83,10 +78,10 @@ class Hub(Clock):
         self.dirty.pop(cls, None)
         self.touched.pop(cls, None)
         if member.leaf is not None:
-            del self._hubs[member.leaf]
+            del self.hubs[member.leaf]
         cls.clock = None
         if not self._members:
-            del self._hubs[self.link]
+            del self.hubs[self.link]
             self.version += 1
 
     def dissolve(self, now_s: float) -> None:
@@ -95,8 +90,8 @@ class Hub(Clock):
             if cls.clock is self:
                 self._detach(cls, now_s)
             if member.leaf is not None:
-                del self._hubs[member.leaf]
-        del self._hubs[self.link]
+                del self.hubs[member.leaf]
+        del self.hubs[self.link]
         # Making a hub costs as much as some solves without one: a shape that keeps breaking must not pay it each time.
         self.link.patience = 2 * len(self._members)
         self.version += 1
@@ -120,9 +115,8 @@ class Hub(Clock):
         else:
             return False
         self.level = self._share()
-        return not (
-            self.level < 0
-        )  # Held flows and full leaves alone are too many: the walk has missed something.
+        # Below 0 held flows and full leaves alone are too many: the walk has missed something..
+        return self.level >= 0
 
     def first_end(self) -> tuple[float, FlowClass] | None:
         """Service at which the next flow of a class limited by the hub ends, and the class."""

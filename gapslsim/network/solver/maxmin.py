@@ -45,7 +45,6 @@ def fair_rates(
             for link in set(routes[flow]):
                 users[link].discard(flow)
                 spare[link] -= level
-        rising -= (
-            stopped  # At least one in each turn: whoever has the smallest cap, or is on the fullest link.
-        )
+        # At least one in each turn: whoever has the smallest cap, or is on the fullest link.
+        rising -= stopped
     return rates

@@ -100,9 +100,8 @@ def _fill(
     while heap and open_classes:
         key, order, link = heap[0]
         share = fair_share(link.spare, link.weight, link.capacity)
-        if (
-            share > key
-        ):  # Settled classes took less than their part here: the share of a link only ever rises.
+        # Settled classes took less than their part here: the share of a link only ever rises.
+        if share > key:
             heapreplace(heap, (share, order, link))
             continue
         heappop(heap)
