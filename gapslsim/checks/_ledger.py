@@ -11,7 +11,7 @@ from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
 from gapslsim.network.network import Transfer
 from gapslsim.work import Keyed
 
-__all__ = ["Ledger", "Step"]
+__all__ = ["Ledger"]
 
 _OPERATIONS: Final = (
     "client_forward", "server_step", "client_backward", "local_training", "average", "average_whole",

@@ -11,15 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = [
-    "PLACES",
-    "Place",
-    "PlaceName",
-    "los_probability",
-    "noise_dbm",
-    "path_loss_db",
-    "shannon_bit_per_s",
-]
+__all__ = ["PLACES", "PlaceName", "los_probability", "noise_dbm", "path_loss_db", "shannon_bit_per_s"]
 
 PlaceName = Literal["uma", "umi", "inh_mixed", "inh_open"]
 

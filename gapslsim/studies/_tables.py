@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,22 +57,22 @@ def _of_run(record: StudyRecord, run: RunRecord, out: Path) -> dict[str, pd.Data
     summary = results.summary
     made = results.provenance
     view = record.target_view
-    make: dict[str, Callable[[], Any]] = {
-        "runs": lambda: [_run_row(run, summary)],
-        "where_time_went": lambda: [
+    rows: dict[str, list[dict[str, Any]]] = {
+        "runs": [_run_row(run, summary)],
+        "where_time_went": [
             {"device": device, "n_clients": summary["clients_by_device"][device], "category": category,
              "seconds": float(seconds[category])}
             for device, seconds in summary["where_time_went_by_device_s"].items() for category in CATEGORIES
         ],
-        "targets": lambda: [
+        "targets": [
             {"target": float(t), "view": view, "time_s": time_s, "ended_s": summary["simulated_time_s"]}
             for t, time_s in summary["time_to_accuracy_s"].items()
         ],
-        "budgets": lambda: _budget_rows(record.budgets_s, accuracy_curve(results.evaluations, view), summary),
-        "costs": lambda: [{"wall_time_s": summary["wall_time_s"], "started": made.get("started"),
-                           "processor": made.get("machine", {}).get("processor")}],
+        "budgets": _budget_rows(record.budgets_s, accuracy_curve(results.evaluations, view), summary),
+        "costs": [{"wall_time_s": summary["wall_time_s"], "started": made.get("started"),
+                   "processor": made.get("machine", {}).get("processor")}],
     }  # fmt: skip
-    tables = {name: pd.DataFrame(rows()) for name, rows in make.items()}
+    tables = {name: pd.DataFrame(of_run) for name, of_run in rows.items()}
     own = {name: getattr(results, name) for name in ("evaluations", "rounds", "alignment", *GEOMETRY)}
     return tables | own
 

@@ -9,14 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from gapslsim.network._radio import (
-    PLACES,
-    PlaceName,
-    los_probability,
-    noise_dbm,
-    path_loss_db,
-    shannon_bit_per_s,
-)  # fmt: skip
+from gapslsim.network import _radio
 from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.registry import component
 from gapslsim.rng import stream
@@ -41,7 +34,7 @@ class Wireless(Channel):
     """
 
     kind: Literal["wireless"] = "wireless"
-    place: PlaceName = "umi"
+    place: _radio.PlaceName = "umi"
     """`uma`: urban macro; `umi`: urban micro, street canyon; `inh_mixed`, `inh_open`: indoor office."""
     carrier: Annotated[float, Quantity("Hz", positive=True)] = 3.5e9
     """Carrier frequency, 0.5 to 100 GHz."""
@@ -123,17 +116,21 @@ class Wireless(Channel):
             gain: power gain of fading, of mean 1.
         """
         base, user = self._heights
-        loss = path_loss_db(self.place, distance_m, self.carrier, line_of_sight, base, user) + shadow_db
+        loss = (
+            _radio.path_loss_db(self.place, distance_m, self.carrier, line_of_sight, base, user) + shadow_db
+        )
         share = 1.0 if self.access == "alone" else (self.share or 1.0 / self.n_sharing)
         # In a share of the band there is less noise; in a share of the time there is not.
         band = self.bandwidth * (share if self.access == "ofdma" else 1.0)
-        snr_db = self.power + self.antenna_gain - loss - noise_dbm(band, self.noise_figure)
-        rate = shannon_bit_per_s(band, gain * 10 ** (snr_db / 10), self.attenuation, self.max_efficiency)
+        snr_db = self.power + self.antenna_gain - loss - _radio.noise_dbm(band, self.noise_figure)
+        rate = _radio.shannon_bit_per_s(
+            band, gain * 10 ** (snr_db / 10), self.attenuation, self.max_efficiency
+        )
         return rate * (share if self.access == "tdma" else 1.0)
 
     def steps(self, random: np.random.Generator) -> Steps:
         """Rates at each fading block and each new place; one step only for a client at rest without fading."""
-        place = PLACES[self.place]
+        place = _radio.PLACES[self.place]
         # Position and fading apart: switching fading on leaves the clients where they were.
         seeds = random.integers(0, 2**63, size=2)
         position, fade = (np.random.Generator(np.random.Philox(key=int(seed))) for seed in seeds)
@@ -169,7 +166,7 @@ class Wireless(Channel):
 
     @property
     def _heights(self) -> tuple[float, float]:
-        place = PLACES[self.place]
+        place = _radio.PLACES[self.place]
         return (
             place.base_height_m if self.base_height is None else self.base_height,
             place.user_height_m if self.user_height is None else self.user_height,
@@ -195,7 +192,7 @@ class Wireless(Channel):
             return self.line_of_sight == "always"
         # The normal distribution function: a correlated Gaussian becomes a correlated uniform.
         uniform = 0.5 * math.erfc(-latent / math.sqrt(2))
-        return uniform < los_probability(self.place, distance_m, self._heights[1])
+        return uniform < _radio.los_probability(self.place, distance_m, self._heights[1])
 
     def _gain(self, random: np.random.Generator) -> float:
         """Power gain of one block: Rayleigh is exponential; Rician has a direct path of K/(K+1)."""
