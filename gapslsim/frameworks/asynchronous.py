@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsynchronousSplitLearning", "Boxes"]
 
+_LOSSES = 1000
+
 
 class Boxes(NamedTuple):
     """Where the servers of one run find what has arrived."""
@@ -86,8 +88,11 @@ class AsynchronousSplitLearning(FreeFramework):
             w.spawn(self._next(w, client, boxes))
 
     def _next(self, w: Stage, client: int, boxes: Boxes) -> Process[None]:
-        """A client's next mini-batch as far as the server; what is lost on the way is followed by the next."""
-        while True:
+        """A client's next mini-batch as far as the server; what is lost on the way is followed by the next.
+
+        A client of which so many are lost in a row gives up: else a run in which nothing ever arrives had no end.
+        """
+        for _ in range(_LOSSES):
             smashed = yield from w.attempt(self._upload(w, client))
             if not isinstance(smashed, Lost):
                 boxes.smashed.put(smashed)
