@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from itertools import islice, pairwise
+from itertools import islice
 
+from gapslsim.checks._timeline import begins_at_zero, is_the_same_again, lasts, times_ascend
 from gapslsim.checks.check import require
 from gapslsim.rng import stream
 from gapslsim.sim.availability import Availability
@@ -22,9 +23,7 @@ def changes_begin_at_zero(availability: Availability) -> None:
 
     Yield (0.0, whether the client is there) at first.
     """
-    changes = _changes(availability)
-    require(changes, "changes yields nothing")
-    require(changes[0][0] == 0, f"the first change is at {changes[0][0]!r} s")
+    begins_at_zero(_changes(availability), "change")
 
 
 def times_grow(availability: Availability) -> None:
@@ -32,10 +31,7 @@ def times_grow(availability: Availability) -> None:
 
     Each time is later than the one before. Times count from the start of the run, they are no durations.
     """
-    for index, ((before_s, _), (at_s, _)) in enumerate(pairwise(_changes(availability)), 1):
-        require(
-            math.isfinite(at_s) and at_s > before_s, f"change {index} is at {at_s!r} s, after {before_s!r} s"
-        )
+    times_ascend(_changes(availability), "change")
 
 
 def presence_is_yes_or_no(availability: Availability) -> None:
@@ -52,9 +48,7 @@ def changes_come_from_the_stream(availability: Availability) -> None:
 
     Draw from `random` alone, and remember in local variables of `changes`.
     """
-    one, other = _changes(availability), _changes(availability)
-    first = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
-    require(one == other, f"change {first} differs the second time")
+    is_the_same_again(_changes(availability), _changes(availability), "change")
 
 
 def stays_are_not_too_short(availability: Availability) -> None:
@@ -62,10 +56,7 @@ def stays_are_not_too_short(availability: Availability) -> None:
 
     Times are in seconds.
     """
-    changes = _changes(availability)
-    if len(changes) > 1:
-        mean_s = changes[-1][0] / (len(changes) - 1)
-        require(mean_s >= _SHORT_S, f"{len(changes)} changes cover {changes[-1][0]:g} s, {mean_s:g} s each")
+    lasts(_changes(availability), "change", _SHORT_S)
 
 
 def the_battery_is_one(availability: Availability) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from itertools import islice, pairwise
+from itertools import islice
 
+from gapslsim.checks._timeline import begins_at_zero, is_the_same_again, lasts, times_ascend
 from gapslsim.checks._tools import is_amount
 from gapslsim.checks.check import require
 from gapslsim.network.channel import Channel
@@ -23,9 +23,7 @@ def steps_begin_at_zero(channel: Channel) -> None:
 
     Yield (0.0, rate) at first.
     """
-    steps = _steps(channel)
-    require(steps, "steps yields nothing")
-    require(steps[0][0] == 0, f"the first step is at {steps[0][0]!r} s")
+    begins_at_zero(_steps(channel), "step")
 
 
 def times_grow(channel: Channel) -> None:
@@ -33,9 +31,7 @@ def times_grow(channel: Channel) -> None:
 
     Each time is later than the one before. Times count from the start of the run, they are no durations.
     """
-    for index, ((before_s, _), (at_s, _)) in enumerate(pairwise(_steps(channel)), 1):
-        holds = math.isfinite(at_s) and at_s > before_s
-        require(holds, f"step {index} is at {at_s!r} s, after {before_s!r} s")
+    times_ascend(_steps(channel), "step")
 
 
 def rates_are_rates(channel: Channel) -> None:
@@ -52,9 +48,7 @@ def rates_come_from_the_stream(channel: Channel) -> None:
 
     Draw from `random` alone, and remember in local variables of `steps`.
     """
-    one, other = _steps(channel), _steps(channel)
-    first = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
-    require(one == other, f"step {first} differs the second time")
+    is_the_same_again(_steps(channel), _steps(channel), "step")
 
 
 def steps_are_not_too_short(channel: Channel) -> None:
@@ -62,10 +56,7 @@ def steps_are_not_too_short(channel: Channel) -> None:
 
     A link in use looks at every step, so that runs would never end. Times are in seconds.
     """
-    steps = _steps(channel)
-    n, end_s = len(steps), steps[-1][0]
-    mean_s = end_s / (n - 1) if n > 1 else math.inf
-    require(mean_s >= _SHORT_S, f"{n} steps cover {end_s:g} s, {mean_s:g} s each")
+    lasts(_steps(channel), "step", _SHORT_S)
 
 
 def something_passes(channel: Channel) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
 
+from gapslsim.frameworks._mini_batch import train
 from gapslsim.frameworks.asynchronous import AsynchronousSplitLearning, Boxes
 from gapslsim.frameworks.stage import Lost, Process, Stage
 from gapslsim.learning.names import CLIENT
@@ -44,7 +45,8 @@ class MergedSplitLearning(AsynchronousSplitLearning):
     optimizer: Literal["keep", "reset"] = "keep"
     """What becomes of a client's optimizer state when its weights are replaced."""
 
-    def n_buffered(self, n_clients: int) -> int:
+    @property
+    def n_buffered(self) -> int:
         """Mini-batches of one step."""
         return self.buffer
 
@@ -54,7 +56,7 @@ class MergedSplitLearning(AsynchronousSplitLearning):
 
     def _go_on(self, w: Stage, smashed: SmashedData, reply: ServerReply, boxes: Boxes) -> Process[None]:
         client = smashed.batch.client
-        yield from w.attempt(self._train(w, smashed, reply))
+        yield from w.attempt(train(w, smashed, reply, self.client_update))
         if (smashed.batch.step + 1) % self.every == 0:
             sent = yield from w.attempt(self._send_weights(w, client))
             if not isinstance(sent, Lost):

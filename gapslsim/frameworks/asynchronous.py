@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field
 
+from gapslsim.frameworks._mini_batch import train, upload
 from gapslsim.frameworks.framework import FreeFramework
 from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Lost, Mailbox, Process, Stage
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AsynchronousSplitLearning", "Boxes"]
 
 _LOSSES = 1000
+"""Mini-batches of one client that are lost in a row before it gives up."""
 
 
 class Boxes(NamedTuple):
@@ -57,7 +59,8 @@ class AsynchronousSplitLearning(FreeFramework):
         """From the gradients of a step to the server's update; their mean unless a framework says otherwise."""
         return server_updates["mean"]()
 
-    def n_buffered(self, n_clients: int) -> int:
+    @property
+    def n_buffered(self) -> int:
         """How many mini-batches the server waits for."""
         return 1
 
@@ -67,15 +70,17 @@ class AsynchronousSplitLearning(FreeFramework):
         self._begin(w, boxes)
         while True:
             smashed: list[SmashedData] = []
-            while len(smashed) < self.n_buffered(w.n_clients):
+            weights: dict[int, float] = {}
+            while len(smashed) < self.n_buffered:
                 (arrived,) = yield from boxes.smashed.take()
-                # No step can come between: the server does one thing after the other.
-                if self.staleness.weight(w.learner.staleness(arrived)):
+                # It holds until the step: the server does one thing after the other.
+                weight = self.staleness.weight(w.learner.staleness(arrived))
+                if weight:
                     smashed.append(arrived)
+                    weights[arrived.batch.client] = weight
                 else:
                     w.learner.note_staleness([arrived], [0.0])
                     w.spawn(self._next(w, arrived.batch.client, boxes))
-            weights = {one.batch.client: self.staleness.weight(w.learner.staleness(one)) for one in smashed}
             w.learner.note_staleness(smashed, weights.values())
             step = w.learner.server_step(smashed, self.server_rule, CutGradient(), weights=weights)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(sorted(weights)))
@@ -93,33 +98,21 @@ class AsynchronousSplitLearning(FreeFramework):
         A client of which so many are lost in a row gives up: else a run in which nothing ever arrives had no end.
         """
         for _ in range(_LOSSES):
-            smashed = yield from w.attempt(self._upload(w, client))
+            smashed = yield from w.attempt(upload(w, client))
             if not isinstance(smashed, Lost):
                 boxes.smashed.put(smashed)
                 return
 
-    def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
-        node = w.client(client)
-        smashed = yield from node.compute(w.learner.client_forward(client))
-        return (yield from node.send(smashed, w.server, "uplink"))
-
     def _go_on(self, w: Stage, smashed: SmashedData, reply: ServerReply, boxes: Boxes) -> Process[None]:
         """The rest of a mini-batch, then the next one; an answer that is lost changes nothing."""
-        yield from w.attempt(self._train(w, smashed, reply))
+        yield from w.attempt(train(w, smashed, reply, self.client_update))
         yield from self._next(w, smashed.batch.client, boxes)
-
-    def _train(self, w: Stage, smashed: SmashedData, reply: ServerReply) -> Process[None]:
-        node, answer = w.client(smashed.batch.client), reply.to(smashed)
-        if answer.own is not None:
-            yield from w.server.send(answer.own, node, "downlink")
-        yield from node.compute(w.learner.client_backward(smashed, reply, self.client_update))
 
     def optimizer_steps_per_round(
         self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
     ) -> tuple[float, float]:
         """One of each client; of the server one per buffer."""
-        n_clients = len(batch_sizes)
-        return 1.0, n_clients / self.n_buffered(n_clients)
+        return 1.0, len(batch_sizes) / self.n_buffered
 
     @property
     def reads_planned_rounds(self) -> bool:
@@ -139,7 +132,7 @@ class AsynchronousSplitLearning(FreeFramework):
     def problems(self, n_clients: int) -> list[str]:
         """A buffer that can never be full, a choice of participants, or what the rule cannot do."""
         found = super().problems(n_clients)
-        n_buffered = self.n_buffered(n_clients)
+        n_buffered = self.n_buffered
         if n_buffered > n_clients:
             found.append(
                 f"buffer is {n_buffered}, but there are {n_clients} clients, each with one mini-batch under way; write "

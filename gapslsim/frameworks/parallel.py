@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from gapslsim.frameworks._mini_batch import upload
 from gapslsim.frameworks.client_sync import ClientSync, client_syncs
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.slots import client_updates, server_updates
@@ -58,9 +59,7 @@ class ParallelSplitLearning(Framework):
         yield from self.client_sync.run(w)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
-        node = w.client(client)
-        smashed = yield from node.compute(w.learner.client_forward(client))
-        return (yield from node.send(smashed, w.server, "uplink"))
+        return upload(w, client)
 
     def _download(self, w: Stage, reply: ServerReply) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""

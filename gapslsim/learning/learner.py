@@ -9,7 +9,7 @@ is not computed: what it let us see is read, and its value waits until somebody 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -257,24 +257,8 @@ class Learner(WholeModelOperations):
         """
         clients = tuple(sorted(weights))
         messages = [weights[client] for client in clients]
-        sides = {message.side for message in messages}
-        if len(sides) != 1:
-            raise ProtocolError(
-                f"average needs weights of one side, of at least one client; found {len(messages)} "
-                f"of {len(sides)} sides."
-            )
-        (side,) = sides
-
-        def carry_out() -> SentWeights:
-            key = content_key("average", [shares, list(clients)], *(message.key for message in messages))
-            weights = self._shares(clients, shares)
-            held = self._operations.held(
-                key, messages, lambda e: e.average([message.value for message in messages], weights)
-            )
-            return SentWeights(key, self._bytes[side], held, side=side)
-
-        n_parameters = getattr(self.costs.split(1), side).n_parameters
-        return Work("average", self.costs.average(len(clients), n_parameters), carry_out)
+        settings = [shares, list(clients)]
+        return self._sum("average", settings, messages, lambda: self._shares(clients, shares))
 
     def combine(self, terms: Sequence[tuple[SentWeights, float]]) -> Work[SentWeights]:
         """Sum of weights of one side, each times a factor; what is no floating-point number is that of the first.
@@ -285,18 +269,29 @@ class Learner(WholeModelOperations):
         Raises:
             ProtocolError: if there are none, or of both sides.
         """
-        messages, factors = [message for message, _ in terms], [factor for _, factor in terms]
+        factors = [factor for _, factor in terms]
+        return self._sum("combine", factors, [message for message, _ in terms], lambda: factors)
+
+    def _sum(
+        self,
+        name: str,
+        settings: Any,
+        messages: Sequence[SentWeights],
+        factors: Callable[[], Sequence[float]],
+    ) -> Work[SentWeights]:
+        """A sum of weights with factors; `settings` say in the content key what they are."""
         sides = {message.side for message in messages}
         if len(sides) != 1:
             raise ProtocolError(
-                f"combine needs weights of one side; found {len(messages)} of {len(sides)} sides."
+                f"{name} needs weights of one side, of at least one client; found {len(messages)} "
+                f"of {len(sides)} sides."
             )
         (side,) = sides
 
         def carry_out() -> SentWeights:
-            key = content_key("combine", factors, *(message.key for message in messages))
+            key, given = content_key(name, settings, *(message.key for message in messages)), factors()
             held = self._operations.held(
-                key, messages, lambda e: e.average([message.value for message in messages], factors)
+                key, messages, lambda e: e.average([message.value for message in messages], given)
             )
             return SentWeights(key, self._bytes[side], held, side=side)
 

@@ -11,7 +11,6 @@ from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Path, dotted
-from gapslsim.sim.fault import Fault
 
 if TYPE_CHECKING:
     from gapslsim.data.dataset import LoadedData
@@ -44,11 +43,9 @@ def _check_faults(scenario: Scenario) -> list[Finding]:
                 known = ", ".join(sorted(groups))
                 rule = f"there is no client group {name!r}; groups: {known}.{did_you_mean(name, groups)}"
                 found.append((("faults", place, "groups"), rule))
-        if type(fault).server_crashes is not Fault.server_crashes and fault.groups is not None:
+        if fault.does("server_crashes") and fault.groups is not None:
             found.append((("faults", place, "groups"), "the server is in no client group; leave this out."))
-    crashing = [
-        i for i, f in enumerate(scenario.faults) if type(f).server_crashes is not Fault.server_crashes
-    ]
+    crashing = [i for i, f in enumerate(scenario.faults) if f.does("server_crashes")]
     found += [
         (("faults", place), "there is one server, and it crashes already by another fault; keep one of them.")
         for place in crashing[1:]

@@ -51,6 +51,10 @@ class Fault(ABC):
     groups: tuple[str, ...] | None = None
     """Names of the client groups whose clients it strikes; all unless given."""
 
+    def does(self, what: Literal["crash", "outages", "server_crashes"]) -> bool:
+        """Whether this kind of fault defines one of its methods: the others never strike."""
+        return getattr(type(self), what) is not getattr(Fault, what)
+
     def fate(self, phase: str, random: np.random.Generator) -> Fate:
         """What becomes of a message.
 

@@ -141,7 +141,7 @@ class Hazards:
         """Whether a client is away at times."""
         member = self._members[client]
         return not member.availability.never_changes or any(
-            type(fault).crash is not Fault.crash for _, fault in self._strikes[member.group]
+            fault.does("crash") for _, fault in self._strikes[member.group]
         )
 
     def faults_of(self, client: int) -> ClientFaults | None:

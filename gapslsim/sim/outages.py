@@ -29,7 +29,7 @@ def failing(fleet: Fleet, members: Sequence[Member], faults: Sequence[Fault], se
     """
     clients = list(fleet.clients)
     for place, fault in enumerate(faults):
-        if type(fault).outages is Fault.outages:
+        if not fault.does("outages"):
             continue
         for index, member in enumerate(members):
             if fault.groups is not None and member.group not in fault.groups:

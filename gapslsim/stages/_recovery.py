@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.names import CLIENT
+from gapslsim.learning.states import Snapshot
 from gapslsim.sim.fault import ServerCrashes
 from gapslsim.work import NO_COST, Work
 
@@ -51,8 +53,12 @@ class Recovery:
         if self._n_updates % self._crashes.checkpoint_every == 0:
             snapshot = self._learner.states.snapshot(self._names)
             # It counts once it is written: a crash before that goes back to the one before.
-            write = Work("checkpoint", NO_COST, lambda: setattr(self, "_last", snapshot))
+            written = partial(self._written, snapshot)
             if self._crashes.write_s:
+                write = Work("checkpoint", NO_COST, written)
                 self._activities.spawn(self._server.occupy(self._crashes.write_s, write))
             else:
-                write.carry_out()
+                written()
+
+    def _written(self, snapshot: Snapshot) -> None:
+        self._last = snapshot

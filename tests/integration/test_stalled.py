@@ -132,6 +132,13 @@ def test_a_deadline_goes_on_without_the_dead(trace: Path) -> None:
     assert ended(scenario(channel, framework=framework, stop={"rounds": 60})).summary["status"] == "completed"
 
 
+def test_an_asynchronous_run_in_which_no_message_ever_arrives_in_time_stalls() -> None:
+    framework = {"kind": "async_sl", "lateness": {"kind": "wait", "retry": {"timeout": "1 us", "times": 0}}}
+    results = ended(scenario("10 Mbit/s", framework=framework))
+    assert "the framework waits for something that can never happen" in str(results.summary["status"])
+    assert len(results.spans[results.spans["phase"] == "cancelled_uplink"]) == 2 * 1000
+
+
 @pytest.mark.parametrize(
     ("how", "told"),
     [("ends", "over client-0/up, rate 0 for ever"), ("tiny", "time hardly goes on")],

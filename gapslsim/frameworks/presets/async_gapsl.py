@@ -31,7 +31,8 @@ class AsyncGapsl(GapslOptions, AsynchronousSplitLearning):
     buffer: PositiveInt = 2
     """K: mini-batches of one step; alignment needs two at least."""
 
-    def n_buffered(self, n_clients: int) -> int:
+    @property
+    def n_buffered(self) -> int:
         """K."""
         return self.buffer
 

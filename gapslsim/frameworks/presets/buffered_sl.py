@@ -22,6 +22,7 @@ class BufferedSplitLearning(AsynchronousSplitLearning):
     buffer: PositiveInt = 2
     """K: mini-batches of one step. With all clients, and equal ones, it is PSL."""
 
-    def n_buffered(self, n_clients: int) -> int:
+    @property
+    def n_buffered(self) -> int:
         """K."""
         return self.buffer

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
+from gapslsim.frameworks._mini_batch import train, upload
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.frameworks.lateness import Limited
 from gapslsim.frameworks.slots import client_updates, server_updates
@@ -16,7 +17,6 @@ from gapslsim.registry import component
 
 if TYPE_CHECKING:
     from gapslsim.learning.operation import SmashedData
-    from gapslsim.learning.reply import ServerReply
 
 __all__ = ["PipelinedSplitLearning"]
 
@@ -55,24 +55,17 @@ class PipelinedSplitLearning(Framework):
             clients = tuple(one.batch.client for one in smashed)
             step = w.learner.server_step(smashed, server_updates["mean"](), CutGradient())
             reply = yield from w.server.compute(step, on_behalf_of=clients)
-            training = {client: w.spawn(w.attempt(self._train(w, client, reply))) for client in clients}
+            training = {
+                one.batch.client: w.spawn(w.attempt(train(w, one, reply, self.client_update)))
+                for one in smashed
+            }
 
     def _upload(self, w: Stage, client: int, *before: Activity[Any] | None) -> Process[SmashedData | Lost]:
         """The next mini-batch as far as the server, once the last has gone up and the one before it is trained."""
         for activity in before:
             if activity is not None:
                 yield from activity
-        return (yield from w.attempt(self._forward(w, client)))
-
-    def _forward(self, w: Stage, client: int) -> Process[SmashedData]:
-        node = w.client(client)
-        smashed = yield from node.compute(w.learner.client_forward(client))
-        return (yield from node.send(smashed, w.server, "uplink"))
-
-    def _train(self, w: Stage, client: int, reply: ServerReply) -> Process[None]:
-        node = w.client(client)
-        yield from w.server.send(reply.own[client], node, "downlink")
-        yield from node.compute(w.learner.client_backward(client, reply, self.client_update))
+        return (yield from w.attempt(upload(w, client)))
 
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """One mini-batch of each client."""
