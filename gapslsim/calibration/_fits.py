@@ -28,8 +28,8 @@ LEAST_SAMPLES = 10
 """A profile of fewer timed computations is not made."""
 _LEAST_IN_FIT = 8
 """A fit to fewer is not made: four fifths of those of a profile, in cross-validation."""
-LEAST_GROUP = 3
-"""A kind of layer with fewer samples has no group of its own."""
+_LEAST_GROUP, _LEAST_PHASE = 3, 5
+"""A kind of layer, or a phase, with fewer samples has no group of its own."""
 _FEW = 10
 """With fewer, a group has a constant, FLOP and bytes alone."""
 
@@ -69,14 +69,14 @@ def fit(model: str, samples: Samples, about: Provenance) -> CostModel:
             f"{len(samples)} measured computations are too few to fit a cost model: at least {_LEAST_IN_FIT} are "
             "needed, with sizes and batch sizes that differ. Measure more of them (gapslsim measure)."
         )
-    if model not in FITS:
-        raise CalibrationError(unknown("cost model", model, [*FITS, "auto"]))
+    if model not in _FITS:
+        raise CalibrationError(unknown("cost model", model, [*_FITS, "auto"]))
     if model == "lookup" and model not in fits_of(samples):
         raise CalibrationError(
             f"a lookup needs {LEAST_POINTS} layers timed one by one; these samples hold several layers or are too "
             "few. Take --model linear or roofline."
         )
-    return FITS[model](samples, about)
+    return _FITS[model](samples, about)
 
 
 def _linear(samples: Samples, about: Provenance) -> Linear:
@@ -111,19 +111,13 @@ def _trend(kind: str, part: Samples) -> TrendFit:
 def _groups(samples: Samples) -> list[tuple[Any, str, Samples]]:
     """Phase, kind and samples of each group; the kind '' stands for all kinds of a phase."""
     groups: list[tuple[Any, str, Samples]] = []
-    layers = samples.layers
-    for phase in dict.fromkeys(layers.phase):
-        of_phase = np.flatnonzero(layers.phase == phase)
-        kinds = list(dict.fromkeys(layers.kind.iloc[of_phase]))
-        for kind in kinds:
-            at = np.flatnonzero((layers.phase == phase) & (layers.kind == kind))
-            if len(at) >= LEAST_GROUP:
-                groups.append((phase, kind, samples.take(layers["sample"].to_numpy()[at])))
-        if len(of_phase) >= 5:
-            groups.append((phase, "", samples.take(layers["sample"].to_numpy()[of_phase])))
-    if not groups:
-        groups.append(("", "", samples))
-    return groups
+    for phase, of_phase in samples.layers.groupby("phase", sort=False):
+        for kind, rows in of_phase.groupby("kind", sort=False):
+            if len(rows) >= _LEAST_GROUP:
+                groups.append((phase, str(kind), samples.take(rows["sample"].to_numpy())))
+        if len(of_phase) >= _LEAST_PHASE:
+            groups.append((phase, "", samples.take(of_phase["sample"].to_numpy())))
+    return groups or [("", "", samples)]
 
 
 _POOLED = ("flop", "byte", "parameter")
@@ -131,59 +125,47 @@ _POOLED = ("flop", "byte", "parameter")
 
 
 def _pooled_linear(samples: Samples, about: Provenance) -> Linear:
-    columns = samples.columns()
-    phases, kinds = list(samples.layers.phase), list(samples.layers.kind)
-    labels = [f"{phase} {kind}" for phase, kind in zip(phases, kinds, strict=True)]
-    parts = [Part(name, term(name, columns), phases, labels) for name in _POOLED]
+    columns, labels = samples.columns(), samples.labels
+    parts = [Part(name, term(name, columns), samples.layers.phase, labels) for name in _POOLED]
     fitted = fit_pooled(samples, parts)
     groups = []
-    for phase in dict.fromkeys(phases):
-        of_phase = [kind for one, kind in zip(phases, kinds, strict=True) if one == phase]
-        for kind in [*dict.fromkeys(of_phase), ""]:
+    for phase, rows in samples.layers.groupby("phase", sort=False):
+        for kind in [*rows.kind.unique(), ""]:
+            label = f"{phase} {kind}"
+            # A term that no layer of the kind has says nothing; all kinds together have what any layer has.
+            chosen = (labels == label) | (kind == "")
             terms = {
-                name: figure_of(*fitted.value(name, phase, f"{phase} {kind}"), about.source)
-                for name in _POOLED
-                if _seen(parts, name, labels, f"{phase} {kind}" if kind else None)
+                part.name: figure_of(*fitted.value(part.name, str(phase), label), about.source)
+                for part in parts
+                if (part.amount[chosen] > 0).any()
             }
             groups.append(Trend(phase=phase, layer_kind=kind, terms=terms))  # type: ignore[arg-type]
     return Linear(groups=tuple(groups), overhead_per_call=about.call)
 
 
-def _seen(parts: list[Part], name: str, labels: list[str], label: str | None) -> bool:
-    amount = next(part.amount for part in parts if part.name == name)
-    chosen = np.array([label is None or one == label for one in labels])
-    return bool((amount[chosen] > 0).any())
-
-
 def _roofline(samples: Samples, about: Provenance) -> Roofline:
-    columns = samples.columns()
-    phases, kinds = list(samples.layers.phase), list(samples.layers.kind)
-    labels = [f"{phase} {kind}" for phase, kind in zip(phases, kinds, strict=True)]
-    several = len(set(labels)) > 1
-    passes = np.where(samples.layers.phase == "training", 3.0, 1.0)
-    everywhere = [""] * len(labels)
+    columns, phases = samples.columns(), samples.layers.phase
+    kinds = samples.labels if len(set(samples.labels)) > 1 else None
+    passes = np.where(phases == "training", 3.0, 1.0)
+    everywhere = [""] * len(phases)
     parts = [
         Part("layer", passes, everywhere, None),
-        Part("flop", columns["work_flop"], phases, labels if several else None, bound=True),
-        Part("byte", passes * columns["moved_bytes"], everywhere, labels if several else None, bound=True),
+        Part("flop", columns["work_flop"], phases, kinds, bound=True),
+        Part("byte", passes * columns["moved_bytes"], everywhere, kinds, bound=True),
     ]
     fitted = fit_pooled(samples, parts)
     rates = {phase: _rate(fitted, "flop", phase, about) for phase in dict.fromkeys(phases)}
     anything = rates.get("forward") or rates.get("training") or next(iter(rates.values()))
-    training = "training" in rates
-    # a deviation of a training step holds for the passes that it is made of
-    names = {
-        label: label.partition(" ")[2] if label.startswith("training ") else label for label in set(labels)
-    }
+    # A deviation of a training step holds for the passes that it is made of.
     factors = {
-        part: {names[kind]: figure_of(1 / value, error / value**2, about.source)
+        part: {kind.removeprefix("training "): figure_of(1 / value, error / value**2, about.source)
                for (name, kind), (value, error) in sorted(fitted.factors.items()) if name == part}
         for part in ("flop", "byte")
     }  # fmt: skip
     return Roofline(
         forward_rate=anything,
         backward_rate=rates.get("backward") or anything,
-        update_rate=rates.get("update") or (anything if training else None),
+        update_rate=rates.get("update") or (anything if "training" in rates else None),
         other_rate=rates.get("other"),
         memory_rate=_rate(fitted, "byte", "", about),
         overhead_per_layer=figure_of(*fitted.common["layer", ""], about.source),
@@ -198,7 +180,7 @@ def _rate(fitted: PooledFit, part: str, label: str, about: Provenance) -> Figure
     return figure_of(1 / seconds, error / seconds**2, about.source)
 
 
-FITS: dict[str, Callable[[Samples, Provenance], CostModel]] = {
+_FITS: dict[str, Callable[[Samples, Provenance], CostModel]] = {
     "linear": _linear,
     "roofline": _roofline,
     "lookup": _lookup,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -34,16 +34,6 @@ _PRIOR = {"amplitude": 0.2, "length": 3.0, "noise": 0.1, "noise_s": 0.05}
 _FLOOR = 1e-3
 
 
-@dataclass(frozen=True)
-class _Hyper:
-    amplitude: float
-    lengths: Array
-    noise: float
-    noise_s: float
-    loo: float
-    """Mean log density of each point given the others."""
-
-
 def fit_interpolations(
     samples: Samples, trend: Trend
 ) -> tuple[tuple[Interpolation, ...], list[tuple[float, ...]]]:
@@ -70,24 +60,18 @@ def fit_interpolations(
     fine = far <= max(np.log(3.0), _GROSS * 1.4826 * float(np.median(far)))
     columns = {name: column[fine] for name, column in columns.items()}
     base, values, seconds = base[fine], values[fine], points.seconds[fine]
-    found = [(_fit(places(names, trend.jumps, columns, base), values, base), names) for names in _SYSTEMS]
-    found.sort(key=lambda pair: -pair[0].loo)
+    found = [_fit(names, places(names, trend.jumps, columns, base), values, base) for names in _SYSTEMS]
+    found.sort(key=lambda pair: -pair[0])
     table = np.column_stack([*(columns[name] for name in COST_COLUMNS), seconds])
-    made = tuple(
-        Interpolation(
-            coordinates=names,  # type: ignore[arg-type]
-            length_scales=tuple(six(value) for value in hyper.lengths),
-            amplitude=six(hyper.amplitude),
-            noise=six(hyper.noise),
-            noise_s=six(hyper.noise_s),
-        )
-        for hyper, names in found[:_KEPT]
-    )
-    return made, [tuple(float(value) for value in row) for row in table]
+    return tuple(made for _, made in found[:_KEPT]), [tuple(row) for row in table.tolist()]
 
 
-def _fit(at: Array, values: Array, base: Array) -> _Hyper:
-    """Maximum a posteriori length scales and noise; coordinates are standardised first."""
+def _fit(names: Sequence[str], at: Array, values: Array, base: Array) -> tuple[float, Interpolation]:
+    """Maximum a posteriori length scales and noise; coordinates are standardised first.
+
+    Returns:
+        The mean log density of each point given the others, and the interpolation.
+    """
     # A coordinate that never changes has no spread to divide by.
     spread = np.maximum(at.std(axis=0), _FLOOR)
     scaled = at / spread
@@ -137,6 +121,10 @@ def _fit(at: Array, values: Array, base: Array) -> _Hyper:
     variance = 1.0 / np.diag(inverse)
     left_out = (inverse @ values) * variance
     density = -0.5 * (left_out**2 / variance + np.log(2 * np.pi * variance))
-    return _Hyper(
-        square**0.5, weight**-0.5 * spread, noise**0.5, noise_s**0.5 * middle, float(density.mean())
+    return float(density.mean()), Interpolation(
+        coordinates=names,  # type: ignore[arg-type]
+        length_scales=tuple(six(value) for value in weight**-0.5 * spread),
+        amplitude=six(square**0.5),
+        noise=six(noise**0.5),
+        noise_s=six(noise_s**0.5 * middle),
     )

@@ -8,7 +8,7 @@ Data Analysis, chapter 5). Coefficients are positive by construction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +35,9 @@ class Part:
     name: str
     amount: Array
     """Per layer."""
-    common: Sequence[str]
+    common: Collection[str]
     """Label per layer of the common value (the phase, or '')."""
-    kinds: Sequence[str] | None
+    kinds: Collection[str] | None
     """Label per layer of the deviation; None for no deviations."""
     bound: bool = False
     """Whether it competes with the other bounds (the larger counts) instead of adding up."""
@@ -51,9 +51,6 @@ class PooledFit:
     """By part and label."""
     factors: dict[tuple[str, str], tuple[float, float]]
     """exp(deviation) and its standard error, by part and kind."""
-    scale: float
-    """Robust standard deviation of the relative error."""
-    outliers: NDArray[np.bool_]
 
     def value(self, part: str, common: str, kind: str) -> tuple[float, float]:
         """Coefficient of a kind and its standard error."""
@@ -103,7 +100,7 @@ class _Problem:
         self.n = len(self._names)
         self._sd = np.array([_COMMON_SD if which == "common" else _KIND_SD for _, which, _ in self._names])
 
-    def _label(self, number: int, which: str, labels: Sequence[str]) -> NDArray[np.int64]:
+    def _label(self, number: int, which: str, labels: Collection[str]) -> NDArray[np.int64]:
         known = {label: i for i, label in enumerate(dict.fromkeys(labels))}
         first = len(self._names)
         self._names += [(number, which, label) for label in known]
@@ -175,4 +172,4 @@ class _Problem:
             # Start over amount is one number for all layers: the coefficient at deviation 0.
             unit = float((amount[seen] / part.amount[seen])[0]) if seen.any() else 0.0
             common[part.name, label] = (unit * grown, unit * grown * float(error))
-        return PooledFit(common, factors, scale, np.abs(residual) > 5.0)
+        return PooledFit(common, factors)

@@ -68,7 +68,8 @@ def fit_nonnegative(design: Array, seconds: Array, n_steps: int = 25) -> Fit:
             base = np.maximum(predicted, 0.05 * seconds)
             residual = (seconds - predicted) / base
             scale = robust_scale(residual[kept])
-            weight = huber_weight(residual, scale)
+            # Huber's weight: 1 near 0, then falling as 1 / |residual|.
+            weight = 1.0 / np.maximum(np.abs(residual) / (_HUBER * scale), 1.0)
             settled = np.allclose(new, coefficients, rtol=1e-5, atol=1e-14)
             coefficients = new
             if settled:
@@ -106,13 +107,6 @@ def _nonnegative(design: Array, target: Array) -> Array:
 def robust_scale(residual: Array) -> float:
     """Standard deviation from the median absolute residual, as of a normal distribution."""
     return max(1.4826 * float(np.median(np.abs(residual))), _LEAST_SCALE)
-
-
-def huber_weight(residual: Array, scale: float) -> Array:
-    """1 near 0, then falling as 1 / |residual|."""
-    size = np.maximum(np.abs(residual) / (_HUBER * scale), 1.0)
-    weight: Array = 1.0 / size
-    return weight
 
 
 def _standard_errors(design: Array, base: Array, residual: Array, coefficients: Array, scale: float) -> Array:

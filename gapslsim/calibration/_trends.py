@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from gapslsim.calibration._figures import figure_of
 from gapslsim.calibration._robust import Fit, fit_nonnegative
 from gapslsim.calibration.samples import Samples
-from gapslsim.hardware.grouped import Jump, Trend
+from gapslsim.hardware.grouped import Jump
 from gapslsim.hardware.terms import Array, TermName, term
 
 __all__ = ["TrendFit", "choose_trend", "fit_trend"]
 
-PLAIN: tuple[TermName, ...] = ("constant", "flop", "byte", "parameter", "activation")
-RECURRENT: tuple[TermName, ...] = (*PLAIN, "other_byte", "sample_flop", "reuse")
+_PLAIN: tuple[TermName, ...] = ("constant", "flop", "byte", "parameter", "activation")
+_RECURRENT: tuple[TermName, ...] = (*_PLAIN, "other_byte", "sample_flop", "reuse")
 """For layers that use their weights once per step of a sequence."""
-_JUMPED = ("activation", "parameter")
+_JUMPED: tuple[TermName, ...] = ("activation", "parameter")
 _PARTS: tuple[TermName, ...] = ("constant", "parameter", "activation")
 _FOLDS = 5
 _WORTH = 0.98
@@ -32,12 +32,8 @@ _MAX_SEARCH = 600
 """Measurements used to look for jumps."""
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """Where a jump is."""
-
-    quantity: TermName
-    above: float
+Threshold = tuple[TermName, float]
+"""Where a jump is: above which amount of which term."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +44,6 @@ class TrendFit:
     thresholds: tuple[Threshold, ...]
     fit: Fit
 
-    def trend(self, source: str) -> Trend:
-        """As a profile holds it."""
-        return Trend(**self.settings(source))
-
     def settings(self, source: str) -> dict[str, Any]:
         """`terms` and `jumps` of a profile's group; coefficients that are 0 are left out."""
         values = list(zip(self.fit.coefficients, self.fit.standard_errors, strict=True))
@@ -59,17 +51,17 @@ class TrendFit:
         n = len(self.terms)
         terms = {name: made for name, made in zip(self.terms, figures[:n], strict=True) if made is not None}
         jumps = []
-        for i, at in enumerate(self.thresholds):
+        for i, (quantity, above) in enumerate(self.thresholds):
             constant, parameter, activation = figures[n + 3 * i : n + 3 * i + 3]
             jumps.append(
-                Jump(quantity=at.quantity, above=at.above, constant=constant,
+                Jump(quantity=quantity, above=above, constant=constant,
                      per_parameter=parameter, per_activation=activation)
             )  # fmt: skip
         return {"terms": terms, "jumps": tuple(jumps)}
 
 
 def fit_trend(
-    samples: Samples, terms: tuple[TermName, ...] = PLAIN, thresholds: tuple[Threshold, ...] = ()
+    samples: Samples, terms: tuple[TermName, ...] = _PLAIN, thresholds: tuple[Threshold, ...] = ()
 ) -> TrendFit:
     """Fits the coefficients of given terms and jumps."""
     design = _design(samples, terms, thresholds)
@@ -89,10 +81,10 @@ def choose_trend(samples: Samples) -> TrendFit:
         search = samples.take(np.sort(drawn))
     if len(samples) < _LEAST_SEARCH:
         return fit_trend(samples)
-    terms, best = PLAIN, _error(search, PLAIN, ())
-    richer = _error(search, RECURRENT, ())
+    terms, best = _PLAIN, _error(search, _PLAIN, ())
+    richer = _error(search, _RECURRENT, ())
     if richer < _WORTH * best:
-        terms, best = RECURRENT, richer
+        terms, best = _RECURRENT, richer
     thresholds: tuple[Threshold, ...] = ()
     for _ in range(2):
         # The index stands before the threshold, so that equal errors never compare two thresholds.
@@ -106,7 +98,7 @@ def choose_trend(samples: Samples) -> TrendFit:
 
 
 def _candidates(samples: Samples) -> list[Threshold]:
-    found = []
+    found: list[Threshold] = []
     columns = samples.columns()
     for quantity in _JUMPED:
         amount = term(quantity, columns)
@@ -114,15 +106,15 @@ def _candidates(samples: Samples) -> list[Threshold]:
             share = float((amount > 2.0**power).mean())
             # With few points on one side a jump would fit those few.
             if _SHARE < share < 1 - _SHARE:
-                found.append(Threshold(quantity, 2.0**power))  # type: ignore[arg-type]
+                found.append((quantity, 2.0**power))
     return found
 
 
 def _design(samples: Samples, terms: tuple[TermName, ...], thresholds: tuple[Threshold, ...]) -> Array:
     columns = samples.columns()
     parts = [term(name, columns) for name in terms]
-    for at in thresholds:
-        passed = (term(at.quantity, columns) > at.above).astype(np.float64)
+    for quantity, above in thresholds:
+        passed = (term(quantity, columns) > above).astype(np.float64)
         parts += [passed * term(name, columns) for name in _PARTS]
     return samples.total(np.stack(parts, axis=1))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,6 @@ __all__ = ["Calibrated", "calibrate", "check", "cross_validation"]
 
 _FOLDS = 5
 _WORTH = 0.98
-_SPLIT = "5-fold cross-validation"
 _CAP = 5000
 """Samples used in cross-validation."""
 
@@ -70,14 +70,30 @@ def calibrate(
             f"{table.source}: {len(samples)} measured computations of {device} are too few to fit a cost model: at "
             f"least {LEAST_SAMPLES} are needed, with sizes and batch sizes that differ. Measure more of them."
         )
-    about = Provenance(_source(table, samples), call_figure(table))
+    file = PureWindowsPath(table.source).name
+    source = f"fitted by gapslsim calibrate to {len(samples)} measured computations of {file}"
+    about = Provenance(source, call_figure(table))
     tried = fits_of(samples) if model == "auto" else [model]
-    used = _for_validation(samples)
     chosen, errors, predicted = cross_validation(tried, samples, about)
+    used = _for_validation(samples)
     # The final fit sees every row; only the errors are those of fits that did not.
     cost_model = fit(chosen, samples, about)
-    profile = _profile(name or slug(device), device, table, samples, cost_model, like,
-                       errors_by_group(_SPLIT, predicted[used], samples.take(used)))  # fmt: skip
+    first = table.compute.iloc[0]
+    how = ", ".join(str(part) for part in (first.runtime, first.power_mode) if part)
+    profile = Profile(
+        name=name or slug(device),
+        description=f"{device}{f' ({how})' if how else ''}: fitted to {len(samples)} measured computations.",
+        memory=memory_of(like),
+        cost_model=cost_model,
+        jitter=jitter_of(samples, like),
+        power=power_of(table, like),
+        calibration=Calibration(
+            data=f"{file}, device {device}{f', {how}' if how else ''}",
+            n_points=len(samples),
+            held_out=errors_by_group("5-fold cross-validation", predicted[used], samples.take(used)),
+            fitted_range=_ranges(samples),
+        ),
+    )
     return Calibrated(profile, samples, predicted, errors, _notes(table, samples))
 
 
@@ -108,7 +124,12 @@ def cross_validation(
         The chosen one; the mean absolute relative error of each; the held-out predictions of the chosen one.
     """
     used = _for_validation(samples)
-    held = {one: _cross_validate(one, samples, used, about) for one in models}
+    fold = np.random.default_rng(0).permutation(len(used)) % _FOLDS
+    held = {one: np.full(len(samples), np.nan) for one in models}
+    for model, predicted in held.items():
+        for number in range(_FOLDS):
+            rest, out = used[fold != number], used[fold == number]
+            predicted[out] = predict(fit(model, samples.take(rest), about), samples.take(out))
     off = {one: np.abs(made / samples.seconds - 1) for one, made in held.items()}
     # NaN where a sample was not drawn for validation.
     errors = {one: float(np.nanmean(error)) for one, error in off.items()}
@@ -128,50 +149,10 @@ def _for_validation(samples: Samples) -> NDArray[np.int64]:
     return np.sort(order)
 
 
-def _cross_validate(model: str, samples: Samples, used: NDArray[np.int64], about: Provenance) -> Array:
-    fold = np.random.default_rng(0).permutation(len(used)) % _FOLDS
-    predicted = np.full(len(samples), np.nan)
-    for held in range(_FOLDS):
-        rest = used[fold != held]
-        made = fit(model, samples.take(rest), about)
-        predicted[used[fold == held]] = predict(made, samples.take(used[fold == held]))
-    return predicted
-
-
-def _profile(
-    name: str,
-    device: str,
-    table: MeasurementTable,
-    samples: Samples,
-    cost_model: CostModel,
-    like: Profile | None,
-    errors: tuple[HeldOutError, ...],
-) -> Profile:
-    first = table.compute.iloc[0]
-    how = ", ".join(str(part) for part in (first.runtime, first.power_mode) if part)
-    description = f"{device}{f' ({how})' if how else ''}: fitted to {len(samples)} measured computations."
-    return Profile(
-        name=name,
-        description=description,
-        memory=memory_of(like),
-        cost_model=cost_model,
-        jitter=jitter_of(samples, like),
-        power=power_of(table, like),
-        calibration=Calibration(
-            data=f"{_file(table.source)}, device {device}{f', {how}' if how else ''}",
-            n_points=len(samples),
-            held_out=errors,
-            fitted_range=_ranges(samples),
-        ),
-    )
-
-
 def _ranges(samples: Samples) -> tuple[FittedRange, ...]:
     """Range of each field of the cost, by phase and kind of layer; then by phase, for kinds that were not measured."""
     # A copy of memory is no layer that a scenario could have.
     layers = samples.layers[~samples.layers.kind.isin(["copy"])]
-    parts = [(str(p), str(k), rows) for (p, k), rows in layers.groupby(["phase", "kind"], sort=False)]
-    parts += [(str(p), "", rows) for p, rows in layers.groupby("phase", sort=False)]
     return tuple(
         FittedRange(
             quantity=quantity,  # type: ignore[arg-type]
@@ -180,17 +161,10 @@ def _ranges(samples: Samples) -> tuple[FittedRange, ...]:
             phase=phase,
             layer_kind=kind,
         )
-        for phase, kind, rows in parts
+        for all_rows in (layers, layers.assign(kind=""))
+        for (phase, kind), rows in all_rows.groupby(["phase", "kind"], sort=False)
         for quantity in COST_COLUMNS
     )
-
-
-def _source(table: MeasurementTable, samples: Samples) -> str:
-    return f"fitted by gapslsim calibrate to {len(samples)} measured computations of {_file(table.source)}"
-
-
-def _file(source: str) -> str:
-    return re.split(r"[\\/]", source)[-1]
 
 
 def _notes(table: MeasurementTable, samples: Samples) -> tuple[str, ...]:

@@ -32,11 +32,6 @@ class CalibratedModes:
     """Fits of the other modes, by their names in the profile."""
 
 
-def power_modes(table: MeasurementTable) -> list[str]:
-    """Power modes of the computations, in the table's order."""
-    return [str(mode) for mode in table.compute.power_mode.unique()] if len(table.compute) else []
-
-
 def calibrate_modes(
     table: MeasurementTable, model: str = "auto", name: str | None = None, like: Profile | None = None
 ) -> CalibratedModes:
@@ -51,7 +46,7 @@ def calibrate_modes(
     Raises:
         CalibrationError: as `calibrate`, naming the power mode; on two modes whose names become the same.
     """
-    held = power_modes(table)
+    held = [str(mode) for mode in table.compute.power_mode.unique()]
     # A profile without a named mode is taken for the device at its best.
     own = _fastest(table.compute, held) if len(held) > 1 else (held[0] if held else "")
     named = {mode: slug(mode) if mode else "default" for mode in held if mode != own}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from gapslsim.calibration.calibrate import Calibrated
@@ -46,20 +46,15 @@ def report(done: Calibrated, links: Sequence[LinkFit] = ()) -> RenderableType:
             for fit in links
         ),
     ]
-    parts: list[RenderableType] = [Text("\n".join(lines)), error_table(calibration.held_out)]
-    parts.append(_coefficients(profile.cost_model))
-    worst = _worst(done.samples, done.predicted)
-    if worst is not None:
-        parts.append(worst)
-    return Group(*parts)
+    errors, coefficients = error_table(calibration.held_out), _coefficients(profile.cost_model)
+    return Group(Text("\n".join(lines)), errors, coefficients, *_worst(done.samples, done.predicted))
 
 
 def error_table(errors: Sequence[HeldOutError]) -> Table:
     """Errors by group of rows."""
-    table = Table(title=f"Errors, {errors[0].split}" if errors else "Errors", title_justify="left")
-    table.add_column("rows")
-    for name in ("n", "mean", "median", "95th percentile"):
-        table.add_column(name, justify="right")
+    numbers = [Column(name, justify="right") for name in ("n", "mean", "median", "95th percentile")]
+    title = f"Errors, {errors[0].split}" if errors else "Errors"
+    table = Table("rows", *numbers, title=title, title_justify="left")
     for error in errors:
         table.add_row(
             error.group or "all",
@@ -70,11 +65,8 @@ def error_table(errors: Sequence[HeldOutError]) -> Table:
 
 
 def _coefficients(model: CostModel) -> Table:
-    table = Table(title="Fitted numbers", title_justify="left")
-    for name in ("group", "number"):
-        table.add_column(name)
-    for name in ("value", "standard error"):
-        table.add_column(name, justify="right")
+    numbers = [Column(name, justify="right") for name in ("value", "standard error")]
+    table = Table("group", "number", *numbers, title="Fitted numbers", title_justify="left")
 
     def add(group: str, name: str, figure: Figure[float] | None) -> None:
         if figure is not None:
@@ -99,19 +91,17 @@ def _coefficients(model: CostModel) -> Table:
     return table
 
 
-def _worst(samples: Samples, predicted: Array) -> Table | None:
-    ratio = predicted / samples.seconds
+def _worst(samples: Samples, predicted: Array) -> Iterator[Table]:
     with np.errstate(invalid="ignore", divide="ignore"):
-        far = np.abs(np.log(ratio))
+        far = np.abs(np.log(predicted / samples.seconds))
     order = [int(i) for i in np.argsort(-np.nan_to_num(far, nan=-1.0))[:_WORST] if np.isfinite(far[i])]
     if not order:
-        return None
-    table = Table(title="Furthest from the measurement", title_justify="left")
-    for name in ("computation", "measured", "predicted"):
-        table.add_column(name, justify="left" if name == "computation" else "right")
+        return
+    numbers = [Column(name, justify="right") for name in ("measured", "predicted")]
+    table = Table("computation", *numbers, title="Furthest from the measurement", title_justify="left")
     for i in order:
         table.add_row(samples.names[i], f"{samples.seconds[i]:.4g} s", f"{predicted[i]:.4g} s")
-    return table
+    yield table
 
 
 def plot(samples: Samples, predicted: Array, title: str, path: Path) -> None:
@@ -126,9 +116,7 @@ def plot(samples: Samples, predicted: Array, title: str, path: Path) -> None:
     Raises:
         ResultsError: if it cannot be written.
     """
-    labels = ["all"] * len(samples)
-    if samples.single:
-        labels = (samples.layers.phase + " " + samples.layers.kind).tolist()
+    labels = samples.labels if samples.single else ["all"] * len(samples)
     names = list(dict.fromkeys(labels))
     measured = samples.seconds
     ends = np.array([measured.min(), measured.max()])

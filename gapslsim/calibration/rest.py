@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import theilslopes
 
 from gapslsim.calibration._figures import figure_of
 from gapslsim.calibration._robust import robust_scale
@@ -33,7 +34,7 @@ class LinkFit:
 
 def call_figure(table: MeasurementTable) -> Figure[float]:
     """Overhead per call: the median of the rows of kind `call`."""
-    rows = table.compute[table.compute.kind == "call"] if len(table.compute) else table.compute
+    rows = table.compute[table.compute.kind == "call"]
     if rows.empty:
         none = "no rows of kind 'call' in the table; what a pass costs beside its layers is in the layers"
         return _assumed(0.0, none)
@@ -64,7 +65,7 @@ def power_of(table: MeasurementTable, like: Profile | None) -> PowerDraw:
     measured = {
         "idle": _mean(compute[compute.kind == "idle"].power_w),
         "compute": _mean(compute[~compute.kind.isin(("idle", "call"))].power_w),
-    } if len(compute) else {}  # fmt: skip
+    }
     assumed = {"idle": 1.0, "compute": 5.0, "send": 2.0, "receive": 2.0}
     return PowerDraw(
         **{
@@ -101,30 +102,18 @@ def link_of(table: MeasurementTable) -> list[LinkFit]:
     """Rate and latency of each direction: Theil-Sen line through durations, half of the median round trip."""
     made = []
     links = table.links
-    trips = links.round_trip_s.dropna() if len(links) else pd.Series(dtype=float)
+    trips = links.round_trip_s.dropna()
     for direction, rows in links.groupby("direction"):
         timed = rows.dropna(subset=["duration_s", "size_bytes"])
         size, duration = timed.size_bytes.to_numpy(np.float64), timed.duration_s.to_numpy(np.float64)
         if len(timed) == 0:
             continue
-        slope = _slope(size, duration)
+        # Theil-Sen: one stalled transfer would tilt a least-squares line. Where all sizes are alike, or hardly
+        # differ so that noise turns the slope round, the mean rate is the better guess.
+        slope = float(theilslopes(duration, size).slope) if len(set(size)) > 1 else 0.0
+        slope = slope if slope > 0 else float(np.median(duration / size))
         # Noise may put the start of the line below 0, which no latency is.
         start = float(np.median(duration - slope * size))
         latency = float(np.median(trips)) / 2 if len(trips) else max(start, 0.0)
         made.append(LinkFit(str(direction), 8.0 / slope, latency, len(timed)))
     return made
-
-
-def _slope(size: Array, duration: Array) -> float:
-    """Seconds per byte: the median slope between points of different sizes; of the ratio where all are alike."""
-    # Theil-Sen: one stalled transfer would tilt a least-squares line.
-    i, j = np.triu_indices(len(size), 1)
-    apart = size[i] != size[j]
-    if apart.any():
-        slopes = (duration[j] - duration[i])[apart] / (size[j] - size[i])[apart]
-        middle = float(np.median(slopes))
-        # With sizes that hardly differ noise may turn the slope round; the mean rate is then the better
-        # guess.
-        if middle > 0:
-            return middle
-    return float(np.median(duration / size))

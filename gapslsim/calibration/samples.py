@@ -56,6 +56,12 @@ class Samples:
         names = tuple(self.names[i] for i in wanted)
         return Samples(layers, self.seconds[wanted], names, self.spread, self.n_repeated)
 
+    @cached_property
+    def labels(self) -> NDArray[np.object_]:
+        """Phase and kind of each layer, as one text."""
+        labels: NDArray[np.object_] = (self.layers.phase + " " + self.layers.kind).to_numpy(object)
+        return labels
+
     def columns(self) -> dict[str, Array]:
         """Costs of the layers, as terms take them."""
         return {name: self.layers[name].to_numpy(np.float64) for name in (*COSTS, "batch_size")}
@@ -87,10 +93,10 @@ def select_rows(
     chosen = {"device": device, "runtime": runtime, "power_mode": power_mode, "threads": threads}
     for column, value in chosen.items():
         flag = f"--{column.replace('_', '-')}"
-        held = compute[column].dropna().unique().tolist() if len(compute) else []
+        held = compute[column].dropna().unique().tolist()
         if value is not None:
             compute = compute[compute[column] == value]
-            if column != "threads" and len(links):
+            if column != "threads":
                 links = links[links[column] == value]
             if compute.empty and links.empty:
                 known = ", ".join(str(one) for one in held)
@@ -113,45 +119,25 @@ def samples_of(compute: pd.DataFrame) -> Samples:
     rows = compute[~compute.kind.isin(("call", "idle", "whole"))]
     rows = rows.assign(phase=rows.phase.replace(_PHASE))
     alone, together = rows[rows["sample"] == ""], rows[rows["sample"] != ""]
-    layers: list[pd.DataFrame] = []
-    seconds: list[float] = []
-    names: list[str] = []
-    spread: list[float] = []
-    n_repeated = 0
-    if len(alone):
-        # Repeats are rows that agree in all but the time; what is missing in both agrees too.
-        key = [*LAYER_COLUMNS, "name", "count"]
-        position = alone.groupby(key, sort=False, dropna=False).ngroup().to_numpy()
-        logs = np.log(alone.time_s.to_numpy())
-        sizes = np.bincount(position)
-        frame = pd.DataFrame({"position": position, "time_s": alone.time_s.to_numpy()})
-        # A median: one repeat that the system interrupted must not set the time.
-        seconds = frame.groupby("position").time_s.median().to_numpy().tolist()
-        first = alone.iloc[np.unique(position, return_index=True)[1]]
-        names = [_name(row) for row in first[["phase", "kind", "name"]].itertuples(index=False)]
-        layers.append(first.assign(position=np.arange(len(first))))
-        centre = np.bincount(position, logs) / sizes
-        repeated = sizes[position] > 1
-        # of n deviations from their own mean, each is too small by sqrt(1 - 1 / n)
-        deviation = (logs - centre[position])[repeated] / np.sqrt(1 - 1 / sizes[position][repeated])
-        spread = deviation.tolist()
-        n_repeated = int((sizes > 1).sum())
-    if len(together):
-        numbers = together.groupby("sample", sort=False).ngroup().to_numpy() + len(seconds)
-        layers.append(together.assign(position=numbers))
-        times = together.groupby("sample", sort=False).time_s.first()
-        seconds = [*seconds, *times.tolist()]
-        names = [*names, *map(str, times.index)]
-    columns = ["position", *LAYER_COLUMNS, "count"]
-    joined = pd.concat(layers, ignore_index=True)[columns] if layers else pd.DataFrame(columns=columns)
+    # Repeats are rows that agree in all but the time; what is missing in both agrees too.
+    repeats = alone.groupby([*LAYER_COLUMNS, "name", "count"], sort=False, dropna=False)
+    position = repeats.ngroup().to_numpy()
+    # A median: one repeat that the system interrupted must not set the time.
+    seconds = alone.time_s.groupby(position).median()
+    first = alone[~pd.Series(position).duplicated().to_numpy()]
+    names = (first.phase + " " + first.kind + " " + first["name"]).str.rstrip()
+    logs, sizes = np.log(alone.time_s.to_numpy(np.float64)), np.bincount(position)
+    centre = np.bincount(position, logs) / np.maximum(sizes, 1)
+    n = sizes[position]
+    # Of n deviations from their own mean, each is too small by sqrt(1 - 1 / n).
+    spread = (logs - centre[position])[n > 1] / np.sqrt(1 - 1 / n[n > 1])
+    times = together.groupby("sample", sort=False).time_s.first()
+    numbers = together.groupby("sample", sort=False).ngroup() + len(first)
+    layers = pd.concat([first.assign(sample=range(len(first))), together.assign(sample=numbers)])
     return Samples(
-        joined.rename(columns={"position": "sample"}),
-        np.array(seconds, dtype=np.float64),
-        tuple(names),
-        np.array(spread, dtype=np.float64),
-        n_repeated,
+        layers[["sample", *LAYER_COLUMNS, "count"]].reset_index(drop=True),
+        np.concatenate([seconds, times]).astype(np.float64),
+        (*names, *map(str, times.index)),
+        spread,
+        int((sizes > 1).sum()),
     )
-
-
-def _name(row: tuple[str, str, str]) -> str:
-    return " ".join(part for part in row if part)

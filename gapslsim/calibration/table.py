@@ -75,14 +75,10 @@ def check_table(raw: pd.DataFrame, source: str, drop_bad: bool = False) -> Measu
     if bad and not drop_bad:
         raise TableError(bad)
     rows = {problem.line for problem in bad}
+    wrong = read.index.to_series().isin(rows)
     # A part of a sample that was timed together is of no use without the others.
-    lost = {
-        (d, s) for d, s in read.loc[read.index.isin(rows), ["device", "sample"]].itertuples(index=False) if s
-    }
-    keep = ~read.index.isin(rows) & [
-        pair not in lost for pair in zip(read.device, read["sample"], strict=True)
-    ]
-    good = read[keep]
+    lost = wrong.groupby([read.device, read["sample"]]).transform("any") & (read["sample"] != "")
+    good = read[~wrong & ~lost]
     if good.empty:
         raise TableError([*bad, Problem("", "no good row is left; measure again", source)])
     is_link = good.direction != ""
@@ -102,11 +98,10 @@ def _load(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         # As texts: pandas would turn `NA` into a missing number and a bad cell into a column of objects.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (OSError, ValueError, UnicodeDecodeError, EOFError) as error:  # pandas' own errors are ValueErrors
-        raise TableError([Problem("", f"cannot be read: {error}", str(path))]) from error
-    # Their parsers raise classes that are nowhere promised.
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("pandas", "pyarrow"):
+        # The parsers of pandas and pyarrow raise classes of their own that are nowhere promised.
+        theirs = type(error).__module__.split(".")[0] in ("pandas", "pyarrow")
+        if not theirs and not isinstance(error, (OSError, ValueError, EOFError)):
             raise
         raise TableError([Problem("", f"cannot be read: {error}", str(path))]) from error
 

@@ -28,17 +28,12 @@ def check_component_command(
         str | None, typer.Argument(metavar="FILE", help="A .py file or a module that registers components.")
     ] = None,
     kind: Annotated[
-        list[str] | None,
-        typer.Option("--kind", metavar="KIND", help="Only these, by kind or family; repeatable."),
+        list[str] | None, typer.Option(metavar="KIND", help="Only these, by kind or family; repeatable.")
     ] = None,
     set: SetOption = None,
     shipped: Annotated[
         list[str] | None,
-        typer.Option(
-            "--shipped",
-            metavar="FAMILY:KIND",
-            help="A component of the package, as framework:psl; repeatable.",
-        ),
+        typer.Option(metavar="FAMILY:KIND", help="A component of the package, as framework:psl; repeatable."),
     ] = None,
 ) -> None:
     """Looks at everything that a component must keep, in seconds; exit code 1 if something fails.

@@ -23,8 +23,7 @@ def compare_command(
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table as Markdown.")] = None,
     plot: Annotated[
-        Path | None,
-        typer.Option("--plot", help="Also draw accuracy and where the time went (png, svg, pdf)."),
+        Path | None, typer.Option(help="Also draw accuracy and where the time went (png, svg, pdf).")
     ] = None,
     geometry: Annotated[
         bool,

@@ -32,22 +32,15 @@ def figure_command(
         ),
     ] = None,
     table: Annotated[
-        Path | None,
-        typer.Option("--table", help="CSV of the numbers that are drawn [default: beside the picture]."),
+        Path | None, typer.Option(help="CSV of the numbers that are drawn [default: beside the picture].")
     ] = None,
     study: Annotated[
         str | None,
-        typer.Option(
-            "--study",
-            metavar="FILE",
-            help="Draw as this study file says; it must have the same axes.",
-        ),
+        typer.Option(metavar="FILE", help="Draw as this study file says; it must have the same axes."),
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(
-            "--export", metavar="DIR", help="Also write DIR/NAME.csv (runs) and DIR/NAME_evaluations.csv."
-        ),
+        typer.Option(metavar="DIR", help="Also write DIR/NAME.csv (runs) and DIR/NAME_evaluations.csv."),
     ] = None,
 ) -> None:
     """Draw the figure or table that a study file asks for under 'figure'."""

@@ -28,8 +28,7 @@ def journal_command(
         Path, typer.Argument(metavar="DIR", help="A journal, or a run or study directory that holds one.")
     ],
     max_size: Annotated[
-        str | None,
-        typer.Option("--max-size", metavar="SIZE", help="prune: come down to this size, e.g. '2 GB'."),
+        str | None, typer.Option(metavar="SIZE", help="prune: come down to this size, e.g. '2 GB'.")
     ] = None,
     other_versions: Annotated[
         bool,

@@ -33,9 +33,7 @@ def measure_command(
     ),
     scenario: Annotated[
         list[str] | None,
-        typer.Option(
-            "--scenario", help="Also measure the layers of this scenario's model (a file or a shipped name)."
-        ),
+        typer.Option(help="Also measure the layers of this scenario's model (a file or a shipped name)."),
     ] = None,
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes, for instance 8,32; a scenario's own unless given.")

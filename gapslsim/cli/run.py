@@ -32,7 +32,7 @@ def run_command(
         str, typer.Argument(metavar="SCENARIO", help="A scenario file, or a shipped one's name.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Run directory [default: runs/NAME-FRAMEWORK-seedN].")
+        Path | None, typer.Option(help="Run directory [default: runs/NAME-FRAMEWORK-seedN].")
     ] = None,
     overrides: Annotated[
         list[str] | None,
@@ -47,13 +47,11 @@ def run_command(
         bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
     ] = False,
     device: Annotated[
-        str | None, typer.Option("--device", help="Where tensors live: auto, cpu, cuda, cuda:1, mps, ...")
+        str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1, mps, ...")
     ] = None,
     journal: Annotated[
         Path | None,
-        typer.Option(
-            "--journal", help="Where training is recorded and looked up [default: OUT/journal, begun anew]."
-        ),
+        typer.Option(help="Where training is recorded and looked up [default: OUT/journal, begun anew]."),
     ] = None,
     no_journal: Annotated[bool, typer.Option("--no-journal", help="Record no training.")] = False,
     resume: Annotated[
@@ -62,10 +60,7 @@ def run_command(
     checkpoint_every: Annotated[
         int | None,
         typer.Option(
-            "--checkpoint-every",
-            metavar="ROUNDS",
-            min=1,
-            help="Rounds between checkpoints [default: at most 1 % of the time].",
+            metavar="ROUNDS", min=1, help="Rounds between checkpoints [default: at most 1 % of the time]."
         ),
     ] = None,
 ) -> None:

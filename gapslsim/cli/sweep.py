@@ -22,12 +22,10 @@ __all__ = ["sweep_command"]
 
 def sweep_command(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a shipped one's name.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Directory of the study [default: studies/NAME].")
-    ] = None,
-    backend: Annotated[str, typer.Option("--backend", help="Where to run: local, ray or dask.")] = "local",
+    out: Annotated[Path | None, typer.Option(help="Directory of the study [default: studies/NAME].")] = None,
+    backend: Annotated[str, typer.Option(help="Where to run: local, ray or dask.")] = "local",
     address: Annotated[
-        str, typer.Option("--address", help="Of a Ray or Dask cluster; without, one is started here.")
+        str, typer.Option(help="Of a Ray or Dask cluster; without, one is started here.")
     ] = "",
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Runs at a time [default: one per core].")
@@ -38,16 +36,14 @@ def sweep_command(
     journal: Annotated[
         Path | None,
         typer.Option(
-            "--journal",
-            help="Folder of the journal, to share training with other studies [default: OUT/journal].",
+            help="Folder of the journal, to share training with other studies [default: OUT/journal]."
         ),
     ] = None,
     dry: Annotated[
         bool, typer.Option("--dry", help="Show the plan and what it will cost; run nothing.")
     ] = False,
     mlflow: Annotated[
-        str,
-        typer.Option("--mlflow", metavar="URI", help="Also log every run to this MLflow server or folder."),
+        str, typer.Option(metavar="URI", help="Also log every run to this MLflow server or folder.")
     ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the directory.")] = False,
 ) -> None:

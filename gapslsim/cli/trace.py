@@ -25,7 +25,7 @@ def trace_command(
         Path | None, typer.Option("--out", "-o", help="Trace file to write [default: RUN/trace.json].")
     ] = None,
     rounds: Annotated[
-        str | None, typer.Option("--rounds", help="Only these, for instance 5 or 1-10 [default: all].")
+        str | None, typer.Option(help="Only these, for instance 5 or 1-10 [default: all].")
     ] = None,
     critical_path: Annotated[
         bool, typer.Option("--critical-path", help="Print what set the pace of each round; write no trace.")

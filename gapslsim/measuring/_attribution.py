@@ -88,16 +88,13 @@ class _Timed:
     def __init__(self, side: SideTimes, phase: Phase) -> None:
         self.side = side
         self.phase = phase
-        cost: Cost = side.cost.forward if phase == "forward" else side.cost.backward
-        self.cost = cost
-        self.layers = [layer for layer in cost.layers if (phase, layer.name) in side.layers_s]
-        kept = {layer.name: keep(side.layers_s[phase, layer.name]) for layer in self.layers}
-        whole = keep(side.whole_s[phase])
-        self._whole = whole
-        self.whole_s = whole.median_s
-        parts_s = sum(samples.median_s for samples in kept.values())
+        self.cost: Cost = side.cost.forward if phase == "forward" else side.cost.backward
+        self.layers = [layer for layer in self.cost.layers if (phase, layer.name) in side.layers_s]
+        self._kept = {layer.name: keep(side.layers_s[phase, layer.name]) for layer in self.layers}
+        self._whole = keep(side.whole_s[phase])
+        self.whole_s = self._whole.median_s
+        parts_s = sum(samples.median_s for samples in self._kept.values())
         self._scale = min(1.0, self.whole_s / parts_s) if parts_s > 0 else 1.0
-        self._kept = kept
         self.rest_s = self.whole_s - self._scale * parts_s
 
     def rows(self, machine: Machine, per_layer_s: float, repeats: int) -> list[Measurement]:

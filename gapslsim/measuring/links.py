@@ -11,6 +11,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
+from statistics import median_high
 
 from gapslsim.errors import NetworkError
 from gapslsim.measuring.table import Machine, Measurement, link_row
@@ -83,22 +85,17 @@ def _session(
         _receive(connection, 1)
         round_trips.append(now_s() - begun_s)
         yield link_row(machine, "up", round_trip_s=round_trips[-1])
-    latency_s = sorted(round_trips)[len(round_trips) // 2] if round_trips else None
+    latency_s = median_high(round_trips) if round_trips else None
     for direction in ("up", "down"):
-        for size in plan.sizes:
-            took_s = 0.0
-            for _ in range(plan.repeats):
-                begun_s = now_s()
-                connection.sendall(f"{direction} {size}\n".encode())
-                if direction == "up":
-                    _send(connection, size)
-                    _receive(connection, 1)
-                else:
-                    _receive(connection, size)
-                took_s = now_s() - begun_s
-                yield link_row(machine, direction, size, took_s, latency_s)
-                if took_s > plan.long_s:
-                    break
+        for size, _ in product(plan.sizes, range(plan.repeats)):
+            begun_s = now_s()
+            connection.sendall(f"{direction} {size}\n".encode())
+            if direction == "up":
+                _send(connection, size)
+            _receive(connection, 1 if direction == "up" else size)
+            took_s = now_s() - begun_s
+            yield link_row(machine, direction, size, took_s, latency_s)
+            # On a slow link neither this size again nor a larger one tells enough to wait for it.
             if took_s > plan.long_s:
                 break
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -12,7 +12,7 @@ from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.optimizers.adam import Adam
 from gapslsim.learning.optimizers.sgd import Sgd
 from gapslsim.measuring._attribution import call_s, rows_of_passes
-from gapslsim.measuring._steps import copy_rows, rule_rows, step_rows
+from gapslsim.measuring._steps import Bench, copy_rows, rule_rows, step_rows
 from gapslsim.measuring.passes import Effort, SideTimes, time_split
 from gapslsim.measuring.probes import Probe
 from gapslsim.measuring.table import Machine, Measurement
@@ -24,10 +24,10 @@ Observer = Callable[[str, float], None]
 """Told what is measured next and the share of the work that is done, in [0, 1]."""
 
 
-_STEPS_BY, _FEWEST_STEPS = 1.25, 2
-"""When steps are cut short, in units of `enough_s`; probes whose steps are timed in any case."""
 _PASSES = Effort(least=4, most=100, budget_s=0.5)
 _STEPS = Effort(least=8, most=200, budget_s=0.15)
+_STEPS_BY, _FEWEST_STEPS = 1.25, 2
+"""When steps are cut short, in units of `enough_s`; probes whose steps are timed in any case."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,7 @@ class Plan:
     n_clients: Sequence[int] = (2, 10)
     """Numbers of clients that the server's rule is timed for."""
     copy_bytes: Sequence[int] = (1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26)
-    optimizers: Sequence[Optimizer] = field(
-        default_factory=lambda: (Sgd(lr=0.05), Sgd(lr=0.05, momentum=0.9), Adam(lr=1e-3))
-    )
+    optimizers: Sequence[Optimizer] = (Sgd(lr=0.05), Sgd(lr=0.05, momentum=0.9), Adam(lr=1e-3))
 
 
 def measure(
@@ -86,18 +84,20 @@ def measure(
                 for probe in plan.probes:
                     tell(f"{probe.name}, batch {batch_size}")
                     for side in time_split(probe, batch_size, plan.optimizers[0], device, clock, plan.passes):
-                        passes.setdefault((side.name, batch_size), side.emptied()).add(side)
+                        known = passes.setdefault((side.name, batch_size), side)
+                        if known is not side:
+                            known.add(side)
         rows = rows_of_passes(machine, list(passes.values()), plan.repeats)
         beside_s = call_s(rows)
+        bench = Bench(machine, device, clock, plan.steps, plan.repeats)
         for number, probe in enumerate(plan.probes):
             if number >= _FEWEST_STEPS and clock.wall_s() - begun_s > _STEPS_BY * plan.enough_s:
                 break
             tell(f"{probe.name}, steps")
-            shared = (beside_s, device, clock, plan.steps, plan.repeats)
-            rows += step_rows(machine, probe, plan.optimizers, *shared)
+            rows += step_rows(bench, probe, plan.optimizers, beside_s)
             for n_clients in plan.n_clients:
-                rows += rule_rows(machine, probe, n_clients, *shared)
+                rows += rule_rows(bench, probe, n_clients, beside_s)
         tell("memory")
-        rows += copy_rows(machine, plan.copy_bytes, device, clock, plan.steps, plan.repeats)
+        rows += copy_rows(bench, plan.copy_bytes)
     observer("done", 1.0)
     return rows

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
@@ -81,8 +81,22 @@ def server_peak(probe: Probe, batch_size: int, n_clients: int, keeps_client_grad
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
+
+        # A call per client, so that nothing of its passes is held while the next ones go on.
+        def one(smashed: Tensor) -> None:
+            entered = smashed.detach().requires_grad_()
+            loss = F.cross_entropy(side(entered), labels)
+            if keeps_client_gradients:
+                *row, cut = torch.autograd.grad(loss, (*parameters, entered))
+                rows.append(row)
+                cuts.append(cut)
+                return
+            loss.backward()  # type: ignore[no-untyped-call]
+            assert entered.grad is not None
+            cuts.append(entered.grad)
+
         for smashed in waiting:
-            _pass(side, parameters, smashed, labels, cuts, rows if keeps_client_gradients else None)
+            one(smashed)
         for index, parameter in enumerate(parameters):
             assert parameter.grad is not None
             for row in rows:
@@ -92,27 +106,6 @@ def server_peak(probe: Probe, batch_size: int, n_clients: int, keeps_client_grad
 
     forecast = server_memory_bytes(cost.server, 1, n_clients, keeps_client_gradients)
     return Peak(forecast, peak_bytes(train))
-
-
-def _pass(
-    side: nn.Module,
-    parameters: list[nn.Parameter],
-    smashed: Tensor,
-    labels: Tensor,
-    cuts: list[Tensor],
-    rows: list[list[Tensor]] | None,
-) -> None:
-    """One client's forward and backward; its gradient becomes a row, or is added to the sum."""
-    entered = smashed.detach().requires_grad_()
-    loss = F.cross_entropy(side(entered), labels)
-    if rows is None:
-        loss.backward()  # type: ignore[no-untyped-call]
-        assert entered.grad is not None
-        cuts.append(entered.grad)
-    else:
-        *row, cut = torch.autograd.grad(loss, (*parameters, entered))
-        rows.append(row)
-        cuts.append(cut)
 
 
 def _split(probe: Probe) -> SplitModel:

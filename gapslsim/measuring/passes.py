@@ -72,10 +72,6 @@ class SideTimes:
     whole_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Passes without hooks, by phase."""
 
-    def emptied(self) -> SideTimes:
-        """The same side without times."""
-        return SideTimes(self.name, self.cost, self.batch_size)
-
     def add(self, other: SideTimes) -> None:
         """Takes over the times of another measurement of the same side."""
         for key, seconds in other.layers_s.items():
@@ -121,8 +117,9 @@ def _repeat(times: SideTimes, one: _Pass, clock: Clock, effort: Effort) -> None:
 class _Pass(ABC):
     """Forward and backward through one side."""
 
-    def __init__(self, side: PlainSide, clock: Clock) -> None:
+    def __init__(self, side: PlainSide, clock: Clock, entering: Tensor) -> None:
         self.side = side
+        self.entering = entering
         self.now_s = clock.now_s
         self.hooked = False
         self.stamps: dict[tuple[str, str, str], float] = {}
@@ -131,8 +128,25 @@ class _Pass(ABC):
             self._watch(name, layer)
 
     @abstractmethod
+    def forward(self) -> Tensor:
+        """From what enters the side to what backward begins with."""
+
+    @abstractmethod
+    def backward(self, output: Tensor) -> object:
+        """The other way."""
+
     def run(self) -> dict[str, float]:
         """Runs both passes; returns the seconds of each."""
+        self.stamps.clear()
+        start_s = self.now_s()
+        output = self.forward()
+        middle_s = self.now_s()
+        self.backward(output)
+        # The layers whose inputs have no gradient end here: the first one.
+        for phase, name, edge in list(self.stamps):
+            if (phase, edge) == ("backward", "start"):
+                self.stamp("backward", name, "end")
+        return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}
 
     def layers_s(self) -> dict[Key, float]:
         """Seconds of each layer in the last hooked run."""
@@ -151,12 +165,6 @@ class _Pass(ABC):
         if tensor.requires_grad:
             hooks: Any = tensor  # torch leaves this method untyped
             hooks.register_hook(lambda gradient: self.stamp("backward", name, edge))
-
-    def end_backward(self) -> None:
-        """Ends the layers whose inputs have no gradient: the first one."""
-        for phase, name, edge in list(self.stamps):
-            if (phase, edge) == ("backward", "start"):
-                self.stamp("backward", name, "end")
 
     def _watch(self, name: str, layer: nn.Module) -> None:
         def before(module: nn.Module, args: Any) -> None:
@@ -179,35 +187,32 @@ class _ClientPass(_Pass):
     """The client's: a batch is picked from the data; backward from a given cut gradient."""
 
     def __init__(
-        self, side: PlainSide, clock: Clock, data: Tensor, chosen: Tensor, cut_gradient: Tensor
+        self, side: PlainSide, clock: Clock, entering: Tensor, chosen: Tensor, cut_gradient: Tensor
     ) -> None:
-        super().__init__(side, clock)
-        self._data, self._chosen, self._cut_gradient = data, chosen, cut_gradient
+        super().__init__(side, clock, entering)
+        self._chosen, self._cut_gradient = chosen, cut_gradient
 
-    def run(self) -> dict[str, float]:
-        """Forward, then backward."""
-        self.stamps.clear()
-        start_s = self.now_s()
-        output = self.side.module(self._data[self._chosen])
-        middle_s = self.now_s()
-        self.side.backward(output, self._cut_gradient)
-        self.end_backward()
-        return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}
+    def forward(self) -> Tensor:
+        """From the data to smashed data."""
+        smashed: Tensor = self.side.module(self.entering[self._chosen])
+        return smashed
+
+    def backward(self, output: Tensor) -> object:
+        """From the cut gradient."""
+        return self.side.backward(output, self._cut_gradient)
 
 
 class _ServerPass(_Pass):
     """The server's for one client: from smashed data to the loss; backward to the cut gradient."""
 
-    def __init__(self, side: PlainSide, clock: Clock, smashed: Tensor, labels: Tensor) -> None:
-        super().__init__(side, clock)
-        self._smashed, self._labels = smashed, labels
+    def __init__(self, side: PlainSide, clock: Clock, entering: Tensor, labels: Tensor) -> None:
+        super().__init__(side, clock, entering)
+        self._labels = labels
 
-    def run(self) -> dict[str, float]:
-        """Forward with the loss, then backward."""
-        self.stamps.clear()
-        start_s = self.now_s()
-        smashed = self._smashed.detach().requires_grad_()
-        logits = self.side.module(smashed)
+    def forward(self) -> Tensor:
+        """From smashed data to the loss."""
+        self.entering = self.entering.detach().requires_grad_()
+        logits = self.side.module(self.entering)
         if self.hooked:
             self.stamp("forward", "loss", "start")
         loss = F.cross_entropy(logits, self._labels)
@@ -215,7 +220,8 @@ class _ServerPass(_Pass):
             self.stamp("forward", "loss", "end")
             self.stamp_gradient(loss, "loss", "start")
             self.stamp_gradient(logits, "loss", "end")
-        middle_s = self.now_s()
-        self.side.backward_from_loss(loss, smashed)
-        self.end_backward()
-        return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}
+        return loss
+
+    def backward(self, output: Tensor) -> object:
+        """To the cut gradient."""
+        return self.side.backward_from_loss(output, self.entering)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gapslsim.data.source import public_data_folder
 from gapslsim.models.model import Model
@@ -60,14 +60,13 @@ class ProbeCnn(Model):
         return self.cut
 
 
-class Probe:
+class Probe(NamedTuple):
     """One network with its input."""
 
-    def __init__(self, name: str, model: Model, input_shape: tuple[int, ...], n_classes: int = 10) -> None:
-        self.name = name
-        self.model = model
-        self.input_shape = input_shape
-        self.n_classes = n_classes
+    name: str
+    model: Model
+    input_shape: tuple[int, ...]
+    n_classes: int = 10
 
 
 def probes(quick: bool) -> list[Probe]:

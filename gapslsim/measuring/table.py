@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gapslsim.work import LayerCost
 
@@ -67,23 +68,9 @@ class Machine(NamedTuple):
 
 def compute_row(machine: Machine, layer: LayerCost, time_s: float, note: str = "") -> Measurement:
     """A row of one execution of one layer, step or copy; phase `update` is called `step` in the table."""
-    return Measurement(
-        device=machine.device,
-        runtime=machine.runtime,
-        phase="step" if layer.phase == "update" else layer.phase,
-        kind=layer.kind,
-        name=layer.name,
-        work_flop=layer.work_flop,
-        moved_bytes=layer.moved_bytes,
-        n_parameters=layer.n_parameters,
-        n_activations=layer.n_activations,
-        batch_size=layer.batch_size,
-        threads=machine.threads,
-        power_mode=machine.power_mode,
-        time_s=time_s,
-        power_w=machine.power_w,
-        note=note,
-    )
+    phase = "step" if layer.phase == "update" else layer.phase
+    cost: dict[str, Any] = asdict(layer) | {"phase": phase}
+    return Measurement(**machine._asdict(), **cost, time_s=time_s, note=note)
 
 
 def link_row(
@@ -94,12 +81,9 @@ def link_row(
     round_trip_s: float | None = None,
 ) -> Measurement:
     """A row of one transfer, or of one round trip."""
+    name = "round_trip" if size_bytes is None else "transfer"
     return Measurement(
-        device=machine.device,
-        runtime=machine.runtime,
-        phase="link",
-        kind="tcp",
-        name="round_trip" if size_bytes is None else "transfer",
+        *(machine.device, machine.runtime, "link", "tcp", name),
         power_mode=machine.power_mode,
         direction=direction,
         size_bytes=size_bytes,
@@ -117,10 +101,7 @@ def idle_row(machine: Machine, power_w: float, time_s: float = 1.0) -> Measureme
 def write_table(path: Path, rows: Iterable[Measurement]) -> None:
     """Writes the rows as CSV; times with 6 digits, counts in full."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([_cell(value) for value in row])
+        csv.writer(file).writerows([COLUMNS, *(map(_cell, row) for row in rows)])
 
 
 def _cell(value: object) -> str:
