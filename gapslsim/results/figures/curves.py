@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import pandas as pd
 
@@ -24,6 +23,7 @@ _Y: Final = {"accuracy": ("accuracy [%]", 100.0), "loss": ("test loss", 1.0)}
 class Curves(StudyFigure):
     """Test accuracy or loss along epochs, rounds, simulated time, bytes or energy; a line per series."""
 
+    PLACES: ClassVar = ("series", "panel")
     kind: Literal["curves"] = "curves"
     x: Spent = "time"
     """Along what: epochs, rounds, time, bytes or energy."""
@@ -33,16 +33,6 @@ class Curves(StudyFigure):
     """Axes whose values are lines; those that change the framework unless given."""
     panel: AxisNames | None = None
     """Axes whose values are panels; those that are left over unless given."""
-
-    @property
-    def places(self) -> Mapping[str, tuple[str, ...] | None]:
-        """Lines and panels."""
-        return {"series": self.series, "panel": () if self.panel is None else self.panel}
-
-    @property
-    def spare(self) -> str:
-        """Panels."""
-        return "panel"
 
     def draw(self, study: StudyTables) -> Drawing:
         """Means over seeds where all seeds have values; between two evaluations the line is straight."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 import pandas as pd
 from pydantic import Field
@@ -46,6 +46,7 @@ _AXES: Final[dict[_Quantity, _Axis]] = {
 class Geometry(StudyFigure):
     """Angles, dispersion, selection ratio, threshold and admission over rounds, means over clients."""
 
+    PLACES: ClassVar = ("series", "panel")
     kind: Literal["geometry"] = "geometry"
     y: Annotated[tuple[_Quantity, ...], Field(min_length=1)]
     """Columns of the table `alignment`; each gets panels of its own."""
@@ -56,16 +57,6 @@ class Geometry(StudyFigure):
     """Axes whose values are lines; those that change the framework unless given."""
     panel: AxisNames | None = None
     """Axes whose values are panels; those that are left over unless given."""
-
-    @property
-    def places(self) -> Mapping[str, tuple[str, ...] | None]:
-        """Lines and panels."""
-        return {"series": self.series, "panel": () if self.panel is None else self.panel}
-
-    @property
-    def spare(self) -> str:
-        """Panels."""
-        return "panel"
 
     def draw(self, study: StudyTables) -> Drawing:
         """Where there are more rounds than can be told apart, means over as many rounds as it takes."""
