@@ -9,30 +9,21 @@ from typing import Any, Final, get_type_hints
 import numpy as np
 import pandas as pd
 
+from gapslsim import records
 from gapslsim.network.network import LinkUseRow
-from gapslsim.records import (
-    AlignmentRow,
-    EvaluationRow,
-    GradientRow,
-    LossRow,
-    PairRow,
-    RoundRow,
-    SpanRow,
-    UpdateRow,
-)
 
 __all__ = ["GEOMETRY", "TABLES", "columns_of", "frame"]
 
 TABLES: Final[dict[str, type[Any]]] = {
-    "spans": SpanRow,
-    "rounds": RoundRow,
-    "evaluations": EvaluationRow,
-    "losses": LossRow,
-    "alignment": AlignmentRow,
+    "spans": records.SpanRow,
+    "rounds": records.RoundRow,
+    "evaluations": records.EvaluationRow,
+    "losses": records.LossRow,
+    "alignment": records.AlignmentRow,
     "links": LinkUseRow,
-    "gradients": GradientRow,
-    "updates": UpdateRow,
-    "pairwise": PairRow,
+    "gradients": records.GradientRow,
+    "updates": records.UpdateRow,
+    "pairwise": records.PairRow,
 }
 """Name of each table in a run directory and the class of its rows."""
 

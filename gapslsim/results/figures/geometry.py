@@ -10,7 +10,7 @@ from pydantic import Field
 
 from gapslsim.errors import ResultsError
 from gapslsim.registry import component
-from gapslsim.results._binning import binned
+from gapslsim.results._binning import binned, line_over_seeds
 from gapslsim.results.drawing.drawing import Curve, Drawing, Panel, Scale, TextTable
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
 from gapslsim.results.study_tables import Cell, StudyTables, place_name
@@ -118,19 +118,16 @@ class Geometry(StudyFigure):
 
 def _line(cell: Cell, quantity: _Quantity, band: Literal["seeds", "clients"]) -> tuple[pd.DataFrame, int]:
     """Columns x (round), mean, low, high; and how many rounds are in a point."""
-    empty = pd.DataFrame({"x": [], "mean": [], "low": [], "high": []})
     of_seed = [run.alignment.groupby("round")[quantity] for run in cell.runs if len(run.alignment)]
     if not of_seed:
-        return empty, 1
+        return pd.DataFrame(), 1
     means = pd.concat([grouped.mean() for grouped in of_seed], axis=1).astype(float).dropna(how="all")
     if means.empty:
-        return empty, 1
-    lows, highs = means, means
-    of_clients = band == "clients" and quantity not in ("in_leader_set", "admitted")
-    if of_clients:
+        return pd.DataFrame(), 1
+    line, width = line_over_seeds(means)
+    if band == "clients" and quantity not in ("in_leader_set", "admitted"):
         lows = pd.concat([grouped.min() for grouped in of_seed], axis=1).astype(float).reindex(means.index)
         highs = pd.concat([grouped.max() for grouped in of_seed], axis=1).astype(float).reindex(means.index)
-    (points, width), low, high = binned(means), binned(lows)[0], binned(highs)[0]
-    low, high = (low.mean(axis=1), high.mean(axis=1)) if of_clients else (low.min(axis=1), high.max(axis=1))
-    line = pd.DataFrame({"mean": points.mean(axis=1), "low": low, "high": high})
-    return line.rename_axis("x").reset_index(), width
+        ends = {key: binned(of)[0].mean(axis=1).to_numpy() for key, of in (("low", lows), ("high", highs))}
+        line = line.assign(**ends)
+    return line, width

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gapslsim.results._binning import binned
+from gapslsim.results._binning import line_over_seeds
 from gapslsim.results._geometry import compare_geometry
 from gapslsim.results.compare import Comparison
 from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Panel, Row, Scale, TextTable
@@ -99,7 +99,7 @@ def _per_round(run: Run) -> pd.DataFrame:
 
 
 def _lines(group: Group) -> dict[str, pd.DataFrame]:
-    """Per quantity: columns round, mean, low, high over seeds, in bins of rounds; empty where it has no meaning."""
+    """Per quantity: columns x (round), mean, low, high over seeds, in bins of rounds; empty where it has no meaning."""
     tables = [_per_round(run) for run in group.runs if _has_geometry(run)]
     return {
         quantity.column: _line([t[quantity.column] for t in tables if quantity.column in t])
@@ -111,21 +111,17 @@ def _line(columns: list[pd.Series]) -> pd.DataFrame:
     if not columns:
         return pd.DataFrame()
     wide = pd.concat(columns, axis=1).dropna(how="all")
-    if wide.empty:
-        return wide
-    points, _ = binned(wide)
-    line = pd.DataFrame({"mean": points.mean(axis=1), "low": points.min(axis=1), "high": points.max(axis=1)})
-    return line.reset_index()
+    return line_over_seeds(wide)[0] if len(wide) else pd.DataFrame()
 
 
 def _panel(runs: RunSet, quantity: _Quantity, lines: dict[str, pd.DataFrame]) -> Panel:
-    last = max(float(line["round"].max()) for line in lines.values())
+    last = max(float(line["x"].max()) for line in lines.values())
     values = [float(v) for line in lines.values() for v in (line["low"].min(), line["high"].max())]
     starts_at_zero = quantity.column in ("dispersion_rad", "norm_ratio")
     high = Scale.over(values, quantity.label, zero=starts_at_zero)
     if quantity.label.startswith("share"):
         high = Scale(quantity.label, 0.0, 1.03)
-    curves = [Curve(runs.index(name), line.rename(columns={"round": "x"})) for name, line in lines.items()]
+    curves = [Curve(runs.index(name), line) for name, line in lines.items()]
     return Panel(quantity.title, Scale("round", 0.0, max(last, 1.0) * 1.03), high, curves)
 
 
