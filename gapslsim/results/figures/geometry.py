@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal
 
 import pandas as pd
 from pydantic import Field
@@ -23,22 +23,18 @@ _Quantity = Literal[
 ]  # fmt: skip
 
 
-class _Axis(NamedTuple):
-    label: str
-    zero: bool
-
-
-_AXES: Final[dict[_Quantity, _Axis]] = {
-    "score_rad": _Axis("angle to other clients [rad]", False),
-    "dispersion_rad": _Axis("dispersion of the scores [rad]", True),
-    "selection_ratio": _Axis("selection ratio", True),
-    "in_leader_set": _Axis("share in leader set", True),
-    "angle_to_leader_rad": _Axis("angle to leader [rad]", False),
-    "threshold_rad": _Axis("threshold [rad]", False),
-    "admitted": _Axis("share admitted", True),
-    "gradient_norm": _Axis("norm of gradient", True),
-    "loss": _Axis("training loss", True),
+_AXES: Final[dict[_Quantity, tuple[str, bool]]] = {
+    "score_rad": ("angle to other clients [rad]", False),
+    "dispersion_rad": ("dispersion of the scores [rad]", True),
+    "selection_ratio": ("selection ratio", True),
+    "in_leader_set": ("share in leader set", True),
+    "angle_to_leader_rad": ("angle to leader [rad]", False),
+    "threshold_rad": ("threshold [rad]", False),
+    "admitted": ("share admitted", True),
+    "gradient_norm": ("norm of gradient", True),
+    "loss": ("training loss", True),
 }
+"""Label of the axis, and whether it begins at 0."""
 
 
 @figures.register
@@ -68,6 +64,7 @@ class Geometry(StudyFigure):
         panels, numbers, rows = [], [], []
         width = 1
         for quantity in self.y:
+            label, zero = _AXES[quantity]
             found: dict[str, list[Curve]] = {place: [] for place in places}
             for cell in cells:
                 line, width = _line(cell, quantity, self.band)
@@ -78,13 +75,13 @@ class Geometry(StudyFigure):
                 numbers.append(cell.keyed(line.rename(columns={"x": "round"}), quantity=quantity))
                 first, last = line["mean"].iloc[0], line["mean"].iloc[-1]
                 rows.append(
-                    [*cell.axes.values(), _AXES[quantity].label]
+                    [*cell.axes.values(), label]
                     + [f"{value:.3g}" for value in (first, line["mean"].mean(), last)]
                 )
             curves = [curve.points for lines in found.values() for curve in lines]
             along = Scale.along((points["x"] for points in curves), "round")
             values = [y for points in curves for key in ("low", "high") for y in points[key]]
-            high = Scale.over(values, _AXES[quantity].label, zero=_AXES[quantity].zero)
+            high = Scale.over(values, label, zero=zero)
             panels += [Panel(place, along, high, lines) for place, lines in found.items() if lines]
         if not numbers:
             raise ResultsError(
