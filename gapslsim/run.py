@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from gapslsim.assembly import Parts, assemble
 from gapslsim.collector import rare_collections
@@ -15,7 +16,7 @@ from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.milestones import Milestones, Position
 from gapslsim.records import EvaluationRow, Progress, RoundRow
 from gapslsim.results.categories import received, sent
-from gapslsim.results.results import RecordedRows, Results
+from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.schema import Scenario
@@ -131,20 +132,20 @@ class _Run:
         servers = [parts.stage.server]
         if parts.stage.parameter_server.name in parts.recorder.servers:
             servers.append(parts.stage.parameter_server)
-        rows = RecordedRows(
-            spans=parts.recorder.rows,
-            rounds=self._rows,
-            evaluations=self._evaluations,
-            losses=observed.losses,
-            alignment=observed.alignment,
-            links=parts.network.link_use,
-            gradients=observed.gradients,
-            updates=observed.updates,
-            pairwise=observed.pairwise,
-            attendance=parts.recorder.attendance,
-            presence=parts.stage.absences(),
-            staleness=parts.learner.staleness_rows,
-        )
+        rows: dict[str, Sequence[tuple[Any, ...]]] = {
+            "spans": parts.recorder.rows,
+            "rounds": self._rows,
+            "evaluations": self._evaluations,
+            "losses": observed.losses,
+            "alignment": observed.alignment,
+            "links": parts.network.link_use,
+            "gradients": observed.gradients,
+            "updates": observed.updates,
+            "pairwise": observed.pairwise,
+            "attendance": parts.recorder.attendance,
+            "presence": parts.stage.absences(),
+            "staleness": parts.learner.staleness_rows,
+        }
         facts = RunFacts(
             name=scenario.name,
             framework=scenario.framework.kind,

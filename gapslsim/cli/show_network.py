@@ -117,8 +117,5 @@ def draw(kind: str, what: str, console: Console, png: Path | None, duration: str
 
 
 def _save(figure: Figure, png: Path, console: Console) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    FigureCanvasAgg(figure)
     figure.savefig(png, format="png", dpi=150)
     console.print(f"written: {png}", highlight=False)

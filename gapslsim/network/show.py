@@ -38,10 +38,9 @@ def sample_channel(
 
 def mean_rate(points: Sequence[tuple[float, float]], start_s: float, end_s: float) -> float:
     """Time-weighted mean of steps over an interval [bit/s]."""
-    moved = 0.0
-    for (time_s, rate), following in zip(points, [*points[1:], (math.inf, 0.0)], strict=True):
-        moved += rate * max(min(following[0], end_s) - max(time_s, start_s), 0.0)
-    return moved / (end_s - start_s)
+    times, rates = zip(*points, strict=True)
+    durations = np.diff(np.clip([*times, math.inf], start_s, end_s))
+    return float(durations @ rates) / (end_s - start_s)
 
 
 def channel_text(points: Sequence[tuple[float, float]], duration_s: float, width: int = 72) -> str:
@@ -114,10 +113,8 @@ def topology_figure(router: Router, title: str, most: int = 150) -> Figure:
         key = (min(edge.source, edge.target), max(edge.source, edge.target))
         labels[key] = "\n".join(dict.fromkeys(filter(None, [labels.get(key, ""), _label(edge)])))
     root = "server" if "server" in graph else next(iter(graph))
-    for node, depth in nx.single_source_shortest_path_length(graph, root).items():
-        graph.nodes[node]["layer"] = depth
-    for node in graph:
-        graph.nodes[node].setdefault("layer", 0)
+    hops = nx.single_source_shortest_path_length(graph, root)
+    nx.set_node_attributes(graph, {node: hops.get(node, 0) for node in graph}, "layer")
     figure = Canvas(figsize=(10, max(3.0, 0.45 * graph.number_of_nodes() ** 0.9)), layout="constrained")
     axes = figure.subplots()
     places = nx.multipartite_layout(graph, subset_key="layer")

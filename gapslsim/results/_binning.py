@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-__all__ = ["binned"]
+__all__ = ["binned", "line_over_seeds"]
 
 _MOST_POINTS: Final = 60
 """So that a long run stays readable and its page small."""
@@ -28,3 +28,17 @@ def binned(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     means = table.groupby(bins).mean()
     means.index = pd.Index(table.index.to_series().astype(float).groupby(bins).mean(), name="round")
     return means, width
+
+
+def line_over_seeds(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The mean over columns with the least and the greatest, in bins of rounds.
+
+    Args:
+        table: a column per seed; the index is the round.
+
+    Returns:
+        Columns x (round), mean, low, high; and how many rounds are in a bin.
+    """
+    points, width = binned(table)
+    line = pd.DataFrame({"mean": points.mean(axis=1), "low": points.min(axis=1), "high": points.max(axis=1)})
+    return line.rename_axis("x").reset_index(), width

@@ -14,50 +14,43 @@ from gapslsim.results.compare import Comparison
 __all__ = ["compare_geometry"]
 
 
-_plain: Final = "{:.2f}".format
+class _Figure(NamedTuple):
+    """One column of the comparison."""
+
+    heading: str
+    say: Callable[[float], str] = "{:.2f}".format
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-class _Figure(NamedTuple):
-    """One column of the comparison."""
-
-    column: str
-    """Of the table `updates`; `admitted` is `n_admitted` over `n_clients`."""
-    heading: str
-    say: Callable[[float], str]
-
-
-_FIGURES: Final = (
-    _Figure("mean_angle_rad", "angle between clients [rad]", _plain),
-    _Figure("dispersion_rad", "dispersion [rad]", _plain),
-    _Figure("conflicting_pairs", "pairs in conflict", _percent),
-    _Figure("selection_ratio", "K", _plain),
-    _Figure("threshold_rad", "threshold [rad]", _plain),
-    _Figure("admitted", "admitted", _percent),
-    _Figure("cos_to_mean", "cos(update, mean)", _plain),
-    _Figure("norm_ratio", "update / mean, length", _plain),
-    _Figure("descending_share", "clients helped", _percent),
-    _Figure("stable_rank", "stable rank", _plain),
-)
+_FIGURES: Final = {
+    "mean_angle_rad": _Figure("angle between clients [rad]"),
+    "dispersion_rad": _Figure("dispersion [rad]"),
+    "conflicting_pairs": _Figure("pairs in conflict", _percent),
+    "selection_ratio": _Figure("K"),
+    "threshold_rad": _Figure("threshold [rad]"),
+    "admitted": _Figure("admitted", _percent),
+    "cos_to_mean": _Figure("cos(update, mean)"),
+    "norm_ratio": _Figure("update / mean, length"),
+    "descending_share": _Figure("clients helped", _percent),
+    "stable_rank": _Figure("stable rank"),
+}
+"""By column of the table `updates`; `admitted` is `n_admitted` over `n_clients`."""
 
 
-def _means_of(updates: Iterable[pd.DataFrame]) -> dict[str, float]:
+def _means_of(updates: Iterable[pd.DataFrame]) -> pd.Series:
     """Mean over rounds of each table, then over tables; NaN where a figure has no meaning for the rule.
 
     Args:
         updates: tables `updates`, one per seed.
     """
-    rows = []
-    for table in updates:
-        if len(table):
-            known = table.assign(admitted=table["n_admitted"] / table["n_clients"])
-            rows.append(known[[figure.column for figure in _FIGURES]].mean())
-    if not rows:
-        return {figure.column: math.nan for figure in _FIGURES}
-    return {str(name): float(value) for name, value in pd.concat(rows, axis=1).mean(axis=1).items()}
+    known = [
+        table.assign(admitted=table["n_admitted"] / table["n_clients"]) for table in updates if len(table)
+    ]
+    of_seeds = [table[list(_FIGURES)].mean() for table in known]
+    return pd.concat(of_seeds, axis=1).mean(axis=1) if of_seeds else pd.Series(math.nan, list(_FIGURES))
 
 
 def compare_geometry(
@@ -69,15 +62,11 @@ def compare_geometry(
         groups: label, tables `updates` of its seeds, last accuracies of its seeds (in `view`).
         view: whose accuracies these are; empty for no such column.
     """
-    means = [_means_of(tables) for _, tables, _ in groups]
-    shown = [f for f in _FIGURES if any(not math.isnan(each[f.column]) for each in means)]
-    columns = ["rule", *([f"accuracy, {view}"] if view else []), *(figure.heading for figure in shown)]
-    rows = []
-    for (label, _, accuracies), mean in zip(groups, means, strict=True):
-        known = [words.accuracy(sum(accuracies) / len(accuracies)) if accuracies else words.MISSING]
-        cells = [
-            words.MISSING if math.isnan(mean[figure.column]) else figure.say(mean[figure.column])
-            for figure in shown
-        ]
-        rows.append((label, *(known if view else []), *cells))
-    return Comparison(tuple(columns), tuple(rows))
+    means = pd.DataFrame([_means_of(tables) for _, tables, _ in groups]).dropna(axis=1, how="all")
+    told = {_FIGURES[name].heading: means[name].map(_FIGURES[name].say, na_action="ignore") for name in means}
+    if view:
+        last = [words.accuracy(sum(own) / len(own)) if own else words.MISSING for _, _, own in groups]
+        told = {f"accuracy, {view}": pd.Series(last)} | told
+    texts = pd.DataFrame(told, index=means.index).fillna(words.MISSING)
+    rows = ((label, *row) for (label, *_), row in zip(groups, texts.itertuples(index=False), strict=True))
+    return Comparison(("rule", *texts), tuple(rows))

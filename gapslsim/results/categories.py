@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 __all__ = ["CATEGORIES", "IN_VAIN", "LABELS", "Category", "actor_order", "category_of", "received", "sent"]
 
 Category = Literal["client_compute", "uplink", "server_queue", "server_compute", "downlink", "waiting"]
 
-CATEGORIES: Final[tuple[Category, ...]] = (
-    "client_compute", "uplink", "server_queue", "server_compute", "downlink", "waiting",
-)  # fmt: skip
+CATEGORIES: Final[tuple[Category, ...]] = get_args(Category)
 """In the order of a round; each instant of a client's time belongs to exactly one."""
 
-LABELS: Final[dict[Category, str]] = {
-    "client_compute": "client compute",
-    "uplink": "uplink",
-    "server_queue": "server queue",
-    "server_compute": "server compute",
-    "downlink": "downlink",
-    "waiting": "waiting",
-}
+LABELS: Final[dict[Category, str]] = {name: name.replace("_", " ") for name in CATEGORIES}
 """As people read them."""
-
-_BY_PHASE: Final[dict[str, Category]] = {
-    "uplink": "uplink",
-    "model_uplink": "uplink",
-    "downlink": "downlink",
-    "model_downlink": "downlink",
-    "server_queue": "server_queue",
-    "server_compute": "server_compute",
-    "waiting": "waiting",
-    "away": "waiting",
-}
-
 
 IN_VAIN: Final = ("cancelled_", "lost_", "corrupted_")
 """Begin the name of a phase that was broken off, or of a message that did not arrive, or damaged."""
@@ -54,13 +33,14 @@ def category_of(phase: str, client: int = 0) -> Category:
         return "server_compute"
     for prefix in IN_VAIN:
         phase = phase.removeprefix(prefix)
-    if phase in _BY_PHASE:
-        return _BY_PHASE[phase]
-    if phase.endswith("_out"):
+    if phase == "model_uplink" or phase.endswith("_out"):
         return "uplink"
-    if phase.endswith("_in"):
+    if phase == "model_downlink" or phase.endswith("_in"):
         return "downlink"
-    return "client_compute"
+    if phase == "away":
+        return "waiting"
+    # The other phases that wait or send are named as their category.
+    return next((category for category in CATEGORIES if category == phase), "client_compute")
 
 
 def sent(phase: str) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rich import box
 from rich.table import Table
 
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
+from gapslsim.results.tables import titled_table
 
 __all__ = ["Comparison", "compare", "labels_of"]
 
@@ -28,9 +28,7 @@ class Comparison:
         if _width(lines) > width:
             turned = list(zip(*lines, strict=True))
             lines = turned if _width(turned) < _width(lines) else lines
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for index, column in enumerate(lines[0]):
-            table.add_column(column, justify="right" if index else "left", overflow="fold")
+        table = titled_table(None, *lines[0])
         for row in lines[1:]:
             table.add_row(*row)
         return table
@@ -49,7 +47,7 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
         summaries: as `summary.json` holds them.
         spread: for views with one model per client, add the least and the greatest at the last evaluation.
     """
-    views = _union(summary["accuracy"] for summary in summaries)
+    views = list(dict.fromkeys(view for summary in summaries for view in summary["accuracy"]))
     targets = sorted(
         {(s["target_view"], target) for s in summaries for target in s["time_to_accuracy_s"]},
         key=lambda found: (found[0], float(found[1])),
@@ -151,8 +149,3 @@ def _width(lines: Sequence[Sequence[str]]) -> int:
 
 def _escaped(cell: str) -> str:
     return cell.replace("|", "\\|")
-
-
-def _union(groups: Any) -> list[str]:
-    """Keys of all groups in order of first appearance."""
-    return list(dict.fromkeys(key for group in groups for key in group))

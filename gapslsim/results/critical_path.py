@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import pandas as pd
 
@@ -22,25 +22,16 @@ _TOLERANCE: Final = 1e-9
 """Relative to the clock; instants nearer than this are one."""
 
 
-class _Link(NamedTuple):
-    """One part of the chain, in the order of time."""
+class _Part(NamedTuple):
+    """Of a chain, or a span that may become one. Sorted by its end."""
 
-    round: int
+    end_s: float
+    start_s: float
     actor: str
     client: int
     """-1 for a server."""
     phase: str
     """As in the spans; `idle` where nothing was under way."""
-    start_s: float
-    end_s: float
-
-
-class _Span(NamedTuple):
-    end_s: float
-    start_s: float
-    actor: str
-    client: int
-    phase: str
 
 
 def critical_path(spans: pd.DataFrame, rounds: pd.DataFrame) -> pd.DataFrame:
@@ -51,43 +42,46 @@ def critical_path(spans: pd.DataFrame, rounds: pd.DataFrame) -> pd.DataFrame:
         the durations of a round's rows sum to the round's.
     """
     work = spans[~spans["phase"].isin(_SHADOWS) & (spans["end_s"] > spans["start_s"])]
-    of_round = dict(iter(work.groupby("round", sort=False)))
-    links: list[_Link] = []
-    for row in rounds.itertuples(index=False):
-        found: Any = of_round.get(row.round)
-        columns = ["end_s", "start_s", "actor", "client", "phase"]
-        own = (
-            [_Span(*values) for values in found[columns].itertuples(index=False)] if found is not None else []
-        )
-        links += reversed(list(_backwards(int(row.round), sorted(own), float(row.start_s), float(row.end_s))))
-    table = pd.DataFrame(links, columns=list(_Link._fields))
-    return table.astype({"round": "int64", "client": "int64", "start_s": "float64", "end_s": "float64"})
+    of_round = {
+        number: sorted(_Part(*values) for values in own.itertuples(index=False, name=None))
+        for number, own in work.groupby("round", sort=False)[list(_Part._fields)]
+    }
+    links = [
+        (row.round, *part)
+        for row in rounds.itertuples(index=False)
+        for part in reversed(list(_backwards(of_round.get(row.round, []), row.start_s, row.end_s)))
+    ]
+    table = pd.DataFrame(links, columns=["round", *_Part._fields])
+    types = {
+        "round": "int64",
+        "actor": table["actor"].dtype,
+        "client": "int64",
+        "phase": table["phase"].dtype,
+    }
+    return table.astype(types | {"start_s": "float64", "end_s": "float64"})[[*types, "start_s", "end_s"]]
 
 
-def _backwards(round: int, spans: list[_Span], start_s: float, end_s: float) -> Iterator[_Link]:
+def _backwards(spans: list[_Part], start_s: float, end_s: float) -> Iterator[_Part]:
     """The chain from the end to the start."""
     now, actor = end_s, ""
     slack = _TOLERANCE * max(end_s, 1e-3)
     while now > start_s + slack:
         place = bisect_left(spans, (now + slack,))
-        if place == 0:
-            yield _Link(round, "", -1, "idle", start_s, now)
-            return
-        last_s = spans[place - 1].end_s
-        if last_s < now - slack:
-            yield _Link(round, "", -1, "idle", last_s, now)
+        last_s = spans[place - 1].end_s if place else start_s
+        if place == 0 or last_s < now - slack:
+            yield _Part(now, last_s, "", -1, "idle")
             now = last_s
             continue
         first = bisect_left(spans, (now - slack,))
         span = _latest(spans[first:place], actor)
         begin_s = max(span.start_s, start_s)
-        yield _Link(round, span.actor, span.client, span.phase, begin_s, now)
+        yield span._replace(start_s=begin_s, end_s=now)
         # A span that does not move the clock would be found again and again.
         spans = spans[:first]
         now, actor = begin_s, span.actor
 
 
-def _latest(ended: list[_Span], actor: str) -> _Span:
+def _latest(ended: list[_Part], actor: str) -> _Part:
     """Of spans that ended together: that of the same actor, else a server's, else the one that began first."""
     return min(ended, key=lambda span: (span.actor != actor, span.client >= 0, span.start_s, span.client))
 
@@ -105,20 +99,13 @@ def pace(path: pd.DataFrame, rounds: pd.DataFrame) -> pd.DataFrame:
         own = table[table["round"] == row.round]
         of_clients = own[own["client"] >= 0].groupby("client")["seconds"].sum()
         by_phase = own.groupby(["actor", "phase"])["seconds"].sum()
-        client = int(of_clients.idxmax()) if len(of_clients) else -1
-        actor, phase = by_phase.idxmax() if len(by_phase) else ("", "idle")
-        rows.append(
-            {
-                "round": int(row.round),
-                "duration_s": float(row.end_s - row.start_s),
-                "client": client,
-                "client_s": float(of_clients.max()) if len(of_clients) else 0.0,
-                "actor": actor,
-                "phase": phase,
-                "phase_s": float(by_phase.max()) if len(by_phase) else 0.0,
-            }
+        client, client_s = (of_clients.idxmax(), of_clients.max()) if len(of_clients) else (-1, 0.0)
+        (actor, phase), phase_s = (
+            (by_phase.idxmax(), by_phase.max()) if len(by_phase) else (("", "idle"), 0.0)
         )
-    return pd.DataFrame(rows)
+        rows.append((row.round, row.end_s - row.start_s, client, client_s, actor, phase, phase_s))
+    columns = ["round", "duration_s", "client", "client_s", "actor", "phase", "phase_s"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def describe(path: pd.DataFrame, paced: pd.DataFrame) -> str:

@@ -9,36 +9,24 @@ from typing import Any, Final, get_type_hints
 import numpy as np
 import pandas as pd
 
+from gapslsim import records
 from gapslsim.network.network import LinkUseRow
-from gapslsim.records import (
-    AlignmentRow,
-    AttendanceRow,
-    EvaluationRow,
-    GradientRow,
-    LossRow,
-    PairRow,
-    PresenceRow,
-    RoundRow,
-    SpanRow,
-    StalenessRow,
-    UpdateRow,
-)
 
 __all__ = ["GEOMETRY", "OPTIONAL", "TABLES", "columns_of", "frame"]
 
 TABLES: Final[dict[str, type[Any]]] = {
-    "spans": SpanRow,
-    "rounds": RoundRow,
-    "evaluations": EvaluationRow,
-    "losses": LossRow,
-    "alignment": AlignmentRow,
+    "spans": records.SpanRow,
+    "rounds": records.RoundRow,
+    "evaluations": records.EvaluationRow,
+    "losses": records.LossRow,
+    "alignment": records.AlignmentRow,
     "links": LinkUseRow,
-    "gradients": GradientRow,
-    "updates": UpdateRow,
-    "pairwise": PairRow,
-    "attendance": AttendanceRow,
-    "presence": PresenceRow,
-    "staleness": StalenessRow,
+    "gradients": records.GradientRow,
+    "updates": records.UpdateRow,
+    "pairwise": records.PairRow,
+    "attendance": records.AttendanceRow,
+    "presence": records.PresenceRow,
+    "staleness": records.StalenessRow,
 }
 """Name of each table in a run directory and the class of its rows."""
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import metadata
@@ -84,20 +85,13 @@ def _git(folder: Path, *arguments: str) -> str | None:
 @cache
 def _packages() -> dict[str, str]:
     """Installed versions of the packages that gapslsim requires; read once per process."""
-    try:
-        required = metadata.requires("gapslsim") or []
-    except metadata.PackageNotFoundError:
-        return {}
     found: dict[str, str] = {}
-    for requirement in required:
-        name = re.match(r"[A-Za-z0-9._-]+", requirement)
-        if name is None or "extra ==" in requirement:
-            continue
-        try:
-            found[name[0]] = metadata.version(name[0])
-        except metadata.PackageNotFoundError:
-            continue
-    return dict(sorted(found.items()))
+    with suppress(metadata.PackageNotFoundError):
+        required = [text for text in metadata.requires("gapslsim") or [] if "extra ==" not in text]
+        for name in sorted(re.findall(r"^[A-Za-z0-9._-]+", "\n".join(required), re.MULTILINE)):
+            with suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(name)
+    return found
 
 
 @cache

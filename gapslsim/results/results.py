@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from gapslsim.network.network import LinkUseFields
-from gapslsim.records import (
-    AlignmentRow,
-    AttendanceRow,
-    EvaluationRow,
-    GradientRow,
-    LossRow,
-    PairRow,
-    PresenceRow,
-    RoundRow,
-    StalenessRow,
-    UpdateRow,
-)
 from gapslsim.results.frames import TABLES, frame
 from gapslsim.results.summary import RunFacts, summarise
 
-__all__ = ["RecordedRows", "Results", "run_label"]
+__all__ = ["Results", "run_label"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedRows:
-    """Rows of every table of a run, with the fields of the table's class in `records.py`; those of links in
-    `LinkUseRow`. The tables of the geometry are empty where it was not measured.
-    """
-
-    spans: Sequence[tuple[Any, ...]]
-    rounds: Sequence[RoundRow]
-    evaluations: Sequence[EvaluationRow]
-    losses: Sequence[LossRow]
-    alignment: Sequence[AlignmentRow]
-    links: Sequence[LinkUseFields]
-    gradients: Sequence[GradientRow] = ()
-    updates: Sequence[UpdateRow] = ()
-    pairwise: Sequence[PairRow] = ()
-    attendance: Sequence[tuple[Any, ...]] = ()
-    presence: Sequence[PresenceRow] = ()
-    staleness: Sequence[StalenessRow] = ()
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Results:
     """Tables of one run, with the columns of `records.py`, and its summary (what `summary.json` holds)."""
 
@@ -69,32 +36,40 @@ class Results:
     """Plain values that JSON can write; None where a number does not exist."""
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     """Where it was made; filled when it was read from a run directory."""
-    gradients: pd.DataFrame = field(default_factory=lambda: frame(GradientRow, ()), repr=False)
+    gradients: pd.DataFrame = field(repr=False)
     """Geometry per measured round and client; see `evaluation.geometry`."""
-    updates: pd.DataFrame = field(default_factory=lambda: frame(UpdateRow, ()), repr=False)
+    updates: pd.DataFrame = field(repr=False)
     """The server's update per measured round."""
-    pairwise: pd.DataFrame = field(default_factory=lambda: frame(PairRow, ()), repr=False)
+    pairwise: pd.DataFrame = field(repr=False)
     """Angles between every two clients' gradients per measured round."""
-    attendance: pd.DataFrame = field(default_factory=lambda: frame(AttendanceRow, ()), repr=False)
+    attendance: pd.DataFrame = field(repr=False)
     """What became of each client's part in what was gathered, where somebody can be late, away or lost."""
-    presence: pd.DataFrame = field(default_factory=lambda: frame(PresenceRow, ()), repr=False)
+    presence: pd.DataFrame = field(repr=False)
     """Absences of clients, and of the server after crashes."""
-    staleness: pd.DataFrame = field(default_factory=lambda: frame(StalenessRow, ()), repr=False)
+    staleness: pd.DataFrame = field(repr=False)
     """Mini-batches that a server took without waiting for all, with how stale they were."""
 
     @classmethod
-    def from_rows(cls, scenario_yaml: str, rows: RecordedRows, facts: RunFacts) -> Results:
+    def from_rows(
+        cls, scenario_yaml: str, rows: Mapping[str, Iterable[Sequence[Any]]], facts: RunFacts
+    ) -> Results:
         """Results of a run from what it recorded.
 
         Args:
             scenario_yaml: resolved scenario as text.
-            rows: of every table.
+            rows: of each of `TABLES`, with the fields of its class.
             facts: what the summary says besides.
 
         Raises:
-            ValueError: if `facts.extra` repeats an entry of the summary, or a row has a field too many or too few.
+            ValueError: if `facts.extra` repeats an entry of the summary, a table is missing or unknown, or a row has a
+                field too many or too few.
         """
-        tables = {name: frame(row_type, getattr(rows, name)) for name, row_type in TABLES.items()}
+        # An empty table would otherwise stand for one whose name was misspelt.
+        if unlike := rows.keys() ^ TABLES.keys():
+            raise ValueError(
+                f"rows must have exactly the tables {', '.join(TABLES)}; see {', '.join(sorted(unlike))}"
+            )
+        tables = {name: frame(row_type, rows[name]) for name, row_type in TABLES.items()}
         made = summarise(facts, tables)
         return cls(scenario_yaml=scenario_yaml, summary=made, **tables)
 

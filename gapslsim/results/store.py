@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import pandas as pd
@@ -109,12 +108,16 @@ def write_results(results: Results, directory: str | Path, command: Sequence[str
     target = Path(directory)
     check_target(target, results.label)
     # Results that were read from a directory keep where they were made.
-    origin = results.provenance or _origin(results, command)
+    summary = results.summary
+    origin = results.provenance or {
+        "run": results.label,
+        **provenance(seed=summary["seed"], wall_time_s=summary["wall_time_s"] or 0.0, command=command),
+    }
     writers: dict[str, Callable[[Path], object]] = {
         SCENARIO: lambda path: path.write_text(results.scenario_yaml, encoding="utf-8"),
         PROVENANCE: lambda path: path.write_text(_json(origin), encoding="utf-8"),
-        **{f"{name}.parquet": _parquet_writer(getattr(results, name)) for name in TABLES},
-        SUMMARY: lambda path: path.write_text(_json(results.summary), encoding="utf-8"),
+        **{f"{name}.parquet": partial(getattr(results, name).to_parquet, **PARQUET) for name in TABLES},
+        SUMMARY: lambda path: path.write_text(_json(summary), encoding="utf-8"),
     }
     files = {name: target / f".{name}{_PARTIAL}" for name in writers}
     try:
@@ -174,11 +177,13 @@ class StoredRun:
             if not isinstance(self.provenance.get(name, {}), kind):
                 raise ResultsError(_torn(self.folder / PROVENANCE, f"holds something else under {name!r}"))
         self.scenario_yaml = _read(self.folder / SCENARIO)
-        self.scenario = _mapping(self.folder / SCENARIO, self.scenario_yaml)
+        # The parser in C, where there is one, takes a tenth of the time.
+        load = partial(yaml.load, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        self.scenario = _parsed(self.folder / SCENARIO, self.scenario_yaml, load, "YAML", "mapping")
         self._tables: dict[str, pd.DataFrame] = {}
         for name in TABLES:
             if self._is_there(name):
-                _check_columns(self._file(name), columns_of(TABLES[name]), _AGAIN, _LATER.get(name, {}))
+                _check_columns(self._file(name), columns_of(TABLES[name]), _AGAIN)
 
     def table(self, name: str) -> pd.DataFrame:
         """One of `TABLES`, with at least its columns; those of the geometry are empty in runs of earlier versions.
@@ -189,7 +194,7 @@ class StoredRun:
         if name not in self._tables:
             row_type = TABLES[name]
             self._tables[name] = (
-                read_table(self._file(name), columns_of(row_type), _AGAIN, _LATER.get(name, {}))
+                read_table(self._file(name), columns_of(row_type))
                 if self._is_there(name)
                 else frame(row_type, ())
             )
@@ -198,7 +203,9 @@ class StoredRun:
     def results(self) -> Results:
         """With all tables."""
         tables = {name: self.table(name) for name in TABLES}
-        return Results(self.scenario_yaml, summary=self.summary, provenance=self.provenance, **tables)
+        return Results(
+            scenario_yaml=self.scenario_yaml, summary=self.summary, provenance=self.provenance, **tables
+        )
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
@@ -216,32 +223,28 @@ def load_results(directory: str | Path) -> Results:
     return StoredRun(directory).results()
 
 
-def read_table(
-    file: Path, columns: Mapping[str, type], fix: str, later: Mapping[str, float] = MappingProxyType({})
-) -> pd.DataFrame:
+def read_table(file: Path, columns: Mapping[str, type], fix: str = "") -> pd.DataFrame:
     """Reads a table that has at least some columns.
 
     Args:
         file: Parquet.
         columns: names with their Python types; a column of integers may stand for numbers.
-        fix: what the reader of an error is to do.
-        later: columns that earlier versions did not write, with what stands for them.
+        fix: what the reader of an error is to do; running the scenario again unless given.
 
     Raises:
         ResultsError: if it is missing, cannot be read, or lacks a column or a value.
     """
-    _check_columns(file, columns, fix, later)
+    fix = fix or _AGAIN
+    _check_columns(file, columns, fix)
     try:
         table = pd.read_parquet(file, engine="pyarrow")
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
     assert isinstance(table, pd.DataFrame)
-    return table.assign(**{name: value for name, value in later.items() if name not in table})
+    return table.assign(**{name: value for name, value in _later(file).items() if name not in table})
 
 
-def _check_columns(
-    file: Path, columns: Mapping[str, type], fix: str, later: Mapping[str, float] = MappingProxyType({})
-) -> None:
+def _check_columns(file: Path, columns: Mapping[str, type], fix: str) -> None:
     if not file.is_file():
         raise ResultsError(_torn(file, "is missing", fix))
     try:
@@ -254,7 +257,7 @@ def _check_columns(
             gaps = {c.path_in_schema for c in chunks if c.statistics is not None and c.statistics.null_count}
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
-    columns = {name: kind for name, kind in columns.items() if name in schema.names or name not in later}
+    columns = {n: kind for n, kind in columns.items() if n in schema.names or n not in _later(file)}
     missing = [name for name in columns if schema.names.count(name) != 1]
     if missing:
         raise ResultsError(
@@ -271,8 +274,10 @@ def _check_columns(
         raise ResultsError(_torn(file, f"holds other values than it should in {', '.join(wrong)}", fix))
 
 
-_LATER: Final = {"spans": {"overlap_s": 0.0}}
-"""Columns that runs of earlier versions lack, with what they would hold: their clients did one thing at a time."""
+def _later(file: Path) -> dict[str, float]:
+    """Columns that runs of earlier versions lack, with what they would hold: their clients did one thing at a time."""
+    return {"overlap_s": 0.0} if file.stem == "spans" else {}
+
 
 _HOLDS: Final[dict[type, Callable[[pa.DataType], bool]]] = {
     int: pa.types.is_integer,
@@ -311,12 +316,6 @@ def load_summary(directory: str | Path) -> dict[str, Any]:
     return summary
 
 
-def _origin(results: Results, command: Sequence[str] | None) -> dict[str, Any]:
-    summary = results.summary
-    made = provenance(seed=summary["seed"], wall_time_s=summary["wall_time_s"] or 0.0, command=command)
-    return {"run": results.label, **made}
-
-
 def _label_of(directory: Path) -> str | None:
     """Label of the run in a directory, also of a torn one; None if it holds no run."""
     return _label_in(directory / SUMMARY) or _label_in(directory / PROVENANCE, "run")
@@ -338,10 +337,6 @@ def _json(value: object) -> str:
     return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _parquet_writer(table: pd.DataFrame) -> Callable[[Path], None]:
-    return partial(table.to_parquet, **PARQUET)
-
-
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -352,23 +347,16 @@ def _read(path: Path) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_read(path))
-    except (ValueError, RecursionError) as error:
-        raise ResultsError(_torn(path, f"is not JSON ({error})")) from error
-    if not isinstance(found, dict):
-        raise ResultsError(_torn(path, "holds no JSON object"))
-    return found
+    return _parsed(path, _read(path), json.loads, "JSON", "JSON object")
 
 
-def _mapping(path: Path, text: str) -> dict[str, Any]:
+def _parsed(path: Path, text: str, parse: Callable[[str], Any], language: str, what: str) -> dict[str, Any]:
     try:
-        # The parser in C, where there is one, takes a tenth of the time.
-        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError) as error:
-        raise ResultsError(_torn(path, f"is not YAML ({' '.join(str(error).split())})")) from error
+        found = parse(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ResultsError(_torn(path, f"is not {language} ({' '.join(str(error).split())})")) from error
     if not isinstance(found, dict):
-        raise ResultsError(_torn(path, "holds no mapping"))
+        raise ResultsError(_torn(path, f"holds no {what}"))
     return found
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
+import pandas as pd
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from gapslsim.errors import ResultsError, did_you_mean
@@ -30,8 +31,11 @@ class StudyFigure(ABC):
     """Settings of a figure; a pydantic component.
 
     Every axis of the study has a place in it, so that nothing is averaged but seeds: axes with several values that the
-    settings leave out are put where `spare` says.
+    settings leave out are put in the last of `PLACES`.
     """
+
+    PLACES: ClassVar[tuple[str, ...]]
+    """The settings that name axes."""
 
     kind: str
     """Name in study files; each figure fixes its own."""
@@ -41,14 +45,9 @@ class StudyFigure(ABC):
     """View in which accuracies are shown; that of the study's targets unless given."""
 
     @property
-    @abstractmethod
     def places(self) -> Mapping[str, tuple[str, ...] | None]:
         """Each setting that names axes; None where it is left to the study."""
-
-    @property
-    @abstractmethod
-    def spare(self) -> str:
-        """The place of axes that are not named."""
+        return {place: getattr(self, place) for place in self.PLACES}
 
     @abstractmethod
     def draw(self, study: StudyTables) -> Drawing:
@@ -87,7 +86,7 @@ class StudyFigure(ABC):
         return found
 
     def lay_out(self, record: StudyRecord) -> dict[str, tuple[str, ...]]:
-        """Axes of each place: those named; then the study's own series; then the rest in the spare place."""
+        """Axes of each place: those named; then the study's own series; then the rest in the last place."""
         placed = {name for names in self.places.values() for name in names or ()}
         free = [name for name, values in record.axes.items() if len(values) > 1 and name not in placed]
         result: dict[str, tuple[str, ...]] = {}
@@ -95,7 +94,7 @@ class StudyFigure(ABC):
             own = tuple(name for name in free if name in record.series) if place == "series" else ()
             result[place] = own if names is None else names
             free = [name for name in free if name not in result[place]]
-        result[self.spare] += tuple(free)
+        result[self.PLACES[-1]] += tuple(free)
         return result
 
     def view_of(self, record: StudyRecord) -> str:
@@ -131,14 +130,14 @@ def figure_of(record: StudyRecord) -> StudyFigure | None:
 
 
 def words_on_runs(
-    study: StudyTables, cells: Iterable[Cell], numbers: Iterable[Mapping[str, Any]] = (), bound: str = ""
+    study: StudyTables, cells: Iterable[Cell], numbers: pd.DataFrame | None = None, bound: str = ""
 ) -> list[str]:
     """What lines and bars are over seeds, what is a lower bound, and what is missing.
 
     Args:
         study: with its runs.
         cells: that are shown.
-        numbers: rows of `measure_row`.
+        numbers: rows of `measure_row`; None where no measure is shown.
         bound: what tells a lower bound: a sign, a mark.
     """
     n_seeds = max((len(cell.runs) for cell in cells), default=0)
@@ -146,7 +145,7 @@ def words_on_runs(
         said = [f"Means over {n_seeds} seeds; bars and bands reach from the lowest to the highest seed."]
     else:
         said = ["One seed: no spread is known."]
-    if any(row["n_reached"] < row["n_seeds"] for row in numbers):
+    if numbers is not None and (numbers["n_reached"] < numbers["n_seeds"]).any():
         said.append(
             f"{bound} is a lower bound: not every seed got there before it ended, and one that did not counts with "
             "all that it spent."

@@ -72,10 +72,10 @@ class StudyTables:
     @cached_property
     def runs(self) -> tuple[StudyRun, ...]:
         """Completed runs in the order of the study."""
-        tables = {name: self._by_run(name) for name in ("evaluations", "rounds", "alignment")}
-        empty = {name: table[0] for name, table in tables.items()}
+        tables = {name: self.table(name) for name in ("evaluations", "rounds", "alignment")}
+        by_run = {name: dict(iter(table.groupby("run", sort=False))) for name, table in tables.items()}
         return tuple(
-            StudyRun(run, **{name: table[1].get(run.label, empty[name]) for name, table in tables.items()})
+            StudyRun(run, **{name: by_run[name].get(run.label, tables[name].iloc[:0]) for name in tables})
             for run in self.record.runs
             if run.status == "completed"
         )
@@ -105,18 +105,9 @@ class StudyTables:
         keys = {"run": str, **dict.fromkeys(self.record.axes, str), "seed": int}
         own = columns_of(TABLES[name]) if name in TABLES else {}
         # Without a completed run there are no columns either.
-        columns = keys | own if self._is_done else {}
+        columns = keys | own if len(self.missing) < len(self.record.runs) else {}
         fix = "run 'gapslsim sweep' again with --resume"
         return read_table(self.folder / f"{name}.parquet", columns, fix)
-
-    @property
-    def _is_done(self) -> bool:
-        return any(run.status == "completed" for run in self.record.runs)
-
-    def _by_run(self, name: str) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-        """The empty table, and the rows of each run."""
-        table = self.table(name)
-        return table.iloc[:0], {str(run): rows for run, rows in table.groupby("run", sort=False)}
 
 
 def has_tables(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -170,17 +170,16 @@ def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
     """
     spans, rounds, evaluations = tables["spans"], tables["rounds"], tables["evaluations"]
     n_clients = len(facts.device_of_client)
-    category = _categories(spans)
-    seconds = _seconds_per_client(spans, category, n_clients)
-    curves = _accuracy_curves(evaluations)
+    seconds = _seconds_per_client(spans, n_clients)
+    judged = accuracy_curve(evaluations, facts.target_view)
     own: dict[str, Any] = {
         **_of(facts, "name", "framework", "seed", "status", "stopped_by", "dry"),
         "rounds": len(rounds),
         "epochs": float(rounds["epoch"].iloc[-1]) if len(rounds) else 0.0,
         **_of(facts, "simulated_time_s", "wall_time_s"),
-        "accuracy": _accuracy(evaluations, curves),
+        "accuracy": _accuracy(evaluations),
         "target_view": facts.target_view,
-        "time_to_accuracy_s": _times_to_targets(curves.get(facts.target_view, []), facts.targets),
+        "time_to_accuracy_s": _times_to_targets(judged, facts.targets),
         "bytes_up": _bytes(spans, sent),
         "bytes_down": _bytes(spans, received),
         "energy_j": _energy(spans, facts),
@@ -212,34 +211,14 @@ def accuracy_curve(evaluations: pd.DataFrame, view: str) -> pd.DataFrame:
     Returns:
         Columns round, time_s, accuracy (mean over the clients where the view has one model per client), min, max.
     """
-    points = _accuracy_curves(evaluations).get(view, [])
-    table = pd.DataFrame(points, columns=list(_Point._fields))
+    own = evaluations[evaluations["view"] == view]
+    found: dict[tuple[int, float], list[float]] = {}
+    for *at, accuracy in zip(*(own[name].tolist() for name in ("round", "time_s", "accuracy")), strict=True):
+        found.setdefault(tuple(at), []).append(accuracy)
+    # An exact sum, so that the mean does not depend on the order of the clients.
+    points = [(*at, math.fsum(own) / len(own), min(own), max(own)) for at, own in sorted(found.items())]
+    table = pd.DataFrame(points, columns=["round", "time_s", "accuracy", "min", "max"])
     return table.astype({"round": "int64"} | dict.fromkeys(("time_s", "accuracy", "min", "max"), "float64"))
-
-
-class _Point(NamedTuple):
-    """One evaluation of a view."""
-
-    round: int
-    time_s: float
-    accuracy: float
-    min: float
-    max: float
-
-
-def _accuracy_curves(evaluations: pd.DataFrame) -> dict[str, list[_Point]]:
-    """The evaluations of each view in the order of time; views in the order in which they are evaluated."""
-    found: dict[str, dict[tuple[int, float], list[float]]] = {}
-    columns = (evaluations[name].tolist() for name in ("view", "round", "time_s", "accuracy"))
-    for view, round, time_s, accuracy in zip(*columns, strict=True):
-        found.setdefault(view, {}).setdefault((round, time_s), []).append(accuracy)
-    return {
-        view: [
-            _Point(*at, math.fsum(values) / len(values), min(values), max(values))
-            for at, values in sorted(of_view.items())
-        ]
-        for view, of_view in found.items()
-    }
 
 
 def plain(value: Any) -> Any:
@@ -257,26 +236,26 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _accuracy(
-    evaluations: pd.DataFrame, curves: Mapping[str, Sequence[_Point]]
-) -> dict[str, dict[str, float]]:
+def _accuracy(evaluations: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Per view: at the last evaluation and the best of all.
 
     Views with one model per client give the mean over clients, and `min` and `max` over clients at the last one.
     """
     of_many = set(evaluations["view"][evaluations["client"] >= 0])
     result: dict[str, dict[str, float]] = {}
-    for view, curve in curves.items():
-        result[view] = {"last": curve[-1].accuracy, "best": max(point.accuracy for point in curve)}
+    for view in evaluations["view"].unique():
+        curve = accuracy_curve(evaluations, view)
+        last = curve.iloc[-1]
+        result[view] = {"last": last["accuracy"], "best": curve["accuracy"].max()}
         if view in of_many:
-            result[view] |= {"min": curve[-1].min, "max": curve[-1].max}
+            result[view] |= {"min": last["min"], "max": last["max"]}
     return result
 
 
-def _times_to_targets(curve: Sequence[_Point], targets: Sequence[float]) -> dict[str, float | None]:
+def _times_to_targets(curve: pd.DataFrame, targets: Sequence[float]) -> dict[str, float | None]:
     """Simulated time of the first evaluation at or above each target (no interpolation); None if there is none."""
     return {
-        f"{target:g}": next((point.time_s for point in curve if point.accuracy >= target), None)
+        f"{target:g}": next(iter(curve.loc[curve["accuracy"] >= target, "time_s"]), None)
         for target in targets
     }
 
@@ -295,34 +274,26 @@ def _energy(spans: pd.DataFrame, facts: RunFacts) -> dict[str, float]:
     return {"clients": clients, "server": server, "total": clients + server}
 
 
-def _categories(spans: pd.DataFrame) -> NDArray[np.int64]:
-    """Place in `CATEGORIES` of each span; -1 for a server's own."""
+def _of_phases(spans: pd.DataFrame, of: Callable[[str], int]) -> NDArray[np.int64]:
+    """A number of each span of a client by its phase; -1 for a server's own spans."""
     codes, phases = pd.factorize(spans["phase"])
-    places = np.array([CATEGORIES.index(category_of(phase)) for phase in phases], dtype=np.int64)
-    return np.where(spans["client"].to_numpy() >= 0, places[codes], -1)
+    numbers = np.array([of(phase) for phase in phases], dtype=np.int64)
+    return np.where(spans["client"].to_numpy() >= 0, numbers[codes], -1)
 
 
 def _bytes(spans: pd.DataFrame, counts: Callable[[str], bool]) -> int:
     """Bytes of those phases of clients that count."""
-    codes, phases = pd.factorize(spans["phase"])
-    chosen = np.array([counts(phase) for phase in phases], dtype=bool)[codes]
-    return int(spans["size_bytes"].to_numpy()[chosen & (spans["client"].to_numpy() >= 0)].sum())
+    return int(spans["size_bytes"].to_numpy()[_of_phases(spans, counts) == 1].sum())
 
 
-def _seconds(spans: pd.DataFrame) -> NDArray[np.float64]:
-    """Time that each span stands for [s], such that the spans of a client sum to its time."""
+def _seconds_per_client(spans: pd.DataFrame, n_clients: int) -> NDArray[np.float64]:
+    """Seconds in each category, which sum to a client's time; one row per client, one column per category."""
+    category = _of_phases(spans, lambda phase: CATEGORIES.index(category_of(phase)))
     seconds = spans["end_s"].to_numpy() - spans["start_s"].to_numpy() - spans["overlap_s"].to_numpy()
-    return np.asarray(seconds, dtype=np.float64)
-
-
-def _seconds_per_client(
-    spans: pd.DataFrame, category: NDArray[np.int64], n_clients: int
-) -> NDArray[np.float64]:
-    """Seconds in each category; one row per client, one column per category."""
     of_client = category >= 0
     n = len(CATEGORIES)
     place = spans["client"].to_numpy()[of_client] * n + category[of_client]
-    sums = np.bincount(place, _seconds(spans)[of_client], minlength=n_clients * n)
+    sums = np.bincount(place, seconds[of_client], minlength=n_clients * n)
     return sums.astype(np.float64).reshape(n_clients, n)
 
 

@@ -15,7 +15,7 @@ from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.categories import CATEGORIES, LABELS
 
-__all__ = ["end_table"]
+__all__ = ["end_table", "titled_table"]
 
 _BAR_WIDTH: Final = 24
 _STYLES: Final = {"completed": "green", "interrupted": "yellow"}
@@ -49,10 +49,7 @@ def _status_line(summary: Mapping[str, Any]) -> Text:
 
 
 def _accuracy_table(summary: Mapping[str, Any]) -> Table:
-    table = _table("Test accuracy")
-    table.add_column("view")
-    for column in ("last", "best", "min .. max of clients"):
-        table.add_column(column, justify="right")
+    table = titled_table("Test accuracy", "view", "last", "best", "min .. max of clients")
     for view, numbers in summary["accuracy"].items():
         spread = ""
         if "min" in numbers:
@@ -64,10 +61,7 @@ def _accuracy_table(summary: Mapping[str, Any]) -> Table:
 def _time_table(summary: Mapping[str, Any]) -> Table:
     elapsed_s = summary["simulated_time_s"]
     went = summary["where_time_went_s"]
-    table = _table("Where the time went (mean of clients)")
-    table.add_column("phase")
-    table.add_column("time", justify="right")
-    table.add_column("share", justify="right")
+    table = titled_table("Where the time went (mean of clients)", "phase", "time", "share")
     table.add_column("", no_wrap=True, width=_BAR_WIDTH)
     longest = max(went.values(), default=0.0) or 1.0
     for category in CATEGORIES:
@@ -82,8 +76,7 @@ def _time_table(summary: Mapping[str, Any]) -> Table:
 
 def _device_table(summary: Mapping[str, Any]) -> Table:
     """Shares in per cent of the simulated time, one row per kind of device."""
-    table = _table("Where the time went by device (% of simulated time)")
-    table.add_column("device", overflow="fold")
+    table = titled_table("Where the time went by device (% of simulated time)", "device")
     for category in CATEGORIES:
         table.add_column(LABELS[category].replace(" ", "\n"), justify="right", vertical="bottom")
     elapsed_s = summary["simulated_time_s"]
@@ -147,20 +140,12 @@ def _hazards(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "fairness", f"{fair} (accuracy of those often / seldom away, {summary['fairness']['view']})"
 
 
-def _memory(memory: Mapping[str, Any]) -> list[str]:
-    """`client 1.2 MB of 2.0 GB` from `client_bytes` and `client_ram_bytes`; other entries as they are."""
-    texts = []
-    for key, value in memory.items():
-        if key.endswith("_ram_bytes") and f"{key.removesuffix('_ram_bytes')}_bytes" in memory:
-            continue
-        side = key.removesuffix("_bytes")
-        limit = memory.get(f"{side}_ram_bytes")
-        if isinstance(value, (int, float)):
-            of = f" of {words.size(limit)}" if isinstance(limit, (int, float)) else ""
-            texts.append(f"{side.replace('_', ' ')} {words.size(value)}{of}")
-        else:
-            texts.append(f"{side.replace('_', ' ')} {value}")
-    return texts
+def _memory(memory: Mapping[str, float]) -> list[str]:
+    """`client 1.2 MB of 2.0 GB` from `client_bytes` and `client_ram_bytes`."""
+    sides = [key.removesuffix("_ram_bytes") for key in memory if key.endswith("_ram_bytes")]
+    return [
+        f"{s} {words.size(memory[f'{s}_bytes'])} of {words.size(memory[f'{s}_ram_bytes'])}" for s in sides
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +159,12 @@ class _Bar:
         yield Text(sign * round(_BAR_WIDTH * self.share), "cyan")
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
+def titled_table(title: str | None, *columns: str) -> Table:
+    """An empty table for a terminal; names stand at the left, numbers at the right."""
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
         padding=(0, 1, 0, 0),
-    )
+    )  # fmt: skip
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", overflow="fold")
+    return table

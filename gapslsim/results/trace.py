@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,8 +132,10 @@ def _counter(name: str, pid: int, tid: int, at_ns: int, value: float) -> _Event:
 
 def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
     """From what was sent to what it set off: uplink to server, server to downlink, client to client."""
-    of_servers = spans[spans["client"] < 0]
-    servers = {actor: _Computations(own) for actor, own in of_servers.groupby("actor", sort=False)}
+    servers: dict[Any, list[Any]] = {
+        actor: list(own.itertuples(index=False))
+        for actor, own in spans[spans["client"] < 0].groupby("actor", sort=False)
+    }
     number = 0
     inward = spans[spans["phase"].str.endswith("_in") & (spans["client"] >= 0)]
     arrivals = {
@@ -143,11 +146,13 @@ def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
     done = spans[(spans["client"] >= 0) & spans["phase"].map(lambda phase: sent(phase) or received(phase))]
     for row in done.itertuples(index=False):
         source = target = row
-        server = servers.get(_server_of(row.phase, servers))
+        # Models go to the parameter server where there is one, all else to the server.
+        aggregates = row.phase.startswith("model_") and "parameter-server" in servers
+        own = servers.get("parameter-server" if aggregates else "server", [])
         if row.phase.endswith("uplink"):
-            target = server.next(row.end_s) if server is not None else None
+            target = _next(own, row.end_s)
         elif row.phase.endswith("downlink"):
-            source = server.previous(row.start_s) if server is not None else None
+            source = _previous(own, row.start_s)
         else:
             key = (row.start_s, row.end_s, row.size_bytes, row.phase.removesuffix("_out"))
             target = arrivals.get(key) if row.phase.endswith("_out") else None
@@ -163,29 +168,18 @@ def _arrow(number: int, source: Any, target: Any, tids: dict[str, int]) -> Itera
     yield {"ph": "f", "bp": "e", "ts": _middle(target), "tid": tids[target.track], **common}
 
 
-def _server_of(phase: str, servers: dict[Any, Any]) -> str:
-    """Models go to the parameter server where there is one, all else to the server."""
-    return "parameter-server" if phase.startswith("model_") and "parameter-server" in servers else "server"
+def _next(computations: list[Any], now_s: float) -> Any:
+    """The first that begins at or after an instant; None if there is none."""
+    slack = _ROUNDING * max(1.0, now_s)
+    place = bisect_left(computations, now_s - slack, key=attrgetter("start_s"))
+    return computations[place] if place < len(computations) else None
 
 
-class _Computations:
-    """Spans of one server in the order of time."""
-
-    def __init__(self, spans: pd.DataFrame) -> None:
-        self._rows: list[Any] = list(spans.itertuples(index=False))
-        self._starts = [row.start_s for row in self._rows]
-        self._ends = [row.end_s for row in self._rows]
-
-    def next(self, now_s: float) -> Any:
-        """The first that begins at or after an instant; None if there is none."""
-        return self._at(bisect_left(self._starts, now_s - _ROUNDING * max(1.0, now_s)))
-
-    def previous(self, now_s: float) -> Any:
-        """The last that ends at or before an instant; None if there is none."""
-        return self._at(bisect_right(self._ends, now_s + _ROUNDING * max(1.0, now_s)) - 1)
-
-    def _at(self, place: int) -> Any:
-        return self._rows[place] if 0 <= place < len(self._rows) else None
+def _previous(computations: list[Any], now_s: float) -> Any:
+    """The last that ends at or before an instant; None if there is none."""
+    slack = _ROUNDING * max(1.0, now_s)
+    place = bisect_right(computations, now_s + slack, key=attrgetter("end_s"))
+    return computations[place - 1] if place else None
 
 
 def _link_events(links: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:

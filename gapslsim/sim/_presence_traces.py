@@ -141,13 +141,15 @@ def _flash_events(messages: str) -> Iterable[tuple[float, str]]:
 
 
 def _merged(stays: Iterable[tuple[float, float]]) -> Stays:
-    """In order, those that touch or overlap made one."""
+    """In order, those that touch or overlap made one; a stay that began before 0 s begins there."""
     merged: list[tuple[float, float]] = []
     for since_s, until_s in sorted(stays):
-        if not (0 <= since_s <= until_s < math.inf):
+        if not (-math.inf < since_s <= until_s < math.inf):
             raise ValueError(
-                f"a stay from {since_s!r} s to {until_s!r} s; it must begin at 0 s or later and end later"
+                f"a stay from {since_s!r} s to {until_s!r} s; it must end when it begins or later"
             )
+        # People were there already when the recording of a study began.
+        since_s = max(since_s, 0.0)
         if merged and since_s <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], until_s))
         elif until_s > since_s:

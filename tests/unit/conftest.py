@@ -11,7 +11,7 @@ import pytest
 from gapslsim.network.network import LinkUseRow
 from gapslsim.records import AlignmentRow, EvaluationRow, LossRow, RoundRow, SpanRow
 from gapslsim.results.frames import TABLES
-from gapslsim.results.results import RecordedRows, Results
+from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
 
 
@@ -99,7 +99,7 @@ def make_results() -> Callable[..., Results]:
     def make(**changes: Any) -> Results:
         given = ROWS | FACTS | changes
         scenario_yaml = given.pop("scenario_yaml", "name: tiny\n")
-        rows = RecordedRows(**{name: given.pop(name) for name in TABLES if name in given})
+        rows = {name: given.pop(name, ()) for name in TABLES}
         return Results.from_rows(scenario_yaml, rows, RunFacts(**given))
 
     return make

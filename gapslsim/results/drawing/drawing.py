@@ -71,12 +71,8 @@ class Scale:
             log = low > 0 and high > _MAY_BE_LOG * low
         if log:
             low = min((value for value in finite if value > 0), default=1.0) / 1.1
-            return cls(
-                label,
-                low,
-                max(high * 1.1, low) * ((high / low) ** 0.1 if beyond and high > low else 1.0),
-                True,
-            )
+            room = (high / low) ** 0.1 if beyond and high > low else 1.0
+            return cls(label, low, max(high * 1.1, low) * room, log=True)
         low = min(0.0, low) if zero else low
         room = 0.05 * (high - low)
         return cls(label, low if zero and low == 0 else low - room, high + (2 if beyond else 1) * room)
@@ -255,21 +251,19 @@ class Drawing:
     """Panels side by side, where there is room."""
 
     @property
+    def _parts(self) -> list[Part]:
+        return [part for panel in self.panels for part in panel.parts]
+
+    @property
     def shown(self) -> list[int]:
         """Numbers of the named series that are drawn."""
-        found = {
-            getattr(part, "series", getattr(part, "fill", None))
-            for panel in self.panels
-            for part in panel.parts
-        }
+        found = {part.fill if isinstance(part, Bar) else part.series for part in self._parts}
         return [number for number, name in enumerate(self.series) if name and number in found]
 
     @property
     def has_lines(self) -> bool:
         """Whether any series is a line."""
-        return any(
-            isinstance(p, Curve) and p.series is not None for panel in self.panels for p in panel.parts
-        )
+        return any(isinstance(part, Curve) and part.series is not None for part in self._parts)
 
     @property
     def has_categories(self) -> bool:

@@ -25,9 +25,8 @@ from gapslsim.results.drawing.drawing import (
     Panel,
     Scale,
     Span,
-    TextTable,
     shape_of,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +64,7 @@ def save(drawing: Drawing, path: str | Path) -> Path:
 def draw(drawing: Drawing) -> Figure:
     """The figure: heading, panels in rows, names of series, caption below; or the table where it has no panels."""
     if not drawing.panels:
-        return _draw_table(drawing, drawing.table)
+        return _draw_table(drawing)
     n_columns = min(drawing.n_columns, sum(not panel.wide for panel in drawing.panels)) or 1
     lines = [
         [panels[i : i + (1 if wide else n_columns)] for i in range(0, len(panels), 1 if wide else n_columns)]
@@ -105,28 +104,23 @@ def look(dpi: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _draw_table(drawing: Drawing, shown: TextTable) -> Figure:
+def _draw_table(drawing: Drawing) -> Figure:
+    """The table alone."""
     from matplotlib.transforms import Bbox
 
+    shown = drawing.table
     wrapped = ["\n".join(textwrap.wrap(name, 18)) for name in shown.head]
-    chars = [
-        max(4, *(len(line) for text in [top, *(row[i] for row in shown.rows)] for line in text.split("\n")))
-        + 3
-        for i, top in enumerate(wrapped)
-    ]
+    columns = zip(wrapped, *shown.rows, strict=True)
+    chars = [max(4, *(len(line) for text in own for line in text.split("\n"))) + 3 for own in columns]
     lines = max((name.count("\n") + 1 for name in wrapped), default=1)
     width = max(6.4, 0.4 + sum(chars) / 12)
     figure, inside = _framed(drawing, width, 0.2 + 0.27 * len(shown.rows) + 0.2 * lines)
     axes = inside.subplots()
     axes.axis("off")
     table = axes.table(
-        cellText=[list(row) for row in shown.rows],
-        colLabels=wrapped,
-        colWidths=[n / sum(chars) for n in chars],
-        cellLoc="right",
-        bbox=Bbox.unit(),
-        edges="horizontal",
-    )
+        cellText=[list(row) for row in shown.rows], colLabels=wrapped, cellLoc="right",
+        colWidths=[n / sum(chars) for n in chars], bbox=Bbox.unit(), edges="horizontal",
+    )  # fmt: skip
     table.auto_set_font_size(False)
     table.set_fontsize(9)
     share = 0.9 * lines / (len(shown.rows) + 0.9 * lines + 0.1)
@@ -166,11 +160,9 @@ def _framed(drawing: Drawing, width: float, height: float) -> tuple[Figure, SubF
 
 
 def _height(panel: Panel) -> float:
-    return (
-        1.0 + _INCHES_PER_UNIT * panel.row_height * len(panel.rows)
-        if panel.rows
-        else 2.7 / 230 * panel.height
-    )
+    if panel.rows:
+        return 1.0 + _INCHES_PER_UNIT * panel.row_height * len(panel.rows)
+    return 2.7 / 230 * panel.height
 
 
 def _draw_panel(axes: Axes, panel: Panel, is_named: bool) -> None:
@@ -190,21 +182,18 @@ def _draw_panel(axes: Axes, panel: Panel, is_named: bool) -> None:
         axes.set_ylabel(panel.y.label)
         for text, row in zip(axes.get_yticklabels(), panel.rows, strict=True):
             text.set_fontweight("bold" if row.strong else "normal")
-        notes: dict[str, Any] = {
-            "xycoords": ("axes fraction", "data"),
-            "va": "center",
-            "fontsize": "small",
-            "color": _SOFT,
-        }
         for number, row in enumerate(panel.rows):
-            if row.note:
-                axes.annotate(row.note, (1.01, number), **notes)
+            # Beside the axes, whatever lies along them.
+            axes.annotate(
+                row.note, (1.01, number), xycoords=("axes fraction", "data"), va="center", fontsize="small",
+                color=_SOFT,
+            )  # fmt: skip
     else:
         _set_scale(axes, "y", panel.y)
     if panel.columns:
         axes.set_xticks([n + 0.5 for n in range(len(panel.columns))], panel.columns)
         axes.set_aspect("equal")
-    if not panel.columns:
+    else:
         axes.grid(True, alpha=0.3, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

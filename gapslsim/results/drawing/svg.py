@@ -6,24 +6,16 @@ A panel is drawn for 380 units of width, which is a phone's, and scales up. Noth
 
 from __future__ import annotations
 
+import cmath
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from gapslsim.results.categories import Category
-from gapslsim.results.drawing.drawing import (
-    DASHES,
-    N_COLOURS,
-    Bar,
-    Curve,
-    Mark,
-    Panel,
-    Span,
-    shape_of,
-)
+from gapslsim.results.drawing.drawing import DASHES, N_COLOURS, Bar, Curve, Mark, Panel, Span, shape_of
 
 __all__ = ["category_swatch", "panel_svg", "patterns", "swatch", "tag"]
 
@@ -70,17 +62,11 @@ def panel_svg(panel: Panel, about: str = "") -> str:
         about: text for those who do not see it; the title unless given.
     """
     frame = _Frame(panel)
-    curves = [part for part in panel.parts if isinstance(part, Curve)]
-    drawn = [*frame.axes(), *(frame.band(curve) for curve in curves)]
-    for part in panel.parts:
-        if isinstance(part, Curve):
-            drawn.append(frame.line(part))
-        elif isinstance(part, Mark):
-            drawn.append(frame.mark(part))
-        elif isinstance(part, Span):
-            drawn.append(frame.span(part))
-        else:
-            drawn.append(frame.bar(part))
+    bands = [frame.band(part) for part in panel.parts if isinstance(part, Curve)]
+    draw: dict[type, Callable[[Any], str]] = {
+        Curve: frame.line, Mark: frame.mark, Span: frame.span, Bar: frame.bar,
+    }  # fmt: skip
+    drawn = [*frame.axes(), *bands, *(draw[type(part)](part) for part in panel.parts)]
     named = tag("title", escape(about or panel.title or panel.x.label))
     box = f"0 0 {frame.width:g} {frame.height:g}"
     return tag("svg", named + "".join(drawn), viewBox=box, role="img", class_="plot")
@@ -129,19 +115,16 @@ class _Frame:
             made.append(_text(self.left - 5, at + 4, f"{tick:g}", "end"))
         for number, row in enumerate(panel.rows):
             at = self.y(number) + 4
-            place = (
-                (2, at, row.name, "start", "strong")
-                if row.strong
-                else (self.left - 6, at, _short(row.name), "end")
-            )
-            made += [_text(*place), _text(self.right + 5, at, row.note) if row.note else ""]
+            if row.strong:
+                made.append(_text(2, at, row.name, "start", "strong"))
+            else:
+                made.append(_text(self.left - 6, at, _short(row.name), "end"))
+            made.append(_text(self.right + 5, at, row.note))
         if not panel.columns:
             made.append(tag("line", x1=self.left, x2=self.right, y1=self.floor, y2=self.floor, class_="axis"))
             made.append(_text((self.left + self.right) / 2, self.height - 6, panel.x.text, "middle", "label"))
-        made.append(_text(2, self.top - 9, panel.y.text, "start", "label") if panel.y.label else "")
-        made.append(
-            _text(self.width - 2, self.top - 9, panel.note_label, "end", "label") if panel.note_label else ""
-        )
+        made.append(_text(2, self.top - 9, panel.y.text if panel.y.label else "", "start", "label"))
+        made.append(_text(self.width - 2, self.top - 9, panel.note_label, "end", "label"))
         return made
 
     def line(self, curve: Curve) -> str:
@@ -152,15 +135,7 @@ class _Frame:
         if curve.series is None:
             return tag("path", d=_path(places), class_="front")
         series = curve.series
-        dash = " ".join(f"{_LINE * part:.1f}" for part in DASHES[series % len(DASHES)]) or None
-        cls = f"line c{series % N_COLOURS}"
-        made = tag(
-            "path",
-            d=_path(places),
-            class_=cls,
-            stroke_dasharray=dash,
-            stroke_width=0.8 if curve.thin else None,
-        )
+        made = _line(_path(places), series, width=0.8 if curve.thin else None)
         every = max(1, round(len(places) / 6))
         marked = [*places[series % every : -1 : every], places[-1]] if curve.marks else []
         return made + "".join(_shape(x, y, series) for x, y in marked)
@@ -193,11 +168,9 @@ class _Frame:
 
     def bar(self, bar: Bar) -> str:
         """A rectangle in its row."""
-        x, width, high = (
-            self.x(bar.begin),
-            self.x(bar.end) - self.x(bar.begin),
-            self.panel.row_height - (1 if self.panel.columns else 2 if isinstance(bar.fill, int) else 3),
-        )
+        x, width = self.x(bar.begin), self.x(bar.end) - self.x(bar.begin)
+        gap = 1 if self.panel.columns else 0
+        high = self.panel.row_height - (gap or (2 if isinstance(bar.fill, int) else 3))
         place: dict[str, object] = {"x": x, "y": self.y(bar.row) - high / 2, "height": high}
         if bar.fill is None:
             return tag("rect", "", **place, width=max(width, 0.5), class_="chain")
@@ -209,7 +182,7 @@ class _Frame:
             return tag("rect", inner, **place, width=width, fill=fill, fill_opacity=shade, class_="bar")
         cls, gap = f"cell c{bar.fill % N_COLOURS}", 1 if self.panel.columns else 0
         made = tag("rect", inner, **place, width=width - gap, class_=cls, fill_opacity=round(bar.shade, 3))
-        return made + (_text(x + width / 2, self.y(bar.row) + 4, bar.text, "middle") if bar.text else "")
+        return made + _text(x + width / 2, self.y(bar.row) + 4, bar.text, "middle")
 
 
 def _short(name: str) -> str:
@@ -217,7 +190,8 @@ def _short(name: str) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", cls: str | None = None) -> str:
-    return tag("text", escape(text), x=x, y=y, text_anchor=anchor, class_=cls)
+    """Nothing where there is no text."""
+    return text and tag("text", escape(text), x=x, y=y, text_anchor=anchor, class_=cls)
 
 
 def _finite(points: pd.DataFrame, *columns: str) -> list[tuple[float, ...]]:
@@ -227,6 +201,12 @@ def _finite(points: pd.DataFrame, *columns: str) -> list[tuple[float, ...]]:
 
 def _path(places: Sequence[_Point]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+
+
+def _line(path: str, series: int, *, width: float | None = None) -> str:
+    dash = " ".join(f"{_LINE * part:.1f}" for part in DASHES[series % len(DASHES)]) or None
+    cls = f"line c{series % N_COLOURS}"
+    return tag("path", d=path, class_=cls, stroke_dasharray=dash, stroke_width=width)
 
 
 def _shape(x: float, y: float, series: int, *, size: float = 3.6, hollow: bool = False) -> str:
@@ -251,13 +231,10 @@ def _shape(x: float, y: float, series: int, *, size: float = 3.6, hollow: bool =
 
 
 def _cross(turn: float) -> list[_Point]:
-    arm, half = 1.3, 0.4
-    corners = [
-        (-half, -arm), (half, -arm), (half, -half), (arm, -half), (arm, half), (half, half),
-        (half, arm), (-half, arm), (-half, half), (-arm, half), (-arm, -half), (-half, -half),
-    ]  # fmt: skip
-    cos, sin = math.cos(turn), math.sin(turn)
-    return [(cos * x - sin * y, sin * x + cos * y) for x, y in corners]
+    """One arm after the other, each turned by a right angle (times i)."""
+    arm = (-0.4 - 1.3j, 0.4 - 1.3j, 0.4 - 0.4j)
+    corners = [corner * 1j**k * cmath.rect(1, turn) for k in range(4) for corner in arm]
+    return [(corner.real, corner.imag) for corner in corners]
 
 
 def patterns() -> str:
@@ -272,10 +249,8 @@ def patterns() -> str:
 
 def swatch(series: int, *, line: bool = True) -> str:
     """A piece of a series' line with its mark, for legends."""
-    dash = " ".join(f"{_LINE * part:.1f}" for part in DASHES[series % len(DASHES)]) or None
-    cls = f"line c{series % N_COLOURS}"
-    parts = tag("path", d="M1 7L29 7", class_=cls, stroke_dasharray=dash) if line else ""
-    return _legend_box(parts + _shape(15, 7, series, size=4))
+    below = _line("M1 7L29 7", series) if line else ""
+    return _legend_box(below + _shape(15, 7, series, size=4))
 
 
 def category_swatch(name: Category) -> str:

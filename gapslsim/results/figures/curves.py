@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import pandas as pd
 
@@ -24,6 +23,7 @@ _Y: Final = {"accuracy": ("accuracy [%]", 100.0), "loss": ("test loss", 1.0)}
 class Curves(StudyFigure):
     """Test accuracy or loss along epochs, rounds, simulated time, bytes or energy; a line per series."""
 
+    PLACES: ClassVar = ("series", "panel")
     kind: Literal["curves"] = "curves"
     x: Spent = "time"
     """Along what: epochs, rounds, time, bytes or energy."""
@@ -34,36 +34,24 @@ class Curves(StudyFigure):
     panel: AxisNames | None = None
     """Axes whose values are panels; those that are left over unless given."""
 
-    @property
-    def places(self) -> Mapping[str, tuple[str, ...] | None]:
-        """Lines and panels."""
-        return {"series": self.series, "panel": () if self.panel is None else self.panel}
-
-    @property
-    def spare(self) -> str:
-        """Panels."""
-        return "panel"
-
     def draw(self, study: StudyTables) -> Drawing:
         """Means over seeds where all seeds have values; between two evaluations the line is straight."""
         axes = self.lay_out(study.record)
-        label, factor = _Y[self.y]
+        (label, factor), along_unit = _Y[self.y], SPENT[self.x].unit
         numbers, rows = [], []
         cells = study.cells((*axes["panel"], *axes["series"]))
         series = list(dict.fromkeys(place_name(cell.axes, axes["series"]) for cell in cells))
         found: dict[str, list[Curve]] = {}
         for cell in cells:
             curve = self._curve(cell, study)
-            lines = found.setdefault(place_name(cell.axes, axes["panel"]), [])
-            name = place_name(cell.axes, axes["series"])
             numbers.append(cell.keyed(curve.rename(columns={"x": self.x, "mean": self.y})))
-            end = f"{curve['mean'].iloc[-1] * factor:.1f}" if len(curve) else "-"
-            rows.append([*cell.axes.values(), _short(curve, self.x), end])
-            shown = curve.assign(
-                x=curve["x"] * SPENT[self.x].unit.factor,
-                **{key: curve[key] * factor for key in ("mean", "low", "high")},
+            shown = curve[["x", "mean", "low", "high"]] * [along_unit.factor, factor, factor, factor]
+            ends = (
+                [f"{shown['x'].iloc[-1]:.4g}", f"{shown['mean'].iloc[-1]:.1f}"] if len(shown) else ["-", "-"]
             )
-            lines.append(Curve(series.index(name), shown))
+            rows.append([*cell.axes.values(), *ends])
+            lines = found.setdefault(place_name(cell.axes, axes["panel"]), [])
+            lines.append(Curve(series.index(place_name(cell.axes, axes["series"])), shown))
         curves = [line.points for lines in found.values() for line in lines]
         along = Scale.along((points["x"] for points in curves), SPENT[self.x].label)
         high = Scale.over((y for points in curves for y in points["high"]), label, zero=True)
@@ -85,7 +73,3 @@ class Curves(StudyFigure):
             curve = run.curve(self.view_of(study.record))
             curves.append(curve.assign(x=spent_by(curve, run.rounds, self.x)))
         return mean_curve(curves, "x", self.y)
-
-
-def _short(curve: pd.DataFrame, x: Spent) -> str:
-    return f"{curve['x'].iloc[-1] * SPENT[x].unit.factor:.4g}" if len(curve) else "-"

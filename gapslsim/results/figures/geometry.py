@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Final, Literal
 
 import pandas as pd
 from pydantic import Field
 
 from gapslsim.errors import ResultsError
 from gapslsim.registry import component
-from gapslsim.results._binning import binned
+from gapslsim.results._binning import binned, line_over_seeds
 from gapslsim.results.drawing.drawing import Curve, Drawing, Panel, Scale, TextTable
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
 from gapslsim.results.study_tables import Cell, StudyTables, place_name
@@ -23,22 +23,18 @@ _Quantity = Literal[
 ]  # fmt: skip
 
 
-class _Axis(NamedTuple):
-    label: str
-    zero: bool
-
-
-_AXES: Final[dict[_Quantity, _Axis]] = {
-    "score_rad": _Axis("angle to other clients [rad]", False),
-    "dispersion_rad": _Axis("dispersion of the scores [rad]", True),
-    "selection_ratio": _Axis("selection ratio", True),
-    "in_leader_set": _Axis("share in leader set", True),
-    "angle_to_leader_rad": _Axis("angle to leader [rad]", False),
-    "threshold_rad": _Axis("threshold [rad]", False),
-    "admitted": _Axis("share admitted", True),
-    "gradient_norm": _Axis("norm of gradient", True),
-    "loss": _Axis("training loss", True),
+_AXES: Final[dict[_Quantity, tuple[str, bool]]] = {
+    "score_rad": ("angle to other clients [rad]", False),
+    "dispersion_rad": ("dispersion of the scores [rad]", True),
+    "selection_ratio": ("selection ratio", True),
+    "in_leader_set": ("share in leader set", True),
+    "angle_to_leader_rad": ("angle to leader [rad]", False),
+    "threshold_rad": ("threshold [rad]", False),
+    "admitted": ("share admitted", True),
+    "gradient_norm": ("norm of gradient", True),
+    "loss": ("training loss", True),
 }
+"""Label of the axis, and whether it begins at 0."""
 
 
 @figures.register
@@ -46,6 +42,7 @@ _AXES: Final[dict[_Quantity, _Axis]] = {
 class Geometry(StudyFigure):
     """Angles, dispersion, selection ratio, threshold and admission over rounds, means over clients."""
 
+    PLACES: ClassVar = ("series", "panel")
     kind: Literal["geometry"] = "geometry"
     y: Annotated[tuple[_Quantity, ...], Field(min_length=1)]
     """Columns of the table `alignment`; each gets panels of its own."""
@@ -57,16 +54,6 @@ class Geometry(StudyFigure):
     panel: AxisNames | None = None
     """Axes whose values are panels; those that are left over unless given."""
 
-    @property
-    def places(self) -> Mapping[str, tuple[str, ...] | None]:
-        """Lines and panels."""
-        return {"series": self.series, "panel": () if self.panel is None else self.panel}
-
-    @property
-    def spare(self) -> str:
-        """Panels."""
-        return "panel"
-
     def draw(self, study: StudyTables) -> Drawing:
         """Where there are more rounds than can be told apart, means over as many rounds as it takes."""
         axes = self.lay_out(study.record)
@@ -77,6 +64,7 @@ class Geometry(StudyFigure):
         panels, numbers, rows = [], [], []
         width = 1
         for quantity in self.y:
+            label, zero = _AXES[quantity]
             found: dict[str, list[Curve]] = {place: [] for place in places}
             for cell in cells:
                 line, width = _line(cell, quantity, self.band)
@@ -87,13 +75,13 @@ class Geometry(StudyFigure):
                 numbers.append(cell.keyed(line.rename(columns={"x": "round"}), quantity=quantity))
                 first, last = line["mean"].iloc[0], line["mean"].iloc[-1]
                 rows.append(
-                    [*cell.axes.values(), _AXES[quantity].label]
+                    [*cell.axes.values(), label]
                     + [f"{value:.3g}" for value in (first, line["mean"].mean(), last)]
                 )
             curves = [curve.points for lines in found.values() for curve in lines]
             along = Scale.along((points["x"] for points in curves), "round")
             values = [y for points in curves for key in ("low", "high") for y in points[key]]
-            high = Scale.over(values, _AXES[quantity].label, zero=_AXES[quantity].zero)
+            high = Scale.over(values, label, zero=zero)
             panels += [Panel(place, along, high, lines) for place, lines in found.items() if lines]
         if not numbers:
             raise ResultsError(
@@ -127,19 +115,16 @@ class Geometry(StudyFigure):
 
 def _line(cell: Cell, quantity: _Quantity, band: Literal["seeds", "clients"]) -> tuple[pd.DataFrame, int]:
     """Columns x (round), mean, low, high; and how many rounds are in a point."""
-    empty = pd.DataFrame({"x": [], "mean": [], "low": [], "high": []})
     of_seed = [run.alignment.groupby("round")[quantity] for run in cell.runs if len(run.alignment)]
     if not of_seed:
-        return empty, 1
+        return pd.DataFrame(), 1
     means = pd.concat([grouped.mean() for grouped in of_seed], axis=1).astype(float).dropna(how="all")
     if means.empty:
-        return empty, 1
-    lows, highs = means, means
-    of_clients = band == "clients" and quantity not in ("in_leader_set", "admitted")
-    if of_clients:
+        return pd.DataFrame(), 1
+    line, width = line_over_seeds(means)
+    if band == "clients" and quantity not in ("in_leader_set", "admitted"):
         lows = pd.concat([grouped.min() for grouped in of_seed], axis=1).astype(float).reindex(means.index)
         highs = pd.concat([grouped.max() for grouped in of_seed], axis=1).astype(float).reindex(means.index)
-    (points, width), low, high = binned(means), binned(lows)[0], binned(highs)[0]
-    low, high = (low.mean(axis=1), high.mean(axis=1)) if of_clients else (low.min(axis=1), high.max(axis=1))
-    line = pd.DataFrame({"mean": points.mean(axis=1), "low": low, "high": high})
-    return line.rename_axis("x").reset_index(), width
+        ends = {key: binned(of)[0].mean(axis=1).to_numpy() for key, of in (("low", lows), ("high", highs))}
+        line = line.assign(**ends)
+    return line, width

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import ClassVar, Final, Literal
 
 import pandas as pd
 
 from gapslsim.registry import component
 from gapslsim.results.drawing.drawing import Curve, Drawing, Panel, Part, Row, Scale, TextTable, points_of
-from gapslsim.results.measure import Measure, MeasureList, OverSeeds, measure_row, over_seeds
+from gapslsim.results.measure import MeasureList, measure_row, over_seeds
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
 from gapslsim.results.study_tables import StudyTables, is_number, place_name
 
@@ -25,6 +25,7 @@ _FAR_APART: Final = 12.0
 class Points(StudyFigure):
     """A point per combination: accuracy, or what a run takes, along an axis of numbers or in rows of names."""
 
+    PLACES: ClassVar = ("x", "series", "panel")
     kind: Literal["points"] = "points"
     x: AxisNames
     """Axis along which points lie; where its values are no numbers, each gets a row."""
@@ -37,75 +38,62 @@ class Points(StudyFigure):
     scale: Literal["linear", "log"] = "linear"
     """Of an axis `x` of numbers. What runs take, in rows of names, is logarithmic where it is far apart."""
 
-    @property
-    def places(self) -> Mapping[str, tuple[str, ...] | None]:
-        """Rows or numbers, marks, panels."""
-        return {"x": self.x, "series": self.series, "panel": () if self.panel is None else self.panel}
-
-    @property
-    def spare(self) -> str:
-        """Panels."""
-        return "panel"
-
     def draw(self, study: StudyTables) -> Drawing:
         """Means over seeds; a hollow mark with an arrow is a lower bound."""
         axes = self.lay_out(study.record)
-        cells = study.cells([name for names in axes.values() for name in names])
-        series = list(dict.fromkeys(place_name(cell.axes, axes["series"]) for cell in cells))
-        rows = list(dict.fromkeys(place_name(cell.axes, axes["x"]) for cell in cells))
-        places = list(dict.fromkeys(place_name(cell.axes, axes["panel"]) for cell in cells))
+        names = [name for own in axes.values() for name in own]
+        cells = study.cells(names)
+        at = pd.DataFrame([{place: place_name(c.axes, own) for place, own in axes.items()} for c in cells])
+        series, rows, n_panels = list(at["series"].unique()), list(at["x"].unique()), at["panel"].nunique()
         numeric = len(axes["x"]) == 1 and all(map(is_number, study.record.axes[axes["x"][0]]))
+        at["x"] = [float(c.axes[axes["x"][0]]) for c in cells] if numeric else at["x"].map(rows.index)
         view = self.view_of(study.record)
-        panels, numbers = [], []
-        told: dict[int, list[str]] = {index: [*cell.axes.values()] for index, cell in enumerate(cells)}
+        panels, numbers, told = [], [], [[*cell.axes.values()] for cell in cells]
         for measure in self.y:
-            points: dict[str, dict[str, list[dict[str, Any]]]] = {place: {} for place in places}
-            for index, cell in enumerate(cells):
-                over = over_seeds(measure, cell.runs, view)
-                numbers.append(measure_row(cell, measure, over))
-                told[index].append(over.words(measure.unit.factor))
-                name = place_name(cell.axes, axes["x"])
-                x = float(cell.axes[axes["x"][0]]) if numeric else float(rows.index(name))
-                own = points[place_name(cell.axes, axes["panel"])]
-                own.setdefault(place_name(cell.axes, axes["series"]), []).append(_point(x, over, measure))
-            log = self.scale == "log" if numeric else _are_far_apart(points, measure)
-            tables = {
-                place: {series.index(name): pd.DataFrame(own).sort_values("x") for name, own in lines.items()}
-                for place, lines in points.items()
-            }
-            every = [table for lines in tables.values() for table in lines.values()]
-            values = Scale.over(
-                (value for table in every for key in ("low", "high") for value in table[key]),
-                measure.label,
-                zero=measure.unit.stored != "1",
-                log=log and not numeric,
-                beyond=not all(table["reached"].all() for table in every),
+            overs = [over_seeds(measure, cell.runs, view) for cell in cells]
+            for row, over in zip(told, overs, strict=True):
+                row.append(over.words(measure.unit.factor))
+            found = pd.DataFrame(
+                [measure_row(c, measure, over) for c, over in zip(cells, overs, strict=True)]
             )
-            for place, lines in tables.items():
+            numbers.append(found)
+            shown = found[["mean", "low", "high"]] * measure.unit.factor
+            points = at.join(shown).assign(reached=found["n_reached"] == found["n_seeds"])
+            is_share = measure.unit.stored == "1"
+            # Never for shares; the least mean may be 0, which no logarithmic axis shows.
+            far_apart = not is_share and points["mean"].max() > _FAR_APART * points["mean"].min() > 0
+            values = Scale.over(
+                shown[["low", "high"]].to_numpy().ravel(), measure.label, zero=not is_share,
+                log=far_apart and not numeric, beyond=not points["reached"].all(),
+            )  # fmt: skip
+            for place, own in points.groupby("panel", sort=False):
+                lines = {
+                    series.index(name): line.sort_values("x")
+                    for name, line in own.groupby("series", sort=False)
+                }
                 if numeric:
-                    xs = sorted({float(x) for table in every for x in table["x"]})
-                    along = replace(Scale.over(xs, axes["x"][0], log=log), at=xs)
-                    panels.append(Panel(place, along, values, _joined(lines)))
+                    xs = sorted(set(at["x"]))
+                    along = replace(Scale.over(xs, axes["x"][0], log=self.scale == "log"), at=xs)
+                    panels.append(Panel(str(place), along, values, _joined(lines)))
                 else:
-                    parts = _in_rows(lines)
                     height = max(22.0, 13.0 * len(lines))
-                    names = [Row(name) for name in rows]
-                    panels.append(Panel(place, values, Scale(), parts, names, row_height=height))
+                    panel_rows = [Row(name) for name in rows]
+                    panels.append(
+                        Panel(str(place), values, Scale(), _in_rows(lines), panel_rows, row_height=height)
+                    )
+        every = pd.concat(numbers, ignore_index=True)
         return Drawing(
             title=self.heading(study.record),
             question=study.record.question,
             caption=[
                 f"Accuracies in the {view} view.",
-                *words_on_runs(study, cells, numbers, "A hollow mark with an arrow"),
+                *words_on_runs(study, cells, every, "A hollow mark with an arrow"),
             ],
-            table=TextTable(
-                [*(name for names in axes.values() for name in names), *(m.label for m in self.y)],
-                list(told.values()),
-            ),
-            numbers=pd.DataFrame(numbers),
+            table=TextTable([*names, *(m.label for m in self.y)], told),
+            numbers=every,
             panels=panels,
             series=series,
-            n_columns=len(places) if len(places) > 1 else 3,
+            n_columns=n_panels if n_panels > 1 else 3,
         )
 
 
@@ -123,21 +111,3 @@ def _in_rows(lines: Mapping[int, pd.DataFrame]) -> list[Part]:
         for shift, (series, points) in zip(shifts, lines.items(), strict=True)
         for part in points_of(points, series, in_rows=True, shift=shift)
     ]
-
-
-def _are_far_apart(points: dict[str, dict[str, list[dict[str, Any]]]], measure: Measure) -> bool:
-    """Whether numbers in rows need a logarithmic axis to be told apart; never for shares."""
-    means = [p["mean"] for lines in points.values() for line in lines.values() for p in line if p["n"]]
-    return measure.unit.stored != "1" and bool(means) and max(means) > _FAR_APART * min(means) > 0
-
-
-def _point(x: float, over: OverSeeds, measure: Measure) -> dict[str, Any]:
-    spread, factor = over.spread, measure.unit.factor
-    return {
-        "x": x,
-        "mean": spread.mean * factor,
-        "low": spread.low * factor,
-        "high": spread.high * factor,
-        "reached": over.reached,
-        "n": spread.n,
-    }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
@@ -21,6 +20,7 @@ __all__ = ["Table"]
 class Table(StudyFigure):
     """A table: a row per framework, say, and columns of measures per setting; means and deviations over seeds."""
 
+    PLACES: ClassVar = ("rows", "columns")
     kind: Literal["table"] = "table"
     rows: AxisNames
     """Axes whose values are rows."""
@@ -29,31 +29,22 @@ class Table(StudyFigure):
     cells: MeasureList
     """What is measured; each measure is a column within each of the columns."""
 
-    @property
-    def places(self) -> Mapping[str, tuple[str, ...] | None]:
-        """Rows and columns."""
-        return {"rows": self.rows, "columns": self.columns}
-
-    @property
-    def spare(self) -> str:
-        """Columns."""
-        return "columns"
-
     def draw(self, study: StudyTables) -> Drawing:
         """Mean ± sample standard deviation over seeds."""
         axes = self.lay_out(study.record)
         view = self.view_of(study.record)
         cells = study.cells((*axes["rows"], *axes["columns"]))
-        numbers: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         texts: dict[str, dict[str, str]] = {}
         for cell in cells:
             row = texts.setdefault(place_name(cell.axes, axes["rows"]), {})
             for measure in self.cells:
                 over = over_seeds(measure, cell.runs, view)
-                numbers.append(measure_row(cell, measure, over))
+                rows.append(measure_row(cell, measure, over))
                 heading = ", ".join(filter(None, [place_name(cell.axes, axes["columns"]), measure.label]))
                 row[heading] = over.words(measure.unit.factor)
         head = ["", *dict.fromkeys(heading for row in texts.values() for heading in row)]
+        numbers = pd.DataFrame(rows)
         said = words_on_runs(study, cells, numbers, "A number with ≥")
         if len(study.record.seeds) > 1:
             said[0] = said[0].partition(";")[0] + " ± sample standard deviation."
@@ -62,5 +53,5 @@ class Table(StudyFigure):
             question=study.record.question,
             caption=[f"Accuracies in the {view} view.", *said],
             table=TextTable(head, [[name, *row.values()] for name, row in texts.items()]),
-            numbers=pd.DataFrame(numbers),
+            numbers=numbers,
         )

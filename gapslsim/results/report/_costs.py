@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import numpy as np
@@ -67,19 +67,14 @@ def _where_words(panel: str, groups: list[Group]) -> str:
     return f"{where} the largest part is: {words.listed(said)}."
 
 
-_COSTS: Final = (
-    ("simulated time [s]", ("simulated_time_s",)),
-    ("energy of all devices [J]", ("energy_j", "total")),
-    ("bytes up and down [MB]", ()),
-)
-"""Label, and where in the summary; bytes are summed."""
-
-
-def _cost(group: Group, path: tuple[str, ...]) -> list[float]:
-    if path:
-        return group.numbers(*path)
-    both = zip(group.numbers("bytes_up"), group.numbers("bytes_down"), strict=True)
-    return [up + down for up, down in both]
+_COSTS: Final[dict[str, Callable[[Group], list[float]]]] = {
+    "simulated time [s]": lambda group: group.numbers("simulated_time_s"),
+    "energy of all devices [J]": lambda group: group.numbers("energy_j", "total"),
+    "bytes up and down [MB]": lambda group: [
+        up + down for up, down in zip(group.numbers("bytes_up"), group.numbers("bytes_down"), strict=True)
+    ],
+}
+"""What each seed took; bytes are not yet millions."""
 
 
 def pareto_figure(runs: RunSet) -> Drawing | None:
@@ -89,7 +84,7 @@ def pareto_figure(runs: RunSet) -> Drawing | None:
     panels = []
     for panel in runs.panels:
         groups = [g for g in runs.of_panel(panel) if g.accuracies(runs.view)]
-        panels += [_scatter(runs, panel, groups, label, path) for label, path in _COSTS]
+        panels += [_scatter(runs, panel, groups, label) for label in _COSTS]
     said = [_pareto_words(runs, panel) for panel in runs.panels]
     how = f"Accuracy ({runs.view} view) at the end of the run against what the whole run cost; means over seeds, "
     how += "whiskers from the lowest to the highest seed. Up and to the left is better; the dashed line joins the "
@@ -99,9 +94,9 @@ def pareto_figure(runs: RunSet) -> Drawing | None:
     )
 
 
-def _scatter(runs: RunSet, panel: str, groups: list[Group], label: str, path: tuple[str, ...]) -> Panel:
+def _scatter(runs: RunSet, panel: str, groups: list[Group], label: str) -> Panel:
     unit = 1e6 if label.endswith("[MB]") else 1.0
-    costs = [spread([value / unit for value in _cost(g, path)]) for g in groups]
+    costs = [spread([value / unit for value in _COSTS[label](g)]) for g in groups]
     gains = [spread([100 * value for value in g.accuracies(runs.view)]) for g in groups]
     along = Scale.over((v for c in costs for v in (c.low, c.high)), label, log=None)
     high = Scale.over((v for g in gains for v in (g.low, g.high)), "accuracy [%]")
@@ -125,7 +120,7 @@ def _pareto_words(runs: RunSet, panel: str) -> str:
     if not groups:
         return ""
     points = [
-        (-spread(g.accuracies(runs.view)).mean, *(spread(_cost(g, path)).mean for _, path in _COSTS))
+        (-spread(g.accuracies(runs.view)).mean, *(spread(cost(g)).mean for cost in _COSTS.values()))
         for g in groups
     ]
     by = dominated(points)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import pandas as pd
@@ -123,14 +125,11 @@ def _label(category: Category, sign: str) -> str:
 
 
 def _caption(run: Run, number: int, start_s: float, end_s: float, path: pd.DataFrame) -> str:
-    steps: list[list[Any]] = []
-    for link in path.itertuples(index=False):
-        seconds = link.end_s - link.start_s
-        what = f"{link.phase} of {link.actor}" if link.actor else "idle"
-        if steps and steps[-1][0] == what:
-            steps[-1][1] += seconds
-        else:
-            steps.append([what, seconds])
+    links = [
+        (f"{link.phase} of {link.actor}" if link.actor else "idle", link.end_s - link.start_s)
+        for link in path.itertuples(index=False)
+    ]
+    steps = [(what, sum(s for _, s in own)) for what, own in groupby(links, itemgetter(0))]
     told = ", then ".join(f"{what} ({words.seconds(seconds)})" for what, seconds in steps[:6])
     rest = f", and {len(steps) - 6} further steps" if len(steps) > 6 else ""
     n_actors = run.table("spans")["actor"].nunique()

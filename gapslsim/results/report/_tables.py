@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -18,72 +18,61 @@ from gapslsim.results.words import percent
 
 __all__ = ["commands", "failures", "provenance_table", "result_table", "settings_table"]
 
-Row = tuple[str, Callable[[Group], str]]
-
 
 def result_table(runs: RunSet) -> str:
     """Mean, deviation and 95 % interval of every figure; one table per panel."""
     made = []
     for panel in runs.panels:
         groups = runs.of_panel(panel)
-        rows = [[name, *(say(group) for group in groups)] for name, say in _figures(runs)]
+        columns = [_figures(runs, group) for group in groups]
+        rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
         heading = tag("h3", escape(panel)) if panel else ""
         made.append(heading + html_table(["", *(group.series for group in groups)], rows))
     return "".join(made)
 
 
-def _figures(runs: RunSet) -> list[Row]:
-    rows: list[Row] = [
-        ("seeds", lambda g: str(len(g.runs))),
-        *((f"accuracy, {view} view (last)", _accuracy(view, "last")) for view in runs.views),
-    ]
+def _figures(runs: RunSet, group: Group) -> dict[str, str]:
+    """What a group's column says, by row."""
+    told = {"seeds": str(len(group.runs))}
+    for view in runs.views:
+        told[f"accuracy, {view} view (last)"] = spread(group.accuracies(view)).words(words.accuracy, 1.0)
     if runs.views:
-        rows.append((f"best, {runs.view} view", _accuracy(runs.view, "best")))
-    rows += [(f"time to {percent(target)}", _time_to(target)) for target in runs.targets]
-    rows += [(f"accuracy within {words.seconds(b)}", _within(runs.view, b)) for b in runs.budgets_s]
-    rows += [
-        ("simulated time", lambda g: spread(g.numbers("simulated_time_s")).words(words.seconds)),
-        ("energy, all devices", lambda g: spread(g.numbers("energy_j", "total")).words(words.energy)),
-        ("energy, clients", lambda g: spread(g.numbers("energy_j", "clients")).words(words.energy)),
-        ("bytes up", lambda g: spread(g.numbers("bytes_up")).words(words.size)),
-        ("bytes down", lambda g: spread(g.numbers("bytes_down")).words(words.size)),
-        ("rounds", lambda g: spread(g.numbers("rounds")).words(lambda v: f"{v:.0f}")),
-    ]
-    return rows
+        best = group.accuracies(runs.view, "best")
+        told[f"best, {runs.view} view"] = spread(best).words(words.accuracy, 1.0)
+    told |= {f"time to {percent(target)}": _time_to(group, target) for target in runs.targets}
+    told |= {f"accuracy within {words.seconds(b)}": _within(group, runs.view, b) for b in runs.budgets_s}
+    return told | {
+        "simulated time": spread(group.numbers("simulated_time_s")).words(words.seconds),
+        "energy, all devices": spread(group.numbers("energy_j", "total")).words(words.energy),
+        "energy, clients": spread(group.numbers("energy_j", "clients")).words(words.energy),
+        "bytes up": spread(group.numbers("bytes_up")).words(words.size),
+        "bytes down": spread(group.numbers("bytes_down")).words(words.size),
+        "rounds": spread(group.numbers("rounds")).words("{:.0f}".format),
+    }
 
 
-def _accuracy(view: str, which: str) -> Callable[[Group], str]:
-    return lambda group: spread(group.accuracies(view, which)).words(words.accuracy, 1.0)
+def _time_to(group: Group, target: float) -> str:
+    times, lasted = reached(group, target)
+    if not times:
+        return f"> {words.seconds(min(lasted))}\nnot reached"
+    if lasted:
+        # A mean over those that reached it says nothing of the others, so it gets no interval.
+        mean = words.seconds(spread(times).mean)
+        return f"{mean}\nreached by {len(times)} of {len(times) + len(lasted)} seeds"
+    return spread(times).words(words.seconds)
 
 
-def _time_to(target: float) -> Callable[[Group], str]:
-    def say(group: Group) -> str:
-        times, lasted = reached(group, target)
-        if not times:
-            return f"> {words.seconds(min(lasted))}\nnot reached"
-        if lasted:
-            # A mean over those that reached it says nothing of the others, so it gets no interval.
-            mean = words.seconds(spread(times).mean)
-            return f"{mean}\nreached by {len(times)} of {len(times) + len(lasted)} seeds"
-        return spread(times).words(words.seconds)
-
-    return say
-
-
-def _within(view: str, budget_s: float) -> Callable[[Group], str]:
-    def say(group: Group) -> str:
-        found = []
-        for run in group.runs:
-            curve = run.curve(view)
-            within = curve[curve["time_s"] <= budget_s]
-            if len(within) and run.summary["simulated_time_s"] >= budget_s:
-                found.append(float(within["accuracy"].iloc[-1]))
-        if not found:
-            return "ended before"
-        short = len(group.runs) - len(found)
-        return spread(found).words(words.accuracy, 1.0) + (f"\n{short} ended before" if short else "")
-
-    return say
+def _within(group: Group, view: str, budget_s: float) -> str:
+    found = []
+    for run in group.runs:
+        curve = run.curve(view)
+        within = curve[curve["time_s"] <= budget_s]
+        if len(within) and run.summary["simulated_time_s"] >= budget_s:
+            found.append(float(within["accuracy"].iloc[-1]))
+    if not found:
+        return "ended before"
+    short = len(group.runs) - len(found)
+    return spread(found).words(words.accuracy, 1.0) + (f"\n{short} ended before" if short else "")
 
 
 def settings_table(runs: RunSet) -> str:

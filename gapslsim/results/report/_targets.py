@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from gapslsim.results import words
 from gapslsim.results.drawing.drawing import Drawing, Mark, Panel, Part, Row, Scale, Span
 from gapslsim.results.report.data import Group, RunSet
@@ -70,7 +68,7 @@ def _words(runs: RunSet, panel: str, target: float) -> str:
     where = f" on {panel}" if panel else ""
     text = f"{percent(target)}{where}: "
     if means:
-        order = sorted(means, key=lambda name: means[name] if math.isfinite(means[name]) else math.inf)
+        order = sorted(means, key=means.__getitem__)
         text += f"{order[0]} first after {words.seconds(means[order[0]])}"
         if len(order) > 1:
             text += f", {order[-1]} last after {words.seconds(means[order[-1]])}"

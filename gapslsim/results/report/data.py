@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,8 @@ class Group:
 
     def numbers(self, *path: str) -> list[float]:
         """An entry of each seed's summary."""
-        found = []
-        for run in self.runs:
-            value: Any = run.summary
-            for key in path:
-                value = value[key]
-            found.append(float(value))
-        return found
+        summaries: list[Any] = [run.summary for run in self.runs]
+        return [float(reduce(getitem, path, summary)) for summary in summaries]
 
 
 @dataclass(frozen=True)
@@ -93,15 +89,12 @@ class RunSet:
     @cached_property
     def groups(self) -> list[Group]:
         """Runs by panel and series, in order."""
-        found: dict[tuple[str, str], list[Run]] = {}
-        for run in self.runs:
-            found.setdefault((run.panel, run.series), []).append(run)
-        keys = [(panel, series) for panel in self.panels for series in self.series]
-        return [
-            Group(series, panel, tuple(found[panel, series]))
-            for panel, series in keys
-            if (panel, series) in found
-        ]
+        every = (
+            Group(series, panel, tuple(r for r in self.runs if (r.panel, r.series) == (panel, series)))
+            for panel in self.panels
+            for series in self.series
+        )
+        return [group for group in every if group.runs]
 
     @cached_property
     def views(self) -> list[str]:
@@ -179,7 +172,7 @@ def _of_study(record: StudyRecord, path: Path, prefix: str) -> tuple[list[Run], 
             continue
         others = [axis for axis in record.axes if axis not in record.series]
         series = ", ".join(entry.axes[axis] for axis in record.series)
-        panel = ", ".join([*([prefix] if prefix else []), *(entry.axes[axis] for axis in others)])
+        panel = ", ".join(filter(None, [prefix, *(entry.axes[axis] for axis in others)]))
         stored = StoredRun(folder)
         runs.append(Run(series or str(stored.summary["framework"]), panel, entry.seed, stored))
     return runs, missing

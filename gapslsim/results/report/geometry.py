@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from gapslsim.results._binning import binned
+from gapslsim.results._binning import line_over_seeds
 from gapslsim.results._geometry import compare_geometry
 from gapslsim.results.compare import Comparison
 from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Panel, Row, Scale, TextTable
@@ -20,25 +20,20 @@ from gapslsim.results.statistics import seeds_words
 __all__ = ["geometry_figure", "geometry_table"]
 
 
-class _Quantity(NamedTuple):
-    title: str
-    column: str
-    label: str
-
-
-_QUANTITIES: Final = (
-    _Quantity("Mean angle between two clients' gradients", "mean_angle_rad", "angle [rad]"),
-    _Quantity("Dispersion of the clients' mean angles", "dispersion_rad", "std [rad]"),
-    _Quantity("Pairs in conflict (more than 90 degrees)", "conflicting_pairs", "share of pairs"),
-    _Quantity("Selection ratio K", "selection_ratio", "share of clients"),
-    _Quantity("Angle to the leader gradient", "angle_to_leader_rad", "angle [rad]"),
-    _Quantity("Threshold of admission", "threshold_rad", "angle [rad]"),
-    _Quantity("Clients admitted", "admitted", "share of clients"),
-    _Quantity("Cosine of update and mean gradient", "cos_to_mean", "cosine"),
-    _Quantity("Length of the update over that of the mean", "norm_ratio", "ratio"),
-    _Quantity("Clients whose loss the update lowers", "descending_share", "share of clients"),
-    _Quantity("Stable rank of the gradients", "stable_rank", "rank"),
-)
+_QUANTITIES: Final = {
+    "mean_angle_rad": ("Mean angle between two clients' gradients", "angle [rad]"),
+    "dispersion_rad": ("Dispersion of the clients' mean angles", "std [rad]"),
+    "conflicting_pairs": ("Pairs in conflict (more than 90 degrees)", "share of pairs"),
+    "selection_ratio": ("Selection ratio K", "share of clients"),
+    "angle_to_leader_rad": ("Angle to the leader gradient", "angle [rad]"),
+    "threshold_rad": ("Threshold of admission", "angle [rad]"),
+    "admitted": ("Clients admitted", "share of clients"),
+    "cos_to_mean": ("Cosine of update and mean gradient", "cosine"),
+    "norm_ratio": ("Length of the update over that of the mean", "ratio"),
+    "descending_share": ("Clients whose loss the update lowers", "share of clients"),
+    "stable_rank": ("Stable rank of the gradients", "rank"),
+}
+"""Title and label of the axis, by column."""
 _SEEN: Final = [
     "mean_angle_rad", "dispersion_rad", "selection_ratio", "threshold_rad", "angle_to_leader_rad", "admitted",
 ]  # fmt: skip
@@ -56,10 +51,10 @@ def geometry_figure(runs: RunSet) -> Drawing | None:
     groups = [g for g in measured if g.panel == panel]
     lines = {g.series: _lines(g) for g in groups}
     panels = []
-    for quantity in _QUANTITIES:
-        known = {name: own[quantity.column] for name, own in lines.items() if len(own[quantity.column])}
+    for column in _QUANTITIES:
+        known = {name: own[column] for name, own in lines.items() if len(own[column])}
         if known:
-            panels.append(_panel(runs, quantity, known))
+            panels.append(_panel(runs, column, known))
     for group in groups:
         led = [(run.seed, table) for run in group.runs if len(table := run.table("alignment"))]
         if led:
@@ -99,34 +94,28 @@ def _per_round(run: Run) -> pd.DataFrame:
 
 
 def _lines(group: Group) -> dict[str, pd.DataFrame]:
-    """Per quantity: columns round, mean, low, high over seeds, in bins of rounds; empty where it has no meaning."""
+    """Per quantity: columns x (round), mean, low, high over seeds, in bins of rounds; empty where it has no meaning."""
     tables = [_per_round(run) for run in group.runs if _has_geometry(run)]
-    return {
-        quantity.column: _line([t[quantity.column] for t in tables if quantity.column in t])
-        for quantity in _QUANTITIES
-    }
+    return {name: _line([t[name] for t in tables if name in t]) for name in _QUANTITIES}
 
 
 def _line(columns: list[pd.Series]) -> pd.DataFrame:
     if not columns:
         return pd.DataFrame()
     wide = pd.concat(columns, axis=1).dropna(how="all")
-    if wide.empty:
-        return wide
-    points, _ = binned(wide)
-    line = pd.DataFrame({"mean": points.mean(axis=1), "low": points.min(axis=1), "high": points.max(axis=1)})
-    return line.reset_index()
+    return line_over_seeds(wide)[0] if len(wide) else pd.DataFrame()
 
 
-def _panel(runs: RunSet, quantity: _Quantity, lines: dict[str, pd.DataFrame]) -> Panel:
-    last = max(float(line["round"].max()) for line in lines.values())
+def _panel(runs: RunSet, column: str, lines: dict[str, pd.DataFrame]) -> Panel:
+    title, label = _QUANTITIES[column]
+    last = max(float(line["x"].max()) for line in lines.values())
     values = [float(v) for line in lines.values() for v in (line["low"].min(), line["high"].max())]
-    starts_at_zero = quantity.column in ("dispersion_rad", "norm_ratio")
-    high = Scale.over(values, quantity.label, zero=starts_at_zero)
-    if quantity.label.startswith("share"):
-        high = Scale(quantity.label, 0.0, 1.03)
-    curves = [Curve(runs.index(name), line.rename(columns={"round": "x"})) for name, line in lines.items()]
-    return Panel(quantity.title, Scale("round", 0.0, max(last, 1.0) * 1.03), high, curves)
+    starts_at_zero = column in ("dispersion_rad", "norm_ratio")
+    high = Scale.over(values, label, zero=starts_at_zero)
+    if label.startswith("share"):
+        high = Scale(label, 0.0, 1.03)
+    curves = [Curve(runs.index(name), line) for name, line in lines.items()]
+    return Panel(title, Scale("round", 0.0, max(last, 1.0) * 1.03), high, curves)
 
 
 def _admissions(title: str, series: int, alignment: pd.DataFrame) -> Panel:

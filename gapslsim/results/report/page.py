@@ -81,17 +81,14 @@ def _of_studies(runs: RunSet) -> list[Drawing]:
 
 def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ()) -> str:
     """The page as HTML text."""
-    own = _of_studies(runs)
-    drawn = [*own, *_figures(runs, round)]
     sections = [
-        *((figure.name, figure.title, "") for figure in own),
-        ("settings", "Settings", tables.settings_table(runs)),
-        *((figure.name, figure.title, "") for figure in drawn[len(own) :]),
-        ("results", "Results in numbers", _results(runs)),
-        ("provenance", "Provenance", tables.provenance_table(runs)),
-        ("commands", "Commands that make this again", tables.commands(runs, command or _COMMAND)),
+        *map(_drawn, _of_studies(runs)),
+        _section("settings", "Settings", tables.settings_table(runs)),
+        *map(_drawn, _figures(runs, round)),
+        _section("results", "Results in numbers", _results(runs)),
+        _section("provenance", "Provenance", tables.provenance_table(runs)),
+        _section("commands", "Commands that make this again", tables.commands(runs, command or _COMMAND)),
     ]
-    by_id = {figure.name: figure_html(figure) for figure in drawn}
     links = "".join(tag("li", tag("a", escape(title), href=f"#{name}")) for name, title, _ in sections)
     body = [
         tag("h1", escape(runs.title)),
@@ -99,10 +96,7 @@ def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ())
         _answers(runs),
         tables.failures(runs),
         tag("nav", tag("ul", links), aria_label="Contents"),
-    ]
-    body += [
-        by_id.get(name) or tag("section", tag("h2", escape(title)) + html, id=name)
-        for name, title, html in sections
+        *(html for _, _, html in sections),
     ]
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -113,6 +107,15 @@ def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ())
         + tag("main", "\n".join(filter(None, body)))
         + "</body></html>\n"
     )
+
+
+def _section(name: str, title: str, html: str) -> tuple[str, str, str]:
+    """Its name for links, its title, and the whole as HTML."""
+    return name, title, tag("section", tag("h2", escape(title)) + html, id=name)
+
+
+def _drawn(figure: Drawing) -> tuple[str, str, str]:
+    return figure.name, figure.title, figure_html(figure)
 
 
 def _answers(runs: RunSet) -> str:

@@ -8,7 +8,6 @@ import pytest
 
 import gapslsim
 from gapslsim.errors import ResultsError
-from gapslsim.results import store
 from gapslsim.results.frames import OPTIONAL, TABLES
 from gapslsim.results.provenance import git_state, provenance
 from gapslsim.results.store import check_target, load_results, load_summary, write_results
@@ -121,14 +120,11 @@ def test_a_write_that_fails_leaves_the_earlier_run_whole(make_results, tmp_path,
     folder = write_results(make_results(), tmp_path / "run")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    def full_disk(table):
-        def write(path):
-            path.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
+    def full_disk(table, path, **how):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
 
-        return write
-
-    monkeypatch.setattr(store, "_parquet_writer", full_disk)
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full_disk)
     with pytest.raises(ResultsError, match="could not be written: No space left on device"):
         write_results(make_results(status="interrupted"), folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gapslsim.network.network import LinkUseRow
 from gapslsim.records import AlignmentRow, EvaluationRow, LossRow, RoundRow, SpanRow
 from gapslsim.results.categories import CATEGORIES, LABELS, actor_order, category_of, received, sent
-from gapslsim.results.results import RecordedRows, Results, run_label
+from gapslsim.results.frames import TABLES
+from gapslsim.results.results import Results, run_label
 from gapslsim.results.summary import RunFacts, accuracy_curve, plain
 
 
@@ -192,7 +193,7 @@ def test_whatever_clients_do_back_to_back_sums_to_the_elapsed_time(fleet):
             end = elapsed_s if duration is None else min(now + duration, elapsed_s)
             spans.append(SpanRow(f"client-{client}", client, phase, 1, now, end))
             now = end
-    rows = RecordedRows(spans=spans, rounds=[], evaluations=[], losses=[], alignment=[], links=[])
+    rows = dict.fromkeys(TABLES, ()) | {"spans": spans}
     facts = RunFacts(
         name="a", framework="psl", seed=1, status="completed", stopped_by="", dry=True, simulated_time_s=elapsed_s,
         wall_time_s=0.0, timeline_sha256="", learning_sha256="", device_of_client=["d"] * len(fleet),
@@ -200,3 +201,13 @@ def test_whatever_clients_do_back_to_back_sums_to_the_elapsed_time(fleet):
     made = Results.from_rows("", rows, facts)
     assert sum(made.summary["where_time_went_s"].values()) == pytest.approx(elapsed_s, rel=1e-9, abs=1e-9)
     assert made.summary["warnings"] == []
+
+
+@pytest.mark.parametrize("rows", [{}, {"span": []}, dict.fromkeys((*TABLES, "presense"), ())])
+def test_rows_of_a_missing_or_misspelt_table_are_refused(rows):
+    facts = RunFacts(
+        name="a", framework="psl", seed=1, status="completed", stopped_by="", dry=True, simulated_time_s=1.0,
+        wall_time_s=0.0, timeline_sha256="", learning_sha256="", device_of_client=["d"],
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="exactly the tables spans"):
+        Results.from_rows("", rows, facts)
