@@ -74,6 +74,11 @@ def assemble(
         message = "is simulated and cannot be measured here; leave it out, or write kind: always"
         where = "faults" if scenario.faults else "clients.availability"
         raise ScenarioError([Problem(where, message)])
+    if scenario.training.frozen == "sent" and scenario.is_hazardous:
+        message = (
+            "sent needs clients that are always there and no faults; write installed, or leave those out"
+        )
+        raise ScenarioError([Problem("training.frozen", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}
@@ -135,6 +140,7 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
         planned_rounds=planned_rounds if scenario.framework.reads_planned_rounds else None,
         planned_client_steps=client_steps,
         planned_server_steps=server_steps,
+        sends_frozen=scenario.training.frozen == "sent",
     )
     return setup, planned_rounds
 
@@ -147,7 +153,7 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
     if settings is not None:
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
-        for part_of_setup in ("batch_size", "client", "server", "device", "workers"):
+        for part_of_setup in ("batch_size", "client", "server", "device", "workers", "frozen"):
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32")
         journal = settings.open(setup.key, made_by, about, str(device))
@@ -166,6 +172,12 @@ def _memory(
     framework: Framework = scenario.framework
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
     costs = split_cost(setup.model, setup.data.input_shape, setup.data.n_classes, largest)
+    if framework.keeps_client_gradients and not costs.server.n_trained:
+        message = (
+            f"{framework.kind} compares the clients' gradients of the server side, where all weights are frozen; "
+            "unfreeze some, cut the model earlier, or take psl"
+        )
+        raise ScenarioError([Problem("framework.kind", message)])
     slots = setup.client_optimizer.n_slots
     whole = framework.clients_hold_whole_model
     need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)

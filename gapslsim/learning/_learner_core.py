@@ -51,7 +51,7 @@ class LearnerCore:
         self.costs = OperationCosts(setup)
         split = self.costs.split(1)
         costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
-        self._slot_bytes = {side: int(cost.parameter_bytes * scale) for side, cost in costs.items()}
+        self._slot_bytes = {side: int(cost.trained_bytes * scale) for side, cost in costs.items()}
         self._bytes = {side: self._slot_bytes[side] + cost.buffer_bytes for side, cost in costs.items()}
         self._sample_bytes = math.prod(split.smashed_shape) * setup.itemsize
         keys = {side: content_key(f"initial_{side}", None, setup.key) for side in costs}
@@ -94,6 +94,20 @@ class LearnerCore:
     def server_steps(self) -> int:
         """Updates of server-side models, and of a global model by averaging."""
         return self.states.server_steps
+
+    def frozen_weights(self, whole: bool) -> Keyed[None] | None:
+        """What clients are sent once, before they begin: weights that nobody trains; None if there is nothing to send.
+
+        Args:
+            whole: whether clients hold both sides of the model.
+        """
+        split = self.costs.split(self.setup.batch_size)
+        sides = (split.client, split.server) if whole else (split.client,)
+        scale = self.setup.itemsize / 4
+        size_bytes = sum(int((side.parameter_bytes - side.trained_bytes) * scale) for side in sides)
+        if not self.setup.sends_frozen or not size_bytes:
+            return None
+        return Keyed(content_key("frozen", [whole], self.setup.key), size_bytes)
 
     def client_state(self, client: int) -> Keyed[SideState]:
         """The client-side model of a client; the common one until it has its own."""

@@ -40,6 +40,8 @@ class LearningSetup:
     """Optimizer steps that a client-side model is expected to take, for schedules."""
     planned_server_steps: int | None = None
     """Optimizer steps that the server is expected to take, for schedules."""
+    sends_frozen: bool = False
+    """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
 
     @property
     def n_clients(self) -> int:
