@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import simpy
 
+from gapslsim.data.dataset import Samples
 from gapslsim.data.source import public_data_folder
 from gapslsim.errors import DataError, Problem, ScenarioError
 from gapslsim.frameworks.framework import Framework
@@ -23,7 +26,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import split_cost
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
-from gapslsim.registry import settings_of
+from gapslsim.registry import is_shipped, settings_of
 from gapslsim.rng import stream
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.hazards import Hazards
@@ -33,6 +36,7 @@ from gapslsim.stages.clock import Clock
 from gapslsim.stages.measured import MeasuredStage
 from gapslsim.stages.plain_engine import PlainEngine
 from gapslsim.stages.simulated import SimulatedStage
+from gapslsim.work import content_key
 
 __all__ = ["Parts", "assemble"]
 
@@ -111,6 +115,11 @@ def assemble(
 
 def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | None]:
     data = scenario.data.load(public_data_folder(), scenario.seed)
+    if not is_shipped(scenario.data):
+        # A key of the user's making may stay while files change.
+        data = replace(
+            data, key=content_key("data", data.key, *(_digest(part) for part in (data.train, data.test)))
+        )
     if n_clients > len(data.train):
         raise DataError(
             f"clients: {n_clients} clients for {len(data.train)} training samples; "
@@ -143,6 +152,15 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
         sends_frozen=scenario.training.frozen == "sent",
     )
     return setup, planned_rounds
+
+
+def _digest(samples: Samples) -> str:
+    """Of all labels and inputs."""
+    digest = hashlib.sha256()
+    for array in (samples.labels, samples.inputs):
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSettings | None) -> Learner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gapslsim.learning._observations import Observations
@@ -14,6 +15,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
 from gapslsim.records import StalenessRow
+from gapslsim.registry import content_of
 from gapslsim.work import Keyed, content_key
 
 if TYPE_CHECKING:
@@ -47,6 +49,11 @@ class LearnerCore:
         """What servers took without waiting for all; noted by protocols whose clients do not wait for one another."""
         self._operations = Operations(engine, journal)
         self._keyed = self._operations.keyed
+        # Rules are frozen, so each is written out once; not once for all runs, since files may change in between.
+        self._settings: Callable[[object], Any] = cache(content_of)
+        self._rule_key: Callable[[object], str] = cache(
+            lambda rule: content_key("rule", self._settings(rule))
+        )
         self._evaluation_batch = evaluation_batch
         self.costs = OperationCosts(setup)
         split = self.costs.split(1)
