@@ -171,7 +171,7 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
     if settings is not None:
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
-        for part_of_setup in ("batch_size", "client", "server", "device", "workers", "frozen"):
+        for part_of_setup in ("batch_size", "client", "server", "device", "workers", "frozen", "kernels"):
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32")
         journal = settings.open(setup.key, made_by, about, str(device))
