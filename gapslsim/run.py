@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gapslsim.collector import rare_collections
-from gapslsim.errors import NumericalError, StalledError
+from gapslsim.errors import GapslsimError, StalledError
 from gapslsim.kernels import choose
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.milestones import Milestones, Position
@@ -49,8 +49,8 @@ def simulate(
         nobody can go on ends as `stalled: ...`, with who waits for whom.
 
     Raises:
-        NumericalError: if a loss or gradient is not finite; its `results` hold everything so far.
-        GapslsimError: if the scenario cannot be run as written.
+        GapslsimError: if the scenario cannot be run as written. Where the run was under way (a loss that is not finite,
+            a channel that gives no rate) its `results` hold everything so far.
     """
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
@@ -72,7 +72,7 @@ def _simulate(run: _Run) -> Results:
     except StalledError as error:
         run.parts.learner.save()
         status = f"stalled: {error}"
-    except NumericalError as error:
+    except GapslsimError as error:
         error.results = run.results(f"failed: {error}")
         raise
     finally:
