@@ -233,6 +233,6 @@ class _Run:
         ]
         self._evaluations.extend(rows)
         for view in self._scenario.evaluation.views:
-            values = [row.accuracy for row in rows if row.view == view]
+            values = [row.accuracy for row in rows if row.view == view and not math.isnan(row.accuracy)]
             if values:
                 self._latest[view] = sum(values) / len(values)

@@ -3,7 +3,9 @@
 A client's model is its client-side weights with those of its server. `global`: the mean of the client-side weights with
 the mean of the server-side weights, over the clients. `clients`: each client's model on the whole test set. `ensemble`:
 the mean of the clients' probabilities. `local`: each client's model on its own label distribution, that is its accuracy
-per class weighted by the client's share of that class in training.
+per class weighted by the client's share of that class in training, among the classes that the test set has.
+
+Where there is nothing to judge by there is no accuracy: NaN in the tables, None in the summary.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ def evaluate_views(
         batch_size: samples per forward pass.
         together: carries out independent calls.
     """
+    if not len(labels):
+        return _nothing_to_judge_by(len(clients), views, round)
     clients, servers = _with_shared_weights(clients), _with_shared_weights(servers)
     batches = torch.split(inputs, batch_size)
     n_classes = label_shares.shape[1]
@@ -84,6 +88,7 @@ def evaluate_views(
         log_p = predicted(clients[index], servers[index])
         total += log_p.double().exp() * count
         own[pair] = (row("clients", log_p), *_per_class(log_p, labels, n_classes))
+    is_tested = np.bincount(labels.cpu().numpy(), minlength=n_classes) > 0
     if "ensemble" in views:
         # A class that every client rules out has probability 0, whose logarithm would be infinite.
         log_mean = (total / len(clients)).clamp_min(torch.finfo(torch.float64).tiny).log()
@@ -93,9 +98,19 @@ def evaluate_views(
         if "clients" in views:
             rows.append(whole._replace(client=index))
         if "local" in views:
-            share = label_shares[index] / label_shares[index].sum()
+            # What the test set has nothing of cannot be judged, and must count neither as right nor as wrong.
+            share = np.where(is_tested, label_shares[index], 0.0)
+            whole_share = share.sum()
+            share = share / whole_share if whole_share else np.full_like(share, np.nan)
             rows.append(Accuracy(round, "local", index, weighted(share, accuracy), weighted(share, loss)))
     return rows
+
+
+def _nothing_to_judge_by(n_clients: int, views: tuple[str, ...], round: int) -> list[Accuracy]:
+    """The same rows as ever, without a number in them."""
+    each = [(view, (-1,)) for view in ("global", "ensemble") if view in views]
+    each += [(view, tuple(range(n_clients))) for view in ("clients", "local") if view in views]
+    return [Accuracy(round, view, client, math.nan, math.nan) for view, clients in each for client in clients]
 
 
 def _mean(states: Sequence[SideState]) -> SideState | Weights:

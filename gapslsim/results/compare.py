@@ -133,7 +133,7 @@ def _caveat(summary: Mapping[str, Any]) -> str:
     return f" ({', '.join(notes)})" if notes else ""
 
 
-def _accuracy(numbers: Mapping[str, float] | None, spread: bool) -> str:
+def _accuracy(numbers: Mapping[str, float | None] | None, spread: bool) -> str:
     if numbers is None:
         return words.MISSING
     text = words.accuracy(numbers["last"])

@@ -44,6 +44,12 @@ class StudyRun:
                 f"{self.record.label} has no evaluation in the view {view!r}; it has: {known}. "
                 "Change 'view' of the figure, or 'evaluation.views' of the scenario and sweep again"
             )
+        of_view = of_view[of_view["accuracy"].notna()]
+        if of_view.empty:
+            raise ResultsError(
+                f"{self.record.label} has no accuracy in the view {view!r}: its test set has nothing to judge by. "
+                "Give the data set test samples of the classes that the clients train on"
+            )
         loss = of_view.groupby(["round", "time_s"], sort=True)["loss"].mean()
         return accuracy_curve(self.evaluations, view).assign(loss=loss.to_numpy())
 

@@ -62,8 +62,8 @@ class RunFacts:
 
 
 class _Accuracy(BaseModel):
-    last: float
-    best: float
+    last: float | None
+    best: float | None
     min: float | None = None
     max: float | None = None
 
@@ -210,8 +210,9 @@ def accuracy_curve(evaluations: pd.DataFrame, view: str) -> pd.DataFrame:
 
     Returns:
         Columns round, time_s, accuracy (mean over the clients where the view has one model per client), min, max.
+        Clients whose classes the test set has nothing of have no accuracy, and are left out.
     """
-    own = evaluations[evaluations["view"] == view]
+    own = evaluations[(evaluations["view"] == view) & evaluations["accuracy"].notna()]
     found: dict[tuple[int, float], list[float]] = {}
     for *at, accuracy in zip(*(own[name].tolist() for name in ("round", "time_s", "accuracy")), strict=True):
         found.setdefault(tuple(at), []).append(accuracy)
@@ -236,15 +237,19 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _accuracy(evaluations: pd.DataFrame) -> dict[str, dict[str, float]]:
+def _accuracy(evaluations: pd.DataFrame) -> dict[str, dict[str, float | None]]:
     """Per view: at the last evaluation and the best of all.
 
     Views with one model per client give the mean over clients, and `min` and `max` over clients at the last one.
+    None where the test set has nothing to judge by.
     """
     of_many = set(evaluations["view"][evaluations["client"] >= 0])
-    result: dict[str, dict[str, float]] = {}
+    result: dict[str, dict[str, float | None]] = {}
     for view in evaluations["view"].unique():
         curve = accuracy_curve(evaluations, view)
+        if curve.empty:
+            result[view] = {"last": None, "best": None}
+            continue
         last = curve.iloc[-1]
         result[view] = {"last": last["accuracy"], "best": curve["accuracy"].max()}
         if view in of_many:
