@@ -32,6 +32,7 @@ def simulate(
     dry: bool = False,
     observer: Observer | None = None,
     journal: str | Path | JournalSettings | None = None,
+    models: bool = False,
 ) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
 
@@ -41,6 +42,7 @@ def simulate(
         observer: called after every round.
         journal: directory where training is looked up and recorded, or that with its limits. What it knows is not
             computed again: a run that was killed goes on, other hardware or another network costs no training.
+        models: have `Results.model` also where the journal knows the training; what is missing is then computed.
 
     Returns:
         Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far; a run in which
@@ -53,7 +55,9 @@ def simulate(
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
     with rare_collections():
-        return _simulate(_Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer))
+        return _simulate(
+            _Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer, models)
+        )
 
 
 def _simulate(run: _Run) -> Results:
@@ -78,8 +82,11 @@ def _simulate(run: _Run) -> Results:
 class _Run:
     """One run under way."""
 
-    def __init__(self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None) -> None:
+    def __init__(
+        self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None, models: bool
+    ) -> None:
         self.parts = parts
+        self._models = models
         self.threads = intra_op_threads(scenario.training.threads)
         self._scenario = scenario
         self._dry = dry
@@ -102,6 +109,8 @@ class _Run:
         if not self._stopped_by:
             self._stopped_by = "the end of the protocol"
             self._evaluate()
+        if self._models:
+            self.parts.learner.trained(compute=True)
 
     def opens(self) -> None:
         """Decides whether the gradients of the round that begins are measured."""
@@ -164,7 +173,7 @@ class _Run:
             memory=parts.memory,
             extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
-        return Results.from_rows(dump(scenario), rows, facts)
+        return Results.from_rows(dump(scenario), rows, facts, parts.learner.trained())
 
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""

@@ -19,6 +19,7 @@ from gapslsim.work import Keyed, content_key
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
     from gapslsim.learning.journal.journal import Journal
+    from gapslsim.learning.trained import TrainedModels
 
 __all__ = ["LearnerCore", "Shares"]
 
@@ -43,6 +44,7 @@ class LearnerCore:
         """Whether the geometry of this round's gradients is recorded, where two clients or more take part."""
         self.when_updated: list[Callable[[], None]] = []
         """Called after every update of the server or of averaged models; for the main flow."""
+        self._evaluated: tuple[list[Keyed[SideState]], list[Keyed[SideState]]] | None = None
         self.staleness_rows: list[StalenessRow] = []
         """What servers took without waiting for all; noted by protocols whose clients do not wait for one another."""
         self._operations = Operations(engine, journal)
@@ -113,6 +115,7 @@ class LearnerCore:
             return
         states, each = self.states, range(self.setup.n_clients)
         clients, servers = [states[name_of(c)] for c in each], [states[states.server_of(c)] for c in each]
+        self._evaluated = clients, servers
         round = self.round
         needed = {state.key: state for state in (*servers, *clients)}
         settings = [list(views), round, self._evaluation_batch, self.setup.shards_key]
@@ -123,6 +126,23 @@ class LearnerCore:
             return {"accuracies": engine.evaluate(round, of_clients, of_servers, views)}
 
         self._operations.observe(content_key("evaluate", [*settings, keys]), list(needed.values()), record)
+
+    def trained(self, compute: bool = False) -> TrainedModels | None:
+        """The models as the last evaluation saw them; None without one, as in a dry run.
+
+        Args:
+            compute: bring them about where a journal knew the training, so that nothing was computed; else None.
+        """
+        from gapslsim.learning.trained import TrainedModels
+
+        if self._evaluated is None:
+            return None
+        pending = [s.deferred for side in self._evaluated for s in side if s.deferred and not s.deferred.done]
+        if pending and not compute:
+            return None
+        clients, servers = ([state.value for state in side] for side in self._evaluated)
+        data = self.setup.data
+        return TrainedModels(self.setup.model, data.input_shape, data.n_classes, clients, servers)
 
     def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         """Carries an operation out now of which nothing is to be seen before it is committed, if it ever is.

@@ -28,7 +28,7 @@ from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, mean_weights
 from gapslsim.learning.workers import Together, one_by_one
 
-__all__ = ["evaluate_views", "weighted"]
+__all__ = ["evaluate_views", "identity_of", "mean_model", "weighted", "with_shared_weights"]
 
 
 def evaluate_views(
@@ -61,7 +61,7 @@ def evaluate_views(
     """
     if not len(labels):
         return _nothing_to_judge_by(len(clients), views, round)
-    clients, servers = _with_shared_weights(clients), _with_shared_weights(servers)
+    clients, servers = with_shared_weights(clients), with_shared_weights(servers)
     batches = torch.split(inputs, batch_size)
     n_classes = label_shares.shape[1]
 
@@ -77,10 +77,12 @@ def evaluate_views(
 
     rows: list[Accuracy] = []
     if "global" in views:
-        rows.append(row("global", predicted(_mean(clients), _mean(servers))))
+        rows.append(row("global", predicted(mean_model(clients), mean_model(servers))))
     if not {"clients", "ensemble", "local"} & set(views):
         return rows
-    pairs = [(_identity(client), _identity(server)) for client, server in zip(clients, servers, strict=True)]
+    pairs = [
+        (identity_of(client), identity_of(server)) for client, server in zip(clients, servers, strict=True)
+    ]
     total = torch.zeros(len(labels), n_classes, dtype=torch.float64, device=inputs.device)
     own: dict[object, tuple[Accuracy, np.ndarray, np.ndarray]] = {}
     for pair, count in Counter(pairs).items():
@@ -108,35 +110,37 @@ def evaluate_views(
 
 def _nothing_to_judge_by(n_clients: int, views: tuple[str, ...], round: int) -> list[Accuracy]:
     """The same rows as ever, without a number in them."""
-    each = [(view, (-1,)) for view in ("global", "ensemble") if view in views]
-    each += [(view, tuple(range(n_clients))) for view in ("clients", "local") if view in views]
-    return [Accuracy(round, view, client, math.nan, math.nan) for view, clients in each for client in clients]
+    of_view = {"global": (-1,), "ensemble": (-1,), "clients": range(n_clients), "local": range(n_clients)}
+    return [
+        Accuracy(round, view, client, math.nan, math.nan)
+        for view, clients in of_view.items() if view in views for client in clients
+    ]  # fmt: skip
 
 
-def _mean(states: Sequence[SideState]) -> SideState | Weights:
+def mean_model(states: Sequence[SideState]) -> SideState | Weights:
     """Mean weights, each state once and weighted by how many clients have it; where all have one, that itself."""
-    distinct = {_identity(state): state for state in states}
+    distinct = {identity_of(state): state for state in states}
     if len(distinct) == 1:
         return states[0]
-    counts = Counter(_identity(state) for state in states)
+    counts = Counter(identity_of(state) for state in states)
     return mean_weights(list(distinct.values()), [counts[key] / len(states) for key in distinct])
 
 
-def _with_shared_weights(states: Sequence[SideState]) -> list[SideState]:
+def with_shared_weights(states: Sequence[SideState]) -> list[SideState]:
     """The same states, where those with equal weights and buffers are one object each.
 
     States that were read from checkpoints are equal to those that were computed, but not the same objects; what is
     evaluated once must not depend on how it came to be.
     """
-    by_identity = {_identity(state): state for state in states}
+    by_identity = {identity_of(state): state for state in states}
     if len(by_identity) == 1:
         return list(states)
     by_content: dict[str, SideState] = {}
     chosen = {same: by_content.setdefault(_digest(state), state) for same, state in by_identity.items()}
-    return [chosen[_identity(state)] for state in states]
+    return [chosen[identity_of(state)] for state in states]
 
 
-def _identity(state: SideState) -> tuple[int, int]:
+def identity_of(state: SideState) -> tuple[int, int]:
     """Of a state's weights and buffers as objects: the same for states that share both."""
     return id(state.parameters), id(state.buffers)
 
