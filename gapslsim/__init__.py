@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gapslsim.frameworks.parallel import ParallelSplitLearning
     from gapslsim.frameworks.slots import Participation
     from gapslsim.frameworks.stage import Actor, Stage
+    from gapslsim.learning.metric import Judged, Metric
     from gapslsim.learning.operation import SentWeights, SmashedData
     from gapslsim.learning.reply import ServerReply
     from gapslsim.learning.rules import ClientUpdate, CutGradient, Decision, Gradients, ServerUpdate
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError",
     "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework", "FreeFramework",
-    "GapslsimError", "Gradients", "Late", "LayerCost", "LoadedData", "Lost", "Mailbox", "Model", "NumericalError",
+    "GapslsimError", "Gradients", "Judged", "Late", "LayerCost", "LoadedData", "Lost", "Mailbox", "Metric", "Model",
+    "NumericalError",
     "ParallelSplitLearning", "Participation", "Partition", "Process", "ProtocolError", "Quantity", "Results",
     "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate", "SmashedData", "Stage",
     "StalledError", "__version__", "check_cut", "component", "content_key", "he_init", "image_shape", "load",
@@ -74,6 +76,7 @@ _HOMES: Final = {
     "frameworks.parallel": ("ParallelSplitLearning",),
     "frameworks.slots": ("Participation",),
     "frameworks.stage": ("Actor", "Stage"),
+    "learning.metric": ("Judged", "Metric"),
     "learning.operation": ("SentWeights", "SmashedData"),
     "learning.reply": ("ServerReply",),
     "learning.rules": ("ClientUpdate", "CutGradient", "Decision", "Gradients", "ServerUpdate"),

@@ -46,6 +46,7 @@ _HOMES: Final = {
     "framework": "gapslsim.frameworks.framework",
     "lateness": "gapslsim.frameworks.lateness",
     "measure": "gapslsim.results.measure",
+    "metric": "gapslsim.learning.metric",
     "model": "gapslsim.models.model",
     "network": "gapslsim.network.topology",
     "optimizer": "gapslsim.learning.optimizer",

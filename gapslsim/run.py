@@ -13,9 +13,11 @@ from gapslsim.collector import rare_collections
 from gapslsim.errors import NumericalError, StalledError
 from gapslsim.learning.engine import intra_op_threads
 from gapslsim.learning.journal.journal import JournalSettings
+from gapslsim.learning.judging import Wanted
 from gapslsim.milestones import Milestones, Position
-from gapslsim.records import EvaluationRow, Progress, RoundRow
+from gapslsim.records import ConfusionRow, EvaluationRow, Progress, RoundRow
 from gapslsim.results.categories import received, sent
+from gapslsim.results.per_class import per_class
 from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
 from gapslsim.scenario.dumping import dump
@@ -94,12 +96,15 @@ class _Run:
         self._started = time.perf_counter()
         self._rows: list[RoundRow] = []
         self._evaluations: list[EvaluationRow] = []
+        self._confusion: list[ConfusionRow] = []
+        self._metrics: dict[str, list[float]] = {m.kind: [] for m in scenario.evaluation.metrics}
         self._latest: dict[str, float] = {}
         self._spans_seen = 0
         self._stopped_by = ""
         self._journal = parts.learner.journal
         evaluation = scenario.evaluation
         geometry = evaluation.geometry_interval(scenario.framework.keeps_client_gradients)
+        self._wanted = Wanted(evaluation.metrics, evaluation.per_class)
         self._milestones = Milestones(evaluation.every, scenario.stop, geometry)
 
     def play(self) -> None:
@@ -109,6 +114,8 @@ class _Run:
         if not self._stopped_by:
             self._stopped_by = "the end of the protocol"
             self._evaluate()
+        if self._scenario.evaluation.predictions:
+            self.parts.learner.predict(self._scenario.evaluation.views)
         if self._models:
             self.parts.learner.trained(compute=True)
 
@@ -154,6 +161,9 @@ class _Run:
             "attendance": parts.recorder.attendance,
             "presence": parts.stage.absences(),
             "staleness": parts.learner.staleness_rows,
+            "confusion": self._confusion,
+            "per_class": per_class(self._confusion),
+            "predictions": observed.predictions,
         }
         facts = RunFacts(
             name=scenario.name,
@@ -173,7 +183,7 @@ class _Run:
             memory=parts.memory,
             extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
-        return Results.from_rows(dump(scenario), rows, facts, parts.learner.trained())
+        return Results.from_rows(dump(scenario), rows, facts, parts.learner.trained(), self._metrics)
 
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""
@@ -235,12 +245,17 @@ class _Run:
     def _evaluate(self) -> None:
         observed, now_s = self.parts.learner.observed, self.parts.stage.now_s
         seen = len(observed.accuracies)
-        self.parts.learner.evaluate(self._scenario.evaluation.views)
+        said, n_judged = len(observed.confusion), len(observed.metrics)
+        self.parts.learner.evaluate(self._scenario.evaluation.views, self._wanted)
+        self._confusion += [ConfusionRow(row.round, now_s, *row[1:]) for row in observed.confusion[said:]]
         rows = [
             EvaluationRow(a.round, now_s, a.view, a.client, a.accuracy, a.loss)
             for a in observed.accuracies[seen:]
         ]
         self._evaluations.extend(rows)
+        judged = {(m.view, m.client, m.name): m.value for m in observed.metrics[n_judged:]}
+        for name, column in self._metrics.items():
+            column += [judged.get((row.view, row.client, name), math.nan) for row in rows]
         for view in self._scenario.evaluation.views:
             values = [row.accuracy for row in rows if row.view == view and not math.isnan(row.accuracy)]
             if values:

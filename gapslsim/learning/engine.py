@@ -19,6 +19,7 @@ from gapslsim.learning.alignment import Gram
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
+from gapslsim.learning.judging import Judge
 from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
@@ -277,7 +278,12 @@ class Engine:
         return train_locally(self.client, self.server, start, batches, steps.start)
 
     def evaluate(
-        self, round: int, clients: Sequence[SideState], servers: Sequence[SideState], views: tuple[str, ...]
+        self,
+        round: int,
+        clients: Sequence[SideState],
+        servers: Sequence[SideState],
+        views: tuple[str, ...],
+        judge: Judge | None = None,
     ) -> list[Accuracy]:
         """Accuracies in the four views, of each client's model with the server's that it is paired with."""
         return evaluate_views(
@@ -292,6 +298,7 @@ class Engine:
             round,
             self._evaluation_batch,
             self.workers.together,
+            judge,
         )
 
     def _batches(self, wanted: Sequence[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:

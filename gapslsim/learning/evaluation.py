@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gapslsim.learning._observations import Accuracy
+from gapslsim.learning.judging import Judge
 from gapslsim.learning.loss import log_probabilities, predicted_loss, predicted_losses
 from gapslsim.learning.messages import Weights
 from gapslsim.learning.state import SideState
@@ -43,6 +44,7 @@ def evaluate_views(
     round: int,
     batch_size: int,
     together: Together = one_by_one,
+    judge: Judge | None = None,
 ) -> list[Accuracy]:
     """Accuracies and losses of the views asked for.
 
@@ -58,12 +60,17 @@ def evaluate_views(
         round: for the rows.
         batch_size: samples per forward pass.
         together: carries out independent calls.
+        judge: notes whatever else is wanted of each model.
     """
     if not len(labels):
         return _nothing_to_judge_by(len(clients), views, round)
     clients, servers = with_shared_weights(clients), with_shared_weights(servers)
     batches = torch.split(inputs, batch_size)
     n_classes = label_shares.shape[1]
+    n_tested = np.bincount(labels.cpu().numpy(), minlength=n_classes)
+    # What the test set has nothing of cannot be judged, and must count neither as right nor as wrong.
+    shares = [_to_one(np.where(n_tested > 0, share, 0.0)) for share in label_shares]
+    n_tested = n_tested.clip(min=1)
 
     def predicted(client: SideState | Weights, server: SideState | Weights) -> Float[Tensor, "n n_classes"]:
         def logits(batch: Float[Tensor, "b ..."]) -> Float[Tensor, "b n_classes"]:
@@ -71,13 +78,26 @@ def evaluate_views(
 
         return log_probabilities(torch.cat(together([partial(logits, batch) for batch in batches])))
 
+    right = labels.cpu().numpy()
+
+    def judged(view: str, log_p: Tensor, clients: Sequence[int] = (-1,)) -> None:
+        if judge is None:
+            return
+        log_probabilities = log_p.double().cpu().numpy()
+        if "clients" in views or view != "clients":
+            judge(view, clients, log_probabilities, right)
+        for client in clients if view == "clients" and "local" in views else ():
+            judge("local", [client], log_probabilities, right, (shares[client] / n_tested)[right])
+
     def row(view: str, log_p: Float[Tensor, "n n_classes"]) -> Accuracy:
         accuracy = (log_p.argmax(dim=1) == labels).double().mean()
         return Accuracy(round, view, -1, float(accuracy), float(predicted_loss(log_p, labels)))
 
     rows: list[Accuracy] = []
     if "global" in views:
-        rows.append(row("global", predicted(mean_model(clients), mean_model(servers))))
+        log_p = predicted(mean_model(clients), mean_model(servers))
+        rows.append(row("global", log_p))
+        judged("global", log_p)
     if not {"clients", "ensemble", "local"} & set(views):
         return rows
     pairs = [
@@ -90,20 +110,18 @@ def evaluate_views(
         log_p = predicted(clients[index], servers[index])
         total += log_p.double().exp() * count
         own[pair] = (row("clients", log_p), *_per_class(log_p, labels, n_classes))
-    is_tested = np.bincount(labels.cpu().numpy(), minlength=n_classes) > 0
+        judged("clients", log_p, [client for client, its in enumerate(pairs) if its == pair])
     if "ensemble" in views:
         # A class that every client rules out has probability 0, whose logarithm would be infinite.
         log_mean = (total / len(clients)).clamp_min(torch.finfo(torch.float64).tiny).log()
         rows.append(row("ensemble", log_mean))
+        judged("ensemble", log_mean)
     for index, pair in enumerate(pairs):
         whole, accuracy, loss = own[pair]
         if "clients" in views:
             rows.append(whole._replace(client=index))
         if "local" in views:
-            # What the test set has nothing of cannot be judged, and must count neither as right nor as wrong.
-            share = np.where(is_tested, label_shares[index], 0.0)
-            whole_share = share.sum()
-            share = share / whole_share if whole_share else np.full_like(share, np.nan)
+            share = shares[index] if shares[index].any() else np.full(n_classes, np.nan)
             rows.append(Accuracy(round, "local", index, weighted(share, accuracy), weighted(share, loss)))
     return rows
 
@@ -156,6 +174,12 @@ def _digest(state: SideState) -> str:
 def weighted(shares: Float[np.ndarray, " n_classes"], values: Float[np.ndarray, " n_classes"]) -> float:
     """Sum of the values times their shares, exact: a dot product of NumPy's ends in other bits on other processors."""
     return math.fsum((shares * values).tolist())
+
+
+def _to_one(shares: Float[np.ndarray, " n_classes"]) -> Float[np.ndarray, " n_classes"]:
+    """The same in proportion, summing to 1; 0 stays 0."""
+    total = shares.sum()
+    return shares / total if total else shares
 
 
 def _per_class(

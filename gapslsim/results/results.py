@@ -55,6 +55,12 @@ class Results:
     """Absences of clients, and of the server after crashes."""
     staleness: pd.DataFrame = field(repr=False)
     """Mini-batches that a server took without waiting for all, with how stale they were."""
+    confusion: pd.DataFrame = field(repr=False)
+    """What models said of which test samples; see `evaluation.per_class`."""
+    per_class: pd.DataFrame = field(repr=False)
+    """Test accuracy per class; see `evaluation.per_class`."""
+    predictions: pd.DataFrame = field(repr=False)
+    """What models said of each test sample at the last evaluation; see `evaluation.predictions`."""
     models: TrainedModels | None = field(default=None, repr=False)
     """What was trained; None for a dry run, results read from a directory, or training that a journal knew."""
 
@@ -98,6 +104,7 @@ class Results:
         rows: Mapping[str, Iterable[Sequence[Any]]],
         facts: RunFacts,
         models: TrainedModels | None = None,
+        metrics: Mapping[str, Sequence[float]] | None = None,
     ) -> Results:
         """Results of a run from what it recorded.
 
@@ -106,6 +113,7 @@ class Results:
             rows: of each of `TABLES`, with the fields of its class.
             facts: what the summary says besides.
             models: what was trained.
+            metrics: further columns of `evaluations`, a number for each of its rows.
 
         Raises:
             ValueError: if `facts.extra` repeats an entry of the summary, a table is missing or unknown, or a row has a
@@ -117,6 +125,7 @@ class Results:
                 f"rows must have exactly the tables {', '.join(TABLES)}; see {', '.join(sorted(unlike))}"
             )
         tables = {name: frame(row_type, rows[name]) for name, row_type in TABLES.items()}
+        tables["evaluations"] = tables["evaluations"].assign(**(metrics or {}))
         made = summarise(facts, tables)
         return cls(scenario_yaml=scenario_yaml, summary=made, models=models, **tables)
 

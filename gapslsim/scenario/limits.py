@@ -11,6 +11,8 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Positive
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from gapslsim.learning.metric import Metric, metrics
+from gapslsim.records import EvaluationRow
 from gapslsim.registry import component
 from gapslsim.units import Quantity, format_quantity, parse_quantity
 
@@ -21,6 +23,8 @@ View = Literal["global", "clients", "ensemble", "local"]
 clients' probabilities; each client's own on its own label distribution."""
 PositiveSeconds = Annotated[float, Quantity("s", positive=True)]
 Accuracy = Annotated[float, Field(gt=0, le=1)]
+AnyMetric = Annotated[Metric, metrics]
+"""Named here: within `Evaluation` the name `metrics` is the field."""
 
 Unit = Literal["rounds", "epochs", "s", "steps", "samples"]
 """In what an interval is counted: training rounds, passes over the data, simulated seconds, optimizer steps of the
@@ -114,6 +118,13 @@ class Evaluation:
     """Interval between rounds whose gradients are measured (tables `gradients`, `updates`, `pairwise`), the first round
     included, for instance `10 rounds`; or `never`. Unless given: every round where the server's rule sees each client's
     gradient, else none. Takes no simulated time and changes no result."""
+    metrics: tuple[AnyMetric, ...] = ()
+    """What models are judged by besides accuracy and loss, for instance `[f1, balanced_accuracy]`: columns of
+    `evaluations`."""
+    per_class: bool = False
+    """Whether the tables `confusion` and `per_class` are kept: what is said of the samples of each class."""
+    predictions: bool = False
+    """Whether the table `predictions` is kept: what each model says of each test sample at the last evaluation."""
     target_view: View = "global"
     """The view in which `targets` and `stop.target_accuracy` are judged."""
 
@@ -134,6 +145,18 @@ class Evaluation:
                 f"target_view {self.target_view!r} is not among views ({', '.join(self.views)}); "
                 "add it to views or choose another target_view"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_have_columns(self) -> Evaluation:
+        kinds = [metric.kind for metric in self.metrics]
+        for kind in kinds:
+            if kind in EvaluationRow._fields:
+                raise ValueError(f"metrics: {kind!r} is a column of evaluations already; rename the metric")
+            if kinds.count(kind) > 1:
+                raise ValueError(
+                    f"metrics: {kind!r} is given twice; keep one, or register yours as another kind"
+                )
         return self
 
 
