@@ -135,6 +135,7 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
         planned_rounds=planned_rounds if scenario.framework.reads_planned_rounds else None,
         planned_client_steps=client_steps,
         planned_server_steps=server_steps,
+        loss=scenario.training.loss,
     )
     return setup, planned_rounds
 
@@ -147,7 +148,7 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
     if settings is not None:
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
-        for part_of_setup in ("batch_size", "client", "server", "device", "workers"):
+        for part_of_setup in ("batch_size", "client", "server", "loss", "device", "workers"):
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32")
         journal = settings.open(setup.key, made_by, about, str(device))

@@ -45,6 +45,7 @@ _HOMES: Final = {
     "figure": "gapslsim.results.study_figure",
     "framework": "gapslsim.frameworks.framework",
     "lateness": "gapslsim.frameworks.lateness",
+    "loss": "gapslsim.learning.loss",
     "measure": "gapslsim.results.measure",
     "metric": "gapslsim.learning.metric",
     "model": "gapslsim.models.model",

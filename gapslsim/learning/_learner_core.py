@@ -159,7 +159,9 @@ class LearnerCore:
             return None
         clients, servers = ([state.value for state in side] for side in sides)
         data = self.setup.data
-        return TrainedModels(self.setup.model, data.input_shape, data.n_classes, clients, servers)
+        return TrainedModels(
+            self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss
+        )
 
     def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         """Carries an operation out now of which nothing is to be seen before it is committed, if it ever is.

@@ -18,12 +18,12 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gapslsim.learning._observations import Accuracy
+from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.judging import Judge
-from gapslsim.learning.loss import log_probabilities, predicted_loss, predicted_losses
 from gapslsim.learning.messages import Weights
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, mean_weights
@@ -45,6 +45,7 @@ def evaluate_views(
     batch_size: int,
     together: Together = one_by_one,
     judge: Judge | None = None,
+    criterion: Criterion = CROSS_ENTROPY,
 ) -> list[Accuracy]:
     """Accuracies and losses of the views asked for.
 
@@ -61,6 +62,7 @@ def evaluate_views(
         batch_size: samples per forward pass.
         together: carries out independent calls.
         judge: notes whatever else is wanted of each model.
+        criterion: the loss.
     """
     if not len(labels):
         return _nothing_to_judge_by(len(clients), views, round)
@@ -76,9 +78,10 @@ def evaluate_views(
         def logits(batch: Float[Tensor, "b ..."]) -> Float[Tensor, "b n_classes"]:
             return server_side.predict(server, client_side.predict(client, batch))
 
-        return log_probabilities(torch.cat(together([partial(logits, batch) for batch in batches])))
+        return torch.cat(together([partial(logits, batch) for batch in batches]))
 
     right = labels.cpu().numpy()
+    of_classes = partial(_per_class, labels=labels, n_classes=n_classes)
 
     def judged(view: str, log_p: Tensor, clients: Sequence[int] = (-1,)) -> None:
         if judge is None:
@@ -89,14 +92,15 @@ def evaluate_views(
         for client in clients if view == "clients" and "local" in views else ():
             judge("local", [client], log_probabilities, right, (shares[client] / n_tested)[right])
 
-    def row(view: str, log_p: Float[Tensor, "n n_classes"]) -> Accuracy:
+    def row(view: str, log_p: Tensor, loss: Tensor) -> Accuracy:
         accuracy = (log_p.argmax(dim=1) == labels).double().mean()
-        return Accuracy(round, view, -1, float(accuracy), float(predicted_loss(log_p, labels)))
+        return Accuracy(round, view, -1, float(accuracy), float(loss))
 
     rows: list[Accuracy] = []
     if "global" in views:
-        log_p = predicted(mean_model(clients), mean_model(servers))
-        rows.append(row("global", log_p))
+        outputs = predicted(mean_model(clients), mean_model(servers))
+        log_p = criterion.loss.log_probabilities(outputs)
+        rows.append(row("global", log_p, criterion.judged(outputs, log_p, labels)[0]))
         judged("global", log_p)
     if not {"clients", "ensemble", "local"} & set(views):
         return rows
@@ -107,22 +111,30 @@ def evaluate_views(
     own: dict[object, tuple[Accuracy, np.ndarray, np.ndarray]] = {}
     for pair, count in Counter(pairs).items():
         index = pairs.index(pair)
-        log_p = predicted(clients[index], servers[index])
+        outputs = predicted(clients[index], servers[index])
+        log_p = criterion.loss.log_probabilities(outputs)
         total += log_p.double().exp() * count
-        own[pair] = (row("clients", log_p), *_per_class(log_p, labels, n_classes))
+        loss, each = criterion.judged(outputs, log_p, labels)
+        is_right = log_p.argmax(dim=1) == labels
+        own[pair] = (row("clients", log_p, loss), of_classes(is_right), of_classes(each))
         judged("clients", log_p, [client for client, its in enumerate(pairs) if its == pair])
     if "ensemble" in views:
+        mean = total / len(clients)
         # A class that every client rules out has probability 0, whose logarithm would be infinite.
-        log_mean = (total / len(clients)).clamp_min(torch.finfo(torch.float64).tiny).log()
-        rows.append(row("ensemble", log_mean))
+        log_mean = mean.clamp_min(torch.finfo(torch.float64).tiny).log()
+        loss, _ = criterion.judged(criterion.loss.outputs_for(mean), log_mean, labels)
+        rows.append(row("ensemble", log_mean, loss))
         judged("ensemble", log_mean)
     for index, pair in enumerate(pairs):
-        whole, accuracy, loss = own[pair]
+        whole, accuracies, losses = own[pair]
         if "clients" in views:
             rows.append(whole._replace(client=index))
         if "local" in views:
             share = shares[index] if shares[index].any() else np.full(n_classes, np.nan)
-            rows.append(Accuracy(round, "local", index, weighted(share, accuracy), weighted(share, loss)))
+            local = weighted(share, losses)
+            if criterion.class_weights is not None:
+                local /= weighted(share, criterion.class_weights.double().cpu().numpy())
+            rows.append(Accuracy(round, "local", index, weighted(share, accuracies), local))
     return rows
 
 
@@ -183,12 +195,9 @@ def _to_one(shares: Float[np.ndarray, " n_classes"]) -> Float[np.ndarray, " n_cl
 
 
 def _per_class(
-    log_p: Float[Tensor, "n n_classes"], labels: Int[Tensor, " n"], n_classes: int
-) -> tuple[Float[np.ndarray, " n_classes"], Float[np.ndarray, " n_classes"]]:
-    """Accuracy and mean loss per class; 0 for a class without test samples."""
+    each: Float[Tensor, " n"] | Bool[Tensor, " n"], labels: Int[Tensor, " n"], n_classes: int
+) -> Float[np.ndarray, " n_classes"]:
+    """Mean per class; 0 for a class without test samples."""
     count = torch.bincount(labels, minlength=n_classes).clamp_min(1).double()
-
-    def mean(each: Tensor) -> np.ndarray:
-        return (torch.bincount(labels, weights=each.double(), minlength=n_classes) / count).cpu().numpy()
-
-    return mean(log_p.argmax(dim=1) == labels), mean(predicted_losses(log_p, labels))
+    sums = torch.bincount(labels, weights=each.double(), minlength=n_classes)
+    return np.asarray((sums / count).cpu().numpy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
+from gapslsim.learning.loss import Loss
+from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.models.model import Model
 from gapslsim.registry import settings_of
@@ -40,6 +42,8 @@ class LearningSetup:
     """Optimizer steps that a client-side model is expected to take, for schedules."""
     planned_server_steps: int | None = None
     """Optimizer steps that the server is expected to take, for schedules."""
+    loss: Loss = field(default_factory=CrossEntropy)
+    """What models are trained by."""
 
     @property
     def n_clients(self) -> int:
@@ -66,6 +70,9 @@ class LearningSetup:
             "planned_server_steps": self.planned_server_steps,
             "itemsize": self.itemsize,
         }
+        # What is as it always was is left out: journals of before go on.
+        if self.loss != CrossEntropy():
+            settings["loss"] = settings_of(self.loss)
         return content_key("setup", settings)
 
     @cached_property

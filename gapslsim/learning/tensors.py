@@ -1,6 +1,6 @@
 """The tensor operations of split learning, each a pure function of states and batches.
 
-States come in and new states go out; nothing is written to. Losses are means over a mini-batch of the cross-entropy.
+States come in and new states go out; nothing is written to. Losses are means over a mini-batch.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.layers.chain import LayerChain
-from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
@@ -165,6 +165,7 @@ def train_locally(
     start: WholeWeights,
     batches: Sequence[tuple[Float[Tensor, "b ..."], Int[Tensor, " b"], int]],
     first_step: int = 0,
+    criterion: Criterion = CROSS_ENTROPY,
 ) -> tuple[WholeWeights, float]:
     """Local training of the whole model with the optimizer of the client side, from a fresh optimizer state.
 
@@ -174,6 +175,7 @@ def train_locally(
         start: the global model.
         batches: inputs, labels and the seed of each step.
         first_step: steps that this client took before; where the learning-rate schedule stands.
+        criterion: the loss.
 
     Returns:
         The trained weights and the mean loss over the steps.
@@ -188,7 +190,7 @@ def train_locally(
         lower = client.forward(Weights(parameters[:n_client], buffers[0]), inputs, seed)
         # The next seed: with that of the lower half both would draw the same numbers.
         upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
-        loss = batch_loss(upper.output, labels)
+        loss = criterion.mean(upper.output, labels)
         gradients = torch.autograd.grad(loss, lower.parameters + upper.parameters)
         parameters, optimizer = client.optimizer.step(
             parameters, gradients, optimizer, first_step + step, client.planned_steps

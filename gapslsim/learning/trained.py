@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gapslsim.errors import ResultsError, unknown
 from gapslsim.learning.evaluation import identity_of, mean_model, with_shared_weights
-from gapslsim.learning.loss import log_probabilities
+from gapslsim.learning.loss import Loss
 from gapslsim.learning.messages import Weights
 from gapslsim.learning.state import SideState
 from gapslsim.models.model import Model
@@ -39,6 +39,7 @@ class TrainedModels:
         n_classes: number of classes.
         clients: the client-side state of each client.
         servers: the server-side state that each is paired with.
+        loss: that they were trained by, which knows what outputs mean.
     """
 
     network: Model
@@ -46,6 +47,7 @@ class TrainedModels:
     n_classes: int
     clients: Sequence[SideState]
     servers: Sequence[SideState]
+    loss: Loss
 
     def model(self, view: str, client: int | None = None) -> nn.Module:
         """The whole network of a view in evaluation mode, from inputs to logits; a copy, on the CPU.
@@ -121,16 +123,22 @@ class TrainedModels:
         return _filled(module, joined)
 
     def _ensemble(self) -> nn.Module:
-        return _Ensemble(self._module(pair) for pair in zip(self.clients, self.servers, strict=True)).eval()
+        pairs = zip(self.clients, self.servers, strict=True)
+        return _Ensemble([self._module(pair) for pair in pairs], self.loss).eval()
 
 
-class _Ensemble(nn.ModuleList):
+class _Ensemble(nn.Module):
     """Says what its members say on average."""
+
+    def __init__(self, members: Sequence[nn.Module], loss: Loss) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self._loss = loss
 
     def forward(self, inputs: Float[Tensor, "b ..."]) -> Float[Tensor, "b n_classes"]:
         """Logarithm of the mean of the members' probabilities, float64."""
-        total = torch.stack([log_probabilities(member(inputs)).double().exp() for member in self]).mean(0)
-        return total.clamp_min(torch.finfo(torch.float64).tiny).log()
+        said = [self._loss.log_probabilities(member(inputs)).double().exp() for member in self.members]
+        return torch.stack(said).mean(0).clamp_min(torch.finfo(torch.float64).tiny).log()
 
 
 def _filled(module: nn.Module, state: SideState | Weights) -> nn.Module:

@@ -109,7 +109,11 @@ def _check_data(scenario: Scenario) -> list[Finding]:
         n_train = len(loaded.train)
     except (GapslsimError, ValueError) as error:
         return [(("data",), _words(error))]
-    return [*_check_samples(scenario, loaded, n_train), *_check_cut(scenario, loaded)]
+    return [
+        *_check_samples(scenario, loaded, n_train),
+        *_check_cut(scenario, loaded),
+        *_check_loss(scenario, loaded),
+    ]
 
 
 def _check_samples(scenario: Scenario, loaded: LoadedData, n_train: int) -> list[Finding]:
@@ -136,6 +140,12 @@ def _check_cut(scenario: Scenario, loaded: LoadedData) -> list[Finding]:
         text = _words(error)
         return [(("model", *pointed_at(type(scenario.model), text)), text)]
     return []
+
+
+def _check_loss(scenario: Scenario, loaded: LoadedData) -> list[Finding]:
+    loss = scenario.training.loss
+    found = loss.problems(loaded.n_classes)
+    return [(("training", "loss", *pointed_at(type(loss), text)), text) for text in found]
 
 
 def _check_network(scenario: Scenario) -> list[Finding]:
