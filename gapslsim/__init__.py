@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from gapslsim.work import Cost, LayerCost, content_key
 
 __all__ = [
-    "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError", "Cost",
-    "CutGradient", "DataError", "Dataset", "Decision", "FAMILIES", "Fault", "Framework", "FreeFramework",
+    "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError",
+    "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework", "FreeFramework",
     "GapslsimError", "Gradients", "Judged", "Late", "LayerCost", "LoadedData", "Loss", "Lost", "Mailbox", "Metric",
     "Model", "NumericalError", "ParallelSplitLearning", "Participation", "Partition", "Process", "ProtocolError",
     "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate",

@@ -21,6 +21,7 @@ from gapslsim.results.per_class import per_class
 from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
 from gapslsim.scenario.dumping import dump
+from gapslsim.scenario.limits import Patience
 from gapslsim.scenario.schema import Scenario
 
 __all__ = ["simulate"]
@@ -105,7 +106,10 @@ class _Run:
         evaluation = scenario.evaluation
         geometry = evaluation.geometry_interval(scenario.framework.keeps_client_gradients)
         self._wanted = Wanted(evaluation.metrics, evaluation.per_class)
-        self._milestones = Milestones(evaluation.every, scenario.stop, geometry)
+        better = {"loss": False} | {m.kind: m.greater_is_better for m in evaluation.metrics}
+        self._patience = scenario.stop.patience
+        greater = self._patience is None or better.get(self._patience.of, True)
+        self._milestones = Milestones(evaluation.every, scenario.stop, geometry, greater)
 
     def play(self) -> None:
         """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
@@ -256,7 +260,18 @@ class _Run:
         judged = {(m.view, m.client, m.name): m.value for m in observed.metrics[n_judged:]}
         for name, column in self._metrics.items():
             column += [judged.get((row.view, row.client, name), math.nan) for row in rows]
+        if self._patience is not None and rows:
+            self._milestones.note(self._mean_of(self._patience, rows))
         for view in self._scenario.evaluation.views:
             values = [row.accuracy for row in rows if row.view == view and not math.isnan(row.accuracy)]
             if values:
                 self._latest[view] = sum(values) / len(values)
+
+    def _mean_of(self, patience: Patience, rows: Sequence[EvaluationRow]) -> float:
+        """What is looked at in the evaluation that left these rows, which are the last."""
+        column = self._metrics.get(patience.of)
+        of_rows = [getattr(row, patience.of) for row in rows] if column is None else column[-len(rows) :]
+        given = [
+            v for row, v in zip(rows, of_rows, strict=True) if row.view == patience.view and not math.isnan(v)
+        ]
+        return math.fsum(given) / len(given) if given else math.nan

@@ -30,7 +30,27 @@ def check(scenario: Scenario) -> list[Finding]:
             found.append(((name, *pointed_at(type(section), text)), text))
     if not scenario.stop.is_planned:
         found += _check_plan(scenario)
-    return found + _check_steps(scenario) + _check_faults(scenario)
+    return found + _check_steps(scenario) + _check_faults(scenario) + _check_patience(scenario)
+
+
+def _check_patience(scenario: Scenario) -> list[Finding]:
+    """What is waited for to get better, and is never looked at."""
+    patience, evaluation = scenario.stop.patience, scenario.evaluation
+    if patience is None:
+        return []
+    found: list[Finding] = []
+    known = ["accuracy", "loss", *(metric.kind for metric in evaluation.metrics)]
+    if patience.of not in known:
+        fix = "add it to evaluation.metrics or choose another"
+        text = (
+            f"found {patience.of!r}; known here: {', '.join(known)}; {fix}.{did_you_mean(patience.of, known)}"
+        )
+        found.append((("stop", "patience", "of"), text))
+    if patience.view not in evaluation.views:
+        views = ", ".join(evaluation.views)
+        text = f"found {patience.view!r}, which is not among evaluation.views ({views}); add it or choose another."
+        found.append((("stop", "patience", "view"), text))
+    return found
 
 
 def _check_faults(scenario: Scenario) -> list[Finding]:

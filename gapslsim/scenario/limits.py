@@ -16,7 +16,7 @@ from gapslsim.records import EvaluationRow
 from gapslsim.registry import component
 from gapslsim.units import Quantity, format_quantity, parse_quantity
 
-__all__ = ["Evaluation", "Every", "Stop", "Unit", "View"]
+__all__ = ["Evaluation", "Every", "Patience", "Stop", "Unit", "View"]
 
 View = Literal["global", "clients", "ensemble", "local"]
 """Whose accuracy: the mean of the client-side models; each client's own on the whole test set; the mean of the
@@ -161,6 +161,23 @@ class Evaluation:
 
 
 @component
+class Patience:
+    """For how long a run goes on without getting better."""
+
+    evaluations: PositiveInt
+    """So many evaluations in a row that are no better than the best before them end the run."""
+    of: str = "accuracy"
+    """What shall get better: `accuracy`, `loss` or one of `evaluation.metrics`."""
+    view: View = "global"
+    """In which view; the mean over its clients where it has a model for each."""
+    by: Annotated[float, Field(ge=0)] = 0.0
+    """What is better by no more than this counts as no better."""
+
+    def __str__(self) -> str:
+        return f"{self.evaluations} evaluations without a better {self.of} in the {self.view} view"
+
+
+@component
 class Stop:
     """When a run ends: the first of these that holds; at least one is needed.
 
@@ -180,13 +197,16 @@ class Stop:
     """At the end of the round in which the simulated clock passes this."""
     target_accuracy: Accuracy | None = None
     """At the first evaluation that reaches this accuracy in the target view."""
+    patience: Patience | None = None
+    """At the last of so many evaluations in a row that are no better, for instance `{evaluations: 5, of: loss}`."""
 
     @model_validator(mode="after")
     def _at_least_one(self) -> Stop:
-        if not self.is_planned and self.simulated_time is self.target_accuracy is None:
+        unplanned = (self.simulated_time, self.target_accuracy, self.patience)
+        if not self.is_planned and all(limit is None for limit in unplanned):
             raise ValueError(
-                "nothing says when to stop; give one of rounds, epochs, server_steps, samples, simulated_time or "
-                "target_accuracy, for instance 'rounds: 200'"
+                "nothing says when to stop; give one of rounds, epochs, server_steps, samples, simulated_time, "
+                "target_accuracy or patience, for instance 'rounds: 200'"
             )
         return self
 
