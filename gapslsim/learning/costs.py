@@ -44,7 +44,7 @@ class OperationCosts:
         """Backward pass of the client side, the rule and the optimizer step."""
         side = self.split(batch_size).client
         n = side.n_parameters
-        return Cost(parts=(side.backward, rule.cost(n), self._setup.client_optimizer.cost(n)))
+        return Cost(parts=(side.backward, rule.cost(n), self._setup.client_optimizer.cost_with_clipping(n)))
 
     def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate) -> Cost:
         """Forward and backward per participant, the shared pass of EPSL, the rule and the optimizer step.
@@ -76,14 +76,18 @@ class OperationCosts:
                 made.server.backward,
             ]
         n_parameters = self.split(1).server.n_parameters
-        parts += [rule.cost(n_clients, n_parameters), self._setup.server_optimizer.cost(n_parameters)]
+        parts += [
+            rule.cost(n_clients, n_parameters),
+            self._setup.server_optimizer.cost_with_clipping(n_parameters),
+        ]
         return Cost(parts=tuple(parts))
 
     def _local_training(self, batch_size: int, n_steps: int) -> Cost:
         """Steps of the whole model on a client."""
         split = self.split(batch_size)
         client, server = split.client, split.server
-        optimizer = self._setup.client_optimizer.cost(client.n_parameters + server.n_parameters)
+        n = client.n_parameters + server.n_parameters
+        optimizer = self._setup.client_optimizer.cost_with_clipping(n)
         passes = (client.forward, server.forward, server.backward, client.backward)
         return Cost(parts=(*passes, optimizer)).times(n_steps)
 

@@ -62,8 +62,8 @@ class LearningSetup:
             "data": self.data.key,
             "model": settings_of(self.model),
             "batch_size": self.batch_size,
-            "client": settings_of(self.client_optimizer),
-            "server": settings_of(self.server_optimizer),
+            "client": _optimizer(self.client_optimizer),
+            "server": _optimizer(self.server_optimizer),
             "seed": self.seed,
             "planned_rounds": self.planned_rounds,
             "planned_client_steps": self.planned_client_steps,
@@ -84,3 +84,9 @@ class LearningSetup:
     def shards_key(self) -> str:
         """Content key of the division among all clients."""
         return content_key("shards", None, *self.shard_keys)
+
+
+def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    """Settings for a key; clipping only where there is any, so that journals of before go on."""
+    settings: dict[str, Any] = settings_of(optimizer)
+    return {name: value for name, value in settings.items() if name != "clip_norm" or value is not None}

@@ -117,7 +117,11 @@ class Side:
     ) -> SideState:
         """State after one optimizer step."""
         parameters, optimizer = self.optimizer.step(
-            state.parameters, gradients, state.optimizer, state.n_updates, self.planned_steps
+            state.parameters,
+            self.optimizer.clipped(gradients),
+            state.optimizer,
+            state.n_updates,
+            self.planned_steps,
         )
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
 
@@ -191,7 +195,7 @@ def train_locally(
         # The next seed: with that of the lower half both would draw the same numbers.
         upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
         loss = criterion.mean(upper.output, labels)
-        gradients = torch.autograd.grad(loss, lower.parameters + upper.parameters)
+        gradients = client.optimizer.clipped(torch.autograd.grad(loss, lower.parameters + upper.parameters))
         parameters, optimizer = client.optimizer.step(
             parameters, gradients, optimizer, first_step + step, client.planned_steps
         )
