@@ -1,6 +1,6 @@
 """The tensor operations of split learning, each a pure function of states and batches.
 
-States come in and new states go out; nothing is written to. Losses are means over a mini-batch of the cross-entropy.
+States come in and new states go out; nothing is written to. Losses are means over a mini-batch.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from gapslsim.learning._probe import Traits, probe
+from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.layers.chain import LayerChain
-from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
@@ -180,7 +180,11 @@ class Side:
     ) -> SideState:
         """State after one optimizer step."""
         parameters, optimizer = self.optimizer.step(
-            state.parameters, gradients, state.optimizer, state.n_updates, self.planned_steps
+            state.parameters,
+            self.optimizer.clipped(gradients),
+            state.optimizer,
+            state.n_updates,
+            self.planned_steps,
         )
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
 
@@ -254,6 +258,7 @@ def train_locally(
     start: WholeWeights,
     batches: Sequence[tuple[Float[Tensor, "b ..."], Int[Tensor, " b"], int]],
     first_step: int = 0,
+    criterion: Criterion = CROSS_ENTROPY,
 ) -> tuple[WholeWeights, float]:
     """Local training of the whole model with the optimizer of the client side, from a fresh optimizer state.
 
@@ -263,6 +268,7 @@ def train_locally(
         start: the global model.
         batches: inputs, labels and the seed of each step.
         first_step: steps that this client took before; where the learning-rate schedule stands.
+        criterion: the loss.
 
     Returns:
         The trained weights and the mean loss over the steps.
@@ -277,8 +283,8 @@ def train_locally(
         lower = client.forward(Weights(parameters[:n_client], buffers[0]), inputs, seed)
         # The next seed: with that of the lower half both would draw the same numbers.
         upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
-        loss = batch_loss(upper.output, labels)
-        found = differentiate(loss, lower.parameters + upper.parameters)
+        loss = criterion.mean(upper.output, labels)
+        found = client.optimizer.clipped(differentiate(loss, lower.parameters + upper.parameters))
         parameters, optimizer = client.optimizer.step(
             parameters, found, optimizer, first_step + step, client.planned_steps
         )
