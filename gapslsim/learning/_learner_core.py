@@ -178,10 +178,11 @@ class LearnerCore:
         sides = self._evaluated[1:]
         if not compute and any(s.deferred and not s.deferred.done for side in sides for s in side):
             return None
+        engine, data = self._operations.engine, self.setup.data
         clients, servers = ([state.value for state in side] for side in sides)
-        data = self.setup.data
+        frozen = engine.client.frozen, engine.server.frozen
         return TrainedModels(
-            self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss
+            self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss, frozen
         )
 
     def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:
