@@ -48,7 +48,9 @@ def _sound_samples(samples: Samples, name: str, n_classes: int, shape: tuple[int
                 f"Column {key!r} of the {name} samples has shape {columns[key].shape}; give one value per label, "
                 f"of which there are {len(labels)}."
             )
-    return Samples(labels, lambda: _sound_inputs(samples.inputs, name, len(labels), shape), columns)
+    return Samples(
+        labels, lambda: _sound_inputs(samples.inputs, name, len(labels), shape, columns.get("row")), columns
+    )
 
 
 def sound_labels(given: Any, name: str, n_classes: int | None = None) -> NDArray[np.int64]:
@@ -92,8 +94,10 @@ def sound_labels(given: Any, name: str, n_classes: int | None = None) -> NDArray
     return labels
 
 
-def _sound_inputs(given: Any, name: str, n: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Inputs as float32, or as the whole numbers that they are, [n, *shape]."""
+def _sound_inputs(
+    given: Any, name: str, n: int, shape: tuple[int, ...], rows: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Inputs as float32, or as the whole numbers that they are, [n, *shape]; `rows` are places in the user's file."""
     inputs = np.asarray(given)
     if inputs.dtype.kind not in "fiub":
         raise DataError(
@@ -117,8 +121,9 @@ def _sound_inputs(given: Any, name: str, n: int, shape: tuple[int, ...]) -> NDAr
             bad = ~np.isfinite(inputs.reshape(n, -1)).all(axis=1)
             first = int(np.flatnonzero(bad)[0])
             place = np.argwhere(~np.isfinite(inputs[first]))[0].tolist()
+            which = f"sample {first}" if rows is None else f"sample {rows[first]} of the file"
             raise DataError(
-                f"{int(bad.sum())} of {n} {name} inputs are not finite: sample {first} holds "
+                f"{int(bad.sum())} of {n} {name} inputs are not finite: {which} holds "
                 f"{inputs[first][tuple(place)]} at {place}. Leave such samples out, or fill what is missing."
             )
     return inputs
