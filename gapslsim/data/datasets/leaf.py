@@ -84,6 +84,7 @@ class Leaf(OwnData):
             test=Samples(labels["test"], readers[1], {"user": users["test"]}),
             n_classes=shown,
             input_shape=inputs["train"].shape[1:],
+            input_dtype="int64" if is_text else "float32",
         )
 
     def _numbers(self, values: list[Any], split: str) -> NDArray[np.float32]:

@@ -96,4 +96,5 @@ class Text(Dataset):
             test=samples("test"),
             n_classes=n_classes,
             input_shape=(self.length,),
+            input_dtype="int64",
         )
