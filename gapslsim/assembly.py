@@ -185,7 +185,7 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
             "kernels",
         ):
             del execution[part_of_setup]
-        made_by = compatibility(execution, str(device), "float32")
+        made_by = compatibility(execution, str(device), "float32", scenario.components or ())
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(
         setup,

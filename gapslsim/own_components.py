@@ -1,7 +1,8 @@
 """Components of your own: Python files and modules that a scenario names under `components`.
 
 A file is carried out once per process, as an import would, and again if its text has changed; what its classes
-register is known from then on. Nothing is carried out unless a scenario or a command names it.
+register is known from then on. Nothing is carried out unless a scenario or a command names it. Files beside it can be
+imported, as from a script, and count as a part of it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from gapslsim.registry import FAMILIES, registered_by_users
 
 __all__ = ["digests", "is_file", "load_components", "registered_by"]
 
+_PREFIX = "gapslsim_own_"
 _LOADED: dict[str, str] = {}
 """SHA-256 of the text of what was loaded, by path or module name."""
+
+_BESIDE: dict[str, str] = {}
+"""The same of modules that were imported from beside a file, by path, as they were when they were first seen."""
 
 
 def is_file(name: str) -> bool:
@@ -54,9 +59,20 @@ def load_components(name: str) -> None:
         )
 
 
-def digests() -> dict[str, str]:
-    """What was loaded in this process, by file name or module, with the first digits of the SHA-256 of its text."""
-    return {Path(name).name if is_file(name) else name: digest[:16] for name, digest in _LOADED.items()}
+def digests(names: Iterable[str] | None = None) -> dict[str, str]:
+    """What was loaded in this process, by file name or module, with the first digits of the SHA-256 of its text.
+
+    Args:
+        names: files and modules, as for `load_components`, that count with what lies beside them; all unless given.
+    """
+    _see_modules_beside()
+    loaded = _LOADED | _BESIDE
+    if names is not None:
+        keys = {_key(name) for name in names}
+        folders = {Path(key).parent for key in keys if is_file(key)}
+        beside = {path for path in _BESIDE if any(Path(path).is_relative_to(folder) for folder in folders)}
+        loaded = {name: digest for name, digest in loaded.items() if name in keys | beside}
+    return {Path(name).name if is_file(name) else name: digest[:16] for name, digest in loaded.items()}
 
 
 def registered_by(name: str) -> list[tuple[str, str]]:
@@ -92,9 +108,12 @@ def _load_file(file: Path) -> bool:
         raise ComponentError(f"{file} is no file; its folder holds {near}.")
     path = _key(str(file))
     digest = _digest([file])
-    if _LOADED.get(path) == digest:
+    if not _forget_changed_modules() and _LOADED.get(path) == digest:
         return False
-    name = f"gapslsim_own_{file.stem}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    if (folder := str(Path(path).parent)) not in sys.path:
+        # Behind all others, so that a file of a user's hides nobody else's; for good, since methods import later.
+        sys.path.append(folder)
+    name = f"{_PREFIX}{file.stem}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -110,6 +129,40 @@ def _load_file(file: Path) -> bool:
         raise
     _LOADED[path] = digest
     return True
+
+
+def _modules_beside() -> dict[str, tuple[str, ModuleType]]:
+    """Modules that were imported from the folders of files that were loaded: path, then name and module."""
+    folders = {Path(path).parent for path in _LOADED if is_file(path)}
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is None or name.partition(".")[0] == __package__ or name.startswith((_PREFIX, "__main__")):
+            continue
+        depth, above = name.count(".") + (Path(file).name == "__init__.py"), Path(file).parents
+        if file.endswith(".py") and depth < len(above) and above[depth] in folders:
+            found[file] = name, module
+    return found
+
+
+def _see_modules_beside() -> None:
+    for path in _modules_beside():
+        if path not in _BESIDE:
+            _BESIDE[path] = _digest([Path(path)])
+
+
+def _forget_changed_modules() -> bool:
+    """Whether the text of a module beside a file has changed; it is then imported anew."""
+    _see_modules_beside()
+    changed = [
+        path for path, digest in _BESIDE.items() if not Path(path).exists() or _digest([Path(path)]) != digest
+    ]
+    beside = _modules_beside()
+    for path in changed:
+        del _BESIDE[path]
+        if path in beside:
+            del sys.modules[beside[path][0]]
+    return bool(changed)
 
 
 def _load_module(name: str) -> bool:

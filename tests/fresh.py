@@ -57,3 +57,4 @@ def forget_components() -> None:
         if family in registered_by_users():
             del FAMILIES._made[family.name]
     own_components._LOADED.clear()
+    own_components._BESIDE.clear()

@@ -31,7 +31,11 @@ def invariants_of(family: str) -> list[Invariant]:
 
 
 def check(
-    family: str, kind: str, given: Mapping[str, Any] | None = None, limit_s: float = LIMIT_S
+    family: str,
+    kind: str,
+    given: Mapping[str, Any] | None = None,
+    limit_s: float = LIMIT_S,
+    inputs: tuple[int, ...] | None = None,
 ) -> list[Outcome]:
     """Looks at every invariant of one component.
 
@@ -40,6 +44,7 @@ def check(
         kind: of the component.
         given: settings by dotted path; what else is required is guessed.
         limit_s: wall time that each invariant may take [s].
+        inputs: shape of one input of a model; one of some that it takes unless given.
 
     Raises:
         ComponentError: for an unknown component, and for settings that cannot be used.
@@ -53,7 +58,7 @@ def check(
     for module in _modules(family):
         in_run = module.__name__.endswith(".framework") and family != "framework"
         prefix = "In a run of `parallel`: " if in_run else ""
-        outcomes += look(_claims(module), _subject(module, family, member), cls, limit_s, prefix)
+        outcomes += look(_claims(module), _subject(module, family, member, inputs), cls, limit_s, prefix)
     return outcomes
 
 
@@ -67,7 +72,7 @@ def _modules(family: str) -> list[Any]:
     return [importlib.import_module(f"gapslsim.checks.{name}") for name in names]
 
 
-def _subject(module: Any, family: str, member: Any) -> Any:
+def _subject(module: Any, family: str, member: Any, inputs: tuple[int, ...] | None) -> Any:
     """What the invariants of a file look at."""
     match module.__name__.rpartition(".")[2]:
         case "framework":
@@ -77,7 +82,7 @@ def _subject(module: Any, family: str, member: Any) -> Any:
                 member if family == "framework" else frameworks["parallel"](**{family: member})
             )
         case "model":
-            return module.Shaped(member)
+            return module.Shaped(member, inputs)
     return member
 
 

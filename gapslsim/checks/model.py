@@ -37,24 +37,36 @@ class Shaped:
 
     Args:
         model: what is tried.
+        inputs: shape of one input; one of some that it takes unless given.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, inputs: tuple[int, ...] | None = None) -> None:
         self.model: Any = model
+        self._shapes = _SHAPES if inputs is None else (inputs,)
         self._sides: dict[Model, Sides] = {}
 
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], int]:
         """Shape of inputs, the first of some that it takes, and number of classes."""
-        said = []
-        for shape in _SHAPES:
+        from gapslsim.models.cost import split_cost
+
+        said, built = [], []
+        for shape in self._shapes:
             try:
                 self.model.cut_index(shape, _N_CLASSES)
                 self.blocks(shape)
+                built.append(shape)
+                # Blocks that were made for one size alone say so when they are called.
+                split_cost(self.model, shape, _N_CLASSES, _BATCH)
                 return shape, _N_CLASSES
             except ValueError as error:
                 said.append(f"{shape}: {error}")
-        raise InvariantError(f"it takes inputs of none of the shapes {', '.join(map(str, _SHAPES))}", said[0])
+        if built:  # the claims below say what is wrong
+            return built[0], _N_CLASSES
+        tried = ", ".join(map(str, self._shapes))
+        raise InvariantError(
+            f"it takes inputs of none of the shapes {tried}; give one as --inputs 1,12,12", said[0]
+        )
 
     @property
     def has_cuts(self) -> bool:

@@ -35,6 +35,9 @@ def check_component_command(
         list[str] | None,
         typer.Option(metavar="FAMILY:KIND", help="A component of the package, as framework:psl; repeatable."),
     ] = None,
+    inputs: Annotated[
+        str | None, typer.Option(metavar="SHAPE", help="Shape of one input of a model, for instance 1,28,28.")
+    ] = None,
 ) -> None:
     """Looks at everything that a component must keep, in seconds; exit code 1 if something fails.
 
@@ -44,7 +47,8 @@ def check_component_command(
 
     chosen = _chosen(file, kind or (), shipped or ())
     given = _given(set or (), sorted(name for _, name in chosen))
-    found = {pair: check(*pair, given.get(pair[1])) for pair in chosen}
+    shape = None if inputs is None else _shape(inputs)
+    found = {pair: check(*pair, given.get(pair[1]), inputs=shape) for pair in chosen}
     for (family, name), outcomes in found.items():
         typer.echo(f"{family} {name}")
         for outcome in outcomes:
@@ -60,6 +64,16 @@ def check_component_command(
     typer.echo(f"\n{what}: {n['passed'] + n['note']} claims hold, {fail}{rest}.")
     if n["failed"]:
         raise typer.Exit(1)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    """Raises ComponentError unless it is whole numbers with commas between them."""
+    from gapslsim.errors import ComponentError
+
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise ComponentError(f"--inputs {text}: write the shape of one input, for instance --inputs 1,28,28.")
+    return tuple(map(int, parts))
 
 
 def _show(outcome: Outcome) -> None:

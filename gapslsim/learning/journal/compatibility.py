@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -23,18 +24,21 @@ _SOLVERS: Final = ("clarabel", "cvxpy", "ecos", "qpsolvers", "quadprog", "scipy"
 _SOURCES: Final = ("learning", "models", "data", "frameworks/rules", "rng.py", "work.py")
 
 
-def compatibility(execution: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
+def compatibility(
+    execution: dict[str, Any], device: str, dtype: str, components: Iterable[str] = ()
+) -> dict[str, Any]:
     """Everything besides the set-up that the bits of a result may depend on.
 
     Args:
         execution: settings of how tensors are computed (threads and the like).
         device: torch device, for instance `cpu`.
         dtype: of parameters and activations.
+        components: files and modules of the user's own that the scenario names.
     """
     import torch
 
     # Left out where there are none, so that journals of runs without own components stay valid.
-    own = digests()
+    own = digests(components)
     found: dict[str, Any] = {
         **programs(),
         **({"components": own} if own else {}),

@@ -97,7 +97,7 @@ def test_the_origin_of_a_run_and_its_journal_know_the_text_of_the_components(fol
     load(folder / "scenario.yaml")
     digest = digests()["mine.py"]
     assert provenance(seed=1, wall_time_s=0.0)["components"]["mine.py"] == digest
-    assert compatibility({}, "cpu", "float32")["components"]["mine.py"] == digest
+    assert compatibility({}, "cpu", "float32", [str(folder / "mine.py")])["components"] == {"mine.py": digest}
 
 
 @pytest.mark.parametrize(
