@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from math import gcd
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = [
-    "Add", "ClassToken", "EncoderBlock", "Resize", "SelfAttention", "Tokens", "activation", "classifier", "he_init",
-    "named", "norm", "pool", "vit_init",
+    "Add", "ClassToken", "EncoderBlock", "LowRank", "Resize", "SelfAttention", "Tokens", "activation", "classifier",
+    "he_init", "named", "norm", "pool", "vit_init",
 ]  # fmt: skip
 
 _Activation = Literal["relu", "gelu", "tanh"]
@@ -211,3 +211,35 @@ class EncoderBlock(nn.Module):
         tokens = self.add1(tokens, self.attention(self.norm1(tokens)))
         result: Tensor = self.add2(tokens, self.mlp(self.norm2(tokens)))
         return result
+
+
+class LowRank(nn.Module):
+    """A linear layer or convolution with a low-rank adapter beside it (Hu et al. 2021): base(x) + scale up(down(x)).
+
+    Args:
+        base: the layer; `down` has its stride and padding, and `up` is a product per place.
+        rank: width between `down` and `up`.
+        scale: of the adapter.
+    """
+
+    def __init__(self, base: nn.Linear | nn.Conv2d, rank: int, scale: float) -> None:
+        super().__init__()
+        self.base, self.scale = base, scale
+        self.down: nn.Linear | nn.Conv2d
+        self.up: nn.Linear | nn.Conv2d
+        if isinstance(base, nn.Linear):
+            self.down = nn.Linear(base.in_features, rank, bias=False)
+            self.up = nn.Linear(rank, base.out_features, bias=False)
+        else:
+            how: Any = {
+                name: getattr(base, name) for name in ("kernel_size", "stride", "padding", "dilation")
+            }
+            groups, width = base.groups, rank * base.groups
+            self.down = nn.Conv2d(base.in_channels, width, groups=groups, bias=False, **how)
+            self.up = nn.Conv2d(width, base.out_channels, 1, groups=groups, bias=False)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """The layer's output and the adapter's."""
+        out: Tensor = self.base(x) + self.scale * self.up(self.down(x))
+        return out

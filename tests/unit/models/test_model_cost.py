@@ -273,13 +273,15 @@ class Own(Model):
 
 def test_layers_without_a_formula_are_counted_operation_by_operation() -> None:
     cost = split_cost(Own(), (6,), 3, 4)
-    (own,) = cost.client.forward.layers
-    assert (own.name, own.kind, own.n_parameters) == ("own", "linear", 6 * 2 + 2 + 2 * 5)
-    assert own.work_flop == 2 * 4 * (6 * 2 + 2 * 5)
-    assert own.moved_bytes == 4 * ((24 + 12 + 2 + 8) + (8 + 10 + 20))  # addmm, then mm
-    (back,) = cost.client.backward.layers
-    # Products: weights of inner and outer, and the gradient between the two; the sum of the bias's gradient.
-    assert back.work_flop == 2 * 4 * (6 * 2 + 2 * 5 + 2 * 5) + 4 * 2
+    inner, product = cost.client.forward.layers
+    assert (inner.name, inner.kind, inner.n_parameters) == ("own.inner", "linear", 6 * 2 + 2)
+    assert inner.work_flop == 2 * 4 * 6 * 2
+    assert (product.name, product.kind, product.n_parameters) == ("own.matmul", "linear", 2 * 5)
+    assert product.work_flop == 2 * 4 * 2 * 5
+    assert product.moved_bytes == 4 * (8 + 10 + 20)
+    back_product, back_inner = cost.client.backward.layers
+    assert back_product.work_flop == 2 * product.work_flop  # of its weights, and of what came in
+    assert back_inner.work_flop == inner.work_flop  # of the weights alone: nothing learns before it
     swish, doubled, head, _ = cost.server.forward.layers
     assert (swish.kind, swish.work_flop, swish.moved_bytes) == ("activation", 2 * 20, 4 * (40 + 60))
     assert (doubled.kind, doubled.work_flop) == ("activation", 2 * 20)

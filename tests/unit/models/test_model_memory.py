@@ -12,6 +12,7 @@ SIDE = SideCost(
     forward=NO_COST,
     backward=NO_COST,
     n_parameters=250,
+    n_trainable=250,
     n_buffers=3,
     parameter_bytes=1000,
     buffer_bytes=12,
