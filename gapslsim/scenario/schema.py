@@ -99,6 +99,10 @@ class Training:
     """Tensor operations of different clients carried out side by side on a CPU. `auto`: one per CPU that the process
     may use, or 1 for tiny models. Changes no result."""
 
+    frozen: Literal["installed", "sent"] = "installed"
+    """Weights that nobody trains (`requires_grad_(False)`) are on the devices already, or sent to every client once,
+    before training. Later messages and averages never hold them."""
+
     @model_validator(mode="after")
     def _server_as_client(self) -> Training:
         given: Optimizer | None = self.server
