@@ -28,9 +28,9 @@ _kept: Final[dict[tuple[object, ...], LoadedData]] = {}
 class ImageDataset(Dataset):
     """Settings common to data sets of image files; each names its constants and its layouts.
 
-    Samples are taken in `balanced_order`, whatever the layout: any `n_train` gives the same number of each class up to
-    one, and a smaller choice is the beginning of a larger one. Files that are balanced in blocks are read
-    from the beginning. Images are decoded when the inputs are first asked for; labels never need them.
+    Samples stay in the order of their files, so that lists of indices mean what they say. A choice is the beginning of
+    `balanced_order`: any `n_train` gives the same number of each class up to one, and a smaller choice is part of a
+    larger one. Images are decoded when the inputs are first asked for; labels never need them.
     """
 
     root: Path | None = None
@@ -90,7 +90,8 @@ class ImageDataset(Dataset):
             "n_classes": n_classes,
             "layout": files.layout,
             "files": files.fingerprint(),
-            # The balanced order, and so the choice of rows, depends on all that the files hold.
+            "order": "file",
+            # The choice of rows depends on all that the files hold.
             "rows": [n_train_all, n_test_all],
         }
         return LoadedData(
@@ -143,7 +144,7 @@ class ImageDataset(Dataset):
                 f"data.n_{split} = {n} is more than the {len(labels)} {split} samples of '{kind.name}'; "
                 f"use {len(labels)} or less, or leave it out for all."
             )
-        rows = balanced_order(labels)[:n]
+        rows = np.arange(len(labels)) if n is None else np.sort(balanced_order(labels)[:n])
 
         def read() -> NDArray[np.float32]:
             return normalise(files.pixels(split, rows), size, kind)
