@@ -191,7 +191,9 @@ def _memory(
     """Checks that each side fits its device; returns needs and limits [B] for the summary."""
     framework: Framework = scenario.framework
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
-    costs = split_cost(setup.model, setup.data.input_shape, setup.data.n_classes, largest)
+    costs = split_cost(
+        setup.model, setup.data.input_shape, setup.data.n_classes, largest, setup.data.input_dtype
+    )
     if framework.keeps_client_gradients and not costs.server.n_trained:
         message = (
             f"{framework.kind} compares the clients' gradients of the server side, where all weights are frozen; "

@@ -223,7 +223,7 @@ def _both(shaped: Shaped) -> Iterator[tuple[str, Any, Any]]:
 def parameters_are_counted(shaped: Shaped) -> None:
     """The costs count every parameter of both sides, and every one in a layer that has a cost.
 
-    A module that says `costed_by_parts` has no parameters of its own, and every layer is called in the forward pass.
+    Every layer is called in the forward pass, and every parameter used.
     """
     for what, side, cost in _both(shaped):
         n = sum(p.numel() for p in side.module.parameters())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,7 @@ class LoadedData:
     Args:
         key: content key of what was loaded (name, settings, source).
         input_shape: shape of one input, for instance (3, 32, 32).
+        input_dtype: what the model is given; `int64` for tokens, which a first layer `nn.Embedding` takes.
     """
 
     key: str
@@ -58,6 +59,7 @@ class LoadedData:
     test: Samples
     n_classes: int
     input_shape: tuple[int, ...]
+    input_dtype: Literal["float32", "int64"] = "float32"
 
 
 @component

@@ -16,7 +16,7 @@ from gapslsim.models._shapes import is_shown
 from gapslsim.models.layer_types import LayerType, n_bytes, show_shapes_alone, type_of
 from gapslsim.work import Cost, LayerCost, Phase
 
-__all__ = ["SideCost", "Trace", "costed_layers"]
+__all__ = ["SideCost", "Trace", "costed_layers", "in_words"]
 
 _FUSED: Final = {F.scaled_dot_product_attention, F.multi_head_attention_forward}
 """Functions that one kernel does: scores of attention are not kept."""
@@ -86,11 +86,7 @@ class Trace(TorchFunctionMode):
         """Elements by storage, of those that no function has used yet."""
 
     def run(self, ends_in_loss: bool = False) -> tuple[Any, SideCost]:
-        """The side's output and its cost.
-
-        Raises:
-            ValueError: if the output is no single tensor.
-        """
+        """The side's output, which should be a tensor, and its cost."""
         layers = dict(costed_layers(self._side))
         for name, layer in layers.items():
             self._watch(name, layer)
@@ -102,10 +98,8 @@ class Trace(TorchFunctionMode):
         # Tensors that a module makes in its pass (a state of zeros) are on the meta device, too.
         with keep, torch.device("meta"), self:
             output = self._side(self._inputs)
-        if not isinstance(output, Tensor):
-            raise ValueError(f"its last block gives {_words(output)}, and one tensor is sent.")
-        self._add_own_functions(output)
-        if ends_in_loss:
+        self._add_own_functions(tensors_in(output))
+        if ends_in_loss and isinstance(output, Tensor):
             self._add_loss(output)
         parameters, buffers = list(self._side.parameters()), list(self._side.buffers())
         trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -123,7 +117,7 @@ class Trace(TorchFunctionMode):
             trained_bytes=n_bytes(*trained),
             buffer_bytes=n_bytes(*buffers),
             input_bytes=n_bytes(self._inputs),
-            output_bytes=n_bytes(output),
+            output_bytes=n_bytes(*tensors_in(output)),
             activation_bytes=kept + self._kept_elsewhere,
             workspace_bytes=self._workspace,
         )
@@ -249,9 +243,9 @@ class Trace(TorchFunctionMode):
         self._depth -= 1
         self._add_counted(name, counts, sum(parameter.numel() for parameter in module.parameters()), outputs)
 
-    def _add_own_functions(self, output: Tensor) -> None:
+    def _add_own_functions(self, outputs: list[Tensor]) -> None:
         """Adds the backward passes of autograd functions of a user's own between layers."""
-        for node in _own_nodes([output]) - self._own_functions:
+        for node in _own_nodes(outputs) - self._own_functions:
             counter, layer = OperationCounter(), type(node).__name__
             gradients = [torch.empty(shape.shape, device="meta") for shape in node._input_metadata]
             with counter:
@@ -308,7 +302,7 @@ class Trace(TorchFunctionMode):
         self._add("backward", *what, _LOSS_BACKWARD * n, 2 * size, 0, logits)
 
 
-def _words(output: Any) -> str:
+def in_words(output: Any) -> str:
     """What a block gives, in words."""
     if isinstance(output, (tuple, list, dict)):
         return f"a {type(output).__name__} of {len(output)}"

@@ -1,8 +1,4 @@
-"""Layers that the models of the zoo are made of. None works in place, so gradients can be taken functionally.
-
-A module that only joins others says `costed_by_parts = True`: its cost is that of its children, and it
-computes nothing itself. Everything that does compute is a module without children, so that each is costed.
-"""
+"""Layers that the models of the zoo are made of. None works in place, so gradients can be taken functionally."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from math import gcd
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -172,8 +168,6 @@ class SelfAttention(nn.Module):
 class _Attention(nn.Module):
     """Multi-head self-attention: one linear layer to q, k, v, attention, one linear layer out."""
 
-    costed_by_parts: ClassVar[bool] = True
-
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.qkv = nn.Linear(dim, 3 * dim)
@@ -188,8 +182,6 @@ class _Attention(nn.Module):
 
 class EncoderBlock(nn.Module):
     """Transformer encoder block with the norm ahead (Dosovitskiy et al. 2021, Eqs. 2 and 3)."""
-
-    costed_by_parts: ClassVar[bool] = True
 
     def __init__(self, dim: int, heads: int, mlp_dim: int, dropout: float) -> None:
         super().__init__()

@@ -52,7 +52,8 @@ class HardCoded(ByPath):
 
     def blocks(self, input_shape, n_classes):
         file = Path(__file__).with_name("weights.npy")
-        return [("first", nn.Sequential(nn.Flatten(), Pretrained(file), nn.ReLU())), ("second", nn.Linear(8, n_classes))]
+        first = nn.Sequential(nn.Flatten(), Pretrained(file), nn.ReLU())
+        return [("first", first), ("second", nn.Linear(8, n_classes))]
 
 
 @FAMILIES["data"].register

@@ -145,7 +145,7 @@ def test_a_depthwise_convolution_costs_the_same_however_it_is_wrapped(
         layer = nn.Conv2d(32, 32, 3, padding=1, groups=32)
         return layer if wrap is nn.Identity else wrap(layer)
 
-    cost = split_cost(Blocks(nn.Identity, depthwise, nn.Flatten), (32, 16, 16), 10, 4)
+    cost = split_cost(Blocks(nn.Identity, depthwise, nn.Flatten), (32, 16, 16), 32 * 16 * 16, 4)
     (forward,) = (layer for layer in cost.server.forward.layers if layer.kind == "conv2d")
     (backward,) = (layer for layer in cost.server.backward.layers if layer.kind == "conv2d")
     # 4 x 32 x 16 x 16 outputs of 9 multiply-accumulates; backward as much for the weights and for the input.
