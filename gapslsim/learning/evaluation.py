@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from gapslsim.learning._observations import Accuracy
@@ -34,7 +34,7 @@ def evaluate_views(
     server_side: Side,
     clients: Sequence[SideState],
     servers: Sequence[SideState],
-    inputs: Float[Tensor, "n ..."],
+    inputs: Shaped[Tensor, "n ..."],
     labels: Int[Tensor, " n"],
     label_shares: Float[np.ndarray, "S n_classes"],
     views: tuple[str, ...],

@@ -216,7 +216,8 @@ _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
         "embedding", _per_output(1), weights=_per_output(1), kept=_input_bytes, reads_rows=True
     ),
     layers.Tokens: LayerType("embedding", _per_output(1), weights=_per_output(1)),
-    layers.ClassToken: LayerType("reshape"),
+    layers.Positions: LayerType("embedding", _per_output(1), weights=_per_output(1)),
+    **dict.fromkeys((layers.ClassToken, layers.LastToken), LayerType("reshape")),
     layers.Resize: LayerType("reshape", _per_output(7), inputs=_per_output(8)),
     layers.SelfAttention: LayerType(
         "attention", _attention(2), inputs=_attention(4), kept=_attention_kept, is_fused=True
