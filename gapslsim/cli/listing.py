@@ -61,15 +61,18 @@ def show(
         str,
         typer.Argument(
             help="Name, as 'gapslsim list' gives it. To draw: a scenario for 'network'; for 'channel' its settings, "
-            'as in "{kind: markov, ...}", or SCENARIO:GROUP:uplink.'
+            'as in "{kind: markov, ...}", or SCENARIO:GROUP:uplink. For the cuts of a model: a network of torchvision, '
+            'settings as in "{kind: cnn, ...}", or a scenario.'
         ),
     ],
     png: Annotated[Path | None, typer.Option(help="Also draw a channel or network into this file.")] = None,
     duration: Annotated[str, typer.Option(help="How much of a channel is drawn.")] = "60 s",
     seed: Annotated[int, typer.Option(help="Seed of a random channel.")] = 1,
+    input: Annotated[str, typer.Option(help="Shape of a model's inputs.")] = "3x32x32",
+    classes: Annotated[int, typer.Option(help="Classes that a model tells apart.")] = 10,
     components: _Own = None,
 ) -> None:
-    """Shows settings, a device's figures with their sources, a link preset, a scenario; draws channels and networks."""
+    """Shows settings, a device's figures with their sources, a link, a scenario, cuts; draws channels and networks."""
     from gapslsim.registry import FAMILIES
 
     _load_own(components)
@@ -78,6 +81,10 @@ def show(
         from gapslsim.cli.show_network import draw
 
         draw(kind, name, Console(), png, duration, seed)
+    elif kind == "model" and name not in FAMILIES[kind]:
+        from gapslsim.cli.show_model import show_cuts
+
+        show_cuts(name, Console(), input, classes)
     elif kind in FAMILIES:
         _show_component(kind, name)
     else:

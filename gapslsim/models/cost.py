@@ -33,7 +33,11 @@ class SplitCost:
 
 
 def split_cost(
-    model: Model, input_shape: tuple[int, ...], n_classes: int, batch_size: int, input_dtype: str = "float32"
+    model: Model,
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    batch_size: int,
+    input_dtype: str | None = None,
 ) -> SplitCost:
     """Cost of both sides of a model for one batch; the same object for the same settings.
 
@@ -42,7 +46,7 @@ def split_cost(
         input_shape: of one input.
         n_classes: logits per sample.
         batch_size: samples of the batch.
-        input_dtype: `float32`, or `int64` for tokens.
+        input_dtype: `float32`, or `int64` for tokens; None: what the model says that it takes.
 
     Raises:
         ValueError: if the cut is out of range or no single tensor passes there, the input or the batch does not fit, or
@@ -58,7 +62,7 @@ def split_cost(
         ) from error
     if batch_size < 1:
         raise ValueError(f"batch_size must be 1 or more, found {batch_size}.")
-    return _split_cost(model, tuple(input_shape), n_classes, batch_size, input_dtype)
+    return _split_cost(model, tuple(input_shape), n_classes, batch_size, input_dtype or model.input_dtype)
 
 
 @lru_cache(maxsize=256)

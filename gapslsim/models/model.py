@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gapslsim.models.adapters import Lora, Patterns
 from gapslsim.registry import Family, component
@@ -20,6 +20,9 @@ class Model(ABC):
 
     Each has a `cut`: how many blocks (as the model counts them) lie on the client.
     """
+
+    input_dtype: ClassVar[Literal["float32", "int64"]] = "float32"
+    """What it takes: `int64` for tokens."""
 
     if TYPE_CHECKING:
         cut: int | str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
@@ -28,6 +28,7 @@ class TransformerLm(Model):
     """
 
     kind: Literal["transformer_lm"] = "transformer_lm"
+    input_dtype: ClassVar[Literal["float32", "int64"]] = "int64"
     cut: PositiveInt = 1
     """Layers on the client (with the embedding), from 1 to all of them."""
     dim: PositiveInt = 64
