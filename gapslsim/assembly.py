@@ -70,6 +70,10 @@ def assemble(
     if dry and stop.rounds is stop.epochs is stop.simulated_time is None:
         message = "a dry run has no accuracy to stop at; add rounds, epochs or simulated_time."
         raise ScenarioError([Problem("stop", message)])
+    if clock is not None and scenario.data.augmentation is not None:
+        raise ScenarioError(
+            [Problem("data.augmentation", "is not carried out in measurements; leave it out")]
+        )
     if clock is not None and scenario.is_hazardous:
         message = "is simulated and cannot be measured here; leave it out, or write kind: always"
         where = "faults" if scenario.faults else "clients.availability"
@@ -137,6 +141,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         planned_rounds=planned_rounds if scenario.framework.reads_planned_rounds else None,
         planned_client_steps=client_steps,
         planned_server_steps=server_steps,
+        augmentation=scenario.data.augmentation,
     )
     return setup, planned_rounds
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from gapslsim.errors import NumericalError
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning.alignment import Gram
+from gapslsim.learning.augment import augmented
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
@@ -299,6 +300,8 @@ class Engine:
         rows = [self._setup.batches.indices(client, step) for client, step in wanted]
         if not rows:
             return []
+        if self._setup.augmentation is not None:
+            return augmented(self._setup, self._inputs, self._labels, wanted, rows)
         # One gather for all clients: for small batches the calls take longer than the copying.
         indices = torch.from_numpy(np.concatenate(rows)).to(self._device)
         sizes = [len(own) for own in rows]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
 from gapslsim.learning.optimizer import Optimizer
@@ -40,6 +41,8 @@ class LearningSetup:
     """Optimizer steps that a client-side model is expected to take, for schedules."""
     planned_server_steps: int | None = None
     """Optimizer steps that the server is expected to take, for schedules."""
+    augmentation: Augmentation | None = None
+    """What is done to training images, mini-batch by mini-batch."""
 
     @property
     def n_clients(self) -> int:
@@ -66,6 +69,8 @@ class LearningSetup:
             "planned_server_steps": self.planned_server_steps,
             "itemsize": self.itemsize,
         }
+        if self.augmentation is not None:
+            settings["augmentation"] = settings_of(self.augmentation)
         return content_key("setup", settings)
 
     @cached_property
