@@ -43,7 +43,7 @@ class OperationCosts:
     def _client_backward(self, batch_size: int, rule: ClientUpdate) -> Cost:
         """Backward pass of the client side, the rule and the optimizer step."""
         side = self.split(batch_size).client
-        n = side.n_parameters
+        n = side.n_trained
         return Cost(parts=(side.backward, rule.cost(n), self._setup.client_optimizer.cost(n)))
 
     def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate) -> Cost:
@@ -75,7 +75,7 @@ class OperationCosts:
                 made.server.forward,
                 made.server.backward,
             ]
-        n_parameters = self.split(1).server.n_parameters
+        n_parameters = self.split(1).server.n_trained
         parts += [rule.cost(n_clients, n_parameters), self._setup.server_optimizer.cost(n_parameters)]
         return Cost(parts=tuple(parts))
 
@@ -83,7 +83,7 @@ class OperationCosts:
         """Steps of the whole model on a client."""
         split = self.split(batch_size)
         client, server = split.client, split.server
-        optimizer = self._setup.client_optimizer.cost(client.n_parameters + server.n_parameters)
+        optimizer = self._setup.client_optimizer.cost(client.n_trained + server.n_trained)
         passes = (client.forward, server.forward, server.backward, client.backward)
         return Cost(parts=(*passes, optimizer)).times(n_steps)
 

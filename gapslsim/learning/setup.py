@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.models.model import Model
-from gapslsim.registry import settings_of
+from gapslsim.registry import content_of, is_shipped, settings_of
 from gapslsim.work import content_key
 
 __all__ = ["LearningSetup"]
@@ -43,6 +44,8 @@ class LearningSetup:
     """Optimizer steps that the server is expected to take, for schedules."""
     augmentation: Augmentation | None = None
     """What is done to training images, mini-batch by mini-batch."""
+    sends_frozen: bool = False
+    """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
 
     @property
     def n_clients(self) -> int:
@@ -59,10 +62,11 @@ class LearningSetup:
         """Content key of the set-up; every operation's key begins with it."""
         settings: dict[str, Any] = {
             "data": self.data.key,
-            "model": settings_of(self.model),
+            "model": content_of(self.model),
+            **({} if is_shipped(self.model) else {"weights": self._initial_weights()}),
             "batch_size": self.batch_size,
-            "client": settings_of(self.client_optimizer),
-            "server": settings_of(self.server_optimizer),
+            "client": content_of(self.client_optimizer),
+            "server": content_of(self.server_optimizer),
             "seed": self.seed,
             "planned_rounds": self.planned_rounds,
             "planned_client_steps": self.planned_client_steps,
@@ -72,6 +76,20 @@ class LearningSetup:
         if self.augmentation is not None:
             settings["augmentation"] = settings_of(self.augmentation)
         return content_key("setup", settings)
+
+    def _initial_weights(self) -> str:
+        """Digest of the weights that a user's own model begins with: it may read them from anywhere."""
+        from torch import uint8
+
+        from gapslsim.models.split import build
+
+        split = build(self.model, self.data.input_shape, self.data.n_classes, self.seed)
+        digest = hashlib.sha256()
+        for side in (split.client, split.server):
+            for tensor in (*side.parameters(), *side.buffers()):
+                digest.update(f"{tuple(tensor.shape)} {tensor.dtype} {tensor.requires_grad}".encode())
+                digest.update(tensor.detach().cpu().contiguous().view(-1).view(uint8).numpy().data)
+        return digest.hexdigest()
 
     @cached_property
     def shard_keys(self) -> tuple[str, ...]:
