@@ -165,3 +165,10 @@ def test_a_run_refuses_the_same_in_words(folder: Path) -> None:
 def test_a_dry_run_reads_no_inputs(folder: Path) -> None:
     dry = simulate(load(written(folder, "inputs: nan()"), deep=True, dry=True), dry=True)
     assert dry.summary["rounds"] == 2
+
+
+def test_an_epoch_is_a_pass_over_the_samples_that_somebody_has(folder: Path) -> None:
+    lists = "lists: '[range(k, 40, 4) for k in range(4)]', sizes: [4, 4, 8, 4]"
+    results = simulate(load(written(folder, partition=lists)), dry=True)
+    # Batches of 4 on each of 4 clients: 16 of the 20 samples that are used.
+    assert results.rounds["epoch"].tolist() == pytest.approx([16 / 20, 32 / 20])
