@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gapslsim.errors import NumericalError, StalledError
+from gapslsim.errors import GapslsimError, StalledError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -119,7 +119,7 @@ def _run(
     replaces = check_target(target, label)
     try:
         results = _simulate(loaded, dry, quiet, None if record is None else record.settings(target))
-    except NumericalError as error:
+    except GapslsimError as error:
         if error.results is not None:
             _leave(error.results, target, replaces, quiet)
         raise

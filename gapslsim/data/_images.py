@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gapslsim.data._files import digest_of
 from gapslsim.errors import DataError
 
 __all__ = ["ImageFiles", "ImageKind", "Split", "find_whole", "normalise"]
@@ -29,6 +30,7 @@ class ImageKind:
         mean: mean of each channel over the training set, pixels in [0, 1].
         std: standard deviation of each channel over all pixels of the training set, pixels in [0, 1].
         how_to_get: where it is published.
+        n_samples: images of the training and of the test set, as published; every class has equally many.
     """
 
     name: str
@@ -37,6 +39,7 @@ class ImageKind:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     how_to_get: str
+    n_samples: tuple[int, int] = (0, 0)
 
 
 class ImageFiles(ABC):
@@ -51,9 +54,9 @@ class ImageFiles(ABC):
         self.label = label
         """Which labels are read, where the files hold several kinds."""
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """Name and size in bytes of each file, wherever they lie; which labels, where there are several."""
-        files: list[list[str | int]] = [[path.name, path.stat().st_size] for path in self.paths]
+    def fingerprint(self) -> list[list[str]]:
+        """Name and digest of each file, wherever they lie; which labels, where there are several."""
+        files = [[path.name, digest_of([path])] for path in self.paths]
         return [["label", self.label], *files] if self.label else files
 
     def state(self) -> tuple[object, ...]:

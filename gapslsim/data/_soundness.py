@@ -27,10 +27,12 @@ def sound(data: LoadedData) -> LoadedData:
     n, shape = data.n_classes, tuple(data.input_shape)
     if not isinstance(n, (int, np.integer)) or n < 2:
         raise DataError(f"n_classes must be a whole number, 2 or more; found {n!r}.")
+    if data.input_dtype not in ("float32", "int64"):
+        raise DataError(f"input_dtype must be 'float32', or 'int64' for tokens; found {data.input_dtype!r}.")
     if not shape or not all(isinstance(side, (int, np.integer)) and side > 0 for side in shape):
         raise DataError(f"input_shape must be the shape of one input, such as (3, 32, 32); found {shape}.")
     train, test = (
-        _sound_samples(part, name, int(n), shape)
+        _sound_samples(part, name, int(n), shape, data.input_dtype)
         for part, name in ((data.train, "train"), (data.test, "test"))
     )
     if not len(train):
@@ -38,7 +40,9 @@ def sound(data: LoadedData) -> LoadedData:
     return replace(data, train=train, test=test, n_classes=int(n), input_shape=shape)
 
 
-def _sound_samples(samples: Samples, name: str, n_classes: int, shape: tuple[int, ...]) -> Samples:
+def _sound_samples(
+    samples: Samples, name: str, n_classes: int, shape: tuple[int, ...], dtype: str
+) -> Samples:
     labels = sound_labels(samples.labels, name, n_classes)
     columns = {}
     for key, values in samples.columns.items():
@@ -48,7 +52,11 @@ def _sound_samples(samples: Samples, name: str, n_classes: int, shape: tuple[int
                 f"Column {key!r} of the {name} samples has shape {columns[key].shape}; give one value per label, "
                 f"of which there are {len(labels)}."
             )
-    return Samples(labels, lambda: _sound_inputs(samples.inputs, name, len(labels), shape), columns)
+
+    def read() -> NDArray[Any]:
+        return _sound_inputs(samples.inputs, name, len(labels), shape, dtype, columns.get("row"))
+
+    return Samples(labels, read, columns)
 
 
 def sound_labels(given: Any, name: str, n_classes: int | None = None) -> NDArray[np.int64]:
@@ -92,8 +100,15 @@ def sound_labels(given: Any, name: str, n_classes: int | None = None) -> NDArray
     return labels
 
 
-def _sound_inputs(given: Any, name: str, n: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Inputs as float32, or as the whole numbers that they are, [n, *shape]."""
+def _sound_inputs(
+    given: Any,
+    name: str,
+    n: int,
+    shape: tuple[int, ...],
+    dtype: str = "float32",
+    rows: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Inputs as float32, or tokens as int64, [n, *shape]; `rows` are places in the user's file."""
     inputs = np.asarray(given)
     if inputs.dtype.kind not in "fiub":
         raise DataError(
@@ -108,8 +123,12 @@ def _sound_inputs(given: Any, name: str, n: int, shape: tuple[int, ...]) -> NDAr
             f"The {name} inputs have shape {inputs.shape}, expected {(n, *shape)}, as input_shape says. Reshape them, "
             "or correct input_shape; images are [channels, height, width]."
         )
-    if inputs.dtype.kind in "iu":
-        return inputs
+    if dtype == "int64":
+        if inputs.dtype.kind not in "iu":
+            raise DataError(
+                f"The {name} inputs are of type {inputs.dtype}; tokens (input_dtype) are whole numbers."
+            )
+        return inputs.astype(np.int64, copy=False)
     # One sum instead of a look at each value: NaN and infinity survive addition.
     with np.errstate(all="ignore"):
         inputs = inputs.astype(np.float32, copy=False)
@@ -117,8 +136,9 @@ def _sound_inputs(given: Any, name: str, n: int, shape: tuple[int, ...]) -> NDAr
             bad = ~np.isfinite(inputs.reshape(n, -1)).all(axis=1)
             first = int(np.flatnonzero(bad)[0])
             place = np.argwhere(~np.isfinite(inputs[first]))[0].tolist()
+            which = f"sample {first}" if rows is None else f"sample {rows[first]} of the file"
             raise DataError(
-                f"{int(bad.sum())} of {n} {name} inputs are not finite: sample {first} holds "
+                f"{int(bad.sum())} of {n} {name} inputs are not finite: {which} holds "
                 f"{inputs[first][tuple(place)]} at {place}. Leave such samples out, or fill what is missing."
             )
     return inputs

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from gapslsim.errors import NumericalError
+from gapslsim.learning._joining import JOINED_BYTES, STACKED_BYTES, samples_within, stacked_client_samples
 from gapslsim.learning._layout import channels_last, in_memory
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning.alignment import Gram
+from gapslsim.learning.augment import augmented
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
@@ -28,19 +30,13 @@ from gapslsim.learning.server_pass import ServerPass, average_over_clients, serv
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, differentiate, flatten, mean_weights, train_locally, unflatten
-from gapslsim.learning.workers import WORTH_FLOP, Workers, choose_workers, passes_flop
-from gapslsim.models.cost import SideCost, SplitCost, split_cost
+from gapslsim.learning.workers import Workers, choose_workers
+from gapslsim.models.cost import split_cost
 from gapslsim.models.split import SplitModel, build
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 
 __all__ = ["Engine", "choose_device", "intra_op_threads"]
-
-_JOINED_BYTES = 4 << 20
-"""Most bytes of a layer's inputs and outputs in a joined pass of the server."""
-
-_STACKED_BYTES = 1 << 20
-"""The same for passes side by side, of clients or for every client's gradient; they pay for small layers only."""
 
 _PROBED = 4
 """Samples of the batches that a model is tried with: batch norm needs two, and more tell nothing new."""
@@ -84,8 +80,8 @@ class Engine:
         # and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size, data.input_dtype)
         self.workers = Workers(choose_workers(workers, device, costs))
-        self._joined_samples = _samples_within(_JOINED_BYTES, costs.server, setup.batch_size)
-        self._stacked_samples = _samples_within(_STACKED_BYTES, costs.server, setup.batch_size)
+        self._joined_samples = samples_within(JOINED_BYTES, costs.server, setup.batch_size)
+        self._stacked_samples = samples_within(STACKED_BYTES, costs.server, setup.batch_size)
         self._labels = torch.from_numpy(data.train.labels).to(device)
         self._test_labels = torch.from_numpy(data.test.labels).to(device)
         self._label_shares = np.stack(
@@ -95,7 +91,7 @@ class Engine:
             self.client,
             self._batches,
             partial(self._seed, self.client, "client_forward"),
-            _stacked_client_samples(self.client, costs, setup.batch_size),
+            stacked_client_samples(self.client, costs, setup.batch_size),
         )
         self.stacks_clients = self._client_passes.stacks
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
@@ -315,6 +311,8 @@ class Engine:
         rows = [self._setup.batches.indices(client, step) for client, step in wanted]
         if not rows:
             return []
+        if self._setup.augmentation is not None:
+            return augmented(self._setup, self._inputs, self._labels, wanted, rows)
         # One gather for all clients: for small batches the calls take longer than the copying.
         indices = torch.from_numpy(np.concatenate(rows)).to(self._device)
         sizes = [len(own) for own in rows]
@@ -350,22 +348,6 @@ def _numerical_error(what: str, loss: float, round: int, client: int, state_key:
         f"{state_key[:12]}, after round {round - 1}. Lower the learning rate (training.client.lr, training.server.lr) "
         "or the momentum."
     )
-
-
-def _samples_within(n_bytes: int, side: SideCost, batch_size: int) -> int:
-    """Samples whose inputs and outputs fit, at the side's largest layer; more would fall out of the cache."""
-    return n_bytes * batch_size // max(side.workspace_bytes, 1)
-
-
-def _stacked_client_samples(client: Side, costs: SplitCost, batch_size: int) -> int:
-    """Most samples of client-side passes side by side; 0 where threads, or one pass after the other, are faster.
-
-    Like every such choice it looks at the scenario alone, so that results do not depend on the machine's size.
-    """
-    if not client.stackable or passes_flop(costs) >= WORTH_FLOP:
-        return 0
-    most = _samples_within(_STACKED_BYTES, costs.client, batch_size)
-    return most if most >= 2 * batch_size else 0
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, model_v
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.kernels import Kernels
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
@@ -99,6 +100,9 @@ class Training:
     """Tensor operations of different clients carried out side by side on a CPU. `auto`: one per CPU that the process
     may use, or 1 for tiny models. Changes no result."""
 
+    kernels: Kernels = "pinned"
+    """Instructions that PyTorch computes with on a CPU. `pinned`: AVX2, so that one seed has one learning hash on every
+    x86-64 processor; `native`: the widest that the processor has. Takes effect if torch is not imported before."""
     frozen: Literal["installed", "sent"] = "installed"
     """Weights that nobody trains (`requires_grad_(False)`) are on the devices already, or sent to every client once,
     before training. Later messages and averages never hold them."""

@@ -33,13 +33,16 @@ class Given(Dataset):
     test_labels: Any = None
     n_classes: Any = 3
     input_shape: Any = (4,)
+    input_dtype: Any = "float32"
 
     def load(self, folder: Path | None, seed: int) -> LoadedData:
         labels = LABELS if self.labels is None else self.labels
         inputs = INPUTS if self.inputs is None else self.inputs
         test = LABELS if self.test_labels is None else self.test_labels
         samples = Samples(labels, lambda: inputs)
-        return LoadedData("key", samples, Samples(test, lambda: INPUTS), self.n_classes, self.input_shape)
+        return LoadedData(
+            "key", samples, Samples(test, lambda: INPUTS), self.n_classes, self.input_shape, self.input_dtype
+        )
 
 
 @component
@@ -98,6 +101,7 @@ WRONG_DATA = [
     ({"labels": np.array([], int)}, r"training set is empty"),
     ({"test_labels": LABELS + 1}, r"test labels go from 1 to 3"),
     ({"n_classes": 1}, r"n_classes must be a whole number, 2 or more; found 1"),
+    ({"input_dtype": "float16"}, r"input_dtype must be 'float32', or 'int64' for tokens; found 'float16'"),
     ({"n_classes": 2.5}, r"n_classes must be a whole number"),
     ({"input_shape": ()}, r"input_shape must be the shape of one input"),
     ({"input_shape": (0, 4)}, r"input_shape must be"),
@@ -108,6 +112,10 @@ WRONG_INPUTS = [
     ({"inputs": INPUTS[:5]}, r"There are 5 train inputs and 6 train labels"),
     ({"inputs": INPUTS.reshape(6, 2, 2)}, r"have shape \(6, 2, 2\), expected \(6, 4\)"),
     ({"inputs": INPUTS.astype(object)}, r"of type object; give numbers"),
+    (
+        {"inputs": INPUTS, "input_dtype": "int64"},
+        r"of type float32; tokens \(input_dtype\) are whole numbers",
+    ),
     ({"inputs": np.array(["a"] * 6)}, r"of type <U1; give numbers"),
 ]
 
@@ -126,9 +134,11 @@ def test_inputs_that_cannot_be_right_are_refused_when_they_are_read(wrong: dict[
         _ = train.inputs
 
 
-def test_wide_floats_become_float32_and_whole_numbers_stay_as_they_are() -> None:
-    assert load_sound(Given(inputs=INPUTS.astype(np.float64)), None, 1).train.inputs.dtype == np.float32
-    assert load_sound(Given(inputs=INPUTS.astype(np.int64)), None, 1).train.inputs.dtype == np.int64
+@pytest.mark.parametrize("given", [np.float64, np.int64, np.uint8])
+def test_numbers_become_float32_and_tokens_int64(given: type) -> None:
+    assert load_sound(Given(inputs=INPUTS.astype(given)), None, 1).train.inputs.dtype == np.float32
+    tokens = load_sound(Given(inputs=INPUTS.astype(np.int32), input_dtype="int64"), None, 1).train.inputs
+    assert tokens.dtype == np.int64
 
 
 def test_inputs_whose_sum_overflows_are_finite_all_the_same() -> None:
