@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, PositiveInt
@@ -11,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from gapslsim.errors import unknown
 from gapslsim.models.checks import check_classes, check_cut, image_shape
 from gapslsim.models.model import Model, models
+from gapslsim.own_path import OwnPath
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ class Torchvision(Model):
     """Blocks on the client, counted from the input, or the name of the client's last block: `layer2.1`."""
     arch: str = "resnet18"
     """Name of the network, as `torchvision.models.list_models()` gives it."""
-    weights: Path | None = None
-    """File with a state dict (relative to the current directory): torch.save's or `.safetensors`; null: weights are
-    drawn. The last layer is drawn where the file has another number of classes."""
+    weights: OwnPath | None = None
+    """File with a state dict (relative to the scenario file): torch.save's or `.safetensors`; null: weights are drawn.
+    The last layer is drawn where the file has another number of classes."""
     stem: Literal["imagenet", "small"] = "imagenet"
     """What images enter: `imagenet` as torchvision has it; `small`, for images of about 32 pixels: a first convolution
     of stride 1 with a kernel of 3 at most (2 x 2 for patches) and no pooling before the second."""
@@ -182,7 +182,7 @@ class Torchvision(Model):
 
         assert self.weights is not None
         if not self.weights.is_file():
-            raise ValueError(f"weights {self.weights} is no file (looked in {Path.cwd()}); correct the path.")
+            raise ValueError(f"weights {self.weights} is no file; correct the path.")
         try:
             if self.weights.suffix == ".safetensors":
                 from safetensors.torch import load_file
