@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gapslsim.learning.reply import ServerReply
     from gapslsim.learning.rules import ClientUpdate, CutGradient, Decision, Gradients, ServerUpdate
     from gapslsim.models.checks import check_cut, image_shape
+    from gapslsim.models.cut_net import blocks_of
     from gapslsim.models.layers import he_init, named
     from gapslsim.models.model import Model
     from gapslsim.network.channel import Channel
@@ -56,8 +57,8 @@ __all__ = [
     "GapslsimError", "Gradients", "Judged", "Late", "LayerCost", "LoadedData", "Loss", "Lost", "Mailbox", "Metric",
     "Model", "NumericalError", "ParallelSplitLearning", "Participation", "Partition", "Process", "ProtocolError",
     "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate",
-    "SmashedData", "Stage", "StalledError", "__version__", "check_cut", "component", "content_key", "he_init",
-    "image_shape", "load", "load_dict", "loads", "named", "simulate", "stratified_split", "stream",
+    "SmashedData", "Stage", "StalledError", "__version__", "blocks_of", "check_cut", "component", "content_key",
+    "he_init", "image_shape", "load", "load_dict", "loads", "named", "simulate", "stratified_split", "stream",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
@@ -82,6 +83,7 @@ _HOMES: Final = {
     "learning.reply": ("ServerReply",),
     "learning.rules": ("ClientUpdate", "CutGradient", "Decision", "Gradients", "ServerUpdate"),
     "models.checks": ("check_cut", "image_shape"),
+    "models.cut_net": ("blocks_of",),
     "models.layers": ("he_init", "named"),
     "models.model": ("Model",),
     "network.channel": ("Channel",),

@@ -74,6 +74,10 @@ def assemble(
     if dry and stop.rounds is stop.epochs is stop.simulated_time is None:
         message = "a dry run has no accuracy to stop at; add rounds, epochs or simulated_time."
         raise ScenarioError([Problem("stop", message)])
+    if clock is not None and scenario.data.augmentation is not None:
+        raise ScenarioError(
+            [Problem("data.augmentation", "is not carried out in measurements; leave it out")]
+        )
     if clock is not None and scenario.is_hazardous:
         message = "is simulated and cannot be measured here; leave it out, or write kind: always"
         where = "faults" if scenario.faults else "clients.availability"
@@ -115,8 +119,8 @@ def assemble(
 
 def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSetup, int | None]:
     data = load_sound(scenario.data, public_data_folder(), scenario.seed, dry)
-    if not is_shipped(scenario.data):
-        # A key of the user's making may stay while files change.
+    if not is_shipped(scenario.data) and not dry:
+        # A key of the user's making may stay while files change. A dry run reads no inputs, and keeps no journal.
         data = replace(
             data, key=content_key("data", data.key, *(_digest(part) for part in (data.train, data.test)))
         )
@@ -151,6 +155,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         planned_rounds=planned_rounds if scenario.framework.reads_planned_rounds else None,
         planned_client_steps=client_steps,
         planned_server_steps=server_steps,
+        augmentation=scenario.data.augmentation,
         sends_frozen=scenario.training.frozen == "sent",
         loss=scenario.training.loss,
     )
@@ -201,7 +206,9 @@ def _memory(
     """Checks that each side fits its device; returns needs and limits [B] for the summary."""
     framework: Framework = scenario.framework
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
-    costs = split_cost(setup.model, setup.data.input_shape, setup.data.n_classes, largest)
+    costs = split_cost(
+        setup.model, setup.data.input_shape, setup.data.n_classes, largest, setup.data.input_dtype
+    )
     if framework.keeps_client_gradients and not costs.server.n_trained:
         message = (
             f"{framework.kind} compares the clients' gradients of the server side, where all weights are frozen; "

@@ -82,6 +82,10 @@ class FixedCosts:
     def split(self, batch_size: int) -> Any:
         return self._inner.split(batch_size)
 
+    @property
+    def sizes(self) -> Any:
+        return self._inner.sizes
+
     def client_forward(self, batch_size: int) -> Cost:
         return flop(1.0)
 

@@ -89,11 +89,9 @@ class Shaped:
 
     def blocks(self, shape: tuple[int, ...]) -> list[tuple[str, nn.Module]]:
         """Its blocks, without numbers."""
-        import torch
+        from gapslsim.models.split import blocks_on_meta
 
-        with torch.device("meta"):
-            blocks: list[tuple[str, nn.Module]] = self.model.blocks(shape, _N_CLASSES)
-            return blocks
+        return blocks_on_meta(self.model, shape, _N_CLASSES)
 
     def whole(self, model: Model, seed: int = _SEED) -> nn.Sequential:
         """The network that is not cut, in float64."""
@@ -137,8 +135,9 @@ class Shaped:
         return split_cost(model, *self.shape, _BATCH)
 
     def inputs(self, seed: int = 1) -> Tensor:
-        """A batch of noise."""
-        return noise(seed, (_BATCH, *self.shape[0]))[0]
+        """A batch of noise, or of tokens."""
+        drawn = noise(seed, (_BATCH, *self.shape[0]))[0]
+        return drawn if self.model.input_dtype == "float32" else (drawn * 100).long() % _N_CLASSES
 
     def entering(self, seed: int = 1) -> tuple[Tensor, Tensor]:
         """A batch of noise, as it enters the client's side and the server's."""
@@ -235,7 +234,7 @@ def _both(shaped: Shaped) -> Iterator[tuple[str, Any, Any]]:
 def parameters_are_counted(shaped: Shaped) -> None:
     """The costs count every parameter of both sides, and every one in a layer that has a cost.
 
-    A module that says `costed_by_parts` has no parameters of its own, and every layer is called in the forward pass.
+    Every layer is called in the forward pass, and every parameter used.
     """
     for what, side, cost in _both(shaped):
         n = sum(p.numel() for p in side.module.parameters())

@@ -61,8 +61,8 @@ def show(
         str,
         typer.Argument(
             help="Name, as 'gapslsim list' gives it. To draw: a scenario for 'network' or 'partition'; for 'channel' "
-            "its settings, "
-            'as in "{kind: markov, ...}", or SCENARIO:GROUP:uplink.'
+            'its settings, as in "{kind: markov, ...}", or SCENARIO:GROUP:uplink. For the cuts of a model: a network '
+            'of torchvision, settings as in "{kind: cnn, ...}", or a scenario.'
         ),
     ],
     png: Annotated[
@@ -70,9 +70,11 @@ def show(
     ] = None,
     duration: Annotated[str, typer.Option(help="How much of a channel is drawn.")] = "60 s",
     seed: Annotated[int, typer.Option(help="Seed of a random channel.")] = 1,
+    input: Annotated[str, typer.Option(help="Shape of a model's inputs.")] = "3x32x32",
+    classes: Annotated[int, typer.Option(help="Classes that a model tells apart.")] = 10,
     components: _Own = None,
 ) -> None:
-    """Shows settings, a device's figures and sources, a link, a scenario; draws channels, networks and partitions."""
+    """Shows settings, a device's figures, a link, a scenario, cuts of a model; draws channels, networks, partitions."""
     from gapslsim.registry import FAMILIES
 
     _load_own(components)
@@ -81,6 +83,10 @@ def show(
         from gapslsim.cli.show_network import draw
 
         draw(kind, name, Console(), png, duration, seed)
+    elif kind == "model" and name not in FAMILIES[kind]:
+        from gapslsim.cli.show_model import show_cuts
+
+        show_cuts(name, Console(), input, classes)
     elif kind == "partition" and name not in FAMILIES[kind]:
         from gapslsim.cli.show_partition import draw_partition
 

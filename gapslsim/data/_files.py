@@ -5,26 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final
-
-from pydantic import AfterValidator, ValidationInfo
+from typing import Any, Final
 
 from gapslsim.errors import DataError
+from gapslsim.own_path import OwnPath
 
 __all__ = ["OwnPath", "digest_of", "found_file", "found_folder", "state_of"]
 
-
-def _beside_the_scenario(path: Path, info: ValidationInfo) -> Path:
-    """A relative path made absolute from the scenario's folder, unless it is only in the current directory."""
-    folder = info.context.get("folder") if isinstance(info.context, dict) else None
-    path = path.expanduser()
-    if folder is None or (path.exists() and not (Path(folder) / path).exists()):
-        return path
-    return (Path(folder) / path).resolve()
-
-
-OwnPath = Annotated[Path, AfterValidator(_beside_the_scenario)]
-"""A file or folder: relative to the scenario file where it is there, else to the current directory."""
 
 _digests: Final[dict[tuple[object, ...], str]] = {}
 

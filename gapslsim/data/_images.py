@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gapslsim.data._files import digest_of
 from gapslsim.errors import DataError
 
 __all__ = ["ImageFiles", "ImageKind", "Split", "find_whole", "normalise"]
@@ -53,9 +54,9 @@ class ImageFiles(ABC):
         self.label = label
         """Which labels are read, where the files hold several kinds."""
 
-    def fingerprint(self) -> list[list[str | int]]:
-        """Name and size in bytes of each file, wherever they lie; which labels, where there are several."""
-        files: list[list[str | int]] = [[path.name, path.stat().st_size] for path in self.paths]
+    def fingerprint(self) -> list[list[str]]:
+        """Name and digest of each file, wherever they lie; which labels, where there are several."""
+        files = [[path.name, digest_of([path])] for path in self.paths]
         return [["label", self.label], *files] if self.label else files
 
     def state(self) -> tuple[object, ...]:

@@ -73,7 +73,7 @@ class OwnImages(OwnData):
 
         train, test = scaled(reader("train"), reader("test"), self.standardise)
         settings = settings_of(self)
-        for where in ("partition", "root"):  # no part of what the samples are
+        for where in ("partition", "augmentation", "root"):  # no part of what the samples are
             settings.pop(where, None)
         return LoadedData(
             key=content_key("data", [settings, found.digest]),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.partition import Partition, partitions
 from gapslsim.registry import Family, component
 
@@ -68,6 +69,8 @@ class Dataset(ABC):
 
     partition: Annotated[Partition, partitions] = Field(default_factory=lambda: partitions["iid"]())
     """How the training set is divided among the clients."""
+    augmentation: Augmentation | None = None
+    """Random changes of training images, for instance `{crop: 4, flip: true}`; none by default."""
 
     @abstractmethod
     def load(self, folder: Path | None, seed: int) -> LoadedData:

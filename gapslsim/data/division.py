@@ -31,7 +31,10 @@ def load_sound(dataset: Dataset, folder: Path | None, seed: int, dry: bool = Fal
     Raises:
         DataError: if it is missing or not sound; NaN in an input is told when the inputs are first read.
     """
-    return sound(dataset.outline(folder, seed) if dry else dataset.load(folder, seed))
+    data = sound(dataset.outline(folder, seed) if dry else dataset.load(folder, seed))
+    if dataset.augmentation is not None:
+        dataset.augmentation.check(data.input_shape)
+    return data
 
 
 def divide(

@@ -59,7 +59,7 @@ class LearnerCore:
         )
         self._evaluation_batch = evaluation_batch
         self.costs = OperationCosts(setup)
-        split = self.costs.split(1)
+        split = self.costs.sizes
         costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
         self._slot_bytes = {side: int(cost.trained_bytes * scale) for side, cost in costs.items()}
         self._bytes = {side: self._slot_bytes[side] + cost.buffer_bytes for side, cost in costs.items()}

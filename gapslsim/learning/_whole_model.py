@@ -93,7 +93,7 @@ class WholeModelOperations(LearnerCore):
                 lambda e: e.average_whole([model.value for model in models], weights),
             )
 
-        split = self.costs.split(1)
+        split = self.costs.sizes
         n_parameters = split.client.n_trained + split.server.n_trained
         return Work("average", self.costs.average(len(clients), n_parameters), carry_out)
 

@@ -34,7 +34,19 @@ class OperationCosts:
     def _split(self, batch_size: int) -> SplitCost:
         """Costs of both sides for one mini-batch."""
         data = self._setup.data
-        return split_cost(self._setup.model, data.input_shape, data.n_classes, batch_size)
+        about = (self._setup.model, data.input_shape, data.n_classes)
+        try:
+            return split_cost(*about, batch_size, data.input_dtype)
+        except ValueError:
+            if batch_size > 1:
+                raise
+        # What is left of a batch beside a shared pass may be one sample, on which batch norm has no shapes to show.
+        return split_cost(*about, 2, data.input_dtype)
+
+    @property
+    def sizes(self) -> SplitCost:
+        """Costs at the set-up's own batch size, for what is the same at every size."""
+        return self.split(self._setup.batch_size)
 
     def client_forward(self, batch_size: int) -> Cost:
         """Forward pass of the client side."""
@@ -75,7 +87,7 @@ class OperationCosts:
                 made.server.forward,
                 made.server.backward,
             ]
-        n = self.split(1).server.n_trained
+        n = self.sizes.server.n_trained
         parts += [rule.cost(n_clients, n), self._setup.server_optimizer.cost_with_clipping(n)]
         return Cost(parts=tuple(parts))
 

@@ -18,6 +18,7 @@ from gapslsim.learning._joining import JOINED_BYTES, STACKED_BYTES, samples_with
 from gapslsim.learning._layout import channels_last, in_memory
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning.alignment import Gram
+from gapslsim.learning.augment import augmented
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import evaluate_views
@@ -66,21 +67,23 @@ class Engine:
         self._device = device
         self._evaluation_batch = evaluation_batch
         data = setup.data
-        split = build(setup.model, data.input_shape, data.n_classes, setup.seed)
-        split = SplitModel(split.client.to(device, dtype), split.server.to(device, dtype))
+        built = build(setup.model, data.input_shape, data.n_classes, setup.seed)
+        split = SplitModel(built.client.to(device, dtype), built.server.to(device, dtype))
         # On the device as a whole: batches are then picked there, without a transfer each step.
-        self._inputs = in_memory(data.train.inputs).to(device, dtype)
+        self._inputs, self._test_inputs = (
+            in_memory(samples.inputs).to(device, torch.int64 if data.input_dtype == "int64" else dtype)
+            for samples in (data.train, data.test)
+        )
         self.client, self.server = self._sides(split)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
         # Joining and stacking are chosen by shapes alone: a choice by the machine would change the rounding,
         # and with it the content of results that carry the same key.
-        costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size)
+        costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size, data.input_dtype)
         self.workers = Workers(choose_workers(workers, device, costs))
         self._joined_samples = samples_within(JOINED_BYTES, costs.server, setup.batch_size)
         self._stacked_samples = samples_within(STACKED_BYTES, costs.server, setup.batch_size)
         self._labels = torch.from_numpy(data.train.labels).to(device)
-        self._test_inputs = in_memory(data.test.inputs).to(device, dtype)
         self._test_labels = torch.from_numpy(data.test.labels).to(device)
         self._label_shares = np.stack(
             [np.bincount(data.train.labels[s], minlength=data.n_classes) / len(s) for s in setup.shards]
@@ -319,6 +322,8 @@ class Engine:
         rows = [self._setup.batches.indices(client, step) for client, step in wanted]
         if not rows:
             return []
+        if self._setup.augmentation is not None:
+            return augmented(self._setup, self._inputs, self._labels, wanted, rows)
         # One gather for all clients: for small batches the calls take longer than the copying.
         indices = torch.from_numpy(np.concatenate(rows)).to(self._device)
         sizes = [len(own) for own in rows]

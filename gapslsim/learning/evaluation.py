@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from gapslsim.learning._observations import Accuracy
@@ -37,7 +37,7 @@ def evaluate_views(
     server_side: Side,
     clients: Sequence[SideState],
     servers: Sequence[SideState],
-    inputs: Float[Tensor, "n ..."],
+    inputs: Shaped[Tensor, "n ..."],
     labels: Int[Tensor, " n"],
     label_shares: Float[np.ndarray, "S n_classes"],
     views: tuple[str, ...],

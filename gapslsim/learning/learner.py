@@ -293,7 +293,7 @@ class Learner(WholeModelOperations):
             )
             return SentWeights(key, self._bytes[side], held, side=side)
 
-        n_parameters = getattr(self.costs.split(1), side).n_trained
+        n_parameters = getattr(self.costs.sizes, side).n_trained
         return Work("average", self.costs.average(len(messages), n_parameters), carry_out)
 
     def install(

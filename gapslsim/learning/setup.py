@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
 from gapslsim.learning.loss import Loss
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.models.model import Model
-from gapslsim.registry import content_of, is_shipped
+from gapslsim.registry import content_of, is_shipped, settings_of
 from gapslsim.work import content_key
 
 __all__ = ["LearningSetup"]
@@ -43,6 +44,8 @@ class LearningSetup:
     """Optimizer steps that a client-side model is expected to take, for schedules."""
     planned_server_steps: int | None = None
     """Optimizer steps that the server is expected to take, for schedules."""
+    augmentation: Augmentation | None = None
+    """What is done to training images, mini-batch by mini-batch."""
     sends_frozen: bool = False
     """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
     loss: Loss = field(default_factory=CrossEntropy)
@@ -75,6 +78,8 @@ class LearningSetup:
             "loss": content_of(self.loss),
             "itemsize": self.itemsize,
         }
+        if self.augmentation is not None:
+            settings["augmentation"] = settings_of(self.augmentation)
         return content_key("setup", settings)
 
     def _initial_weights(self) -> str:

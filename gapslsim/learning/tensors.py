@@ -128,7 +128,7 @@ class Side:
         buffers = tuple(b.detach().clone() for b in self.module.buffers())
         return SideState(parameters, buffers, self.optimizer.initial(parameters))
 
-    def forward(self, state: SideState | Weights, inputs: Float[Tensor, "b ..."], seed: int) -> Tape:
+    def forward(self, state: SideState | Weights, inputs: Shaped[Tensor, "b ..."], seed: int) -> Tape:
         """Forward pass in training mode.
 
         Args:
@@ -150,7 +150,7 @@ class Side:
         return self._chain.can_stack and not self.draws and not self.mixes_samples
 
     def forward_stacked(
-        self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+        self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Shaped[Tensor, "n b ..."]
     ) -> Tape:
         """Forward passes of n models side by side, in training mode; none sees the others.
 
@@ -162,7 +162,7 @@ class Side:
         return Tape(self._chain.stacked(self.all_parameters(leaves, len(inputs)), inputs), leaves, ())
 
     def predict(
-        self, state: SideState | Weights, inputs: Float[Tensor, "b ..."], seed: int = 0
+        self, state: SideState | Weights, inputs: Shaped[Tensor, "b ..."], seed: int = 0
     ) -> Float[Tensor, "b ..."]:
         """Forward pass in evaluation mode, without gradients.
 
@@ -272,7 +272,7 @@ def train_locally(
     client: Side,
     server: Side,
     start: WholeWeights,
-    batches: Sequence[tuple[Float[Tensor, "b ..."], Int[Tensor, " b"], int]],
+    batches: Sequence[tuple[Shaped[Tensor, "b ..."], Int[Tensor, " b"], int]],
     first_step: int = 0,
     criterion: Criterion = CROSS_ENTROPY,
 ) -> tuple[WholeWeights, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import gcd
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from gapslsim.data.division import load_sound
 from gapslsim.data.source import public_data_folder
 from gapslsim.models.model import Model
 from gapslsim.models.zoo.mlp import Mlp
@@ -111,5 +112,5 @@ def scenario_probe(scenario: Scenario) -> Probe:
     Raises:
         DataError: if the data set is not there.
     """
-    data = scenario.data.load(public_data_folder(), scenario.seed)
+    data = load_sound(scenario.data, public_data_folder(), scenario.seed, dry=True)
     return Probe(scenario.name, scenario.model, data.input_shape, data.n_classes)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["group_norm", "linear", "relu"]
+__all__ = ["group_norm", "is_shown", "linear", "relu"]
 
 _Kept = Callable[[Tensor], tuple[Tensor, ...]]
 """From the output to what is kept for the backward pass."""
@@ -50,6 +50,11 @@ def _shown(kept: _Kept, shape: Sequence[int], *tensors: Tensor | None) -> Tensor
     """An output of this shape that follows from tensors, with what is kept of them and of itself."""
     output: Tensor = _Shown.apply(kept, shape, *tensors)
     return output
+
+
+def is_shown(node: object) -> bool:
+    """Whether a node of autograd is one of this file's."""
+    return type(node).__name__ == f"{_Shown.__name__}Backward"
 
 
 class _Shown(torch.autograd.Function):

@@ -13,6 +13,7 @@ costs nothing (it is fused).
 - pooling: forward one per element of the window; backward 1 per output (maximum) or one per window element
   (average).
 - residual addition 1 forward; 1 backward (the gradients of the two branches are added where they part).
+- embedding: 1 each way per number of a row; forward, these rows alone are read; the gradient is a whole table.
 - embedding of tokens: 1 forward (position added), 1 backward (gradient of the positions, summed over the
   batch).
 - resize (bilinear): 7 per output forward (three interpolations) and 8 backward (four weighted additions).
@@ -63,6 +64,8 @@ class LayerType:
     """Whether it computes and moves nothing."""
     is_fused: bool = False
     """Whether one kernel does it all: what its operations would keep one by one is not kept."""
+    reads_rows: bool = False
+    """Whether the forward pass reads as much of the weights as it gives, and not all of them."""
     form: _Form = "other"
     """With a bias, and padding by zeros alone; see `form_of`."""
     shown: Callable[[Any, Tensor], Tensor] | None = None
@@ -126,9 +129,14 @@ def _products(layer: Any, x: Tensor, y: Tensor) -> int:
     return 2 * y.numel() * int(prod(layer.weight.shape[1:]))
 
 
+def _transposed_products(layer: Any, x: Tensor, y: Tensor) -> int:
+    """Of a transposed convolution: every input is spread over all weights of its own."""
+    return 2 * x.numel() * int(prod(layer.weight.shape[1:]))
+
+
 def _window(layer: Any, x: Tensor, y: Tensor) -> int:
     side = layer.kernel_size
-    return y.numel() * int(prod(side) if isinstance(side, tuple) else side**2)
+    return y.numel() * int(prod(side) if isinstance(side, tuple) else side ** (x.dim() - 2))
 
 
 def _scores(layer: Any, qkv: Tensor, y: Tensor) -> int:
@@ -152,21 +160,64 @@ _SMOOTH = LayerType("activation", _per_output(5), inputs=_per_output(5), kept=_i
 _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
     nn.Conv2d: replace(_CONVOLUTION, form="convolution"),
     **dict.fromkeys((nn.Conv1d, nn.Conv3d), _CONVOLUTION),
+    **dict.fromkeys(
+        (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+        replace(
+            _CONVOLUTION,
+            forward=_transposed_products,
+            weights=_transposed_products,
+            inputs=_transposed_products,
+        ),
+    ),
     nn.Linear: replace(_CONVOLUTION, kind="linear", form="linear", shown=shapes.linear),
-    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm), _NORM),
+    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _NORM),
     nn.GroupNorm: replace(_NORM, form="group_norm", shown=shapes.group_norm),
+    **dict.fromkeys(
+        (nn.LayerNorm, nn.RMSNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d), _NORM
+    ),
     nn.ReLU: replace(_RELU, shown=shapes.relu),
-    nn.LeakyReLU: _RELU,
-    **dict.fromkeys((nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.Softplus), _SMOOTH),
+    **dict.fromkeys((nn.LeakyReLU, nn.ReLU6, nn.Hardtanh), _RELU),
+    **dict.fromkeys(
+        (
+            nn.Tanh,
+            nn.Sigmoid,
+            nn.GELU,
+            nn.SiLU,
+            nn.ELU,
+            nn.Softplus,
+            nn.Mish,
+            nn.Hardswish,
+            nn.Hardsigmoid,
+            nn.SELU,
+            nn.CELU,
+            nn.LogSigmoid,
+            nn.Softmax,
+            nn.LogSoftmax,
+        ),
+        _SMOOTH,
+    ),
     # Kept are the places of the maxima, int64.
-    nn.MaxPool2d: LayerType("pool", _window, inputs=_per_output(1), kept=_per_output(8)),
-    nn.AvgPool2d: LayerType("pool", _window, inputs=_window),
-    nn.AdaptiveAvgPool2d: LayerType("pool", _per_input(1), inputs=_per_input(1)),
-    nn.Dropout: replace(_RELU, forward=_per_output(2)),
+    **dict.fromkeys(
+        (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
+        LayerType("pool", _window, inputs=_per_output(1), kept=_per_output(8)),
+    ),
+    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), LayerType("pool", _window, inputs=_window)),
+    **dict.fromkeys(
+        (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+        LayerType("pool", _per_input(1), inputs=_per_input(1)),
+    ),
+    **dict.fromkeys(
+        (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+        replace(_RELU, forward=_per_output(2)),
+    ),
     **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.Identity), LayerType("reshape", is_view=True)),
     layers.Add: LayerType("activation", _per_output(1), inputs=_per_output(1)),
+    nn.Embedding: LayerType(
+        "embedding", _per_output(1), weights=_per_output(1), kept=_input_bytes, reads_rows=True
+    ),
     layers.Tokens: LayerType("embedding", _per_output(1), weights=_per_output(1)),
-    layers.ClassToken: LayerType("reshape"),
+    layers.Positions: LayerType("embedding", _per_output(1), weights=_per_output(1)),
+    **dict.fromkeys((layers.ClassToken, layers.LastToken), LayerType("reshape")),
     layers.Resize: LayerType("reshape", _per_output(7), inputs=_per_output(8)),
     layers.SelfAttention: LayerType(
         "attention", _attention(2), inputs=_attention(4), kept=_attention_kept, is_fused=True

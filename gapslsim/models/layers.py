@@ -1,8 +1,4 @@
-"""Layers that the models of the zoo are made of. None works in place, so gradients can be taken functionally.
-
-A module that only joins others says `costed_by_parts = True`: its cost is that of its children, and it
-computes nothing itself. Everything that does compute is a module without children, so that each is costed.
-"""
+"""Layers that the models of the zoo are made of. None works in place, so gradients can be taken functionally."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from math import gcd
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = [
-    "Add", "ClassToken", "EncoderBlock", "Resize", "SelfAttention", "Tokens", "activation", "classifier", "he_init",
-    "named", "norm", "pool", "vit_init",
+    "Add", "ClassToken", "EncoderBlock", "LastToken", "LowRank", "Positions", "Resize", "SelfAttention", "Tokens",
+    "activation", "classifier", "he_init", "named", "norm", "pool", "vit_init",
 ]  # fmt: skip
 
 _Activation = Literal["relu", "gelu", "tanh"]
@@ -97,10 +93,12 @@ def _drawn(
     """Draws the weights of convolutions and linear layers, `which` of them in order; biases 0."""
     layers = [layer for _, block in blocks for layer in block.modules()]
     # None of the meta device, where drawing would load PyTorch's compiler.
-    weighted = [m for m in layers if isinstance(m, (nn.Conv2d, nn.Linear)) and not m.weight.is_meta]
+    weighted = [
+        m for m in layers if isinstance(m, (nn.Conv2d, nn.Linear, nn.Embedding)) and not m.weight.is_meta
+    ]
     for layer in weighted[which]:
         draw(layer.weight)
-        if layer.bias is not None:
+        if not isinstance(layer, nn.Embedding) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return blocks
 
@@ -149,35 +147,56 @@ class ClassToken(nn.Module):
         return tokens[:, 0]
 
 
+class Positions(nn.Module):
+    """Adds learned positions to tokens."""
+
+    def __init__(self, length: int, dim: int) -> None:
+        super().__init__()
+        self.positions = nn.Parameter(torch.empty(1, length, dim))
+        nn.init.trunc_normal_(self.positions, std=0.02, a=-0.04, b=0.04)
+
+    def forward(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        """Adds."""
+        return tokens + self.positions
+
+
+class LastToken(nn.Module):
+    """The last token of each sample."""
+
+    def forward(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b d"]:
+        """Selects."""
+        return tokens[:, -1]
+
+
 class SelfAttention(nn.Module):
     """softmax(q k^T / sqrt(D/heads)) v of each head, without weights; q, k and v come side by side.
+
+    Where `causal`, a token attends to itself and those before it.
 
     PyTorch's fused kernels have no second derivative. Where one is needed (double backpropagation), call the
     model under `torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`.
     """
 
-    def __init__(self, heads: int) -> None:
+    def __init__(self, heads: int, causal: bool = False) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
 
     def forward(self, qkv: Float[Tensor, "b n width"]) -> Float[Tensor, "b n width//3"]:
         """Attends within each sample."""
         batch, n_tokens, width = qkv.shape
         parts = qkv.reshape(batch, n_tokens, 3, self.heads, width // (3 * self.heads))
         q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        heads = F.scaled_dot_product_attention(q, k, v)
+        heads = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return heads.transpose(1, 2).reshape(batch, n_tokens, width // 3)
 
 
 class _Attention(nn.Module):
     """Multi-head self-attention: one linear layer to q, k, v, attention, one linear layer out."""
 
-    costed_by_parts: ClassVar[bool] = True
-
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, causal: bool) -> None:
         super().__init__()
         self.qkv = nn.Linear(dim, 3 * dim)
-        self.attention = SelfAttention(heads)
+        self.attention = SelfAttention(heads, causal)
         self.out = nn.Linear(dim, dim)
 
     def forward(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
@@ -187,15 +206,13 @@ class _Attention(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Transformer encoder block with the norm ahead (Dosovitskiy et al. 2021, Eqs. 2 and 3)."""
+    """Transformer block with the norm ahead (Dosovitskiy et al. 2021, Eqs. 2 and 3); of a decoder where `causal`."""
 
-    costed_by_parts: ClassVar[bool] = True
-
-    def __init__(self, dim: int, heads: int, mlp_dim: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, mlp_dim: int, dropout: float, causal: bool = False) -> None:
         super().__init__()
         drop = nn.Dropout(dropout) if dropout else None
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attention = _Attention(dim, heads)
+        self.attention = _Attention(dim, heads, causal)
         self.add1 = Add()
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = named(
@@ -211,3 +228,35 @@ class EncoderBlock(nn.Module):
         tokens = self.add1(tokens, self.attention(self.norm1(tokens)))
         result: Tensor = self.add2(tokens, self.mlp(self.norm2(tokens)))
         return result
+
+
+class LowRank(nn.Module):
+    """A linear layer or convolution with a low-rank adapter beside it (Hu et al. 2021): base(x) + scale up(down(x)).
+
+    Args:
+        base: the layer; `down` has its stride and padding, and `up` is a product per place.
+        rank: width between `down` and `up`.
+        scale: of the adapter.
+    """
+
+    def __init__(self, base: nn.Linear | nn.Conv2d, rank: int, scale: float) -> None:
+        super().__init__()
+        self.base, self.scale = base, scale
+        self.down: nn.Linear | nn.Conv2d
+        self.up: nn.Linear | nn.Conv2d
+        if isinstance(base, nn.Linear):
+            self.down = nn.Linear(base.in_features, rank, bias=False)
+            self.up = nn.Linear(rank, base.out_features, bias=False)
+        else:
+            how: Any = {
+                name: getattr(base, name) for name in ("kernel_size", "stride", "padding", "dilation")
+            }
+            groups, width = base.groups, rank * base.groups
+            self.down = nn.Conv2d(base.in_channels, width, groups=groups, bias=False, **how)
+            self.up = nn.Conv2d(width, base.out_channels, 1, groups=groups, bias=False)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """The layer's output and the adapter's."""
+        out: Tensor = self.base(x) + self.scale * self.up(self.down(x))
+        return out

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from gapslsim.registry import Family
+from gapslsim.models.adapters import Lora, Patterns
+from gapslsim.registry import Family, component
 
 if TYPE_CHECKING:
     from torch import nn
@@ -13,11 +14,22 @@ if TYPE_CHECKING:
 __all__ = ["Model", "models"]
 
 
+@component
 class Model(ABC):
-    """Settings of a model; a pydantic component. Files of the zoo import torch inside their methods only."""
+    """Settings of a model; a pydantic component. Files of the zoo import torch inside their methods only.
 
-    cut: int
-    """How many blocks (as the model counts them) lie on the client."""
+    Each has a `cut`: how many blocks (as the model counts them) lie on the client.
+    """
+
+    input_dtype: ClassVar[Literal["float32", "int64"]] = "float32"
+    """What it takes: `int64` for tokens."""
+
+    if TYPE_CHECKING:
+        cut: int | str
+    freeze: Patterns = ()
+    """Parameters that are not trained, by name or pattern: `layer1.*`. Batch norms go on to follow the statistics."""
+    lora: Lora | None = None
+    """Low-rank adapters: they are trained, and all else is frozen."""
 
     @abstractmethod
     def blocks(self, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:
@@ -35,5 +47,8 @@ class Model(ABC):
             ValueError: if the cut is out of range; the message gives the range.
         """
 
+
+# A model that is no component, as in tests, is told apart as an object; components get both from their decorator.
+Model.__eq__, Model.__hash__ = object.__eq__, object.__hash__  # type: ignore[method-assign]
 
 models: Family[Model] = Family("model", "gapslsim.models.zoo")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import nn
 
+from gapslsim.models.adapters import adapted
 from gapslsim.models.model import Model
 from gapslsim.rng import stream_seed
 
-__all__ = ["SplitModel", "build", "whole"]
+__all__ = ["SplitModel", "block_names", "blocks_on_meta", "build", "cut_blocks", "whole"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,18 @@ def whole(model: Model, input_shape: tuple[int, ...], n_classes: int, seed: int)
 def cut_blocks(
     model: Model, blocks: list[tuple[str, nn.Module]], input_shape: tuple[int, ...], n_classes: int
 ) -> SplitModel:
-    """Blocks that are built already, cut where the model says."""
+    """Blocks that are built already, cut where the model says.
+
+    Raises:
+        ValueError: if a parameter would lie on both sides.
+    """
     index = model.cut_index(input_shape, n_classes)
+    sides = (
+        {id(p) for _, block in part for p in block.parameters()} for part in (blocks[:index], blocks[index:])
+    )
+    if set.intersection(*sides):
+        # Each side would train its own copy.
+        raise ValueError("cut parts blocks that share a parameter; cut elsewhere, or give each its own.")
     client, server = OrderedDict(blocks[:index]), OrderedDict(blocks[index:])
     return SplitModel(client=nn.Sequential(client), server=nn.Sequential(server))
 
@@ -57,4 +69,31 @@ def _blocks(
     # since every device draws other numbers.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(stream_seed(seed, "weights"))
-        return model.blocks(tuple(input_shape), n_classes)
+        return _made(model, input_shape, n_classes)
+
+
+def blocks_on_meta(model: Model, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:
+    """The blocks without values, for their shapes."""
+    try:
+        with torch.device("meta"):
+            return _made(model, input_shape, n_classes)
+    # A model that computes with numbers as it is built cannot be built without them.
+    except (NotImplementedError, RuntimeError):
+        return [(name, block.to("meta")) for name, block in _blocks(model, input_shape, n_classes, 0)]
+
+
+def _made(model: Model, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:
+    """The model's blocks, with adapters and frozen parameters as its settings say, and nothing that works in place."""
+    blocks = adapted(model.blocks(tuple(input_shape), n_classes), model.freeze, model.lora)
+    for _, block in blocks:
+        for layer in block.modules():
+            # What another pass or the other side may still read must not be written to; values are the same.
+            if getattr(layer, "inplace", False):
+                setattr(layer, "inplace", False)  # noqa: B010
+    return blocks
+
+
+@lru_cache(maxsize=64)
+def block_names(model: Model, input_shape: tuple[int, ...], n_classes: int) -> tuple[str, ...]:
+    """Names of a model's blocks in order."""
+    return tuple(name for name, _ in blocks_on_meta(model, input_shape, n_classes))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gapslsim.errors import GapslsimError, Problem, ScenarioError, did_you_mean
 from gapslsim.network.channel import Channel
+from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
@@ -140,40 +142,61 @@ def _check_data(scenario: Scenario, inputs: bool, dry: bool) -> list[Finding]:
         # A data set of the user's own may raise anything.
         text = _words(error)
         return [(("data", *pointed_at(type(scenario.data), text)), text)]
-    return [
-        *_check_samples(scenario, loaded, len(loaded.train)),
-        *_check_cut(scenario, loaded),
-        *_check_loss(scenario, loaded),
-    ]
+    found, sizes = _check_samples(scenario, loaded, len(loaded.train))
+    return [*found, *_check_model(scenario, loaded, sizes), *_check_loss(scenario, loaded)]
 
 
-def _check_samples(scenario: Scenario, loaded: LoadedData, n_train: int) -> list[Finding]:
+def _check_samples(
+    scenario: Scenario, loaded: LoadedData, n_train: int
+) -> tuple[list[Finding], Sequence[int]]:
+    """What is wrong, and how many samples each client has, as far as that can be told."""
     from gapslsim.data.division import divide
 
     n_clients, batch_size = scenario.n_clients, scenario.training.batch_size
     if n_clients > n_train:
         fix = "lower the counts or use more data"
-        return [(("clients",), f"{n_clients} clients share {n_train} training samples; {fix}.")]
+        return [(("clients",), f"{n_clients} clients share {n_train} training samples; {fix}.")], []
     found: list[Finding] = []
     if batch_size > n_train:
         rule = f"found {batch_size}, but the data has {n_train} training samples; write {n_train} or fewer."
         found.append((("training", "batch_size"), rule))
+    sizes: Sequence[int] = []
     try:
         # As the run itself does it, so that what passes here passes there.
-        divide(scenario.data, loaded, n_clients, scenario.seed)
+        sizes = [len(share) for share in divide(scenario.data, loaded, n_clients, scenario.seed)[1]]
     except Exception as error:
         # A partition of the user's own may raise anything.
         text = _words(error)
         found.append((("data", "partition", *pointed_at(type(scenario.data.partition), text)), text))
-    return found
+    return found, sizes
 
 
-def _check_cut(scenario: Scenario, loaded: LoadedData) -> list[Finding]:
+def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int]) -> list[Finding]:
+    """A model that cannot be cut there, or cannot be run on the batches that it will get; tried on shapes alone."""
+    from gapslsim.models.cost import split_cost, try_backward
+
+    model, batch_size = (
+        scenario.model,
+        min(scenario.training.batch_size, max(sizes, default=len(loaded.train))),
+    )
+    about = (model, loaded.input_shape, loaded.n_classes)
     try:
-        scenario.model.cut_index(loaded.input_shape, loaded.n_classes)
-    except (GapslsimError, ValueError) as error:
+        model.cut_index(loaded.input_shape, loaded.n_classes)
+        split_cost(*about, batch_size, loaded.input_dtype)
+        if not is_shipped(model):
+            try_backward(*about, batch_size, loaded.input_dtype)
+    # A model of the user's own may raise anything.
+    except Exception as error:
         text = _words(error)
-        return [(("model", *pointed_at(type(scenario.model), text)), text)]
+        return [(("model", *pointed_at(type(model), text)), text)]
+    least = min(sizes, default=batch_size)
+    try:
+        split_cost(*about, min(least, batch_size), loaded.input_dtype)
+    except ValueError as error:
+        rule = (
+            f"client {list(sizes).index(least)} has {least} training samples. In one batch, {_words(error)}"
+        )
+        return [(("data", "partition"), rule)]
     return []
 
 

@@ -67,7 +67,7 @@ class PlainEngine(Engine):
         """Timed so far; whoever reads them clears them."""
         self._clock = clock
         # Images as PyTorch lays them by itself, and not channels last.
-        self._inputs = torch.from_numpy(setup.data.train.inputs).to(device, dtype)
+        self._inputs = torch.from_numpy(setup.data.train.inputs).to(device, self._inputs.dtype)
         sides = (self.client, self.server)
         client, server = (copy.deepcopy(side.module) for side in sides)
         self._client, self._server = (

@@ -44,8 +44,8 @@ class Synthetic(Dataset):
     def load(self, folder: Path | None, seed: int) -> LoadedData:
         """See `Dataset.load`; `folder` is of no account."""
         settings = settings_of(self) | {"seed": seed}
-        # How the samples are divided is no part of what they are.
-        del settings["kind"], settings["partition"]
+        # How the samples are divided, or changed in training, is no part of what they are.
+        del settings["kind"], settings["partition"], settings["augmentation"]
         return LoadedData(
             key=content_key("data", ["synthetic", settings]),
             train=self._samples(seed, "train", self.n_train),

@@ -64,7 +64,7 @@ class LayerChain:
         self,
         parameters: Sequence[Float[Tensor, "*_"]],
         buffers: Sequence[Shaped[Tensor, "*_"]],
-        inputs: Float[Tensor, "b ..."],
+        inputs: Shaped[Tensor, "b ..."],
         training: bool,
     ) -> Float[Tensor, "b ..."]:
         """Output of the last layer.
@@ -81,7 +81,7 @@ class LayerChain:
         return output
 
     def stacked(
-        self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b ..."]
+        self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Shaped[Tensor, "n b ..."]
     ) -> Float[Tensor, "n b ..."]:
         """Outputs in training mode of n models side by side, where `can_stack`; see `stacked`.
 
@@ -140,12 +140,11 @@ class _Template:
         self._copies = threading.local()
 
     def __call__(
-        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Tensor, training: bool
-    ) -> Tensor:
+        self, parameters: Sequence[Tensor], buffers: Sequence[Tensor], inputs: Any, training: bool
+    ) -> Any:  # between layers of one side more than a tensor may pass, as from an LSTM
         tensors: dict[str, Tensor] = dict(zip(self._parameter_names, parameters, strict=True))
         tensors.update(zip(self._buffer_names, buffers, strict=True))
-        output: Tensor = functional_call(self._copy(training), tensors, (inputs,))
-        return output
+        return functional_call(self._copy(training), tensors, (inputs,))
 
     def _copy(self, training: bool) -> nn.Module:
         # A copy per mode: a single one would have to be switched in each call, which walks over all its

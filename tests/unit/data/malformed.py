@@ -339,6 +339,36 @@ MALFORMED_FILE: list[tuple[Change, dict[str, Any], str, str]] = [
         "2 values for 3 clients",
     ),
 ]
+LEAF_USERS = {"kind": "leaf", "root": "leaf", "partition": {"kind": "by_column", "column": "user"}}
+MANY = leaf(**{f"u{k}": OK for k in range(5)})
+MALFORMED_COLUMN: list[tuple[Change, dict[str, Any], str, str]] = [
+    (nothing, {"column": "usr"}, "column", "known: user; choose one of them. Did you mean 'user'?"),
+    (nothing, {"column": ""}, "column", "known: user"),
+    (nothing, {"column": "row"}, "column", "'row' is not known of the samples"),
+    (nothing, {"column": 3}, "column", "a valid string"),
+    (nothing, {"column": ["user"]}, "column", "a valid string"),
+    (nothing, {"colunm": "user"}, "colunm", "Did you mean 'column'?"),
+    (
+        leaf(a=(OK[0] * 3, OK[1] * 3)),
+        {},
+        "column",
+        "has 1 different values for 3 clients; use 1 clients or fewer",
+    ),
+    (leaf(a=OK, b=OK), {}, "column", "has 2 different values for 3 clients"),
+    (leaf(a=OK, b=OK), {"surplus": "unused"}, "column", "has 2 different values for 3 clients"),
+    (MANY, {"surplus": "refused"}, "column", "use 5 clients or fewer, or surplus: dealt"),
+    (nothing, {"surplus": "kept"}, "surplus", "'dealt', 'unused' or 'refused'"),
+    (nothing, {"surplus": True}, "surplus", "'dealt', 'unused' or 'refused'"),
+    (nothing, {"sizes": [2, 3]}, "sizes", "has 2 values for 3 clients"),
+    (nothing, {"sizes": [2, 3, 5]}, "sizes", "asks for 5 samples for client 2, whose part holds 4"),
+    (nothing, {"sizes": [0, 1, 1]}, "sizes.0", "greater than 0"),
+    (nothing, {"sizes": 3}, "sizes", "a list"),
+    (nothing, {"label_noise": -0.1}, "label_noise", "greater than or equal to 0"),
+    (nothing, {"label_noise": 2}, "label_noise", "less than or equal to 1"),
+    (nothing, {"label_noise": [0.1]}, "label_noise", "has 1 values for 3 clients"),
+    (nothing, {"label_noise": "some"}, "label_noise", "a valid number"),
+    (nothing, {"kind": "by_colum"}, "kind", "Did you mean 'by_column'?"),
+]
 BASES: dict[str, tuple[dict[str, Any], list[tuple[Change, dict[str, Any], str, str]]]] = {
     "npz": (NPZ, MALFORMED_NPZ),
     "table": (TABLE, MALFORMED_TABLE),
@@ -347,4 +377,5 @@ BASES: dict[str, tuple[dict[str, Any], list[tuple[Change, dict[str, Any], str, s
     "leaf": (LEAF, MALFORMED_LEAF),
     "text": (TEXT, MALFORMED_TEXT),
     "file": (FILE, MALFORMED_FILE),
+    "by_column": (LEAF_USERS, MALFORMED_COLUMN),
 }

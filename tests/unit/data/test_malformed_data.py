@@ -69,7 +69,7 @@ def test_what_is_malformed_is_told_at_validate_with_its_line_and_the_fix(
     base, cases = BASES[kind]
     change, settings, where, says = cases[number]
     change(prepared(tmp_path))
-    if kind == "file":
+    if kind in ("file", "by_column"):
         data = {**base, "partition": {**base["partition"], **settings}}
         where = "partition" if not where else f"partition.{where}"
     else:

@@ -27,6 +27,7 @@ SMALL: dict[str, list[tuple[dict[str, Any], tuple[int, ...]]]] = {
             (1, 8, 8),
         ),
     ],
+    "transformer_lm": [({"dim": 8, "depth": 2, "heads": 2}, (5,))],
     "vit": [({"dim": 8, "depth": 3, "heads": 2, "patch": 4, "resize": 8}, (3, 6, 6))],
 }
 

@@ -74,7 +74,8 @@ def meta_counts(model: Model, input_shape: tuple[int, ...], n: int) -> dict[str,
     with torch.device("meta"):
         split = build(model, input_shape, CLASSES, seed=0)
         client, server = split.client.to("meta"), split.server.to("meta")
-        inputs, labels = torch.empty(n, *input_shape), torch.empty(n, dtype=torch.int64)
+        inputs = torch.empty(n, *input_shape, dtype=getattr(torch, model.input_dtype))
+        labels = torch.empty(n, dtype=torch.int64)
     counts: dict[str, float] = {}
 
     def count(name: str, call: Callable[[], Any]) -> Any:
@@ -131,7 +132,7 @@ def test_costs_add_up_to_the_same_whatever_the_cut(whole_case: Any) -> None:
 def test_sizes_are_those_of_the_real_network(whole_case: Any) -> None:
     model, input_shape, _ = whole_case
     split, cost = build(model, input_shape, CLASSES, seed=0), split_cost(model, input_shape, CLASSES, 2)
-    smashed = split.client(torch.zeros(2, *input_shape))
+    smashed = split.client(torch.zeros(2, *input_shape, dtype=getattr(torch, model.input_dtype)))
     assert cost.smashed_shape == tuple(smashed.shape[1:])
     assert cost.client.output_bytes == cost.server.input_bytes == smashed.nbytes
     assert cost.server.output_bytes == 2 * CLASSES * 4
@@ -157,7 +158,7 @@ def test_no_layer_is_free_but_views(whole_case: Any) -> None:
 def test_kept_activations_are_what_autograd_keeps(whole_case: Any) -> None:
     model, input_shape, _ = whole_case
     split, cost = build(model, input_shape, CLASSES, seed=0), split_cost(model, input_shape, CLASSES, 2)
-    inputs = torch.zeros(2, *input_shape)
+    inputs = torch.zeros(2, *input_shape, dtype=getattr(torch, model.input_dtype))
     received = split.client(inputs).detach().requires_grad_()
     for side, module, x in ((cost.client, split.client, inputs), (cost.server, split.server, received)):
         kept: dict[int, torch.UntypedStorage] = {}
@@ -273,13 +274,15 @@ class Own(Model):
 
 def test_layers_without_a_formula_are_counted_operation_by_operation() -> None:
     cost = split_cost(Own(), (6,), 3, 4)
-    (own,) = cost.client.forward.layers
-    assert (own.name, own.kind, own.n_parameters) == ("own", "linear", 6 * 2 + 2 + 2 * 5)
-    assert own.work_flop == 2 * 4 * (6 * 2 + 2 * 5)
-    assert own.moved_bytes == 4 * ((24 + 12 + 2 + 8) + (8 + 10 + 20))  # addmm, then mm
-    (back,) = cost.client.backward.layers
-    # Products: weights of inner and outer, and the gradient between the two; the sum of the bias's gradient.
-    assert back.work_flop == 2 * 4 * (6 * 2 + 2 * 5 + 2 * 5) + 4 * 2
+    inner, product = cost.client.forward.layers
+    assert (inner.name, inner.kind, inner.n_parameters) == ("own.inner", "linear", 6 * 2 + 2)
+    assert inner.work_flop == 2 * 4 * 6 * 2
+    assert (product.name, product.kind, product.n_parameters) == ("own.matmul", "linear", 2 * 5)
+    assert product.work_flop == 2 * 4 * 2 * 5
+    assert product.moved_bytes == 4 * (8 + 10 + 20)
+    back_product, back_inner = cost.client.backward.layers
+    assert back_product.work_flop == 2 * product.work_flop  # of its weights, and of what came in
+    assert back_inner.work_flop == inner.work_flop  # of the weights alone: nothing learns before it
     swish, doubled, head, _ = cost.server.forward.layers
     assert (swish.kind, swish.work_flop, swish.moved_bytes) == ("activation", 2 * 20, 4 * (40 + 60))
     assert (doubled.kind, doubled.work_flop) == ("activation", 2 * 20)

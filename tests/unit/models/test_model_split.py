@@ -12,15 +12,17 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gapslsim.models.model import models
+from gapslsim.models.model import Model, models
 from gapslsim.models.split import build, whole
 
 CLASSES = 4
 
 
-def batch(input_shape: tuple[int, ...], n: int = 3) -> tuple[Tensor, Tensor]:
+def batch(model: Model, input_shape: tuple[int, ...], n: int = 3) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(5)
     inputs = torch.randn(n, *input_shape, generator=generator, dtype=torch.float64)
+    if model.input_dtype == "int64":
+        inputs = (inputs.abs() * 10).long() % CLASSES
     return inputs, torch.randint(CLASSES, (n,), generator=generator)
 
 
@@ -30,7 +32,7 @@ def gradients(model: nn.Module, loss: Tensor) -> list[Tensor]:
 
 def test_split_is_unsplit_forward_and_backward_weight_by_weight(split_case: Any) -> None:
     model, input_shape, _ = split_case
-    inputs, labels = batch(input_shape)
+    inputs, labels = batch(model, input_shape)
     full = whole(model, input_shape, CLASSES, seed=3).double()
     split = build(model, input_shape, CLASSES, seed=3)
     client, server = split.client.double(), split.server.double()
@@ -76,7 +78,7 @@ def test_weights_are_a_function_of_the_seed_and_global_state_is_left_alone(whole
 
 def test_the_first_cut_gradient_is_not_zero(whole_case: Any) -> None:
     model, input_shape, _ = whole_case
-    inputs, labels = batch(input_shape)
+    inputs, labels = batch(model, input_shape)
     split = build(model, input_shape, CLASSES, seed=3)
     received = split.client.double()(inputs).detach().requires_grad_()
     loss = F.cross_entropy(split.server.double()(received), labels)
@@ -86,7 +88,7 @@ def test_the_first_cut_gradient_is_not_zero(whole_case: Any) -> None:
 
 def test_gradients_can_be_taken_functionally_and_twice(whole_case: Any) -> None:
     model, input_shape, _ = whole_case
-    inputs, labels = batch(input_shape)
+    inputs, labels = batch(model, input_shape)
     full = whole(model, input_shape, CLASSES, seed=3).double()
     weights = {name: tensor.detach().requires_grad_() for name, tensor in full.named_parameters()}
     state = weights | {name: tensor.clone() for name, tensor in full.named_buffers()}

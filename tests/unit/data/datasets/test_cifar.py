@@ -168,6 +168,16 @@ def test_the_key_depends_on_settings_and_files_and_not_on_where_they_lie(tmp_pat
     assert len(keys | {here.key}) == 4
 
 
+def test_other_images_of_the_same_size_in_bytes_have_another_key(tmp_path: Path) -> None:
+    torchvision_cifar10(tmp_path)
+    before = Cifar10(root=tmp_path).load(None, 1).key
+    path = tmp_path / "cifar-10-batches-py" / "data_batch_2"
+    content = pickle.loads(path.read_bytes())
+    content[b"data"][0, 0] ^= 1
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    assert Cifar10(root=tmp_path).load(None, 1).key != before
+
+
 def test_images_are_read_once_per_process_for_as_long_as_the_files_are_the_same(tmp_path: Path) -> None:
     parquet_cifar10(tmp_path / "cifar10")
     first = Cifar10(size=16).load(tmp_path, seed=1)

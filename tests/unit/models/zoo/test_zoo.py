@@ -115,7 +115,7 @@ def test_dropout_is_a_setting() -> None:
 
 def test_no_layer_works_in_place() -> None:
     for kind in models:
-        shape = (3, 32, 32)
+        shape = (3, 32, 32) if models[kind].input_dtype == "float32" else (8,)
         network = whole(models[kind](), shape, 10, 0) if kind != "vit" else whole(_tiny_vit(), shape, 10, 0)
         assert not any(getattr(module, "inplace", False) for module in network.modules())
 
