@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from gapslsim.frameworks.parallel import ParallelSplitLearning
     from gapslsim.frameworks.slots import Participation
     from gapslsim.frameworks.stage import Actor, Stage
+    from gapslsim.learning.loss import Loss
+    from gapslsim.learning.metric import Judged, Metric
     from gapslsim.learning.operation import SentWeights, SmashedData
     from gapslsim.learning.reply import ServerReply
     from gapslsim.learning.rules import ClientUpdate, CutGradient, Decision, Gradients, ServerUpdate
@@ -51,11 +53,11 @@ if TYPE_CHECKING:
 __all__ = [
     "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError",
     "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework", "FreeFramework",
-    "GapslsimError", "Gradients", "Late", "LayerCost", "LoadedData", "Lost", "Mailbox", "Model", "NumericalError",
-    "ParallelSplitLearning", "Participation", "Partition", "Process", "ProtocolError", "Quantity", "Results",
-    "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate", "SmashedData", "Stage",
-    "StalledError", "__version__", "check_cut", "component", "content_key", "he_init", "image_shape", "load",
-    "load_dict", "loads", "named", "simulate", "stratified_split", "stream",
+    "GapslsimError", "Gradients", "Judged", "Late", "LayerCost", "LoadedData", "Loss", "Lost", "Mailbox", "Metric",
+    "Model", "NumericalError", "ParallelSplitLearning", "Participation", "Partition", "Process", "ProtocolError",
+    "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate",
+    "SmashedData", "Stage", "StalledError", "__version__", "check_cut", "component", "content_key", "he_init",
+    "image_shape", "load", "load_dict", "loads", "named", "simulate", "stratified_split", "stream",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
@@ -74,6 +76,8 @@ _HOMES: Final = {
     "frameworks.parallel": ("ParallelSplitLearning",),
     "frameworks.slots": ("Participation",),
     "frameworks.stage": ("Actor", "Stage"),
+    "learning.loss": ("Loss",),
+    "learning.metric": ("Judged", "Metric"),
     "learning.operation": ("SentWeights", "SmashedData"),
     "learning.reply": ("ServerReply",),
     "learning.rules": ("ClientUpdate", "CutGradient", "Decision", "Gradients", "ServerUpdate"),

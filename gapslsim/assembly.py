@@ -157,6 +157,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         planned_server_steps=server_steps,
         augmentation=scenario.data.augmentation,
         sends_frozen=scenario.training.frozen == "sent",
+        loss=scenario.training.loss,
     )
     return setup, planned_rounds
 
@@ -178,7 +179,16 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
     if settings is not None:
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
-        for part_of_setup in ("batch_size", "client", "server", "device", "workers", "frozen", "kernels"):
+        for part_of_setup in (
+            "batch_size",
+            "client",
+            "server",
+            "loss",
+            "device",
+            "workers",
+            "frozen",
+            "kernels",
+        ):
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32")
         journal = settings.open(setup.key, made_by, about, str(device))

@@ -5,6 +5,7 @@ Judged at the end of each round; where a protocol has no barrier between rounds,
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from gapslsim.scenario.limits import Every, Stop
@@ -37,9 +38,15 @@ class Milestones:
         every: interval between evaluations.
         stop: conditions of which the first that holds ends the run.
         geometry: interval between measurements of the geometry of gradients; None for none.
+        greater_is_better: of what `stop.patience` looks at.
     """
 
-    def __init__(self, every: Every, stop: Stop, geometry: Every | None = None) -> None:
+    def __init__(
+        self, every: Every, stop: Stop, geometry: Every | None = None, greater_is_better: bool = True
+    ) -> None:
+        self._sign = 1 if greater_is_better else -1
+        self._best = -math.inf
+        self._n_no_better = 0
         self._every = every
         self._stop = stop
         self._geometry = geometry
@@ -52,6 +59,14 @@ class Milestones:
         due = passed > self._n_passed
         self._n_passed = max(passed, self._n_passed)
         return due
+
+    def note(self, value: float) -> None:
+        """Notes what `stop.patience` looks at, of one evaluation; NaN is no better than anything."""
+        assert self._stop.patience is not None
+        if self._sign * value > self._best + self._stop.patience.by:
+            self._best, self._n_no_better = self._sign * value, 0
+        else:
+            self._n_no_better += 1
 
     def geometry_is_due(self, before: Position) -> bool:
         """Whether the gradients of the round that begins are measured: the first, then one per interval.
@@ -77,6 +92,8 @@ class Milestones:
         stop = self._stop
         if stop.target_accuracy is not None and accuracy is not None and accuracy >= stop.target_accuracy:
             return f"target accuracy {stop.target_accuracy:g} reached"
+        if stop.patience is not None and self._n_no_better >= stop.patience.evaluations:
+            return str(stop.patience)
         if stop.rounds is not None and at.rounds >= stop.rounds:
             return f"{stop.rounds} rounds"
         if stop.epochs is not None and at.epochs >= stop.epochs - _ROUNDING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 __all__ = [
-    "AlignmentRow", "AttendanceRow", "EvaluationRow", "GradientRow", "LossRow", "PairRow", "PresenceRow", "Progress",
-    "RoundRow", "SpanRow", "StalenessRow", "UpdateRow",
+    "AlignmentRow", "AttendanceRow", "ClassRow", "ConfusionRow", "EvaluationRow", "GradientRow", "LossRow", "PairRow",
+    "PredictionRow", "PresenceRow", "Progress", "RoundRow", "SpanRow", "StalenessRow", "UpdateRow",
 ]  # fmt: skip
 
 
@@ -67,6 +67,60 @@ class EvaluationRow(NamedTuple):
     accuracy: float
     """Share of the test samples that are classified rightly."""
     loss: float
+    """Behind it one column for each of `evaluation.metrics`."""
+
+
+class ConfusionRow(NamedTuple):
+    """How often a model said one class of test samples of another, or of the same; where never, there is no row.
+
+    Only with `evaluation.per_class`. `client` is -1 for the global and ensemble views; the view `local` has the models
+    of `clients`.
+    """
+
+    round: int
+    time_s: float
+    view: str
+    """Whose model."""
+    client: int
+    label: int
+    """The right class."""
+    predicted: int
+    """What the model said."""
+    n_samples: int
+    """How often."""
+
+
+class ClassRow(NamedTuple):
+    """Test accuracy of one model on one class; only with `evaluation.per_class`."""
+
+    round: int
+    time_s: float
+    view: str
+    """Whose model."""
+    client: int
+    label: int
+    """The class."""
+    n_samples: int
+    """Test samples of it."""
+    accuracy: float
+    """Share of them that are classified rightly."""
+
+
+class PredictionRow(NamedTuple):
+    """What a model said of one test sample at the last evaluation; only with `evaluation.predictions`."""
+
+    round: int
+    view: str
+    """Whose model."""
+    client: int
+    sample: int
+    """Its place in the test set."""
+    label: int
+    """The right class."""
+    predicted: int
+    """The likeliest class."""
+    probability: float
+    """What the model gave to that class."""
 
 
 class LossRow(NamedTuple):

@@ -12,12 +12,15 @@ from gapslsim.collector import rare_collections
 from gapslsim.errors import GapslsimError, StalledError
 from gapslsim.kernels import choose
 from gapslsim.learning.journal.journal import JournalSettings
+from gapslsim.learning.judging import Wanted
 from gapslsim.milestones import Milestones, Position
-from gapslsim.records import EvaluationRow, Progress, RoundRow
+from gapslsim.records import ConfusionRow, EvaluationRow, Progress, RoundRow
 from gapslsim.results.categories import received, sent
+from gapslsim.results.per_class import per_class
 from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
 from gapslsim.scenario.dumping import dump
+from gapslsim.scenario.limits import Patience
 from gapslsim.scenario.schema import Scenario
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ def simulate(
     dry: bool = False,
     observer: Observer | None = None,
     journal: str | Path | JournalSettings | None = None,
+    models: bool = False,
 ) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
 
@@ -43,6 +47,7 @@ def simulate(
         observer: called after every round.
         journal: directory where training is looked up and recorded, or that with its limits. What it knows is not
             computed again: a run that was killed goes on, other hardware or another network costs no training.
+        models: have `Results.model` also where the journal knows the training; what is missing is then computed.
 
     Returns:
         Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far; a run in which
@@ -58,7 +63,9 @@ def simulate(
     from gapslsim.assembly import assemble  # Which imports torch.
 
     with rare_collections():
-        return _simulate(_Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer))
+        return _simulate(
+            _Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer, models)
+        )
 
 
 def _simulate(run: _Run) -> Results:
@@ -83,10 +90,13 @@ def _simulate(run: _Run) -> Results:
 class _Run:
     """One run under way."""
 
-    def __init__(self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None) -> None:
+    def __init__(
+        self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None, models: bool
+    ) -> None:
         from gapslsim.learning.engine import intra_op_threads
 
         self.parts = parts
+        self._models = models
         self.threads = intra_op_threads(scenario.training.threads)
         self._scenario = scenario
         self._dry = dry
@@ -94,13 +104,19 @@ class _Run:
         self._started = time.perf_counter()
         self._rows: list[RoundRow] = []
         self._evaluations: list[EvaluationRow] = []
+        self._confusion: list[ConfusionRow] = []
+        self._metrics: dict[str, list[float]] = {m.kind: [] for m in scenario.evaluation.metrics}
         self._latest: dict[str, float] = {}
         self._spans_seen = 0
         self._stopped_by = ""
         self._journal = parts.learner.journal
         evaluation = scenario.evaluation
         geometry = evaluation.geometry_interval(scenario.framework.keeps_client_gradients)
-        self._milestones = Milestones(evaluation.every, scenario.stop, geometry)
+        self._wanted = Wanted(evaluation.metrics, evaluation.per_class)
+        better = {"loss": False} | {m.kind: m.greater_is_better for m in evaluation.metrics}
+        self._patience = scenario.stop.patience
+        greater = self._patience is None or better.get(self._patience.of, True)
+        self._milestones = Milestones(evaluation.every, scenario.stop, geometry, greater)
 
     def play(self) -> None:
         """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
@@ -109,6 +125,10 @@ class _Run:
         if not self._stopped_by:
             self._stopped_by = "the end of the protocol"
             self._evaluate()
+        if self._scenario.evaluation.predictions:
+            self.parts.learner.predict(self._scenario.evaluation.views)
+        if self._models:
+            self.parts.learner.trained(compute=True)
 
     def opens(self) -> None:
         """Decides whether the gradients of the round that begins are measured."""
@@ -152,6 +172,9 @@ class _Run:
             "attendance": parts.recorder.attendance,
             "presence": parts.stage.absences(),
             "staleness": parts.learner.staleness_rows,
+            "confusion": self._confusion,
+            "per_class": per_class(self._confusion),
+            "predictions": observed.predictions,
         }
         facts = RunFacts(
             name=scenario.name,
@@ -171,7 +194,7 @@ class _Run:
             memory=parts.memory,
             extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
-        return Results.from_rows(dump(scenario), rows, facts)
+        return Results.from_rows(dump(scenario), rows, facts, parts.learner.trained(), self._metrics)
 
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""
@@ -233,13 +256,29 @@ class _Run:
     def _evaluate(self) -> None:
         observed, now_s = self.parts.learner.observed, self.parts.stage.now_s
         seen = len(observed.accuracies)
-        self.parts.learner.evaluate(self._scenario.evaluation.views)
+        said, n_judged = len(observed.confusion), len(observed.metrics)
+        self.parts.learner.evaluate(self._scenario.evaluation.views, self._wanted)
+        self._confusion += [ConfusionRow(row.round, now_s, *row[1:]) for row in observed.confusion[said:]]
         rows = [
             EvaluationRow(a.round, now_s, a.view, a.client, a.accuracy, a.loss)
             for a in observed.accuracies[seen:]
         ]
         self._evaluations.extend(rows)
+        judged = {(m.view, m.client, m.name): m.value for m in observed.metrics[n_judged:]}
+        for name, column in self._metrics.items():
+            column += [judged.get((row.view, row.client, name), math.nan) for row in rows]
+        if self._patience is not None and rows:
+            self._milestones.note(self._mean_of(self._patience, rows))
         for view in self._scenario.evaluation.views:
-            values = [row.accuracy for row in rows if row.view == view]
+            values = [row.accuracy for row in rows if row.view == view and not math.isnan(row.accuracy)]
             if values:
                 self._latest[view] = sum(values) / len(values)
+
+    def _mean_of(self, patience: Patience, rows: Sequence[EvaluationRow]) -> float:
+        """What is looked at in the evaluation that left these rows, which are the last."""
+        column = self._metrics.get(patience.of)
+        of_rows = [getattr(row, patience.of) for row in rows] if column is None else column[-len(rows) :]
+        given = [
+            v for row, v in zip(rows, of_rows, strict=True) if row.view == patience.view and not math.isnan(v)
+        ]
+        return math.fsum(given) / len(given) if given else math.nan

@@ -63,6 +63,10 @@ def run_command(
             metavar="ROUNDS", min=1, help="Rounds between checkpoints [default: at most 1 % of the time]."
         ),
     ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the trained models: FILE.safetensors."),
+    ] = None,
 ) -> None:
     """Run a scenario: real training on a simulated clock."""
     if resume and (no_journal or dry):
@@ -71,15 +75,27 @@ def run_command(
         )
     if journal is not None and no_journal:
         raise typer.BadParameter("give either --journal or --no-journal")
+    if save is not None:
+        _check_save(save, dry)
     record = None if no_journal or dry else _Record(journal, resume, checkpoint_every)
     changes = [*(overrides or ()), *([] if device is None else [f"training.device={device}"])]
     try:
-        code = _run(scenario, out, changes, dry, quiet, record)
+        code = _run(scenario, out, changes, dry, quiet, record, save)
     except KeyboardInterrupt:
         typer.echo("Interrupted before the first round; nothing was written.", err=True)
         code = 130
     if code:
         raise typer.Exit(code)
+
+
+def _check_save(file: Path, dry: bool) -> None:
+    """Says before the run what would keep the models from being written after it."""
+    if dry:
+        raise typer.BadParameter("a dry run trains nothing to save; leave out --dry or --save")
+    if file.suffix != ".safetensors":
+        raise typer.BadParameter(f"--save {file}: name the file with .safetensors at its end")
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--save {file}: give a file in a directory that exists")
 
 
 @dataclass(frozen=True)
@@ -106,7 +122,13 @@ class _Record:
 
 
 def _run(
-    path: str, out: Path | None, changes: list[str], dry: bool, quiet: bool, record: _Record | None
+    path: str,
+    out: Path | None,
+    changes: list[str],
+    dry: bool,
+    quiet: bool,
+    record: _Record | None,
+    save: Path | None,
 ) -> int:
     from gapslsim.registry import settings_of
     from gapslsim.results.results import run_label
@@ -118,12 +140,17 @@ def _run(
     target = out if out is not None else Path("runs") / label
     replaces = check_target(target, label)
     try:
-        results = _simulate(loaded, dry, quiet, None if record is None else record.settings(target))
+        journal = None if record is None else record.settings(target)
+        results = _simulate(loaded, dry, quiet, journal, models=save is not None)
     except GapslsimError as error:
         if error.results is not None:
             _leave(error.results, target, replaces, quiet)
         raise
     _leave(results, target, replaces, quiet)
+    if save is not None:
+        results.save_models(save)
+        if not quiet:
+            typer.echo(f"Trained models in {save}")
     status = str(results.summary["status"])
     if status.startswith("stalled"):
         typer.echo(f"The run {status}.", err=True)
@@ -131,14 +158,16 @@ def _run(
     return 130 if status == "interrupted" else 0
 
 
-def _simulate(scenario: Scenario, dry: bool, quiet: bool, journal: JournalSettings | None) -> Results:
+def _simulate(
+    scenario: Scenario, dry: bool, quiet: bool, journal: JournalSettings | None, models: bool
+) -> Results:
     from gapslsim.cli.progress import show_progress
 
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else show_progress(sys.stderr)
     with shown as observer:
         from gapslsim.run import simulate  # Torch is imported here, when the bar already says so.
 
-        return simulate(scenario, dry=dry, observer=observer, journal=journal)
+        return simulate(scenario, dry=dry, observer=observer, journal=journal, models=models)
 
 
 def _leave(results: Results, target: Path, replaces: bool, quiet: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gapslsim.learning._observations import Observations
 from gapslsim.learning.costs import OperationCosts
+from gapslsim.learning.judging import Judge, Wanted
 from gapslsim.learning.names import CLIENT, SERVER, name_of
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
@@ -21,6 +22,7 @@ from gapslsim.work import Keyed, content_key
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
     from gapslsim.learning.journal.journal import Journal
+    from gapslsim.learning.trained import TrainedModels
 
 __all__ = ["LearnerCore", "Shares"]
 
@@ -45,6 +47,7 @@ class LearnerCore:
         """Whether the geometry of this round's gradients is recorded, where two clients or more take part."""
         self.when_updated: list[Callable[[], None]] = []
         """Called after every update of the server or of averaged models; for the main flow."""
+        self._evaluated: tuple[int, list[Keyed[SideState]], list[Keyed[SideState]]] | None = None
         self.staleness_rows: list[StalenessRow] = []
         """What servers took without waiting for all; noted by protocols whose clients do not wait for one another."""
         self._operations = Operations(engine, journal)
@@ -125,25 +128,62 @@ class LearnerCore:
         """The server-side model."""
         return self.states[SERVER]
 
-    def evaluate(self, views: tuple[str, ...]) -> None:
+    def evaluate(self, views: tuple[str, ...], wanted: Wanted = Wanted()) -> None:  # noqa: B008
         """Test accuracy in each view, now; takes no simulated time. Nothing in a dry run.
 
         Every client's model is paired with the server-side state that took its last mini-batch.
+
+        Args:
+            views: of whose models.
+            wanted: what is asked for besides.
         """
         if self._operations.is_dry:
             return
         states, each = self.states, range(self.setup.n_clients)
         clients, servers = [states[name_of(c)] for c in each], [states[states.server_of(c)] for c in each]
-        round = self.round
+        self._evaluated = self.round, clients, servers
+        self._judge("evaluate", views, wanted)
+
+    def predict(self, views: tuple[str, ...]) -> None:
+        """What the models of the last evaluation say of each test sample. Nothing in a dry run."""
+        if self._evaluated is not None:
+            self._judge("predict", views, Wanted(predictions=True))
+
+    def _judge(self, operation: str, views: tuple[str, ...], wanted: Wanted) -> None:
+        assert self._evaluated is not None
+        round, clients, servers = self._evaluated
         needed = {state.key: state for state in (*servers, *clients)}
         settings = [list(views), round, self._evaluation_batch, self.setup.shards_key]
         keys = [[state.key for state in side] for side in (clients, servers)]
 
         def record(engine: Engine) -> dict[str, Any]:
             of_clients, of_servers = ([state.value for state in side] for side in (clients, servers))
-            return {"accuracies": engine.evaluate(round, of_clients, of_servers, views)}
+            judge = Judge(wanted, round)
+            rows = engine.evaluate(round, of_clients, of_servers, views, judge if judge.record else None)
+            return judge.record | ({"accuracies": rows} if operation == "evaluate" else {})
 
-        self._operations.observe(content_key("evaluate", [*settings, keys]), list(needed.values()), record)
+        key = content_key(operation, [*settings, keys, *wanted.key])
+        self._operations.observe(key, list(needed.values()), record)
+
+    def trained(self, compute: bool = False) -> TrainedModels | None:
+        """The models as the last evaluation saw them; None without one, as in a dry run.
+
+        Args:
+            compute: bring them about where a journal knew the training, so that nothing was computed; else None.
+        """
+        from gapslsim.learning.trained import TrainedModels
+
+        if self._evaluated is None:
+            return None
+        sides = self._evaluated[1:]
+        if not compute and any(s.deferred and not s.deferred.done for side in sides for s in side):
+            return None
+        engine, data = self._operations.engine, self.setup.data
+        clients, servers = ([state.value for state in side] for side in sides)
+        frozen = engine.client.frozen, engine.server.frozen
+        return TrainedModels(
+            self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss, frozen
+        )
 
     def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         """Carries an operation out now of which nothing is to be seen before it is committed, if it ever is.

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from gapslsim.learning.judging import Confused, MetricSeen, Predicted
 from gapslsim.records import AlignmentRow, GradientRow, LossRow, PairRow, UpdateRow
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ _ROWS: Final[dict[str, Any]] = {
     "gradients": GradientRow,
     "updates": UpdateRow,
     "pairwise": PairRow,
+    "metrics": MetricSeen,
+    "confusion": Confused,
+    "predictions": Predicted,
 }
-_HASHED: Final = ("losses", "alignment", "accuracies")
+_HASHED: Final = ("losses", "alignment", "accuracies", "metrics")
 
 
 class _Chunk(NamedTuple):
@@ -107,6 +111,9 @@ class Observations:
         self.gradients: list[GradientRow] = []
         self.updates: list[UpdateRow] = []
         self.pairwise: list[PairRow] = []
+        self.metrics: list[MetricSeen] = []
+        self.confusion: list[Confused] = []
+        self.predictions: list[Predicted] = []
         self.records: list[Mapping[str, Any]] = []
         """One per operation, in the order in which they were seen."""
 

@@ -44,7 +44,7 @@ class OperationCosts:
         """Backward pass of the client side, the rule and the optimizer step."""
         side = self.split(batch_size).client
         n = side.n_trained
-        return Cost(parts=(side.backward, rule.cost(n), self._setup.client_optimizer.cost(n)))
+        return Cost(parts=(side.backward, rule.cost(n), self._setup.client_optimizer.cost_with_clipping(n)))
 
     def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate) -> Cost:
         """Forward and backward per participant, the shared pass of EPSL, the rule and the optimizer step.
@@ -75,15 +75,15 @@ class OperationCosts:
                 made.server.forward,
                 made.server.backward,
             ]
-        n_parameters = self.split(1).server.n_trained
-        parts += [rule.cost(n_clients, n_parameters), self._setup.server_optimizer.cost(n_parameters)]
+        n = self.split(1).server.n_trained
+        parts += [rule.cost(n_clients, n), self._setup.server_optimizer.cost_with_clipping(n)]
         return Cost(parts=tuple(parts))
 
     def _local_training(self, batch_size: int, n_steps: int) -> Cost:
         """Steps of the whole model on a client."""
         split = self.split(batch_size)
         client, server = split.client, split.server
-        optimizer = self._setup.client_optimizer.cost(client.n_trained + server.n_trained)
+        optimizer = self._setup.client_optimizer.cost_with_clipping(client.n_trained + server.n_trained)
         passes = (client.forward, server.forward, server.backward, client.backward)
         return Cost(parts=(*passes, optimizer)).times(n_steps)
 

@@ -3,7 +3,9 @@
 A client's model is its client-side weights with those of its server. `global`: the mean of the client-side weights with
 the mean of the server-side weights, over the clients. `clients`: each client's model on the whole test set. `ensemble`:
 the mean of the clients' probabilities. `local`: each client's model on its own label distribution, that is its accuracy
-per class weighted by the client's share of that class in training.
+per class weighted by the client's share of that class in training, among the classes that the test set has.
+
+Where there is nothing to judge by there is no accuracy: NaN in the tables, None in the summary.
 """
 
 from __future__ import annotations
@@ -16,17 +18,18 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gapslsim.learning._observations import Accuracy
-from gapslsim.learning.loss import log_probabilities, predicted_loss, predicted_losses
+from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
+from gapslsim.learning.judging import Judge
 from gapslsim.learning.messages import Weights
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, mean_weights
 from gapslsim.learning.workers import Together, one_by_one
 
-__all__ = ["evaluate_views", "weighted"]
+__all__ = ["evaluate_views", "identity_of", "mean_model", "weighted", "with_shared_weights"]
 
 
 def evaluate_views(
@@ -41,6 +44,8 @@ def evaluate_views(
     round: int,
     batch_size: int,
     together: Together = one_by_one,
+    judge: Judge | None = None,
+    criterion: Criterion = CROSS_ENTROPY,
 ) -> list[Accuracy]:
     """Accuracies and losses of the views asked for.
 
@@ -56,10 +61,18 @@ def evaluate_views(
         round: for the rows.
         batch_size: samples per forward pass.
         together: carries out independent calls.
+        judge: notes whatever else is wanted of each model.
+        criterion: the loss.
     """
-    clients, servers = _with_shared_weights(clients), _with_shared_weights(servers)
+    if not len(labels):
+        return _nothing_to_judge_by(len(clients), views, round)
+    clients, servers = with_shared_weights(clients), with_shared_weights(servers)
     batches = torch.split(inputs, batch_size)
     n_classes = label_shares.shape[1]
+    n_tested = np.bincount(labels.cpu().numpy(), minlength=n_classes)
+    # What the test set has nothing of cannot be judged, and must count neither as right nor as wrong.
+    shares = [_to_one(np.where(n_tested > 0, share, 0.0)) for share in label_shares]
+    n_tested = n_tested.clip(min=1)
 
     def predicted(client: SideState | Weights, server: SideState | Weights) -> Float[Tensor, "n n_classes"]:
         def logits(place: int) -> Float[Tensor, "b n_classes"]:
@@ -67,65 +80,99 @@ def evaluate_views(
             smashed = client_side.predict(client, batches[place], 2 * place)
             return server_side.predict(server, smashed, 2 * place + 1)
 
-        return log_probabilities(
-            torch.cat(together([partial(logits, place) for place in range(len(batches))]))
-        )
+        return torch.cat(together([partial(logits, place) for place in range(len(batches))]))
 
-    def row(view: str, log_p: Float[Tensor, "n n_classes"]) -> Accuracy:
+    right = labels.cpu().numpy()
+    of_classes = partial(_per_class, labels=labels, n_classes=n_classes)
+
+    def judged(view: str, log_p: Tensor, clients: Sequence[int] = (-1,)) -> None:
+        if judge is None:
+            return
+        log_probabilities = log_p.double().cpu().numpy()
+        if "clients" in views or view != "clients":
+            judge(view, clients, log_probabilities, right)
+        for client in clients if view == "clients" and "local" in views else ():
+            judge("local", [client], log_probabilities, right, (shares[client] / n_tested)[right])
+
+    def row(view: str, log_p: Tensor, loss: Tensor) -> Accuracy:
         accuracy = (log_p.argmax(dim=1) == labels).double().mean()
-        return Accuracy(round, view, -1, float(accuracy), float(predicted_loss(log_p, labels)))
+        return Accuracy(round, view, -1, float(accuracy), float(loss))
 
     rows: list[Accuracy] = []
     if "global" in views:
-        rows.append(row("global", predicted(_mean(clients), _mean(servers))))
+        outputs = predicted(mean_model(clients), mean_model(servers))
+        log_p = criterion.loss.log_probabilities(outputs)
+        rows.append(row("global", log_p, criterion.judged(outputs, log_p, labels)[0]))
+        judged("global", log_p)
     if not {"clients", "ensemble", "local"} & set(views):
         return rows
-    pairs = [(_identity(client), _identity(server)) for client, server in zip(clients, servers, strict=True)]
+    pairs = [
+        (identity_of(client), identity_of(server)) for client, server in zip(clients, servers, strict=True)
+    ]
     total = torch.zeros(len(labels), n_classes, dtype=torch.float64, device=inputs.device)
     own: dict[object, tuple[Accuracy, np.ndarray, np.ndarray]] = {}
     for pair, count in Counter(pairs).items():
         index = pairs.index(pair)
-        log_p = predicted(clients[index], servers[index])
+        outputs = predicted(clients[index], servers[index])
+        log_p = criterion.loss.log_probabilities(outputs)
         total += log_p.double().exp() * count
-        own[pair] = (row("clients", log_p), *_per_class(log_p, labels, n_classes))
+        loss, each = criterion.judged(outputs, log_p, labels)
+        is_right = log_p.argmax(dim=1) == labels
+        own[pair] = (row("clients", log_p, loss), of_classes(is_right), of_classes(each))
+        judged("clients", log_p, [client for client, its in enumerate(pairs) if its == pair])
     if "ensemble" in views:
+        mean = total / len(clients)
         # A class that every client rules out has probability 0, whose logarithm would be infinite.
-        log_mean = (total / len(clients)).clamp_min(torch.finfo(torch.float64).tiny).log()
-        rows.append(row("ensemble", log_mean))
+        log_mean = mean.clamp_min(torch.finfo(torch.float64).tiny).log()
+        loss, _ = criterion.judged(criterion.loss.outputs_for(mean), log_mean, labels)
+        rows.append(row("ensemble", log_mean, loss))
+        judged("ensemble", log_mean)
     for index, pair in enumerate(pairs):
-        whole, accuracy, loss = own[pair]
+        whole, accuracies, losses = own[pair]
         if "clients" in views:
             rows.append(whole._replace(client=index))
         if "local" in views:
-            share = label_shares[index] / label_shares[index].sum()
-            rows.append(Accuracy(round, "local", index, weighted(share, accuracy), weighted(share, loss)))
+            share = shares[index] if shares[index].any() else np.full(n_classes, np.nan)
+            local = weighted(share, losses)
+            if criterion.class_weights is not None:
+                local /= weighted(share, criterion.class_weights.double().cpu().numpy())
+            rows.append(Accuracy(round, "local", index, weighted(share, accuracies), local))
     return rows
 
 
-def _mean(states: Sequence[SideState]) -> SideState | Weights:
+def _nothing_to_judge_by(n_clients: int, views: tuple[str, ...], round: int) -> list[Accuracy]:
+    """The same rows as ever, without a number in them."""
+    of_view = {"global": (-1,), "ensemble": (-1,), "clients": range(n_clients), "local": range(n_clients)}
+    return [
+        Accuracy(round, view, client, math.nan, math.nan)
+        for view, clients in of_view.items() if view in views for client in clients
+    ]  # fmt: skip
+
+
+def mean_model(states: Sequence[SideState]) -> SideState | Weights:
     """Mean weights, each state once and weighted by how many clients have it; where all have one, that itself."""
-    distinct = {_identity(state): state for state in states}
+    distinct = {identity_of(state): state for state in states}
     if len(distinct) == 1:
         return states[0]
-    counts = Counter(_identity(state) for state in states)
+    counts = Counter(identity_of(state) for state in states)
     return mean_weights(list(distinct.values()), [counts[key] / len(states) for key in distinct])
 
 
-def _with_shared_weights(states: Sequence[SideState]) -> list[SideState]:
+def with_shared_weights(states: Sequence[SideState]) -> list[SideState]:
     """The same states, where those with equal weights and buffers are one object each.
 
     States that were read from checkpoints are equal to those that were computed, but not the same objects; what is
     evaluated once must not depend on how it came to be.
     """
-    by_identity = {_identity(state): state for state in states}
+    by_identity = {identity_of(state): state for state in states}
     if len(by_identity) == 1:
         return list(states)
     by_content: dict[str, SideState] = {}
     chosen = {same: by_content.setdefault(_digest(state), state) for same, state in by_identity.items()}
-    return [chosen[_identity(state)] for state in states]
+    return [chosen[identity_of(state)] for state in states]
 
 
-def _identity(state: SideState) -> tuple[int, int]:
+def identity_of(state: SideState) -> tuple[int, int]:
     """Of a state's weights and buffers as objects: the same for states that share both."""
     return id(state.parameters), id(state.buffers)
 
@@ -143,13 +190,16 @@ def weighted(shares: Float[np.ndarray, " n_classes"], values: Float[np.ndarray, 
     return math.fsum((shares * values).tolist())
 
 
+def _to_one(shares: Float[np.ndarray, " n_classes"]) -> Float[np.ndarray, " n_classes"]:
+    """The same in proportion, summing to 1; 0 stays 0."""
+    total = shares.sum()
+    return shares / total if total else shares
+
+
 def _per_class(
-    log_p: Float[Tensor, "n n_classes"], labels: Int[Tensor, " n"], n_classes: int
-) -> tuple[Float[np.ndarray, " n_classes"], Float[np.ndarray, " n_classes"]]:
-    """Accuracy and mean loss per class; 0 for a class without test samples."""
+    each: Float[Tensor, " n"] | Bool[Tensor, " n"], labels: Int[Tensor, " n"], n_classes: int
+) -> Float[np.ndarray, " n_classes"]:
+    """Mean per class; 0 for a class without test samples."""
     count = torch.bincount(labels, minlength=n_classes).clamp_min(1).double()
-
-    def mean(each: Tensor) -> np.ndarray:
-        return (torch.bincount(labels, weights=each.double(), minlength=n_classes) / count).cpu().numpy()
-
-    return mean(log_p.argmax(dim=1) == labels), mean(predicted_losses(log_p, labels))
+    sums = torch.bincount(labels, weights=each.double(), minlength=n_classes)
+    return np.asarray((sums / count).cpu().numpy())

@@ -1,37 +1,104 @@
-"""The loss that models are trained and judged by: the cross-entropy, for a mini-batch its mean over the samples.
+"""What a loss is: a number for each sample, from the outputs of the network and the right class.
 
-Its cost is in `models/cost.py`.
+A mini-batch's loss is the weighted mean over its samples, sum_j w_j l_j / sum_j w_j, as PyTorch's own losses take it;
+w_j is the weight of the sample's class, 1 where classes have no weights. So every client divides by the weights of its
+own mini-batch. What a loss costs is in `models/cost.py`, the same for all.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
 from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn import functional as F
 
-__all__ = ["batch_loss", "log_probabilities", "predicted_loss", "predicted_losses", "sample_losses"]
+from gapslsim.registry import Family, component
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def batch_loss(logits: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
-    """Mean loss of a mini-batch."""
-    return F.cross_entropy(logits, labels)
+__all__ = ["Loss", "losses", "one_hot"]
 
 
-def sample_losses(logits: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
-    """Loss of each sample."""
-    return F.cross_entropy(logits, labels, reduction="none")
+@component
+class Loss(ABC):
+    """Settings of a loss; a pydantic component. Imports torch inside its methods only."""
+
+    @abstractmethod
+    def each(
+        self,
+        outputs: Float[Tensor, "b n_classes"],
+        labels: Int[Tensor, " b"],
+        class_weights: Float[Tensor, " n_classes"] | None,
+    ) -> Float[Tensor, " b"]:
+        """w_j l_j of each sample; it may not depend on the other samples.
+
+        Args:
+            outputs: of the network, before softmax or sigmoid.
+            labels: the right classes.
+            class_weights: what `weights_for` gave.
+        """
+
+    def mean(
+        self,
+        outputs: Float[Tensor, "b n_classes"],
+        labels: Int[Tensor, " b"],
+        class_weights: Float[Tensor, " n_classes"] | None,
+    ) -> Float[Tensor, ""]:
+        """The loss of a mini-batch, L_i."""
+        each = self.each(outputs, labels, class_weights)
+        return each.mean() if class_weights is None else each.sum() / class_weights[labels].sum()
+
+    def weights_for(self, counts: Int[np.ndarray, " n_classes"]) -> Float[np.ndarray, " n_classes"] | None:
+        """Weight of each class, above 0; None for 1 each.
+
+        Args:
+            counts: training samples of each class, of all clients.
+        """
+        return None
+
+    def problems(self, n_classes: int) -> list[str]:
+        """What in these settings does not fit the data, in words that say what to change."""
+        return []
+
+    def log_probabilities(self, outputs: Float[Tensor, "b n_classes"]) -> Float[Tensor, "b n_classes"]:
+        """Logarithm of the probability that the model gives to each class; softmax unless a loss knows better."""
+        from torch.nn import functional as F
+
+        return F.log_softmax(outputs, dim=1)
+
+    def outputs_for(self, probabilities: Float[Tensor, "b n_classes"]) -> Float[Tensor, "b n_classes"]:
+        """Outputs that mean these probabilities, for the mean of several models."""
+        import torch
+
+        # A class that every model rules out has probability 0, whose logarithm would be infinite.
+        return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+
+    def judged(
+        self,
+        outputs: Float[Tensor, "b n_classes"],
+        log_p: Float[Tensor, "b n_classes"],
+        labels: Int[Tensor, " b"],
+        class_weights: Float[Tensor, " n_classes"] | None,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " b"]]:
+        """Mean loss of the test samples, and w_j l_j of each.
+
+        Args:
+            outputs: of the network.
+            log_p: what `log_probabilities` makes of them.
+            labels: the right classes.
+            class_weights: what `weights_for` gave.
+        """
+        given = (outputs, labels, class_weights)
+        return self.mean(*given), self.each(*given)
 
 
-def log_probabilities(logits: Float[Tensor, "b n_classes"]) -> Float[Tensor, "b n_classes"]:
-    """Logarithm of the probability that a model gives to each class."""
-    return F.log_softmax(logits, dim=1)
+def one_hot(outputs: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, "b n_classes"]:
+    """1 at the right class and 0 elsewhere, in the type of the outputs."""
+    from torch.nn import functional as F
+
+    return F.one_hot(labels, outputs.shape[1]).to(outputs.dtype)
 
 
-def predicted_loss(log_p: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
-    """`batch_loss`, from the logarithms of the probabilities."""
-    return F.nll_loss(log_p, labels)
-
-
-def predicted_losses(log_p: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
-    """`sample_losses`, from the logarithms of the probabilities."""
-    return F.nll_loss(log_p, labels, reduction="none")
+losses: Family[Loss] = Family("loss", "gapslsim.learning.losses")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from gapslsim.registry import Family
+from pydantic import PositiveFloat
+
+from gapslsim.registry import Family, component
 from gapslsim.work import Cost, LayerCost
 
 if TYPE_CHECKING:
@@ -39,11 +41,33 @@ class Schedule(ABC):
         """
 
 
+@component
 class Optimizer(ABC):
     """Settings of an optimizer; a pydantic component. Imports torch inside its methods only.
 
     Its tag is `optimizer`, not `kind`: `{optimizer: sgd, lr: 0.05}`.
     """
+
+    clip_norm: PositiveFloat | None = None
+    """Greatest length of the gradient of this side's parameters, all together; a longer one is shortened before the
+    step, as by PyTorch's `clip_grad_norm_`. Not clipped unless given."""
+
+    def clipped(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The gradients that `step` gets; the argument stays as it is."""
+        if self.clip_norm is None or not gradients:
+            return gradients
+        import torch
+
+        with torch.no_grad():
+            length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            # PyTorch's constant, so that a gradient of length 0 is divided by something.
+            return tuple(torch._foreach_mul(gradients, (self.clip_norm / (length + 1e-6)).clamp(max=1.0)))
+
+    def cost_with_clipping(self, n_parameters: int) -> Cost:
+        """`cost`, and that of clipping if it is asked for: a square and an addition, then a factor, per parameter."""
+        if self.clip_norm is None:
+            return self.cost(n_parameters)
+        return Cost(parts=(update_cost("clip", "clip", 3, 12, n_parameters), self.cost(n_parameters)))
 
     @abstractmethod
     def initial(self, parameters: tuple[Tensor, ...]) -> OptimizerState:

@@ -9,11 +9,11 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gapslsim.learning.loss import batch_loss, sample_losses
+from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, differentiate, flatten, unflatten
@@ -73,6 +73,7 @@ def server_pass(
     joined_samples: int = 0,
     stacked_samples: int = 0,
     together: Together = one_by_one,
+    criterion: Criterion = CROSS_ENTROPY,
 ) -> ServerPass:
     """Forward and backward for every participant.
 
@@ -93,6 +94,7 @@ def server_pass(
         joined_samples: most samples of a joined pass.
         stacked_samples: most samples of a stacked pass.
         together: carries out independent calls.
+        criterion: the loss.
     """
     # Batch norm and dropout make the result of a joint pass depend on who is in it; second derivatives need a
     # graph per client.
@@ -117,11 +119,12 @@ def server_pass(
             now = SideState(state.parameters, buffers, {})
             messages, rows = smashed[group], matrix[group] if keep_rows else None
             if rows is not None and len(messages) > 1:
-                calls.append(partial(_stacked_pass, side, now, messages, rows))
+                calls.append(partial(_stacked_pass, side, now, messages, rows, criterion))
             else:
                 # A joined group draws nothing, so that the seed of its first client is as good as any.
                 seed = seeds[group.start]
-                calls.append(partial(_pass, side, now, messages, n_shared[group], seed, second_order, rows))
+                how = (n_shared[group], seed, second_order, rows, criterion)
+                calls.append(partial(_pass, side, now, messages, *how))
         for part in together(calls):
             if not keep_rows:
                 assert part.gradient is not None
@@ -177,6 +180,7 @@ def _pass(
     seed: int,
     second_order: bool,
     rows: Float[Tensor, "1 d"] | None,
+    criterion: Criterion,
 ) -> _Part:
     """One pass over the batches of a group; its gradient, the sum over the group, goes to `rows` if there are any."""
     sizes = [len(message.labels) for message in messages]
@@ -185,7 +189,7 @@ def _pass(
     # Attention by plain matrix products where second derivatives are wanted: fused kernels have none.
     with sdpa_kernel(SDPBackend.MATH) if second_order else nullcontext():
         tape = side.forward(state, activations, seed)
-    losses = _losses(tape.output, _joined([message.labels for message in messages]), sizes)
+    losses = criterion.means(tape.output, _joined([message.labels for message in messages]), sizes)
     targets = (*tape.parameters, activations)
     logit_gradients: list[Tensor] = []
     if any(n_shared):
@@ -212,7 +216,11 @@ def _pass(
 
 
 def _stacked_pass(
-    side: Side, state: SideState, messages: Sequence[Smashed], rows: Float[Tensor, "n d"]
+    side: Side,
+    state: SideState,
+    messages: Sequence[Smashed],
+    rows: Float[Tensor, "n d"],
+    criterion: Criterion,
 ) -> _Part:
     """One pass over batches of one size, side by side; the gradient of each goes to its row."""
     n = len(messages)
@@ -220,7 +228,7 @@ def _stacked_pass(
     labels = torch.stack([message.labels for message in messages])
     # Expanded, not copied: the layers see one tensor n times, and autograd gives n gradients.
     tape = side.forward_stacked([p.expand(n, *p.shape) for p in state.parameters], activations)
-    losses = _losses(tape.output.flatten(0, 1), labels.flatten(), [labels.shape[1]] * n)
+    losses = criterion.means(tape.output.flatten(0, 1), labels.flatten(), [labels.shape[1]] * n)
     # The models do not see one another, so the gradient of the sum holds that of each.
     *found, cuts = differentiate(losses.sum(), (*tape.parameters, activations))
     if found:
@@ -230,19 +238,6 @@ def _stacked_pass(
 
 def _joined(tensors: Sequence[Shaped[Tensor, "_ ..."]]) -> Shaped[Tensor, "_ ..."]:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
-
-
-def _losses(
-    logits: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"], sizes: Sequence[int]
-) -> Float[Tensor, " n"]:
-    """L_i of each batch of a group, its mean over samples."""
-    if len(sizes) == 1:
-        return batch_loss(logits, labels)[None]
-    each = sample_losses(logits, labels)
-    if len(set(sizes)) == 1:
-        return each.view(len(sizes), -1).mean(1)
-    # Batches of unlike size: a mean over all samples would weigh clients by their size.
-    return torch.stack([losses.mean() for losses in torch.split(each, list(sizes))])
 
 
 def _shared_pass(

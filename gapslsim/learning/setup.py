@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
+from gapslsim.learning.loss import Loss
+from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.models.model import Model
 from gapslsim.registry import content_of, is_shipped, settings_of
@@ -46,6 +48,8 @@ class LearningSetup:
     """What is done to training images, mini-batch by mini-batch."""
     sends_frozen: bool = False
     """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
+    loss: Loss = field(default_factory=CrossEntropy)
+    """What models are trained by."""
 
     @property
     def n_clients(self) -> int:
@@ -71,6 +75,7 @@ class LearningSetup:
             "planned_rounds": self.planned_rounds,
             "planned_client_steps": self.planned_client_steps,
             "planned_server_steps": self.planned_server_steps,
+            "loss": content_of(self.loss),
             "itemsize": self.itemsize,
         }
         if self.augmentation is not None:

@@ -1,11 +1,11 @@
 """The tensor operations of split learning, each a pure function of states and batches.
 
-States come in and new states go out; nothing is written to. Losses are means over a mini-batch of the cross-entropy.
+States come in and new states go out; nothing is written to. Losses are means over a mini-batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -15,14 +15,23 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from gapslsim.learning._probe import Traits, probe
+from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.layers.chain import LayerChain
-from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
 from gapslsim.learning.torch_random import drawing
 
-__all__ = ["Side", "Tape", "differentiate", "flatten", "mean_weights", "train_locally", "unflatten"]
+__all__ = [
+    "Side",
+    "Tape",
+    "differentiate",
+    "flatten",
+    "mean_weights",
+    "train_locally",
+    "unflatten",
+    "with_frozen",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +83,12 @@ class Side:
             # Torch's optimizers leave what has no gradient as it is, weight decay included.
             parameter.requires_grad_(False)
         # Frozen weights are a part of the module and not of its states: no gradient, no optimizer, no message.
-        self._fixed = {
+        self.frozen = {
             place: parameter.detach().clone()
             for place, parameter in enumerate(module.parameters())
             if not parameter.requires_grad
         }
+        """By their places in `module.parameters()`."""
 
     @property
     def draws(self) -> bool:
@@ -108,13 +118,9 @@ class Side:
             trained: of a state; of several side by side, [n_models, ...] each.
             n_models: how many; None for one alone.
         """
-        if not self._fixed:
-            return trained
-        fixed = self._fixed
-        if n_models is not None:
-            fixed = {place: tensor.expand(n_models, *tensor.shape) for place, tensor in fixed.items()}
-        given = iter(trained)
-        return [fixed[place] if place in fixed else next(given) for place in range(len(trained) + len(fixed))]
+        if n_models is None or not self.frozen:
+            return with_frozen(trained, self.frozen)
+        return with_frozen(trained, {i: t.expand(n_models, *t.shape) for i, t in self.frozen.items()})
 
     def initial(self) -> SideState:
         """The state of the template's own weights, with a fresh optimizer."""
@@ -180,9 +186,23 @@ class Side:
     ) -> SideState:
         """State after one optimizer step."""
         parameters, optimizer = self.optimizer.step(
-            state.parameters, gradients, state.optimizer, state.n_updates, self.planned_steps
+            state.parameters,
+            self.optimizer.clipped(gradients),
+            state.optimizer,
+            state.n_updates,
+            self.planned_steps,
         )
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
+
+
+def with_frozen(
+    trained: Sequence[Float[Tensor, "*_"]], frozen: Mapping[int, Float[Tensor, "*_"]]
+) -> Sequence[Float[Tensor, "*_"]]:
+    """All parameters in the order of a module: those of a state, and the frozen ones by their place."""
+    if not frozen:
+        return trained
+    given = iter(trained)
+    return [frozen[i] if i in frozen else next(given) for i in range(len(trained) + len(frozen))]
 
 
 def differentiate(
@@ -254,6 +274,7 @@ def train_locally(
     start: WholeWeights,
     batches: Sequence[tuple[Float[Tensor, "b ..."], Int[Tensor, " b"], int]],
     first_step: int = 0,
+    criterion: Criterion = CROSS_ENTROPY,
 ) -> tuple[WholeWeights, float]:
     """Local training of the whole model with the optimizer of the client side, from a fresh optimizer state.
 
@@ -263,6 +284,7 @@ def train_locally(
         start: the global model.
         batches: inputs, labels and the seed of each step.
         first_step: steps that this client took before; where the learning-rate schedule stands.
+        criterion: the loss.
 
     Returns:
         The trained weights and the mean loss over the steps.
@@ -277,8 +299,8 @@ def train_locally(
         lower = client.forward(Weights(parameters[:n_client], buffers[0]), inputs, seed)
         # The next seed: with that of the lower half both would draw the same numbers.
         upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
-        loss = batch_loss(upper.output, labels)
-        found = differentiate(loss, lower.parameters + upper.parameters)
+        loss = criterion.mean(upper.output, labels)
+        found = client.optimizer.clipped(differentiate(loss, lower.parameters + upper.parameters))
         parameters, optimizer = client.optimizer.step(
             parameters, found, optimizer, first_step + step, client.planned_steps
         )

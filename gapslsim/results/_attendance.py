@@ -101,6 +101,7 @@ def _fairness(evaluations: pd.DataFrame, away_s: np.ndarray) -> dict[str, float 
     """
     for view in ("local", "clients"):
         own = evaluations[(evaluations["view"] == view) & (evaluations["client"] >= 0)]
+        own = own[own["accuracy"].notna()]
         if len(own) and len(away_s) > 1:
             last = own[own["time_s"] == own["time_s"].max()].set_index("client")["accuracy"]
             order = np.argsort(-away_s, kind="stable")

@@ -53,8 +53,9 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
         key=lambda found: (found[0], float(found[1])),
     )
     told = {name: say for name, say in _TOLD.items() if any(say(summary) for summary in summaries)}
+    metrics = list(dict.fromkeys((s["target_view"], name) for s in summaries for name in _metrics(s)))
     columns = [
-        "run", *views, "simulated time",
+        "run", *views, *(f"{name} {view}" for view, name in metrics), "simulated time",
         *(f"time to {words.accuracy(float(target))} {view}" for view, target in targets),
         "up", "down", "energy", *told,
     ]  # fmt: skip
@@ -65,6 +66,10 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
             (
                 label,
                 *(_accuracy(summary["accuracy"].get(view), spread) for view in views),
+                *(
+                    words.number(_metrics(summary).get(name) if summary["target_view"] == view else None)
+                    for view, name in metrics
+                ),
                 words.plain_seconds(summary["simulated_time_s"]),
                 *(
                     words.plain_seconds(reached.get(target) if summary["target_view"] == view else None)
@@ -77,6 +82,12 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
             )
         )
     return Comparison(tuple(columns), tuple(rows))
+
+
+def _metrics(summary: Mapping[str, Any]) -> Mapping[str, float | None]:
+    """Those at the last evaluation, in the view that is judged."""
+    found: Mapping[str, float | None] = (summary.get("metrics") or {}).get(summary["target_view"], {})
+    return found
 
 
 def _in_vain(summary: Mapping[str, Any]) -> str:
@@ -133,7 +144,7 @@ def _caveat(summary: Mapping[str, Any]) -> str:
     return f" ({', '.join(notes)})" if notes else ""
 
 
-def _accuracy(numbers: Mapping[str, float] | None, spread: bool) -> str:
+def _accuracy(numbers: Mapping[str, float | None] | None, spread: bool) -> str:
     if numbers is None:
         return words.MISSING
     text = words.accuracy(numbers["last"])

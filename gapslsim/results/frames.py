@@ -27,13 +27,16 @@ TABLES: Final[dict[str, type[Any]]] = {
     "attendance": records.AttendanceRow,
     "presence": records.PresenceRow,
     "staleness": records.StalenessRow,
+    "confusion": records.ConfusionRow,
+    "per_class": records.ClassRow,
+    "predictions": records.PredictionRow,
 }
 """Name of each table in a run directory and the class of its rows."""
 
 GEOMETRY: Final = ("gradients", "updates", "pairwise")
 """Tables of the geometry of gradients."""
 
-OPTIONAL: Final = (*GEOMETRY, "attendance", "presence", "staleness")
+OPTIONAL: Final = (*GEOMETRY, "attendance", "presence", "staleness", "confusion", "per_class", "predictions")
 """Tables that run directories of earlier versions do not have, which reads as empty ones."""
 
 _DTYPES: Final[dict[type, Any]] = {int: "int64", float: "float64", bool: "bool"}

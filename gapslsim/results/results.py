@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from gapslsim.errors import ResultsError
 from gapslsim.results.frames import TABLES, frame
 from gapslsim.results.summary import RunFacts, summarise
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gapslsim.learning.trained import TrainedModels
 
 __all__ = ["Results", "run_label"]
 
@@ -48,10 +55,56 @@ class Results:
     """Absences of clients, and of the server after crashes."""
     staleness: pd.DataFrame = field(repr=False)
     """Mini-batches that a server took without waiting for all, with how stale they were."""
+    confusion: pd.DataFrame = field(repr=False)
+    """What models said of which test samples; see `evaluation.per_class`."""
+    per_class: pd.DataFrame = field(repr=False)
+    """Test accuracy per class; see `evaluation.per_class`."""
+    predictions: pd.DataFrame = field(repr=False)
+    """What models said of each test sample at the last evaluation; see `evaluation.predictions`."""
+    models: TrainedModels | None = field(default=None, repr=False)
+    """What was trained; None for a dry run, results read from a directory, or training that a journal knew."""
+
+    def model(self, view: str = "global", client: int | None = None) -> nn.Module:
+        """The trained network of a view, from inputs to logits, in evaluation mode, as the last evaluation saw it.
+
+        Args:
+            view: `global`, `clients`, `local` or `ensemble` (which gives the logarithm of the mean probabilities).
+            client: whose, for `clients` and `local`.
+
+        Raises:
+            ResultsError: if there is none, or for an unknown view or client.
+        """
+        return self._trained.model(view, client)
+
+    def save_models(self, path: str | Path) -> None:
+        """Writes the networks of all views to a file of safetensors; docs/howto/trained-model.md says how to read it.
+
+        Raises:
+            ResultsError: if there are none, or the file cannot be written.
+        """
+        trained, file = self._trained, Path(path)
+        try:
+            trained.save(file, {"scenario": self.scenario_yaml})
+        except OSError as error:
+            raise ResultsError(f"{file} could not be written: {error.strerror or error}") from error
+
+    @property
+    def _trained(self) -> TrainedModels:
+        if self.models is None:
+            raise ResultsError(
+                "these results hold no trained model: the run was dry, they were read from a run directory, or a "
+                "journal knew the training. Use `simulate(..., models=True)`, or `gapslsim run --save FILE`"
+            )
+        return self.models
 
     @classmethod
     def from_rows(
-        cls, scenario_yaml: str, rows: Mapping[str, Iterable[Sequence[Any]]], facts: RunFacts
+        cls,
+        scenario_yaml: str,
+        rows: Mapping[str, Iterable[Sequence[Any]]],
+        facts: RunFacts,
+        models: TrainedModels | None = None,
+        metrics: Mapping[str, Sequence[float]] | None = None,
     ) -> Results:
         """Results of a run from what it recorded.
 
@@ -59,6 +112,8 @@ class Results:
             scenario_yaml: resolved scenario as text.
             rows: of each of `TABLES`, with the fields of its class.
             facts: what the summary says besides.
+            models: what was trained.
+            metrics: further columns of `evaluations`, a number for each of its rows.
 
         Raises:
             ValueError: if `facts.extra` repeats an entry of the summary, a table is missing or unknown, or a row has a
@@ -70,8 +125,9 @@ class Results:
                 f"rows must have exactly the tables {', '.join(TABLES)}; see {', '.join(sorted(unlike))}"
             )
         tables = {name: frame(row_type, rows[name]) for name, row_type in TABLES.items()}
+        tables["evaluations"] = tables["evaluations"].assign(**(metrics or {}))
         made = summarise(facts, tables)
-        return cls(scenario_yaml=scenario_yaml, summary=made, **tables)
+        return cls(scenario_yaml=scenario_yaml, summary=made, models=models, **tables)
 
     @property
     def label(self) -> str:

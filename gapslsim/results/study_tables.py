@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import TABLES, columns_of
@@ -19,6 +21,8 @@ from gapslsim.results.summary import accuracy_curve
 
 __all__ = ["Cell", "StudyRun", "StudyTables", "has_tables", "is_number", "place_name", "read_tables"]
 
+_KEYS: Final = ("seed", "round", "time_s", "view", "client", "accuracy")
+"""Columns of `evaluations` that are no mean over clients, or known already."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -32,7 +36,7 @@ class StudyRun:
     alignment: pd.DataFrame
 
     def curve(self, view: str) -> pd.DataFrame:
-        """One row per evaluation of a view: round, time_s, accuracy and loss (means over clients), min, max.
+        """One row per evaluation of a view: round, time_s, accuracy, loss, metrics (means over clients), min, max.
 
         Raises:
             ResultsError: if the view was not evaluated.
@@ -44,8 +48,17 @@ class StudyRun:
                 f"{self.record.label} has no evaluation in the view {view!r}; it has: {known}. "
                 "Change 'view' of the figure, or 'evaluation.views' of the scenario and sweep again"
             )
-        loss = of_view.groupby(["round", "time_s"], sort=True)["loss"].mean()
-        return accuracy_curve(self.evaluations, view).assign(loss=loss.to_numpy())
+        of_view = of_view[of_view["accuracy"].notna()]
+        if of_view.empty:
+            raise ResultsError(
+                f"{self.record.label} has no accuracy in the view {view!r}: its test set has nothing to judge by. "
+                "Give the data set test samples of the classes that the clients train on"
+            )
+        names = [name for name in of_view.columns if name not in _KEYS and is_numeric_dtype(of_view[name])]
+        means = of_view.groupby(["round", "time_s"], sort=True)[names].mean()
+        return accuracy_curve(self.evaluations, view).assign(
+            **{name: means[name].to_numpy() for name in names}
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from gapslsim.records import EvaluationRow
 from gapslsim.results._attendance import attendance_summary, used, wasted
 from gapslsim.results.categories import CATEGORIES, Category, category_of, received, sent
 
@@ -62,8 +63,8 @@ class RunFacts:
 
 
 class _Accuracy(BaseModel):
-    last: float
-    best: float
+    last: float | None
+    best: float | None
     min: float | None = None
     max: float | None = None
 
@@ -146,6 +147,7 @@ class _Summary(BaseModel):
     fairness: _Fairness | None = None
     mean_staleness: float | None = None
     max_staleness: int | None = None
+    metrics: dict[str, dict[str, float | None]] | None = None
 
 
 def wrong_with(text: str) -> str:
@@ -178,6 +180,7 @@ def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
         "epochs": float(rounds["epoch"].iloc[-1]) if len(rounds) else 0.0,
         **_of(facts, "simulated_time_s", "wall_time_s"),
         "accuracy": _accuracy(evaluations),
+        **_last_metrics(evaluations),
         "target_view": facts.target_view,
         "time_to_accuracy_s": _times_to_targets(judged, facts.targets),
         "bytes_up": _bytes(spans, sent),
@@ -210,8 +213,9 @@ def accuracy_curve(evaluations: pd.DataFrame, view: str) -> pd.DataFrame:
 
     Returns:
         Columns round, time_s, accuracy (mean over the clients where the view has one model per client), min, max.
+        Clients whose classes the test set has nothing of have no accuracy, and are left out.
     """
-    own = evaluations[evaluations["view"] == view]
+    own = evaluations[(evaluations["view"] == view) & evaluations["accuracy"].notna()]
     found: dict[tuple[int, float], list[float]] = {}
     for *at, accuracy in zip(*(own[name].tolist() for name in ("round", "time_s", "accuracy")), strict=True):
         found.setdefault(tuple(at), []).append(accuracy)
@@ -236,20 +240,34 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _accuracy(evaluations: pd.DataFrame) -> dict[str, dict[str, float]]:
+def _accuracy(evaluations: pd.DataFrame) -> dict[str, dict[str, float | None]]:
     """Per view: at the last evaluation and the best of all.
 
     Views with one model per client give the mean over clients, and `min` and `max` over clients at the last one.
+    None where the test set has nothing to judge by.
     """
     of_many = set(evaluations["view"][evaluations["client"] >= 0])
-    result: dict[str, dict[str, float]] = {}
+    result: dict[str, dict[str, float | None]] = {}
     for view in evaluations["view"].unique():
         curve = accuracy_curve(evaluations, view)
+        if curve.empty:
+            result[view] = {"last": None, "best": None}
+            continue
         last = curve.iloc[-1]
         result[view] = {"last": last["accuracy"], "best": curve["accuracy"].max()}
         if view in of_many:
             result[view] |= {"min": last["min"], "max": last["max"]}
     return result
+
+
+def _last_metrics(evaluations: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """Entry `metrics`: those of each view at the last evaluation, the mean over its clients; empty without any."""
+    names = [name for name in evaluations.columns if name not in EvaluationRow._fields]
+    if not names or evaluations.empty:
+        return {}
+    is_last = (evaluations[["round", "time_s"]] == evaluations[["round", "time_s"]].iloc[-1]).all(axis=1)
+    means = evaluations[is_last].groupby("view", sort=False)[names].mean()
+    return {"metrics": {str(view): row.to_dict() for view, row in means.iterrows()}}
 
 
 def _times_to_targets(curve: pd.DataFrame, targets: Sequence[float]) -> dict[str, float | None]:

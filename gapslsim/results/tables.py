@@ -27,6 +27,8 @@ def end_table(summary: Mapping[str, Any]) -> RenderableType:
     parts += [Text(f"Warning: {text}", style="bold red") for text in summary["warnings"]]
     if summary["accuracy"]:
         parts += [Text(), _accuracy_table(summary)]
+    if summary.get("metrics"):
+        parts += [Text(), _metrics_table(summary["metrics"])]
     parts += [Text(), _time_table(summary)]
     if len(summary["where_time_went_by_device_s"]) > 1:
         parts += [Text(), _device_table(summary)]
@@ -55,6 +57,15 @@ def _accuracy_table(summary: Mapping[str, Any]) -> Table:
         if "min" in numbers:
             spread = f"{words.accuracy(numbers['min'])} .. {words.accuracy(numbers['max'])}"
         table.add_row(view, words.accuracy(numbers["last"]), words.accuracy(numbers["best"]), spread)
+    return table
+
+
+def _metrics_table(metrics: Mapping[str, Mapping[str, float | None]]) -> Table:
+    table = titled_table("Metrics at the last evaluation (mean of clients)", "view")
+    for name in next(iter(metrics.values())):
+        table.add_column(name, justify="right")
+    for view, numbers in metrics.items():
+        table.add_row(view, *map(words.number, numbers.values()))
     return table
 
 

@@ -30,7 +30,27 @@ def check(scenario: Scenario) -> list[Finding]:
             found.append(((name, *pointed_at(type(section), text)), text))
     if not scenario.stop.is_planned:
         found += _check_plan(scenario)
-    return found + _check_steps(scenario) + _check_faults(scenario)
+    return found + _check_steps(scenario) + _check_faults(scenario) + _check_patience(scenario)
+
+
+def _check_patience(scenario: Scenario) -> list[Finding]:
+    """What is waited for to get better, and is never looked at."""
+    patience, evaluation = scenario.stop.patience, scenario.evaluation
+    if patience is None:
+        return []
+    found: list[Finding] = []
+    known = ["accuracy", "loss", *(metric.kind for metric in evaluation.metrics)]
+    if patience.of not in known:
+        fix = "add it to evaluation.metrics or choose another"
+        text = (
+            f"found {patience.of!r}; known here: {', '.join(known)}; {fix}.{did_you_mean(patience.of, known)}"
+        )
+        found.append((("stop", "patience", "of"), text))
+    if patience.view not in evaluation.views:
+        views = ", ".join(evaluation.views)
+        text = f"found {patience.view!r}, which is not among evaluation.views ({views}); add it or choose another."
+        found.append((("stop", "patience", "view"), text))
+    return found
 
 
 def _check_faults(scenario: Scenario) -> list[Finding]:
@@ -120,11 +140,11 @@ def _check_data(scenario: Scenario, inputs: bool, dry: bool) -> list[Finding]:
         # A data set of the user's own may raise anything.
         text = _words(error)
         return [(("data", *pointed_at(type(scenario.data), text)), text)]
-    found: list[Finding] = []
-    if not len(loaded.test):
-        fix = "accuracy would be measured on nothing; keep at least one sample for testing"
-        found.append((("data",), f"The test set is empty: {fix}."))
-    return [*found, *_check_samples(scenario, loaded, len(loaded.train)), *_check_cut(scenario, loaded)]
+    return [
+        *_check_samples(scenario, loaded, len(loaded.train)),
+        *_check_cut(scenario, loaded),
+        *_check_loss(scenario, loaded),
+    ]
 
 
 def _check_samples(scenario: Scenario, loaded: LoadedData, n_train: int) -> list[Finding]:
@@ -155,6 +175,12 @@ def _check_cut(scenario: Scenario, loaded: LoadedData) -> list[Finding]:
         text = _words(error)
         return [(("model", *pointed_at(type(scenario.model), text)), text)]
     return []
+
+
+def _check_loss(scenario: Scenario, loaded: LoadedData) -> list[Finding]:
+    loss = scenario.training.loss
+    found = loss.problems(loaded.n_classes)
+    return [(("training", "loss", *pointed_at(type(loss), text)), text) for text in found]
 
 
 def _check_network(scenario: Scenario) -> list[Finding]:

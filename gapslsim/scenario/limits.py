@@ -11,16 +11,20 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Positive
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from gapslsim.learning.metric import Metric, metrics
+from gapslsim.records import EvaluationRow
 from gapslsim.registry import component
 from gapslsim.units import Quantity, format_quantity, parse_quantity
 
-__all__ = ["Evaluation", "Every", "Stop", "Unit", "View"]
+__all__ = ["Evaluation", "Every", "Patience", "Stop", "Unit", "View"]
 
 View = Literal["global", "clients", "ensemble", "local"]
 """Whose accuracy: the mean of the client-side models; each client's own on the whole test set; the mean of the
 clients' probabilities; each client's own on its own label distribution."""
 PositiveSeconds = Annotated[float, Quantity("s", positive=True)]
 Accuracy = Annotated[float, Field(gt=0, le=1)]
+AnyMetric = Annotated[Metric, metrics]
+"""Named here: within `Evaluation` the name `metrics` is the field."""
 
 Unit = Literal["rounds", "epochs", "s", "steps", "samples"]
 """In what an interval is counted: training rounds, passes over the data, simulated seconds, optimizer steps of the
@@ -114,6 +118,13 @@ class Evaluation:
     """Interval between rounds whose gradients are measured (tables `gradients`, `updates`, `pairwise`), the first round
     included, for instance `10 rounds`; or `never`. Unless given: every round where the server's rule sees each client's
     gradient, else none. Takes no simulated time and changes no result."""
+    metrics: tuple[AnyMetric, ...] = ()
+    """What models are judged by besides accuracy and loss, for instance `[f1, balanced_accuracy]`: columns of
+    `evaluations`."""
+    per_class: bool = False
+    """Whether the tables `confusion` and `per_class` are kept: what is said of the samples of each class."""
+    predictions: bool = False
+    """Whether the table `predictions` is kept: what each model says of each test sample at the last evaluation."""
     target_view: View = "global"
     """The view in which `targets` and `stop.target_accuracy` are judged."""
 
@@ -136,6 +147,35 @@ class Evaluation:
             )
         return self
 
+    @model_validator(mode="after")
+    def _metrics_have_columns(self) -> Evaluation:
+        kinds = [metric.kind for metric in self.metrics]
+        for kind in kinds:
+            if kind in EvaluationRow._fields:
+                raise ValueError(f"metrics: {kind!r} is a column of evaluations already; rename the metric")
+            if kinds.count(kind) > 1:
+                raise ValueError(
+                    f"metrics: {kind!r} is given twice; keep one, or register yours as another kind"
+                )
+        return self
+
+
+@component
+class Patience:
+    """For how long a run goes on without getting better."""
+
+    evaluations: PositiveInt
+    """So many evaluations in a row that are no better than the best before them end the run."""
+    of: str = "accuracy"
+    """What shall get better: `accuracy`, `loss` or one of `evaluation.metrics`."""
+    view: View = "global"
+    """In which view; the mean over its clients where it has a model for each."""
+    by: Annotated[float, Field(ge=0)] = 0.0
+    """What is better by no more than this counts as no better."""
+
+    def __str__(self) -> str:
+        return f"{self.evaluations} evaluations without a better {self.of} in the {self.view} view"
+
 
 @component
 class Stop:
@@ -157,13 +197,16 @@ class Stop:
     """At the end of the round in which the simulated clock passes this."""
     target_accuracy: Accuracy | None = None
     """At the first evaluation that reaches this accuracy in the target view."""
+    patience: Patience | None = None
+    """At the last of so many evaluations in a row that are no better, for instance `{evaluations: 5, of: loss}`."""
 
     @model_validator(mode="after")
     def _at_least_one(self) -> Stop:
-        if not self.is_planned and self.simulated_time is self.target_accuracy is None:
+        unplanned = (self.simulated_time, self.target_accuracy, self.patience)
+        if not self.is_planned and all(limit is None for limit in unplanned):
             raise ValueError(
-                "nothing says when to stop; give one of rounds, epochs, server_steps, samples, simulated_time or "
-                "target_accuracy, for instance 'rounds: 200'"
+                "nothing says when to stop; give one of rounds, epochs, server_steps, samples, simulated_time, "
+                "target_accuracy or patience, for instance 'rounds: 200'"
             )
         return self
 

@@ -13,6 +13,7 @@ from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.kernels import Kernels
+from gapslsim.learning.loss import Loss, losses
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
@@ -90,6 +91,8 @@ class Training:
     """Optimizer of the client-side models, for instance `{optimizer: sgd, lr: 0.05}`."""
     server: Annotated[Optimizer, optimizers] = Field(default=cast("Any", None))
     """Optimizer of the server-side model; the same settings as `client` unless given."""
+    loss: Annotated[Loss, losses] = Field(default_factory=lambda: losses["cross_entropy"]())
+    """What models are trained by."""
     device: Annotated[str, AfterValidator(_torch_device)] = "auto"
     """Where tensors are computed on this machine: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; no simulated figure."""
     threads: PositiveInt = 1

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
-from gapslsim.learning.loss import batch_loss
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.rules import Decision, Gradients
@@ -100,7 +99,9 @@ class PlainEngine(Engine):
         seeds = self._server_seeds(step)
         stacked: Callable[[], Tensor]
         if rule.second_order or any(step.n_shared):
-            whole_pass = partial(server_pass, self.server, state, step.messages, step.n_shared, seeds)
+            whole_pass = partial(
+                server_pass, self.server, state, step.messages, step.n_shared, seeds, criterion=self.criterion
+            )
             passed = self._timed("pass", 0, lambda: whole_pass(rule.second_order))
             rows, stacked = list(passed.matrix), lambda: passed.matrix
         else:
@@ -169,7 +170,7 @@ class PlainEngine(Engine):
         with self.client.seeded(seed, self._device):
             output = self._client.module(self._inputs[chosen])
         with self.server.seeded(seed + 1, self._device):
-            loss = batch_loss(self._server.module(output), self._labels[chosen])
+            loss = self.criterion.mean(self._server.module(output), self._labels[chosen])
         self._whole.update(differentiate(loss, self._whole.parameters))
         return loss.detach()
 
@@ -216,7 +217,7 @@ class PlainEngine(Engine):
     def _pass(self, message: Smashed) -> tuple[Tensor, Tensor, Tensor]:
         """Forward and backward of one mini-batch: gradient of the parameters [d], loss, that of the smashed data."""
         entered = message.activations.detach().requires_grad_()
-        loss = batch_loss(self._server.module(entered), message.labels)
+        loss = self.criterion.mean(self._server.module(entered), message.labels)
         *gradients, cut = self._server.backward_from_loss(loss, entered)
         return flatten(gradients, cut), loss.detach(), cut
 

@@ -39,6 +39,10 @@ _COUNTERPARTS: Mapping[type[Optimizer], _Counterpart] = {
 }
 
 
+_NOT_PYTORCHS = ("optimizer", "schedule", "clip_norm")
+"""Settings that PyTorch's optimizers do not have."""
+
+
 class PlainSide:
     """A module in training mode, and its optimizer: PyTorch's own, or else the component's pure step.
 
@@ -66,7 +70,7 @@ class PlainSide:
         counterpart = _COUNTERPARTS.get(type(rule))
         if counterpart is not None and self.parameters:
             self._slots = counterpart.slots
-            settings = {k: v for k, v in settings_of(rule).items() if k not in ("optimizer", "schedule")}
+            settings = {k: v for k, v in settings_of(rule).items() if k not in _NOT_PYTORCHS}
             self._copies = [parameter.clone() for parameter in own]
             self._optimizer = counterpart.type(self._copies, **settings)
 
@@ -107,10 +111,11 @@ class PlainSide:
 
     def update(self, gradients: Sequence[Tensor]) -> None:
         """One step of the optimizer."""
+        gradients = self._rule.clipped(tuple(gradients))
         if self._optimizer is None:
             before = self._before
             parameters, slots = self._rule.step(
-                before.parameters, tuple(gradients), before.optimizer, before.n_updates, self._planned_steps
+                before.parameters, gradients, before.optimizer, before.n_updates, self._planned_steps
             )
             self._after = SideState(parameters, (), slots)
             return

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import pandas as pd
+from pydantic import AfterValidator
 
+from gapslsim.errors import ResultsError, unknown
+from gapslsim.learning.metric import metrics
 from gapslsim.registry import component
 from gapslsim.results._spent import SPENT, Spent, spent_by
 from gapslsim.results.drawing.drawing import Curve, Drawing, Panel, Scale, TextTable
@@ -18,6 +21,12 @@ __all__ = ["Curves"]
 _Y: Final = {"accuracy": ("accuracy [%]", 100.0), "loss": ("test loss", 1.0)}
 
 
+def _known(name: str) -> str:
+    if name not in _Y and name not in metrics:
+        raise ValueError(unknown("y", name, [*_Y, *metrics]))
+    return name
+
+
 @figures.register
 @component
 class Curves(StudyFigure):
@@ -27,8 +36,8 @@ class Curves(StudyFigure):
     kind: Literal["curves"] = "curves"
     x: Spent = "time"
     """Along what: epochs, rounds, time, bytes or energy."""
-    y: Literal["accuracy", "loss"] = "accuracy"
-    """What the lines show, both on the test set."""
+    y: Annotated[str, AfterValidator(_known)] = "accuracy"
+    """What the lines show, on the test set: `accuracy`, `loss`, or one of the scenario's `evaluation.metrics`."""
     series: AxisNames | None = None
     """Axes whose values are lines; those that change the framework unless given."""
     panel: AxisNames | None = None
@@ -37,7 +46,7 @@ class Curves(StudyFigure):
     def draw(self, study: StudyTables) -> Drawing:
         """Means over seeds where all seeds have values; between two evaluations the line is straight."""
         axes = self.lay_out(study.record)
-        (label, factor), along_unit = _Y[self.y], SPENT[self.x].unit
+        (label, factor), along_unit = _Y.get(self.y, (self.y, 1.0)), SPENT[self.x].unit
         numbers, rows = [], []
         cells = study.cells((*axes["panel"], *axes["series"]))
         series = list(dict.fromkeys(place_name(cell.axes, axes["series"]) for cell in cells))
@@ -71,5 +80,10 @@ class Curves(StudyFigure):
         curves = []
         for run in cell.runs:
             curve = run.curve(self.view_of(study.record))
+            if self.y not in curve:
+                raise ResultsError(
+                    f"{run.record.label} has no column {self.y!r}; add it to evaluation.metrics of the scenario and "
+                    "sweep again, or change 'y' of the figure"
+                )
             curves.append(curve.assign(x=spent_by(curve, run.rounds, self.x)))
         return mean_curve(curves, "x", self.y)

@@ -114,7 +114,7 @@ def _last_of_clients(group: Group, view: str) -> np.ndarray:
     rows = []
     for run in group.runs:
         table = run.table("evaluations")
-        own = table[(table["view"] == view) & (table["client"] >= 0)]
+        own = table[(table["view"] == view) & (table["client"] >= 0) & table["accuracy"].notna()]
         if len(own):
             rows.append(own[own["round"] == own["round"].max()].set_index("client")["accuracy"])
     return pd.concat(rows, axis=1).mean(axis=1).sort_index().to_numpy() if rows else np.array([])

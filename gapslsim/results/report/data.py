@@ -52,8 +52,9 @@ class Group:
     runs: tuple[Run, ...]
 
     def accuracies(self, view: str, which: str = "last") -> list[float]:
-        """Of each seed that has the view."""
-        return [float(r.summary["accuracy"][view][which]) for r in self.runs if view in r.summary["accuracy"]]
+        """Of each seed that has the view, and a number in it."""
+        found = (run.summary["accuracy"].get(view, {}).get(which) for run in self.runs)
+        return [float(number) for number in found if number is not None]
 
     def numbers(self, *path: str) -> list[float]:
         """An entry of each seed's summary."""

@@ -34,7 +34,14 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
                 raise outcome
             return SimpleNamespace(name="tiny", seed=7, framework=_Framework())
 
-        def simulate(scenario: Any, *, dry: bool = False, observer: Any = None, journal: Any = None) -> Any:
+        def simulate(
+            scenario: Any,
+            *,
+            dry: bool = False,
+            observer: Any = None,
+            journal: Any = None,
+            models: bool = False,
+        ) -> Any:
             seen.update(dry=dry, simulated=True, journal=journal)
             if isinstance(outcome, BaseException):
                 raise outcome

@@ -102,13 +102,37 @@ def test_the_local_view_sums_exactly_so_that_no_processor_gives_other_bits() -> 
         assert weighted(shares, values) == float(exact)
 
 
-def test_a_class_without_test_samples_counts_as_zero_in_the_local_view() -> None:
+def evaluate_on(n: int, shares: list[list[float]], *views: str) -> list[Accuracy]:
+    """On the first n test samples."""
     client, server, state = sides()
-    views = ("local",)
-    (row,) = evaluate_views(
-        client, server, three()[:1], [state], INPUTS[:3], LABELS[:3], SHARES[:1], views, 1, 8
-    )
-    assert row.accuracy == pytest.approx(0.5 * 2 / 3)
+    states, servers = three()[: len(shares)], [state] * len(shares)
+    given = (INPUTS[:n], LABELS[:n], np.array(shares), views, 1, 8)
+    return evaluate_views(client, server, states, servers, *given)
+
+
+def test_a_class_without_test_samples_is_left_out_of_the_local_view() -> None:
+    (row,) = evaluate_on(3, [[0.5, 0.5]], "local")
+    assert row.accuracy == pytest.approx(2 / 3, abs=1e-12)
+    assert row.loss == pytest.approx(-sum(math.log(p0(2, x)) for x in (1, 2, -1)) / 3, abs=1e-12)
+
+
+def test_who_is_right_on_every_test_sample_has_accuracy_1_whatever_the_test_set_lacks() -> None:
+    rows = evaluate_on(2, [[0.5, 0.5], [0.1, 0.9], [1.0, 0.0]], "local")
+    assert [row.accuracy for row in rows] == [1.0, 0.0, 1.0]
+
+
+def test_a_client_with_classes_that_the_test_set_lacks_alone_has_no_accuracy_of_its_own() -> None:
+    rows = evaluate_on(3, [[0.0, 1.0], [1.0, 0.0]], "local", "clients")
+    assert [math.isnan(r.accuracy) and math.isnan(r.loss) for r in rows if r.view == "local"] == [True, False]
+    assert not any(math.isnan(r.accuracy) for r in rows if r.view == "clients")
+
+
+def test_without_test_samples_there_is_no_accuracy_in_any_view() -> None:
+    rows = evaluate_on(0, [[0.5, 0.5], [1.0, 0.0]], *VIEWS)
+    assert [(row.view, row.client) for row in rows] == [
+        ("global", -1), ("ensemble", -1), ("clients", 0), ("clients", 1), ("local", 0), ("local", 1),
+    ]  # fmt: skip
+    assert all(math.isnan(row.accuracy) and math.isnan(row.loss) for row in rows)
 
 
 def test_clients_that_share_their_parameters_are_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,14 @@ import yaml
 
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
-from gapslsim.records import PairRow, PresenceRow, StalenessRow
+from gapslsim.records import (
+    ClassRow,
+    ConfusionRow,
+    PairRow,
+    PredictionRow,
+    PresenceRow,
+    StalenessRow,
+)
 from gapslsim.results.frames import OPTIONAL, TABLES
 from gapslsim.results.store import load_results, write_results
 from tests.unit.results.test_results_geometry import update
@@ -75,6 +82,9 @@ def run(make_results: Any, tmp_path: Path) -> Path:
         attendance=[(1, 0.5, 0, "upload", "came"), (2, 1.5, 1, "upload", "late")],
         presence=[PresenceRow(0, 0.5, 1.5), PresenceRow(1, 0.2, 0.3)],
         staleness=[StalenessRow(1, 1, 0, 0, 0, 1.0), StalenessRow(2, 2, 1, 0, 1, 0.5)],
+        confusion=[ConfusionRow(r, 0.5, "global", -1, 0, 1, 3) for r in (1, 2)],
+        per_class=[ClassRow(r, 0.5, "global", -1, 0, 3, 0.0) for r in (1, 2)],
+        predictions=[PredictionRow(r, "global", -1, 0, 0, 1, 0.9) for r in (1, 2)],
         scenario_yaml="name: tiny\nclients: [{count: 2, device: nano}]\n",
     )
     return write_results(measured, tmp_path / "run", command=["test"])

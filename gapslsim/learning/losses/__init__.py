@@ -1,0 +1,1 @@
+"""Losses: what models are trained by."""

@@ -1,0 +1,1 @@
+"""Metrics: what models are judged by on the test set, besides accuracy and loss."""
