@@ -47,6 +47,8 @@ class Npz(OwnData):
     """What the labels count from."""
     n_classes: Annotated[int, Field(ge=2)] | None = None
     """Number of classes; as many as the labels show unless given."""
+    columns: tuple[str, ...] = ()
+    """Further arrays [n] of the training set that the partition may divide by, such as `user`."""
 
     def load(self, folder: Path | None, seed: int) -> LoadedData:
         """See `Dataset.load`; both arguments are of no account."""
@@ -72,21 +74,21 @@ class Npz(OwnData):
 
             return read
 
-        columns: tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]
+        columns = {name: self._column(path, name, len(of_split["train"])) for name in self.columns}
         if "test" in names:
-            labels, test_labels, columns = of_split["train"], of_split["test"], ({}, {})
+            labels, test_labels = of_split["train"], of_split["test"]
             train, test = scaled(reader("train"), reader("test"), self.standardise)
         else:
             rows, held_out = self.hold_out(of_split["train"])
             labels, test_labels = of_split["train"][rows], of_split["train"][held_out]
-            columns = {"row": rows}, {"row": held_out}
+            columns = {"row": rows} | {name: values[rows] for name, values in columns.items()}
             train, test = scaled(reader("train", rows), reader("train", held_out), self.standardise)
         settings: list[object] = [names, self.channels, self.first_label, n_classes, self.standardise]
         settings += [] if "test" in names else [self.test_fraction]
         return LoadedData(
             key=content_key("data", ["npz", digest_of([path]), settings]),
-            train=Samples(labels, train, columns[0]),
-            test=Samples(test_labels, test, columns[1]),
+            train=Samples(labels, train, columns),
+            test=Samples(test_labels, test, {} if "test" in names else {"row": held_out}),
             n_classes=n_classes,
             input_shape=shapes["train"][1:],
         )
@@ -117,6 +119,25 @@ class Npz(OwnData):
                     f"{which}: NAME, the array's name without 'train' or 'test'.{hint}"
                 )
         return found
+
+    def _column(self, path: Path, name: str, n: int) -> NDArray[Any]:
+        """An array that says of every training sample whose it is."""
+        there = _there(path)
+        found = next(
+            (t.format(name) for t in ("train_{}", "{}_train", "{}") if t.format(name) in there), None
+        )
+        if found is None:
+            raise DataError(
+                f"columns names {name!r}, which is not in {path}; it holds {', '.join(sorted(there))}."
+                f"{did_you_mean(name, there)}"
+            )
+        values = _array(path, found)
+        values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+        if values.shape != (n,):
+            raise DataError(
+                f"columns: {found!r} has shape {values.shape}, and there are {n} training samples."
+            )
+        return values
 
     def _shape(self, array: NDArray[Any]) -> tuple[int, ...]:
         if array.ndim < 2:

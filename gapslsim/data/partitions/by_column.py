@@ -26,7 +26,7 @@ class ByColumn(Partition):
 
     kind: Literal["by_column"] = "by_column"
     column: str = "user"
-    """The column: `user` of `leaf`, `document` of `text`, a name under `columns` of `table`."""
+    """The column: `user` of `leaf`, `document` of `text`, a name under `columns` of `table` or `npz`."""
     surplus: Literal["dealt", "unused", "refused"] = "dealt"
     """What becomes of more values than clients: all are dealt out, some (drawn at random) are not used, or an error."""
 
@@ -54,7 +54,7 @@ class ByColumn(Partition):
             fix = (
                 "choose one of them"
                 if columns
-                else "use a data set that has some: leaf, text, or table with columns"
+                else "use a data set that has some: leaf, text, or table or npz with columns"
             )
             raise DataError(
                 f"column {self.column!r} is not known of the samples; known: {known}; {fix}."

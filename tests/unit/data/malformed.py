@@ -112,6 +112,8 @@ MALFORMED_NPZ: list[tuple[Change, dict[str, Any], str, str]] = [
     (put("x.npz", b""), {}, "file", "cannot be read as .npz"),
     (nothing, {"file": "nowhere.npz"}, "file", "which is no file; its folder holds"),
     (nothing, {"test_fraction": 1.5}, "test_fraction", "less than 1"),
+    (npz(user=Y), {"columns": ["usr"]}, "columns", "Did you mean 'user'?"),
+    (npz(user=Y[:5]), {"columns": ["user"]}, "columns", "has shape (5,), and there are 24 training samples"),
     (nothing, {"channels": "middle"}, "channels", "'auto', 'first' or 'last'"),
 ]
 TABLE = {"kind": "table", "file": "rows.csv", "label": "kind", "columns": ["hospital"]}

@@ -86,3 +86,18 @@ def test_leaf_is_divided_by_user_unless_the_scenario_says_otherwise(tmp_path: Pa
     dataset = Leaf(root=tmp_path / "leaf")
     _, shares = divide(dataset, load_sound(dataset, None, 1), 3, 1)
     assert [share.tolist() for share in shares] == [[0, 1], [2, 3, 4], [5, 6, 7, 8]]
+
+
+@pytest.mark.parametrize("has_test_set", [False, True])
+def test_an_npz_file_may_say_whose_each_sample_is(tmp_path: Path, has_test_set: bool) -> None:
+    users = np.array([["ann"], ["bob"], ["ann"], ["zoe"]] * 4)
+    arrays = {"x": np.zeros((16, 2)), "y": np.arange(16) // 4 % 2, "user": users}
+    if has_test_set:
+        arrays |= {"x_test": np.zeros((2, 2)), "y_test": [0, 1]}
+    np.savez(tmp_path / "a.npz", **arrays)
+    dataset = Npz(file=tmp_path / "a.npz", columns=("user",), partition=ByColumn())
+    data = load_sound(dataset, None, 1)
+    rows = data.train.columns.get("row", np.arange(16))
+    _, shares = divide(dataset, data, 3, 1)
+    for share, user in zip(shares, ("ann", "bob", "zoe"), strict=True):
+        assert set(users[rows[share], 0]) == {user}
