@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from gapslsim import rng
 from gapslsim.data.dataset import Dataset, LoadedData, Samples, datasets
@@ -25,7 +25,8 @@ class Synthetic(Dataset):
 
     The prototypes point in independent random directions. In many dimensions these are nearly orthogonal, so two
     prototypes lie about `separation` apart, and the best classifier mistakes one for the other with probability
-    Phi(-separation / 2). Classes are equal in size up to one, in random order. Nothing is read from disk;
+    Phi(-separation / 2). Classes are equal in size up to one unless `class_shares` says more, in random order.
+    Nothing is read from disk;
     streams are ("data", "synthetic", "prototypes" | "<split> labels" | "<split> noise").
     """
 
@@ -40,6 +41,17 @@ class Synthetic(Dataset):
     """Test samples to draw."""
     separation: Annotated[float, Field(ge=0)] = 4.0
     """Distance between two prototypes in standard deviations of the noise; 0 cannot be learned, 10 is easy."""
+
+    class_shares: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """Size of each class relative to the others; every class has a sample where there are enough."""
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
+        if self.class_shares is not None and len(self.class_shares) != self.n_classes:
+            raise ValueError(
+                f"class_shares must have a number per class, {self.n_classes}; found {len(self.class_shares)}."
+            )
+        return self
 
     def load(self, folder: Path | None, seed: int) -> LoadedData:
         """See `Dataset.load`; `folder` is of no account."""
@@ -59,7 +71,7 @@ class Synthetic(Dataset):
         # Labels, noise and prototypes from streams of their own: a dry run draws labels only, and they are
         # the same.
         order = rng.stream(seed, "data", "synthetic", f"{split} labels").permutation(n)
-        labels = (order % self.n_classes).astype(np.int64)
+        labels = self._of_classes(n)[order]
 
         def read() -> NDArray[np.float32]:
             noise = rng.stream(seed, "data", "synthetic", f"{split} noise")
@@ -68,6 +80,20 @@ class Synthetic(Dataset):
             return inputs.reshape(n, *self.input_shape)
 
         return Samples(labels, read)
+
+    def _of_classes(self, n: int) -> NDArray[np.int64]:
+        """Classes of n samples, before they are put in random order."""
+        if self.class_shares is None:
+            return (np.arange(n) % self.n_classes).astype(np.int64)
+        wanted = np.asarray(self.class_shares) * n / sum(self.class_shares)
+        counts = np.maximum(wanted.astype(np.int64), min(1, n // self.n_classes))
+        # What rounding down leaves goes where it left most; what the least number costs comes from the largest.
+        while (missing := n - int(counts.sum())) > 0:
+            counts[np.argmax(wanted - counts)] += 1
+        while missing < 0:
+            counts[np.argmax(counts)] -= 1
+            missing += 1
+        return np.repeat(np.arange(self.n_classes), counts).astype(np.int64)
 
     def _prototypes(self, seed: int) -> NDArray[np.float32]:
         """One prototype per class, float32 [n_classes, d]."""

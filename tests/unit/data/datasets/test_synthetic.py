@@ -54,3 +54,17 @@ def test_labels_are_there_before_inputs_are_drawn() -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Synthetic(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [(10, [7, 2, 1]), (3, [1, 1, 1]), (4, [2, 1, 1]), (2, [1, 1, 0]), (1000, [700, 250, 50])],
+)
+def test_classes_have_the_shares_that_are_given(n: int, expected: list[int]) -> None:
+    data = Synthetic(n_classes=3, class_shares=(14, 5, 1), n_train=n, n_test=3).load(None, 1)
+    assert np.bincount(data.train.labels, minlength=3).tolist() == expected
+
+
+def test_shares_of_another_number_of_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match="class_shares must have a number per class, 3; found 2"):
+        Synthetic(n_classes=3, class_shares=(1, 2))
