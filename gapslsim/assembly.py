@@ -74,6 +74,9 @@ def assemble(
         message = "is simulated and cannot be measured here; leave it out, or write kind: always"
         where = "faults" if scenario.faults else "clients.availability"
         raise ScenarioError([Problem(where, message)])
+    if clock is not None and any(o != scenario.training.client for o in scenario.client_optimizers):
+        message = "an optimizer per client group is simulated and cannot be measured here; leave it out"
+        raise ScenarioError([Problem("clients.training", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}
@@ -112,17 +115,18 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
             "each client needs at least one. Use fewer clients or a larger data set."
         )
     shards = scenario.data.partition.split(data.train.labels, n_clients, stream(scenario.seed, "partition"))
-    batch_sizes = [min(scenario.training.batch_size, len(shard)) for shard in shards]
+    batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(len(data.train) / per_round, per_round, steps[1] or 1.0)
-    optimizers = scenario.training.client, scenario.training.server
+    own = scenario.client_optimizers
+    optimizers = own, (scenario.training.server,)
     # What training does not depend on is left out of the set-up: it would keep runs of other lengths from sharing it.
     client_steps, server_steps = (
         math.ceil(planned_rounds * per_side)
-        if planned_rounds is not None and optimizer.reads_planned_steps
+        if planned_rounds is not None and any(optimizer.reads_planned_steps for optimizer in of_side)
         else None
-        for per_side, optimizer in zip(steps, optimizers, strict=True)
+        for per_side, of_side in zip(steps, optimizers, strict=True)
     )
     setup = LearningSetup(
         data=data,
@@ -136,6 +140,10 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
         planned_client_steps=client_steps,
         planned_server_steps=server_steps,
         loss=scenario.training.loss,
+        batch_sizes=None
+        if set(scenario.batch_sizes) == {scenario.training.batch_size}
+        else scenario.batch_sizes,
+        client_optimizers=None if all(optimizer == scenario.training.client for optimizer in own) else own,
     )
     return setup, planned_rounds
 
@@ -167,7 +175,7 @@ def _memory(
     framework: Framework = scenario.framework
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
     costs = split_cost(setup.model, setup.data.input_shape, setup.data.n_classes, largest)
-    slots = setup.client_optimizer.n_slots
+    slots = max(setup.optimizer_of(client).n_slots for client in range(setup.n_clients))
     whole = framework.clients_hold_whole_model
     need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)
     if whole:

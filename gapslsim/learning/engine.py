@@ -94,6 +94,7 @@ class Engine:
             self._batches,
             partial(self._seed, self.client, "client_forward"),
             _stacked_client_samples(self.client, costs, setup.batch_size),
+            {c: self.client.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
         )
         self.stacks_clients = self._client_passes.stacks
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
@@ -279,7 +280,8 @@ class Engine:
         """The trained weights and the mean loss."""
         made = self._batches([(client, step) for step in steps])
         batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
-        return train_locally(self.client, self.server, start, batches, steps.start, self.criterion)
+        side = self._client_passes.own.get(client, self.client)
+        return train_locally(side, self.server, start, batches, steps.start, self.criterion)
 
     def evaluate(
         self,

@@ -44,6 +44,10 @@ class LearningSetup:
     """Optimizer steps that the server is expected to take, for schedules."""
     loss: Loss = field(default_factory=CrossEntropy)
     """What models are trained by."""
+    batch_sizes: tuple[int, ...] | None = None
+    """Of each client, where they are not all alike."""
+    client_optimizers: tuple[Optimizer, ...] | None = None
+    """Of each client's model, where they are not all alike."""
 
     @property
     def n_clients(self) -> int:
@@ -53,7 +57,11 @@ class LearningSetup:
     @cached_property
     def batches(self) -> BatchPlan:
         """Which samples a client's n-th mini-batch holds."""
-        return BatchPlan(self.seed, self.shards, self.batch_size)
+        return BatchPlan(self.seed, self.shards, self.batch_sizes or self.batch_size)
+
+    def optimizer_of(self, client: int) -> Optimizer:
+        """Of a client's model."""
+        return self.client_optimizer if self.client_optimizers is None else self.client_optimizers[client]
 
     @cached_property
     def key(self) -> str:
@@ -73,6 +81,10 @@ class LearningSetup:
         # What is as it always was is left out: journals of before go on.
         if self.loss != CrossEntropy():
             settings["loss"] = settings_of(self.loss)
+        if self.batch_sizes is not None:
+            settings["batch_sizes"] = list(self.batch_sizes)
+        if self.client_optimizers is not None:
+            settings["clients"] = [_optimizer(optimizer) for optimizer in self.client_optimizers]
         return content_key("setup", settings)
 
     @cached_property

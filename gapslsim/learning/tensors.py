@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,13 @@ class Side:
         self.mixes_samples = mixes_samples(module) or next(module.buffers(), None) is not None
         """Whether samples of a batch see one another in training, or a pass may leave statistics behind."""
         self._chain = LayerChain(module)
+        self._begins_anew = False
+
+    def with_optimizer(self, optimizer: Optimizer) -> Side:
+        """The same side of another client, which has an optimizer of its own."""
+        side = copy(self)
+        side.optimizer, side._begins_anew = optimizer, True
+        return side
 
     def initial(self) -> SideState:
         """The state of the template's own weights, with a fresh optimizer."""
@@ -116,10 +124,14 @@ class Side:
         buffers: tuple[Shaped[Tensor, "*_"], ...],
     ) -> SideState:
         """State after one optimizer step."""
+        slots = state.optimizer
+        # The common initial state, and one that was installed anew, has the slots of the usual optimizer.
+        if self._begins_anew and not state.n_updates:
+            slots = self.optimizer.initial(state.parameters)
         parameters, optimizer = self.optimizer.step(
             state.parameters,
             self.optimizer.clipped(gradients),
-            state.optimizer,
+            slots,
             state.n_updates,
             self.planned_steps,
         )

@@ -30,7 +30,13 @@ def check(scenario: Scenario) -> list[Finding]:
             found.append(((name, *pointed_at(type(section), text)), text))
     if not scenario.stop.is_planned:
         found += _check_plan(scenario)
-    return found + _check_steps(scenario) + _check_faults(scenario) + _check_patience(scenario)
+    return (
+        found
+        + _check_steps(scenario)
+        + _check_faults(scenario)
+        + _check_patience(scenario)
+        + _check_groups(scenario)
+    )
 
 
 def _check_patience(scenario: Scenario) -> list[Finding]:
@@ -82,13 +88,35 @@ def _check_plan(scenario: Scenario) -> list[Finding]:
         rule = "Eq. (2) needs the planned number of rounds"
         fix = "add rounds, epochs, server_steps or samples here, or framework.planned_rounds"
         found.append((("stop",), f"{rule}; {fix}."))
-    for side in ("client", "server"):
-        schedule = getattr(getattr(scenario.training, side), "schedule", None)
+    optimizers: dict[Path, Any] = {
+        ("training", "client"): scenario.training.client,
+        ("training", "server"): scenario.training.server,
+        **{("clients", i, "training", "client"): g.training.client for i, g in enumerate(scenario.clients)},
+    }
+    for path, optimizer in optimizers.items():
+        schedule = getattr(optimizer, "schedule", None)
         try:
             if schedule is not None:
                 schedule.factor(0, None)
         except (GapslsimError, ValueError) as error:
-            found.append((("training", side, "schedule"), _words(error)))
+            found.append(((*path, "schedule"), _words(error)))
+    return found
+
+
+def _check_groups(scenario: Scenario) -> list[Finding]:
+    """Learning rates for optimizers that have none, and optimizers that one client cannot hand to another."""
+    usual: Any = scenario.training.client
+    carries = getattr(scenario.framework, "optimizer", None) == "carry"
+    found: list[Finding] = []
+    for place, group in enumerate(scenario.clients):
+        own: Any = group.training.client
+        if group.training.lr is not None and not hasattr(usual, "lr"):
+            text = f"the optimizer {usual.optimizer} has no lr; give the group's whole optimizer as client."
+            found.append((("clients", place, "training", "lr"), text))
+        elif own is not None and carries and (own.optimizer, own.n_slots) != (usual.optimizer, usual.n_slots):
+            rule = "the optimizer's state is handed from client to client, so that all need the same kind of optimizer"
+            fix = "use training.client's with another lr, or framework.optimizer: keep or reset"
+            found.append((("clients", place, "training", "client"), f"{rule}; {fix}."))
     return found
 
 
@@ -145,6 +173,10 @@ def _check_samples(scenario: Scenario, loaded: LoadedData, n_train: int) -> list
     if batch_size > n_train:
         rule = f"found {batch_size}, but the data has {n_train} training samples; write {n_train} or fewer."
         found.append((("training", "batch_size"), rule))
+    for place, group in enumerate(scenario.clients):
+        if (own := group.training.batch_size or 1) > n_train:
+            rule = f"found {own}, but the data has {n_train} training samples; write {n_train} or fewer."
+            found.append((("clients", place, "training", "batch_size"), rule))
     try:
         # The stream of the run itself, so that what passes here passes there.
         scenario.data.partition.split(loaded.train.labels, n_clients, stream(scenario.seed, "partition"))
