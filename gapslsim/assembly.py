@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import simpy
 
+from gapslsim.data.dataset import Samples
 from gapslsim.data.source import public_data_folder
 from gapslsim.errors import DataError, Problem, ScenarioError
 from gapslsim.frameworks.framework import Framework
@@ -23,7 +26,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import split_cost
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
-from gapslsim.registry import settings_of
+from gapslsim.registry import is_shipped, settings_of
 from gapslsim.rng import stream
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.hazards import Hazards
@@ -33,6 +36,7 @@ from gapslsim.stages.clock import Clock
 from gapslsim.stages.measured import MeasuredStage
 from gapslsim.stages.plain_engine import PlainEngine
 from gapslsim.stages.simulated import SimulatedStage
+from gapslsim.work import content_key
 
 __all__ = ["Parts", "assemble"]
 
@@ -77,6 +81,11 @@ def assemble(
     if clock is not None and any(o != scenario.training.client for o in scenario.client_optimizers):
         message = "an optimizer per client group is simulated and cannot be measured here; leave it out"
         raise ScenarioError([Problem("clients.training", message)])
+    if scenario.training.frozen == "sent" and scenario.is_hazardous:
+        message = (
+            "sent needs clients that are always there and no faults; write installed, or leave those out"
+        )
+        raise ScenarioError([Problem("training.frozen", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}
@@ -109,6 +118,11 @@ def assemble(
 
 def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | None]:
     data = scenario.data.load(public_data_folder(), scenario.seed)
+    if not is_shipped(scenario.data):
+        # A key of the user's making may stay while files change.
+        data = replace(
+            data, key=content_key("data", data.key, *(_digest(part) for part in (data.train, data.test)))
+        )
     if n_clients > len(data.train):
         raise DataError(
             f"clients: {n_clients} clients for {len(data.train)} training samples; "
@@ -144,8 +158,18 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
         if set(scenario.batch_sizes) == {scenario.training.batch_size}
         else scenario.batch_sizes,
         client_optimizers=None if all(optimizer == scenario.training.client for optimizer in own) else own,
+        sends_frozen=scenario.training.frozen == "sent",
     )
     return setup, planned_rounds
+
+
+def _digest(samples: Samples) -> str:
+    """Of all labels and inputs."""
+    digest = hashlib.sha256()
+    for array in (samples.labels, samples.inputs):
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSettings | None) -> Learner:
@@ -156,7 +180,9 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
     if settings is not None:
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
-        for part_of_setup in ("batch_size", "client", "server", "loss", "device", "workers"):
+        for part_of_setup in (
+            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels",
+        ):  # fmt: skip
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32")
         journal = settings.open(setup.key, made_by, about, str(device))
@@ -175,6 +201,12 @@ def _memory(
     framework: Framework = scenario.framework
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
     costs = split_cost(setup.model, setup.data.input_shape, setup.data.n_classes, largest)
+    if framework.keeps_client_gradients and not costs.server.n_trained:
+        message = (
+            f"{framework.kind} compares the clients' gradients of the server side, where all weights are frozen; "
+            "unfreeze some, cut the model earlier, or take psl"
+        )
+        raise ScenarioError([Problem("framework.kind", message)])
     slots = max(setup.optimizer_of(client).n_slots for client in range(setup.n_clients))
     whole = framework.clients_hold_whole_model
     need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)

@@ -13,6 +13,8 @@ class GapslsimError(Exception):
 
     exit_code: ClassVar[int] = 1
     """Of the command line: 2 where the user must change the scenario or the command, 3 for a stalled run, else 1."""
+    results: Any = None
+    """Tables of the run up to then, where one was under way."""
 
 
 class ScenarioError(GapslsimError):
@@ -68,9 +70,6 @@ class MemoryShortError(GapslsimError):
 
 class NumericalError(GapslsimError):
     """A loss or gradient that is NaN or infinite; names round, client and the last good state."""
-
-    results: Any = None
-    """Tables of the run up to then, where there was a run."""
 
 
 class ResultsError(GapslsimError):

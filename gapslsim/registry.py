@@ -16,10 +16,12 @@ imported or registered first.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationInfo
@@ -30,7 +32,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gapslsim.errors import ComponentError, unknown
 
-__all__ = ["FAMILIES", "Family", "component", "meaning_of", "registered_by_users", "settings_of"]
+__all__ = [
+    "FAMILIES", "Family", "component", "content_of", "is_shipped", "meaning_of", "registered_by_users", "settings_of",
+]  # fmt: skip
 
 C = TypeVar("C")
 
@@ -143,6 +147,42 @@ def settings_of(member: object) -> Any:
     """A component's settings as JSON can write them, with units: for content keys and resolved files."""
     cls: Any = type(member)
     return cls.__pydantic_serializer__.to_python(member, mode="json", by_alias=True)
+
+
+def content_of(member: object) -> Any:
+    """A component's settings with the content of every file that they name, for content keys.
+
+    A file may be written anew under its old name; what was computed from the old one must not be taken for it.
+    """
+    settings = settings_of(member)
+    files = {text: _digest(Path(text)) for text in _texts(settings) if _is_file(text)}
+    return [settings, files] if files else settings
+
+
+def is_shipped(member: object) -> bool:
+    """Whether a component is this package's own, and so follows from its settings alone."""
+    return _lies_in(type(member).__module__, __package__)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte
+        return False
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def registered_by_users() -> set[object]:

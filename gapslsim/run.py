@@ -6,12 +6,11 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gapslsim.assembly import Parts, assemble
 from gapslsim.collector import rare_collections
-from gapslsim.errors import NumericalError, StalledError
-from gapslsim.learning.engine import intra_op_threads
+from gapslsim.errors import GapslsimError, StalledError
+from gapslsim.kernels import choose
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.judging import Wanted
 from gapslsim.milestones import Milestones, Position
@@ -23,6 +22,9 @@ from gapslsim.results.summary import RunFacts
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.limits import Patience
 from gapslsim.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    from gapslsim.assembly import Parts
 
 __all__ = ["simulate"]
 
@@ -52,11 +54,14 @@ def simulate(
         nobody can go on ends as `stalled: ...`, with who waits for whom.
 
     Raises:
-        NumericalError: if a loss or gradient is not finite; its `results` hold everything so far.
-        GapslsimError: if the scenario cannot be run as written.
+        GapslsimError: if the scenario cannot be run as written. Where the run was under way (a loss that is not finite,
+            a channel that gives no rate) its `results` hold everything so far.
     """
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
+    choose(scenario.training.kernels)
+    from gapslsim.assembly import assemble  # Which imports torch.
+
     with rare_collections():
         return _simulate(
             _Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer, models)
@@ -74,7 +79,7 @@ def _simulate(run: _Run) -> Results:
     except StalledError as error:
         run.parts.learner.save()
         status = f"stalled: {error}"
-    except NumericalError as error:
+    except GapslsimError as error:
         error.results = run.results(f"failed: {error}")
         raise
     finally:
@@ -88,6 +93,8 @@ class _Run:
     def __init__(
         self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None, models: bool
     ) -> None:
+        from gapslsim.learning.engine import intra_op_threads
+
         self.parts = parts
         self._models = models
         self.threads = intra_op_threads(scenario.training.threads)

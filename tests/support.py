@@ -38,6 +38,15 @@ def make(family: Family[Any], kind: str, **settings: Any) -> Any:
     return family[kind](**settings)
 
 
+def three_batches(module: Any, *shape: int) -> list[Any]:
+    """Noise in three batches of two, to try a module with; of the module's type of numbers."""
+    import torch
+
+    dtype = next((p.dtype for p in module.parameters()), torch.float32)
+    random = torch.Generator().manual_seed(0)
+    return [torch.randn(2, *shape, generator=random, dtype=torch.float64).to(dtype) for _ in range(3)]
+
+
 def sgd(lr: float = 0.1, **settings: Any) -> Optimizer:
     from gapslsim.learning.optimizers.sgd import Sgd
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gapslsim.checks._tools import is_amount, noise, same
 from gapslsim.checks.check import InapplicableError, InvariantError, require
+from gapslsim.errors import ComponentError
 from gapslsim.models.model import Model
 
 if TYPE_CHECKING:
@@ -101,9 +102,21 @@ class Shaped:
                 1 <= n < n_blocks, f"with cut {model.cut} {n} of {n_blocks} blocks are on the client", fix
             )
             split = build(model, *self.shape, _SEED)
-            modules = (split.client.double(), split.server.double())
-            self._sides[model] = Sides(*(Side(module, Sgd(lr=0.1), None) for module in modules))
+            made: list[Side] = []
+            entering = self.examples()
+            for module in (split.client.double(), split.server.double()):
+                try:
+                    side = Side(module, Sgd(lr=0.1), None, entering)
+                except ComponentError:  # `passes_repeat` says what is wrong
+                    side = Side(module, Sgd(lr=0.1), None)
+                made.append(side)
+                entering = side.example_outputs
+            self._sides[model] = Sides(*made)
         return self._sides[model]
+
+    def examples(self) -> Sequence[Tensor]:
+        """Three batches of noise."""
+        return [self.inputs(seed) for seed in (1, 2, 3)]
 
     def costs(self, model: Model) -> Any:
         """Costs of both sides."""
@@ -234,33 +247,19 @@ def layers_cost_something(shaped: Shaped) -> None:
 
 
 def passes_repeat(shaped: Shaped) -> None:
-    """In training, a pass with the same seed gives the same to the last bit: what draws is known to draw.
+    """A pass in training with the same seed gives the same to the last bit, and leaves its input as it was.
 
-    A layer draws random numbers and is not known to (use nn.Dropout, or a subclass of it), or keeps something from call
-    to call.
+    Draw with torch's functions without `generator=`, keep what is kept in a buffer, and do not work in place.
     """
-    sides = shaped.sides(shaped.model)._asdict()
-    for (name, side), inputs in zip(sides.items(), shaped.entering(), strict=True):
-        one, other = (side.forward(side.initial(), inputs, 9).output for _ in range(2))
-        require(same(one, other), f"two passes of the {name} with one seed differ")
+    from gapslsim.learning._probe import probe
+    from gapslsim.models.split import build
 
-
-def batches_are_apart(shaped: Shaped) -> None:
-    """Two batches in one pass give what they give alone, unless a layer is known to mix samples.
-
-    A layer mixes the samples of a batch and is not known to, and the learner joins batches. Use nn.BatchNorm2d and the
-    like, or give your layer a buffer (`self.register_buffer(...)`), which says so.
-    """
-    import torch
-
-    sides = shaped.sides(shaped.model)._asdict()
-    for (name, side), *batches in zip(sides.items(), shaped.entering(1), shaped.entering(2), strict=True):
-        if not side.draws and not side.mixes_samples:
-            given = (torch.cat(batches), *batches)
-            joined, *alone = (side.forward(side.initial(), batch, 1).output.detach() for batch in given)
-            off = _off(joined, torch.cat(alone))
-            said = f"on the {name}, two batches in one pass give another output than alone"
-            require(off <= _CLOSE, f"{said}, by {off:.2g}")
+    split, entering = build(shaped.model, *shaped.shape, _SEED), shaped.examples()
+    for module in (split.client.double(), split.server.double()):
+        try:
+            _, entering = probe(module, entering)
+        except ComponentError as error:
+            raise InvariantError(str(error)) from error
 
 
 def wrong_cuts_are_refused(shaped: Shaped) -> None:

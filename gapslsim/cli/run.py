@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gapslsim.errors import NumericalError, StalledError
+from gapslsim.errors import GapslsimError, StalledError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -142,7 +142,7 @@ def _run(
     try:
         journal = None if record is None else record.settings(target)
         results = _simulate(loaded, dry, quiet, journal, models=save is not None)
-    except NumericalError as error:
+    except GapslsimError as error:
         if error.results is not None:
             _leave(error.results, target, replaces, quiet)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gapslsim.learning._observations import Observations
@@ -15,6 +16,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
 from gapslsim.records import StalenessRow
+from gapslsim.registry import content_of
 from gapslsim.work import Keyed, content_key
 
 if TYPE_CHECKING:
@@ -50,11 +52,16 @@ class LearnerCore:
         """What servers took without waiting for all; noted by protocols whose clients do not wait for one another."""
         self._operations = Operations(engine, journal)
         self._keyed = self._operations.keyed
+        # Rules are frozen, so each is written out once; not once for all runs, since files may change in between.
+        self._settings: Callable[[object], Any] = cache(content_of)
+        self._rule_key: Callable[[object], str] = cache(
+            lambda rule: content_key("rule", self._settings(rule))
+        )
         self._evaluation_batch = evaluation_batch
         self.costs = OperationCosts(setup)
         split = self.costs.split(1)
         costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
-        self._slot_bytes = {side: int(cost.parameter_bytes * scale) for side, cost in costs.items()}
+        self._slot_bytes = {side: int(cost.trained_bytes * scale) for side, cost in costs.items()}
         self._bytes = {side: self._slot_bytes[side] + cost.buffer_bytes for side, cost in costs.items()}
         self._sample_bytes = math.prod(split.smashed_shape) * setup.itemsize
         keys = {side: content_key(f"initial_{side}", None, setup.key) for side in costs}
@@ -97,6 +104,20 @@ class LearnerCore:
     def server_steps(self) -> int:
         """Updates of server-side models, and of a global model by averaging."""
         return self.states.server_steps
+
+    def frozen_weights(self, whole: bool) -> Keyed[None] | None:
+        """What clients are sent once, before they begin: weights that nobody trains; None if there is nothing to send.
+
+        Args:
+            whole: whether clients hold both sides of the model.
+        """
+        split = self.costs.split(self.setup.batch_size)
+        sides = (split.client, split.server) if whole else (split.client,)
+        scale = self.setup.itemsize / 4
+        size_bytes = sum(int((side.parameter_bytes - side.trained_bytes) * scale) for side in sides)
+        if not self.setup.sends_frozen or not size_bytes:
+            return None
+        return Keyed(content_key("frozen", [whole], self.setup.key), size_bytes)
 
     def client_state(self, client: int) -> Keyed[SideState]:
         """The client-side model of a client; the common one until it has its own."""
@@ -159,9 +180,9 @@ class LearnerCore:
             return None
         clients, servers = ([state.value for state in side] for side in sides)
         data = self.setup.data
-        return TrainedModels(
-            self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss
-        )
+        engine = self._operations.engine
+        given = (self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss)
+        return TrainedModels(*given, (engine.client, engine.server))
 
     def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         """Carries an operation out now of which nothing is to be seen before it is committed, if it ever is.

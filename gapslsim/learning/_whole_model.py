@@ -95,7 +95,7 @@ class WholeModelOperations(LearnerCore):
             )
 
         split = self.costs.split(1)
-        n_parameters = split.client.n_parameters + split.server.n_parameters
+        n_parameters = split.client.n_trained + split.server.n_trained
         return Work("average", self.costs.average(len(clients), n_parameters), carry_out)
 
     def install_whole(self, model: Keyed[WholeWeights]) -> None:

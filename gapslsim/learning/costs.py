@@ -44,7 +44,7 @@ class OperationCosts:
     def _client_backward(self, batch_size: int, rule: ClientUpdate, optimizer: Optimizer) -> Cost:
         """Backward pass of the client side, the rule and the optimizer's step."""
         side = self.split(batch_size).client
-        n = side.n_parameters
+        n = side.n_trained
         return Cost(parts=(side.backward, rule.cost(n), optimizer.cost_with_clipping(n)))
 
     def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate) -> Cost:
@@ -76,18 +76,16 @@ class OperationCosts:
                 made.server.forward,
                 made.server.backward,
             ]
-        n_parameters = self.split(1).server.n_parameters
-        parts += [
-            rule.cost(n_clients, n_parameters),
-            self._setup.server_optimizer.cost_with_clipping(n_parameters),
-        ]
+        n_trained = self.split(1).server.n_trained
+        optimizer = self._setup.server_optimizer.cost_with_clipping(n_trained)
+        parts += [rule.cost(n_clients, n_trained), optimizer]
         return Cost(parts=tuple(parts))
 
     def _local_training(self, batch_size: int, n_steps: int, optimizer: Optimizer) -> Cost:
         """Steps of the whole model on a client."""
         split = self.split(batch_size)
         client, server = split.client, split.server
-        n = client.n_parameters + server.n_parameters
+        n = client.n_trained + server.n_trained
         passes = (client.forward, server.forward, server.backward, client.backward)
         return Cost(parts=(*passes, optimizer.cost_with_clipping(n))).times(n_steps)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gapslsim.errors import NumericalError
-from gapslsim.learning._layout import channels_last, in_memory
+from gapslsim.learning._joining import JOINED_BYTES, STACKED_BYTES, samples_within, stacked_client_samples
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning.alignment import Gram
 from gapslsim.learning.client_passes import ClientPasses
@@ -28,20 +28,17 @@ from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
-from gapslsim.learning.tensors import Side, flatten, mean_weights, train_locally, unflatten
-from gapslsim.learning.workers import WORTH_FLOP, Workers, choose_workers, passes_flop
-from gapslsim.models.cost import SideCost, SplitCost, split_cost
-from gapslsim.models.split import build
+from gapslsim.learning.tensors import Side, differentiate, flatten, mean_weights, train_locally, unflatten
+from gapslsim.learning.workers import Workers, choose_workers
+from gapslsim.models.cost import split_cost
+from gapslsim.models.split import SplitModel, build
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 
 __all__ = ["Engine", "choose_device", "intra_op_threads"]
 
-_JOINED_BYTES = 4 << 20
-"""Most bytes of a layer's inputs and outputs in a joined pass of the server."""
-
-_STACKED_BYTES = 1 << 20
-"""The same for passes side by side, of clients or for every client's gradient; they pay for small layers only."""
+_PROBED = 4
+"""Samples of the batches that a model is tried with: batch norm needs two, and more tell nothing new."""
 
 
 class Engine:
@@ -69,20 +66,20 @@ class Engine:
         self._evaluation_batch = evaluation_batch
         data = setup.data
         split = build(setup.model, data.input_shape, data.n_classes, setup.seed)
-        self.client = Side(split.client.to(device, dtype), setup.client_optimizer, setup.planned_client_steps)
-        self.server = Side(split.server.to(device, dtype), setup.server_optimizer, setup.planned_server_steps)
+        split = SplitModel(split.client.to(device, dtype), split.server.to(device, dtype))
+        # On the device as a whole: batches are then picked there, without a transfer each step.
+        self._inputs = _in_memory(data.train.inputs).to(device, dtype)
+        self.client, self.server = self._sides(split)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
         # Joining and stacking are chosen by shapes alone: a choice by the machine would change the rounding,
         # and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size)
         self.workers = Workers(choose_workers(workers, device, costs))
-        self._joined_samples = _samples_within(_JOINED_BYTES, costs.server, setup.batch_size)
-        self._stacked_samples = _samples_within(_STACKED_BYTES, costs.server, setup.batch_size)
-        # On the device as a whole: batches are then picked there, without a transfer each step.
-        self._inputs = in_memory(data.train.inputs).to(device, dtype)
+        self._joined_samples = samples_within(JOINED_BYTES, costs.server, setup.batch_size)
+        self._stacked_samples = samples_within(STACKED_BYTES, costs.server, setup.batch_size)
         self._labels = torch.from_numpy(data.train.labels).to(device)
-        self._test_inputs = in_memory(data.test.inputs).to(device, dtype)
+        self._test_inputs = _in_memory(data.test.inputs).to(device, dtype)
         self._test_labels = torch.from_numpy(data.test.labels).to(device)
         self._label_shares = np.stack(
             [np.bincount(data.train.labels[s], minlength=data.n_classes) / len(s) for s in setup.shards]
@@ -93,13 +90,23 @@ class Engine:
             self.client,
             self._batches,
             partial(self._seed, self.client, "client_forward"),
-            _stacked_client_samples(self.client, costs, setup.batch_size),
+            stacked_client_samples(self.client, costs, setup.batch_size),
             {c: self.client.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
         )
         self.stacks_clients = self._client_passes.stacks
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
         self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
+
+    def _sides(self, split: SplitModel) -> tuple[Side, Side]:
+        """Both sides, with what passes of a few training samples tell of them."""
+        setup = self._setup
+        size = min(_PROBED, setup.batch_size)
+        chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
+        inputs = torch.split(_channels_last(self._inputs[chosen]), size)
+        client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs)
+        smashed = client.example_outputs
+        return client, Side(split.server, setup.server_optimizer, setup.planned_server_steps, smashed)
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -182,7 +189,8 @@ class Engine:
         """Gradient of the mean loss of activations that a rule has made up, float [d]."""
         seed = self._seed(self.server, "generated", -1, *step.draw)
         tape = self.server.forward(step.state, activations, seed)
-        return flatten(torch.autograd.grad(self.criterion.mean(tape.output, labels), tape.parameters))
+        loss = self.criterion.mean(tape.output, labels)
+        return flatten(differentiate(loss, tape.parameters), activations)
 
     @staticmethod
     def _outcome(
@@ -316,7 +324,7 @@ class Engine:
         # One gather for all clients: for small batches the calls take longer than the copying.
         indices = torch.from_numpy(np.concatenate(rows)).to(self._device)
         sizes = [len(own) for own in rows]
-        inputs = torch.split(channels_last(self._inputs[indices]), sizes)
+        inputs = torch.split(_channels_last(self._inputs[indices]), sizes)
         return list(zip(inputs, torch.split(self._labels[indices], sizes), strict=True))
 
     def _seed(self, side: Side, operation: str, *purpose: int | str) -> int:
@@ -350,20 +358,23 @@ def _numerical_error(what: str, loss: float, round: int, client: int, state_key:
     )
 
 
-def _samples_within(n_bytes: int, side: SideCost, batch_size: int) -> int:
-    """Samples whose inputs and outputs fit, at the side's largest layer; more would fall out of the cache."""
-    return n_bytes * batch_size // max(side.workspace_bytes, 1)
+def _in_memory(inputs: np.ndarray) -> Tensor:
+    """Inputs as a tensor [n, ...]; images lie channels last, which convolutions and poolings are faster on."""
+    tensor = torch.from_numpy(inputs)
+    if tensor.dim() != 4:
+        return tensor
+    return _channels_last(tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
 
 
-def _stacked_client_samples(client: Side, costs: SplitCost, batch_size: int) -> int:
-    """Most samples of client-side passes side by side; 0 where threads, or one pass after the other, are faster.
+def _channels_last(images: Tensor) -> Tensor:
+    """Images of one channel [n, 1, h, w] with the strides of channels last, which the layers after them then keep.
 
-    Like every such choice it looks at the scenario alone, so that results do not depend on the machine's size.
+    Such images lie the same either way, and PyTorch takes them for channels first unless their strides say otherwise.
     """
-    if not client.stackable or passes_flop(costs) >= WORTH_FLOP:
-        return 0
-    most = _samples_within(_STACKED_BYTES, costs.client, batch_size)
-    return most if most >= 2 * batch_size else 0
+    if images.dim() != 4 or images.shape[1] != 1:
+        return images
+    height, width = images.shape[2:]
+    return images.as_strided(images.shape, (height * width, 1, width, 1))
 
 
 @contextmanager

@@ -10,7 +10,6 @@ is not computed: what it let us see is read, and its value waits until somebody 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from gapslsim.errors import LostError, ProtocolError
@@ -34,7 +33,6 @@ from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import RuleMemory
 from gapslsim.records import StalenessRow
-from gapslsim.registry import settings_of
 from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
@@ -127,7 +125,7 @@ class Learner(WholeModelOperations):
                 *([name] if name != SERVER else []),
             )
             settings = [
-                _settings(rule),
+                self._settings(rule),
                 [cut_rule.shared_fraction, cut_rule.average],
                 list(clients),
                 stream,
@@ -208,7 +206,7 @@ class Learner(WholeModelOperations):
             state = states.named[batch.model]
             # The server's step has this forward pass among its inputs, and with it the state that it began with.
             changed = () if batch.key.startswith(state.key) else (state.key,)
-            key = derived_key(reply.key, "backward", batch.client, batch.step, _rule_key(rule), *changed)
+            key = derived_key(reply.key, "backward", batch.client, batch.step, self._rule_key(rule), *changed)
             cut = [part for part in (answer.shared, answer.own) if part is not None]
             call: Alike[SideState] = Alike(
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
@@ -295,7 +293,7 @@ class Learner(WholeModelOperations):
             )
             return SentWeights(key, self._bytes[side], held, side=side)
 
-        n_parameters = getattr(self.costs.split(1), side).n_parameters
+        n_parameters = getattr(self.costs.split(1), side).n_trained
         return Work("average", self.costs.average(len(messages), n_parameters), carry_out)
 
     def install(
@@ -348,15 +346,3 @@ def _forwards(engine: Engine, calls: list[ClientForward]) -> list[Smashed]:
 
 def _backwards(engine: Engine, calls: list[ClientBackward]) -> list[SideState]:
     return engine.client_backwards(calls)
-
-
-@cache
-def _rule_key(rule: object) -> str:
-    """Content key of a rule and its settings."""
-    return content_key("rule", settings_of(rule))
-
-
-@cache
-def _settings(rule: object) -> Any:
-    """Settings of a rule for its content key; rules are frozen, so each is written out once."""
-    return settings_of(rule)

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
-from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
+from gapslsim.learning.tensors import Side, Tape, differentiate, flatten, unflatten
 from gapslsim.learning.workers import Together, one_by_one
 
 __all__ = ["ServerPass", "average_over_clients", "server_pass", "weighed"]
@@ -201,17 +201,17 @@ def _pass(
         for batch, n in zip(torch.split(own, sizes), n_shared, strict=True):
             # They go back in the shared pass; here they must add nothing.
             batch[:n] = 0
-        gradients = torch.autograd.grad(tape.output, targets, own)
+        *found, cut = differentiate(tape.output, targets, own)
     else:
-        gradients = torch.autograd.grad(losses.sum(), targets, create_graph=second_order)
-    own_gradients = [gradient.detach().reshape(-1) for gradient in gradients[:-1]]
+        *found, cut = differentiate(losses.sum(), targets, again=second_order)
+    own_gradients = [gradient.detach().reshape(-1) for gradient in found] or [cut.new_empty(0)]
     return _Part(
         losses=losses.detach(),
         gradient=torch.cat(own_gradients) if rows is None else torch.cat(own_gradients, out=rows[0]),
-        cuts=list(torch.split(gradients[-1].detach(), sizes)),
+        cuts=list(torch.split(cut.detach(), sizes)),
         logit_gradients=logit_gradients,
         buffers=tape.buffers,
-        tape=(tape, activations, gradients[:-1]) if second_order else None,
+        tape=(tape, activations, tuple(found)) if second_order else None,
     )
 
 
@@ -230,8 +230,9 @@ def _stacked_pass(
     tape = side.forward_stacked([p.expand(n, *p.shape) for p in state.parameters], activations)
     losses = criterion.means(tape.output.flatten(0, 1), labels.flatten(), [labels.shape[1]] * n)
     # The models do not see one another, so the gradient of the sum holds that of each.
-    *gradients, cuts = torch.autograd.grad(losses.sum(), (*tape.parameters, activations))
-    torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=rows)
+    *found, cuts = differentiate(losses.sum(), (*tape.parameters, activations))
+    if found:
+        torch.cat([gradient.flatten(1) for gradient in found], dim=1, out=rows)
     return _Part(losses.detach(), rows, list(cuts.unbind()), [], state.buffers, None)
 
 
@@ -257,8 +258,8 @@ def _shared_pass(
     activations = average_over_clients([m.activations for m in smashed], n_shared).requires_grad_()
     averaged = average_over_clients(logit_gradients, n_shared)
     tape = side.forward(state, activations, seed)
-    gradients = torch.autograd.grad(tape.output, (*tape.parameters, activations), averaged)
-    return flatten(gradients[:-1]), gradients[-1]
+    *found, cut = differentiate(tape.output, (*tape.parameters, activations), averaged)
+    return flatten(found, cut), cut
 
 
 def average_over_clients(
@@ -284,11 +285,12 @@ def _hessian(tapes: Sequence[_DoubleTape]) -> Callable[[int, Tensor], tuple[Tens
     """Products with second derivatives of each client's loss, by double backpropagation."""
 
     def product(row: int, vector: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "b ..."]]:
-        tape, activations, gradients = tapes[row]
+        tape, activations, firsts = tapes[row]
         pieces = unflatten(vector, tape.parameters)
         # H v is the gradient of <g, v> with v held constant (Pearlmutter 1994).
-        inner = sum((g * v).sum() for g, v in zip(gradients, pieces, strict=True))
-        assert isinstance(inner, Tensor)
+        inner = sum((g * v).sum() for g, v in zip(firsts, pieces, strict=True))
+        if not isinstance(inner, Tensor):  # nothing to learn
+            return vector, torch.zeros_like(activations)
         # The graph stays: a rule may ask for several products of one client. What the product does not
         # depend on has second derivative 0, which is no error.
         seconds = torch.autograd.grad(
@@ -298,6 +300,6 @@ def _hessian(tapes: Sequence[_DoubleTape]) -> Callable[[int, Tensor], tuple[Tens
             allow_unused=True,
             materialize_grads=True,
         )
-        return flatten(seconds[:-1]), seconds[-1]
+        return flatten(seconds[:-1], seconds[-1]), seconds[-1]
 
     return product

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from gapslsim.learning.loss import Loss
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.models.model import Model
-from gapslsim.registry import settings_of
+from gapslsim.registry import content_of, is_shipped
 from gapslsim.work import content_key
 
 __all__ = ["LearningSetup"]
@@ -48,6 +49,8 @@ class LearningSetup:
     """Of each client, where they are not all alike."""
     client_optimizers: tuple[Optimizer, ...] | None = None
     """Of each client's model, where they are not all alike."""
+    sends_frozen: bool = False
+    """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
 
     @property
     def n_clients(self) -> int:
@@ -68,7 +71,8 @@ class LearningSetup:
         """Content key of the set-up; every operation's key begins with it."""
         settings: dict[str, Any] = {
             "data": self.data.key,
-            "model": settings_of(self.model),
+            "model": content_of(self.model),
+            **({} if is_shipped(self.model) else {"weights": self._initial_weights()}),
             "batch_size": self.batch_size,
             "client": _optimizer(self.client_optimizer),
             "server": _optimizer(self.server_optimizer),
@@ -80,12 +84,26 @@ class LearningSetup:
         }
         # What is as it always was is left out: journals of before go on.
         if self.loss != CrossEntropy():
-            settings["loss"] = settings_of(self.loss)
+            settings["loss"] = content_of(self.loss)
         if self.batch_sizes is not None:
             settings["batch_sizes"] = list(self.batch_sizes)
         if self.client_optimizers is not None:
             settings["clients"] = [_optimizer(optimizer) for optimizer in self.client_optimizers]
         return content_key("setup", settings)
+
+    def _initial_weights(self) -> str:
+        """Digest of the weights that a user's own model begins with: it may read them from anywhere."""
+        from torch import uint8
+
+        from gapslsim.models.split import build
+
+        split = build(self.model, self.data.input_shape, self.data.n_classes, self.seed)
+        digest = hashlib.sha256()
+        for side in (split.client, split.server):
+            for tensor in (*side.parameters(), *side.buffers()):
+                digest.update(f"{tuple(tensor.shape)} {tensor.dtype} {tensor.requires_grad}".encode())
+                digest.update(tensor.detach().cpu().contiguous().view(-1).view(uint8).numpy().data)
+        return digest.hexdigest()
 
     @cached_property
     def shard_keys(self) -> tuple[str, ...]:
@@ -98,7 +116,9 @@ class LearningSetup:
         return content_key("shards", None, *self.shard_keys)
 
 
-def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
+def _optimizer(optimizer: Optimizer) -> Any:
     """Settings for a key; clipping only where there is any, so that journals of before go on."""
-    settings: dict[str, Any] = settings_of(optimizer)
-    return {name: value for name, value in settings.items() if name != "clip_norm" or value is not None}
+    settings = content_of(optimizer)
+    if optimizer.clip_norm is None and isinstance(settings, dict):
+        del settings["clip_norm"]
+    return settings

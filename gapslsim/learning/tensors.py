@@ -6,7 +6,7 @@ States come in and new states go out; nothing is written to. Losses are means ov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from gapslsim.learning._probe import Traits, probe
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.layers.chain import LayerChain
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
 from gapslsim.learning.torch_random import drawing
-from gapslsim.models.layer_types import draws, mixes_samples
 
-__all__ = ["Side", "Tape", "flatten", "mean_weights", "train_locally", "unflatten"]
+__all__ = ["Side", "Tape", "differentiate", "flatten", "mean_weights", "train_locally", "unflatten"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +44,42 @@ class Side:
         module: layers of this side; never trained itself.
         optimizer: how this side takes a step.
         planned_steps: optimizer steps planned in all, for learning-rate schedules; None if unknown.
+        examples: three batches of one size that may enter it, to find out what it does; without them it is taken to
+            draw random numbers and to mix samples, which is right for every module but slower.
+
+    Raises:
+        ComponentError: if a pass does not repeat with its seed.
     """
 
-    def __init__(self, module: nn.Module, optimizer: Optimizer, planned_steps: int | None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        optimizer: Optimizer,
+        planned_steps: int | None,
+        examples: Sequence[Shaped[Tensor, "b ..."]] = (),
+    ) -> None:
+        for layer in module.modules():
+            # Another side or another pass may still read what a layer would write to; values are the same.
+            if getattr(layer, "inplace", False):
+                setattr(layer, "inplace", False)  # noqa: B010
         self.module = module
         self.optimizer = optimizer
         self.planned_steps = planned_steps
-        self.draws = draws(module)
-        """Whether a pass in training draws random numbers."""
-        self.mixes_samples = mixes_samples(module) or next(module.buffers(), None) is not None
-        """Whether samples of a batch see one another in training, or a pass may leave statistics behind."""
+        self.traits: Traits = Traits()
+        self.example_outputs: Sequence[Tensor] = ()
+        """What comes out for each of the examples in training."""
+        if examples:
+            self.traits, self.example_outputs = probe(module, examples)
         self._chain = LayerChain(module)
+        for parameter in self.traits.unused:
+            # Torch's optimizers leave what has no gradient as it is, weight decay included.
+            parameter.requires_grad_(False)
+        # Frozen weights are a part of the module and not of its states: no gradient, no optimizer, no message.
+        self._fixed = {
+            place: parameter.detach().clone()
+            for place, parameter in enumerate(module.parameters())
+            if not parameter.requires_grad
+        }
         self._begins_anew = False
 
     def with_optimizer(self, optimizer: Optimizer) -> Side:
@@ -63,9 +88,45 @@ class Side:
         side.optimizer, side._begins_anew = optimizer, True
         return side
 
+    @property
+    def draws(self) -> bool:
+        """Whether a pass in training draws random numbers."""
+        return self.traits.draws
+
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether samples of a batch see one another in training, or a pass may leave statistics behind."""
+        return self.traits.mixes_samples
+
+    def seeded(
+        self, seed: int, device: torch.device, *, training: bool = True
+    ) -> AbstractContextManager[None]:
+        """Around a pass: its own random stream, if it draws from any."""
+        # A stream per operation, whatever ran before: a replayed or reordered run draws the same masks.
+        if not (self.traits.draws if training else self.traits.draws_in_evaluation):
+            return nullcontext()
+        return drawing(seed, device, elsewhere=self.traits.draws_elsewhere)
+
+    def all_parameters(
+        self, trained: Sequence[Float[Tensor, "*_"]], n_models: int | None = None
+    ) -> Sequence[Float[Tensor, "*_"]]:
+        """Those of a state and the frozen ones, in the order of `module.parameters()`.
+
+        Args:
+            trained: of a state; of several side by side, [n_models, ...] each.
+            n_models: how many; None for one alone.
+        """
+        if not self._fixed:
+            return trained
+        fixed = self._fixed
+        if n_models is not None:
+            fixed = {place: tensor.expand(n_models, *tensor.shape) for place, tensor in fixed.items()}
+        given = iter(trained)
+        return [fixed[place] if place in fixed else next(given) for place in range(len(trained) + len(fixed))]
+
     def initial(self) -> SideState:
         """The state of the template's own weights, with a fresh optimizer."""
-        parameters = tuple(p.detach().clone() for p in self.module.parameters())
+        parameters = tuple(p.detach().clone() for p in self.module.parameters() if p.requires_grad)
         buffers = tuple(b.detach().clone() for b in self.module.buffers())
         return SideState(parameters, buffers, self.optimizer.initial(parameters))
 
@@ -81,9 +142,8 @@ class Side:
         parameters = tuple(p.detach().requires_grad_() for p in state.parameters)
         # Batch norm writes its statistics in place, and the state that came in must stay as it was.
         buffers = tuple(b.clone() for b in state.buffers)
-        # A stream per operation, whatever ran before: a replayed or reordered run draws the same masks.
-        with drawing(seed, inputs.device) if self.draws else nullcontext():
-            output = self._chain(parameters, buffers, inputs, training=True)
+        with self.seeded(seed, inputs.device):
+            output = self._chain(self.all_parameters(parameters), buffers, inputs, training=True)
         return Tape(output, parameters, buffers)
 
     @property
@@ -101,21 +161,24 @@ class Side:
             inputs: a batch for each model.
         """
         leaves = tuple(parameter.detach().requires_grad_() for parameter in parameters)
-        return Tape(self._chain.stacked(leaves, inputs), leaves, ())
+        return Tape(self._chain.stacked(self.all_parameters(leaves, len(inputs)), inputs), leaves, ())
 
-    def predict(self, state: SideState | Weights, inputs: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
-        """Forward pass in evaluation mode, without gradients."""
-        with torch.no_grad():
-            return self._chain(state.parameters, state.buffers, inputs, training=False)
+    def predict(
+        self, state: SideState | Weights, inputs: Float[Tensor, "b ..."], seed: int = 0
+    ) -> Float[Tensor, "b ..."]:
+        """Forward pass in evaluation mode, without gradients.
+
+        Args:
+            state: parameters and buffers.
+            inputs: of this side, a batch.
+            seed: for modules that draw random numbers in evaluation too.
+        """
+        with torch.no_grad(), self.seeded(seed, inputs.device, training=False):
+            return self._chain(self.all_parameters(state.parameters), state.buffers, inputs, training=False)
 
     def backward(self, tape: Tape, output_gradient: Float[Tensor, "*_"]) -> tuple[Float[Tensor, "*_"], ...]:
         """Gradients of the parameters, given that of the output; none for a side that has none to learn."""
-        if not tape.parameters:
-            return ()
-        # A parameter that a pass did not use has gradient 0; without `allow_unused` that would be an error.
-        return torch.autograd.grad(
-            tape.output, tape.parameters, output_gradient, allow_unused=True, materialize_grads=True
-        )
+        return differentiate(tape.output, tape.parameters, output_gradient)
 
     def update(
         self,
@@ -138,15 +201,41 @@ class Side:
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
 
 
-def flatten(tensors: Sequence[Float[Tensor, "*_"]]) -> Float[Tensor, " d"]:
-    """All elements in one vector."""
-    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+def differentiate(
+    output: Float[Tensor, "*_"],
+    inputs: Sequence[Float[Tensor, "*_"]],
+    output_gradient: Float[Tensor, "*_"] | None = None,
+    *,
+    again: bool = False,
+) -> tuple[Float[Tensor, "*_"], ...]:
+    """Gradients of an output; 0 for what this pass did not use, which is no error.
+
+    Args:
+        output: a scalar, unless its own gradient is given.
+        inputs: leaves, or none.
+        output_gradient: of the shape of the output.
+        again: whether the gradients can be differentiated themselves.
+    """
+    if not inputs:
+        return ()
+    if not output.requires_grad:
+        return tuple(map(torch.zeros_like, inputs))
+    return torch.autograd.grad(
+        output, inputs, output_gradient, create_graph=again, allow_unused=True, materialize_grads=True
+    )
+
+
+def flatten(tensors: Sequence[Float[Tensor, "*_"]], like: Float[Tensor, "*_"]) -> Float[Tensor, " d"]:
+    """All elements in one vector; of no tensors, an empty one of the kind of `like`."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors]) if tensors else like.new_empty(0)
 
 
 def unflatten(
     vector: Float[Tensor, " d"], like: Sequence[Float[Tensor, "*_"]]
 ) -> tuple[Float[Tensor, "*_"], ...]:
     """The inverse of `flatten`: views of `vector` in the shapes of `like`."""
+    if not like:
+        return ()
     pieces = torch.split(vector, [tensor.numel() for tensor in like])
     return tuple(piece.view_as(tensor) for piece, tensor in zip(pieces, like, strict=True))
 
@@ -207,9 +296,9 @@ def train_locally(
         # The next seed: with that of the lower half both would draw the same numbers.
         upper = server.forward(Weights(parameters[n_client:], buffers[1]), lower.output, seed + 1)
         loss = criterion.mean(upper.output, labels)
-        gradients = client.optimizer.clipped(torch.autograd.grad(loss, lower.parameters + upper.parameters))
+        found = client.optimizer.clipped(differentiate(loss, lower.parameters + upper.parameters))
         parameters, optimizer = client.optimizer.step(
-            parameters, gradients, optimizer, first_step + step, client.planned_steps
+            parameters, found, optimizer, first_step + step, client.planned_steps
         )
         buffers = (lower.buffers, upper.buffers)
         # As a number at once, so that no step's graph is kept alive.

@@ -18,6 +18,7 @@ from gapslsim.learning.evaluation import identity_of, mean_model, with_shared_we
 from gapslsim.learning.loss import Loss
 from gapslsim.learning.messages import Weights
 from gapslsim.learning.state import SideState
+from gapslsim.learning.tensors import Side
 from gapslsim.models.model import Model
 from gapslsim.models.split import build, whole
 
@@ -40,6 +41,7 @@ class TrainedModels:
         clients: the client-side state of each client.
         servers: the server-side state that each is paired with.
         loss: that they were trained by, which knows what outputs mean.
+        sides: both sides, which hold what is frozen; states hold what is trained.
     """
 
     network: Model
@@ -48,6 +50,7 @@ class TrainedModels:
     clients: Sequence[SideState]
     servers: Sequence[SideState]
     loss: Loss
+    sides: tuple[Side, Side]
 
     def model(self, view: str, client: int | None = None) -> nn.Module:
         """The whole network of a view in evaluation mode, from inputs to logits; a copy, on the CPU.
@@ -95,9 +98,9 @@ class TrainedModels:
         of = {identity_of(state): name for state, name in zip(distinct, names, strict=True)}
         tensors = _named("global", self._module(self._global))
         for client, state in enumerate(self.clients):
-            tensors |= _named(f"client-{client}", _filled(self._sides[0], state))
+            tensors |= _named(f"client-{client}", self._half(0, state))
         for name, state in zip(names, distinct, strict=True):
-            tensors |= _named(name, _filled(self._sides[1], state))
+            tensors |= _named(name, self._half(1, state))
         server_of = {f"client-{client}": of[identity_of(state)] for client, state in enumerate(servers)}
         unfinished = path.with_name(f".{path.name}.partial")
         try:
@@ -112,15 +115,20 @@ class TrainedModels:
     def _global(self) -> _Pair:
         return mean_model(with_shared_weights(self.clients)), mean_model(with_shared_weights(self.servers))
 
-    @cached_property
-    def _sides(self) -> tuple[nn.Sequential, nn.Sequential]:
+    def _halves(self) -> tuple[nn.Module, nn.Module]:
         split = build(self.network, self.input_shape, self.n_classes, seed=0)  # All weights are replaced.
         return split.client, split.server
 
     def _module(self, pair: _Pair) -> nn.Module:
         module = whole(self.network, self.input_shape, self.n_classes, seed=0)
-        joined = Weights((*pair[0].parameters, *pair[1].parameters), (*pair[0].buffers, *pair[1].buffers))
-        return _filled(module, joined)
+        parameters = [
+            p for side, of in zip(self.sides, pair, strict=True) for p in side.all_parameters(of.parameters)
+        ]
+        return _filled(module, parameters, (*pair[0].buffers, *pair[1].buffers))
+
+    def _half(self, place: int, state: SideState) -> nn.Module:
+        parameters = self.sides[place].all_parameters(state.parameters)
+        return _filled(self._halves()[place], parameters, state.buffers)
 
     def _ensemble(self) -> nn.Module:
         pairs = zip(self.clients, self.servers, strict=True)
@@ -141,18 +149,18 @@ class _Ensemble(nn.Module):
         return torch.stack(said).mean(0).clamp_min(torch.finfo(torch.float64).tiny).log()
 
 
-def _filled(module: nn.Module, state: SideState | Weights) -> nn.Module:
-    """The module with the tensors of a state, in evaluation mode."""
+def _filled(module: nn.Module, parameters: Sequence[Tensor], buffers: Sequence[Tensor]) -> nn.Module:
+    """The module with these tensors, in evaluation mode."""
     with torch.no_grad():
-        if state.parameters:
-            module.to(state.parameters[0].dtype)
-        for own, given in zip(module.parameters(), state.parameters, strict=True):
+        if parameters:
+            module.to(parameters[0].dtype)
+        for own, given in zip(module.parameters(), parameters, strict=True):
             own.copy_(given)
-        for buffer, given in zip(module.buffers(), state.buffers, strict=True):
+        for buffer, given in zip(module.buffers(), buffers, strict=True):
             buffer.copy_(given)
     return module.eval()
 
 
 def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    # Cloned, as the next model goes into the same module, and a file of safetensors holds nothing twice.
+    # Cloned, as a file of safetensors holds nothing twice, and a module may.
     return {f"{prefix}/{name}": t.contiguous().clone() for name, t in module.state_dict().items()}

@@ -84,7 +84,7 @@ def rule_rows(bench: Bench, probe: Probe, n_clients: int, call_s: float) -> Iter
     random = np.random.default_rng(1)
 
     def carry_out(rule: ServerUpdate) -> object:
-        rows = torch.stack([flatten(each) for each in gradients_of])
+        rows = torch.stack([flatten(each, losses[0]) for each in gradients_of])
         clients, state = tuple(range(n_clients)), rule.initial_state()
         gradients = Gradients(rows, torch.stack(losses), clients, 1, 100, state, random)
         update = rule.decide(gradients).update

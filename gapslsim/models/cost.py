@@ -38,9 +38,14 @@ class SideCost:
     """Layers in reverse order: gradients of parameters and of inputs. A layer with nothing to learn before it needs no
     gradient of its input: the client's first one. The server's first layer needs one: the cut gradient."""
     n_parameters: int
+    n_trained: int
+    """Of those, the ones that are not frozen (`requires_grad_(False)`), of which gradients, optimizers, messages and
+    averages are."""
     n_buffers: int
     """Elements of the running statistics of batch norms and the like."""
     parameter_bytes: int
+    trained_bytes: int
+    """Of the parameters that are not frozen."""
     buffer_bytes: int
     input_bytes: int
     """The batch that enters: of inputs at the client, of smashed data at the server."""
@@ -129,6 +134,7 @@ class _Trace:
         if ends_in_loss:
             self._add_loss(output)
         parameters, buffers = list(self._side.parameters()), list(self._side.buffers())
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
         known = [self._inputs, *parameters, *buffers]
         # By storage, not by tensor: a saved view of a parameter takes no further memory.
         apart = {tensor.untyped_storage()._cdata for tensor in known}
@@ -137,8 +143,10 @@ class _Trace:
             forward=Cost(tuple(self._layers["forward"])),
             backward=Cost(tuple(reversed(self._layers["backward"]))),
             n_parameters=sum(tensor.numel() for tensor in parameters),
+            n_trained=sum(tensor.numel() for tensor in trained),
             n_buffers=sum(tensor.numel() for tensor in buffers),
             parameter_bytes=n_bytes(*parameters),
+            trained_bytes=n_bytes(*trained),
             buffer_bytes=n_bytes(*buffers),
             input_bytes=n_bytes(self._inputs),
             output_bytes=n_bytes(output),

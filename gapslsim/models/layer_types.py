@@ -21,7 +21,7 @@ costs nothing (it is fused).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from gapslsim.models import _shapes as shapes
 from gapslsim.models import layers
 
-__all__ = ["LayerType", "draws", "form_of", "mixes_samples", "n_bytes", "show_shapes_alone", "type_of"]
+__all__ = ["LayerType", "form_of", "n_bytes", "show_shapes_alone", "type_of"]
 
 _Form = Literal["bare", "linear", "convolution", "group_norm", "other"]
 """How an output follows from a layer's tensors and its inputs: without any tensor, by weight and bias, or unknown."""
@@ -67,10 +67,6 @@ class LayerType:
     """With a bias, and padding by zeros alone; see `form_of`."""
     shown: Callable[[Any, Tensor], Tensor] | None = None
     """(layer, inputs) to an output of the right shape on the meta device, where PyTorch's own way there is slow."""
-    mixes_samples: bool = False
-    """Whether what comes out for a sample depends on its batch."""
-    draws: bool = False
-    """Whether it draws random numbers in training, where its `p` is above 0."""
 
 
 def type_of(layer: nn.Module) -> LayerType | None:
@@ -95,29 +91,12 @@ def form_of(layer: nn.Module) -> _Form:
     return known.form
 
 
-def draws(module: nn.Module) -> bool:
-    """Whether a pass in training through a module, all its layers included, draws random numbers."""
-    return any(row.draws and layer.p > 0 for layer, row in _known_within(module))
-
-
-def mixes_samples(module: nn.Module) -> bool:
-    """Whether what comes out for a sample in training depends on its batch."""
-    return any(row.mixes_samples for _, row in _known_within(module))
-
-
 def show_shapes_alone(layer: nn.Module) -> None:
     """Has a layer on the meta device show its shapes without PyTorch's shape functions, if its type can."""
     known = _LAYER_TYPES.get(type(layer))
     # In place, the output is the input, which a made-up output of the same shape would not be.
     if known is not None and known.shown is not None and not getattr(layer, "inplace", False):
         layer.forward = partial(known.shown, layer)
-
-
-def _known_within(module: nn.Module) -> Iterator[tuple[Any, LayerType]]:
-    """Layers with the row of their nearest known class, whatever their forward pass."""
-    for layer in module.modules():
-        if (known := _nearest_known(layer)) is not None:
-            yield layer, _LAYER_TYPES[known]
 
 
 def _nearest_known(layer: nn.Module) -> type[nn.Module] | None:
@@ -174,9 +153,8 @@ _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
     nn.Conv2d: replace(_CONVOLUTION, form="convolution"),
     **dict.fromkeys((nn.Conv1d, nn.Conv3d), _CONVOLUTION),
     nn.Linear: replace(_CONVOLUTION, kind="linear", form="linear", shown=shapes.linear),
-    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), replace(_NORM, mixes_samples=True)),
+    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm), _NORM),
     nn.GroupNorm: replace(_NORM, form="group_norm", shown=shapes.group_norm),
-    nn.LayerNorm: _NORM,
     nn.ReLU: replace(_RELU, shown=shapes.relu),
     nn.LeakyReLU: _RELU,
     **dict.fromkeys((nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.Softplus), _SMOOTH),
@@ -184,7 +162,7 @@ _LAYER_TYPES: dict[type[nn.Module], LayerType] = {
     nn.MaxPool2d: LayerType("pool", _window, inputs=_per_output(1), kept=_per_output(8)),
     nn.AvgPool2d: LayerType("pool", _window, inputs=_window),
     nn.AdaptiveAvgPool2d: LayerType("pool", _per_input(1), inputs=_per_input(1)),
-    nn.Dropout: replace(_RELU, forward=_per_output(2), draws=True),
+    nn.Dropout: replace(_RELU, forward=_per_output(2)),
     **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.Identity), LayerType("reshape", is_view=True)),
     layers.Add: LayerType("activation", _per_output(1), inputs=_per_output(1)),
     layers.Tokens: LayerType("embedding", _per_output(1), weights=_per_output(1)),

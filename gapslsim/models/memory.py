@@ -35,7 +35,7 @@ def client_memory_bytes(
         return fixed
     n_copies = 1 + _checked("n_slots", n_slots, 0)
     waiting = side.output_bytes if gets_cut_gradient else 0
-    return fixed + n_copies * side.parameter_bytes + side.activation_bytes + waiting
+    return fixed + n_copies * side.trained_bytes + side.activation_bytes + waiting
 
 
 def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_client_gradients: bool) -> int:
@@ -53,10 +53,11 @@ def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_clie
     """
     _checked("n_clients", n_clients, 1)
     n_gradients = 1 + (n_clients if keeps_client_gradients else 0)
-    n_copies = 1 + _checked("n_slots", n_slots, 0) + n_gradients
+    n_copies = _checked("n_slots", n_slots, 0) + n_gradients
     waiting = 2 * n_clients * side.input_bytes
     return (
-        n_copies * side.parameter_bytes
+        side.parameter_bytes
+        + n_copies * side.trained_bytes
         + side.buffer_bytes
         + waiting
         + side.activation_bytes

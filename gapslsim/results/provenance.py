@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gapslsim._version import __version__
+from gapslsim.kernels import in_use
 from gapslsim.own_components import digests
 
 __all__ = ["provenance"]
@@ -36,6 +37,7 @@ def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None =
         "packages": dict(_packages()),
         "components": digests(),
         "seed": seed,
+        "kernels": in_use(),
         "machine": {
             "system": platform.system(),
             "release": platform.release(),

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, did_you_mean
+from gapslsim.kernels import choose
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
 from gapslsim.scenario.schema import OwnComponents, Scenario
@@ -129,6 +130,7 @@ def _finish(
         tree, found = _override(tree, override)
         problems.extend(found)
     context = STRICT_UNITS if folder is None else {**STRICT_UNITS, "folder": str(folder)}
+    _choose_kernels(tree)
     _load_own(tree, context)
     scenario: Scenario | None = None
     try:
@@ -154,6 +156,13 @@ def _load_own(tree: Tree, context: dict[str, str]) -> None:
         TypeAdapter(tuple[OwnComponents, ...] | None).validate_python(
             plain_of(tree).get("components"), context=context
         )
+
+
+def _choose_kernels(tree: Tree) -> None:
+    """Before anything, an own component for instance, imports torch."""
+    training = plain_of(tree).get("training")
+    given = training.get("kernels", "pinned") if isinstance(training, dict) else "pinned"
+    choose("native" if given == "native" else "pinned")
 
 
 def _label(file: FilePath) -> str:

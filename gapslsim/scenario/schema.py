@@ -20,6 +20,7 @@ from pydantic import (
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.kernels import Kernels
 from gapslsim.learning.loss import Loss, losses
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
@@ -109,6 +110,13 @@ class Training:
     workers: PositiveInt | Literal["auto"] = "auto"
     """Tensor operations of different clients carried out side by side on a CPU. `auto`: one per CPU that the process
     may use, or 1 for tiny models. Changes no result."""
+
+    kernels: Kernels = "pinned"
+    """Instructions that PyTorch computes with on a CPU. `pinned`: AVX2, so that one seed has one learning hash on every
+    x86-64 processor; `native`: the widest that the processor has. Takes effect if torch is not imported before."""
+    frozen: Literal["installed", "sent"] = "installed"
+    """Weights that nobody trains (`requires_grad_(False)`) are on the devices already, or sent to every client once,
+    before training. Later messages and averages never hold them."""
 
     @model_validator(mode="after")
     def _server_as_client(self) -> Training:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -20,8 +19,7 @@ from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import ServerPass, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
-from gapslsim.learning.tensors import Side, Tape, flatten, unflatten
-from gapslsim.learning.torch_random import drawing
+from gapslsim.learning.tensors import Tape, differentiate, flatten, unflatten
 from gapslsim.stages.clock import Clock
 from gapslsim.stages.plain_side import PlainSide
 
@@ -169,11 +167,11 @@ class PlainEngine(Engine):
 
     def _local_step(self, chosen: Tensor, seed: int) -> Tensor:
         """One step of the whole model; its loss."""
-        with self._drawing(self.client, seed):
+        with self.client.seeded(seed, self._device):
             output = self._client.module(self._inputs[chosen])
-        with self._drawing(self.server, seed + 1):
+        with self.server.seeded(seed + 1, self._device):
             loss = self.criterion.mean(self._server.module(output), self._labels[chosen])
-        self._whole.update(torch.autograd.grad(loss, self._whole.parameters))
+        self._whole.update(differentiate(loss, self._whole.parameters))
         return loss.detach()
 
     def _forward(self, call: ClientForward, run: Callable[[Callable[[], Tensor]], Tensor]) -> Tape:
@@ -181,7 +179,8 @@ class PlainEngine(Engine):
         side, batch = self._client, call.batch
         chosen = self._chosen(batch.client, batch.step)
         side.load(call.state.parameters, call.state.buffers)
-        with self._drawing(self.client, self._seed(self.client, "client_forward", batch.client, batch.step)):
+        seed = self._seed(self.client, "client_forward", batch.client, batch.step)
+        with self.client.seeded(seed, self._device):
             output = run(lambda: side.module(self._inputs[chosen]))
         return Tape(output, tuple(side.parameters), side.buffers)
 
@@ -194,12 +193,8 @@ class PlainEngine(Engine):
         self._client.prepare(state)
 
         def backward() -> None:
-            found = torch.autograd.grad(tape.output, tape.parameters, cut, allow_unused=True)
+            gradients = differentiate(tape.output, tape.parameters, cut)
             with torch.no_grad():
-                gradients = tuple(
-                    torch.zeros_like(parameter) if gradient is None else gradient
-                    for gradient, parameter in zip(found, tape.parameters, strict=True)
-                )
                 gradients = call.rule.adjust(gradients, state.parameters, call.initial.parameters)
             self._client.update(gradients)
 
@@ -212,7 +207,7 @@ class PlainEngine(Engine):
         buffers = step.state.buffers
         for message, seed in zip(step.messages, seeds, strict=False):
             self._server.load(step.state.parameters, buffers)
-            with self._drawing(self.server, seed):
+            with self.server.seeded(seed, self._device):
                 made.append(self._timed("pass", len(message.labels), partial(self._pass, message)))
             buffers = self._server.buffers
         rows, losses, cuts = (list(column) for column in zip(*made, strict=True))
@@ -224,14 +219,11 @@ class PlainEngine(Engine):
         entered = message.activations.detach().requires_grad_()
         loss = self.criterion.mean(self._server.module(entered), message.labels)
         *gradients, cut = self._server.backward_from_loss(loss, entered)
-        return flatten(gradients), loss.detach(), cut
+        return flatten(gradients, cut), loss.detach(), cut
 
     def _chosen(self, client: int, step: int) -> Tensor:
         """Which samples are in a mini-batch."""
         return torch.from_numpy(self._setup.batches.indices(client, step)).to(self._device)
-
-    def _drawing(self, side: Side, seed: int) -> AbstractContextManager[None]:
-        return drawing(seed, self._device) if side.draws else nullcontext()
 
     def _timed(self, part: str, batch_size: int, call: Callable[[], T]) -> T:
         made: list[T] = []

@@ -17,6 +17,7 @@ from gapslsim.learning.optimizers.adam import Adam
 from gapslsim.learning.optimizers.adamw import AdamW
 from gapslsim.learning.optimizers.sgd import Sgd
 from gapslsim.learning.state import SideState
+from gapslsim.learning.tensors import differentiate
 from gapslsim.registry import settings_of
 
 __all__ = ["PlainSide"]
@@ -59,7 +60,7 @@ class PlainSide:
         self, module: nn.Module, rule: Optimizer, device: torch.device, planned_steps: int | None = None
     ) -> None:
         self.module = module.to(device).train()
-        self.parameters: list[nn.Parameter] = list(module.parameters())
+        self.parameters: list[nn.Parameter] = [p for p in module.parameters() if p.requires_grad]
         self._places = {kind: _places(module, kind) for kind in ("_parameters", "_buffers")}
         self._rule = rule
         self._planned_steps = planned_steps
@@ -88,11 +89,11 @@ class PlainSide:
 
     def backward(self, output: Tensor, gradient: Tensor) -> tuple[Tensor, ...]:
         """Gradients of the parameters, given that of the output."""
-        return torch.autograd.grad(output, self.parameters, gradient)
+        return differentiate(output, self.parameters, gradient)
 
     def backward_from_loss(self, loss: Tensor, inputs: Tensor) -> tuple[Tensor, ...]:
         """Gradients of the parameters, then that of the inputs."""
-        return torch.autograd.grad(loss, (*self.parameters, inputs))
+        return differentiate(loss, (*self.parameters, inputs))
 
     def prepare(self, state: SideState) -> None:
         """Gives the optimizer copies of a state's tensors to write to."""
@@ -143,11 +144,13 @@ class PlainSide:
 
 def _places(module: nn.Module, kind: str) -> list[tuple[nn.Module, str, int]]:
     """Where the module's tensors stand: part, name there, and place among all; a shared one stands in several."""
-    tensors = module.parameters() if kind == "_parameters" else module.buffers()
+    # Frozen parameters stay where they are.
+    trained = (parameter for parameter in module.parameters() if parameter.requires_grad)
+    tensors = trained if kind == "_parameters" else module.buffers()
     order = {id(tensor): place for place, tensor in enumerate(tensors)}
     return [
         (part, name, order[id(tensor)])
         for part in module.modules()
         for name, tensor in getattr(part, kind).items()
-        if tensor is not None
+        if tensor is not None and id(tensor) in order
     ]

@@ -225,7 +225,7 @@ class SimulatedStage(Stage):
             self._recovery = Recovery(self.learner, crashes, self.server, self._activities, whole)
         if not framework.has_rounds:
             self._watch_updates(framework)
-        self._main = main = self._activities.spawn(framework.run(self))
+        self._main = main = self._activities.spawn(self._protocol(framework))
         if main.going:
             main.end().callbacks.append(self._main_ended)
             try:
@@ -239,6 +239,14 @@ class SimulatedStage(Stage):
         self.stop()
         if not framework.has_rounds and self._round_is_open:
             self._close_round()
+
+    def _protocol(self, framework: Framework) -> Process[None]:
+        """The framework's protocol, behind what clients must have before they can begin."""
+        frozen = self.learner.frozen_weights(framework.clients_hold_whole_model)
+        if frozen is not None:
+            clients = [self.client(index) for index in range(self.n_clients)]
+            yield from self.together(self.server.send(frozen, client, "model_downlink") for client in clients)
+        yield from framework.run(self)
 
     def stop(self) -> None:
         """Cancels all that goes on, so that it is recorded as far as it came."""

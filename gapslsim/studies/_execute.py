@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gapslsim.errors import GapslsimError, NumericalError
+from gapslsim.errors import GapslsimError
 
 if TYPE_CHECKING:
     from gapslsim.records import Progress
@@ -58,11 +58,9 @@ def carry_out(job: Job) -> Outcome:
             raise KeyboardInterrupt
         if results.summary["status"] != "completed":
             error = str(results.summary["status"])
-    except NumericalError as problem:
-        error = str(problem)
-        results = _with_origin(problem.results) if problem.results is not None else None
     except GapslsimError as problem:
         error = str(problem)
+        results = _with_origin(problem.results) if problem.results is not None else None
     except Exception as problem:
         # One broken run must not end the study, whatever is broken.
         error = _in_words(job, problem)

@@ -170,6 +170,9 @@ def test_wrong_steps_of_an_own_channel_are_told_where_the_engine_takes_them(
     with pytest.raises(NetworkError, match=r"client-0/up: step \d+ of its channel") as caught:
         ended(scenario({"kind": "dying", "how": how}, components=[str(dying)]))
     assert told in str(caught.value)
+    left = caught.value.results
+    assert str(left.summary["status"]).startswith("failed: client-0/up")
+    assert len(left.spans)
 
 
 def test_the_command_leaves_a_run_directory_and_its_own_exit_code(

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from gapslsim.kernels import in_use
 from gapslsim.own_components import digests
 
 __all__ = ["FORMAT", "compatibility", "differences", "programs"]
@@ -43,6 +44,7 @@ def compatibility(execution: dict[str, Any], device: str, dtype: str) -> dict[st
         "machine": platform.machine(),
         "processor": _processor(),
         # Kernels are chosen by vector instructions, and sums in other widths round otherwise.
+        "kernels": in_use()["kernels"],
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
     if device.startswith("cuda"):

@@ -60,7 +60,7 @@ def test_weights_are_those_of_one_client_at_a_time(name: str, monkeypatch: pytes
     together = run(setup(), kind, **options)
     assert together.engine is not None
     assert together.engine.stacks_clients
-    monkeypatch.setattr(engine_module, "_stacked_client_samples", lambda *_: 0)
+    monkeypatch.setattr(engine_module, "stacked_client_samples", lambda *_: 0)
     alone = run(setup(), kind, **options)
     assert alone.engine is not None
     assert not alone.engine.stacks_clients
@@ -72,7 +72,7 @@ def test_batches_of_unlike_size_are_stacked_with_their_like(monkeypatch: pytest.
     uneven = setup(n_train=20)
     assert {uneven.batches.size(client) for client in range(6)} == {3, 4}
     together = run(uneven, "psl")
-    monkeypatch.setattr(engine_module, "_stacked_client_samples", lambda *_: 0)
+    monkeypatch.setattr(engine_module, "stacked_client_samples", lambda *_: 0)
     for left, right in zip(weights(together), weights(run(uneven, "psl")), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=1e-12)
 
@@ -80,7 +80,7 @@ def test_batches_of_unlike_size_are_stacked_with_their_like(monkeypatch: pytest.
 @pytest.mark.parametrize("most", [8, 12, 1000])
 def test_groups_of_any_size_give_the_same_bits(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(setup(), "gapsl", eta=0.3)
-    monkeypatch.setattr(engine_module, "_stacked_client_samples", lambda *_: most)
+    monkeypatch.setattr(engine_module, "stacked_client_samples", lambda *_: most)
     parts = run(setup(), "gapsl", eta=0.3)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
 

@@ -140,9 +140,9 @@ def test_clients_that_share_their_parameters_are_evaluated_once(monkeypatch: pyt
     passes: list[int] = []
     predict = Side.predict
 
-    def counted(self: Side, state: SideState, inputs: Tensor) -> Tensor:
+    def counted(self: Side, state: SideState, inputs: Tensor, seed: int) -> Tensor:
         passes.append(len(inputs))
-        return predict(self, state, inputs)
+        return predict(self, state, inputs, seed)
 
     monkeypatch.setattr(Side, "predict", counted)
     rows = evaluate([one, other, one], "clients", "ensemble", "local", batch=4)
@@ -231,9 +231,9 @@ def test_pairs_that_share_both_states_are_evaluated_once(monkeypatch: pytest.Mon
     passes: list[Side] = []
     predict = Side.predict
 
-    def counted(self: Side, state: SideState, given: Tensor) -> Tensor:
+    def counted(self: Side, state: SideState, given: Tensor, seed: int) -> Tensor:
         passes.append(self)
-        return predict(self, state, given)
+        return predict(self, state, given, seed)
 
     monkeypatch.setattr(Side, "predict", counted)
     shares = np.full((5, 3), 1 / 3)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.server_pass import average_over_clients, server_pass
 from gapslsim.learning.tensors import Side
-from tests.support import sgd
+from tests.support import sgd, three_batches
 
 SIZES = (4, 4, 3, 4, 2)
 SEEDS = [11, 12, 13, 14, 15, 16]
@@ -29,8 +29,8 @@ def convolutional(norm: str = "group") -> nn.Sequential:
     ).double()
 
 
-def side(module: nn.Module) -> Side:
-    return Side(module, sgd(), None)
+def side(module: nn.Module, *shape: int) -> Side:
+    return Side(module, sgd(), None, three_batches(module, *(shape or (3, 4, 4))))
 
 
 def messages(sizes: Sequence[int] = SIZES, shape: tuple[int, ...] = (3, 4, 4)) -> list[Smashed]:
@@ -102,7 +102,7 @@ def test_stacked_batches_give_every_clients_gradient(stacked_samples: int, shape
     module = convolutional() if len(shape) == 3 else dense
     given = messages((4,) * 5, shape)
     rows, cuts, losses = textbook(module, given)
-    one = side(module)
+    one = side(module, *shape)
     passed = server_pass(one, one.initial(), given, NOTHING, SEEDS, stacked_samples=stacked_samples)
     torch.testing.assert_close(passed.matrix, rows, rtol=0, atol=1e-12)
     torch.testing.assert_close(passed.losses, losses, rtol=0, atol=1e-12)
@@ -121,7 +121,7 @@ def test_large_maps_can_be_stacked() -> None:
     module = nn.Sequential(nn.GroupNorm(1, 2), nn.Flatten(), nn.Linear(2 * 144, 3)).double()
     given = messages((2, 2), (2, 12, 12))
     given = [Smashed(m.activations.contiguous(memory_format=torch.channels_last), m.labels) for m in given]
-    one = side(module)
+    one = side(module, 2, 12, 12)
     passed = server_pass(one, one.initial(), given, [0, 0], SEEDS[:3], stacked_samples=100)
     torch.testing.assert_close(passed.matrix, textbook(module, given)[0], rtol=0, atol=1e-12)
 
@@ -171,7 +171,7 @@ def test_shared_samples_of_epsl_are_backpropagated_once_through_their_average(jo
     weight = torch.tensor([[0.5, -1.0], [0.25, 0.75], [-0.5, 0.1]], dtype=torch.float64)
     module = nn.Linear(2, 3, bias=False).double()
     module.weight.data = weight.clone()
-    one = side(module)
+    one = side(module, 2)
     given = messages((2, 2), (2,))
     passed = server_pass(
         one,
@@ -207,7 +207,7 @@ def test_the_average_over_clients_counts_only_clients_that_have_the_row() -> Non
 
 def test_hessian_products_are_those_of_autograd() -> None:
     module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)).double()
-    one, given = side(module), messages((3, 2), (3,))
+    one, given = side(module, 3), messages((3, 2), (3,))
     passed = server_pass(one, one.initial(), given, [0, 0], SEEDS[:3], second_order=True)
     assert passed.hessian_product is not None
     vector = torch.linspace(-1, 1, passed.matrix.shape[1], dtype=torch.float64)

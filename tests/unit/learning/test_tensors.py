@@ -67,7 +67,7 @@ def test_batch_norm_uses_batch_statistics_in_training_and_running_ones_in_predic
 
 def test_unflatten_undoes_flatten_whatever_the_layout() -> None:
     tensors = (torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last), torch.randn(5))
-    back = unflatten(flatten(tensors), tensors)
+    back = unflatten(flatten(tensors, tensors[0]), tensors)
     assert all(torch.equal(a, b) for a, b in zip(back, tensors, strict=True))
 
 

@@ -12,8 +12,10 @@ SIDE = SideCost(
     forward=NO_COST,
     backward=NO_COST,
     n_parameters=250,
+    n_trained=200,
     n_buffers=3,
     parameter_bytes=1000,
+    trained_bytes=800,
     buffer_bytes=12,
     input_bytes=200,
     output_bytes=300,
@@ -24,13 +26,13 @@ SIDE = SideCost(
 
 def test_a_client_holds_weights_gradients_slots_buffers_input_kept_activations_and_the_cut_gradient() -> None:
     # sgd with momentum: weights, gradients, one slot; the cut gradient is as large as the output, 300
-    assert client_memory_bytes(SIDE, n_slots=1) == 3 * 1000 + 12 + 200 + 7000 + 500 + 300
-    assert client_memory_bytes(SIDE, n_slots=2) - client_memory_bytes(SIDE, n_slots=0) == 2 * 1000
+    assert client_memory_bytes(SIDE, n_slots=1) == 1000 + 2 * 800 + 12 + 200 + 7000 + 500 + 300
+    assert client_memory_bytes(SIDE, n_slots=2) - client_memory_bytes(SIDE, n_slots=0) == 2 * 800
 
 
 def test_no_cut_gradient_waits_where_the_client_holds_the_whole_model() -> None:
     found = client_memory_bytes(SIDE, n_slots=1, gets_cut_gradient=False)
-    assert found == 3 * 1000 + 12 + 200 + 7000 + 500
+    assert found == 1000 + 2 * 800 + 12 + 200 + 7000 + 500
 
 
 def test_a_frozen_client_holds_weights_and_one_layer() -> None:
@@ -39,14 +41,12 @@ def test_a_frozen_client_holds_weights_and_one_layer() -> None:
 
 def test_a_server_holds_the_smashed_data_and_cut_gradients_of_all_clients() -> None:
     found = server_memory_bytes(SIDE, n_slots=1, n_clients=10, keeps_client_gradients=False)
-    assert found == 3 * 1000 + 12 + 2 * 10 * 200 + 7000 + 500
+    assert found == 1000 + 2 * 800 + 12 + 2 * 10 * 200 + 7000 + 500
 
 
 def test_rules_that_need_them_cost_one_gradient_per_client_more() -> None:
     kept = server_memory_bytes(SIDE, n_slots=0, n_clients=10, keeps_client_gradients=True)
-    assert (
-        kept - server_memory_bytes(SIDE, n_slots=0, n_clients=10, keeps_client_gradients=False) == 10 * 1000
-    )
+    assert kept - server_memory_bytes(SIDE, n_slots=0, n_clients=10, keeps_client_gradients=False) == 10 * 800
 
 
 def test_numbers_out_of_range_are_refused() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gapslsim.learning.layers.chain import LayerChain
 from gapslsim.learning.layers.stacked import stacked_call
 from gapslsim.learning.tensors import Side
-from tests.support import sgd
+from tests.support import sgd, three_batches
 
 N, B = 4, 3
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
@@ -74,7 +74,7 @@ def test_outputs_and_gradients_are_those_of_each_model_alone(name: str, is_share
     layer, shape = LAYERS[name]
     made = models(layer, N, torch.float64)
     given = inputs(shape, N, torch.float64)
-    side = Side(made[0], sgd(), None)
+    side = Side(made[0], sgd(), None, three_batches(made[0], *shape))
     assert side.stackable
     parameters = columns(made)
     if is_shared:
@@ -96,7 +96,7 @@ def test_no_bit_depends_on_the_models_beside(name: str) -> None:
     layer, shape = LAYERS[name]
     made = models(layer, 10, torch.float32)
     given = inputs(shape, 10, torch.float32)
-    side = Side(made[0], sgd(), None)
+    side = Side(made[0], sgd(), None, three_batches(made[0], *shape))
     everyone = stacked(side, columns(made), given)
     for chosen in ([0, 1], [7, 3], [4, 4], [9, 2, 5], [8, 6, 1, 0, 3, 2, 9]):
         outputs, gradients, at_inputs = stacked(side, columns([made[i] for i in chosen]), given[chosen])
@@ -120,17 +120,19 @@ def test_no_bit_depends_on_the_models_beside(name: str) -> None:
 def test_layers_without_a_stacked_form_are_told(layer: nn.Module) -> None:
     assert stacked_call(layer) is None
     assert not LayerChain(nn.Sequential(nn.Flatten(0), layer)).can_stack
-    assert not Side(layer, sgd(), None).stackable
 
 
 def test_layers_that_draw_are_not_stacked() -> None:
-    assert not Side(nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5)), sgd(), None).stackable
+    module = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+    assert LayerChain(module).can_stack
+    assert not Side(module, sgd(), None, three_batches(module, 3)).stackable
 
 
 @pytest.mark.parametrize("affine", [False, True])
 def test_layers_that_mix_samples_are_not_stacked_even_without_statistics(affine: bool) -> None:
     norm = nn.BatchNorm1d(3, affine=affine, track_running_stats=False)
-    assert not Side(nn.Sequential(nn.Linear(3, 3), norm), sgd(), None).stackable
+    module = nn.Sequential(nn.Linear(3, 3), norm)
+    assert not Side(module, sgd(), None, three_batches(module, 3)).stackable
 
 
 def test_layers_that_share_a_tensor_are_not_stacked() -> None:
