@@ -96,6 +96,38 @@ def test_federated_averaging_of_unlike_clients_is_a_plain_loop() -> None:
     assert_same(made.learner.server_state, nn.ParameterList(list(wholes[0].parameters())[n:]))
 
 
+def test_clients_of_federated_averaging_take_as_many_local_steps_as_each_is_given() -> None:
+    framework = {"kind": "fedavg", "local_steps": [1, 5, "epoch", 3]}
+    results = run({"batch_size": 4}, framework=framework, stop={"rounds": 2})
+    assert results.losses.groupby("client")["n_samples"].first().tolist() == [
+        1 * 4,
+        5 * 4,
+        60 // 8 * 8 + 8,
+        3 * 8,
+    ]
+    alike = run(None, framework={"kind": "fedavg", "local_steps": [2, 2, 2, 2]})
+    plain = run(None, framework={"kind": "fedavg", "local_steps": 2})
+    assert alike.summary["learning_sha256"] == plain.summary["learning_sha256"]
+    assert alike.summary["timeline_sha256"] == plain.summary["timeline_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ([1, 2, 3], "local_steps has 3 entries for 4 clients"),
+        ([1, 2, 3, 4, 5], "local_steps has 5 entries for 4 clients"),
+        ([], "local_steps has 0 entries"),
+        ([1, 2, 0, 4], "framework.local_steps"),
+        ([1, 2, "epochs", 4], "framework.local_steps"),
+        (0, "framework.local_steps"),
+    ],
+)
+def test_local_steps_that_do_not_fit_the_clients_are_refused(steps: Any, told: str) -> None:
+    with pytest.raises(ScenarioError) as error:
+        load_dict(small_scenario(framework={"kind": "fedavg", "local_steps": steps}))
+    assert told in str(error.value)
+
+
 def test_averaging_the_client_side_models_keeps_each_clients_own_optimizer() -> None:
     setup = unlike()
     made = stage(setup, rates=(1.0,) * 3)
