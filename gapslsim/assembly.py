@@ -12,6 +12,7 @@ import numpy as np
 import simpy
 
 from gapslsim.data.dataset import Samples
+from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
 from gapslsim.errors import DataError, Problem, ScenarioError
 from gapslsim.frameworks.framework import Framework
@@ -27,7 +28,6 @@ from gapslsim.models.cost import split_cost
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
-from gapslsim.rng import stream
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.hazards import Hazards
 from gapslsim.sim.outages import failing
@@ -91,7 +91,7 @@ def assemble(
     kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}
     client_devices: list[Device] = [kinds[group.device] for group in groups]
     server, parameter_server = (kinds[name] for name in of_servers)
-    setup, planned_rounds = _learning(scenario, len(groups))
+    setup, planned_rounds = _learning(scenario, len(groups), dry)
     memory = _memory(scenario, setup, client_devices, server)
     device, at_once = choose_device(scenario.training.device), scenario.evaluation.batch_size
     plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
@@ -112,12 +112,12 @@ def assemble(
         env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed, hazards,
     )  # fmt: skip
     stage = SimulatedStage(*of_stage) if plain is None else MeasuredStage(*of_stage, engine=plain)
-    n_train = len(setup.data.train)
+    n_train = sum(len(shard) for shard in setup.shards)
     return Parts(network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
 
 
-def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | None]:
-    data = scenario.data.load(public_data_folder(), scenario.seed)
+def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSetup, int | None]:
+    data = load_sound(scenario.data, public_data_folder(), scenario.seed, dry)
     if not is_shipped(scenario.data):
         # A key of the user's making may stay while files change.
         data = replace(
@@ -128,11 +128,13 @@ def _learning(scenario: Scenario, n_clients: int) -> tuple[LearningSetup, int | 
             f"clients: {n_clients} clients for {len(data.train)} training samples; "
             "each client needs at least one. Use fewer clients or a larger data set."
         )
-    shards = scenario.data.partition.split(data.train.labels, n_clients, stream(scenario.seed, "partition"))
+    data, shards = divide(scenario.data, data, n_clients, scenario.seed)
     batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
-    planned_rounds = scenario.stop.planned_rounds(len(data.train) / per_round, per_round, steps[1] or 1.0)
+    planned_rounds = scenario.stop.planned_rounds(
+        sum(map(len, shards)) / per_round, per_round, steps[1] or 1.0
+    )
     own = scenario.client_optimizers
     optimizers = own, (scenario.training.server,)
     # What training does not depend on is left out of the set-up: it would keep runs of other lengths from sharing it.

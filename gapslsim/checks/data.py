@@ -46,7 +46,7 @@ def labels_are_classes(dataset: Dataset) -> None:
 
 
 def inputs_are_numbers(dataset: Dataset) -> None:
-    """Inputs are finite float32 of the shape that is said, one per label.
+    """Inputs are finite float32, or tokens as int64, of the shape that is said, one per label.
 
     Shapes are those of `labels` and `input_shape`. For NaN look for a column of one value, divided by its deviation 0.
     """
@@ -54,7 +54,7 @@ def inputs_are_numbers(dataset: Dataset) -> None:
     for name, part in (("train", data.train), ("test", data.test)):
         inputs, wanted = part.inputs, (len(part.labels), *data.input_shape)
         said = f"the inputs of {name} are {inputs.dtype} of shape {inputs.shape}; float32 of shape {wanted}"
-        require(inputs.dtype == np.float32 and inputs.shape == wanted, said)
+        require(inputs.dtype in (np.float32, np.int64) and inputs.shape == wanted, said)
         require(np.isfinite(inputs).all(), f"the inputs of {name} have NaN or infinite values")
 
 

@@ -60,16 +60,19 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            help="Name, as 'gapslsim list' gives it. To draw: a scenario for 'network'; for 'channel' its settings, "
+            help="Name, as 'gapslsim list' gives it. To draw: a scenario for 'network' or 'partition'; for 'channel' "
+            "its settings, "
             'as in "{kind: markov, ...}", or SCENARIO:GROUP:uplink.'
         ),
     ],
-    png: Annotated[Path | None, typer.Option(help="Also draw a channel or network into this file.")] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Also draw a channel, network or partition into this file.")
+    ] = None,
     duration: Annotated[str, typer.Option(help="How much of a channel is drawn.")] = "60 s",
     seed: Annotated[int, typer.Option(help="Seed of a random channel.")] = 1,
     components: _Own = None,
 ) -> None:
-    """Shows settings, a device's figures with their sources, a link preset, a scenario; draws channels and networks."""
+    """Shows settings, a device's figures and sources, a link, a scenario; draws channels, networks and partitions."""
     from gapslsim.registry import FAMILIES
 
     _load_own(components)
@@ -78,6 +81,10 @@ def show(
         from gapslsim.cli.show_network import draw
 
         draw(kind, name, Console(), png, duration, seed)
+    elif kind == "partition" and name not in FAMILIES[kind]:
+        from gapslsim.cli.show_partition import draw_partition
+
+        draw_partition(name, Console(), png)
     elif kind in FAMILIES:
         _show_component(kind, name)
     else:

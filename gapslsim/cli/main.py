@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "compare": Entry("compare:compare_command", "Put several runs side by side in one table."),
     "journal": Entry("journal:journal_command", "List, check or prune a journal of computed training."),
     "validate": Entry("validate:validate", "Check a scenario and list every problem with its fix."),
+    "data": Entry("data:data_command", "Fetch a public data set and check it."),
     "calibrate": Entry(
         "calibrate:calibrate_command", "Fit a hardware profile to measurements; say how wrong it is."
     ),

@@ -135,7 +135,7 @@ def _run(
     from gapslsim.results.store import check_target
     from gapslsim.scenario.loading import load
 
-    loaded = load(path, set=changes, deep=True)
+    loaded = load(path, set=changes, deep=True, dry=dry)
     label = run_label(loaded.name, settings_of(loaded.framework)["kind"], loaded.seed)
     target = out if out is not None else Path("runs") / label
     replaces = check_target(target, label)

@@ -28,7 +28,7 @@ def validate(
     from gapslsim.scenario.dumping import dump
     from gapslsim.scenario.loading import load
 
-    loaded = load(scenario, set=set or (), deep=not quick)
+    loaded = load(scenario, set=set or (), deep=not quick, inputs=not quick)
     if resolved:
         typer.echo(dump(loaded), nl=False)
     else:

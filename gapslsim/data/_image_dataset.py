@@ -28,9 +28,9 @@ _kept: Final[dict[tuple[object, ...], LoadedData]] = {}
 class ImageDataset(Dataset):
     """Settings common to data sets of image files; each names its constants and its layouts.
 
-    Samples are taken in `balanced_order`, whatever the layout: any `n_train` gives the same number of each class up to
-    one, and a smaller choice is the beginning of a larger one. Files that are balanced in blocks are read
-    from the beginning. Images are decoded when the inputs are first asked for; labels never need them.
+    Samples stay in the order of their files, so that lists of indices mean what they say. A choice is the beginning of
+    `balanced_order`: any `n_train` gives the same number of each class up to one, and a smaller choice is part of a
+    larger one. Images are decoded when the inputs are first asked for; labels never need them.
     """
 
     root: Path | None = None
@@ -90,7 +90,8 @@ class ImageDataset(Dataset):
             "n_classes": n_classes,
             "layout": files.layout,
             "files": files.fingerprint(),
-            # The balanced order, and so the choice of rows, depends on all that the files hold.
+            "order": "file",
+            # The choice of rows depends on all that the files hold.
             "rows": [n_train_all, n_test_all],
         }
         return LoadedData(
@@ -101,26 +102,60 @@ class ImageDataset(Dataset):
             input_shape=(kind.shape[0], size, size),
         )
 
+    def outline(self, folder: Path | None, seed: int) -> LoadedData:
+        """See `Dataset.outline`: without files the published numbers, every class with equally many images.
+
+        Which image has which label is then not known, but every shipped partition gives clients as many as with files.
+        """
+        if self._place(folder) is not None:
+            return self.load(folder, seed)
+        kind, n_classes = self.image_kind, self._n_classes()
+        size = self.size or kind.shape[-1]
+
+        def samples(split: Split, n: int | None, published: int) -> Samples:
+            self._check_number(split, n, published)
+
+            def read() -> NDArray[np.float32]:
+                self._find(folder)  # says what is missing
+                raise DataError(
+                    f"Data set '{kind.name}' was outlined without its files, which are there now."
+                )
+
+            return Samples(np.arange(n or published) % n_classes, read)
+
+        train = samples("train", self.n_train, kind.n_samples[0])
+        test = samples("test", self.n_test, kind.n_samples[1])
+        key = content_key("outline", [kind.name, len(train), len(test), size, n_classes])
+        return LoadedData(key, train, test, n_classes, (kind.shape[0], size, size))
+
     def _n_classes(self) -> int:
         return self.image_kind.n_classes
 
-    def _find(self, folder: Path | None) -> ImageFiles:
-        """The files in the first layout found in the first place that has one."""
-        kind = self.image_kind
+    def _places(self, folder: Path | None) -> list[Path]:
+        """Where to look."""
         if self.root is not None:
-            places = [self.root.expanduser()]
-        else:
-            # Its own folder first: the public data may hold files of several sets side by side.
-            places = [] if folder is None else [folder / kind.name, folder]
-        for place in places:
-            if (files := self.find(place)) is not None:
-                return files
+            return [self.root.expanduser()]
+        # Its own folder first: the public data may hold files of several sets side by side.
+        return [] if folder is None else [folder / self.image_kind.name, folder]
+
+    def _place(self, folder: Path | None) -> ImageFiles | None:
+        """The files in the first layout found in the first place that has one; None if none has."""
+        return next(
+            (files for place in self._places(folder) if (files := self.find(place)) is not None), None
+        )
+
+    def _find(self, folder: Path | None) -> ImageFiles:
+        """The same, where there must be some."""
+        if (files := self._place(folder)) is not None:
+            return files
+        kind, places = self.image_kind, self._places(folder)
         looked = f"looked in {' and '.join(str(place) for place in places)}" if places else "looked nowhere"
         no_folder = "" if places else f" ({VARIABLE} is not set and there is no ../shared/data)"
         raise DataError(
             f"Data set '{kind.name}' is missing: {looked}{no_folder} for {self.expected()}. Get it from "
-            f"{kind.how_to_get}; then set data.root to its folder, or the environment variable {VARIABLE} to a folder "
-            f"that holds it as {kind.name}/. The data set 'digits' needs no files."
+            f"{kind.how_to_get}, or by 'gapslsim data get {kind.name}'; then set data.root to its folder, or the "
+            f"environment variable {VARIABLE} to a folder that holds it as {kind.name}/. The data set "
+            "'digits' needs no files."
         )
 
     def _samples(
@@ -138,14 +173,17 @@ class ImageDataset(Dataset):
                 f"Data set '{kind.name}' has {split} labels from {low} to {high}, expected 0 to {n_classes - 1}: "
                 f"these files are of another data set or corrupted; get it again from {kind.how_to_get}."
             )
-        if n is not None and n > len(labels):
-            raise DataError(
-                f"data.n_{split} = {n} is more than the {len(labels)} {split} samples of '{kind.name}'; "
-                f"use {len(labels)} or less, or leave it out for all."
-            )
-        rows = balanced_order(labels)[:n]
+        self._check_number(split, n, len(labels))
+        rows = np.arange(len(labels)) if n is None else np.sort(balanced_order(labels)[:n])
 
         def read() -> NDArray[np.float32]:
             return normalise(files.pixels(split, rows), size, kind)
 
         return Samples(labels[rows], read), len(labels)
+
+    def _check_number(self, split: Split, n: int | None, there: int) -> None:
+        if n is not None and n > there:
+            raise DataError(
+                f"data.n_{split} = {n} is more than the {there} {split} samples of '{self.image_kind.name}'; "
+                f"use {there} or less, or leave it out for all."
+            )

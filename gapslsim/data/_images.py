@@ -29,6 +29,7 @@ class ImageKind:
         mean: mean of each channel over the training set, pixels in [0, 1].
         std: standard deviation of each channel over all pixels of the training set, pixels in [0, 1].
         how_to_get: where it is published.
+        n_samples: images of the training and of the test set, as published; every class has equally many.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ImageKind:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     how_to_get: str
+    n_samples: tuple[int, int] = (0, 0)
 
 
 class ImageFiles(ABC):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gapslsim.data._images import ImageFiles, Split
 from gapslsim.errors import DataError
 
-__all__ = ["find_parquet"]
+__all__ = ["find_parquet", "reading"]
 
 _FOLDERS = (".", "data", "plain_text")
 _IMAGES = ("img", "image")
@@ -48,7 +48,7 @@ def find_parquet(place: Path, label: str, shape: tuple[int, int, int]) -> Parque
             raise DataError(
                 f"No {lacking[0]}-*.parquet in {folder}, which has the other split; fetch it as well."
             )
-        with _reading(files["train"][0]) as parquet:
+        with reading(files["train"][0]) as parquet:
             columns = parquet.schema_arrow.names
         images = [column for column in _IMAGES if column in columns]
         if images and label in columns:
@@ -73,7 +73,7 @@ class ParquetImages(ImageFiles):
         """See `ImageFiles.labels`; reads the label column only."""
         parts = []
         for path in self._files[split]:
-            with _reading(path) as parquet:
+            with reading(path) as parquet:
                 column = parquet.read(columns=[self.label]).column(0)
                 if column.null_count:
                     raise DataError(f"{path} has {column.null_count} rows without a label; fetch it again.")
@@ -88,7 +88,7 @@ class ParquetImages(ImageFiles):
         wanted = rows[order]
         first = 0
         for path in self._files[split]:
-            with _reading(path) as parquet:
+            with reading(path) as parquet:
                 for group in range(parquet.num_row_groups):
                     end = first + parquet.metadata.row_group(group).num_rows
                     low, high = np.searchsorted(wanted, (first, end))
@@ -124,7 +124,7 @@ class ParquetImages(ImageFiles):
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Any]:
+def reading(path: Path) -> Iterator[Any]:
     """An open parquet file; what goes wrong with it becomes a DataError that names it."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +25,18 @@ class Samples:
 
     Args:
         labels: class of each sample, int64 [n].
-        read_inputs: gives the normalised inputs, float32 [n, *input_shape], in the order of `labels`.
+        read_inputs: gives the normalised inputs, float32 [n, *input_shape], or tokens as int64 [n, T], in the order of
+            `labels`.
+        columns: what else is known of each sample, [n] each, for instance `user`; partitions may divide by it.
     """
 
     labels: NDArray[np.int64]
-    read_inputs: Callable[[], NDArray[np.float32]]
+    read_inputs: Callable[[], NDArray[Any]]
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @cached_property
-    def inputs(self) -> NDArray[np.float32]:
-        """Normalised inputs, float32 [n, *input_shape]."""
+    def inputs(self) -> NDArray[Any]:
+        """Normalised inputs, float32 [n, *input_shape], or tokens as int64 [n, T]."""
         # Kept: decoding a data set takes seconds, and every run of a process asks again.
         return self.read_inputs()
 
@@ -48,6 +51,7 @@ class LoadedData:
     Args:
         key: content key of what was loaded (name, settings, source).
         input_shape: shape of one input, for instance (3, 32, 32).
+        input_dtype: what the model is given; `int64` for tokens, which a first layer `nn.Embedding` takes.
     """
 
     key: str
@@ -55,6 +59,7 @@ class LoadedData:
     test: Samples
     n_classes: int
     input_shape: tuple[int, ...]
+    input_dtype: Literal["float32", "int64"] = "float32"
 
 
 @component
@@ -75,6 +80,10 @@ class Dataset(ABC):
         Raises:
             DataError: if it is missing; says where it looked and how to get it.
         """
+
+    def outline(self, folder: Path | None, seed: int) -> LoadedData:
+        """What a dry run needs: labels and shapes; `load` unless these are known without files."""
+        return self.load(folder, seed)
 
 
 datasets: Family[Dataset] = Family("data", "gapslsim.data.datasets")

@@ -178,11 +178,12 @@ class LearnerCore:
         sides = self._evaluated[1:]
         if not compute and any(s.deferred and not s.deferred.done for side in sides for s in side):
             return None
+        engine, data = self._operations.engine, self.setup.data
         clients, servers = ([state.value for state in side] for side in sides)
-        data = self.setup.data
-        engine = self._operations.engine
-        given = (self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss)
-        return TrainedModels(*given, (engine.client, engine.server))
+        frozen = engine.client.frozen, engine.server.frozen
+        return TrainedModels(
+            self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss, frozen
+        )
 
     def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         """Carries an operation out now of which nothing is to be seen before it is committed, if it ever is.

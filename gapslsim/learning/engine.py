@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gapslsim.errors import NumericalError
 from gapslsim.learning._joining import JOINED_BYTES, STACKED_BYTES, samples_within, stacked_client_samples
+from gapslsim.learning._layout import channels_last, in_memory
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning.alignment import Gram
 from gapslsim.learning.client_passes import ClientPasses
@@ -68,7 +69,7 @@ class Engine:
         split = build(setup.model, data.input_shape, data.n_classes, setup.seed)
         split = SplitModel(split.client.to(device, dtype), split.server.to(device, dtype))
         # On the device as a whole: batches are then picked there, without a transfer each step.
-        self._inputs = _in_memory(data.train.inputs).to(device, dtype)
+        self._inputs = in_memory(data.train.inputs).to(device, dtype)
         self.client, self.server = self._sides(split)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
@@ -79,12 +80,12 @@ class Engine:
         self._joined_samples = samples_within(JOINED_BYTES, costs.server, setup.batch_size)
         self._stacked_samples = samples_within(STACKED_BYTES, costs.server, setup.batch_size)
         self._labels = torch.from_numpy(data.train.labels).to(device)
-        self._test_inputs = _in_memory(data.test.inputs).to(device, dtype)
+        self._test_inputs = in_memory(data.test.inputs).to(device, dtype)
         self._test_labels = torch.from_numpy(data.test.labels).to(device)
         self._label_shares = np.stack(
             [np.bincount(data.train.labels[s], minlength=data.n_classes) / len(s) for s in setup.shards]
         )
-        counts = np.bincount(data.train.labels, minlength=data.n_classes)
+        counts = np.bincount(data.train.labels[np.concatenate(setup.shards)], minlength=data.n_classes)
         self.criterion = Criterion.of(setup.loss, counts, self._inputs)
         self._client_passes = ClientPasses(
             self.client,
@@ -103,7 +104,7 @@ class Engine:
         setup = self._setup
         size = min(_PROBED, setup.batch_size)
         chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
-        inputs = torch.split(_channels_last(self._inputs[chosen]), size)
+        inputs = torch.split(channels_last(self._inputs[chosen]), size)
         client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs)
         smashed = client.example_outputs
         return client, Side(split.server, setup.server_optimizer, setup.planned_server_steps, smashed)
@@ -189,8 +190,7 @@ class Engine:
         """Gradient of the mean loss of activations that a rule has made up, float [d]."""
         seed = self._seed(self.server, "generated", -1, *step.draw)
         tape = self.server.forward(step.state, activations, seed)
-        loss = self.criterion.mean(tape.output, labels)
-        return flatten(differentiate(loss, tape.parameters), activations)
+        return flatten(differentiate(self.criterion.mean(tape.output, labels), tape.parameters), activations)
 
     @staticmethod
     def _outcome(
@@ -324,7 +324,7 @@ class Engine:
         # One gather for all clients: for small batches the calls take longer than the copying.
         indices = torch.from_numpy(np.concatenate(rows)).to(self._device)
         sizes = [len(own) for own in rows]
-        inputs = torch.split(_channels_last(self._inputs[indices]), sizes)
+        inputs = torch.split(channels_last(self._inputs[indices]), sizes)
         return list(zip(inputs, torch.split(self._labels[indices], sizes), strict=True))
 
     def _seed(self, side: Side, operation: str, *purpose: int | str) -> int:
@@ -356,25 +356,6 @@ def _numerical_error(what: str, loss: float, round: int, client: int, state_key:
         f"{state_key[:12]}, after round {round - 1}. Lower the learning rate (training.client.lr, training.server.lr) "
         "or the momentum."
     )
-
-
-def _in_memory(inputs: np.ndarray) -> Tensor:
-    """Inputs as a tensor [n, ...]; images lie channels last, which convolutions and poolings are faster on."""
-    tensor = torch.from_numpy(inputs)
-    if tensor.dim() != 4:
-        return tensor
-    return _channels_last(tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    """Images of one channel [n, 1, h, w] with the strides of channels last, which the layers after them then keep.
-
-    Such images lie the same either way, and PyTorch takes them for channels first unless their strides say otherwise.
-    """
-    if images.dim() != 4 or images.shape[1] != 1:
-        return images
-    height, width = images.shape[2:]
-    return images.as_strided(images.shape, (height * width, 1, width, 1))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ States come in and new states go out; nothing is written to. Losses are means ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass
@@ -23,7 +23,16 @@ from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.state import SideState
 from gapslsim.learning.torch_random import drawing
 
-__all__ = ["Side", "Tape", "differentiate", "flatten", "mean_weights", "train_locally", "unflatten"]
+__all__ = [
+    "Side",
+    "Tape",
+    "differentiate",
+    "flatten",
+    "mean_weights",
+    "train_locally",
+    "unflatten",
+    "with_frozen",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +84,12 @@ class Side:
             # Torch's optimizers leave what has no gradient as it is, weight decay included.
             parameter.requires_grad_(False)
         # Frozen weights are a part of the module and not of its states: no gradient, no optimizer, no message.
-        self._fixed = {
+        self.frozen = {
             place: parameter.detach().clone()
             for place, parameter in enumerate(module.parameters())
             if not parameter.requires_grad
         }
+        """By their places in `module.parameters()`."""
         self._begins_anew = False
 
     def with_optimizer(self, optimizer: Optimizer) -> Side:
@@ -116,13 +126,9 @@ class Side:
             trained: of a state; of several side by side, [n_models, ...] each.
             n_models: how many; None for one alone.
         """
-        if not self._fixed:
-            return trained
-        fixed = self._fixed
-        if n_models is not None:
-            fixed = {place: tensor.expand(n_models, *tensor.shape) for place, tensor in fixed.items()}
-        given = iter(trained)
-        return [fixed[place] if place in fixed else next(given) for place in range(len(trained) + len(fixed))]
+        if n_models is None or not self.frozen:
+            return with_frozen(trained, self.frozen)
+        return with_frozen(trained, {i: t.expand(n_models, *t.shape) for i, t in self.frozen.items()})
 
     def initial(self) -> SideState:
         """The state of the template's own weights, with a fresh optimizer."""
@@ -199,6 +205,16 @@ class Side:
             self.planned_steps,
         )
         return SideState(parameters, buffers, optimizer, state.n_updates + 1)
+
+
+def with_frozen(
+    trained: Sequence[Float[Tensor, "*_"]], frozen: Mapping[int, Float[Tensor, "*_"]]
+) -> Sequence[Float[Tensor, "*_"]]:
+    """All parameters in the order of a module: those of a state, and the frozen ones by their place."""
+    if not frozen:
+        return trained
+    given = iter(trained)
+    return [frozen[i] if i in frozen else next(given) for i in range(len(trained) + len(frozen))]
 
 
 def differentiate(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,7 @@ from gapslsim.learning.evaluation import identity_of, mean_model, with_shared_we
 from gapslsim.learning.loss import Loss
 from gapslsim.learning.messages import Weights
 from gapslsim.learning.state import SideState
-from gapslsim.learning.tensors import Side
+from gapslsim.learning.tensors import with_frozen
 from gapslsim.models.model import Model
 from gapslsim.models.split import build, whole
 
@@ -41,7 +41,7 @@ class TrainedModels:
         clients: the client-side state of each client.
         servers: the server-side state that each is paired with.
         loss: that they were trained by, which knows what outputs mean.
-        sides: both sides, which hold what is frozen; states hold what is trained.
+        frozen: parameters of each side that are in no state, by their places.
     """
 
     network: Model
@@ -50,7 +50,7 @@ class TrainedModels:
     clients: Sequence[SideState]
     servers: Sequence[SideState]
     loss: Loss
-    sides: tuple[Side, Side]
+    frozen: tuple[Mapping[int, Tensor], Mapping[int, Tensor]] = ({}, {})
 
     def model(self, view: str, client: int | None = None) -> nn.Module:
         """The whole network of a view in evaluation mode, from inputs to logits; a copy, on the CPU.
@@ -98,9 +98,9 @@ class TrainedModels:
         of = {identity_of(state): name for state, name in zip(distinct, names, strict=True)}
         tensors = _named("global", self._module(self._global))
         for client, state in enumerate(self.clients):
-            tensors |= _named(f"client-{client}", self._half(0, state))
+            tensors |= _named(f"client-{client}", self._side(0, state))
         for name, state in zip(names, distinct, strict=True):
-            tensors |= _named(name, self._half(1, state))
+            tensors |= _named(name, self._side(1, state))
         server_of = {f"client-{client}": of[identity_of(state)] for client, state in enumerate(servers)}
         unfinished = path.with_name(f".{path.name}.partial")
         try:
@@ -115,20 +115,20 @@ class TrainedModels:
     def _global(self) -> _Pair:
         return mean_model(with_shared_weights(self.clients)), mean_model(with_shared_weights(self.servers))
 
-    def _halves(self) -> tuple[nn.Module, nn.Module]:
+    @cached_property
+    def _sides(self) -> tuple[nn.Sequential, nn.Sequential]:
         split = build(self.network, self.input_shape, self.n_classes, seed=0)  # All weights are replaced.
         return split.client, split.server
 
     def _module(self, pair: _Pair) -> nn.Module:
         module = whole(self.network, self.input_shape, self.n_classes, seed=0)
-        parameters = [
-            p for side, of in zip(self.sides, pair, strict=True) for p in side.all_parameters(of.parameters)
-        ]
-        return _filled(module, parameters, (*pair[0].buffers, *pair[1].buffers))
+        lower, upper = (
+            with_frozen(state.parameters, frozen) for state, frozen in zip(pair, self.frozen, strict=True)
+        )
+        return _filled(module, [*lower, *upper], [*pair[0].buffers, *pair[1].buffers])
 
-    def _half(self, place: int, state: SideState) -> nn.Module:
-        parameters = self.sides[place].all_parameters(state.parameters)
-        return _filled(self._halves()[place], parameters, state.buffers)
+    def _side(self, place: Literal[0, 1], state: SideState) -> nn.Module:
+        return _filled(self._sides[place], with_frozen(state.parameters, self.frozen[place]), state.buffers)
 
     def _ensemble(self) -> nn.Module:
         pairs = zip(self.clients, self.servers, strict=True)
@@ -154,13 +154,13 @@ def _filled(module: nn.Module, parameters: Sequence[Tensor], buffers: Sequence[T
     with torch.no_grad():
         if parameters:
             module.to(parameters[0].dtype)
-        for own, given in zip(module.parameters(), parameters, strict=True):
+        for own, given in zip(
+            (*module.parameters(), *module.buffers()), (*parameters, *buffers), strict=True
+        ):
             own.copy_(given)
-        for buffer, given in zip(module.buffers(), buffers, strict=True):
-            buffer.copy_(given)
     return module.eval()
 
 
 def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    # Cloned, as a file of safetensors holds nothing twice, and a module may.
+    # Cloned, as the next model goes into the same module, and a file of safetensors holds nothing twice.
     return {f"{prefix}/{name}": t.contiguous().clone() for name, t in module.state_dict().items()}

@@ -135,9 +135,15 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
     return [(path, rule) for path, is_counted in counts.items() if is_counted]
 
 
-def check_deep(scenario: Scenario) -> list[Finding]:
-    """What does not fit the data, the model or the network: reads labels and traces, no images and no weights."""
-    return [*_check_data(scenario), *_check_network(scenario), *_check_presence(scenario)]
+def check_deep(scenario: Scenario, *, inputs: bool = False, dry: bool = False) -> list[Finding]:
+    """What does not fit the data, the model or the network: reads labels and traces, no weights.
+
+    Args:
+        scenario: whose settings are sound.
+        inputs: whether to read every input too, which takes as long as it takes.
+        dry: whether labels and shapes are enough, as for a run without tensors.
+    """
+    return [*_check_data(scenario, inputs, dry), *_check_network(scenario), *_check_presence(scenario)]
 
 
 def _check_presence(scenario: Scenario) -> list[Finding]:
@@ -149,22 +155,29 @@ def _check_presence(scenario: Scenario) -> list[Finding]:
     ]
 
 
-def _check_data(scenario: Scenario) -> list[Finding]:
+def _check_data(scenario: Scenario, inputs: bool, dry: bool) -> list[Finding]:
+    from gapslsim.data.division import load_sound
     from gapslsim.data.source import public_data_folder
 
     try:
-        loaded = scenario.data.load(public_data_folder(), scenario.seed)
-        n_train = len(loaded.train)
-    except (GapslsimError, ValueError) as error:
-        return [(("data",), _words(error))]
+        loaded = load_sound(scenario.data, public_data_folder(), scenario.seed, dry)
+        if inputs:
+            for part in (loaded.train, loaded.test):
+                _ = part.inputs  # so that what is wrong with them is told
+    except Exception as error:
+        # A data set of the user's own may raise anything.
+        text = _words(error)
+        return [(("data", *pointed_at(type(scenario.data), text)), text)]
     return [
-        *_check_samples(scenario, loaded, n_train),
+        *_check_samples(scenario, loaded, len(loaded.train)),
         *_check_cut(scenario, loaded),
         *_check_loss(scenario, loaded),
     ]
 
 
 def _check_samples(scenario: Scenario, loaded: LoadedData, n_train: int) -> list[Finding]:
+    from gapslsim.data.division import divide
+
     n_clients, batch_size = scenario.n_clients, scenario.training.batch_size
     if n_clients > n_train:
         fix = "lower the counts or use more data"
@@ -178,10 +191,12 @@ def _check_samples(scenario: Scenario, loaded: LoadedData, n_train: int) -> list
             rule = f"found {own}, but the data has {n_train} training samples; write {n_train} or fewer."
             found.append((("clients", place, "training", "batch_size"), rule))
     try:
-        # The stream of the run itself, so that what passes here passes there.
-        scenario.data.partition.split(loaded.train.labels, n_clients, stream(scenario.seed, "partition"))
-    except (GapslsimError, ValueError) as error:
-        found.append((("data", "partition"), _words(error)))
+        # As the run itself does it, so that what passes here passes there.
+        divide(scenario.data, loaded, n_clients, scenario.seed)
+    except Exception as error:
+        # A partition of the user's own may raise anything.
+        text = _words(error)
+        found.append((("data", "partition", *pointed_at(type(scenario.data.partition), text)), text))
     return found
 
 
@@ -237,4 +252,6 @@ def _words(error: Exception) -> str:
     """The message alone: the place is said by whoever reports it."""
     if isinstance(error, ScenarioError):
         return "; ".join(problem.message for problem in error.problems)
-    return str(error)
+    if isinstance(error, (GapslsimError, ValueError)) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}; see 'gapslsim check-component'."

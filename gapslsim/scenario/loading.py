@@ -28,20 +28,29 @@ from gapslsim.units import STRICT_UNITS
 __all__ = ["Source", "load", "load_dict", "loads", "read", "vary"]
 
 
-def load(path: str | FilePath, *, set: Iterable[str] = (), deep: bool = False) -> Scenario:
+def load(
+    path: str | FilePath,
+    *,
+    set: Iterable[str] = (),
+    deep: bool = False,
+    inputs: bool = False,
+    dry: bool = False,
+) -> Scenario:
     """A scenario from a file, or from the name of one that is shipped.
 
     Args:
         path: a YAML file; a bare name such as `quickstart` means the shipped scenario.
         set: overrides, `dotted.path=value`, the value being YAML; a list index is a part of the path, `*` every item.
         deep: also run the checks that read labels and build the model's shape (`checks.check_deep`).
+        inputs: let these read every input of the data set as well.
+        dry: let these do without data files where labels and shapes are known.
 
     Raises:
         ScenarioError: lists every problem with file, line, path, value and fix.
     """
     file = find_scenario(path)
     tree, problems = _read_file(file, _label(file), ())
-    return _finish(tree, problems, set, deep, file.parent)
+    return _finish(tree, problems, set, deep, file.parent, inputs, dry)
 
 
 def loads(
@@ -123,7 +132,13 @@ def _spread(tree: Tree, parts: Path, depth: int) -> list[Path]:
 
 
 def _finish(
-    tree: Tree, problems: list[Problem], overrides: Iterable[str], deep: bool, folder: FilePath | None = None
+    tree: Tree,
+    problems: list[Problem],
+    overrides: Iterable[str],
+    deep: bool,
+    folder: FilePath | None = None,
+    inputs: bool = False,
+    dry: bool = False,
 ) -> Scenario:
     raise_if_any(p for p in problems if tree.value is None)
     for override in overrides:
@@ -145,7 +160,7 @@ def _finish(
 
     findings = checks.check(scenario)
     if deep and not findings:
-        findings = checks.check_deep(scenario)
+        findings = checks.check_deep(scenario, inputs=inputs, dry=dry)
     raise_if_any(place(tree, path, message) for path, message in findings)
     return scenario
 

@@ -86,7 +86,7 @@ def _say(item: Any, spot: Spot, root: Tree) -> tuple[Path, str]:
 
 def pointed_at(cls: type[Any] | None, text: str) -> Path:
     """The setting that a message begins with, for instance `k_min must not be above k_max`; empty if none."""
-    first = text.partition(" ")[0].split(".")
+    first = text.partition(" ")[0].rstrip(":").split(".")
     return tuple(first) if cls is not None and first[0] in fields_of(cls) else ()
 
 

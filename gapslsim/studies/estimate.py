@@ -77,7 +77,8 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     per_round_s = float(rounds["end_s"].iloc[-1]) / len(rounds)
     flop_per_round = float(spans["work_flop"].sum()) / len(rounds)
     epochs_per_round = float(rounds["epoch"].iloc[-1]) / len(rounds)
-    n_train, shard_sizes = len(setup.data.train), [len(shard) for shard in setup.shards]
+    shard_sizes = [len(shard) for shard in setup.shards]
+    n_train = sum(shard_sizes)
     batch_sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
     per_round: dict[Unit, float] = {
         "rounds": 1.0,

@@ -33,6 +33,7 @@ class Cifar10(ImageDataset):
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2435, 0.2616),
         how_to_get="https://www.cs.toronto.edu/~kriz/cifar.html (cifar-10-python.tar.gz, unpacked)",
+        n_samples=(50_000, 10_000),
     )
 
     def find(self, place: Path) -> ImageFiles | None:

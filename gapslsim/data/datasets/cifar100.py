@@ -35,6 +35,7 @@ class Cifar100(ImageDataset):
         mean=(0.5071, 0.4865, 0.4409),
         std=(0.2673, 0.2564, 0.2762),
         how_to_get="https://www.cs.toronto.edu/~kriz/cifar.html (cifar-100-python.tar.gz, unpacked)",
+        n_samples=(50_000, 10_000),
     )
 
     def find(self, place: Path) -> ImageFiles | None:

@@ -33,6 +33,7 @@ class FashionMnist(ImageDataset):
         mean=(0.2860,),
         std=(0.3530,),
         how_to_get="https://github.com/zalandoresearch/fashion-mnist (the four .gz files)",
+        n_samples=(60_000, 10_000),
     )
 
     def find(self, place: Path) -> ImageFiles | None:

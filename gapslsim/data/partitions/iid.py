@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gapslsim.data._division import check_enough
+from gapslsim.data._division import check_enough, take
 from gapslsim.data.partition import Partition, partitions
 from gapslsim.registry import component
 
@@ -17,7 +17,9 @@ __all__ = ["Iid"]
 @partitions.register
 @component
 class Iid(Partition):
-    """Independent and identically distributed: a random permutation cut into parts equal in size up to one."""
+    """Independent and identically distributed: a random permutation cut into parts equal in size up to one,
+    or as large as `sizes` says.
+    """
 
     kind: Literal["iid"] = "iid"
 
@@ -26,4 +28,7 @@ class Iid(Partition):
     ) -> list[NDArray[np.int64]]:
         """See `Partition.split`."""
         check_enough(len(labels), n_clients)
-        return [np.sort(part) for part in np.array_split(random.permutation(len(labels)), n_clients)]
+        order = random.permutation(len(labels))
+        if self.sizes is not None and len(self.sizes) == n_clients and sum(self.sizes) <= len(labels):
+            return [np.sort(part) for part in take(order, np.asarray(self.sizes))[:n_clients]]
+        return [np.sort(part) for part in np.array_split(order, n_clients)]

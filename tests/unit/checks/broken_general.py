@@ -79,7 +79,11 @@ class Unexplained(Iid):
 
 
 CASES: list[tuple[Any, Any, str]] = [
-    (claims.settings_come_back, registered(Doubled, share=1.0), "is not Doubled(kind='doubled', share=2.0)"),
+    (
+        claims.settings_come_back,
+        registered(Doubled, share=1.0),
+        "is not Doubled(sizes=None, label_noise=0.0, kind='doubled', share=2.0)",
+    ),
     (
         claims.settings_come_back,
         registered(Refused, share=50.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from gapslsim.checks.check import Outcome
 from gapslsim.checks.families import check
 from gapslsim.hardware.devices import load_profile
 from gapslsim.registry import FAMILIES, settings_of
+from tests.own_files import own_files
 
 FIGURES = {"status": "assumed", "source": "a test"}
 LINKS = [
     {"between": ["server", "a"], "rate": "20 Mbit/s", "latency": "1 ms"},
     {"between": ["a", "b"], "rate": "10 Mbit/s", "duplex": "half"},
 ]
+OWN = own_files(Path(tempfile.mkdtemp(prefix="gapslsim-own-")))
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("channel", "markov"): [
         {"rates": ["1 Mbit/s", "3 Mbit/s"], "transitions": [[0.9, 0.1], [0.5, 0.5]], "step": "1 s"}
@@ -36,6 +39,12 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("cost_model", "lookup"): [settings_of(load_profile("phone-nexus-6").cost_model)],
     ("cost_model", "roofline"): [settings_of(load_profile("raspberry-pi-4b").cost_model)],
+    ("data", "image_folder"): [{"root": str(OWN / "images")}],
+    ("data", "leaf"): [{"root": str(OWN / "leaf")}],
+    ("data", "npz"): [{"file": str(OWN / "x.npz")}],
+    ("data", "parquet_images"): [{"root": str(OWN / "parquet"), "size": 4}],
+    ("data", "table"): [{"name": "iris"}],
+    ("data", "text"): [{"length": 8, "stride": 7}],
     ("figure", "points"): [{"x": "framework", "y": "accuracy"}],
     ("figure", "table"): [{"rows": "framework", "cells": "accuracy"}],
     ("framework", "parallel"): [{}, {"server_update": "leader", "client_sync": "average"}],
@@ -47,6 +56,8 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("model", "vit"): [{"dim": 16, "depth": 3, "heads": 2, "patch": 4, "cut": 1}],
     ("network", "graph"): [{"links": LINKS, "gateways": ["a", "b"]}],
     ("network", "star"): [{}, {"backhaul": "2 Mbit/s", "duplex": "half", "protocol": "tcp"}],
+    ("partition", "by_column"): [{}, {"surplus": "unused"}],
+    ("partition", "file"): [{"file": str(OWN / "lists.json")}],
     ("participation", "sample"): [{"k": 1}, {"k": 3}],
     ("server_update", "gapsl"): [
         {},

@@ -28,7 +28,7 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
     def call(*arguments: str, outcome: Any = results) -> SimpleNamespace:
         seen: dict[str, Any] = {}
 
-        def load(path: str, *, set: Any = (), deep: bool = False) -> Any:
+        def load(path: str, *, set: Any = (), deep: bool = False, dry: bool = False) -> Any:
             seen.update(path=path, set=list(set), deep=deep)
             if isinstance(outcome, ScenarioError):
                 raise outcome

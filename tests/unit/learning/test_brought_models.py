@@ -162,6 +162,26 @@ def test_frozen_weights_are_sent_once_where_the_scenario_says_so(kind: str, n: i
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("what", ["a layer of the client", "the server", "a parameter that no pass uses"])
+def test_the_model_that_comes_out_has_the_frozen_weights(what: str) -> None:
+    setup = brought(2, **FROZEN[what])
+    world = trained(setup, "sfl", 2)
+    world.learner.evaluate(("global",))
+    models = world.learner.trained()
+    assert models is not None
+    before = dict(whole(setup.model, (6,), 3, setup.seed).double().named_parameters())
+    after = dict(models.model("global").named_parameters())
+    names = FROZEN[what].get("frozen", ("first.2.idle", "second.2.idle"))
+    for name, parameter in after.items():
+        assert torch.equal(parameter, before[name]) == name.startswith(names)
+    inputs, labels = (
+        torch.from_numpy(setup.data.test.inputs).double(),
+        torch.from_numpy(setup.data.test.labels),
+    )
+    right = (models.model("global")(inputs).argmax(1) == labels).double().mean().item()
+    assert right == world.learner.observed.accuracies[-1].accuracy
+
+
 class Coin(nn.Module):
     """Skips itself at random, and adds noise of three generators."""
 

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from gapslsim.data import _cifar_pickles as cifar_pickles
 from gapslsim.data import _parquet_images as parquet_images
 from gapslsim.data.datasets.cifar10 import Cifar10
 from gapslsim.data.datasets.cifar100 import Cifar100
+from gapslsim.data.division import divide, load_sound
 from gapslsim.errors import DataError
 
 MEAN = np.array([0.4914, 0.4822, 0.4465])[:, None, None]
@@ -109,16 +111,15 @@ def test_the_torchvision_layout_is_read_wherever_it_may_lie(
     labels, pixels = torchvision_cifar10(base, python2)
     root = {"as root": base, "batches as root": base / "cifar-10-batches-py"}.get(place)
     data = Cifar10(root=root).load(None if root else tmp_path, seed=1)
-    order = go_round(labels)
-    assert data.train.labels.tolist() == labels[order].tolist()
-    np.testing.assert_allclose(data.train.inputs, (pixels[order] / 255 - MEAN) / STD, atol=1e-5)
+    assert data.train.labels.tolist() == labels.tolist()
+    np.testing.assert_allclose(data.train.inputs, (pixels / 255 - MEAN) / STD, atol=1e-5)
     assert (len(data.test), data.n_classes, data.input_shape) == (4, 10, (3, 32, 32))
 
 
 def test_the_parquet_layout_is_read_over_files_and_row_groups(tmp_path: Path) -> None:
     labels, pixels = parquet_cifar10(tmp_path / "cifar10")
     data = Cifar10(n_train=7, size=16).load(tmp_path, seed=1)
-    order = go_round(labels)[:7]
+    order = sorted(go_round(labels)[:7])
     assert data.train.labels.tolist() == labels[order].tolist()
     averaged = pixels[order].reshape(7, 3, 16, 2, 16, 2).mean(axis=(3, 5)) / 255
     np.testing.assert_allclose(data.train.inputs, (averaged - MEAN) / STD, atol=1e-5)
@@ -140,12 +141,15 @@ def test_labels_come_without_decoding_images(tmp_path: Path, monkeypatch: pytest
         _ = data.train.inputs
 
 
-def test_any_number_of_training_images_is_class_balanced_and_grows_from_the_smaller(tmp_path: Path) -> None:
+def test_any_number_of_training_images_is_class_balanced_in_file_order_and_part_of_the_larger(
+    tmp_path: Path,
+) -> None:
     labels, _ = torchvision_cifar10(tmp_path / "cifar10")
     smallest = np.bincount(labels).min()
     ten, all_of_them = (Cifar10(n_train=n).load(tmp_path, 1).train for n in (3 * smallest, None))
     assert np.bincount(ten.labels).tolist() == [smallest] * 3
-    np.testing.assert_array_equal(ten.inputs, all_of_them.inputs[: 3 * smallest])
+    chosen = sorted(go_round(labels)[: 3 * smallest])
+    np.testing.assert_array_equal(ten.inputs, all_of_them.inputs[chosen])
 
 
 def test_the_key_depends_on_settings_and_files_and_not_on_where_they_lie(tmp_path: Path) -> None:
@@ -358,3 +362,34 @@ def test_only_the_names_that_arrays_need_can_be_unpickled() -> None:
     np.testing.assert_array_equal(read[b"data"], content[b"data"])
     with pytest.raises(pickle.UnpicklingError, match="builtins"):
         cifar_pickles._Safe(io.BytesIO(pickle.dumps(eval)), encoding="bytes").load()
+
+
+@pytest.mark.parametrize("partition", ["iid", "dirichlet", "shards", "quantity"])
+@pytest.mark.parametrize("n_train", [None, 20])
+def test_an_outline_without_files_gives_every_client_as_many_samples(
+    partition: str, n_train: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = replace(Cifar10.image_kind, n_classes=2, n_samples=(30, 4))
+    monkeypatch.setattr(Cifar10, "image_kind", kind)
+    settings = {"iid": {}, "shards": {}}.get(partition, {"min_size": 1, "alpha": 1.0})
+    dataset = Cifar10(n_train=n_train, partition={"kind": partition, **settings})
+    torchvision_cifar10(tmp_path / "cifar10")
+    random = np.random.default_rng(5)
+    # As published: every class equally often, in any order.
+    for name in [*BATCHES, "test_batch"]:
+        path = tmp_path / "cifar10" / "cifar-10-batches-py" / name
+        content = pickle.loads(path.read_bytes())
+        content[b"labels"] = random.permutation(np.arange(len(content[b"labels"])) % 2).tolist()
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    sizes = []
+    for folder in (tmp_path / "nowhere", tmp_path):
+        data, shares = divide(dataset, load_sound(dataset, folder, 1, dry=True), 3, 1)
+        sizes.append([len(share) for share in shares])
+        assert (data.input_shape, data.n_classes, len(data.test)) == ((3, 32, 32), 2, 4)
+    assert sizes[0] == sizes[1]
+    with pytest.raises(DataError, match="is missing"):
+        _ = load_sound(dataset, tmp_path / "nowhere", 1, dry=True).train.inputs
+    with pytest.raises(DataError, match="is missing"):
+        load_sound(dataset, tmp_path / "nowhere", 1)
+    with pytest.raises(DataError, match=r"n_train = 31 is more than the 30 train samples"):
+        Cifar10(n_train=31).outline(tmp_path / "nowhere", 1)

@@ -16,8 +16,11 @@ ADAPTER: TypeAdapter[Dataset] = TypeAdapter(Annotated[Dataset, datasets])
 
 
 def test_every_data_set_is_found_and_divided_evenly_by_default() -> None:
-    assert set(datasets) == {"cifar10", "cifar100", "digits", "fashion_mnist", "synthetic"}
-    for kind in datasets:
+    assert set(datasets) == {
+        "cifar10", "cifar100", "digits", "fashion_mnist", "image_folder", "leaf", "npz", "parquet_images", "synthetic",
+        "table", "text",
+    }  # fmt: skip
+    for kind in {"cifar10", "cifar100", "digits", "fashion_mnist", "synthetic", "text"}:
         assert ADAPTER.validate_python({"kind": kind}).partition == Iid()
 
 
