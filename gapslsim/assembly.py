@@ -28,6 +28,7 @@ from gapslsim.models.cost import split_cost
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
+from gapslsim.scenario.checks import nothing_to_compare
 from gapslsim.scenario.schema import Scenario
 from gapslsim.sim.hazards import Hazards
 from gapslsim.sim.outages import failing
@@ -82,6 +83,9 @@ def assemble(
         message = "is simulated and cannot be measured here; leave it out, or write kind: always"
         where = "faults" if scenario.faults else "clients.availability"
         raise ScenarioError([Problem(where, message)])
+    if clock is not None and any(o != scenario.training.client for o in scenario.client_optimizers):
+        message = "an optimizer per client group is simulated and cannot be measured here; leave it out"
+        raise ScenarioError([Problem("clients.training", message)])
     if scenario.training.frozen == "sent" and scenario.is_hazardous:
         message = (
             "sent needs clients that are always there and no faults; write installed, or leave those out"
@@ -130,19 +134,20 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
             "each client needs at least one. Use fewer clients or a larger data set."
         )
     data, shards = divide(scenario.data, data, n_clients, scenario.seed)
-    batch_sizes = [min(scenario.training.batch_size, len(shard)) for shard in shards]
+    batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(
         sum(map(len, shards)) / per_round, per_round, steps[1] or 1.0
     )
-    optimizers = scenario.training.client, scenario.training.server
+    own = scenario.client_optimizers
+    optimizers = own, (scenario.training.server,)
     # What training does not depend on is left out of the set-up: it would keep runs of other lengths from sharing it.
     client_steps, server_steps = (
         math.ceil(planned_rounds * per_side)
-        if planned_rounds is not None and optimizer.reads_planned_steps
+        if planned_rounds is not None and any(optimizer.reads_planned_steps for optimizer in of_side)
         else None
-        for per_side, optimizer in zip(steps, optimizers, strict=True)
+        for per_side, of_side in zip(steps, optimizers, strict=True)
     )
     setup = LearningSetup(
         data=data,
@@ -156,8 +161,12 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         planned_client_steps=client_steps,
         planned_server_steps=server_steps,
         augmentation=scenario.data.augmentation,
-        sends_frozen=scenario.training.frozen == "sent",
         loss=scenario.training.loss,
+        batch_sizes=None
+        if set(scenario.batch_sizes) == {scenario.training.batch_size}
+        else scenario.batch_sizes,
+        client_optimizers=None if all(optimizer == scenario.training.client for optimizer in own) else own,
+        sends_frozen=scenario.training.frozen == "sent",
     )
     return setup, planned_rounds
 
@@ -180,15 +189,8 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
         for part_of_setup in (
-            "batch_size",
-            "client",
-            "server",
-            "loss",
-            "device",
-            "workers",
-            "frozen",
-            "kernels",
-        ):
+            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels",
+        ):  # fmt: skip
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32", scenario.components or ())
         journal = settings.open(setup.key, made_by, about, str(device))
@@ -210,12 +212,8 @@ def _memory(
         setup.model, setup.data.input_shape, setup.data.n_classes, largest, setup.data.input_dtype
     )
     if framework.keeps_client_gradients and not costs.server.n_trained:
-        message = (
-            f"{framework.kind} compares the clients' gradients of the server side, where all weights are frozen; "
-            "unfreeze some, cut the model earlier, or take psl"
-        )
-        raise ScenarioError([Problem("framework.kind", message)])
-    slots = setup.client_optimizer.n_slots
+        raise ScenarioError([Problem("framework", nothing_to_compare(framework.kind))])
+    slots = max(setup.optimizer_of(client).n_slots for client in range(setup.n_clients))
     whole = framework.clients_hold_whole_model
     need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)
     if whole:

@@ -89,13 +89,13 @@ class FixedCosts:
     def client_forward(self, batch_size: int) -> Cost:
         return flop(1.0)
 
-    def client_backward(self, batch_size: int, rule: Any) -> Cost:
+    def client_backward(self, batch_size: int, rule: Any, optimizer: Any) -> Cost:
         return flop(2.0)
 
     def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
-    def local_training(self, batch_size: int, n_steps: int) -> Cost:
+    def local_training(self, batch_size: int, n_steps: int, optimizer: Any) -> Cost:
         return flop(4.0 * n_steps)
 
     def average(self, n_models: int, n_parameters: int) -> Cost:

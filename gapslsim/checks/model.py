@@ -262,7 +262,7 @@ def passes_repeat(shaped: Shaped) -> None:
 
     Draw with torch's functions without `generator=`, keep what is kept in a buffer, and do not work in place.
     """
-    from gapslsim.learning._probe import probe
+    from gapslsim.learning.probe import probe
     from gapslsim.models.split import build
 
     split, entering = build(shaped.model, *shaped.shape, _SEED), shaped.examples()

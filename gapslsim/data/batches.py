@@ -30,20 +30,23 @@ class BatchPlan:
     Args:
         seed: the scenario's seed.
         shares: sample indices of each client, as `Partition.split` gives them.
-        batch_size: samples per batch, at least 1.
+        batch_size: samples per batch, at least 1; of all clients, or of each.
 
     Raises:
         DataError: if the batch size is below 1 or a client has no samples.
     """
 
-    def __init__(self, seed: int, shares: Sequence[NDArray[np.int64]], batch_size: int) -> None:
-        if batch_size < 1:
-            raise DataError(f"batch_size must be at least 1, found {batch_size}.")
+    def __init__(
+        self, seed: int, shares: Sequence[NDArray[np.int64]], batch_size: int | Sequence[int]
+    ) -> None:
+        sizes = [batch_size] * len(shares) if isinstance(batch_size, int) else list(batch_size)
+        if min(sizes, default=1) < 1:
+            raise DataError(f"batch_size must be at least 1, found {min(sizes)}.")
         for client, share in enumerate(shares):
             if len(share) == 0:
                 raise DataError(f"Client {client} has no samples; each client needs at least one.")
         self.seed = seed
-        self.batch_size = batch_size
+        self._sizes = sizes
         self._shares = tuple(shares)
         self._digests: dict[int, str] = {}
         self._latest: dict[int, tuple[int, NDArray[np.int64]]] = {}
@@ -55,7 +58,7 @@ class BatchPlan:
 
     def size(self, client: int) -> int:
         """Samples in each batch of this client, b = min(batch_size, samples of the client)."""
-        return min(self.batch_size, len(self._shares[client]))
+        return min(self._sizes[client], len(self._shares[client]))
 
     def indices(self, client: int, step: int) -> NDArray[np.int64]:
         """Indices into the training set of the client's batch at `step` (from 0), int64 [b], in random order."""

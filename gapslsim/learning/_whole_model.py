@@ -69,7 +69,8 @@ class WholeModelOperations(LearnerCore):
             )
             return self._operations.part(key, start.size_bytes, trained, lambda made: made[0])
 
-        return Work("local_training", self.costs.local_training(size, n_steps), carry_out)
+        cost = self.costs.local_training(size, n_steps, self.setup.optimizer_of(client))
+        return Work("local_training", cost, carry_out)
 
     def average_whole(
         self, trained: Mapping[int, Keyed[WholeWeights]], shares: Shares

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -49,6 +49,8 @@ class ClientPasses:
     """From (client, step) to the seed of the pass (dropout)."""
     most_samples: int
     """Samples in passes that are stacked; 0: one client at a time."""
+    own: Mapping[int, Side] = field(default_factory=dict)
+    """The side of clients with an optimizer of their own."""
 
     @property
     def stacks(self) -> bool:
@@ -148,7 +150,8 @@ class ClientPasses:
     def _updated(self, call: ClientBackward, gradients: tuple[Tensor, ...], taped: _Taped) -> SideState:
         """The client's state after its step."""
         adjusted = call.rule.adjust(gradients, call.state.parameters, call.initial.parameters)
-        return self.side.update(call.state, adjusted, taped.tape.buffers)
+        side = self.own.get(call.answer.batch.client, self.side)
+        return side.update(call.state, adjusted, taped.tape.buffers)
 
 
 def cut_gradient(answer: Answer) -> Tensor:

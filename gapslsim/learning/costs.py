@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
+from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import ClientUpdate, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import SplitCost, split_cost
@@ -52,11 +53,11 @@ class OperationCosts:
         """Forward pass of the client side."""
         return self.split(batch_size).client.forward
 
-    def _client_backward(self, batch_size: int, rule: ClientUpdate) -> Cost:
-        """Backward pass of the client side, the rule and the optimizer step."""
+    def _client_backward(self, batch_size: int, rule: ClientUpdate, optimizer: Optimizer) -> Cost:
+        """Backward pass of the client side, the rule and the optimizer's step."""
         side = self.split(batch_size).client
         n = side.n_trained
-        return Cost(parts=(side.backward, rule.cost(n), self._setup.client_optimizer.cost_with_clipping(n)))
+        return Cost(parts=(side.backward, rule.cost(n), optimizer.cost_with_clipping(n)))
 
     def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate) -> Cost:
         """Forward and backward per participant, the shared pass of EPSL, the rule and the optimizer step.
@@ -91,13 +92,13 @@ class OperationCosts:
         parts += [rule.cost(n_clients, n), self._setup.server_optimizer.cost_with_clipping(n)]
         return Cost(parts=tuple(parts))
 
-    def _local_training(self, batch_size: int, n_steps: int) -> Cost:
+    def _local_training(self, batch_size: int, n_steps: int, optimizer: Optimizer) -> Cost:
         """Steps of the whole model on a client."""
         split = self.split(batch_size)
         client, server = split.client, split.server
-        optimizer = self._setup.client_optimizer.cost_with_clipping(client.n_trained + server.n_trained)
+        n = client.n_trained + server.n_trained
         passes = (client.forward, server.forward, server.backward, client.backward)
-        return Cost(parts=(*passes, optimizer)).times(n_steps)
+        return Cost(parts=(*passes, optimizer.cost_with_clipping(n))).times(n_steps)
 
     def _average(self, n_models: int, n_parameters: int) -> Cost:
         """Weighted mean of models: a multiplication and an addition per parameter and model."""

@@ -26,6 +26,7 @@ from gapslsim.learning.geometry import measure
 from gapslsim.learning.judging import Judge
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
+from gapslsim.learning.probe import PROBED
 from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
@@ -38,9 +39,6 @@ from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 
 __all__ = ["Engine", "choose_device", "intra_op_threads"]
-
-_PROBED = 4
-"""Samples of the batches that a model is tried with: batch norm needs two, and more tell nothing new."""
 
 
 class Engine:
@@ -88,13 +86,14 @@ class Engine:
         self._label_shares = np.stack(
             [np.bincount(data.train.labels[s], minlength=data.n_classes) / len(s) for s in setup.shards]
         )
-        counts = np.bincount(data.train.labels, minlength=data.n_classes)
+        counts = np.bincount(data.train.labels[np.concatenate(setup.shards)], minlength=data.n_classes)
         self.criterion = Criterion.of(setup.loss, counts, self._inputs)
         self._client_passes = ClientPasses(
             self.client,
             self._batches,
             partial(self._seed, self.client, "client_forward"),
             stacked_client_samples(self.client, costs, setup.batch_size),
+            {c: self.client.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
         )
         self.stacks_clients = self._client_passes.stacks
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
@@ -104,7 +103,7 @@ class Engine:
     def _sides(self, split: SplitModel) -> tuple[Side, Side]:
         """Both sides, with what passes of a few training samples tell of them."""
         setup = self._setup
-        size = min(_PROBED, setup.batch_size)
+        size = min(PROBED, setup.batch_size)
         chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
         inputs = torch.split(channels_last(self._inputs[chosen]), size)
         client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs)
@@ -290,7 +289,8 @@ class Engine:
         """The trained weights and the mean loss."""
         made = self._batches([(client, step) for step in steps])
         batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
-        return train_locally(self.client, self.server, start, batches, steps.start, self.criterion)
+        side = self._client_passes.own.get(client, self.client)
+        return train_locally(side, self.server, start, batches, steps.start, self.criterion)
 
     def evaluate(
         self,

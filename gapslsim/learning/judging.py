@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gapslsim.learning.metric import Judged, Metric
-from gapslsim.registry import settings_of
+from gapslsim.registry import content_of
 
 __all__ = ["Confused", "Judge", "MetricSeen", "Predicted", "Wanted"]
 
@@ -64,7 +64,7 @@ class Wanted:
         """For content keys; empty if nothing is wanted."""
         if self == Wanted():
             return []
-        return [[settings_of(metric) for metric in self.metrics], self.per_class, self.predictions]
+        return [[content_of(metric) for metric in self.metrics], self.per_class, self.predictions]
 
 
 class Judge:

@@ -214,7 +214,7 @@ class Learner(WholeModelOperations):
             inputs = (state, batch.state, initial, *cut)
             states.named[batch.model] = self._keyed(key, self._bytes[CLIENT], inputs, call, is_state=True)
 
-        cost = self.costs.client_backward(batch.size, rule)
+        cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
         return Work("client_backward", cost, carry_out, (batch.model,))
 
     def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:

@@ -18,7 +18,7 @@ from gapslsim.learning.loss import Loss
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.models.model import Model
-from gapslsim.registry import content_of, is_shipped, settings_of
+from gapslsim.registry import content_of, is_shipped
 from gapslsim.work import content_key
 
 __all__ = ["LearningSetup"]
@@ -46,10 +46,14 @@ class LearningSetup:
     """Optimizer steps that the server is expected to take, for schedules."""
     augmentation: Augmentation | None = None
     """What is done to training images, mini-batch by mini-batch."""
-    sends_frozen: bool = False
-    """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
     loss: Loss = field(default_factory=CrossEntropy)
     """What models are trained by."""
+    batch_sizes: tuple[int, ...] | None = None
+    """Of each client, where they are not all alike."""
+    client_optimizers: tuple[Optimizer, ...] | None = None
+    """Of each client's model, where they are not all alike."""
+    sends_frozen: bool = False
+    """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
 
     @property
     def n_clients(self) -> int:
@@ -59,7 +63,11 @@ class LearningSetup:
     @cached_property
     def batches(self) -> BatchPlan:
         """Which samples a client's n-th mini-batch holds."""
-        return BatchPlan(self.seed, self.shards, self.batch_size)
+        return BatchPlan(self.seed, self.shards, self.batch_sizes or self.batch_size)
+
+    def optimizer_of(self, client: int) -> Optimizer:
+        """Of a client's model."""
+        return self.client_optimizer if self.client_optimizers is None else self.client_optimizers[client]
 
     @cached_property
     def key(self) -> str:
@@ -75,11 +83,12 @@ class LearningSetup:
             "planned_rounds": self.planned_rounds,
             "planned_client_steps": self.planned_client_steps,
             "planned_server_steps": self.planned_server_steps,
-            "loss": content_of(self.loss),
             "itemsize": self.itemsize,
+            "loss": content_of(self.loss),
+            "augmentation": None if self.augmentation is None else content_of(self.augmentation),
+            "batch_sizes": None if self.batch_sizes is None else list(self.batch_sizes),
+            "clients": [content_of(optimizer) for optimizer in self.client_optimizers or ()],
         }
-        if self.augmentation is not None:
-            settings["augmentation"] = settings_of(self.augmentation)
         return content_key("setup", settings)
 
     def _initial_weights(self) -> str:

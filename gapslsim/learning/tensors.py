@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,11 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from gapslsim.learning._probe import Traits, probe
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.layers.chain import LayerChain
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
+from gapslsim.learning.probe import Traits, probe
 from gapslsim.learning.state import SideState
 from gapslsim.learning.torch_random import drawing
 
@@ -89,6 +90,13 @@ class Side:
             if not parameter.requires_grad
         }
         """By their places in `module.parameters()`."""
+        self._begins_anew = False
+
+    def with_optimizer(self, optimizer: Optimizer) -> Side:
+        """The same side of another client, which has an optimizer of its own."""
+        side = copy(self)
+        side.optimizer, side._begins_anew = optimizer, True
+        return side
 
     @property
     def draws(self) -> bool:
@@ -185,10 +193,14 @@ class Side:
         buffers: tuple[Shaped[Tensor, "*_"], ...],
     ) -> SideState:
         """State after one optimizer step."""
+        slots = state.optimizer
+        # The common initial state, and one that was installed anew, has the slots of the usual optimizer.
+        if self._begins_anew and not state.n_updates:
+            slots = self.optimizer.initial(state.parameters)
         parameters, optimizer = self.optimizer.step(
             state.parameters,
             self.optimizer.clipped(gradients),
-            state.optimizer,
+            slots,
             state.n_updates,
             self.planned_steps,
         )

@@ -18,7 +18,10 @@ __all__ = ["Lora", "Patterns", "adapted", "own_parameters"]
 
 Patterns = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    BeforeValidator(
+        lambda value: (value,) if isinstance(value, str) else value,
+        json_schema_input_type=str | tuple[str, ...],
+    ),
 ]
 """One pattern or several: names with `*`, as in `layer1.*`; the name of a module stands for all that it holds."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from gapslsim.errors import ResultsError
@@ -125,7 +126,8 @@ class Results:
                 f"rows must have exactly the tables {', '.join(TABLES)}; see {', '.join(sorted(unlike))}"
             )
         tables = {name: frame(row_type, rows[name]) for name, row_type in TABLES.items()}
-        tables["evaluations"] = tables["evaluations"].assign(**(metrics or {}))
+        columns = {name: np.asarray(column, dtype="float64") for name, column in (metrics or {}).items()}
+        tables["evaluations"] = tables["evaluations"].assign(**columns)
         made = summarise(facts, tables)
         return cls(scenario_yaml=scenario_yaml, summary=made, models=models, **tables)
 

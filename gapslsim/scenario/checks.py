@@ -32,7 +32,13 @@ def check(scenario: Scenario) -> list[Finding]:
             found.append(((name, *pointed_at(type(section), text)), text))
     if not scenario.stop.is_planned:
         found += _check_plan(scenario)
-    return found + _check_steps(scenario) + _check_faults(scenario) + _check_patience(scenario)
+    return (
+        found
+        + _check_steps(scenario)
+        + _check_faults(scenario)
+        + _check_patience(scenario)
+        + _check_groups(scenario)
+    )
 
 
 def _check_patience(scenario: Scenario) -> list[Finding]:
@@ -84,13 +90,35 @@ def _check_plan(scenario: Scenario) -> list[Finding]:
         rule = "Eq. (2) needs the planned number of rounds"
         fix = "add rounds, epochs, server_steps or samples here, or framework.planned_rounds"
         found.append((("stop",), f"{rule}; {fix}."))
-    for side in ("client", "server"):
-        schedule = getattr(getattr(scenario.training, side), "schedule", None)
+    optimizers: dict[Path, Any] = {
+        ("training", "client"): scenario.training.client,
+        ("training", "server"): scenario.training.server,
+        **{("clients", i, "training", "client"): g.training.client for i, g in enumerate(scenario.clients)},
+    }
+    for path, optimizer in optimizers.items():
+        schedule = getattr(optimizer, "schedule", None)
         try:
             if schedule is not None:
                 schedule.factor(0, None)
         except (GapslsimError, ValueError) as error:
-            found.append((("training", side, "schedule"), _words(error)))
+            found.append(((*path, "schedule"), _words(error)))
+    return found
+
+
+def _check_groups(scenario: Scenario) -> list[Finding]:
+    """Learning rates for optimizers that have none, and optimizers that one client cannot hand to another."""
+    usual: Any = scenario.training.client
+    carries = getattr(scenario.framework, "optimizer", None) == "carry"
+    found: list[Finding] = []
+    for place, group in enumerate(scenario.clients):
+        own: Any = group.training.client
+        if group.training.lr is not None and not hasattr(usual, "lr"):
+            text = f"the optimizer {usual.optimizer} has no lr; give the group's whole optimizer as client."
+            found.append((("clients", place, "training", "lr"), text))
+        elif own is not None and carries and (own.optimizer, own.n_slots) != (usual.optimizer, usual.n_slots):
+            rule = "the optimizer's state is handed from client to client, so that all need the same kind of optimizer"
+            fix = "use training.client's with another lr, or framework.optimizer: keep or reset"
+            found.append((("clients", place, "training", "client"), f"{rule}; {fix}."))
     return found
 
 
@@ -107,6 +135,14 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
         return []
     rule = f"in {framework.kind} the server takes no optimizer steps; count rounds, epochs or samples."
     return [(path, rule) for path, is_counted in counts.items() if is_counted]
+
+
+def nothing_to_compare(kind: str) -> str:
+    """Why a framework that aligns gradients cannot train this model."""
+    return (
+        f"{kind} compares the clients' gradients of the server side, where all weights are frozen; unfreeze some, cut "
+        "the model earlier, or take psl."
+    )
 
 
 def check_deep(scenario: Scenario, *, inputs: bool = False, dry: bool = False) -> list[Finding]:
@@ -143,7 +179,7 @@ def _check_data(scenario: Scenario, inputs: bool, dry: bool) -> list[Finding]:
         text = _words(error)
         return [(("data", *pointed_at(type(scenario.data), text)), text)]
     found, sizes = _check_samples(scenario, loaded, len(loaded.train))
-    return [*found, *_check_model(scenario, loaded, sizes), *_check_loss(scenario, loaded)]
+    return [*found, *_check_model(scenario, loaded, sizes, inputs), *_check_loss(scenario, loaded)]
 
 
 def _check_samples(
@@ -161,6 +197,10 @@ def _check_samples(
         rule = f"found {batch_size}, but the data has {n_train} training samples; write {n_train} or fewer."
         found.append((("training", "batch_size"), rule))
     sizes: Sequence[int] = []
+    for place, group in enumerate(scenario.clients):
+        if (own := group.training.batch_size or 1) > n_train:
+            rule = f"found {own}, but the data has {n_train} training samples; write {n_train} or fewer."
+            found.append((("clients", place, "training", "batch_size"), rule))
     try:
         # As the run itself does it, so that what passes here passes there.
         sizes = [len(share) for share in divide(scenario.data, loaded, n_clients, scenario.seed)[1]]
@@ -171,33 +211,55 @@ def _check_samples(
     return found, sizes
 
 
-def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int]) -> list[Finding]:
-    """A model that cannot be cut there, or cannot be run on the batches that it will get; tried on shapes alone."""
+def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], inputs: bool) -> list[Finding]:
+    """A model that cannot be cut there, or cannot be run on the batches that it will get; on shapes alone.
+
+    One of the user's own is also tried on a few training samples, if inputs may be read.
+    """
     from gapslsim.models.cost import split_cost, try_backward
 
-    model, batch_size = (
-        scenario.model,
-        min(scenario.training.batch_size, max(sizes, default=len(loaded.train))),
-    )
+    model, framework = scenario.model, scenario.framework
+    batches = [min(own, n) for own, n in zip(scenario.batch_sizes, sizes, strict=False)]
+    largest = max(batches, default=min(scenario.training.batch_size, len(loaded.train)))
     about = (model, loaded.input_shape, loaded.n_classes)
     try:
         model.cut_index(loaded.input_shape, loaded.n_classes)
-        split_cost(*about, batch_size, loaded.input_dtype)
+        cost = split_cost(*about, largest, loaded.input_dtype)
         if not is_shipped(model):
-            try_backward(*about, batch_size, loaded.input_dtype)
+            try_backward(*about, largest, loaded.input_dtype)
+            if inputs:
+                _try_passes(scenario, loaded, largest)
     # A model of the user's own may raise anything.
     except Exception as error:
         text = _words(error)
         return [(("model", *pointed_at(type(model), text)), text)]
-    least = min(sizes, default=batch_size)
+    if framework.keeps_client_gradients and not cost.server.n_trained:
+        return [(("framework",), nothing_to_compare(framework.kind))]
+    least = min(batches, default=largest)
     try:
-        split_cost(*about, min(least, batch_size), loaded.input_dtype)
+        split_cost(*about, least, loaded.input_dtype)
     except ValueError as error:
-        rule = (
-            f"client {list(sizes).index(least)} has {least} training samples. In one batch, {_words(error)}"
-        )
+        client = batches.index(least)
+        rule = f"client {client} has {sizes[client]} training samples. In its batches of {least}, {_words(error)}"
         return [(("data", "partition"), rule)]
     return []
+
+
+def _try_passes(scenario: Scenario, loaded: LoadedData, batch_size: int) -> None:
+    """Raises ComponentError if passes of the model do not repeat with their seed, or write to their inputs."""
+    import torch
+
+    from gapslsim.learning.probe import PROBED, probe
+    from gapslsim.models.split import build
+
+    size = min(PROBED, batch_size)
+    chosen = torch.arange(3 * size) % len(loaded.train)
+    entering: Sequence[torch.Tensor] = torch.split(
+        torch.from_numpy(loaded.train.inputs[chosen.numpy()]), size
+    )
+    split = build(scenario.model, loaded.input_shape, loaded.n_classes, scenario.seed)
+    for module in (split.client, split.server):
+        _, entering = probe(module, entering)
 
 
 def _check_loss(scenario: Scenario, loaded: LoadedData) -> list[Finding]:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationInfo,
+    model_validator,
+)
 
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
@@ -18,7 +26,7 @@ from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.topology import Topology, topologies
-from gapslsim.registry import component
+from gapslsim.registry import component, settings_of
 from gapslsim.scenario._links import NamedLink
 from gapslsim.scenario.limits import Evaluation, Stop
 from gapslsim.sim.availability import Availability, availabilities
@@ -135,6 +143,35 @@ class ParameterServerNode:
 
 
 @component
+class GroupTraining:
+    """What clients of one group train with in place of what `training` says."""
+
+    batch_size: PositiveInt | None = None
+    """B of these clients."""
+    client: Annotated[Optimizer, optimizers] = Field(default=cast("Any", None))
+    """Their optimizer."""
+    lr: PositiveFloat | None = None
+    """Their learning rate, where all else of `training.client` is theirs too."""
+
+    @model_validator(mode="after")
+    def _one_learning_rate(self) -> GroupTraining:
+        if self.client is not None and self.lr is not None:
+            raise ValueError("lr and client are both given; write the learning rate into client")
+        return self
+
+    def optimizer(self, usual: Optimizer) -> Optimizer:
+        """Of these clients.
+
+        Args:
+            usual: that of all others.
+        """
+        if self.lr is None:
+            return usual if self.client is None else self.client
+        settings: dict[str, Any] = settings_of(usual) | {"lr": self.lr}
+        return TypeAdapter(Annotated[Optimizer, optimizers]).validate_python(settings)
+
+
+@component
 class ClientGroup:
     """Clients of one kind."""
 
@@ -152,6 +189,8 @@ class ClientGroup:
         default_factory=lambda: availabilities["always"]()
     )
     """When each of them is there."""
+    training: GroupTraining = Field(default_factory=GroupTraining)
+    """Batch size, optimizer or learning rate of their own."""
 
 
 @component
@@ -189,6 +228,18 @@ class Scenario:
     """When and how accuracy is measured."""
     stop: Stop
     """When the run ends."""
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """B of each client."""
+        usual = self.training.batch_size
+        return tuple(g.training.batch_size or usual for g in self.clients for _ in range(g.count))
+
+    @property
+    def client_optimizers(self) -> tuple[Optimizer, ...]:
+        """Of each client's model."""
+        of_groups = [(group.training.optimizer(self.training.client), group.count) for group in self.clients]
+        return tuple(optimizer for optimizer, count in of_groups for _ in range(count))
 
     @property
     def n_clients(self) -> int:

@@ -91,7 +91,8 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     # Stops at an accuracy, which nothing tells beforehand.
     if n_rounds is None:
         return _NOTHING
-    n_batches = max(1.0, per_round["samples"] / scenario.training.batch_size)
+    sizes = scenario.batch_sizes
+    n_batches = max(1.0, per_round["samples"] * len(sizes) / sum(sizes))
     every = scenario.evaluation.every
     # One before the first round; never more often than rounds end.
     evaluations = 1 + min(n_rounds, per_round[every.unit] * n_rounds / every.amount)

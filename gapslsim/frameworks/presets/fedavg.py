@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FedAvg"]
 
+Steps = PositiveInt | Literal["epoch"]
+
 
 @frameworks.register
 @component
@@ -29,8 +31,9 @@ class FedAvg(Framework):
     """
 
     kind: Literal["fedavg"] = "fedavg"
-    local_steps: PositiveInt | Literal["epoch"] = "epoch"
-    """Mini-batches of local training in a round; `epoch` is one pass over the client's own data."""
+    local_steps: Steps | tuple[Steps, ...] = "epoch"
+    """Mini-batches of local training in a round; `epoch` is one pass over the client's own data. Of all clients, or a
+    list with an entry for each, in the order of the client groups."""
     weights: Literal["uniform", "samples"] = "samples"
     """Weight of each client in the mean: the same for all, or its number of training samples."""
 
@@ -45,7 +48,8 @@ class FedAvg(Framework):
     def _train(self, w: Stage, client: int, model: Keyed[WholeWeights]) -> Process[Keyed[WholeWeights]]:
         node = w.client(client)
         yield from w.server.send(model, node, "model_downlink")
-        n_steps = w.learner.steps_per_epoch(client) if self.local_steps == "epoch" else self.local_steps
+        wanted = self._wanted(client)
+        n_steps = w.learner.steps_per_epoch(client) if wanted == "epoch" else wanted
         trained = yield from node.compute(w.learner.local_training(client, model, n_steps))
         return (yield from node.send(trained, w.server, "model_uplink"))
 
@@ -68,9 +72,21 @@ class FedAvg(Framework):
         return self.participation.expected_share(len(batch_sizes)) * sum(steps) / len(steps), 0.0
 
     def _local_steps(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> list[int]:
-        if self.local_steps == "epoch":
-            return [math.ceil(n / b) for b, n in zip(batch_sizes, shard_sizes, strict=True)]
-        return [self.local_steps] * len(batch_sizes)
+        epochs = [math.ceil(n / b) for b, n in zip(batch_sizes, shard_sizes, strict=True)]
+        wanted = [self._wanted(client) for client in range(len(epochs))]
+        return [own if steps == "epoch" else steps for own, steps in zip(epochs, wanted, strict=True)]
+
+    def _wanted(self, client: int) -> Steps:
+        return self.local_steps[client] if isinstance(self.local_steps, tuple) else self.local_steps
+
+    def problems(self, n_clients: int) -> list[str]:
+        """A list of local steps for another number of clients."""
+        if isinstance(self.local_steps, tuple) and len(self.local_steps) != n_clients:
+            n = len(self.local_steps)
+            return [
+                f"local_steps has {n} entries for {n_clients} clients; give one for each, or one for all."
+            ]
+        return super().problems(n_clients)
 
     @property
     def clients_hold_whole_model(self) -> bool:

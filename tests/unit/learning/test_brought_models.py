@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from gapslsim.errors import ComponentError
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.frameworks.rules.client_update.own import OwnClientUpdate
-from gapslsim.learning._probe import probe
 from gapslsim.learning.costs import OperationCosts
+from gapslsim.learning.probe import probe
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.tensors import Side
 from gapslsim.models.model import Model
@@ -142,7 +142,7 @@ def test_frozen_weights_are_in_no_message_no_average_and_no_optimizer() -> None:
     state = world.learner.client_state(0).value
     assert [tuple(p.shape) for p in state.parameters] == [(4,)]
     assert [tuple(slot.shape) for slot in state.optimizer["momentum"]] == [(4,)]
-    backward = OperationCosts(setup).client_backward(5, OwnClientUpdate())
+    backward = OperationCosts(setup).client_backward(5, OwnClientUpdate(), setup.client_optimizer)
     assert [layer.n_parameters for layer, _ in backward.flat() if layer.phase == "update"] == [4]
 
 

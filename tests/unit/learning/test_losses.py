@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from gapslsim import ScenarioError, load_dict, simulate
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.learning.criterion import Criterion
+from gapslsim.learning.engine import Engine
 from gapslsim.learning.loss import losses
 from gapslsim.learning.server_pass import server_pass
 from gapslsim.learning.setup import LearningSetup
@@ -289,3 +290,15 @@ def test_a_loss_that_cannot_be_is_refused_with_its_place_and_fix(loss: Any, told
         load_dict(small_scenario(training=training), deep=True)
     assert told in str(error.value)
     assert "training.loss" in str(error.value)
+
+
+def test_balanced_weights_count_the_samples_of_the_clients_alone() -> None:
+    setup = uneven("balanced")
+    setup = replace(setup, shards=[shard[:3] for shard in setup.shards])
+    used = setup.data.train.labels[np.concatenate(setup.shards)]
+    weights = Engine(setup, torch.device("cpu"), torch.float64).criterion.class_weights
+    assert weights is not None
+    there = np.unique(used)
+    np.testing.assert_allclose(
+        weights.numpy()[there], compute_class_weight("balanced", classes=there, y=used), atol=1e-12
+    )

@@ -159,6 +159,14 @@ def test_figures_know_the_names_of_metrics() -> None:
         figures["curves"](y="balanced_acuracy")
 
 
+def test_a_dry_run_has_the_columns_without_rows(tmp_path: Path) -> None:
+    dry = simulate(load_dict(small_scenario(evaluation=ALL)), dry=True)
+    assert dry.evaluations[METRICS].dtypes.eq("float64").all()
+    again = load_results(write_results(dry, tmp_path / "run"))
+    pd.testing.assert_frame_equal(again.evaluations, dry.evaluations)
+    assert "metrics" not in again.summary
+
+
 @pytest.mark.parametrize("framework", ["sfl", "fedavg", "async_sl", "sl"])
 def test_metrics_are_there_whatever_the_framework(framework: str) -> None:
     results = simulate(load_dict(small_scenario(framework=framework, evaluation=ALL)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from gapslsim import GapslsimError, Results, load_dict, simulate
 from gapslsim.cli.main import main
 from gapslsim.data.dataset import LoadedData
 from gapslsim.learning.journal.journal import JournalSettings
+from gapslsim.models.split import whole
+from gapslsim.models.zoo.mlp import Mlp
+from gapslsim.registry import component
 from gapslsim.results.store import load_results, write_results
 from tests.worlds import small_scenario
 
@@ -206,3 +210,36 @@ def test_what_cannot_be_saved_is_said_before_the_run(
     assert code == 2
     assert told in " ".join(shown.replace("│", " ").split())
     assert not (tmp_path / "run").exists()
+
+
+@component
+class Frozen(Mlp):
+    """The network of `small_scenario` with a frozen weight on each side."""
+
+    kind: Literal["mlp"] = "mlp"
+
+    def blocks(self, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:
+        made = super().blocks(input_shape, n_classes)
+        for _, block in (made[0], made[1]):
+            block.linear.weight.requires_grad_(False)  # type: ignore[union-attr]
+        return made
+
+
+@pytest.mark.parametrize("framework", ["psl", "sfl"])
+def test_frozen_weights_are_in_the_model_and_in_the_file(framework: str, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    scenario = load_dict(small_scenario(framework=framework, data={"partition": {"kind": "dirichlet"}}))
+    scenario = replace(scenario, model=Frozen(hidden=(12, 12), cut=1))
+    results, data = simulate(scenario), scenario.data.load(None, scenario.seed)
+    initial = whole(scenario.model, (8,), 4, scenario.seed).state_dict()
+    own = results.model("global").state_dict()
+    for name, tensor in initial.items():
+        assert torch.equal(own[name], tensor) == (name in ("hidden1.linear.weight", "hidden2.linear.weight"))
+    assert accuracy(results.model("global"), data) == recorded(results, "global")[-1]
+    for client, expected in recorded(results, "clients").items():
+        assert accuracy(results.model("clients", client), data) == expected
+    results.save_models(tmp_path / "model.safetensors")
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert torch.equal(tensors["client-1/hidden1.linear.weight"], initial["hidden1.linear.weight"])
+    assert torch.equal(tensors["server/hidden2.linear.weight"], initial["hidden2.linear.weight"])

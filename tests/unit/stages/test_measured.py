@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Late, Process
 from gapslsim.frameworks.stage import Stage as AnyStage
 from gapslsim.learning.learner import Learner
+from gapslsim.learning.loss import Loss
+from gapslsim.learning.losses.binary import Binary
+from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import CutGradient
 from gapslsim.learning.setup import LearningSetup
@@ -170,7 +174,8 @@ def optimizers() -> list[Optimizer]:
     return [
         Sgd(lr=0.1),
         Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01, schedule=CosineSchedule(planned_steps=4)),
-        Adam(lr=0.01, weight_decay=0.1),
+        Sgd(lr=0.1, momentum=0.9, clip_norm=0.05),
+        Adam(lr=0.01, weight_decay=0.1, clip_norm=0.1),
         AdamW(lr=0.01, betas=(0.8, 0.9)),
         Own(lr=0.1, momentum=0.5),
     ]
@@ -180,6 +185,16 @@ def optimizers() -> list[Optimizer]:
 @pytest.mark.parametrize("kind", ["psl", "fedavg"])
 def test_every_optimizer_steps_the_same_in_place(kind: str, optimizer: Optimizer) -> None:
     assert_same_training(frameworks[kind], small_setup(client=optimizer, server=optimizer))
+
+
+@pytest.mark.parametrize("kind", ["psl", "gapsl", "epsl", "fedavg"])
+@pytest.mark.parametrize("loss", [CrossEntropy(class_weights=(0.5, 1.0, 3.0), label_smoothing=0.1), Binary()])
+def test_the_loss_is_the_same(kind: str, loss: Loss) -> None:
+    assert_same_training(frameworks[kind], replace(small_setup(), loss=loss))
+
+
+def test_clients_with_batches_of_their_own_size_train_the_same() -> None:
+    assert_same_training(frameworks["psl"], replace(small_setup(), batch_sizes=(3, 6)))
 
 
 @pytest.mark.parametrize("kind", ["psl", "gapsl", "epsl", "sfl", "fedavg"])

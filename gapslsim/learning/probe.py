@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from gapslsim.errors import ComponentError
 from gapslsim.learning.torch_random import drawing, random_states
 
-__all__ = ["Traits", "probe"]
+__all__ = ["PROBED", "Traits", "probe"]
+
+PROBED = 4
+"""Samples of the batches that a model is tried with: batch norm needs two, and more tell nothing new."""
 
 _SEED = 1
 _CLOSE = 1e-4
