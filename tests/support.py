@@ -211,7 +211,11 @@ def stage(
         hazards = Hazards(env, members, faults, setup.seed)
         fleet = failing(fleet, members, faults, setup.seed)
     network = star.build(env, fleet, setup.seed)
-    engine = None if dry else Engine(setup, torch.device("cpu"), torch.float64)
+    engine = (
+        None
+        if dry
+        else Engine(setup, torch.device("cpu"), torch.float64 if setup.itemsize == 8 else torch.float32)
+    )
     learner = Learner(setup, engine)
     if fixed_costs:
         learner.costs = FixedCosts(learner.costs)  # type: ignore[assignment]
