@@ -190,8 +190,6 @@ class Torchvision(Model):
                 return dict(load_file(self.weights))
             with torch.device("cpu"):
                 read = torch.load(self.weights, map_location="cpu", weights_only=True)
-        except ImportError as error:
-            raise ValueError("weights in .safetensors need a package: pip install safetensors.") from error
         except Exception as error:  # damaged files raise nearly anything
             raise ValueError(
                 f"weights {self.weights} cannot be read ({str(error).partition('.')[0]}); save them by"

@@ -111,7 +111,9 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         ],
         "network": {"kind": "star"},
         "faults": draw(FAULTS),
-        "stop": {"rounds": 6},
+        # Clients that are there for a minute a day, beside others that come and go five times a second, take a million
+        # spans otherwise.
+        "stop": {"rounds": 6, "simulated_time": "10 min"},
     }
 
 
