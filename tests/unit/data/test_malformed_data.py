@@ -33,6 +33,10 @@ def scenario(folder: Path, data: dict[str, Any], clients: int = 3) -> Path:
     """A scenario file whose last lines, from line 11, are the section `data`, a line for each setting."""
     lines = [f"{key}: {json.dumps(value)}" for key, value in data.items()]
     text = SCENARIO.replace("CLIENTS", str(clients)) + textwrap.indent("\n".join(lines), "  ")
+    if data["kind"] == "text":  # tokens, which linear layers do not take
+        text = text.replace(
+            "{kind: mlp, hidden: [4], cut: 1}", "{kind: transformer_lm, dim: 8, depth: 1, cut: 1}"
+        )
     (folder / "own.yaml").write_text(text + "\n")
     assert yaml.safe_load(text)["data"] == data
     return folder / "own.yaml"

@@ -129,9 +129,12 @@ def run(scenario: dict[str, Any], **more: Any) -> Results:
         own = spans[spans["client"] == client]
         works = own[~own["phase"].isin(IDLE)]
         absences = results.presence[results.presence["client"] == client]
-        for left_s, back_s in zip(absences["left_s"], absences["back_s"].fillna(now_s), strict=True):
-            meanwhile = (works["start_s"] < back_s - 1e-9) & (works["end_s"] > left_s + 1e-9)
-            assert not meanwhile.any(), works[meanwhile]
+        # Absences follow one another: the last that began before a work's end must be over when the work begins.
+        left_s, back_s = absences["left_s"].to_numpy(), absences["back_s"].fillna(now_s).to_numpy()
+        last = np.searchsorted(left_s, works["end_s"].to_numpy() - 1e-9) - 1
+        assert (np.diff(left_s) > 0).all()
+        meanwhile = (last >= 0) & (np.append(back_s, np.inf)[last] > works["start_s"].to_numpy() + 1e-9)
+        assert not meanwhile.any(), works[meanwhile]
         # What a link carried has arrived, or was cancelled, lost or damaged; of what was cancelled whole bytes count.
         for way, phases in (("up", ("uplink", "handover_out")), ("down", ("downlink", "handover_in"))):
             load = results.links[results.links["link"] == f"client-{client}/{way}"]
