@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def stacking(model: str, framework: str, folder: Path, repeats: int) -> None:
     """Rounds with clients and server batches side by side against rounds with one pass after the other."""
     made = scenario(model, framework, folder)
     stacked, alone = Ours(made), Ours(made)
-    alone.engine._client_passes._most_samples = alone.engine._stacked_samples = 0
+    alone.engine._client_passes = replace(alone.engine._client_passes, most_samples=0)
+    alone.engine._stacked_samples = 0
     calls = {"stacked": stacked.one_round, "alone": alone.one_round}
     seconds = interleaved(calls, repeats, timer=time.process_time)
     ratio = median_ratio(seconds["alone"], seconds["stacked"])

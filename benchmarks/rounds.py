@@ -98,7 +98,7 @@ class Ours:
 
 def hand_written(kind: type[Naive], scenario: Scenario, dtype: torch.dtype = torch.float32) -> Naive:
     """A hand-written loop from the same initial weights, on the same batches."""
-    setup, _ = _learning(scenario, scenario.n_clients)
+    setup, _ = _learning(scenario, scenario.n_clients, dry=False)
     split = build(setup.model, setup.data.input_shape, setup.data.n_classes, setup.seed)
     inputs = torch.from_numpy(setup.data.train.inputs).to(dtype)
     labels = torch.from_numpy(setup.data.train.labels)

@@ -24,8 +24,8 @@ def one(n_clients: int, overrides: list[str]) -> None:
     """Runs one size in this process and writes its figures as JSON."""
     import resource
 
-    import gapslsim.run
-    from gapslsim import load
+    import gapslsim.assembly
+    from gapslsim import load, simulate
 
     points = max(1, n_clients // 128)
     changes = [
@@ -36,24 +36,24 @@ def one(n_clients: int, overrides: list[str]) -> None:
         *overrides,
     ]
     scenario = load(SCENARIO, set=changes)
-    assemble = gapslsim.run.assemble
+    assemble = gapslsim.assembly.assemble
     made = []
 
     def keep(*arguments, **more):  # type: ignore[no-untyped-def]
         made.append(assemble(*arguments, **more))
         return made[0]
 
-    gapslsim.run.assemble = keep
+    gapslsim.assembly.assemble = keep
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     wall, cpu = time.perf_counter(), time.process_time()
-    results = gapslsim.run.simulate(scenario, dry=True)
+    results = simulate(scenario, dry=True)
     figures = {
         "clients": n_clients,
         "wall_s": time.perf_counter() - wall,
         "cpu_s": time.process_time() - cpu,
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "grown_kib_per_client": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / n_clients,
-        "events_per_client": next(made[0].env._eid) / n_clients,
+        "events_per_client": next(made[0].stage._env._eid) / n_clients,
         "spans_per_client": len(results.spans) / n_clients,
         "simulated_s": results.summary["simulated_time_s"],
     }
