@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from gapslsim.errors import ComponentError
-from gapslsim.registry import FAMILIES, registered_by_users
+from gapslsim.registry import FAMILIES, files_sha256, registered_by_users
 
 __all__ = ["digests", "is_file", "load_components", "registered_by"]
 
@@ -107,7 +107,7 @@ def _load_file(file: Path) -> bool:
         near = ", ".join(sorted(other.name for other in file.parent.glob("*.py"))) or "no .py file"
         raise ComponentError(f"{file} is no file; its folder holds {near}.")
     path = _key(str(file))
-    digest = _digest([file])
+    digest = files_sha256([file])
     if not _forget_changed_modules() and _LOADED.get(path) == digest:
         return False
     if (folder := str(Path(path).parent)) not in sys.path:
@@ -148,14 +148,16 @@ def _modules_beside() -> dict[str, tuple[str, ModuleType]]:
 def _see_modules_beside() -> None:
     for path in _modules_beside():
         if path not in _BESIDE:
-            _BESIDE[path] = _digest([Path(path)])
+            _BESIDE[path] = files_sha256([Path(path)])
 
 
 def _forget_changed_modules() -> bool:
     """Whether the text of a module beside a file has changed; it is then imported anew."""
     _see_modules_beside()
     changed = [
-        path for path, digest in _BESIDE.items() if not Path(path).exists() or _digest([Path(path)]) != digest
+        path
+        for path, digest in _BESIDE.items()
+        if not Path(path).exists() or files_sha256([Path(path)]) != digest
     ]
     beside = _modules_beside()
     for path in changed:
@@ -178,7 +180,7 @@ def _load_module(name: str) -> bool:
             f"there is no module {name!r}; install the package that holds it into this environment, "
             f"or write a file: ./{name.replace('.', '/')}.py"
         ) from None
-    _LOADED[name] = _digest(_sources(module))
+    _LOADED[name] = files_sha256(_sources(module))
     return is_new
 
 
@@ -187,13 +189,6 @@ def _sources(module: ModuleType) -> list[Path]:
     if hasattr(module, "__path__"):
         return sorted(file for folder in module.__path__ for file in Path(folder).rglob("*.py"))
     return [Path(module.__file__)] if module.__file__ else []
-
-
-def _digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _in_words(error: Exception, name: str) -> str:

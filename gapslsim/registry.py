@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar, cast, dataclass_transform
@@ -33,7 +33,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gapslsim.errors import ComponentError, unknown
 
 __all__ = [
-    "FAMILIES", "Family", "component", "content_of", "is_shipped", "meaning_of", "registered_by_users", "settings_of",
+    "FAMILIES", "Family", "component", "content_of", "files_sha256", "is_shipped", "meaning_of", "registered_by_users",
+    "settings_of",
 ]  # fmt: skip
 
 C = TypeVar("C")
@@ -155,7 +156,7 @@ def content_of(member: object) -> Any:
     A file may be written anew under its old name; what was computed from the old one must not be taken for it.
     """
     settings = settings_of(member)
-    files = {text: _digest(Path(text)) for text in _texts(settings) if _is_file(text)}
+    files = {text: files_sha256([Path(text)]) for text in _texts(settings) if _is_file(text)}
     return [settings, files] if files else settings
 
 
@@ -180,9 +181,12 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+def files_sha256(files: Iterable[Path]) -> str:
+    """SHA-256 of what files hold, one after the other."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def registered_by_users() -> set[object]:

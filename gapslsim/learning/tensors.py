@@ -67,10 +67,6 @@ class Side:
         planned_steps: int | None,
         examples: Sequence[Shaped[Tensor, "b ..."]] = (),
     ) -> None:
-        for layer in module.modules():
-            # Another side or another pass may still read what a layer would write to; values are the same.
-            if getattr(layer, "inplace", False):
-                setattr(layer, "inplace", False)  # noqa: B010
         self.module = module
         self.optimizer = optimizer
         self.planned_steps = planned_steps

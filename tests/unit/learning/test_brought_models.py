@@ -313,13 +313,20 @@ def test_what_cannot_be_trained_right_is_refused_in_words(layer: str) -> None:
         probe(eval(layer), [torch.randn(2, 4) for _ in range(3)])
 
 
+@component
+class BegunInPlace(Brought):
+    """Its server side begins with a layer that writes to its input."""
+
+    def blocks(self, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:
+        server = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, n_classes))
+        return [("first", nn.Linear(6, 4)), ("second", server)]
+
+
 def test_activations_that_work_in_place_are_taken_as_others() -> None:
     # At the cut such a layer would write to what the client has sent.
-    setup = brought(above="nn.Identity()")
-    split = build(setup.model, (6,), 3, 1)
-    server = nn.Sequential(nn.ReLU(inplace=True), split.server)
+    split = build(BegunInPlace(), (6,), 3, 1)
     smashed = [torch.randn(2, 4) for _ in range(3)]
-    side = Side(server, sgd(), None, smashed)
+    side = Side(split.server, sgd(), None, smashed)
     given = smashed[0].clone().requires_grad_()
     side.forward(side.initial(), given, 0)
     assert torch.equal(given, smashed[0])
