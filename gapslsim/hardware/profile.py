@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
+from gapslsim.hardware.corrected import Corrections
 from gapslsim.hardware.cost_model import CostModel, cost_models
 from gapslsim.hardware.figure import Figure
 from gapslsim.registry import component
@@ -169,6 +170,8 @@ class Profile:
     """How the cost of a computation becomes seconds."""
     jitter: Jitter
     power: PowerDraw
+    corrections: Corrections | None = None
+    """Factors on the durations that the cost model gives, in all modes: what `gapslsim check-testbed` fits."""
     modes: dict[Slug, Mode] = Field(default_factory=dict)
     """Power modes, chosen as `jetson-nano@5w`; without one the sections above hold."""
     calibration: Calibration | None = None

@@ -99,6 +99,9 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
             )
         changed = profile.modes[mode]
     power = (changed and changed.power) or profile.power
+    cost_model = (changed and changed.cost_model) or profile.cost_model
+    if profile.corrections is not None:
+        cost_model = profile.corrections.on(cost_model)
     return ProfiledDevice(
         name=profile.name if mode is None else f"{profile.name}@{mode}",
         ram_bytes=((changed and changed.memory) or profile.memory).usable.value,
@@ -110,7 +113,7 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
             send_j_per_bit=power.send_per_bit.value if power.send_per_bit else 0.0,
             receive_j_per_bit=power.receive_per_bit.value if power.receive_per_bit else 0.0,
         ),
-        cost_model=(changed and changed.cost_model) or profile.cost_model,
+        cost_model=cost_model,
         jitter_sigma=((changed and changed.jitter) or profile.jitter).sigma.value,
         profile=profile,
         mode=changed,

@@ -1,0 +1,74 @@
+"""The main flow: a table of a testbed and a scenario in, errors out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gapslsim.run import simulate
+from gapslsim.scenario.loading import load, read, vary
+from gapslsim.scenario.schema import Scenario
+from gapslsim.testbed.comparison import compare_cells, rank_agreement
+from gapslsim.testbed.factors import fit_factors, wanted_factors
+from gapslsim.testbed.report import TestbedCheck
+from gapslsim.testbed.selection import select_cells
+from gapslsim.testbed.simulation import settings_of_cells, short, times_of
+from gapslsim.testbed.table import read_testbed
+
+__all__ = ["check_testbed"]
+
+
+def check_testbed(
+    table: str | Path,
+    scenario: str | Path,
+    set: Iterable[str] = (),
+    *,
+    labels: Sequence[str] = (),
+    ignored: Sequence[str] = (),
+    by: Sequence[str] | None = None,
+    rounds: int = 20,
+    calibrate: Sequence[str] = (),
+    fit: Sequence[str] = ("compute", "fixed", "rate"),
+    network: str = "",
+) -> TestbedCheck:
+    """Compares what a testbed measured with dry runs of a scenario, one per cell of the table.
+
+    Args:
+        table: CSV or Parquet; see `table.read_testbed`.
+        scenario: file or name of a shipped scenario.
+        set: overrides, as for `load`.
+        labels: columns that tell cells apart and set nothing.
+        ignored: columns to leave out.
+        by: columns that tell groups of cells apart; all unless given.
+        rounds: to simulate of each cell.
+        calibrate: cells to fit to, see `selection.select_cells`; none unless given.
+        fit: kinds of factors, see `factors.FACTORS`.
+        network: the label that names networks, for the factor `rate`.
+
+    Raises:
+        ScenarioError: if the scenario is wrong.
+        TestbedTableError: if the table is, or a cell is no setting of the scenario.
+        ComponentError: on an unknown factor.
+    """
+    source = read(scenario, set=set)
+    found = read_testbed(Path(table), _phases(vary(source, ())), labels, ignored)
+    settings = settings_of_cells(source, found.cells, found.source, rounds)
+    fitted, chosen = None, []
+    if calibrate:
+        chosen = select_cells(found, calibrate)
+        own = [setting for setting in settings if setting.cell in chosen]
+        fitted = fit_factors(wanted_factors(fit, own, network), own, found.measures, network)
+        times = [times_of([s], found.measures, lambda _, s=s: fitted.run(s))[0] for s in settings]  # type: ignore[misc]
+    else:
+        times = times_of(settings, found.measures)
+    columns = [*found.labels, *found.paths] if by is None else list(by)
+    compared = compare_cells(found, settings, times, columns)
+    names = {_group(cell, columns) for cell in chosen}
+    compared["calibrated"] = [tuple(row) in names for row in compared[columns].itertuples(index=False, name=None)]
+    title = f"{Path(table).name} beside {source.folder.name}/{Path(scenario).name}"
+    return TestbedCheck(title, compared, rank_agreement(compared, columns), fitted)
+
+
+def _phases(scenario: Scenario) -> set[str]:
+    """Every phase that a table may name: those of the scenario, and of local training."""
+    return {str(phase) for phase in simulate(short(scenario), dry=True).spans["phase"]} | {"local_training"}
