@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gapslsim.run import simulate
-from gapslsim.scenario.loading import load, read, vary
+from gapslsim.scenario.loading import read, vary
 from gapslsim.scenario.schema import Scenario
 from gapslsim.testbed.comparison import compare_cells, rank_agreement
 from gapslsim.testbed.factors import fit_factors, wanted_factors
 from gapslsim.testbed.report import TestbedCheck
 from gapslsim.testbed.selection import select_cells
-from gapslsim.testbed.simulation import settings_of_cells, short, times_of
-from gapslsim.testbed.table import read_testbed
+from gapslsim.testbed.simulation import as_it_is, settings_of_cells, short, times_of
+from gapslsim.testbed.table import Cell, read_testbed
 
 __all__ = ["check_testbed"]
 
@@ -58,15 +58,17 @@ def check_testbed(
         chosen = select_cells(found, calibrate)
         own = [setting for setting in settings if setting.cell in chosen]
         fitted = fit_factors(wanted_factors(fit, own, network), own, found.measures, network)
-        times = [times_of([s], found.measures, lambda _, s=s: fitted.run(s))[0] for s in settings]  # type: ignore[misc]
-    else:
-        times = times_of(settings, found.measures)
+    times = times_of(settings, found.measures, as_it_is if fitted is None else fitted.run)
     columns = [*found.labels, *found.paths] if by is None else list(by)
     compared = compare_cells(found, settings, times, columns)
     names = {_group(cell, columns) for cell in chosen}
     compared["calibrated"] = [tuple(row) in names for row in compared[columns].itertuples(index=False, name=None)]
-    title = f"{Path(table).name} beside {source.folder.name}/{Path(scenario).name}"
-    return TestbedCheck(title, compared, rank_agreement(compared, columns), fitted)
+    title = f"{Path(table).name} beside {Path(scenario).name}"
+    return TestbedCheck(title, compared, rank_agreement(compared, columns, found.labels), fitted)
+
+
+def _group(cell: Cell, columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(cell[column] for column in columns)
 
 
 def _phases(scenario: Scenario) -> set[str]:

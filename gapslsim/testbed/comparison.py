@@ -67,12 +67,9 @@ def compare_cells(
                 [np.tile(times[n][measure.name], len(settings[n].cell.measured[measure.name])) for n in own]
             )
             row: dict[str, object] = {"measure": measure.name, "unit": measure.base}
-            row["cell"] = ", ".join(
-                f"{column}={text}" for column, text in zip(by, key, strict=False) if text
-            ) or (settings[own[0]].cell.name)
-            if settings[own[0]].cell.client is not None:
-                row["cell"] = f"{row['cell']}, client={settings[own[0]].cell.client}"
             row |= dict(zip(by, key, strict=False))
+            client = settings[own[0]].cell.client
+            row["client"] = "" if client is None else str(client)
             row["n"] = len(measured)
             for name, values in (("measured", measured), ("simulated", simulated)):
                 row[f"{name}_median"] = float(np.median(values)) if len(values) else np.nan
@@ -80,7 +77,19 @@ def compare_cells(
             for name in ("median", "p90"):
                 row[f"error_{name}"] = float(row[f"simulated_{name}"]) / float(row[f"measured_{name}"]) - 1  # type: ignore[arg-type]
             rows.append(row)
-    return pd.DataFrame(rows)
+    compared = pd.DataFrame(rows)
+    compared.insert(0, "cell", _names(compared, by))
+    return compared
+
+
+def _names(compared: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    """What tells each cell from the others: `device=jetson-nano, cut=2`."""
+    columns = [*_factors(compared, by), *(["client"] if compared["client"].nunique() > 1 else [])]
+    ends = [column.rpartition(".")[2] for column in columns]
+    short = [end if ends.count(end) == 1 else column for end, column in zip(ends, columns, strict=True)]
+    texts = compared[columns].itertuples(index=False, name=None)
+    made = [", ".join(f"{n}={t}" for n, t in zip(short, row, strict=True) if t) for row in texts]
+    return [name or "the scenario" for name in made]
 
 
 def errors_over_all(compared: pd.DataFrame) -> pd.DataFrame:
@@ -104,20 +113,22 @@ def errors_over_all(compared: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def rank_agreement(compared: pd.DataFrame, by: Sequence[str]) -> list[Agreement]:
-    """For each measure of time or energy and each column with several values: is the order as measured?"""
+def rank_agreement(compared: pd.DataFrame, by: Sequence[str], labels: Sequence[str]) -> list[Agreement]:
+    """For each measure of time or energy and each setting with several values: is the order as measured?"""
     found = []
     for (measure, unit), part in compared.groupby(["measure", "unit"], sort=False):
         if unit == "B":
             continue
         keys = _factors(part, by)
-        for column in keys:
+        for column in (key for key in keys if key not in labels):
             others = [c for c in keys if c != column]
             for key, group in part.groupby(others, sort=False) if others else [((), part)]:
                 group = group[group[column] != ""].drop_duplicates(column)
                 if len(group) < 2:
                     continue
                 tau = stats.kendalltau(group["measured_median"], group["simulated_median"]).statistic
+                if np.isnan(tau):  # They are all the same.
+                    continue
                 among = ", ".join(f"{c}={v}" for c, v in zip(others, key, strict=True) if v)
                 best = [str(group[column][group[f"{name}_median"].idxmin()]) for name in ("measured", "simulated")]
                 found.append(Agreement(str(measure), column, among, float(tau), *best))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -95,9 +94,9 @@ class Fitted:
                 return value
         return None
 
-    def profiles(self, names: Sequence[str]) -> dict[str, Profile]:
-        """The profiles of these devices with what was fitted."""
-        return {name: self._profile(name) for name in names if any(f.of == name for f in self.factors)}
+    def profiles(self) -> dict[str, Profile]:
+        """The profiles of the devices with what was fitted, by the name that scenarios use."""
+        return {f.of: self._profile(f.of) for f in self.factors if f.kind != "rate"}
 
     def run(self, setting: Setting) -> Results:
         """A dry run of a cell with what was fitted."""
@@ -105,8 +104,7 @@ class Fitted:
         rate = self.of("rate", setting.cell[self.by])
         if rate is not None:
             scenario = _faster_links(scenario, rate)
-        with ExitStack() as stack:
-            stack.enter_context(with_profiles(self.profiles([group.device for group in scenario.clients])))
+        with with_profiles(self.profiles()):
             return simulate(scenario, dry=True)
 
     def _profile(self, name: str) -> Profile:
@@ -129,17 +127,15 @@ class Fitted:
         power = profile.power
         if (more := self.of("power", name)) is not None:
             power = dataclasses.replace(power, compute=_fitted(power.compute.value * more))
-        overheads = profile.overheads or Overheads()
-        return dataclasses.replace(
-            profile,
-            power=power,
-            corrections=dataclasses.replace(before, **changed) if changed else profile.corrections,
-            overheads=dataclasses.replace(overheads, **added) if added else profile.overheads,
-        )
+        if added:
+            added = {"overheads": dataclasses.replace(profile.overheads or Overheads(), **added)}
+        if changed:
+            added["corrections"] = dataclasses.replace(before, **changed)
+        return dataclasses.replace(profile, power=power, **added)
 
 
 def _fitted(value: float) -> Figure[Any]:
-    return Figure(value=float(f"{value:.6g}"), status="fitted", source=_SOURCE)
+    return Figure(value=float(f"{value:.9g}"), status="fitted", source=_SOURCE)
 
 
 def _faster_links(scenario: Scenario, factor: float) -> Scenario:
@@ -201,20 +197,19 @@ def fit_factors(
     ]
 
     def made(x: np.ndarray) -> Fitted:
-        values = usual * np.exp(x * prior)
+        # From 1 on, since the steps of the differences are relative.
+        values = usual * np.exp((x - 1) * prior)
         return Fitted(tuple(factors), tuple(map(float, values)), tuple(prior), by)
 
     def misses(x: np.ndarray) -> np.ndarray:
         fitted = made(x)
-        times: list[Mapping[str, np.ndarray]] = []
-        for setting in chosen:
-            times += times_of([setting], measures, lambda _, s=setting: fitted.run(s))  # type: ignore[misc]
+        times = times_of(chosen, measures, fitted.run)
         off = [
             (math.log(float(np.median(times[n][name]))) - log) / _MEASURED_WITHIN for n, name, log in wanted
         ]
-        return np.concatenate([off, x])
+        return np.concatenate([off, x - 1])
 
-    found = least_squares(misses, np.zeros(len(factors)), diff_step=1e-3, xtol=1e-4, ftol=1e-5, max_nfev=30)
+    found = least_squares(misses, np.ones(len(factors)), diff_step=1e-3, xtol=1e-4, ftol=1e-5, max_nfev=30)
     spread = prior * np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
     best = made(found.x)
     return dataclasses.replace(best, spreads=tuple(map(float, spread)))

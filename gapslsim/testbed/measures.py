@@ -9,10 +9,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.results.results import Results
 
-__all__ = ["OF_A_RUN", "Measure", "is_known", "measure_of", "simulated"]
+__all__ = ["OF_A_RUN", "Measure", "measure_of", "simulated"]
 
 OF_A_RUN: Final = {
     "round": "s",
@@ -31,7 +30,7 @@ _SUFFIXES: Final = {
     "w": ("W", "W"), "mw": ("W", "mW"), "bytes": ("B", "B"), "kb": ("B", "kB"), "mb": ("B", "MB"),
 }  # fmt: skip
 """Base unit and unit by the end of a column's name."""
-_EXCHANGE: Final = re.compile(r"^(cancelled_|lost_|corrupted_|de)?(serialise_)?model_|^away$")
+_EXCHANGE: Final = re.compile(r"^(?:cancelled_|lost_|corrupted_)?model_|^away$")
 """Phases that belong to no mini-batch."""
 _LOCAL: Final = "local_training"
 
@@ -68,17 +67,6 @@ def measure_of(column: str, phases: set[str]) -> Measure | None:
     if stem in names and names[stem] == base:
         return Measure(stem, base, unit)
     return None
-
-
-def is_known(name: str, results: Results) -> None:
-    """Refuses phases that the simulated run does not have.
-
-    Raises:
-        ScenarioError: with the near miss.
-    """
-    phases = sorted({str(phase) for phase in results.spans["phase"]})
-    if name not in OF_A_RUN and name not in phases:
-        raise ScenarioError([Problem("", unknown("measure", name, [*OF_A_RUN, *phases]))])
 
 
 def simulated(measure: Measure, results: Results, batch_sizes: tuple[int, ...], client: int | None) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
+from gapslsim.hardware.profile_file import write_profile
 from gapslsim.results import words
 from gapslsim.results.compare import Comparison
 from gapslsim.results.drawing.drawing import Curve, Drawing, Mark, Panel, Part, Scale, Span
@@ -98,6 +100,16 @@ class TestbedCheck:
                 f"The interval covers the measured median in {words.percent(self.predicted['covered'].mean())} of the cells."
             )
         return said
+
+    def write_profiles(self, folder: Path) -> list[Path]:
+        """Writes the profiles with what was fitted, for scenarios to name by their path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name, profile in {} if self.fitted is None else self.fitted.profiles().items():
+            path = folder / f"{Path(name).stem.replace('@', '-')}.yaml"
+            write_profile(profile, path)
+            written.append(path)
+        return written
 
     def markdown(self) -> str:
         """The whole check."""

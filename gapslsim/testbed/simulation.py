@@ -18,10 +18,10 @@ from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.loading import Source, vary
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import parse
-from gapslsim.testbed.measures import Measure, is_known, simulated
+from gapslsim.testbed.measures import Measure, simulated
 from gapslsim.testbed.table import Cell, TestbedTableError
 
-__all__ = ["Setting", "as_it_is", "settings_of_cells", "times_of"]
+__all__ = ["Setting", "as_it_is", "settings_of_cells", "short", "times_of"]
 
 _CUT = "model.cut"
 WHOLE = "whole"
@@ -51,8 +51,7 @@ def settings_of_cells(source: Source, cells: Sequence[Cell], file: str, rounds: 
     made, problems = [], []
     for cell in cells:
         try:
-            scenario = _scenario(source, cell, file)
-            made.append(Setting(cell, dataclasses.replace(scenario, stop=Stop(rounds=rounds))))
+            made.append(Setting(cell, short(_scenario(source, cell, file), rounds)))
         except ScenarioError as error:
             problems += [
                 Problem(p.path, p.message, file, cell.lines[0] if cell.lines else None) for p in error.problems
@@ -111,22 +110,27 @@ def _on_the_client(scenario: Scenario) -> Scenario:
     return dataclasses.replace(scenario, framework=frameworks["fedavg"](local_steps=1))
 
 
-def as_it_is(scenario: Scenario) -> Results:
-    """A dry run."""
-    return simulate(scenario, dry=True)
+def short(scenario: Scenario, rounds: int = 1) -> Scenario:
+    """The same for so many rounds."""
+    return dataclasses.replace(scenario, stop=Stop(rounds=rounds))
+
+
+def as_it_is(setting: Setting) -> Results:
+    """A dry run of a cell."""
+    return simulate(setting.scenario, dry=True)
 
 
 def times_of(
     settings: Sequence[Setting],
     measures: Sequence[Measure],
-    run: Callable[[Scenario], Results] = as_it_is,
+    run: Callable[[Setting], Results] = as_it_is,
 ) -> list[Mapping[str, np.ndarray]]:
     """Every measure of every cell, simulated.
 
     Args:
         settings: cells with their scenarios.
         measures: what the table holds.
-        run: how a scenario is simulated.
+        run: how a cell is simulated.
 
     Raises:
         GapslsimError: where a cell cannot be simulated; says which.
@@ -134,14 +138,19 @@ def times_of(
     found = []
     for setting in settings:
         try:
-            results = run(setting.scenario)
+            results = run(setting)
         except GapslsimError as error:
             raise TestbedTableError([Problem(setting.cell.name, str(error))]) from error
         of_cell = {}
         for measure in measures:
-            if measure.name in setting.cell.measured:
-                is_known(measure.name, results)
-                sizes = setting.scenario.batch_sizes
-                of_cell[measure.name] = simulated(measure, results, sizes, setting.cell.client)
+            if measure.name not in setting.cell.measured:
+                continue
+            sizes = setting.scenario.batch_sizes
+            values = simulated(measure, results, sizes, setting.cell.client)
+            if not len(values):
+                phases = ", ".join(sorted(set(results.spans["phase"])))
+                why = f"{measure.name} does not happen here; leave it empty (this cell has: {phases})"
+                raise TestbedTableError([Problem(setting.cell.name, why, None, setting.cell.lines[0])])
+            of_cell[measure.name] = values
         found.append(of_cell)
     return found
