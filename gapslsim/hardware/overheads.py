@@ -8,9 +8,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
-from gapslsim.hardware.figure import Figure
+from gapslsim.hardware.figure import Figure, Status
 from gapslsim.registry import component
 from gapslsim.units import Quantity, Seconds
 
@@ -40,15 +40,19 @@ class Cold:
 class Throttling:
     """Rate over time under sustained load: a device that gets hot slows down."""
 
-    slowing: Figure[HeatTable]
+    slowing: HeatTable
     """Rows (seconds of load, factor on durations), both ascending, linear between them, the last from there on:
     `[[0 s, 1], [5 min, 1], [10 min, 1.4]]`."""
-    recovery: Figure[Annotated[float, Field(ge=0)]]
+    recovery: Annotated[float, Field(ge=0)]
     """Seconds of load that a second of rest undoes; 1: it cools as fast as it heats, 0: never."""
+    status: Status
+    """measured, published, fitted or assumed."""
+    source: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    """Where the rows come from."""
 
     @model_validator(mode="after")
     def _ascends(self) -> Throttling:
-        rows = self.slowing.value
+        rows = self.slowing
         if not rows or rows[0][0] != 0:
             raise ValueError("slowing begins with what holds at first; write [0 s, 1] as its first row")
         for (since_s, before), (until_s, after) in pairwise(rows):

@@ -78,15 +78,15 @@ class NodeOverheads:
             slow_s = duration_s if cold.lasts is None else min(duration_s, cold.lasts.value)
             duration_s += (cold.factor.value - 1) * slow_s
         if hot is not None:
-            self._heat_s = max(0.0, self._heat_s - idle_s * hot.recovery.value)
-            duration_s = heated(hot.slowing.value, self._heat_s, duration_s)
+            self._heat_s = max(0.0, self._heat_s - idle_s * hot.recovery)
+            duration_s = heated(hot.slowing, self._heat_s, duration_s)
         return duration_s
 
     def computed(self, start_s: float, now_s: float) -> None:
         """Notes a computation that ends, or is broken off, now."""
         self._ended_s = now_s
         if self._throttling is not None:
-            self._heat_s = min(self._heat_s + now_s - start_s, self._throttling.slowing.value[-1][0])
+            self._heat_s = min(self._heat_s + now_s - start_s, self._throttling.slowing[-1][0])
 
 
 def heated(slowing: Sequence[tuple[float, float]], heat_s: float, work_s: float) -> float:

@@ -16,12 +16,16 @@ from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.devices import known_devices, load_profile
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import Calibration, FittedRange, HeldOutError
-from gapslsim.hardware.profiled_device import device_of
 from gapslsim.hardware.profile_file import ProfileError, profile_text, read_profile, write_profile
+from gapslsim.hardware.profiled_device import device_of
 
 
 def figure(value: object, source: str = "chosen for the test") -> dict[str, Any]:
     return {"value": value, "status": "assumed", "source": source}
+
+
+def heat(*slowing: object) -> dict[str, Any]:
+    return {"slowing": [*slowing], "recovery": 0.5, "status": "assumed", "source": "chosen for the test"}
 
 
 def good() -> dict[str, Any]:
@@ -96,7 +100,11 @@ BROKEN = {
     "capital letters": ("name", "Jetson Nano", "lower-case words joined by hyphens"),
     "overheads: no unit": ("overheads.per_message", figure(0.001), "has no unit; write it with its unit"),
     "overheads: zero rate": ("overheads.serialise_rate", figure("0 MB/s"), "is zero; it must be more"),
-    "overheads: near miss": ("overheads.per_mesage", figure("1 ms"), "unknown key. Did you mean 'per_message'?"),
+    "overheads: near miss": (
+        "overheads.per_mesage",
+        figure("1 ms"),
+        "unknown key. Did you mean 'per_message'?",
+    ),
     "overheads: loading": ("overheads.loading", "before", "should be 'ahead' or 'inline', found 'before'"),
     "overheads: no workers": ("overheads.loading_workers", 0, "greater than 0, found 0"),
     "overheads: cold is faster": (
@@ -106,21 +114,53 @@ BROKEN = {
     ),
     "overheads: no recovery": (
         "overheads.throttling",
-        {"slowing": figure([["0 s", 1]])},
+        {"slowing": [["0 s", 1]], "status": "assumed", "source": "none"},
         "is missing; add it",
     ),
     "overheads: no beginning": (
         "overheads.throttling",
-        {"slowing": figure([["5 s", 1]]), "recovery": figure(1)},
+        heat(["5 s", 1]),
         "write [0 s, 1] as its first row",
     ),
     "overheads: out of order": (
         "overheads.throttling",
-        {"slowing": figure([["0 s", 1], ["9 s", 2], ["5 s", 3]]), "recovery": figure(1)},
+        heat(["0 s", 1], ["9 s", 2], ["5 s", 3]),
         "slowing must ascend, found [5 s, 3] after [9 s, 2]; sort its rows",
     ),
     "overheads: all of it is busy": ("overheads.background_load", figure(1.0), "less than 1, found 1.0"),
     "correlation of one": ("jitter.correlation", figure(1.0), "less than 1, found 1.0"),
+    "half a range": (
+        "power.idle",
+        figure("1 W") | {"low": "1 W"},
+        "low is given without high; give both ends of the range",
+    ),
+    "a value outside its range": (
+        "power.idle",
+        figure("5 W") | {"low": "1 W", "high": "2 W"},
+        "must have 0 < low <= value <= high, found low 1, value 5, high 2; put the range around the value",
+    ),
+    "a range from zero": (
+        "cost_model.overhead_per_call",
+        figure("1 ms") | {"low": "0 ms", "high": "2 ms"},
+        "must have 0 < low <= value <= high, found low 0, value 0.001, high 0.002",
+    ),
+    "a range without unit": ("power.idle.low", 1, "has no unit; write it with its unit"),
+    "neither value nor range": (
+        "power.idle",
+        {"status": "assumed", "source": "a rule"},
+        "value is missing; add it, or low and high",
+    ),
+    "uncertainty in per cent": (
+        "uncertainty",
+        {"source": "held-out steps", "forward": 12},
+        "less than 3, found 12",
+    ),
+    "uncertainty of an unknown phase": (
+        "uncertainty",
+        {"source": "held-out steps", "foward": 0.1},
+        "unknown key. Did you mean 'forward'?",
+    ),
+    "uncertainty without source": ("uncertainty", {"forward": 0.1}, "is missing; add it"),
     "zero efficiency": ("cost_model.efficiency", {"linear": figure(0)}, "greater than 0, found 0"),
 }
 
@@ -136,7 +176,7 @@ def test_a_broken_value_is_named_with_its_place_rule_and_fix(case: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    "path", ["power.idle.source", "power.idle.status", "power.idle.value", "cost_model.memory_rate", "jitter"]
+    "path", ["power.idle.source", "power.idle.status", "cost_model.memory_rate", "jitter"]
 )
 def test_a_missing_entry_is_named(path: str, tmp_path: Path) -> None:
     data = good()
@@ -216,20 +256,23 @@ def test_overheads_are_read_in_base_units_inherited_by_modes_and_written_back(tm
         "serialise_rate": figure("50 MB/s"),
         "per_message": figure("2 ms"),
         "cold": {"after": figure("1 ms"), "factor": figure(1.2)},
-        "throttling": {"slowing": figure([["0 s", 1], ["5 min", 1.4]]), "recovery": figure(0.5)},
+        "throttling": heat(["0 s", 1], ["5 min", 1.4]),
     }
     data["modes"] = {"eco": {"description": "Saves.", "overheads": {"per_message": figure("5 ms")}}}
     file.write_text(yaml.safe_dump(data, sort_keys=False))
     profile = read_profile(file)
     own, eco = device_of(profile).overheads, device_of(profile, "eco").overheads
-    assert own.serialise_rate is not None and own.throttling is not None
+    assert own.serialise_rate is not None
+    assert own.throttling is not None
     assert own.serialise_rate.value == 50e6
-    assert own.throttling.slowing.value == ((0.0, 1.0), (300.0, 1.4))
+    assert own.throttling.slowing == ((0.0, 1.0), (300.0, 1.4))
     assert eco == replace(own, per_message=eco.per_message)
-    assert eco.per_message is not None and eco.per_message.value == 0.005
+    assert eco.per_message is not None
+    assert eco.per_message.value == 0.005
     write_profile(profile, copy)
     assert read_profile(copy) == profile
-    assert "5 ms" in profile_text(profile) and profile_text(profile).count("serialise_rate") == 1
+    assert "5 ms" in profile_text(profile)
+    assert profile_text(profile).count("serialise_rate") == 1
 
 
 @pytest.mark.parametrize("name", known_devices())
@@ -268,3 +311,24 @@ def test_a_calibrated_profile_of_any_numbers_survives_the_round_trip(
     )
     write_profile(fitted, file)
     assert read_profile(file) == fitted
+
+
+def test_a_figure_may_be_a_range_alone_and_a_mode_replaces_it_whole(tmp_path: Path) -> None:
+    data = good()
+    ranged = {"low": "50 GFLOP/s", "high": "200 GFLOP/s", "status": "assumed", "source": "two networks"}
+    data["cost_model"]["forward_rate"] = ranged
+    slow = {"low": "20 GFLOP/s", "high": "45 GFLOP/s", "status": "assumed", "source": "half the clock"}
+    data["modes"] = {"eco": {"description": "Half.", "cost_model": {"forward_rate": slow}}}
+    data["uncertainty"] = {"source": "held-out steps", "backward": 0.1}
+    file = tmp_path / "toy.yaml"
+    file.write_text(yaml.safe_dump(data, sort_keys=False))
+    profile = read_profile(file)
+    assert isinstance(profile.cost_model, Roofline)
+    assert profile.cost_model.forward_rate.value == 100e9  # the geometric mean
+    mode = profile.modes["eco"].cost_model
+    assert isinstance(mode, Roofline)
+    assert mode.forward_rate.value == pytest.approx(30e9)
+    assert profile.uncertainty is not None
+    assert profile.uncertainty.backward == 0.1
+    write_profile(profile, file)
+    assert read_profile(file) == profile

@@ -33,6 +33,10 @@ def own(device: Overheads, clock: ClockOptions | None = None) -> NodeOverheads:
     return NodeOverheads(device, clock or ClockOptions())
 
 
+def throttling(slowing: Any, recovery: float) -> Throttling:
+    return Throttling(slowing=slowing, recovery=recovery, status="assumed", source="chosen for the test")
+
+
 def test_messages_are_made_ready_and_taken_apart_at_both_ends_one_at_a_time_on_the_server() -> None:
     # 0.1 s for each message, and 400 B/s on clients (0.5 s up, 0.4 s down), 800 B/s on the server (0.25 s, 0.2 s).
     world = run(
@@ -183,7 +187,7 @@ def test_a_hot_device_slows_down_and_recovers_at_rest() -> None:
     assert heated(table, 10.0, 10 * math.log(2)) == pytest.approx(10.0)
     assert heated(table, 0.0, 10 + 10 * math.log(2) + 1) == pytest.approx(22.0)
     # The same in many small pieces as in one.
-    hot = own(Overheads(throttling=Throttling(slowing=figure(table), recovery=figure(0.5))))
+    hot = own(Overheads(throttling=throttling(table, 0.5)))
     now = 0.0
     for _ in range(1000):
         took = hot.stretched_s(now, 0.015)
@@ -195,14 +199,10 @@ def test_a_hot_device_slows_down_and_recovers_at_rest() -> None:
 
 
 def test_rest_undoes_as_much_load_as_the_profile_says() -> None:
-    hot = own(
-        Overheads(throttling=Throttling(slowing=figure(((0.0, 1.0), (10.0, 3.0))), recovery=figure(0.5)))
-    )
+    hot = own(Overheads(throttling=throttling(((0.0, 1.0), (10.0, 3.0)), 0.5)))
     hot.computed(0.0, 10.0)
     assert hot.stretched_s(10.0, 1.0) == 3.0
-    hot = own(
-        Overheads(throttling=Throttling(slowing=figure(((0.0, 1.0), (10.0, 3.0))), recovery=figure(0.5)))
-    )
+    hot = own(Overheads(throttling=throttling(((0.0, 1.0), (10.0, 3.0)), 0.5)))
     hot.computed(0.0, 10.0)
     # 20 s of rest undo 10 s of load; heat 0 again: f = 1 + h/5, t = 5 (exp(1/5) - 1)
     assert hot.stretched_s(30.0, 1.0) == pytest.approx(5 * math.expm1(0.2))
@@ -218,7 +218,7 @@ ALL = Overheads(
     per_iteration=figure(0.1),
     loading_per_sample=figure(0.3),
     cold=Cold(after=figure(0.5), factor=figure(1.2)),
-    throttling=Throttling(slowing=figure(((0.0, 1.0), (5.0, 1.5))), recovery=figure(0.1)),
+    throttling=throttling(((0.0, 1.0), (5.0, 1.5)), 0.1),
     background_load=figure(0.1),
 )
 
