@@ -1,4 +1,4 @@
-"""How long the bins of a Mahimahi trace should be: against replay of every packet, on a link alone and behind a backhaul.
+"""How long the bins of a Mahimahi trace should be: against replay of every packet, alone and behind a backhaul.
 
 python analysis/mahimahi_bins.py ../shared/data/network/mahimahi
 """

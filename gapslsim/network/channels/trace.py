@@ -56,6 +56,10 @@ class MeasuredTrace(Channel):
     """Where a file of regular steps has none for a while: `hold` keeps the rate before, `zero` lets nothing pass,
     `skip` cuts the gap out. `validate` says how many gaps there are."""
 
+    def __hash__(self) -> int:
+        """That of the file: the rows taken from it are in a mapping, which has none."""
+        return hash((self.file, self.format))
+
     @model_validator(mode="after")
     def _known_units(self) -> MeasuredTrace:
         parse_quantity(f"1 {self.time_unit}", "s")
