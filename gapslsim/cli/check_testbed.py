@@ -17,27 +17,33 @@ __all__ = ["check_testbed_command"]
 def check_testbed_command(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="What was measured: .csv or .parquet.")],
     scenario: Annotated[
-        str, typer.Option("--scenario", "-s", help="Scenario of the testbed; the table's columns are its paths.")
+        str,
+        typer.Option("--scenario", "-s", help="Scenario of the testbed; the table's columns are its paths."),
     ],
     set: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override one value of the scenario.")
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Override one value of the scenario."),
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column that tells cells apart and sets nothing, such as a site."),
+        typer.Option(
+            metavar="COLUMN", help="A column that tells cells apart and sets nothing, such as a site."
+        ),
     ] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out.")] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN", help="Put cells together that differ in other columns alone, each simulated as measured."
+            metavar="COLUMN",
+            help="Put cells together that differ in other columns alone, each simulated as measured.",
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds to simulate of each cell.")] = 20,
     calibrate: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ROWS", help="Fit factors to these cells and predict the others: 2-40,45 or 'network=1 & model.cut=2'."
+            metavar="ROWS",
+            help="Fit factors to these cells and predict the others: 2-40,45 or 'network=1 & model.cut=2'.",
         ),
     ] = None,
     fit: Annotated[
@@ -51,10 +57,15 @@ def check_testbed_command(
         str | None, typer.Option(metavar="COLUMN", help="Column that names the network, for the factor rate.")
     ] = None,
     tolerance: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Exit with 1 if a predicted median is further off: 12% or 0.12.")
+        str | None,
+        typer.Option(metavar="SHARE", help="Exit with 1 if a predicted median is further off: 12% or 0.12."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write everything as Markdown.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Also draw simulated against measured (png, svg, pdf).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write everything as Markdown.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw simulated against measured (png, svg, pdf).")
+    ] = None,
     numbers: Annotated[Path | None, typer.Option("--table", help="Also write all numbers (.csv).")] = None,
     profiles: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the calibrated profiles there.")
@@ -65,8 +76,9 @@ def check_testbed_command(
     from gapslsim.testbed.check import check_testbed
 
     limit = _share(tolerance)
+    labels = [*(label or ()), *([network] if network else ())]
     found = check_testbed(
-        table, scenario, set or (), labels=[*(label or ()), *([network] if network else ())], ignored=ignore or (), by=by,
+        table, scenario, set or (), labels=labels, ignored=ignore or (), by=by,
         rounds=rounds, calibrate=calibrate or (), fit=[kind.strip() for kind in fit.split(",")], network=network or "",
     )  # fmt: skip
     console = Console(highlight=False)

@@ -37,7 +37,8 @@ COMMANDS: dict[str, Entry] = {
     "trace": Entry("trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."),
     "measure": Entry("measure:measure_command", "Time PyTorch on this machine, or check a profile."),
     "check-testbed": Entry(
-        "check_testbed:check_testbed_command", "Hold a scenario to what a real testbed measured; calibrate it."
+        "check_testbed:check_testbed_command",
+        "Hold a scenario to what a real testbed measured; calibrate it.",
     ),
     "check-network": Entry(
         "check_network:check_network_command", "Run reference cases through the network and print its error."

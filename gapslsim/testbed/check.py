@@ -62,7 +62,9 @@ def check_testbed(
     columns = [*found.labels, *found.paths] if by is None else list(by)
     compared = compare_cells(found, settings, times, columns)
     names = {_group(cell, columns) for cell in chosen}
-    compared["calibrated"] = [tuple(row) in names for row in compared[columns].itertuples(index=False, name=None)]
+    compared["calibrated"] = [
+        tuple(row) in names for row in compared[columns].itertuples(index=False, name=None)
+    ]
     title = f"{Path(table).name} beside {Path(scenario).name}"
     return TestbedCheck(title, compared, rank_agreement(compared, columns, found.labels), fitted)
 

@@ -37,7 +37,10 @@ class Agreement:
 
 
 def compare_cells(
-    table: TestbedTable, settings: Sequence[Setting], times: Sequence[Mapping[str, np.ndarray]], by: Sequence[str]
+    table: TestbedTable,
+    settings: Sequence[Setting],
+    times: Sequence[Mapping[str, np.ndarray]],
+    by: Sequence[str],
 ) -> pd.DataFrame:
     """One row per measure and group of cells: medians and p90, measured and simulated, with relative errors.
 
@@ -130,14 +133,18 @@ def rank_agreement(compared: pd.DataFrame, by: Sequence[str], labels: Sequence[s
                 if np.isnan(tau):  # They are all the same.
                     continue
                 among = ", ".join(f"{c}={v}" for c, v in zip(others, key, strict=True) if v)
-                best = [str(group[column][group[f"{name}_median"].idxmin()]) for name in ("measured", "simulated")]
+                best = [
+                    str(group[column][group[f"{name}_median"].idxmin()]) for name in ("measured", "simulated")
+                ]
                 found.append(Agreement(str(measure), column, among, float(tau), *best))
     return found
 
 
 def _factors(part: pd.DataFrame, by: Sequence[str]) -> list[str]:
-    """The columns that were varied; a quantity that follows from the others, such as the rate that a network happened to
-    have with each cut, is a circumstance."""
+    """The columns that were varied.
+
+    A quantity that follows from the others, such as the rate that a network had with each cut, is a circumstance.
+    """
     several = [column for column in by if part[column].nunique() > 1]
     quantities = [column for column in several if part[column].str.contains(_QUANTITY).any()]
     rest = [column for column in several if column not in quantities]

@@ -1,16 +1,16 @@
 """Named factors that make a scenario agree with some cells of a testbed, so that the others can be predicted.
 
-Per device: `compute` (all phases), or `forward`, `backward`, `update` apart; `fixed`, seconds per iteration on the client;
-`loading`, seconds per sample of reading and augmenting; `serialise`, seconds per byte of making messages ready; `power`,
-on the power while computing. Per network: `rate`, on the rates of its links. Fitted by least squares on the logarithms of medians,
-with a prior that keeps what the cells do not tell near to what the profiles say.
+Per device: `compute` (all phases), or `forward`, `backward`, `update` apart; `fixed`, seconds per iteration on the
+client; `loading`, seconds per sample of reading and augmenting; `serialise`, seconds per byte of making messages ready;
+`power`, on the power while computing. Per network: `rate`, on the rates of its links. Fitted by least squares on the
+logarithms of medians, with a prior that keeps what the cells do not tell near to what the profiles say.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 

@@ -22,9 +22,12 @@ OF_A_RUN: Final = {
     "bytes_up": "B",
     "bytes_down": "B",
 }
-"""Base units. `round`: duration of a round. `iteration`: a client's time in a round, without the exchange of whole models,
-per mini-batch. `energy`: of all clients in a round. `iteration_energy`: of a client per mini-batch, `power`: its mean,
-both over the time of `iteration`. `bytes_up`, `bytes_down`: of all clients in a round."""
+"""Base units.
+
+`round`: duration of a round. `iteration`: a client's time in a round, without the exchange of whole models, per
+mini-batch. `energy`: of all clients in a round. `iteration_energy`: of a client per mini-batch, `power`: its mean, both
+over the time of `iteration`. `bytes_up`, `bytes_down`: of all clients in a round.
+"""
 _SUFFIXES: Final = {
     "s": ("s", "s"), "ms": ("s", "ms"), "us": ("s", "us"), "j": ("J", "J"), "mj": ("J", "mJ"), "kj": ("J", "kJ"),
     "w": ("W", "W"), "mw": ("W", "mW"), "bytes": ("B", "B"), "kb": ("B", "kB"), "mb": ("B", "MB"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,14 @@ from gapslsim.testbed.factors import FACTORS, Fitted
 
 __all__ = ["TestbedCheck"]
 
-_UNITS: Final = {"s": words.seconds, "J": words.energy, "B": words.size, "W": lambda value: f"{value:.3g} W"}
+
+def _watts(value: float | None) -> str:
+    return words.MISSING if value is None or value != value else f"{value:.3g} W"
+
+
+_SAID: Final[dict[str, Callable[[float | None], str]]] = {
+    "s": words.seconds, "J": words.energy, "B": words.size, "W": _watts,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,20 @@ class TestbedCheck:
     def cells(self) -> Comparison:
         """One row per cell and measure."""
         has_interval = "low" in self.compared
-        head = ["cell", "measure", "n", "measured", "simulated", "error", "p90 measured", "p90 simulated", "error p90"]
+        head = [
+            "cell",
+            "measure",
+            "n",
+            "measured",
+            "simulated",
+            "error",
+            "p90 measured",
+            "p90 simulated",
+            "error p90",
+        ]
         rows = []
         for row in self.compared.to_dict("records"):
-            say = _UNITS[row["unit"]]
+            say = _SAID[row["unit"]]
             texts = [
                 row["cell"] + (" (fitted to)" if row["calibrated"] else ""), row["measure"], str(row["n"]),
                 say(row["measured_median"]), say(row["simulated_median"]), _signed(row["error_median"]),
@@ -82,11 +99,10 @@ class TestbedCheck:
             for factor, value, spread in zip(
                 self.fitted.factors, self.fitted.values, self.fitted.spreads, strict=True
             ):
-                known = spread < 0.7 * FACTORS[factor.kind].spread
-                unknown = "" if known else "; the cells hardly tell it"
-                said.append(
-                    f"Fitted: {factor.name} {value:.4g} ({FACTORS[factor.kind].words}; 1 sigma {100 * spread:.2g} %{unknown})."
-                )
+                kind = FACTORS[factor.kind]
+                unknown = "" if spread < 0.7 * kind.spread else "; the cells hardly tell it"
+                sure = f"1 sigma {100 * spread:.2g} %{unknown}"
+                said.append(f"Fitted: {factor.name} {value:.4g} ({kind.words}; {sure}).")
         for one in self.agreements:
             among = f" ({one.among})" if one.among else ""
             best = (
@@ -96,9 +112,8 @@ class TestbedCheck:
             )
             said.append(f"{one.measure}, order of {one.column}{among}: Kendall's tau {one.tau:.2f}; {best}.")
         if "covered" in self.compared:
-            said.append(
-                f"The interval covers the measured median in {words.percent(self.predicted['covered'].mean())} of the cells."
-            )
+            share = words.percent(self.predicted["covered"].mean())
+            said.append(f"The interval covers the measured median in {share} of the cells.")
         return said
 
     def write_profiles(self, folder: Path) -> list[Path]:
@@ -122,10 +137,8 @@ class TestbedCheck:
         panels, series = [], list(dict.fromkeys(self.compared["measure"]))
         for unit, part in self.compared.groupby("unit", sort=False):
             values = part[["measured_median", "simulated_median"]].to_numpy().ravel()
-            axis = [
-                Scale.over(values, f"{what} [{unit}]", log=None) for what in ("measured", "simulated")
-            ]
-            ends = [axis[0].low, axis[0].high]
+            x, y = (Scale.over(values, f"{what} [{unit}]", log=None) for what in ("measured", "simulated"))
+            ends = [x.low, x.high]
             parts: list[Part] = [Curve(None, pd.DataFrame({"x": ends, "mean": ends}), marks=False, thin=True)]
             for row in part.to_dict("records"):
                 number = series.index(row["measure"])
@@ -133,7 +146,7 @@ class TestbedCheck:
                 if "low" in row:
                     parts.append(Span((place[0], place[0]), (row["low"], row["high"]), number))
                 parts.append(Mark(*place, number, "up" if row["calibrated"] else ""))
-            panels.append(Panel("", *axis, parts))
+            panels.append(Panel("", x, y, parts))
         caption = ["On the line, medians agree."]
         if self.compared["calibrated"].any():
             caption.append("Hollow marks with an arrow were fitted to.")

@@ -54,7 +54,8 @@ def settings_of_cells(source: Source, cells: Sequence[Cell], file: str, rounds: 
             made.append(Setting(cell, short(_scenario(source, cell, file), rounds)))
         except ScenarioError as error:
             problems += [
-                Problem(p.path, p.message, file, cell.lines[0] if cell.lines else None) for p in error.problems
+                Problem(p.path, p.message, file, cell.lines[0] if cell.lines else None)
+                for p in error.problems
             ]
     if problems:
         raise TestbedTableError(problems)
@@ -99,7 +100,7 @@ def _cost(scenario: Scenario, cut: int) -> None:
     from gapslsim.data.source import public_data_folder
 
     data = load_sound(scenario.data, public_data_folder(), scenario.seed)
-    model: Any = dataclasses.replace(scenario.model, cut=cut)  # type: ignore[type-var]
+    model: Any = dataclasses.replace(scenario.model, cut=cut)
     split_cost(model, data.input_shape, data.n_classes, scenario.training.batch_size, data.input_dtype)
 
 
@@ -107,7 +108,8 @@ def _on_the_client(scenario: Scenario) -> Scenario:
     """The same with the whole network on every client: steps of FedAvg between exchanges of the model."""
     if scenario.framework.clients_hold_whole_model:
         return scenario
-    return dataclasses.replace(scenario, framework=frameworks["fedavg"](local_steps=1))
+    fedavg: Any = frameworks["fedavg"]
+    return dataclasses.replace(scenario, framework=fedavg(local_steps=1))
 
 
 def short(scenario: Scenario, rounds: int = 1) -> Scenario:
@@ -135,7 +137,7 @@ def times_of(
     Raises:
         GapslsimError: where a cell cannot be simulated; says which.
     """
-    found = []
+    found: list[Mapping[str, np.ndarray]] = []
     for setting in settings:
         try:
             results = run(setting)

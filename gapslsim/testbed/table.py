@@ -104,7 +104,9 @@ def read_testbed(
     else:
         raw, first_line = raw.iloc[1:], 3
     problems: list[Problem] = []
-    kinds = _kinds(list(map(str, raw.columns)), units, set(phases), set(labels), set(ignored), source, problems)
+    kinds = _kinds(
+        list(map(str, raw.columns)), units, set(phases), set(labels), set(ignored), source, problems
+    )
     if problems:
         raise TestbedTableError(problems)
     found: dict[tuple[object, ...], tuple[list[int], dict[str, list[float]]]] = {}
@@ -150,7 +152,9 @@ def _load(path: Path) -> pd.DataFrame:
     name = path.name.lower()
     if not name.endswith((".csv", ".csv.gz", ".parquet")):
         known = "give a .csv, .csv.gz or .parquet"
-        raise TestbedTableError([Problem("", f"{path.suffix or 'no extension'} is not known; {known}", str(path))])
+        raise TestbedTableError(
+            [Problem("", f"{path.suffix or 'no extension'} is not known; {known}", str(path))]
+        )
     try:
         if name.endswith(".parquet"):
             return pd.read_parquet(path)
@@ -197,7 +201,7 @@ def _kinds(
     problems: list[Problem],
 ) -> list[_Column]:  # fmt: skip
     """What each column holds."""
-    top = {each.name for each in fields(Scenario)}  # type: ignore[arg-type]
+    top = {each.name for each in fields(Scenario)}
     made, seen = [], set()
     for given, of_row in zip(columns, units, strict=True):
         bracket = _BRACKETS.match(given.strip())
@@ -214,7 +218,9 @@ def _kinds(
             unit = unit or measure.unit
             if unit and not _reads(f"1 {unit}", measure.base):
                 problems.append(
-                    Problem(given, f"{unit!r} is no unit of {measure.name}; write one of {measure.base}", source)
+                    Problem(
+                        given, f"{unit!r} is no unit of {measure.name}; write one of {measure.base}", source
+                    )
                 )
             made.append(_Column(measure.name, "measure", unit, measure))
         elif name.partition(".")[0] in top:
@@ -231,7 +237,9 @@ def _kinds(
             )
             continue
         if made[-1].name in seen and made[-1].what:
-            problems.append(Problem(given, f"gives {made[-1].name} a second time; keep one column of it", source))
+            problems.append(
+                Problem(given, f"gives {made[-1].name} a second time; keep one column of it", source)
+            )
         seen.add(made[-1].name)
     for name in sorted(labels - {each.name for each in made} - {problem.path for problem in problems}):
         problems.append(Problem(name, f"there is no such column.{did_you_mean(name, columns)}", source))
@@ -258,7 +266,9 @@ def _row(
             settings.append((kind.name, f"{text} {kind.unit}" if kind.unit and _NUMBER.match(text) else text))
         elif kind.what == _CLIENT:
             if not text.removesuffix(".0").isdigit():
-                problems.append(Problem(_CLIENT, f"{text!r} is no index of a client; write 0, 1, ...", source, line))
+                problems.append(
+                    Problem(_CLIENT, f"{text!r} is no index of a client; write 0, 1, ...", source, line)
+                )
             else:
                 client = int(float(text))
         elif kind.measure is not None:
