@@ -3,9 +3,9 @@
     python analysis/testbed_tables.py ares -o ares.csv [--data ../shared/data]
     python analysis/testbed_tables.py vgg19 -o vgg19.csv
 
-`ares`: rounds of split learning on Jetson Nano and Raspberry Pi (`testbed/ares_rounds.csv`), for scenarios/testbeds/ares.yaml.
-The link's rate is the median throughput that was measured with each cut and network; mean power stands in the first row of
-each cell. `vgg19`: training times of VGG-19 on the first layers of six machines (`testbed/split_layer_times.csv`), for
+`ares`: rounds of split learning on Jetson Nano and Raspberry Pi (`testbed/ares_rounds.csv`), for
+scenarios/testbeds/ares.yaml. The link's rate is the median throughput that was measured with each cut and network; mean
+power stands in the first row of each cell. `vgg19`: training times of VGG-19 on the first layers of six machines (`testbed/split_layer_times.csv`), for
 scenarios/testbeds/vgg19_layers.yaml; the server's share is not told, since the whole network was timed on each.
 """
 
@@ -20,7 +20,12 @@ import pandas as pd
 from gapslsim.data.source import public_data_folder
 
 BOARDS = {"raspberry-pi (model not stated)": "raspberry-pi-3b-plus"}
-MACHINES = {"d1": "raspberry-pi-4b", "jetson-gpu": "jetson-nano", "laptop": "apple-m1.yaml", "VM": "vm-8-cores.yaml"}
+MACHINES = {
+    "d1": "raspberry-pi-4b",
+    "jetson-gpu": "jetson-nano",
+    "laptop": "apple-m1.yaml",
+    "VM": "vm-8-cores.yaml",
+}
 """Names of the source and ours; profiles that are not shipped lie beside the scenario."""
 CUTS = {3: 5, 6: 10, 11: 19, 16: 28, 21: 37}
 """Layers of the source on the client (a pooling layer is the last of them), and blocks of torchvision's VGG-19."""

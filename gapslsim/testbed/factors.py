@@ -209,7 +209,12 @@ def fit_factors(
         ]
         return np.concatenate([off, x - 1])
 
-    found = least_squares(misses, np.ones(len(factors)), diff_step=1e-3, xtol=1e-4, ftol=1e-5, max_nfev=30)
+    # What loading ahead hides has no gradient, so that it is also begun where it is not hidden.
+    starts = [np.ones(len(factors))]
+    if any(factor.kind == "loading" for factor in factors):
+        starts.append(np.array([3.0 if factor.kind == "loading" else 1.0 for factor in factors]))
+    fits = [least_squares(misses, x, diff_step=1e-3, xtol=1e-4, ftol=1e-5, max_nfev=30) for x in starts]
+    found = min(fits, key=lambda fit: fit.cost)
     spread = prior * np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
     best = made(found.x)
     return dataclasses.replace(best, spreads=tuple(map(float, spread)))

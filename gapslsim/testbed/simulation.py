@@ -105,11 +105,11 @@ def _cost(scenario: Scenario, cut: int) -> None:
 
 
 def _on_the_client(scenario: Scenario) -> Scenario:
-    """The same with the whole network on every client: steps of FedAvg between exchanges of the model."""
+    """The same with the whole network on every client: FedAvg, one epoch between exchanges of the model."""
     if scenario.framework.clients_hold_whole_model:
         return scenario
     fedavg: Any = frameworks["fedavg"]
-    return dataclasses.replace(scenario, framework=fedavg(local_steps=1))
+    return dataclasses.replace(scenario, framework=fedavg())
 
 
 def short(scenario: Scenario, rounds: int = 1) -> Scenario:
