@@ -13,7 +13,7 @@ from gapslsim.units import Joules, Power, Quantity, Seconds
 
 __all__ = [
     "Calibration", "Evidence", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "PowerDraw",
-    "Profile", "Tail", "profile_schema",
+    "Profile", "Tail", "Uncertainty", "profile_schema",
 ]  # fmt: skip
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*$")]
@@ -155,6 +155,8 @@ class Mode:
     power: PowerDraw | None = None
     calibration: Calibration | None = None
     """For modes with a fit of their own: data, errors and range; the profile's hold where there is none."""
+    uncertainty: Uncertainty | None = None
+    """Likewise how sure it is; the profile's holds where there is none."""
 
 
 @component
@@ -177,6 +179,33 @@ class Evidence:
     """Errors of the rules that this profile uses, on devices for which the outcome was measured."""
 
 
+Spread = Annotated[float, Field(ge=0, lt=3)]
+"""Standard deviation of the logarithm of true over told, dimensionless: 0.1 is about 10 %, 0.69 a factor of 2."""
+
+
+@component
+class Uncertainty:
+    """How sure a profile is of whole times and powers, as known from held-out errors of this device.
+
+    Where it speaks of something, the ranges of single figures are parts of the same error and not drawn beside it.
+    """
+
+    source: Text
+    """Which errors it comes from: of what, on which measurements."""
+    forward: Spread | None = None
+    """Of the time of forward passes."""
+    backward: Spread | None = None
+    """Of the time of backward passes."""
+    update: Spread | None = None
+    """Of the time of optimizer steps."""
+    other: Spread | None = None
+    """Of the time of anything else (Gram matrix, averaging)."""
+    overheads: Spread | None = None
+    """Of what is paid beside the layers: per pass, per iteration."""
+    power: Spread | None = None
+    """Of the power in every state."""
+
+
 @component
 class Profile:
     """A device as its YAML file describes it."""
@@ -196,6 +225,8 @@ class Profile:
     """For fitted profiles: data, errors and range."""
     evidence: Evidence | None = None
     """For shipped profiles: what they rest on."""
+    uncertainty: Uncertainty | None = None
+    """How sure it is of whole times and powers; else each figure's own range tells."""
 
 
 def profile_schema() -> TypeAdapter[Profile]:

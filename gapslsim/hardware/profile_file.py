@@ -22,6 +22,7 @@ __all__ = ["ProfileError", "profile_text", "read_profile", "write_profile"]
 
 _Path = tuple[str | int, ...]
 _SECTIONS = ("memory", "cost_model", "jitter", "power")
+_OF_A_FIGURE = {"value", "low", "high"}
 
 
 class ProfileError(ComponentError):
@@ -157,7 +158,7 @@ def _inherit(data: dict[Hashable, Any]) -> dict[Hashable, Any]:
 def _merge(base: Any, change: Any) -> Any:
     """`change` laid over `base`; a number (with its source) or a component of another kind replaces the whole."""
     both = isinstance(base, dict) and isinstance(change, dict)
-    if not both or "value" in change or change.get("kind", base.get("kind")) != base.get("kind"):
+    if not both or change.keys() & _OF_A_FIGURE or change.get("kind", base.get("kind")) != base.get("kind"):
         return change
     return {**base, **{key: _merge(base.get(key), value) for key, value in change.items()}}
 
@@ -165,7 +166,7 @@ def _merge(base: Any, change: Any) -> Any:
 def _beyond(base: Any, changed: Any) -> Any:
     """What has to be laid over `base` to give `changed`: the inverse of `_merge`."""
     both = isinstance(base, dict) and isinstance(changed, dict)
-    if not both or "value" in changed or changed.get("kind") != base.get("kind"):
+    if not both or changed.keys() & _OF_A_FIGURE or changed.get("kind") != base.get("kind"):
         return changed
     return {key: _beyond(base.get(key), value) for key, value in changed.items() if value != base.get(key)}
 

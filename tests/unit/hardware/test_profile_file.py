@@ -17,6 +17,7 @@ from gapslsim.hardware.devices import known_devices, load_profile
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import Calibration, FittedRange, HeldOutError
 from gapslsim.hardware.profile_file import ProfileError, profile_text, read_profile, write_profile
+from gapslsim.hardware.profiled_device import device_of
 
 
 def figure(value: object, source: str = "chosen for the test") -> dict[str, Any]:
@@ -93,6 +94,38 @@ BROKEN = {
     ),
     "usable above total": ("memory.usable.value", "3 GB", "usable memory (3e+09 B) is more than the total"),
     "capital letters": ("name", "Jetson Nano", "lower-case words joined by hyphens"),
+    "half a range": (
+        "power.idle",
+        figure("1 W") | {"low": "1 W"},
+        "low is given without high; give both ends of the range",
+    ),
+    "a value outside its range": (
+        "power.idle",
+        figure("5 W") | {"low": "1 W", "high": "2 W"},
+        "must have 0 < low <= value <= high, found low 1, value 5, high 2; put the range around the value",
+    ),
+    "a range from zero": (
+        "cost_model.overhead_per_call",
+        figure("1 ms") | {"low": "0 ms", "high": "2 ms"},
+        "must have 0 < low <= value <= high, found low 0, value 0.001, high 0.002",
+    ),
+    "a range without unit": ("power.idle.low", 1, "has no unit; write it with its unit"),
+    "neither value nor range": (
+        "power.idle",
+        {"status": "assumed", "source": "a rule"},
+        "value is missing; add it, or low and high",
+    ),
+    "uncertainty in per cent": (
+        "uncertainty",
+        {"source": "held-out steps", "forward": 12},
+        "less than 3, found 12",
+    ),
+    "uncertainty of an unknown phase": (
+        "uncertainty",
+        {"source": "held-out steps", "foward": 0.1},
+        "unknown key. Did you mean 'forward'?",
+    ),
+    "uncertainty without source": ("uncertainty", {"forward": 0.1}, "is missing; add it"),
     "zero efficiency": ("cost_model.efficiency", {"linear": figure(0)}, "greater than 0, found 0"),
 }
 
@@ -108,7 +141,7 @@ def test_a_broken_value_is_named_with_its_place_rule_and_fix(case: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    "path", ["power.idle.source", "power.idle.status", "power.idle.value", "cost_model.memory_rate", "jitter"]
+    "path", ["power.idle.source", "power.idle.status", "cost_model.memory_rate", "jitter"]
 )
 def test_a_missing_entry_is_named(path: str, tmp_path: Path) -> None:
     data = good()
@@ -217,3 +250,40 @@ def test_a_calibrated_profile_of_any_numbers_survives_the_round_trip(
     )
     write_profile(fitted, file)
     assert read_profile(file) == fitted
+
+
+def test_a_figure_may_be_a_range_alone_and_a_mode_replaces_it_whole(tmp_path: Path) -> None:
+    data = good()
+    ranged = {"low": "50 GFLOP/s", "high": "200 GFLOP/s", "status": "assumed", "source": "two networks"}
+    data["cost_model"]["forward_rate"] = ranged
+    slow = {"low": "20 GFLOP/s", "high": "45 GFLOP/s", "status": "assumed", "source": "half the clock"}
+    data["modes"] = {"eco": {"description": "Half.", "cost_model": {"forward_rate": slow}}}
+    data["uncertainty"] = {"source": "held-out steps", "backward": 0.1}
+    file = tmp_path / "toy.yaml"
+    file.write_text(yaml.safe_dump(data, sort_keys=False))
+    profile = read_profile(file)
+    assert isinstance(profile.cost_model, Roofline)
+    assert profile.cost_model.forward_rate.value == 100e9  # the geometric mean
+    mode = profile.modes["eco"].cost_model
+    assert isinstance(mode, Roofline)
+    assert mode.forward_rate.value == pytest.approx(30e9)
+    assert profile.uncertainty is not None
+    assert profile.uncertainty.backward == 0.1
+    write_profile(profile, file)
+    assert read_profile(file) == profile
+
+
+def test_a_tail_below_idle_power_is_refused(tmp_path: Path) -> None:
+    data = good()
+    data["power"]["tail"] = {"power": figure("0.5 W"), "duration": figure("10 s")}
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(data))
+    with pytest.raises(ProfileError, match=r"power: the power of the tail \(0.5 W\) is below idle \(1 W\)"):
+        read_profile(tmp_path / "toy.yaml")
+
+
+def test_a_tail_reaches_the_clock_with_its_units(tmp_path: Path) -> None:
+    data = good()
+    data["power"]["tail"] = {"power": figure("1500 mW"), "duration": figure("200 ms")}
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(data))
+    power = device_of(read_profile(tmp_path / "toy.yaml")).power
+    assert (power.tail_w, power.tail_s) == (1.5, 0.2)
