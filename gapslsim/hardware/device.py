@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gapslsim.hardware.overheads import Overheads
 from gapslsim.work import Cost
 
 __all__ = ["Device", "PowerStates"]
@@ -36,6 +37,8 @@ class Device(ABC):
     ram_bytes: float
     """Memory that a training process can use."""
     power: PowerStates
+    overheads: Overheads = Overheads()
+    """What it spends beside computing."""
 
     @abstractmethod
     def duration_s(self, cost: Cost) -> float:

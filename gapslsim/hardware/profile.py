@@ -8,12 +8,13 @@ from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from gapslsim.hardware.cost_model import CostModel, cost_models
 from gapslsim.hardware.figure import Figure
+from gapslsim.hardware.overheads import Cold, Overheads, Throttling
 from gapslsim.registry import component
 from gapslsim.units import Joules, Power, Quantity, Seconds
 
 __all__ = [
-    "Calibration", "Evidence", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "PowerDraw",
-    "Profile", "Tail", "Uncertainty", "profile_schema",
+    "Calibration", "Cold", "Evidence", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "Overheads",
+    "PowerDraw", "Profile", "Tail", "Throttling", "Uncertainty", "profile_schema",
 ]  # fmt: skip
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*$")]
@@ -50,6 +51,8 @@ class Jitter:
     """exp(sigma z - sigma^2 / 2) with z standard normal."""
     sigma: Figure[Annotated[float, Field(ge=0, lt=1)]]
     """Standard deviation of the factor's logarithm; 0 for none."""
+    correlation: Figure[Annotated[float, Field(ge=0, lt=1)]] | None = None
+    """Of z from one computation to the next, AR(1): z' = c z + sqrt(1 - c^2) e; independent (0) unless given."""
 
 
 @component
@@ -153,6 +156,7 @@ class Mode:
     cost_model: Annotated[CostModel, cost_models] | None = None
     jitter: Jitter | None = None
     power: PowerDraw | None = None
+    overheads: Overheads | None = None
     calibration: Calibration | None = None
     """For modes with a fit of their own: data, errors and range; the profile's hold where there is none."""
     uncertainty: Uncertainty | None = None
@@ -219,6 +223,8 @@ class Profile:
     """How the cost of a computation becomes seconds."""
     jitter: Jitter
     power: PowerDraw
+    overheads: Overheads | None = None
+    """What it spends beside computing; nothing unless given."""
     modes: dict[Slug, Mode] = Field(default_factory=dict)
     """Power modes, chosen as `jetson-nano@5w`; without one the sections above hold."""
     calibration: Calibration | None = None

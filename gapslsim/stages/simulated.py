@@ -16,6 +16,7 @@ import simpy
 from simpy.core import EmptySchedule
 
 from gapslsim.activity import Activity, Late, Process
+from gapslsim.clock_options import ClockOptions
 from gapslsim.errors import LostError, ProtocolError, StalledError
 from gapslsim.events import DEADLINE, FIRST, call_in, forget_all, happen
 from gapslsim.frameworks.framework import Framework
@@ -79,6 +80,7 @@ class SimulatedStage(Stage):
         recorder: where spans go.
         seed: the scenario's seed.
         hazards: who may go away, and what goes wrong; None for neither.
+        clock: what of the devices' overheads counts; None for computations alone.
     """
 
     actor: ClassVar[type[SimulatedActor]] = SimulatedActor
@@ -95,6 +97,7 @@ class SimulatedStage(Stage):
         recorder: Recorder,
         seed: int,
         hazards: Hazards | None = None,
+        clock: ClockOptions | None = None,
     ) -> None:
         self.learner = learner
         self.n_clients = len(client_devices)
@@ -109,6 +112,7 @@ class SimulatedStage(Stage):
         self._seed = seed
         self._activities = Activities(env)
         self._hazards = hazards
+        self._clock = clock
         self._patience = Patience()
         self._clients: dict[int, SimulatedActor] = {}
         self._over = env.event()
@@ -376,4 +380,5 @@ class SimulatedStage(Stage):
             presence,
             faults,
             self._patience,
+            self._clock,
         )
