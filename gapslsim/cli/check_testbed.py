@@ -49,10 +49,10 @@ def check_testbed_command(
     fit: Annotated[
         str,
         typer.Option(
-            help="What to fit: compute, forward, backward, update, fixed, loading, serialise, power (per device), rate "
-            "(per network)."
+            help="What to fit: compute, forward, backward, update, memory, fixed, loading, serialise, power (per device), "
+            "rate (per network)."
         ),
-    ] = "compute,fixed,rate",
+    ] = "compute,memory,serialise,loading,fixed,rate,power",
     network: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column that names the network, for the factor rate.")
     ] = None,

@@ -9,13 +9,17 @@ from gapslsim.run import simulate
 from gapslsim.scenario.loading import read, vary
 from gapslsim.scenario.schema import Scenario
 from gapslsim.testbed.comparison import compare_cells, rank_agreement
-from gapslsim.testbed.factors import fit_factors, wanted_factors
+from gapslsim.testbed.factors import wanted_factors
+from gapslsim.testbed.fitting import fit_factors
 from gapslsim.testbed.report import TestbedCheck
 from gapslsim.testbed.selection import select_cells
 from gapslsim.testbed.simulation import as_it_is, settings_of_cells, short, times_of
 from gapslsim.testbed.table import Cell, read_testbed
 
-__all__ = ["check_testbed"]
+__all__ = ["USUAL", "check_testbed"]
+
+USUAL = ("compute", "memory", "serialise", "loading", "fixed", "rate", "power")
+"""What is fitted unless something else is wanted; the prior decides where cells tell only a sum."""
 
 
 def check_testbed(
@@ -28,7 +32,7 @@ def check_testbed(
     by: Sequence[str] | None = None,
     rounds: int = 20,
     calibrate: Sequence[str] = (),
-    fit: Sequence[str] = ("compute", "fixed", "rate"),
+    fit: Sequence[str] = USUAL,
     network: str = "",
 ) -> TestbedCheck:
     """Compares what a testbed measured with dry runs of a scenario, one per cell of the table.

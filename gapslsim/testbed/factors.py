@@ -1,24 +1,23 @@
 """Named factors that make a scenario agree with some cells of a testbed, so that the others can be predicted.
 
-Per device: `compute` (all phases), or `forward`, `backward`, `update` apart; `fixed`, seconds per iteration on the
-client; `loading`, seconds per sample of reading and augmenting; `serialise`, seconds per byte of making messages ready;
-`power`, on the power while computing. Per network: `rate`, on the rates of its links. Fitted by least squares on the
-logarithms of medians, with a prior that keeps what the cells do not tell near to what the profiles say.
+Per device: `compute` (all phases), or `forward`, `backward`, `update` apart; `memory`, on the rate of layers that are bound
+by it; `fixed`, seconds per iteration on the client; `loading`, seconds per sample of reading and augmenting;
+`serialise`, seconds per byte of making messages ready; `power`, on the power while computing. Per network: `rate`, on
+the rates of its links.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from gapslsim.errors import ComponentError, unknown
 from gapslsim.hardware.corrected import Corrections
+from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.devices import load_profile, with_profiles
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.overheads import Overheads
@@ -27,38 +26,39 @@ from gapslsim.network.channels.constant import Constant
 from gapslsim.results.results import Results
 from gapslsim.run import simulate
 from gapslsim.scenario.schema import Scenario
-from gapslsim.testbed.measures import Measure
-from gapslsim.testbed.simulation import Setting, times_of
+from gapslsim.testbed.simulation import Setting
 
-__all__ = ["FACTORS", "Factor", "Fitted", "fit_factors", "wanted_factors"]
+__all__ = ["FACTORS", "Factor", "Fitted", "wanted_factors"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class FactorKind:
     """What is known of a factor before anything was measured."""
 
     usual: float
-    """Where it begins: 1 for factors, a small number of seconds for what is added."""
+    """Where it begins, unless the profile knows better: 1 for factors, a small number of seconds for what is added."""
     spread: float
-    """Standard deviation of its logarithm."""
+    """Standard deviation of its logarithm, unless the profile's `uncertainty` says it."""
     words: str
+    phases: tuple[str, ...] = ()
+    """Entries of `uncertainty` that speak of it."""
+    overhead: str = ""
+    """Field of the profile's overheads that it is."""
 
 
 FACTORS: Final = {
-    "compute": _Kind(1.0, 0.5, "times all computation"),
-    "forward": _Kind(1.0, 0.5, "times forward passes"),
-    "backward": _Kind(1.0, 0.5, "times backward passes"),
-    "update": _Kind(1.0, 0.5, "times optimizer steps"),
-    "rate": _Kind(1.0, 0.2, "times the rates of links"),
-    "fixed": _Kind(5e-3, 1.5, "s per iteration"),
-    "loading": _Kind(2e-4, 1.5, "s per sample"),
-    "serialise": _Kind(1e-8, 1.5, "s per byte"),
-    "power": _Kind(1.0, 0.3, "times the power while computing"),
+    "compute": FactorKind(1.0, 0.5, "times all computation", ("forward", "backward")),
+    "forward": FactorKind(1.0, 0.5, "times forward passes", ("forward",)),
+    "backward": FactorKind(1.0, 0.5, "times backward passes", ("backward",)),
+    "update": FactorKind(1.0, 0.5, "times optimizer steps", ("update",)),
+    "memory": FactorKind(1.0, 0.5, "times the memory rate"),
+    "rate": FactorKind(1.0, 0.1, "times the rates of links"),
+    "fixed": FactorKind(1e-3, 1.5, "s per iteration", overhead="per_iteration"),
+    "loading": FactorKind(2e-5, 1.5, "s per sample", overhead="loading_per_sample"),
+    "serialise": FactorKind(2e-9, 1.5, "s per byte", overhead="serialise_rate"),
+    "power": FactorKind(1.0, 0.3, "times the power while computing", ("power",)),
 }
 """Every kind of factor, by name."""
-_MEASURED_WITHIN: Final = 0.02
-"""To what share medians are trusted [logarithm]."""
-_MOST_PER_GROUP: Final = 6
 _SOURCE: Final = "fitted to the rounds of a testbed by gapslsim check-testbed"
 
 
@@ -75,6 +75,28 @@ class Factor:
         """`compute of jetson-nano`."""
         return f"{self.kind} of {self.of}" if self.of else self.kind
 
+    def prior(self) -> tuple[float, float]:
+        """Where it begins, and the standard deviation of its logarithm: as the profile says, where it does."""
+        kind = FACTORS[self.kind]
+        if self.kind == "rate":
+            return kind.usual, kind.spread
+        profile = load_profile(self.of.partition("@")[0])
+        known = profile.uncertainty
+        of_phases = [getattr(known, phase) for phase in kind.phases]
+        spread = float(np.mean(of_phases)) if known and of_phases and None not in of_phases else kind.spread
+        figure = getattr(profile.overheads, kind.overhead, None) if kind.overhead else None
+        if figure is None:
+            return kind.usual, max(spread, 1e-3)
+        if known is not None and known.overheads is not None:
+            spread = known.overheads
+        return (1 / figure.value if self.kind == "serialise" else figure.value), max(spread, 1e-3)
+
+    def touches(self, setting: Setting, by: str) -> bool:
+        """Whether a cell depends on it."""
+        if self.kind == "rate":
+            return self.of in ("", setting.cell[by])
+        return any(group.device == self.of for group in setting.scenario.clients)
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -84,6 +106,8 @@ class Fitted:
     values: tuple[float, ...]
     spreads: tuple[float, ...]
     """Standard deviation of the logarithm of each; as large as the prior's where the cells say nothing."""
+    priors: tuple[float, ...]
+    """The same before anything was measured."""
     by: str
     """The column whose values name networks."""
 
@@ -108,30 +132,35 @@ class Fitted:
             return simulate(scenario, dry=True)
 
     def _profile(self, name: str) -> Profile:
-        base, _, _ = name.partition("@")
-        profile = load_profile(base)
+        profile = load_profile(name.partition("@")[0])
         compute = self.of("compute", name) or 1.0
         before = profile.corrections or Corrections()
-        changed: dict[str, Any] = {}
+        corrected, overheads, changed = {}, {}, dict[str, Any]()
         for phase in ("forward", "backward", "update", "other", "per_call"):
             factor = compute * (self.of(phase, name) or 1.0)
             old = getattr(before, phase)
             if factor != 1.0:
-                changed[phase] = _fitted(factor * (old.value if old is not None else 1.0))
-        added: dict[str, Any] = {}
-        for kind, field in (("fixed", "per_iteration"), ("loading", "loading_per_sample")):
+                corrected[phase] = _fitted(factor * (old.value if old is not None else 1.0))
+        for kind in ("fixed", "loading", "serialise"):
             if (value := self.of(kind, name)) is not None:
-                added[field] = _fitted(value)
-        if (per_byte := self.of("serialise", name)) is not None:
-            added["serialise_rate"] = _fitted(1 / per_byte)
-        power = profile.power
+                overheads[FACTORS[kind].overhead] = _fitted(1 / value if kind == "serialise" else value)
+        if corrected:
+            changed["corrections"] = dataclasses.replace(before, **corrected)
+        if overheads:
+            changed["overheads"] = dataclasses.replace(profile.overheads or Overheads(), **overheads)
         if (more := self.of("power", name)) is not None:
-            power = dataclasses.replace(power, compute=_fitted(power.compute.value * more))
-        if added:
-            added = {"overheads": dataclasses.replace(profile.overheads or Overheads(), **added)}
-        if changed:
-            added["corrections"] = dataclasses.replace(before, **changed)
-        return dataclasses.replace(profile, power=power, **added)
+            changed["power"] = dataclasses.replace(
+                profile.power, compute=_fitted(profile.power.compute.value * more)
+            )
+        if (faster := self.of("memory", name)) is not None:
+            model = profile.cost_model
+            if not isinstance(model, Roofline):
+                raise ComponentError(
+                    f"memory can be fitted to a roofline only, and {name} has another cost model; leave it out of --fit."
+                )
+            rate = _fitted(model.memory_rate.value * faster)
+            changed["cost_model"] = dataclasses.replace(model, memory_rate=rate)
+        return dataclasses.replace(profile, **changed)
 
 
 def _fitted(value: float) -> Figure[Any]:
@@ -142,7 +171,7 @@ def _faster_links(scenario: Scenario, factor: float) -> Scenario:
     def faster(channel: Any) -> Constant:
         if not isinstance(channel, Constant):
             raise ComponentError(
-                f"A rate can be fitted for constant links only, found kind {channel.kind!r}; leave `rate` out of --fit."
+                f"A rate can be fitted for constant links only, found kind {channel.kind!r}; leave rate out of --fit."
             )
         return Constant(rate=channel.rate * factor)
 
@@ -159,7 +188,7 @@ def _faster_links(scenario: Scenario, factor: float) -> Scenario:
 
 
 def wanted_factors(kinds: Sequence[str], settings: Sequence[Setting], by: str) -> tuple[Factor, ...]:
-    """One factor per kind and device, or network, that occurs in the cells.
+    """One factor per kind and device, or network, that occurs in the cells; power only where power or energy is measured.
 
     Raises:
         ComponentError: on an unknown kind; lists those that there are.
@@ -169,65 +198,10 @@ def wanted_factors(kinds: Sequence[str], settings: Sequence[Setting], by: str) -
         if kind not in FACTORS:
             raise ComponentError(unknown("factor", kind, FACTORS))
         for setting in settings:
+            if kind == "power" and not setting.cell.measured.keys() & {"power", "energy", "iteration_energy"}:
+                continue
             if kind == "rate":
                 made[Factor(kind, setting.cell[by] if by else "")] = None
             else:
                 made |= dict.fromkeys(Factor(kind, group.device) for group in setting.scenario.clients)
     return tuple(made)
-
-
-def fit_factors(
-    factors: Sequence[Factor], settings: Sequence[Setting], measures: Sequence[Measure], by: str
-) -> Fitted:
-    """Values of factors with which the medians of these cells come out as measured, as far as they can.
-
-    Args:
-        factors: what to fit.
-        settings: cells to fit to.
-        measures: what the table holds.
-        by: column whose values name networks; empty if all links share one factor.
-    """
-    chosen = _thinned(settings)
-    usual = np.array([FACTORS[factor.kind].usual for factor in factors])
-    prior = np.array([FACTORS[factor.kind].spread for factor in factors])
-    wanted = [
-        (n, name, math.log(float(np.median(values))))
-        for n, setting in enumerate(chosen)
-        for name, values in setting.cell.measured.items()
-    ]
-
-    def made(x: np.ndarray) -> Fitted:
-        # From 1 on, since the steps of the differences are relative.
-        values = usual * np.exp((x - 1) * prior)
-        return Fitted(tuple(factors), tuple(map(float, values)), tuple(prior), by)
-
-    def misses(x: np.ndarray) -> np.ndarray:
-        fitted = made(x)
-        times = times_of(chosen, measures, fitted.run)
-        off = [
-            (math.log(float(np.median(times[n][name]))) - log) / _MEASURED_WITHIN for n, name, log in wanted
-        ]
-        return np.concatenate([off, x - 1])
-
-    # What loading ahead hides has no gradient, so that it is also begun where it is not hidden.
-    starts = [np.ones(len(factors))]
-    if any(factor.kind == "loading" for factor in factors):
-        starts.append(np.array([3.0 if factor.kind == "loading" else 1.0 for factor in factors]))
-    fits = [least_squares(misses, x, diff_step=1e-3, xtol=1e-4, ftol=1e-5, max_nfev=30) for x in starts]
-    found = min(fits, key=lambda fit: fit.cost)
-    spread = prior * np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
-    best = made(found.x)
-    return dataclasses.replace(best, spreads=tuple(map(float, spread)))
-
-
-def _thinned(settings: Sequence[Setting]) -> list[Setting]:
-    """Some of the cells that differ in quantities alone, since each costs a dry run in every step of the fit."""
-    groups: dict[tuple[Any, ...], list[Setting]] = {}
-    for setting in settings:
-        key = tuple((path, text) for path, text in setting.cell.settings if " " not in text)
-        groups.setdefault((key, setting.cell.labels), []).append(setting)
-    kept = []
-    for members in groups.values():
-        step = max(1, math.ceil(len(members) / _MOST_PER_GROUP))
-        kept += members[::step]
-    return kept

@@ -96,11 +96,12 @@ class TestbedCheck:
         """What was fitted, whether orders agree, how often intervals cover."""
         said = []
         if self.fitted is not None:
-            for factor, value, spread in zip(
-                self.fitted.factors, self.fitted.values, self.fitted.spreads, strict=True
+            fitted = self.fitted
+            for factor, value, spread, prior in zip(
+                fitted.factors, fitted.values, fitted.spreads, fitted.priors, strict=True
             ):
                 kind = FACTORS[factor.kind]
-                unknown = "" if spread < 0.7 * kind.spread else "; the cells hardly tell it"
+                unknown = "" if spread < 0.7 * prior else "; the cells hardly tell it"
                 sure = f"1 sigma {100 * spread:.2g} %{unknown}"
                 said.append(f"Fitted: {factor.name} {value:.4g} ({kind.words}; {sure}).")
         for one in self.agreements:
