@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,13 +39,14 @@ from gapslsim.stages.plain_engine import PlainEngine
 from gapslsim.stages.simulated import SimulatedStage
 from gapslsim.work import content_key
 
-__all__ = ["Parts", "assemble"]
+__all__ = ["Parts", "Retiming", "assemble"]
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
     """What a run is made of."""
 
+    setup: LearningSetup
     network: Network
     recorder: Recorder
     learner: Learner
@@ -56,8 +57,24 @@ class Parts:
     memory: dict[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class Retiming:
+    """The same training on another clock: what a draw of the uncertain figures changes."""
+
+    like: Parts
+    """Whose set-up of the training is taken."""
+    device: Callable[[str], Device]
+    """In place of `load_device`."""
+    seed: int
+    """Of jitter, channels, absences and faults; who is chosen for a round stays as it is."""
+
+
 def assemble(
-    scenario: Scenario, dry: bool, journal: JournalSettings | None = None, clock: Clock | None = None
+    scenario: Scenario,
+    dry: bool,
+    journal: JournalSettings | None = None,
+    clock: Clock | None = None,
+    retiming: Retiming | None = None,
 ) -> Parts:
     """Builds everything and checks that it fits together, before anything is simulated.
 
@@ -67,6 +84,7 @@ def assemble(
         journal: where training is looked up and recorded, if anywhere.
         clock: of this machine, where everything is carried out and timed; None to simulate. Then neither a dry run
             nor a journal.
+        retiming: what to take in place of the scenario's own, in a dry run.
 
     Raises:
         GapslsimError: if data, a device, memory or a route is missing.
@@ -93,10 +111,17 @@ def assemble(
         raise ScenarioError([Problem("training.frozen", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
-    kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}
+    device_by_name = load_device if retiming is None else retiming.device
+    kinds: dict[str, Device] = {
+        name: device_by_name(name) for name in {*of_servers, *(group.device for group in groups)}
+    }
+    time_seed = scenario.seed if retiming is None else retiming.seed
     client_devices: list[Device] = [kinds[group.device] for group in groups]
     server, parameter_server = (kinds[name] for name in of_servers)
-    setup, planned_rounds = _learning(scenario, len(groups), dry)
+    if retiming is None:
+        setup, planned_rounds = _learning(scenario, len(groups), dry)
+    else:
+        setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
     memory = _memory(scenario, setup, client_devices, server)
     device, at_once = choose_device(scenario.training.device), scenario.evaluation.batch_size
     plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
@@ -109,16 +134,17 @@ def assemble(
     fleet, hazards = scenario.fleet, None
     if scenario.is_hazardous:
         members = scenario.members(idle_w)
-        hazards = Hazards(env, members, scenario.faults, scenario.seed)
-        fleet = failing(fleet, members, scenario.faults, scenario.seed)
-    network = scenario.network.build(env, fleet, scenario.seed)
+        hazards = Hazards(env, members, scenario.faults, time_seed)
+        fleet = failing(fleet, members, scenario.faults, time_seed)
+    network = scenario.network.build(env, fleet, time_seed)
     recorder = Recorder(idle_w)
     of_stage = (
         env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed, hazards,
     )  # fmt: skip
     stage = SimulatedStage(*of_stage) if plain is None else MeasuredStage(*of_stage, engine=plain)
     n_train = sum(len(shard) for shard in setup.shards)
-    return Parts(network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
+    stage.time_seed = time_seed
+    return Parts(setup, network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
 
 
 def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSetup, int | None]:
