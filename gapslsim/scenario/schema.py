@@ -224,7 +224,7 @@ class Scenario:
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""
     clock: ClockOptions = Field(default_factory=ClockOptions)
-    """What takes simulated time beside computing and sending."""
+    """What takes simulated time beside computing and sending, and how the server computes."""
     faults: tuple[AnyFault, ...] = ()
     """What goes wrong: losses, crashes, outages; nothing unless given."""
     evaluation: Evaluation = Field(default_factory=Evaluation)

@@ -10,11 +10,11 @@ from gapslsim.kernels import in_use
 
 PINNED = {
     "quickstart": "5edd4a836a8e",
-    "frameworks/epsl": "bf65d43dc5e8",
+    "frameworks/epsl": "6181bb59560d",
     "frameworks/fedavg": "d97f61bf8c0b",
     "frameworks/gapsl": "0aeb1b287a1f",
-    "frameworks/psl": "306ea762c157",
-    "frameworks/sfl": "d19395d36007",
+    "frameworks/psl": "199a064be0be",
+    "frameworks/sfl": "b1440bc078c5",
     "frameworks/sl": "7956aff92dc7",
 }
 
