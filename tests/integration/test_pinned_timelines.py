@@ -9,13 +9,13 @@ from gapslsim import load, simulate
 from gapslsim.kernels import in_use
 
 PINNED = {
-    "quickstart": "5edd4a836a8e",
-    "frameworks/epsl": "6181bb59560d",
-    "frameworks/fedavg": "d97f61bf8c0b",
-    "frameworks/gapsl": "0aeb1b287a1f",
-    "frameworks/psl": "199a064be0be",
-    "frameworks/sfl": "b1440bc078c5",
-    "frameworks/sl": "7956aff92dc7",
+    "quickstart": "c9549b7bff60",
+    "frameworks/epsl": "7ff07c082217",
+    "frameworks/fedavg": "116fb0837072",
+    "frameworks/gapsl": "b1b036d207d4",
+    "frameworks/psl": "b11970f1c074",
+    "frameworks/sfl": "4f2b27dfad71",
+    "frameworks/sl": "e5beec3cd131",
 }
 
 
