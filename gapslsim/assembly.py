@@ -116,7 +116,10 @@ def assemble(
     of_stage = (
         env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed, hazards,
     )  # fmt: skip
-    stage = SimulatedStage(*of_stage) if plain is None else MeasuredStage(*of_stage, engine=plain)
+    # What is carried out here takes its own overheads.
+    stage = (
+        SimulatedStage(*of_stage, scenario.clock) if plain is None else MeasuredStage(*of_stage, engine=plain)
+    )
     n_train = sum(len(shard) for shard in setup.shards)
     return Parts(network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
 

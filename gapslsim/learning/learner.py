@@ -79,7 +79,7 @@ class Learner(WholeModelOperations):
             call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
             return SmashedData(key, size_bytes, self._operations.held(key, (state,), call), batch=batch)
 
-        return Work("client_forward", self.costs.client_forward(size), carry_out, (name,))
+        return Work("client_forward", self.costs.client_forward(size), carry_out, (name,), 1, size)
 
     def server_step(
         self,
@@ -176,7 +176,7 @@ class Learner(WholeModelOperations):
                 key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part
             )
 
-        return Work("server_step", self.costs.server_step(sizes, shared, rule), carry_out, (name,))
+        return Work("server_step", self.costs.server_step(sizes, shared, rule), carry_out, (name,), 1)
 
     def client_backward(self, whom: int | SmashedData, reply: ServerReply, rule: ClientUpdate) -> Work[None]:
         """BP of the client side from the cut gradient of a mini-batch, and the client's update.

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from gapslsim.clock_options import ClockOptions
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
@@ -222,6 +223,8 @@ class Scenario:
     """Groups of clients; indices of clients run through the groups in order."""
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""
+    clock: ClockOptions = Field(default_factory=ClockOptions)
+    """What takes simulated time beside computing and sending."""
     faults: tuple[AnyFault, ...] = ()
     """What goes wrong: losses, crashes, outages; nothing unless given."""
     evaluation: Evaluation = Field(default_factory=Evaluation)
