@@ -241,7 +241,7 @@ TWICE = """links:
 def test_parallel_links_are_refused_taken_once_or_summed(tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"
     file.write_text(TWICE)
-    with pytest.raises(NetworkError, match="given twice .* say parallel: first or sum"):
+    with pytest.raises(NetworkError, match=r"given twice .* say parallel: first or sum"):
         links(graph(file, gateways=["a"]))
     first = links(graph(file, gateways=["a"], parallel="first"))
     assert (rate(first["server", "a"]), first["server", "a"].latency_s) == (3e6, 0.004)
@@ -294,7 +294,7 @@ def test_settings_that_a_file_does_not_bear_are_refused(
 
 
 def test_a_meaning_that_is_none_is_refused_when_the_scenario_is_read(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="'rat' is nothing of a link; .* Did you mean 'rate'"):
+    with pytest.raises(ValidationError, match=r"'rat' is nothing of a link; .* Did you mean 'rate'"):
         graph(tmp_path / "x.gml", attributes={"a": "rat in Mbit/s"})
     with pytest.raises(ValidationError, match="'ms' is not a unit of bit/s"):
         graph(tmp_path / "x.gml", attributes={"a": "rate in ms"})
