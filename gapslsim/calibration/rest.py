@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -51,18 +54,15 @@ def jitter_of(samples: Samples, like: Profile | None) -> Jitter:
 def power_of(table: MeasurementTable, like: Profile | None) -> PowerDraw:
     """Power of the states: compute and idle as measured, what is missing as in `like` or assumed."""
     compute = table.compute
-    measured = {
+    measured: dict[str, Any] = {
         "idle": _mean(compute[compute.kind == "idle"].power_w),
         "compute": _mean(compute[~compute.kind.isin(("idle", "call"))].power_w),
     }
-    assumed = {"idle": 1.0, "compute": 5.0, "send": 2.0, "receive": 2.0}
-    return PowerDraw(
-        **{
-            state: measured.get(state)
-            or (getattr(like.power, state) if like is not None else _assumed(watts))
-            for state, watts in assumed.items()
-        }
-    )
+    measured = {state: figure for state, figure in measured.items() if figure is not None}
+    if like is not None:
+        return replace(like.power, **measured)
+    assumed: dict[str, Any] = {"idle": 1.0, "compute": 5.0, "send": 2.0, "receive": 2.0}
+    return PowerDraw(**{state: _assumed(watts) for state, watts in assumed.items()} | measured)
 
 
 def _mean(power: pd.Series) -> Figure[float] | None:

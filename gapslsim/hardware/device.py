@@ -25,6 +25,9 @@ class PowerStates:
     send_j_per_bit: float = 0.0
     """What each bit takes on top of `send_w` [J/bit]; 0 where power does not depend on throughput."""
     receive_j_per_bit: float = 0.0
+    tail_w: float = 0.0
+    """Drawn for `tail_s` after the last bit of a transfer; `idle_w` or more where there is a tail."""
+    tail_s: float = 0.0
 
 
 class Device(ABC):

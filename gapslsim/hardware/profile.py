@@ -10,11 +10,11 @@ from gapslsim.hardware.cost_model import CostModel, cost_models
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.overheads import Cold, Overheads, Throttling
 from gapslsim.registry import component
-from gapslsim.units import Joules, Power, Quantity
+from gapslsim.units import Joules, Power, Quantity, Seconds
 
 __all__ = [
     "Calibration", "Cold", "Evidence", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "Overheads",
-    "PowerDraw", "Profile", "Throttling", "Uncertainty", "profile_schema",
+    "PowerDraw", "Profile", "Tail", "Throttling", "Uncertainty", "profile_schema",
 ]  # fmt: skip
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*$")]
@@ -56,6 +56,16 @@ class Jitter:
 
 
 @component
+class Tail:
+    """What a radio does when no more bits move: it stays awake, as LTE does until its inactivity timer ends."""
+
+    power: Figure[Power]
+    """Of the whole device meanwhile [W]."""
+    duration: Figure[Seconds]
+    """How long it stays awake [s]; the next transfer cuts it short."""
+
+
+@component
 class PowerDraw:
     """Power of the whole device in each state."""
 
@@ -64,13 +74,24 @@ class PowerDraw:
     compute: Figure[Power]
     """Training at full load [W]."""
     send: Figure[Power]
-    """Sending [W]: at full rate; where `send_per_bit` is given, at rate 0."""
+    """While bits are sent [W]: at full rate; where `send_per_bit` is given, at rate 0."""
     receive: Figure[Power]
-    """Receiving [W]: at full rate; where `receive_per_bit` is given, at rate 0."""
+    """While bits are received [W]: at full rate; where `receive_per_bit` is given, at rate 0."""
     send_per_bit: Figure[Joules] | None = None
     """What each bit sent takes on top [J/bit], for radios: `76.68e-9 J` is 76.68 mW per Mbit/s; 0 by default."""
     receive_per_bit: Figure[Joules] | None = None
     """What each bit received takes on top [J/bit]; nothing unless given."""
+    tail: Tail | None = None
+    """What the radio takes after the last bit; nothing beyond idle power unless given."""
+
+    @model_validator(mode="after")
+    def _tail_is_awake(self) -> PowerDraw:
+        if self.tail is not None and self.tail.power.value < self.idle.value:
+            raise ValueError(
+                f"the power of the tail ({self.tail.power.value:g} W) is below idle ({self.idle.value:g} W); it is of "
+                "the whole device, so write idle power and what the radio takes on top"
+            )
+        return self
 
 
 @component

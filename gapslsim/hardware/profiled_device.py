@@ -115,6 +115,8 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
             receive_w=power.receive.value,
             send_j_per_bit=power.send_per_bit.value if power.send_per_bit else 0.0,
             receive_j_per_bit=power.receive_per_bit.value if power.receive_per_bit else 0.0,
+            tail_w=power.tail.power.value if power.tail else 0.0,
+            tail_s=power.tail.duration.value if power.tail else 0.0,
         ),
         cost_model=(changed and changed.cost_model) or profile.cost_model,
         spread=(changed and changed.jitter) or profile.jitter,

@@ -22,6 +22,7 @@ from gapslsim.sim.hazards import ClientFaults
 from gapslsim.sim.overheads import NodeOverheads
 from gapslsim.sim.patience import Patience
 from gapslsim.sim.presence import Presence
+from gapslsim.sim.radio import Radio
 from gapslsim.sim.recorder import Recorder
 from gapslsim.work import NO_COST, Work
 
@@ -74,6 +75,7 @@ class ComputingNode:
         self._recorder = recorder
         self._activities = activities
         self._random = random
+        self._radio = Radio(env, client, recorder, presence)
         self._jitter: Iterator[float] | None = None if clock is None or clock.jitter else repeat(1.0)
         self._overheads: NodeOverheads | None = None
         if clock is not None and device.overheads != Overheads():

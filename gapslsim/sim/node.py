@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from gapslsim.activity import Activity, Process
 from gapslsim.errors import LostError
 from gapslsim.hardware.radio import throughput_energy_j
-from gapslsim.network.network import Transfer
+from gapslsim.network.network import Airtime, Transfer
 from gapslsim.sim._computing import ATTEMPTS, ComputingNode, nothing
 from gapslsim.work import NO_COST, Keyed, Work
 
@@ -158,22 +158,24 @@ class Node(ComputingNode):
 
     def _arrival(self, payload: K, to: Node, phase: str, transfer: Transfer) -> Process[K]:
         """Waits for a transfer that has begun now."""
-        start_s = self._env.now
-        self._recorder.begin(start_s, self.client, to.client)
+        self._recorder.begin(self._env.now, self.client, to.client)
         sends, receives = self.device.power, to.device.power
-        self._draws(sends.send_w - sends.idle_w)
-        to._draws(receives.receive_w - receives.idle_w)
+        followed = (
+            self._radio.follow(transfer.sending, sends.send_w - sends.idle_w, sends),
+            to._radio.follow(transfer.receiving, receives.receive_w - receives.idle_w, receives),
+        )
         try:
             yield transfer.done
         except BaseException:
             self._network.cancel(transfer)
             # A byte has moved when its last bit has.
-            self._record_transfer(to, f"cancelled_{phase}", start_s, int(transfer.moved_bytes + 1e-6))
+            self._record_transfer(to, f"cancelled_{phase}", transfer, int(transfer.moved_bytes + 1e-6))
             raise
         finally:
-            self._draws(sends.idle_w - sends.send_w)
-            to._draws(receives.idle_w - receives.receive_w)
-        self._record_transfer(to, phase, start_s, payload.size_bytes)
+            for end in followed:
+                if end is not None:
+                    end()
+        self._record_transfer(to, phase, transfer, payload.size_bytes)
         return payload
 
     @property
@@ -181,20 +183,22 @@ class Node(ComputingNode):
         """Whether nothing but the network decides about its messages."""
         return self.presence is None and self._faults is None
 
-    def _record_transfer(self, to: Node, phase: str, start_s: float, size_bytes: int) -> None:
-        end_s = self._env.now
+    def _record_transfer(self, to: Node, phase: str, transfer: Transfer, size_bytes: int) -> None:
+        """Charges both ends: power of sending and receiving while bits move, idle power for the rest of the time."""
+        start_s, end_s = transfer.submitted_s, self._env.now
         between_clients = self.client is not None and to.client is not None
-        ends: tuple[tuple[Node, str, Literal["send", "receive"], float], ...] = (
-            (self, "_out", "send", self.device.power.send_w),
-            (to, "_in", "receive", to.device.power.receive_w),
+        ends: tuple[tuple[Node, str, Literal["send", "receive"], float, Airtime], ...] = (
+            (self, "_out", "send", self.device.power.send_w, transfer.sending),
+            (to, "_in", "receive", to.device.power.receive_w, transfer.receiving),
         )
-        for node, suffix, way, power_w in ends:
+        for node, suffix, way, power_w, airtime in ends:
             if node.client is None:
                 continue
-            extra_j = throughput_energy_j(node.device.power, way, size_bytes)
+            bits_j = throughput_energy_j(node.device.power, way, size_bytes)
+            silent_s = end_s - start_s - airtime.length_s(end_s)
             self._recorder.client_span(
                 node.client, f"{phase}{suffix}" if between_clients else phase, start_s, end_s, power_w, size_bytes,
-                extra_j=extra_j,
+                extra_j=bits_j - (power_w - node.device.power.idle_w) * silent_s,
             )  # fmt: skip
             if node.presence is not None:
-                node.presence.spends(extra_j)
+                node.presence.spends(bits_j)

@@ -259,6 +259,7 @@ class SimulatedStage(Stage):
             self._main.cancel()
         self._activities.cancel_all()
         self._recorder.wait_until(range(self.n_clients), self._env.now)
+        self._recorder.cut_tails(self._env.now)
 
     def absences(self) -> list[PresenceRow]:
         """When who was away, up to now."""
@@ -309,6 +310,7 @@ class SimulatedStage(Stage):
     def _close_round(self) -> None:
         """Closes the round: participants wait until it ends."""
         self._recorder.wait_until(self.participants, self._env.now)
+        self._recorder.cut_tails(self._env.now)
         self._round_is_open = False
         self._watching.closes(self._round_began_s)
 

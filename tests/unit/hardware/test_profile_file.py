@@ -332,3 +332,19 @@ def test_a_figure_may_be_a_range_alone_and_a_mode_replaces_it_whole(tmp_path: Pa
     assert profile.uncertainty.backward == 0.1
     write_profile(profile, file)
     assert read_profile(file) == profile
+
+
+def test_a_tail_below_idle_power_is_refused(tmp_path: Path) -> None:
+    data = good()
+    data["power"]["tail"] = {"power": figure("0.5 W"), "duration": figure("10 s")}
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(data))
+    with pytest.raises(ProfileError, match=r"power: the power of the tail \(0.5 W\) is below idle \(1 W\)"):
+        read_profile(tmp_path / "toy.yaml")
+
+
+def test_a_tail_reaches_the_clock_with_its_units(tmp_path: Path) -> None:
+    data = good()
+    data["power"]["tail"] = {"power": figure("1500 mW"), "duration": figure("200 ms")}
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(data))
+    power = device_of(read_profile(tmp_path / "toy.yaml")).power
+    assert (power.tail_w, power.tail_s) == (1.5, 0.2)
