@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import simpy
 
+from gapslsim.clock_options import ServerClock
 from gapslsim.data.dataset import Samples
 from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
@@ -125,10 +126,17 @@ def assemble(
     memory = _memory(scenario, setup, client_devices, server)
     device, at_once = choose_device(scenario.training.device), scenario.evaluation.batch_size
     plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
+    how = (scenario.clock.server, memory.pop("most_joined"))
     if plain is not None:
-        learner = Learner(setup, plain, evaluation_batch=at_once)
+        # What is made at once here is timed as one operation.
+        learner = Learner(setup, plain, None, at_once, replace(how[0], serves="at_barrier"), how[1])
+        plain.joins = learner.costs.joins
     else:
-        learner = Learner(setup, None) if dry else _real_learner(scenario, setup, journal)
+        learner = (
+            Learner(setup, None, None, at_once, *how)
+            if dry
+            else _real_learner(scenario, setup, journal, *how)
+        )
     env = simpy.Environment()
     idle_w = [device.power.idle_w for device in client_devices]
     fleet, hazards = scenario.fleet, None
@@ -141,7 +149,10 @@ def assemble(
     of_stage = (
         env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed, hazards,
     )  # fmt: skip
-    stage = SimulatedStage(*of_stage) if plain is None else MeasuredStage(*of_stage, engine=plain)
+    # What is carried out here takes its own overheads.
+    stage = (
+        SimulatedStage(*of_stage, scenario.clock) if plain is None else MeasuredStage(*of_stage, engine=plain)
+    )
     n_train = sum(len(shard) for shard in setup.shards)
     stage.time_seed = time_seed
     return Parts(setup, network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
@@ -206,7 +217,13 @@ def _digest(samples: Samples) -> str:
     return digest.hexdigest()
 
 
-def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSettings | None) -> Learner:
+def _real_learner(
+    scenario: Scenario,
+    setup: LearningSetup,
+    settings: JournalSettings | None,
+    server: ServerClock,
+    most_joined: int,
+) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
     device, evaluation_batch = choose_device(scenario.training.device), scenario.evaluation.batch_size
     workers = scenario.training.workers
@@ -225,6 +242,8 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
         lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers),
         journal,
         evaluation_batch,
+        server,
+        most_joined,
     )
 
 
@@ -251,7 +270,9 @@ def _memory(
         costs.server, setup.server_optimizer.n_slots, n_at_once, framework.keeps_client_gradients
     )
     check_fits(server, server_need, "the server-side model and its training state")
+    sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)
     return {
+        "most_joined": largest + int(server.ram_bytes - server_need) // sample_bytes,
         "client_bytes": need,
         "client_ram_bytes": min(device.ram_bytes for device in clients),
         "server_bytes": server_need,

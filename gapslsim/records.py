@@ -23,7 +23,8 @@ class SpanRow(NamedTuple):
     phase: str
     """`client_forward`, `uplink`, `server_queue`, `server_step`, `downlink`, `client_backward`, `waiting`, ...; what
     was cancelled is `cancelled_uplink` and so on, with what it used until then; `lost_uplink`, `corrupted_uplink`: a
-    message that did not arrive, or damaged; `away`: the client was not there."""
+    message that did not arrive, or damaged; `away`: the client was not there; `radio_tail`: what a
+    radio takes on top behind a transfer, whose time other spans account for."""
     round: int
     """From 1; 0 is before the first round."""
     start_s: float

@@ -110,12 +110,18 @@ class Work(Generic[T]):
         carry_out: reads what the operation needs and does it; called once, at the simulated completion. A cancelled
             work is never called.
         states: names of the states that it reads when it is carried out.
+        n_batches: mini-batches of a training loop that it carries out, for what each costs beside its passes.
+        n_samples: training samples that are read and augmented for it.
+        more_s: what it takes on any device beside its cost [s].
     """
 
     operation: str
     cost: Cost
     carry_out: Callable[[], T]
     states: tuple[str, ...] = ()
+    n_batches: int = 0
+    n_samples: int = 0
+    more_s: float = 0.0
 
 
 NO_VALUE: Any = object()

@@ -11,9 +11,12 @@ import numpy as np
 import simpy
 import torch
 
+from gapslsim.clock_options import ClockOptions, ServerClock
 from gapslsim.data.datasets.synthetic import Synthetic
 from gapslsim.frameworks.framework import Framework
 from gapslsim.hardware.device import Device, PowerStates
+from gapslsim.hardware.figure import Figure
+from gapslsim.hardware.overheads import Overheads
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.optimizer import Optimizer
@@ -61,12 +64,18 @@ class RateDevice(Device):
     name: str = "rate-device"
     ram_bytes: float = 1e12
     power: PowerStates = field(default_factory=lambda: PowerStates(1.0, 5.0, 3.0, 2.0))
+    overheads: Overheads = field(default_factory=Overheads)
 
     def duration_s(self, cost: Cost) -> float:
         return cost.work_flop / self.rate
 
     def jitter(self, random: Callable[[], np.random.Generator]) -> Iterator[float]:
         return repeat(1.0)
+
+
+def figure(value: Any) -> Figure[Any]:
+    """A number of a profile."""
+    return Figure(value=value, status="assumed", source="chosen for the test")
 
 
 def flop(amount: float) -> Cost:
@@ -92,7 +101,11 @@ class FixedCosts:
     def client_backward(self, batch_size: int, rule: Any, optimizer: Any) -> Cost:
         return flop(2.0)
 
-    def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any) -> Cost:
+    server = ServerClock()
+
+    def server_step(
+        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any, *, served: bool = False
+    ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
     def local_training(self, batch_size: int, n_steps: int, optimizer: Any) -> Cost:
@@ -190,6 +203,9 @@ def stage(
     broadcast: str = "multicast",
     availability: Sequence[Availability] = (),
     faults: Sequence[Fault] = (),
+    overheads: Overheads = Overheads(),  # noqa: B008
+    server_overheads: Overheads = Overheads(),  # noqa: B008
+    clock: ClockOptions = ClockOptions(),  # noqa: B008
 ) -> Stage:
     """A star of clients with the given device rates [FLOP/s] and link rates [bit/s]; always there unless said."""
     n = setup.n_clients
@@ -219,10 +235,10 @@ def stage(
     learner = Learner(setup, engine)
     if fixed_costs:
         learner.costs = FixedCosts(learner.costs)  # type: ignore[assignment]
-    devices = [RateDevice(rate=rate) for rate in rates[:n]]
+    devices = [RateDevice(rate=rate, overheads=overheads) for rate in rates[:n]]
     recorder = Recorder([device.power.idle_w for device in devices])
-    server = RateDevice(rate=server_rate)
+    server = RateDevice(rate=server_rate, overheads=server_overheads)
     world = SimulatedStage(
-        env, network, devices, server, replace(server), learner, recorder, setup.seed, hazards
+        env, network, devices, server, replace(server), learner, recorder, setup.seed, hazards, clock
     )
     return Stage(env, world, learner, recorder, engine)

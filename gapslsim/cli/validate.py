@@ -33,6 +33,8 @@ def validate(
         typer.echo(dump(loaded), nl=False)
     else:
         typer.echo(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")
+        for note in [] if quick else loaded.network.notes(loaded.fleet):
+            typer.echo(f"Note: {note}.")
         for name in loaded.components or ():
             typer.echo(
                 f"Whether what it registers keeps its promises is another question: gapslsim check-component {name}"

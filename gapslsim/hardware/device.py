@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gapslsim.hardware.overheads import Overheads
 from gapslsim.work import Cost
 
 __all__ = ["Device", "PowerStates"]
@@ -24,6 +25,9 @@ class PowerStates:
     send_j_per_bit: float = 0.0
     """What each bit takes on top of `send_w` [J/bit]; 0 where power does not depend on throughput."""
     receive_j_per_bit: float = 0.0
+    tail_w: float = 0.0
+    """Drawn for `tail_s` after the last bit of a transfer; `idle_w` or more where there is a tail."""
+    tail_s: float = 0.0
 
 
 class Device(ABC):
@@ -33,6 +37,8 @@ class Device(ABC):
     ram_bytes: float
     """Memory that a training process can use."""
     power: PowerStates
+    overheads: Overheads = Overheads()
+    """What it spends beside computing."""
 
     @abstractmethod
     def duration_s(self, cost: Cost) -> float:

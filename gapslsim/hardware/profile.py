@@ -8,12 +8,13 @@ from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from gapslsim.hardware.cost_model import CostModel, cost_models
 from gapslsim.hardware.figure import Figure
+from gapslsim.hardware.overheads import Cold, Overheads, Throttling
 from gapslsim.registry import component
-from gapslsim.units import Joules, Power, Quantity
+from gapslsim.units import Joules, Power, Quantity, Seconds
 
 __all__ = [
-    "Calibration", "Evidence", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "PowerDraw",
-    "Profile", "Uncertainty", "profile_schema",
+    "Calibration", "Cold", "Evidence", "FittedRange", "HeldOutError", "Jitter", "Memory", "Mode", "Overheads",
+    "PowerDraw", "Profile", "Tail", "Throttling", "Uncertainty", "profile_schema",
 ]  # fmt: skip
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-.][a-z0-9]+)*$")]
@@ -50,6 +51,18 @@ class Jitter:
     """exp(sigma z - sigma^2 / 2) with z standard normal."""
     sigma: Figure[Annotated[float, Field(ge=0, lt=1)]]
     """Standard deviation of the factor's logarithm; 0 for none."""
+    correlation: Figure[Annotated[float, Field(ge=0, lt=1)]] | None = None
+    """Of z from one computation to the next, AR(1): z' = c z + sqrt(1 - c^2) e; independent (0) unless given."""
+
+
+@component
+class Tail:
+    """What a radio does when no more bits move: it stays awake, as LTE does until its inactivity timer ends."""
+
+    power: Figure[Power]
+    """Of the whole device meanwhile [W]."""
+    duration: Figure[Seconds]
+    """How long it stays awake [s]; the next transfer cuts it short."""
 
 
 @component
@@ -61,13 +74,24 @@ class PowerDraw:
     compute: Figure[Power]
     """Training at full load [W]."""
     send: Figure[Power]
-    """Sending [W]: at full rate; where `send_per_bit` is given, at rate 0."""
+    """While bits are sent [W]: at full rate; where `send_per_bit` is given, at rate 0."""
     receive: Figure[Power]
-    """Receiving [W]: at full rate; where `receive_per_bit` is given, at rate 0."""
+    """While bits are received [W]: at full rate; where `receive_per_bit` is given, at rate 0."""
     send_per_bit: Figure[Joules] | None = None
     """What each bit sent takes on top [J/bit], for radios: `76.68e-9 J` is 76.68 mW per Mbit/s; 0 by default."""
     receive_per_bit: Figure[Joules] | None = None
     """What each bit received takes on top [J/bit]; nothing unless given."""
+    tail: Tail | None = None
+    """What the radio takes after the last bit; nothing beyond idle power unless given."""
+
+    @model_validator(mode="after")
+    def _tail_is_awake(self) -> PowerDraw:
+        if self.tail is not None and self.tail.power.value < self.idle.value:
+            raise ValueError(
+                f"the power of the tail ({self.tail.power.value:g} W) is below idle ({self.idle.value:g} W); it is of "
+                "the whole device, so write idle power and what the radio takes on top"
+            )
+        return self
 
 
 @component
@@ -86,6 +110,10 @@ class HeldOutError:
     """Median of the same."""
     p95: float = Field(ge=0)
     """95th percentile of the same."""
+    time_weighted: float | None = Field(default=None, ge=0)
+    """Sum of absolute errors over the sum of measured times: long computations count as much as they take."""
+    bias: float | None = Field(default=None, ge=-1)
+    """Sum of predictions over the sum of measurements, less 1: errors of both signs cancel, as within a step."""
 
 
 @component
@@ -132,6 +160,7 @@ class Mode:
     cost_model: Annotated[CostModel, cost_models] | None = None
     jitter: Jitter | None = None
     power: PowerDraw | None = None
+    overheads: Overheads | None = None
     calibration: Calibration | None = None
     """For modes with a fit of their own: data, errors and range; the profile's hold where there is none."""
     uncertainty: Uncertainty | None = None
@@ -198,6 +227,8 @@ class Profile:
     """How the cost of a computation becomes seconds."""
     jitter: Jitter
     power: PowerDraw
+    overheads: Overheads | None = None
+    """What it spends beside computing; nothing unless given."""
     modes: dict[Slug, Mode] = Field(default_factory=dict)
     """Power modes, chosen as `jetson-nano@5w`; without one the sections above hold."""
     calibration: Calibration | None = None

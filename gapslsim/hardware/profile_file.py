@@ -21,7 +21,7 @@ from gapslsim.units import STRICT_UNITS
 __all__ = ["ProfileError", "profile_text", "read_profile", "write_profile"]
 
 _Path = tuple[str | int, ...]
-_SECTIONS = ("memory", "cost_model", "jitter", "power")
+_SECTIONS = ("memory", "cost_model", "jitter", "power", "overheads")
 _OF_A_FIGURE = {"value", "low", "high"}
 
 
@@ -79,7 +79,7 @@ def profile_text(profile: Profile) -> str:
     for mode in data["modes"].values():
         for section in _SECTIONS:
             if section in mode:
-                mode[section] = _beyond(data[section], mode[section])
+                mode[section] = _beyond(data.get(section), mode[section])
     if not data["modes"]:
         del data["modes"]
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

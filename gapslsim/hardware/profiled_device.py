@@ -15,7 +15,8 @@ from gapslsim.errors import ComponentError, did_you_mean
 from gapslsim.hardware._fitted_range import furthest_outside
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.device import Device, PowerStates
-from gapslsim.hardware.profile import Mode, Profile
+from gapslsim.hardware.overheads import Overheads
+from gapslsim.hardware.profile import Jitter, Mode, Profile
 from gapslsim.work import Cost
 
 __all__ = ["ProfiledDevice", "device_of"]
@@ -34,8 +35,9 @@ class ProfiledDevice(Device):
     ram_bytes: float
     power: PowerStates
     cost_model: CostModel
-    jitter_sigma: float
+    spread: Jitter
     profile: Profile = field(repr=False)
+    overheads: Overheads = field(default_factory=Overheads, repr=False)
     mode: Mode | None = field(default=None, repr=False)
     """The power mode that it is in; None for the profile's own."""
     outside: list[tuple[float, str]] = field(default_factory=list, init=False, repr=False)
@@ -71,12 +73,16 @@ class ProfiledDevice(Device):
 
     def jitter(self, random: Callable[[], np.random.Generator]) -> Iterator[float]:
         """Lognormal factors exp(sigma z - sigma^2 / 2), of mean 1; 1, and nothing drawn, for sigma 0."""
-        sigma = self.jitter_sigma
+        sigma = self.spread.sigma.value
         if sigma == 0:
             yield from repeat(1.0)
+        kept = self.spread.correlation.value if self.spread.correlation else 0.0
+        new = math.sqrt(1 - kept * kept)
         stream, n = random(), 1
+        z = stream.standard_normal() if kept else 0.0  # Stationary from the first.
         while True:  # More at a time the longer it goes on: one at a time takes longer than all the rest.
-            for z in stream.standard_normal(n).tolist():
+            for e in stream.standard_normal(n).tolist():
+                z = kept * z + new * e
                 yield math.exp(sigma * z - sigma * sigma / 2)
             n = min(2 * n, _MOST_AT_A_TIME)
 
@@ -109,9 +115,12 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
             receive_w=power.receive.value,
             send_j_per_bit=power.send_per_bit.value if power.send_per_bit else 0.0,
             receive_j_per_bit=power.receive_per_bit.value if power.receive_per_bit else 0.0,
+            tail_w=power.tail.power.value if power.tail else 0.0,
+            tail_s=power.tail.duration.value if power.tail else 0.0,
         ),
         cost_model=(changed and changed.cost_model) or profile.cost_model,
-        jitter_sigma=((changed and changed.jitter) or profile.jitter).sigma.value,
+        spread=(changed and changed.jitter) or profile.jitter,
+        overheads=(changed and changed.overheads) or profile.overheads or Overheads(),
         profile=profile,
         mode=changed,
     )

@@ -70,7 +70,7 @@ class WholeModelOperations(LearnerCore):
             return self._operations.part(key, start.size_bytes, trained, lambda made: made[0])
 
         cost = self.costs.local_training(size, n_steps, self.setup.optimizer_of(client))
-        return Work("local_training", cost, carry_out)
+        return Work("local_training", cost, carry_out, (), n_steps, n_steps * size)
 
     def average_whole(
         self, trained: Mapping[int, Keyed[WholeWeights]], shares: Shares

@@ -1,22 +1,40 @@
-"""Files of measured rates over time: readers of the common formats."""
+"""Measured rates over time: what a trace holds, and how points in a file become one."""
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
 
 from gapslsim.errors import NetworkError
-from gapslsim.units import parse_quantity
+from gapslsim.network._trace_formats import READERS, FaultError, Point, packet_stamps
+from gapslsim.network._trace_table import table_points
 
-__all__ = ["Trace", "read_trace"]
+__all__ = ["Gaps", "Table", "Trace", "read_trace"]
 
-_PACKET_BYTES = 1500
-"""Bytes per delivery opportunity of a Mahimahi trace [netravali2015]."""
+_PACKET_BITS: Final = 8 * 1500
+"""Of a delivery opportunity of a Mahimahi trace [netravali2015]."""
+Gaps = Literal["hold", "zero", "skip"]
+"""What holds in a gap: the rate before it, nothing, or the gap is cut out."""
+_GAP, _REGULAR = 1.5, 0.9
+"""A gap is longer than so many usual steps, in a file of which at least this share of the steps is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Which cells of a CSV file are a trace."""
+
+    columns: tuple[str, str]
+    """Of time and rate: names of the header, or positions from 0 in a file without one."""
+    units: tuple[str, str]
+    """Of time and rate."""
+    where: tuple[tuple[str, object], ...] = ()
+    """Only rows that hold these values: (column, value)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,124 +45,110 @@ class Trace:
     """From 0, strictly growing."""
     rates_bit_per_s: tuple[float, ...]
     duration_s: float
+    notes: tuple[str, ...] = ()
+    """What a user should know of the file."""
 
     @property
     def mean_bit_per_s(self) -> float:
         """Time-weighted mean."""
-        ends = (*self.times_s[1:], self.duration_s)
-        moved = sum(
-            rate * (end - start)
-            for start, end, rate in zip(self.times_s, ends, self.rates_bit_per_s, strict=True)
-        )
-        return moved / self.duration_s
+        steps = np.diff([*self.times_s, self.duration_s])
+        return float(steps @ np.asarray(self.rates_bit_per_s)) / self.duration_s
 
 
-@lru_cache(maxsize=256)
-def read_trace(
-    path: Path, form: str, bin_s: float, columns: tuple[str, str], units: tuple[str, str]
-) -> Trace:
-    """Reads a trace; cached, since many clients may share it.
+def read_trace(path: Path, form: str, bin_s: float, table: Table, gaps: Gaps = "hold") -> Trace:
+    """Reads a trace; kept as long as the file is the same, since many clients may share it.
 
     Args:
         path: the file.
         form: mahimahi, cooked, csv, oboe, sabre or pantheon.
         bin_s: mahimahi only: opportunities are counted over bins of this length.
-        columns: csv only: those of time and rate; names of the header, or positions from 0 in a file without one.
-        units: csv only: those of time and rate.
+        table: csv only.
+        gaps: what holds where a regular file has no value for a while.
 
     Raises:
         NetworkError: if the file does not have this format; names the line.
     """
+    return _read(path, path.stat().st_mtime_ns, form, bin_s, table, gaps)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, changed_ns: int, form: str, bin_s: float, table: Table, gaps: Gaps) -> Trace:
+    notes: list[str] = []
     try:
         if form == "mahimahi":
-            return _mahimahi(path.read_text().split(), bin_s)
+            return _replayed(packet_stamps(path), bin_s)
         if form == "csv":
-            return _points(_csv(path, columns, units))
-        return _points(_READERS[form](path))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise NetworkError(f"{path} is not a {form} trace: {error}") from error
-
-
-def _mahimahi(words: list[str], bin_s: float) -> Trace:
-    """Opportunities (one integer ms each, one packet each) as a rate per bin; the trace repeats after its last one."""
-    stamps = [int(word) / 1000 for word in words]
-    if not stamps or stamps[-1] <= 0:
-        raise ValueError("it has no delivery opportunity after time 0")
-    duration_s = stamps[-1]
-    n_bins = math.ceil(duration_s / bin_s - 1e-9)
-    counts = [0] * n_bins
-    for stamp in stamps:
-        counts[min(int(stamp / bin_s + 1e-9), n_bins - 1)] += 1
-    widths = [bin_s] * (n_bins - 1) + [duration_s - (n_bins - 1) * bin_s]
-    rates = [8 * _PACKET_BYTES * count / width for count, width in zip(counts, widths, strict=True)]
-    return Trace(tuple(k * bin_s for k in range(n_bins)), tuple(rates), duration_s)
-
-
-def _lines(per_second: float, bit_per_s: float, path: Path) -> Iterable[tuple[float, float]]:
-    """Time and rate per line, each in a unit of its own."""
-    for line in path.read_text().splitlines():
-        words = line.split()
-        if words:
-            yield float(words[0]) / per_second, bit_per_s * float(words[1])
-
-
-def _sabre(path: Path) -> Iterable[tuple[float, float]]:
-    time_s, rate = 0.0, 0.0
-    for period in json.loads(path.read_text()):
-        rate = 1e3 * period["bandwidth_kbps"]
-        yield time_s, rate
-        time_s += period["duration_ms"] / 1e3
-    yield time_s, rate
-
-
-def _pantheon(path: Path) -> Iterable[tuple[float, float]]:
-    data = json.loads(path.read_text())
-    for time_s, rate in zip(data["timestamps"], data["bandwidths"], strict=False):
-        yield float(time_s), 1e6 * float(rate)
-
-
-_READERS: dict[str, Callable[[Path], Iterable[tuple[float, float]]]] = {
-    "cooked": partial(_lines, 1.0, 1e6),
-    "oboe": partial(_lines, 1e3, 1e3),
-    "sabre": _sabre,
-    "pantheon": _pantheon,
-}
-
-
-def _csv(path: Path, columns: tuple[str, str], units: tuple[str, str]) -> Iterable[tuple[float, float]]:
-    time_scale = parse_quantity(f"1 {units[0]}", "s")
-    rate_scale = parse_quantity(f"1 {units[1]}", "bit/s")
-    with path.open(newline="") as file:
-        rows = csv.reader(file)
-        if all(map(str.isdecimal, columns)):
-            time_at, rate_at = map(int, columns)
-        else:
-            header = next(rows)
-            for name in columns:
-                if name not in header:
-                    raise ValueError(f"it has no column {name!r}; its columns are {', '.join(header)}")
-            time_at, rate_at = map(header.index, columns)
-        for row in rows:
-            if row and row[time_at] and row[rate_at]:
-                yield time_scale * float(row[time_at]), rate_scale * float(row[rate_at])
-
-
-def _points(points: Iterable[tuple[float, float]]) -> Trace:
-    """Points as a trace from 0; the last one lasts as long as the one before. Of points at one time the last counts."""
-    latest: dict[float, float] = {}
-    before = -math.inf
-    for time_s, rate in points:
-        if not (math.isfinite(time_s) and math.isfinite(rate)) or rate < 0:
-            raise ValueError(
-                f"time {time_s!r} with rate {rate!r}: both must be finite, and the rate 0 or more"
+            return _joined(
+                table_points(path, table.columns, table.units, dict(table.where), notes), gaps, notes
             )
-        if time_s < before:
-            raise ValueError(f"time {time_s!r} comes after {before!r}; times must not fall")
-        before = time_s
-        latest[time_s] = rate
+        return _joined(READERS[form](path), gaps, notes)
+    except FaultError as fault:
+        place = f"{path}:{fault.line}" if fault.line else str(path)
+        raise NetworkError(f"{place} is not a {form} trace: {fault}.") from fault
+
+
+def _replayed(stamps_s: np.ndarray, bin_s: float) -> Trace:
+    """Delivery opportunities as a rate per bin; a packet has passed by the end of its bin, as near its stamp as can be.
+
+    The trace repeats after its last opportunity, so that one at time 0 comes with the last one of the lap before.
+    """
+    duration_s = float(stamps_s[-1])
+    n_bins = math.ceil(duration_s / bin_s - 1e-9)
+    bins = np.ceil(stamps_s / bin_s - 1e-9).astype(int) - 1
+    counts = np.bincount(np.where(bins < 0, n_bins - 1, np.minimum(bins, n_bins - 1)), minlength=n_bins)
+    starts_s = np.arange(n_bins) * bin_s
+    rates = _PACKET_BITS * counts / np.diff([*starts_s, duration_s])
+    # Bins of one rate are one step: a link in use looks at every step.
+    first = np.append(True, rates[1:] != rates[:-1])
+    return Trace(tuple(starts_s[first].tolist()), tuple(rates[first].tolist()), duration_s)
+
+
+def _joined(points: Iterable[Point], gaps: Gaps, notes: list[str]) -> Trace:
+    """Points as a trace from 0; the last one lasts as long as the one before. Of points at one time the last counts."""
+    latest: dict[float, tuple[float, int]] = {}
+    before_s, end_s = -math.inf, None
+    for line, time_s, rate in points:
+        if time_s < before_s:
+            raise FaultError(
+                f"the time {time_s:g} s comes after {before_s:g} s; times must not fall: sort the file, or choose "
+                "one run of it with `where`",
+                line,
+            )
+        before_s = time_s
+        if rate is None:
+            end_s = time_s
+        elif not (math.isfinite(rate) and rate >= 0):
+            raise FaultError(f"the rate is {rate:g} bit/s; it must be finite, and the rate 0 or more", line)
+        else:
+            latest[time_s] = rate, line
     if not latest:
-        raise ValueError("it is empty")
-    times = list(latest)
-    shifted = tuple(time_s - times[0] for time_s in times)
-    tail = shifted[-1] - shifted[-2] if len(shifted) > 1 else 1.0
-    return Trace(shifted, tuple(latest.values()), shifted[-1] + tail)
+        raise FaultError("it is empty")
+    times = np.array(list(latest))
+    steps = np.diff(times)
+    usual_s = float(np.median(steps)) if len(steps) else 1.0
+    last_s = end_s - times[-1] if end_s is not None else float(steps[-1]) if len(steps) else 1.0
+    rates = [rate for rate, _ in latest.values()]
+    wide = np.flatnonzero(steps > _GAP * usual_s)
+    if end_s is None and 0 < len(wide) <= (1 - _REGULAR) * len(steps):
+        lines = [line for _, line in latest.values()]
+        longest = wide[steps[wide].argmax()]
+        notes.append(
+            f"{len(wide)} gaps of more than {_GAP:g} times the usual {usual_s:g} s, the longest {steps[longest]:g} s "
+            f"before line {lines[longest + 1]}; gaps: {gaps}. hold: the rate before, zero: nothing, skip: cut out"
+        )
+        times, rates = _bridged(times, rates, wide, usual_s, gaps)
+    shifted = times - times[0]
+    return Trace(tuple(shifted.tolist()), tuple(rates), float(shifted[-1] + last_s), tuple(notes))
+
+
+def _bridged(
+    times: np.ndarray, rates: list[float], wide: np.ndarray, usual_s: float, gaps: Gaps
+) -> tuple[np.ndarray, list[float]]:
+    """The points with their gaps cut out, or with nothing passing in them."""
+    if gaps == "skip":
+        cut = np.zeros(len(times))
+        cut[wide + 1] = times[wide + 1] - times[wide] - usual_s
+        return times - np.cumsum(cut), rates
+    if gaps == "zero":
+        return np.insert(times, wide + 1, times[wide] + usual_s), np.insert(rates, wide + 1, 0.0).tolist()
+    return times, rates

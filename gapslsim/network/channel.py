@@ -36,6 +36,10 @@ class Channel(ABC):
         """Why nothing may pass any more from some time on, in words, where that is known beforehand; else None."""
         return None
 
+    def notes(self) -> list[str]:
+        """What a user should know and nothing is wrong with, in words; `validate` tells it."""
+        return []
+
     @property
     def mean_bit_per_s(self) -> float | None:
         """The long-run mean rate where it is known beforehand; used by `show topology` and routing."""

@@ -18,7 +18,7 @@ from gapslsim.network._checked_steps import checked
 from gapslsim.network._multicast import Segment, segments
 from gapslsim.network._progress import Progress
 from gapslsim.network._routes import LinkSpec, Router
-from gapslsim.network.network import LinkUseFields, Network, StuckTransfer, Transfer
+from gapslsim.network.network import Airtime, LinkUseFields, Network, StuckTransfer, Transfer
 from gapslsim.network.protocol import Protocol
 from gapslsim.network.solver.engine import FlowEngine
 from gapslsim.network.solver.flows import Flow, Link
@@ -41,6 +41,7 @@ class _Part(Flow):
     serves: dict[_Message, float] = field(default_factory=dict)
     """The messages that wait for it, with the latency from its end to their target."""
     joined: bool = False
+    air: Airtime = field(default_factory=Airtime)
     ended: bool = False
     """Whether its last byte has passed, or nobody waits for it any more."""
 
@@ -189,6 +190,9 @@ class FluidNetwork(Network):
     @staticmethod
     def _add(message: _Message, part: _Part, rest_s: float) -> None:
         """Lets a message wait for a part, and then for the rest of the way to its target."""
+        if not message.parts:
+            message.sending = part.air
+        message.receiving = part.air
         message.parts.append(part)
         message.waiting += 1
         part.serves[message] = rest_s
@@ -248,6 +252,7 @@ class FluidNetwork(Network):
 
     def _join(self, part: _Part, now_s: float) -> None:
         part.joined = True
+        part.air.begins(now_s)
         if part.size_bit <= 0 or not part.links:
             self._ended(part, now_s)
             return
@@ -276,6 +281,7 @@ class FluidNetwork(Network):
     def _ended(self, part: _Part, now_s: float) -> None:
         """Notes that a part has passed its last byte; a message waits for all of its parts."""
         part.ended = True
+        part.air.ends(now_s)
         for message, rest_s in part.serves.items():
             message.waiting -= 1
             message.arrival_s = max(message.arrival_s, now_s + rest_s)

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import simpy
 
-__all__ = ["LinkUseFields", "LinkUseRow", "Network", "StuckTransfer", "Transfer"]
+__all__ = ["Airtime", "LinkUseFields", "LinkUseRow", "Network", "StuckTransfer", "Transfer"]
+
+
+@dataclass(eq=False, slots=True)
+class Airtime:
+    """When the bits of a message move at one of its ends: what its radio is charged for."""
+
+    since_s: float | None = None
+    """When the first began to move; None while latency and connection set-up go on."""
+    until_s: float | None = None
+    """When the last had moved."""
+    listeners: list[Callable[[bool], None]] = field(default_factory=list)
+    """Called with True when they begin to move, with False when all have."""
+
+    def begins(self, now_s: float) -> None:
+        """The first bit moves."""
+        self.since_s = now_s
+        for tell in self.listeners:
+            tell(True)
+
+    def ends(self, now_s: float) -> None:
+        """The last bit has moved."""
+        self.until_s = now_s
+        for tell in self.listeners:
+            tell(False)
+
+    def length_s(self, now_s: float) -> float:
+        """How long bits have moved up to now [s]."""
+        if self.since_s is None:
+            return 0.0
+        return (now_s if self.until_s is None else self.until_s) - self.since_s
 
 
 @dataclass(eq=False, slots=True)
@@ -26,6 +56,10 @@ class Transfer:
     done: simpy.Event
     moved_bytes: float = 0.0
     finished_s: float | None = None
+    sending: Airtime = field(default_factory=Airtime)
+    """Of the source: over the first stretch of the way, where a broadcast is cut into several."""
+    receiving: Airtime = field(default_factory=Airtime)
+    """Of the target: over the last stretch."""
 
 
 class StuckTransfer(NamedTuple):

@@ -53,6 +53,11 @@ class Topology(ABC):
             return [str(error)]
         return []
 
+    def notes(self, fleet: Fleet) -> list[str]:
+        """What a user should know of its links and nothing is wrong with, in words; `validate` tells it."""
+        channels = [edge.link.channel for edge in self.router(fleet).edges()]
+        return list(dict.fromkeys(note for channel in channels if channel for note in channel.notes()))
+
     def build(self, env: simpy.Environment, fleet: Fleet, seed: int) -> FluidNetwork:
         """A network that moves bytes between the nodes of a fleet.
 

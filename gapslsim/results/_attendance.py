@@ -13,7 +13,7 @@ from gapslsim.results.categories import IN_VAIN
 
 __all__ = ["attendance_summary", "often_and_seldom", "participation", "used", "wasted"]
 
-_IDLE: Final = ("waiting", "away", "server_queue", "server_compute")
+_IDLE: Final = ("waiting", "away", "server_queue", "server_compute", "radio_tail")
 
 
 def used(spans: pd.DataFrame, *prefixes: str) -> dict[str, float]:

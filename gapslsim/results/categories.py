@@ -23,7 +23,8 @@ def category_of(phase: str, client: int = 0) -> Category:
 
     Sending between clients (`handover_out`) counts as uplink, receiving (`handover_in`) as downlink. Any other name
     is the operation of a computation on the client's device: `client_forward`, `local_training`, ... What was in
-    vain (`cancelled_uplink`, `lost_uplink`) counts as what it would have been. Being away counts as waiting.
+    vain (`cancelled_uplink`, `lost_uplink`) counts as what it would have been. Being away counts as waiting, as
+    does the tail of a radio, whose time is that of other spans.
 
     Args:
         phase: of a span.
@@ -37,7 +38,7 @@ def category_of(phase: str, client: int = 0) -> Category:
         return "uplink"
     if phase == "model_downlink" or phase.endswith("_in"):
         return "downlink"
-    if phase == "away":
+    if phase in ("away", "radio_tail"):
         return "waiting"
     # The other phases that wait or send are named as their category.
     return next((category for category in CATEGORIES if category == phase), "client_compute")

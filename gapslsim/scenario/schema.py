@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from gapslsim.clock_options import ClockOptions
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
@@ -223,6 +224,8 @@ class Scenario:
     """Groups of clients; indices of clients run through the groups in order."""
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""
+    clock: ClockOptions = Field(default_factory=ClockOptions)
+    """What takes simulated time beside computing and sending, and how the server computes."""
     faults: tuple[AnyFault, ...] = ()
     """What goes wrong: losses, crashes, outages; nothing unless given."""
     evaluation: Evaluation = Field(default_factory=Evaluation)

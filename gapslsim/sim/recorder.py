@@ -43,6 +43,8 @@ class Recorder:
         """When each of them began the first."""
         self._covered: dict[int, list[tuple[float, float]]] = {}
         """Stretches that spans account for, since the client was last idle; kept where several things go on."""
+        self._tails: dict[int, tuple[float, float, float]] = {}
+        """From when until when each radio is awake behind a transfer, and what that takes beyond idle power [W]."""
         self._names: dict[int, str] = {}
         self.away: Callable[[int, float, float], Sequence[tuple[float, float]]] | None = None
         """Stretches of a time that has passed in which a client was away; None where all are always there."""
@@ -154,6 +156,31 @@ class Recorder:
             until_s = now_s if client not in going else self._idle_until[client]
             if until_s > filled_until(client, 0.0):
                 self._wait(client, until_s)
+
+    def begin_tail(self, client: int, now_s: float, until_s: float, extra_w: float) -> None:
+        """A client's radio stays awake, until then at most [s], and takes this beyond idle power [W]."""
+        self._tails[client] = now_s, until_s, extra_w
+
+    def end_tail(self, client: int, now_s: float) -> None:
+        """Records the tail of a client up to now, if there is one. Other spans account for its time."""
+        tail = self._tails.pop(client, None)
+        if tail is None or now_s <= tail[0]:
+            return
+        since_s, until_s, extra_w = tail[0], min(tail[1], now_s), tail[2]
+        gone = [] if self.away is None else self.away(client, since_s, until_s)
+        name = self._names.get(client) or self._name(client)
+        for left_s, back_s in (*gone, (until_s, until_s)):
+            if left_s > since_s:
+                row = (0, 0.0, extra_w * (left_s - since_s), left_s - since_s)
+                self.rows.append((name, client, "radio_tail", self.round, since_s, left_s, *row))
+            since_s = back_s
+
+    def cut_tails(self, now_s: float) -> None:
+        """Records all tails up to now; what is left of them goes on, and belongs to the next round."""
+        for client, (_, until_s, extra_w) in list(self._tails.items()):
+            self.end_tail(client, now_s)
+            if until_s > now_s:
+                self._tails[client] = now_s, until_s, extra_w
 
     def timeline_sha256(self) -> str:
         """Hash of all spans, independent of the order in which simultaneous ones were written."""

@@ -15,6 +15,7 @@ import simpy
 from simpy.core import EmptySchedule
 
 from gapslsim.activity import Activity, Late, Process
+from gapslsim.clock_options import ClockOptions
 from gapslsim.errors import LostError, ProtocolError, StalledError
 from gapslsim.events import DEADLINE, FIRST, call_in, forget_all, happen
 from gapslsim.frameworks.framework import Framework
@@ -78,6 +79,7 @@ class SimulatedStage(Stage):
         recorder: where spans go.
         seed: the scenario's seed.
         hazards: who may go away, and what goes wrong; None for neither.
+        clock: what of the devices' overheads counts; None for computations alone.
     """
 
     actor: ClassVar[type[SimulatedActor]] = SimulatedActor
@@ -94,6 +96,7 @@ class SimulatedStage(Stage):
         recorder: Recorder,
         seed: int,
         hazards: Hazards | None = None,
+        clock: ClockOptions | None = None,
     ) -> None:
         self.learner = learner
         self.n_clients = len(client_devices)
@@ -110,6 +113,7 @@ class SimulatedStage(Stage):
         """Of jitter; who is chosen for a round draws from `seed`."""
         self._activities = Activities(env)
         self._hazards = hazards
+        self._clock = clock
         self._patience = Patience()
         self._clients: dict[int, SimulatedActor] = {}
         self._over = env.event()
@@ -256,6 +260,7 @@ class SimulatedStage(Stage):
             self._main.cancel()
         self._activities.cancel_all()
         self._recorder.wait_until(range(self.n_clients), self._env.now)
+        self._recorder.cut_tails(self._env.now)
 
     def absences(self) -> list[PresenceRow]:
         """When who was away, up to now."""
@@ -306,6 +311,7 @@ class SimulatedStage(Stage):
     def _close_round(self) -> None:
         """Closes the round: participants wait until it ends."""
         self._recorder.wait_until(self.participants, self._env.now)
+        self._recorder.cut_tails(self._env.now)
         self._round_is_open = False
         self._watching.closes(self._round_began_s)
 
@@ -375,4 +381,5 @@ class SimulatedStage(Stage):
             presence,
             faults,
             self._patience,
+            self._clock,
         )

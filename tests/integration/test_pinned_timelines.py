@@ -9,13 +9,13 @@ from gapslsim import load, simulate
 from gapslsim.kernels import in_use
 
 PINNED = {
-    "quickstart": "5edd4a836a8e",
-    "frameworks/epsl": "bf65d43dc5e8",
-    "frameworks/fedavg": "d97f61bf8c0b",
-    "frameworks/gapsl": "0aeb1b287a1f",
-    "frameworks/psl": "306ea762c157",
-    "frameworks/sfl": "d19395d36007",
-    "frameworks/sl": "7956aff92dc7",
+    "quickstart": "c9549b7bff60",
+    "frameworks/epsl": "7ff07c082217",
+    "frameworks/fedavg": "116fb0837072",
+    "frameworks/gapsl": "b1b036d207d4",
+    "frameworks/psl": "b11970f1c074",
+    "frameworks/sfl": "4f2b27dfad71",
+    "frameworks/sl": "e5beec3cd131",
 }
 
 

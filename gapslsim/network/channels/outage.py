@@ -41,6 +41,10 @@ class Outage(Channel):
         """As the channel inside."""
         return self.channel.dies()
 
+    def notes(self) -> list[str]:
+        """Those of the channel inside."""
+        return self.channel.notes()
+
     @property
     def mean_bit_per_s(self) -> float | None:
         """Mean of the channel inside times the share of time up."""

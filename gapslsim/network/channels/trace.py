@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from gapslsim.network._traces import Trace, read_trace
+from gapslsim.network._traces import Gaps, Table, Trace, read_trace
 from gapslsim.network.channel import Channel, Steps, channels
 from gapslsim.network.file_name import FileName, find_file
 from gapslsim.registry import component
@@ -39,16 +39,26 @@ class MeasuredTrace(Channel):
     """Where in the trace the simulation starts."""
     scale: Annotated[float, Field(gt=0)] = 1.0
     """Factor on every rate."""
-    bin: StepLength = 0.1
-    """`mahimahi` only: opportunities are counted over this time."""
+    bin: StepLength = 0.01
+    """`mahimahi` only: opportunities are counted over this time. `1 ms` replays each stamp, which suits a link that is
+    the only limit of its path; where bursts meet another limit, a queue would smooth them, and longer bins do."""
     time_column: str = "time_s"
     """`csv` only: name of the column, or its position from 0 if the file has no header."""
     rate_column: str = "rate_bit_s"
     """`csv` only: name of the column, or its position from 0 if the file has no header."""
     time_unit: str = "s"
-    """`csv` only."""
+    """`csv` only; clock times (ISO stamps, HH:MM:SS) are known as such and need none."""
     rate_unit: str = "bit/s"
     """`csv` only: for instance `Mbit/s`, `kbit/s`, `B/s`."""
+    where: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """`csv` only: rows with these values alone, for instance `{run: 3}` of a table of several runs."""
+    gaps: Gaps = "hold"
+    """Where a file of regular steps has none for a while: `hold` keeps the rate before, `zero` lets nothing pass,
+    `skip` cuts the gap out. `validate` says how many gaps there are."""
+
+    def __hash__(self) -> int:
+        """That of the file: the rows taken from it are in a mapping, which has none."""
+        return hash((self.file, self.format))
 
     @model_validator(mode="after")
     def _known_units(self) -> MeasuredTrace:
@@ -64,7 +74,12 @@ class MeasuredTrace(Channel):
             NetworkError: if the file is missing or does not have this format.
         """
         columns, units = (self.time_column, self.rate_column), (self.time_unit, self.rate_unit)
-        return read_trace(find_file(self.file), self.format, self.bin, columns, units)
+        table = Table(columns, units, tuple(self.where.items()))
+        return read_trace(find_file(self.file), self.format, self.bin, table, self.gaps)
+
+    def notes(self) -> list[str]:
+        """Gaps and empty cells of the file."""
+        return [f"{self.file}: {note}" for note in self.trace.notes]
 
     def steps(self, random: np.random.Generator) -> Steps:
         """The trace from the offset on; draws nothing."""

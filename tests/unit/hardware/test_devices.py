@@ -11,20 +11,22 @@ import pytest
 from gapslsim.errors import ComponentError
 from gapslsim.hardware import shipped
 from gapslsim.hardware.devices import known_devices, load_device, load_profile
+from gapslsim.hardware.profile import Jitter
 from gapslsim.hardware.profile_file import write_profile
 from gapslsim.hardware.profiled_device import ProfiledDevice, device_of
 from gapslsim.hardware.shipped import shipped_folder
 from gapslsim.work import Cost, LayerCost
+from tests.support import figure
 
 
-def with_sigma(sigma: float) -> ProfiledDevice:
+def with_sigma(sigma: float, correlation: float = 0.0) -> ProfiledDevice:
     device = load_device("jetson-nano")
     return ProfiledDevice(
         name=device.name,
         ram_bytes=device.ram_bytes,
         power=device.power,
         cost_model=device.cost_model,
-        jitter_sigma=sigma,
+        spread=Jitter(sigma=figure(sigma), correlation=figure(correlation)),
         profile=device.profile,
     )
 
@@ -98,6 +100,14 @@ def test_jitter_is_lognormal_of_mean_one_with_one_number_each() -> None:
     assert abs(factors.mean() - 1) < 4 * 0.0022
     assert np.log(factors).std() == pytest.approx(0.3, rel=0.03)
     assert factors.min() > 0
+
+
+def test_correlated_jitter_keeps_its_spread_and_mean_and_remembers_the_computation_before() -> None:
+    device = with_sigma(0.3, correlation=0.8)
+    logs = np.log(np.array(list(islice(device.jitter(lambda: np.random.default_rng(0)), 40_000)))) + 0.045
+    assert logs.std() == pytest.approx(0.3, rel=0.03)
+    for lag in (1, 2, 3):  # AR(1): the correlation of computations k apart is c^k
+        assert np.corrcoef(logs[:-lag], logs[lag:])[0, 1] == pytest.approx(0.8**lag, abs=0.03)
 
 
 def test_an_unknown_device_gets_the_near_miss_and_the_known_ones() -> None:

@@ -17,10 +17,15 @@ from gapslsim.hardware.devices import known_devices, load_profile
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import Calibration, FittedRange, HeldOutError
 from gapslsim.hardware.profile_file import ProfileError, profile_text, read_profile, write_profile
+from gapslsim.hardware.profiled_device import device_of
 
 
 def figure(value: object, source: str = "chosen for the test") -> dict[str, Any]:
     return {"value": value, "status": "assumed", "source": source}
+
+
+def heat(*slowing: object) -> dict[str, Any]:
+    return {"slowing": [*slowing], "recovery": 0.5, "status": "assumed", "source": "chosen for the test"}
 
 
 def good() -> dict[str, Any]:
@@ -44,7 +49,7 @@ def good() -> dict[str, Any]:
 def put(data: dict[str, Any], path: str, value: object) -> None:
     *parents, last = path.split(".")
     for key in parents:
-        data = data[key]
+        data = data.setdefault(key, {})
     data[last] = value
 
 
@@ -93,6 +98,37 @@ BROKEN = {
     ),
     "usable above total": ("memory.usable.value", "3 GB", "usable memory (3e+09 B) is more than the total"),
     "capital letters": ("name", "Jetson Nano", "lower-case words joined by hyphens"),
+    "overheads: no unit": ("overheads.per_message", figure(0.001), "has no unit; write it with its unit"),
+    "overheads: zero rate": ("overheads.serialise_rate", figure("0 MB/s"), "is zero; it must be more"),
+    "overheads: near miss": (
+        "overheads.per_mesage",
+        figure("1 ms"),
+        "unknown key. Did you mean 'per_message'?",
+    ),
+    "overheads: loading": ("overheads.loading", "before", "should be 'ahead' or 'inline', found 'before'"),
+    "overheads: no workers": ("overheads.loading_workers", 0, "greater than 0, found 0"),
+    "overheads: cold is faster": (
+        "overheads.cold",
+        {"after": figure("1 ms"), "factor": figure(0.9)},
+        "greater than or equal to 1, found 0.9",
+    ),
+    "overheads: no recovery": (
+        "overheads.throttling",
+        {"slowing": [["0 s", 1]], "status": "assumed", "source": "none"},
+        "is missing; add it",
+    ),
+    "overheads: no beginning": (
+        "overheads.throttling",
+        heat(["5 s", 1]),
+        "write [0 s, 1] as its first row",
+    ),
+    "overheads: out of order": (
+        "overheads.throttling",
+        heat(["0 s", 1], ["9 s", 2], ["5 s", 3]),
+        "slowing must ascend, found [5 s, 3] after [9 s, 2]; sort its rows",
+    ),
+    "overheads: all of it is busy": ("overheads.background_load", figure(1.0), "less than 1, found 1.0"),
+    "correlation of one": ("jitter.correlation", figure(1.0), "less than 1, found 1.0"),
     "half a range": (
         "power.idle",
         figure("1 W") | {"low": "1 W"},
@@ -213,6 +249,32 @@ def test_a_good_profile_is_read_in_base_units(tmp_path: Path) -> None:
     assert profile.jitter.sigma.value == 0
 
 
+def test_overheads_are_read_in_base_units_inherited_by_modes_and_written_back(tmp_path: Path) -> None:
+    file, copy = tmp_path / "toy.yaml", tmp_path / "copy.yaml"
+    data = good()
+    data["overheads"] = {
+        "serialise_rate": figure("50 MB/s"),
+        "per_message": figure("2 ms"),
+        "cold": {"after": figure("1 ms"), "factor": figure(1.2)},
+        "throttling": heat(["0 s", 1], ["5 min", 1.4]),
+    }
+    data["modes"] = {"eco": {"description": "Saves.", "overheads": {"per_message": figure("5 ms")}}}
+    file.write_text(yaml.safe_dump(data, sort_keys=False))
+    profile = read_profile(file)
+    own, eco = device_of(profile).overheads, device_of(profile, "eco").overheads
+    assert own.serialise_rate is not None
+    assert own.throttling is not None
+    assert own.serialise_rate.value == 50e6
+    assert own.throttling.slowing == ((0.0, 1.0), (300.0, 1.4))
+    assert eco == replace(own, per_message=eco.per_message)
+    assert eco.per_message is not None
+    assert eco.per_message.value == 0.005
+    write_profile(profile, copy)
+    assert read_profile(copy) == profile
+    assert "5 ms" in profile_text(profile)
+    assert profile_text(profile).count("serialise_rate") == 1
+
+
 @pytest.mark.parametrize("name", known_devices())
 def test_a_shipped_profile_is_the_same_after_writing_and_reading(name: str, tmp_path: Path) -> None:
     profile = load_profile(name)
@@ -270,3 +332,19 @@ def test_a_figure_may_be_a_range_alone_and_a_mode_replaces_it_whole(tmp_path: Pa
     assert profile.uncertainty.backward == 0.1
     write_profile(profile, file)
     assert read_profile(file) == profile
+
+
+def test_a_tail_below_idle_power_is_refused(tmp_path: Path) -> None:
+    data = good()
+    data["power"]["tail"] = {"power": figure("0.5 W"), "duration": figure("10 s")}
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(data))
+    with pytest.raises(ProfileError, match=r"power: the power of the tail \(0.5 W\) is below idle \(1 W\)"):
+        read_profile(tmp_path / "toy.yaml")
+
+
+def test_a_tail_reaches_the_clock_with_its_units(tmp_path: Path) -> None:
+    data = good()
+    data["power"]["tail"] = {"power": figure("1500 mW"), "duration": figure("200 ms")}
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(data))
+    power = device_of(read_profile(tmp_path / "toy.yaml")).power
+    assert (power.tail_w, power.tail_s) == (1.5, 0.2)
