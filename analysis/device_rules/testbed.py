@@ -16,9 +16,11 @@ from device_rules.parts import figure
 from device_rules.public import Public
 from device_rules.training import PHASES, Passes, Phase
 from gapslsim.hardware.devices import with_profiles
+from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.overheads import Overheads
 from gapslsim.hardware.profile import HeldOutError, Profile
 from gapslsim.models.cost import SplitCost, split_cost
+from gapslsim.run import simulate
 from gapslsim.scenario.loading import load
 from gapslsim.testbed.check import check_testbed
 
@@ -78,7 +80,24 @@ def with_overheads(public: Public, profile: Profile) -> tuple[list[HeldOutError]
         "predict the round with four entries on the client", four.simulated_median, four.measured_median,
         "ARES rounds on Jetson Nano, overheads from those with two and seven entries",
     )  # fmt: skip
-    return [held], made
+    return [held], replace(made, power=replace(made.power, loading=_loading_power(public, made)))
+
+
+def _loading_power(public: Public, profile: Profile) -> Figure[float]:
+    """What is left of the mean power of local training for the time in which the board waits for samples."""
+    scenario = load(SCENARIO, set=["framework=fedavg", "stop.rounds=1", "clock.jitter=false"])
+    with with_profiles({profile.name: profile}):
+        spans = simulate(scenario, dry=True).spans
+    spent = (spans["end_s"] - spans["start_s"]).groupby(spans["phase"]).sum()
+    table = pd.read_csv(public.folder / "testbed" / "ares_nano_power.csv.gz")
+    mean_w = table[(table.activity == "training") & (table.layers_on_client == WHOLE)].power_mw.mean() / 1e3
+    busy_s, waits_s = spent["local_training"], spent["loading"]
+    watts = (mean_w * (busy_s + waits_s) - profile.power.compute.value * busy_s) / waits_s
+    return figure(
+        watts, "fitted",
+        f"mean power of local training, {mean_w:.3g} W ({ARES}), less what computing takes of it: {busy_s / (busy_s + waits_s):.2f} "
+        "of the time at its power; the rest waits for samples",
+    )  # fmt: skip
 
 
 def _fitted(public: Public, profile: Profile, rows: str) -> Profile:

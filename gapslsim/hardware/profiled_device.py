@@ -114,6 +114,7 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
         power=PowerStates(
             idle_w=power.idle.value,
             compute_w=power.compute.value,
+            loading_w=None if power.loading is None else power.loading.value,
             send_w=power.send.value,
             receive_w=power.receive.value,
             send_j_per_bit=power.send_per_bit.value if power.send_per_bit else 0.0,
