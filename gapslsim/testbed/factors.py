@@ -54,7 +54,7 @@ FACTORS: Final = {
     "memory": FactorKind(1.0, 0.5, "times the memory rate"),
     "rate": FactorKind(1.0, 0.1, "times the rates of links"),
     "fixed": FactorKind(1e-3, 1.5, "s per iteration", overhead="per_iteration"),
-    "loading": FactorKind(2e-5, 1.5, "s per sample", overhead="loading_per_sample"),
+    "loading": FactorKind(5e-4, 2.0, "s per sample", overhead="loading_per_sample"),
     "serialise": FactorKind(2e-9, 1.5, "s per byte", overhead="serialise_rate"),
     "power": FactorKind(1.0, 0.3, "times the power while computing", ("power",)),
 }

@@ -24,7 +24,7 @@ _MEASURED_WITHIN: Final = 0.02
 """To what share medians are trusted [logarithm]."""
 _MOST_PER_GROUP: Final = 6
 _ROUNDS: Final = 3
-_FAR: Final = 50.0
+_FAR: Final = 20.0
 
 
 def fit_factors(
