@@ -357,3 +357,49 @@ def laptop(public: Public) -> Profile:
 CPUS = {board.name: (lambda public, board=board: _pi(public, board)) for board in BOARDS} | {
     "raspberry-pi-5": pi5, "laptop-cpu": laptop,
 }  # fmt: skip
+
+
+def _machine(
+    public: Public, name: str, machine: str, description: str, total: float, watts: float
+) -> Profile:
+    """A machine of the source of layer times that is no product of ours: it lies beside the scenario that uses it."""
+    passes = fitted_passes(public, machine)
+    errors = held_out_layers(public, machine)
+    source = f"fitted to forward and backward times of the layers of VGG-19 on {machine}, {LAYERS}"
+    none = "general knowledge; no source was found"
+    profile = Profile(
+        name=name,
+        description=description,
+        memory=memory(total, "assumed", none),
+        cost_model=cpu_model(
+            passes, update_rate(public, machine), source, assumed(1e-3, "entering a pass; no source was found")
+        ),
+        jitter=jitter(0.05, "other programs run beside the training; no source was found"),
+        power=power(assumed(watts / 5, none), assumed(watts, none)),
+        uncertainty=Uncertainty(
+            source=f"four groups of convolutions, each from all other layers: median {errors[0].median:.2f}",
+            forward=errors[0].median, backward=errors[0].median, update=errors[0].median, overheads=0.5,
+        ),
+    )  # fmt: skip
+    return evidence(profile, "four groups of VGG-19's convolutions, each from all other layers", errors)
+
+
+BESIDE_SCENARIOS = {
+    "apple-m1": lambda public: _machine(
+        public,
+        "apple-m1",
+        "laptop",
+        "Laptop with an Apple M1, PyTorch on its CPU, FP32; the source says `laptop`.",
+        8e9,
+        15.0,
+    ),
+    "vm-8-cores": lambda public: _machine(
+        public,
+        "vm-8-cores",
+        "VM",
+        "Virtual machine with 8 cores, PyTorch on its CPU, FP32; the source says `VM`.",
+        16e9,
+        60.0,
+    ),
+}
+"""Profiles that lie in scenarios/testbeds."""

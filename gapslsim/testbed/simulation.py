@@ -58,7 +58,8 @@ def settings_of_cells(source: Source, cells: Sequence[Cell], file: str, rounds: 
                 for p in error.problems
             ]
     if problems:
-        raise TestbedTableError(problems)
+        # The same mistake is told once, with the first row that has it.
+        raise TestbedTableError({(p.path, p.message): p for p in reversed(problems)}.values())
     return made
 
 
