@@ -11,12 +11,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from gapslsim.errors import NetworkError
 from gapslsim.network.channel import Channel, channels
+from gapslsim.network.latencies.constant import NO_LATENCY
+from gapslsim.network.latency import Latency, latencies
+from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.registry import component
-from gapslsim.units import STRICT_UNITS, Seconds
+from gapslsim.units import STRICT_UNITS
 
 __all__ = ["GraphLink", "read_graph"]
 
-_KEYS = ("name", "rate", "rate_back", "latency", "duplex", "shared")
+_KEYS = ("name", "rate", "rate_back", "latency", "loss", "duplex", "shared")
 
 
 @component
@@ -31,8 +34,10 @@ class GraphLink:
     """Rate from the first node to the second, and back; unlimited by default."""
     rate_back: Annotated[Channel, channels] | None = None
     """Rate from the second node to the first; by default the same as `rate`."""
-    latency: Seconds = 0.0
-    """One way."""
+    latency: Annotated[Latency, latencies] = NO_LATENCY
+    """One way; `{up: ..., down: ...}` where it is another from the second node to the first."""
+    loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets, for instance `1 %`."""
     duplex: Literal["full", "half", "one_way"] = "full"
     """`half`: both directions share the rate; `one_way`: from the first node to the second only."""
     shared: bool = True
