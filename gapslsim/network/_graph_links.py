@@ -1,25 +1,29 @@
-"""Links of a graph, as a user writes them in the scenario or in a file: YAML, GraphML or node-link JSON."""
+"""Links of a graph, as a user writes them in the scenario or as a published file has them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from gapslsim.errors import NetworkError
+from gapslsim.network._graph_attributes import named, strangers
+from gapslsim.network._graph_files import RawGraph, read_raw
+from gapslsim.network._propagation import FIBRE_M_PER_S, Coordinates
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.latencies.constant import NO_LATENCY
 from gapslsim.network.latency import Latency, latencies
 from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.registry import component
-from gapslsim.units import STRICT_UNITS
+from gapslsim.units import STRICT_UNITS, parse_quantity
 
-__all__ = ["GraphLink", "read_graph"]
+__all__ = ["FileLinks", "GraphLink", "Reading", "read_graph"]
 
-_KEYS = ("name", "rate", "rate_back", "latency", "loss", "duplex", "shared")
+_SHOWN = 6
 
 
 @component
@@ -44,61 +48,142 @@ class GraphLink:
     """False: each flow is capped at the rate, whatever the others do."""
 
 
-def read_graph(file: str) -> list[GraphLink]:
-    """The links of a graph file; rates and latencies are text with units in all three formats.
+@dataclass(frozen=True)
+class Reading:
+    """How a graph file is read."""
 
-    YAML: a mapping with `links: [{between: [a, b], rate: 40 Mbit/s, latency: 4 ms, ...}]`. GraphML and node-link
-    JSON (networkx): edges with the same attributes; a directed edge is a link in one direction only.
+    attributes: Mapping[str, str]
+    names: str
+    coordinates: Coordinates | None
+
+
+@dataclass(frozen=True)
+class FileLinks:
+    """What was read of a file."""
+
+    links: tuple[GraphLink, ...]
+    directed: bool
+    hint: str = ""
+    """That the nodes have names beside their ids, where these were not asked for."""
+
+
+def read_graph(file: str, reading: Reading) -> FileLinks:
+    """The links of a graph file.
+
+    YAML and JSON: `links: [{between: [a, b], rate: 40 Mbit/s, latency: 4 ms, ...}]`, networkx's node-link and adjacency
+    forms, MiniEdit's and netlab's links. GraphML, GML and SNDlib's XML: links with attributes. All take and refuse the
+    same attributes; a directed link is one way. Files that links name are looked for beside the graph file.
 
     Raises:
-        NetworkError: if the file is missing or malformed; names the link and the attribute.
+        NetworkError: if the file is missing or malformed; names the links and attributes.
     """
     path = Path(file)
     if not path.is_file():
         raise NetworkError(f"Graph file {file!r} not found (looked from {Path.cwd()}); give its path.")
-    try:
-        entries = list(_entries(path))
-    except NetworkError:
-        raise
-    except Exception as error:
-        raise NetworkError(f"{file} cannot be read as a graph: {error}") from error
-    adapter = TypeAdapter(GraphLink)
-    links = []
-    for entry in entries:
-        try:
-            links.append(adapter.validate_python(entry, context=STRICT_UNITS))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise NetworkError(f"{file}: link {entry.get('between')}: {where}: {first['msg']}") from error
-    return links
+    raw = read_raw(path)
+    wrong = strangers(raw.links, reading.attributes)
+    if wrong:
+        raise NetworkError(f"{file}: {wrong}")
+    names = _names(raw, reading.names, file)
+    found, faults = [], []
+    for link in _links(raw, reading, names, path):
+        if isinstance(link, str):
+            faults.append(link)
+        else:
+            found.append(link)
+    if faults:
+        more = f" ... and {len(faults) - _SHOWN} more." if len(faults) > _SHOWN else ""
+        raise NetworkError("\n".join(f"{file}: {fault}" for fault in faults[:_SHOWN]) + more)
+    return FileLinks(tuple(found), raw.directed, "" if reading.names else _hint(raw))
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    if path.suffix in (".yaml", ".yml"):
-        import yaml
+def _hint(raw: RawGraph) -> str:
+    """Which attribute may name the nodes."""
+    for attribute in ("label", "name"):
+        labels = {node: str(held[attribute]) for node, held in raw.nodes.items() if attribute in held}
+        if any(node != label for node, label in labels.items()):
+            ids, texts = (", ".join(list(part)[:3]) for part in (labels, labels.values()))
+            said = f"`names: {attribute}` takes that."
+            return f" Its nodes have ids ({ids}, ...) and a {attribute} ({texts}, ...): {said}"
+    return ""
 
-        document = yaml.safe_load(path.read_text())
-        if not isinstance(document, Mapping) or not isinstance(document.get("links"), list):
+
+def _names(raw: RawGraph, attribute: str, file: str) -> dict[str, str]:
+    """Name of each node by its id."""
+    ids = dict.fromkeys([*raw.nodes, *(end for link in raw.links for end in link.ends)])
+    if not attribute:
+        return {node: node for node in ids}
+    names: dict[str, str] = {}
+    for node in ids:
+        held = raw.nodes.get(node, {})
+        if attribute not in held:
+            has = ", ".join(held) or "no attributes"
+            raise NetworkError(f"{file}: names: node {node!r} has no {attribute!r}; it has {has}.")
+        name = str(held[attribute])
+        if name in names.values():
             raise NetworkError(
-                f"{path} has no list `links`; write links: [{{between: [a, b], rate: 40 Mbit/s}}, ...]"
+                f"{file}: names: two nodes have the {attribute} {name!r}; take another attribute, or ids."
             )
-        yield from document["links"]
-        return
-    import networkx as nx
+        names[node] = name
+    return names
 
-    if path.suffix == ".graphml":
-        graph = nx.read_graphml(path, force_multigraph=True)
-    elif path.suffix == ".json":
-        document = json.loads(path.read_text())
-        graph = nx.node_link_graph(document, edges="links" if "links" in document else "edges")
-    else:
-        raise NetworkError(f"{path} is no graph file; its name must end in .yaml, .yml, .graphml or .json.")
-    for source, target, attributes in graph.edges(data=True):
-        entry = {key: attributes[key] for key in _KEYS if key in attributes}
-        entry["between"] = [str(source), str(target)]
-        if graph.is_directed():
-            entry["duplex"] = "one_way"
-        if isinstance(entry.get("shared"), str):
-            entry["shared"] = entry["shared"].lower() == "true"
-        yield entry
+
+def _links(
+    raw: RawGraph, reading: Reading, names: Mapping[str, str], path: Path
+) -> Iterator[GraphLink | str]:
+    """Each link, or what is wrong with it."""
+    adapter = TypeAdapter(GraphLink)
+    context = {**STRICT_UNITS, "folder": str(path.parent)}
+    for link in raw.links:
+        ends = [names.get(end, end) for end in link.ends]
+        origin: dict[str, str] = {}
+        try:
+            fields, origin = named(link, reading.attributes)
+            if raw.directed and fields.setdefault("duplex", "one_way") != "one_way":
+                raise ValueError(
+                    f"duplex: is {fields['duplex']!r} in a directed graph, whose links are one way"
+                )
+            length = fields.pop("length", None)
+            if "latency" not in fields and (length is not None or reading.coordinates):
+                fields["latency"] = f"{_propagation_s(length, raw, link.ends, reading.coordinates)!r} s"
+            fields = {field: _plain(field, value) for field, value in fields.items()}
+            yield adapter.validate_python({"between": ends, **fields}, context=context)
+        except ValidationError as error:
+            yield f"link {ends}: " + "; ".join(_words(item, origin) for item in error.errors())
+        except ValueError as error:
+            yield f"link {ends}: {error}"
+
+
+def _propagation_s(
+    length: Any, raw: RawGraph, ends: tuple[str, ...], coordinates: Coordinates | None
+) -> float:
+    """Of light in the link's cable."""
+    if coordinates is None or length is not None:
+        return parse_quantity(length, "m") / FIBRE_M_PER_S
+    try:
+        return coordinates.distance_m(*(raw.nodes.get(end, {}) for end in ends)) / FIBRE_M_PER_S
+    except ValueError as error:
+        if coordinates.otherwise is not None:
+            return coordinates.otherwise
+        raise ValueError(
+            f"coordinates: one of its nodes {error}; give it, the link a latency, or say coordinates.otherwise"
+        ) from error
+
+
+def _plain(field: str, value: Any) -> Any:
+    """A value as YAML has it: formats without types write `true`, and settings of a channel, as text."""
+    is_text = isinstance(value, str) and (value.startswith("{") or field == "shared")
+    return yaml.safe_load(value) if is_text else value
+
+
+def _words(item: Any, origin: Mapping[str, str]) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    attribute = origin.get(str(item["loc"][0]) if item["loc"] else "", "")
+    via = f" (its attribute {attribute!r})" if attribute and attribute != item["loc"][0] else ""
+    bare = "has no unit" in item["msg"] and len(item["loc"]) <= 3 and not isinstance(item["input"], str)
+    fix = (
+        f"; or, if all are bare numbers, attributes: {{{attribute}: {item['loc'][0]} in UNIT}}"
+        if bare
+        else ""
+    )
+    return f"{where}{via}: {item['msg']}{fix}"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from gapslsim.errors import NetworkError, did_you_mean
-from gapslsim.network._graph_links import GraphLink, read_graph
+from gapslsim.network._graph_attributes import Meaning
+from gapslsim.network._graph_links import FileLinks, GraphLink, Reading, read_graph
+from gapslsim.network._parallel_links import Parallel, merged
+from gapslsim.network._propagation import Coordinates
 from gapslsim.network._routes import LinkSpec, Router, both_ways, check_links
+from gapslsim.network.channel import Channel, channels
 from gapslsim.network.file_name import FileName
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.topology import Topology, topologies
@@ -30,7 +35,18 @@ class Graph(Topology):
     links: tuple[GraphLink, ...] = ()
     """The links; nodes are what they join."""
     file: FileName | None = None
-    """A YAML, GraphML or node-link JSON file instead of `links`; relative to the scenario."""
+    """A YAML, JSON, GraphML, GML or SNDlib XML file instead of `links`; relative to the scenario."""
+    attributes: dict[str, Meaning] = Field(default_factory=dict)
+    """What attributes of links in the file are: `{LinkSpeedRaw: rate in bit/s, delay: latency in ms, dist: length in
+    km, "Link*": ignore}`. An attribute that is neither named here nor `rate`, `latency`, ... is refused."""
+    names: str = ""
+    """Attribute of the file's nodes that names them, for instance `label`; by default their ids."""
+    coordinates: Coordinates | None = None
+    """Links of the file without a latency get that of light in fibre between the places of their nodes."""
+    default_rate: Annotated[Channel, channels] | None = None
+    """Of links without a rate; by default they are unlimited, and `validate` counts them."""
+    parallel: Parallel = "error"
+    """Several links between two nodes: `error`, the `first` alone, or one with the `sum` of their rates."""
     routing: Literal["latency", "hops"] = "latency"
     """Shortest path by latency (of equal ones the one with fewer hops) or by hops."""
     gateways: tuple[str, ...] = ()
@@ -44,18 +60,66 @@ class Graph(Topology):
     def _one_source(self) -> Graph:
         if bool(self.links) == bool(self.file):
             raise ValueError("give either `links` or `file`")
+        if not self.file and (self.attributes or self.names or self.coordinates):
+            raise ValueError(
+                "`attributes`, `names` and `coordinates` say how a `file` is read; there is none"
+            )
         return self
+
+    def __hash__(self) -> int:
+        """That of what a graph is made of: meanings of attributes are in a mapping, which has none."""
+        return hash((self.links, self.file, self.routing, self.gateways))
+
+    def _read(self) -> FileLinks:
+        """The links, from whichever source, with the default rate."""
+        read = FileLinks(self.links, directed=False)
+        if self.file is not None:
+            read = read_graph(self.file, Reading(self.attributes, self.names, self.coordinates))
+        if self.default_rate is None:
+            return read
+        return replace(
+            read, links=tuple(replace(one, rate=one.rate or self.default_rate) for one in read.links)
+        )
+
+    def notes(self, fleet: Fleet) -> list[str]:
+        """How many links there are, which way, and how many have no rate."""
+        read = self._read()
+        kind = "directed: each link is one way" if read.directed else "undirected: each link goes both ways"
+        nodes = {node for link in read.links for node in link.between}
+        found = [f"{self.file}: {len(nodes)} nodes, {len(read.links)} links, {kind}"] if self.file else []
+        free = [link.name or "-".join(link.between) for link in read.links if link.rate is None]
+        if free:
+            some = ", ".join(free[:5]) + (", ..." if len(free) > 5 else "")
+            found.append(
+                f"{len(free)} of {len(read.links)} links have no rate and are unlimited: {some}; see default_rate"
+            )
+        return found + super().notes(fleet)
 
     def router(self, fleet: Fleet) -> Router:
         """Shortest paths; checked for every client to the servers and back."""
         from gapslsim.network._graph_router import GraphRouter
 
         edges: dict[tuple[str, str], LinkSpec] = {}
-        for link in self.links or read_graph(self.file or ""):
+        read = self._read()
+        for link in merged(read.links, self.parallel):
             _add(edges, link)
         # Before clients are hung on: whether a client is a node of the graph itself is decided by these.
         nodes = {node for edge in edges for node in edge}
-        self._place_servers(edges, nodes, fleet)
+        try:
+            self._place_servers(edges, nodes, fleet)
+            self._place_clients(edges, nodes, fleet)
+        except NetworkError as error:
+            raise NetworkError(f"{error}{read.hint}") from error
+        router = GraphRouter(edges, by_hops=self.routing == "hops")
+        check_links(router.edges())
+        for client in fleet.clients:
+            # Now, both ways: a missing path would else show in the middle of a run.
+            for server in (fleet.server, fleet.parameter_server):
+                router.route(client.node, server)
+                router.route(server, client.node)
+        return router
+
+    def _place_clients(self, edges: dict[tuple[str, str], LinkSpec], nodes: set[str], fleet: Fleet) -> None:
         for index, client in enumerate(fleet.clients):
             if client.node in nodes:
                 continue
@@ -70,14 +134,6 @@ class Graph(Topology):
             edges[client.node, place], edges[place, client.node] = both_ways(
                 client.node, client.uplink, client.latency, back=client.downlink, loss=client.loss
             )
-        router = GraphRouter(edges, by_hops=self.routing == "hops")
-        check_links(router.edges())
-        for client in fleet.clients:
-            # Now, both ways: a missing path would else show in the middle of a run.
-            for server in (fleet.server, fleet.parameter_server):
-                router.route(client.node, server)
-                router.route(server, client.node)
-        return router
 
     def _place_servers(self, edges: dict[tuple[str, str], LinkSpec], nodes: set[str], fleet: Fleet) -> None:
         beside = {fleet.server: self.server, fleet.parameter_server: self.parameter_server}
@@ -115,7 +171,8 @@ def _add(edges: dict[tuple[str, str], LinkSpec], link: GraphLink) -> None:
             continue
         if edge in edges:
             raise NetworkError(
-                f"Link {edge[0]} -> {edge[1]} is given twice ('{edges[edge].name}' and '{spec.name}'); leave one out."
+                f"Link {edge[0]} -> {edge[1]} is given twice ('{edges[edge].name}' and '{spec.name}'); leave one out, "
+                "or say parallel: first or sum."
             )
         edges[edge] = spec
 

@@ -75,7 +75,7 @@ CASES = [
     for given in SETTINGS.get((family, kind), [{}])
 ]
 NOTES = {
-    ("framework", "pipelined_psl"): "4 activities go on when the last round ends",
+    ("framework", "pipelined_psl"): "5 activities go on when the last round ends",
     ("server_update", "torchjd"): "it draws",
 }
 """What notes are expected; of everything else there are none."""
