@@ -5,7 +5,9 @@
 
 `ares`: rounds of split learning on Jetson Nano and Raspberry Pi (`testbed/ares_rounds.csv`), for
 scenarios/testbeds/ares.yaml. The link's rate is the median throughput that was measured with each cut and network; mean
-power stands in the first row of each cell. `vgg19`: training times of VGG-19 on the first layers of six machines (`testbed/split_layer_times.csv`), for
+power stands in the first row of each cell.
+
+`vgg19`: training times of the first layers of VGG-19 on four machines (`testbed/split_layer_times.csv`), for
 scenarios/testbeds/vgg19_layers.yaml; the server's share is not told, since the whole network was timed on each.
 """
 

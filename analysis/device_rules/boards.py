@@ -78,8 +78,10 @@ BOARDS = (
 SHARES = f"{MNN}, and Raspberry Pi 4B in {LAYERS} over its roofline fitted to ncnn"
 _AS_IN_NCNN = {"activation": "elementwise", "norm": "elementwise"}
 _RANGE = 2.0
-"""By what factor a rate of training that is carried over from inference may be off: Raspberry Pi 4B's figures, slowed down as
-Raspberry Pi 3B+ was timed, miss the rounds of another testbed's Raspberry Pi by 1.7; see raspberry-pi-3b-plus."""
+"""By what factor a rate of training that is carried over from inference may be off.
+
+Raspberry Pi 4B's figures, slowed down as Raspberry Pi 3B+ was timed, miss another testbed's Raspberry Pi by 1.7.
+"""
 
 
 def training_share(public: Public) -> float:
@@ -138,7 +140,8 @@ def _pi(public: Public, board: Board) -> Profile:
         rate /= by["forward"]
         source = (
             f"{source}, slower by {by['forward']:.2f} (forward) and {by['backward']:.2f} (backward): medians over five "
-            f"blocks that d2 timed (d2 is Raspberry Pi 3B+; {_listed(ratios['forward'])}; {_listed(ratios['backward'])})"
+            f"blocks that d2 timed (d2 is Raspberry Pi 3B+; "
+            f"{_listed(ratios['forward'])}; {_listed(ratios['backward'])})"
         )
         errors = (ares_step(public, passes),)
         held_out = "the whole step of the ARES testbed's network on a Raspberry Pi whose model is not stated"
@@ -155,7 +158,7 @@ def _pi(public: Public, board: Board) -> Profile:
         description=board.description,
         memory=memory(*board.total),
         cost_model=cpu_model(
-            passes, rate, source, assumed(1.41e-3, "entering a pass costs some Python and one synchronisation: ten times "
+            passes, rate, source, assumed(1.41e-3, "entering a pass costs some Python: ten times "
             "the 0.141 ms that PyTorch's dispatch was taken to cost here before training was timed"),
             _kinds(public, board.short), "assumed" if board.slower_as else "fitted",
         ),
@@ -239,8 +242,8 @@ def pi5(public: Public) -> Profile:
                       "boards/raspberrypi/rpi_5 (4 or 8 GB)"),
         cost_model=_carried(public, "d1", "Raspberry Pi 4B", forward, backward_share(public), per_layer, ranged(
             fitted_passes(public, "d1")["forward"].memory * copied / of_four,
-            f"{SBC_REVIEWS}: memcpy of {copied:.0f} MB/s over the {of_four:.0f} of Raspberry Pi 4B, times what its layers reach in "
-            "training (see there)", 4,
+            f"{SBC_REVIEWS}: memcpy of {copied:.0f} MB/s over the {of_four:.0f} of Raspberry Pi 4B, times what "
+            "its layers reach in training (see there)", 4,
         )),
         jitter=jitter(spread, f"median of std / median of 40 runs over {len(rows):,} architectures, torchmobile, "
                               "one pinned core, "

@@ -23,7 +23,8 @@ from device_rules.parts import (
 )  # fmt: skip
 from device_rules.public import JETSON_INFERENCE, PAGODA, Public
 from device_rules.testbed import ARES, power_w, with_overheads
-from device_rules.training import LAYERS, PHASES, Phase, rows_of, times
+from device_rules.training import LAYERS, PHASES, rows_of
+from device_rules.training import times as layer_times
 from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import HeldOutError, PowerDraw, Profile, Uncertainty
@@ -125,13 +126,13 @@ def _cpu(here: float, full: float, source: str) -> tuple[float, str]:
     return here / full, f"the CPU clock ratio {full:g}/{here:g}: {source}"
 
 
-def vgg_rate(public: Public, phase: Phase, layer_s: float, byte_rate: float) -> float:
-    """Rate of arithmetic with which a pass of VGG-19 takes as long as it did on Jetson Nano's GPU [FLOP/s].
+def vgg_rate(public: Public, layer_s: float, byte_rate: float) -> float:
+    """Rate of arithmetic with which a step of VGG-19 takes as long as it did on Jetson Nano's GPU [FLOP/s].
 
-    Single layers were timed without waiting for the GPU, so that only their sum means anything.
+    Layers were timed without waiting for the GPU, so that only the sum of both passes means anything.
     """
-    measured = float(times(public, "jetson-gpu")[phase].sum())
-    layers = [layer for row in rows_of(phase) for layer in row]
+    measured = float(layer_times(public, "jetson-gpu")[[*PHASES]].to_numpy().sum())
+    layers = [layer for phase in PHASES for row in rows_of(phase) for layer in row]
 
     def off(log_rate: float) -> float:
         rate = math.exp(log_rate)
@@ -144,37 +145,29 @@ def nano(public: Public) -> Profile:
     """Jetson Nano: rates from two networks in training, overheads and power from the ARES testbed."""
     per_layer = overhead(public, public.mips("Jetson Nano", "1480 MHz"), "Jetson Nano, 1480 MHz")
     resnet = nano_rate(public)
-    byte_rate = memory_rate(public, "Jetson Nano 4GB").value
-    of_vgg = {phase: vgg_rate(public, phase, per_layer.value, byte_rate) for phase in PHASES}
-    rates = {
-        phase: figure(
-            math.sqrt(of_vgg[phase] * resnet.value), "published",
-            f"geometric mean of two networks in PyTorch: VGG-19 at batch 128 and 32 x 32 pixels, {of_vgg[phase] / 1e9:.0f} GFLOP/s "
-            f"with which the {phase} passes sum to what {LAYERS} gives for jetson-gpu; and {resnet.value / 1e9:g} GFLOP/s, "
-            + resnet.source,
-        )
-        for phase in PHASES
-    }  # fmt: skip
+    vgg = vgg_rate(public, per_layer.value, memory_rate(public, "Jetson Nano 4GB").value)
+    rate = figure(
+        math.sqrt(vgg * resnet.value), "published",
+        "geometric mean of two networks in PyTorch, both passes at one rate: VGG-19 at batch 128 and 32 x 32 pixels, "
+        f"{vgg / 1e9:.0f} GFLOP/s with which its passes sum to what {LAYERS} gives for jetson-gpu; and "
+        f"{resnet.value / 1e9:g} GFLOP/s, {resnet.source}",
+    )  # fmt: skip
     made = _board(
         public, "jetson-nano",
         "NVIDIA Jetson Nano 4 GB, 10 W mode (MAXN), PyTorch on its 128-core Maxwell GPU, FP32. The paper's client.",
-        "Jetson Nano 4GB", rates["forward"], per_layer, rates["backward"],
+        "Jetson Nano 4GB", rate, per_layer, figure(rate.value, "published", "same figure as the forward rate"),
     )  # fmt: skip
-    made = replace(made, power=_ares_power(public, "MAXN"))
-    spread = round(max(abs(math.log(of_vgg[phase] / resnet.value)) for phase in PHASES), 2)
+    spread = round(abs(math.log(vgg / resnet.value)), 2)
     made = replace(
         made,
+        power=_ares_power(public, "MAXN"),
         uncertainty=Uncertainty(
-            source="the two networks that the rates are from, one against the other", forward=spread, backward=spread,
+            source="the two networks that the rate is from, one against the other", forward=spread, backward=spread,
             update=spread, overheads=0.4, power=0.06,
         ),
     )  # fmt: skip
-    errors = [
-        checks.nano_epochs(public),
-        checks.ssd_training(public, lambda rows: training_s(_roofline(made), rows, 4) / 4),
-    ]
+    ssd = checks.ssd_training(public, lambda rows: training_s(_roofline(made), rows, 4) / 4)
     held, made = with_overheads(public, made)
-    errors += held
     guide = (
         "NVIDIA L4T documentation, power_management_nano.html: GPU 640 MHz and two CPU cores at 918 MHz in mode 5W, "
         "921.6 MHz and four at 1479 MHz in MAXN"
@@ -186,9 +179,9 @@ def nano(public: Public) -> Profile:
     )  # fmt: skip
     return evidence(
         replace(made, modes={"5w": replace(mode, power=five)}),
-        "one published epoch from the other; SSD-Mobilenet training; a round of ARES with four entries on the client from "
-        "those with two and with all",
-        tuple(errors),
+        "one published epoch from the other; SSD-Mobilenet training; a round of ARES with four entries on the client "
+        "from those with two and with all",
+        (checks.nano_epochs(public), ssd, held),
         (checks.clock_ratio(public),),
     )
 

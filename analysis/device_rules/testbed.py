@@ -63,8 +63,8 @@ def ares_step(public: Public, passes: dict[Phase, Passes]) -> HeldOutError:
     )  # fmt: skip
 
 
-def with_overheads(public: Public, profile: Profile) -> tuple[list[HeldOutError], Profile]:
-    """Jetson Nano with what it spends beside computing, fitted to its rounds; and each fit without the round it predicts.
+def with_overheads(public: Public, profile: Profile) -> tuple[HeldOutError, Profile]:
+    """Jetson Nano with what it spends beside computing, and how well that predicts a round which it does not know.
 
     Fitted by `gapslsim check-testbed`: `serialise` (seconds per byte of messages) and `loading` (seconds per sample).
     """
@@ -80,7 +80,7 @@ def with_overheads(public: Public, profile: Profile) -> tuple[list[HeldOutError]
         "predict the round with four entries on the client", four.simulated_median, four.measured_median,
         "ARES rounds on Jetson Nano, overheads from those with two and seven entries",
     )  # fmt: skip
-    return [held], replace(made, power=replace(made.power, loading=_loading_power(public, made)))
+    return held, replace(made, power=replace(made.power, loading=_loading_power(public, made)))
 
 
 def _loading_power(public: Public, profile: Profile) -> Figure[float]:
@@ -95,8 +95,8 @@ def _loading_power(public: Public, profile: Profile) -> Figure[float]:
     watts = (mean_w * (busy_s + waits_s) - profile.power.compute.value * busy_s) / waits_s
     return figure(
         watts, "fitted",
-        f"mean power of local training, {mean_w:.3g} W ({ARES}), less what computing takes of it: {busy_s / (busy_s + waits_s):.2f} "
-        "of the time at its power; the rest waits for samples",
+        f"mean power of local training, {mean_w:.3g} W ({ARES}), less what computing takes of it: "
+        f"{busy_s / (busy_s + waits_s):.2f} of the time at its power; the rest waits for samples",
     )  # fmt: skip
 
 
@@ -107,20 +107,17 @@ def _fitted(public: Public, profile: Profile, rows: str) -> Profile:
         )
         assert found.fitted is not None
         overheads = found.fitted.profiles()[profile.name].overheads
-    assert (
-        overheads is not None
-        and overheads.serialise_rate is not None
-        and overheads.loading_per_sample is not None
-    )
+    assert overheads is not None
+    rate, each = overheads.serialise_rate, overheads.loading_per_sample
+    assert rate is not None
+    assert each is not None
     source = f"fitted to rounds of {ARES} by gapslsim check-testbed, {rows}"
     return replace(
         profile,
         overheads=replace(
             overheads,
-            serialise_rate=figure(overheads.serialise_rate.value, "fitted", source),
-            loading_per_sample=figure(
-                overheads.loading_per_sample.value, "fitted", source + "; four loader processes"
-            ),
+            serialise_rate=figure(rate.value, "fitted", source),
+            loading_per_sample=figure(each.value, "fitted", source + "; four loader processes"),
         ),
     )
 

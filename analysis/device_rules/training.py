@@ -82,7 +82,7 @@ class Passes:
 
 @cache
 def rows_of(phase: Phase) -> tuple[tuple[LayerCost, ...], ...]:
-    """The layers behind each of the source's 25 rows: what follows a convolution, a pooling or a linear layer is with it."""
+    """The layers behind each of the source's 25 rows: what follows a convolution or a linear layer is with it."""
     sides = split_cost(Torchvision(arch="vgg19", cut=1), (3, 32, 32), 10, BATCH)
     forward = [layer for side in (sides.client, sides.server) for layer, _ in side.forward.flat()]
     names: list[list[str]] = []
@@ -197,7 +197,7 @@ def update_rate(public: Public, device: str) -> float:
 
 
 def held_out_layers(public: Public, device: str) -> tuple[HeldOutError, ...]:
-    """Each group of layers between two poolings from the others, and the whole step with MNIST from CIFAR-10's figures."""
+    """Each group of convolutions between two poolings from all other layers."""
     measured = times(public, device)
     stages = [range(0, 3), range(3, 6), range(6, 11), range(11, 16), range(16, 21), range(21, 25)]
     found, wanted = [], []

@@ -49,8 +49,8 @@ def check_testbed_command(
     fit: Annotated[
         str,
         typer.Option(
-            help="What to fit: compute, forward, backward, update, memory, fixed, loading, serialise, power (per device), "
-            "rate (per network)."
+            help="What to fit: compute, forward, backward, update, memory, fixed, loading, serialise, power (per "
+            "device), rate (per network)."
         ),
     ] = "compute,memory,serialise,loading,fixed,rate,power",
     network: Annotated[

@@ -1,7 +1,7 @@
 """Named factors that make a scenario agree with some cells of a testbed, so that the others can be predicted.
 
-Per device: `compute` (all phases), or `forward`, `backward`, `update` apart; `memory`, on the rate of layers that are bound
-by it; `fixed`, seconds per iteration on the client; `loading`, seconds per sample of reading and augmenting;
+Per device: `compute` (all phases), or `forward`, `backward`, `update` apart; `memory`, on the rate of layers that are
+bound by it; `fixed`, seconds per iteration on the client; `loading`, seconds per sample of reading and augmenting;
 `serialise`, seconds per byte of making messages ready; `power`, on the power while computing. Per network: `rate`, on
 the rates of its links.
 """
@@ -135,7 +135,9 @@ class Fitted:
         profile = load_profile(name.partition("@")[0])
         compute = self.of("compute", name) or 1.0
         before = profile.corrections or Corrections()
-        corrected, overheads, changed = {}, {}, dict[str, Any]()
+        corrected: dict[str, Any] = {}
+        overheads: dict[str, Any] = {}
+        changed: dict[str, Any] = {}
         for phase in ("forward", "backward", "update", "other", "per_call"):
             factor = compute * (self.of(phase, name) or 1.0)
             old = getattr(before, phase)
@@ -156,7 +158,7 @@ class Fitted:
             model = profile.cost_model
             if not isinstance(model, Roofline):
                 raise ComponentError(
-                    f"memory can be fitted to a roofline only, and {name} has another cost model; leave it out of --fit."
+                    f"memory can be fitted to a roofline only; {name} has another cost model: leave it out of --fit."
                 )
             rate = _fitted(model.memory_rate.value * faster)
             changed["cost_model"] = dataclasses.replace(model, memory_rate=rate)
@@ -188,7 +190,7 @@ def _faster_links(scenario: Scenario, factor: float) -> Scenario:
 
 
 def wanted_factors(kinds: Sequence[str], settings: Sequence[Setting], by: str) -> tuple[Factor, ...]:
-    """One factor per kind and device, or network, that occurs in the cells; power only where power or energy is measured.
+    """One factor per kind and device, or network, that occurs in the cells; power only where it was measured.
 
     Raises:
         ComponentError: on an unknown kind; lists those that there are.

@@ -32,11 +32,11 @@ class Roofline(CostModel):
         t = t_layer + max(W / (e * R_phase), B / (m * M), 4 n p / V_phase)    [s]
 
     with R_phase the rate of its phase [FLOP/s], e the efficiency of its phase and kind and m that of its memory
-    accesses (both 1 unless given), M the memory rate [B/s]; each call adds t_call. The third term is for convolutions with
-    p parameters and n samples, on devices that go through the weights sample by sample at V [B/s]; without V there is none. The source bounds the
-    attainable rate by min(R, M * W / B), which says the same of time. Departures: the ceilings are rates that were
-    achieved, not peaks; the overheads are added; a layer without FLOP and bytes (a view of its input) takes no
-    time, not even t_layer.
+    accesses (both 1 unless given), M the memory rate [B/s]; each call adds t_call. The third term is for convolutions
+    with p parameters and n samples, on devices that go through the weights sample by sample at V [B/s]; without V
+    there is none. The source bounds the attainable rate by min(R, M * W / B), which says the same of time. Departures:
+    that term; the ceilings are rates that were achieved, not peaks; the overheads are added; a layer without FLOP and
+    bytes (a view of its input) takes no time, not even t_layer.
     """
 
     kind: Literal["roofline"] = "roofline"
