@@ -56,6 +56,9 @@ def check_testbed_command(
     network: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column that names the network, for the factor rate.")
     ] = None,
+    draws: Annotated[
+        int, typer.Option(min=0, help="Draws of what profiles leave open: intervals, and whether they cover.")
+    ] = 0,
     tolerance: Annotated[
         str | None,
         typer.Option(metavar="SHARE", help="Exit with 1 if a predicted median is further off: 12% or 0.12."),
@@ -80,6 +83,7 @@ def check_testbed_command(
     found = check_testbed(
         table, scenario, set or (), labels=labels, ignored=ignore or (), by=by,
         rounds=rounds, calibrate=calibrate or (), fit=[kind.strip() for kind in fit.split(",")], network=network or "",
+        draws=draws,
     )  # fmt: skip
     console = Console(highlight=False)
     console.print(found.cells().table(console.width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from gapslsim.run import simulate
@@ -34,6 +35,7 @@ def check_testbed(
     calibrate: Sequence[str] = (),
     fit: Sequence[str] = USUAL,
     network: str = "",
+    draws: int = 0,
 ) -> TestbedCheck:
     """Compares what a testbed measured with dry runs of a scenario, one per cell of the table.
 
@@ -48,6 +50,7 @@ def check_testbed(
         calibrate: cells to fit to, see `selection.select_cells`; none unless given.
         fit: kinds of factors, see `factors.FACTORS`.
         network: the label that names networks, for the factor `rate`.
+        draws: of what the profiles leave open, for intervals of times and energies; none unless given.
 
     Raises:
         ScenarioError: if the scenario is wrong.
@@ -62,9 +65,10 @@ def check_testbed(
         chosen = select_cells(found, calibrate)
         own = [setting for setting in settings if setting.cell in chosen]
         fitted = fit_factors(wanted_factors(fit, own, network), own, found.measures, network)
-    times = times_of(settings, found.measures, as_it_is if fitted is None else fitted.run)
+    run = partial(as_it_is if fitted is None else fitted.run, draws=draws)
+    told = times_of(settings, found.measures, run)
     columns = [*found.labels, *found.paths] if by is None else list(by)
-    compared = compare_cells(found, settings, times, columns)
+    compared = compare_cells(found, settings, told, columns)
     names = {_group(cell, columns) for cell in chosen}
     compared["calibrated"] = [
         tuple(row) in names for row in compared[columns].itertuples(index=False, name=None)

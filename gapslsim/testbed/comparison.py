@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gapslsim.testbed.simulation import Setting
+from gapslsim.testbed.simulation import Setting, Told
 from gapslsim.testbed.table import TestbedTable
 
 _QUANTITY = r"^[0-9.eE+-]+ *[A-Za-z/]+$"
@@ -39,7 +39,7 @@ class Agreement:
 def compare_cells(
     table: TestbedTable,
     settings: Sequence[Setting],
-    times: Sequence[Mapping[str, np.ndarray]],
+    told: Sequence[Told],
     by: Sequence[str],
 ) -> pd.DataFrame:
     """One row per measure and group of cells: medians and p90, measured and simulated, with relative errors.
@@ -47,13 +47,14 @@ def compare_cells(
     Args:
         table: what was measured.
         settings: its cells with their scenarios.
-        times: what is simulated of each.
+        told: what is simulated of each.
         by: columns that tell groups apart; cells that differ in other columns alone are put together, each simulated as
             often as it was measured.
 
     Returns:
         Columns measure, cell, the names in `by`, n, measured_median, measured_p90, simulated_median, simulated_p90,
-        error_median, error_p90 (NaN for a single measurement).
+        error_median, error_p90 (NaN for a single measurement); with draws also low, high, and whether they cover the
+        measured median (NaN for phases and power, which are not drawn).
     """
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, setting in enumerate(settings):
@@ -67,7 +68,10 @@ def compare_cells(
                 continue
             measured = np.concatenate([settings[n].cell.measured[measure.name] for n in own])
             simulated = np.concatenate(
-                [np.tile(times[n][measure.name], len(settings[n].cell.measured[measure.name])) for n in own]
+                [
+                    np.tile(told[n].times[measure.name], len(settings[n].cell.measured[measure.name]))
+                    for n in own
+                ]
             )
             row: dict[str, object] = {"measure": measure.name, "unit": measure.base}
             row |= dict(zip(by, key, strict=False))
@@ -79,6 +83,10 @@ def compare_cells(
                 row[f"{name}_p90"] = float(np.quantile(values, 0.9)) if len(measured) > 1 else np.nan
             for name in ("median", "p90"):
                 row[f"error_{name}"] = float(row[f"simulated_{name}"]) / float(row[f"measured_{name}"]) - 1  # type: ignore[arg-type]
+            ends = None if measure.of_phase else told[own[0]].interval.get(measure.base)
+            if ends is not None:
+                row["low"], row["high"] = (end * row["simulated_median"] for end in ends)  # type: ignore[operator]
+                row["covered"] = row["low"] <= row["measured_median"] <= row["high"]  # type: ignore[operator]
             rows.append(row)
     compared = pd.DataFrame(rows)
     compared.insert(0, "cell", _names(compared, by))

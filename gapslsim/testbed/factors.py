@@ -24,9 +24,8 @@ from gapslsim.hardware.overheads import Overheads
 from gapslsim.hardware.profile import Profile
 from gapslsim.network.channels.constant import Constant
 from gapslsim.results.results import Results
-from gapslsim.run import simulate
 from gapslsim.scenario.schema import Scenario
-from gapslsim.testbed.simulation import Setting
+from gapslsim.testbed.simulation import Setting, as_it_is
 
 __all__ = ["FACTORS", "Factor", "Fitted", "wanted_factors"]
 
@@ -122,14 +121,14 @@ class Fitted:
         """The profiles of the devices with what was fitted, by the name that scenarios use."""
         return {f.of: self._profile(f.of) for f in self.factors if f.kind != "rate"}
 
-    def run(self, setting: Setting) -> Results:
-        """A dry run of a cell with what was fitted."""
+    def run(self, setting: Setting, draws: int = 0) -> Results:
+        """As `as_it_is`, with what was fitted."""
         scenario = setting.scenario
         rate = self.of("rate", setting.cell[self.by])
         if rate is not None:
             scenario = _faster_links(scenario, rate)
         with with_profiles(self.profiles()):
-            return simulate(scenario, dry=True)
+            return as_it_is(dataclasses.replace(setting, scenario=scenario), draws)
 
     def _profile(self, name: str) -> Profile:
         profile = load_profile(name.partition("@")[0])

@@ -51,8 +51,8 @@ def fit_factors(
     def medians(number: int, fitted: Fitted) -> Mapping[str, float]:
         key = (number, *(fitted.values[n] for n in touched[number]))
         if key not in known:
-            times = times_of([chosen[number]], measures, fitted.run)[0]
-            known[key] = {name: float(np.median(values)) for name, values in times.items()}
+            told = times_of([chosen[number]], measures, fitted.run)[0]
+            known[key] = {name: float(np.median(values)) for name, values in told.times.items()}
         return known[key]
 
     def misses(x: np.ndarray) -> np.ndarray:

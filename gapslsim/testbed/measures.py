@@ -65,7 +65,7 @@ def measure_of(column: str, phases: set[str]) -> Measure | None:
     stem, _, suffix = column.rpartition("_")
     names = OF_A_RUN | dict.fromkeys(phases, "s")
     if column in names:
-        return Measure(column, names[column])
+        return Measure(column, names[column], "B" if names[column] == "B" else "")
     base, unit = _SUFFIXES.get(suffix, ("", ""))
     if stem in names and names[stem] == base:
         return Measure(stem, base, unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,9 @@ class TestbedCheck:
                 say(row["measured_p90"]), say(row["simulated_p90"]), _signed(row["error_p90"]),
             ]  # fmt: skip
             if has_interval:
-                texts += [f"{say(row['low'])} to {say(row['high'])}", "yes" if row["covered"] else "no"]
+                drawn = not math.isnan(row["low"])
+                ends = f"{say(row['low'])} to {say(row['high'])}" if drawn else words.MISSING
+                texts += [ends, ("yes" if row["covered"] else "no") if drawn else words.MISSING]
             rows.append(tuple(texts))
         return Comparison((*head, *(("interval", "covers") if has_interval else ())), tuple(rows))
 
@@ -113,8 +116,10 @@ class TestbedCheck:
             )
             said.append(f"{one.measure}, order of {one.column}{among}: Kendall's tau {one.tau:.2f}; {best}.")
         if "covered" in self.compared:
-            share = words.percent(self.predicted["covered"].mean())
-            said.append(f"The interval covers the measured median in {share} of the cells.")
+            covered = self.predicted["covered"].dropna()
+            said.append(
+                f"Intervals cover the measured median in {int(covered.sum())} of {len(covered)} cells."
+            )
         return said
 
     def write_profiles(self, folder: Path) -> list[Path]:
@@ -144,7 +149,7 @@ class TestbedCheck:
             for row in part.to_dict("records"):
                 number = series.index(row["measure"])
                 place = (row["measured_median"], row["simulated_median"])
-                if "low" in row:
+                if not math.isnan(row.get("low", math.nan)):
                     parts.append(Span((place[0], place[0]), (row["low"], row["high"]), number))
                 parts.append(Mark(*place, number, "up" if row["calibrated"] else ""))
             panels.append(Panel("", x, y, parts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import parse
 from gapslsim.testbed.measures import Measure, simulated
 from gapslsim.testbed.table import Cell, TestbedTableError
+from gapslsim.uncertainty.draws import with_draws
 
-__all__ = ["Setting", "as_it_is", "settings_of_cells", "short", "times_of"]
+__all__ = ["Setting", "Told", "as_it_is", "settings_of_cells", "short", "times_of"]
 
 _CUT = "model.cut"
 WHOLE = "whole"
@@ -34,6 +35,17 @@ class Setting:
 
     cell: Cell
     scenario: Scenario
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the simulator says of a cell."""
+
+    times: Mapping[str, np.ndarray]
+    """Values of each measure."""
+    interval: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Ends of the interval over the run's own value, by base unit: of whole times (s) and energies (J); none without
+    draws."""
 
 
 def settings_of_cells(source: Source, cells: Sequence[Cell], file: str, rounds: int) -> list[Setting]:
@@ -118,16 +130,17 @@ def short(scenario: Scenario, rounds: int = 1) -> Scenario:
     return dataclasses.replace(scenario, stop=Stop(rounds=rounds))
 
 
-def as_it_is(setting: Setting) -> Results:
-    """A dry run of a cell."""
-    return simulate(setting.scenario, dry=True)
+def as_it_is(setting: Setting, draws: int = 0) -> Results:
+    """A dry run of a cell, with draws of what its profiles leave open if any are wanted."""
+    results = simulate(setting.scenario, dry=True)
+    return with_draws(results, draws, scenario=setting.scenario) if draws else results
 
 
 def times_of(
     settings: Sequence[Setting],
     measures: Sequence[Measure],
     run: Callable[[Setting], Results] = as_it_is,
-) -> list[Mapping[str, np.ndarray]]:
+) -> list[Told]:
     """Every measure of every cell, simulated.
 
     Args:
@@ -138,7 +151,7 @@ def times_of(
     Raises:
         GapslsimError: where a cell cannot be simulated; says which.
     """
-    found: list[Mapping[str, np.ndarray]] = []
+    found: list[Told] = []
     for setting in settings:
         try:
             results = run(setting)
@@ -155,5 +168,21 @@ def times_of(
                 why = f"{measure.name} does not happen here; leave it empty (this cell has: {phases})"
                 raise TestbedTableError([Problem(setting.cell.name, why, None, setting.cell.lines[0])])
             of_cell[measure.name] = values
-        found.append(of_cell)
+        found.append(Told(of_cell, _interval(results.summary)))
     return found
+
+
+def _interval(summary: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    drawn = summary.get("uncertainty")
+    if not drawn:
+        return {}
+    # Energy is drawn for all nodes together; what clients take of it is off in proportion.
+    nominal = {
+        "s": (summary["simulated_time_s"], "simulated_time_s"),
+        "J": (summary["energy_j"]["total"], "energy_j"),
+    }
+    return {
+        unit: (drawn[name]["low"] / value, drawn[name]["high"] / value)
+        for unit, (value, name) in nominal.items()
+        if drawn[name] is not None
+    }
