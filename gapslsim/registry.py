@@ -49,6 +49,7 @@ _HOMES: Final = {
     "fault": "gapslsim.sim.fault",
     "figure": "gapslsim.results.study_figure",
     "framework": "gapslsim.frameworks.framework",
+    "importer": "gapslsim.importing.importer",
     "lateness": "gapslsim.frameworks.lateness",
     "loss": "gapslsim.learning.loss",
     "measure": "gapslsim.results.measure",

@@ -108,7 +108,7 @@ def select_rows(
             )
     if kind is not None:
         known = ", ".join(map(str, compute.kind.unique()))
-        compute = compute[(compute.kind == kind) | compute.kind.isin(("call", "idle"))]
+        compute = compute[(compute.kind == kind) | compute.kind.isin(("call", "idle", "load"))]
         if compute.empty:
             raise ComponentError(f"{table.source} has no rows of kind {kind!r}; it has: {known}.")
     return MeasurementTable(compute, links, table.source, table.dropped)
@@ -116,7 +116,7 @@ def select_rows(
 
 def samples_of(compute: pd.DataFrame) -> Samples:
     """Samples of the rows of computations, one device's. Kinds that are no layers are left out."""
-    rows = compute[~compute.kind.isin(("call", "idle", "whole"))]
+    rows = compute[~compute.kind.isin(("call", "idle", "load", "whole"))]
     rows = rows.assign(phase=rows.phase.replace(_PHASE))
     alone, together = rows[rows["sample"] == ""], rows[rows["sample"] != ""]
     # Repeats are rows that agree in all but the time; what is missing in both agrees too.
