@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from gapslsim.hardware.profile import HeldOutError
 from gapslsim.hardware.terms import Array
 from gapslsim.work import LayerCost
 
-__all__ = ["errors_by_group", "held_out", "predict"]
+__all__ = ["errors_by_group", "held_out", "predict", "time_weighted", "weighted"]
 
 
 def predict(model: CostModel, samples: Samples) -> Array:
@@ -62,14 +63,28 @@ def held_out(split: str, predicted: Array, measured: Array, group: str = "") -> 
     )
 
 
+def weighted(split: str, predicted: Array, measured: Array, group: str = "") -> HeldOutError:
+    """The same with errors weighted by time: for computations that make up a whole, as layers do a step."""
+    return replace(
+        held_out(split, predicted, measured, group),
+        time_weighted=_four(time_weighted(predicted, measured)),
+        bias=_four(predicted.sum() / measured.sum() - 1),
+    )
+
+
+def time_weighted(predicted: Array, measured: Array) -> float:
+    """Sum of absolute errors over the sum of measured times: what a step, the sum of its layers, is off by at most."""
+    return float(np.abs(predicted - measured).sum() / measured.sum())
+
+
 def errors_by_group(split: str, predicted: Array, samples: Samples) -> tuple[HeldOutError, ...]:
-    """Errors over all samples, then by phase and kind of layer where samples are single layers."""
-    made = [held_out(split, predicted, samples.seconds)]
-    if samples.single:
-        groups = list(dict.fromkeys(samples.labels))
-        for label in groups if len(groups) > 1 else []:
-            at = samples.labels == label
-            made.append(held_out(split, predicted[at], samples.seconds[at], label))
+    """Errors over all samples, by phase, then by phase and kind of layer where samples are single layers."""
+    made = [weighted(split, predicted, samples.seconds)]
+    labels = [samples.phases, samples.labels] if samples.single else [samples.phases]
+    for groups in labels:
+        for label in dict.fromkeys(groups) if len(set(groups)) > 1 else ():
+            at = groups == label
+            made.append(weighted(split, predicted[at], samples.seconds[at], label))
     return tuple(made)
 
 

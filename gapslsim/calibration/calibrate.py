@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import PureWindowsPath
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from gapslsim.calibration._fits import LEAST_SAMPLES, CalibrationError, Provenance, fit, fits_of
-from gapslsim.calibration._prediction import errors_by_group, predict
+from gapslsim.calibration._prediction import errors_by_group, predict, time_weighted
 from gapslsim.calibration.rest import call_figure, jitter_of, memory_of, power_of
 from gapslsim.calibration.samples import Samples, samples_of
 from gapslsim.calibration.table import MeasurementTable
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.profile import Calibration, FittedRange, HeldOutError, Profile
 from gapslsim.hardware.terms import COST_COLUMNS, Array
+from gapslsim.results.words import listed
 
 __all__ = ["Calibrated", "calibrate", "check", "cross_validation"]
 
@@ -35,8 +37,8 @@ class Calibrated:
     samples: Samples
     predicted: Array
     """Times of the samples when held out, shape (n,) [s]; NaN where a sample was not in the cross-validation."""
-    mape: dict[str, float]
-    """Mean absolute relative error in cross-validation of every model that was tried."""
+    headline: dict[str, float]
+    """Time-weighted error in cross-validation of every model that was tried."""
     notes: tuple[str, ...] = ()
 
     def with_errors(self, errors: tuple[HeldOutError, ...]) -> Calibrated:
@@ -54,9 +56,9 @@ def calibrate(
 
     Args:
         table: rows of one device (`select_rows`).
-        model: `linear`, `roofline`, `lookup`, or `auto`: the one with the least error in five-fold cross-validation,
-            where a richer one must be better by 2 %.
-        name: of the profile; made from the device's unless given.
+        model: `linear`, `roofline`, `lookup`, or `auto`: the one with the least time-weighted error in five-fold
+            cross-validation, where a richer one must be better by 2 %.
+        name: of the profile, made a slug; the device's unless given.
         like: profile whose memory and power stand in where the table has none.
 
     Raises:
@@ -69,6 +71,7 @@ def calibrate(
         raise CalibrationError(
             f"{table.source}: {len(samples)} measured computations of {device} are too few to fit a cost model: at "
             f"least {LEAST_SAMPLES} are needed, with sizes and batch sizes that differ. Measure more of them."
+            + (f" {_too_short(samples)}" if samples.below else "")
         )
     file = PureWindowsPath(table.source).name
     source = f"fitted by gapslsim calibrate to {len(samples)} measured computations of {file}"
@@ -81,7 +84,7 @@ def calibrate(
     first = table.compute.iloc[0]
     how = ", ".join(str(part) for part in (first.runtime, first.power_mode) if part)
     profile = Profile(
-        name=name or slug(device),
+        name=slug(name or device),
         description=f"{device}{f' ({how})' if how else ''}: fitted to {len(samples)} measured computations.",
         memory=memory_of(like),
         cost_model=cost_model,
@@ -111,7 +114,9 @@ def check(model: CostModel, table: MeasurementTable) -> tuple[Samples, Array, tu
 
 
 def slug(text: str) -> str:
-    """A name for a profile: lower-case words joined by hyphens."""
+    """A name for a profile: lower-case words joined by hyphens; what is one already (points too) stays."""
+    if re.fullmatch(r"[a-z0-9]+([-.][a-z0-9]+)*", text):
+        return text
     return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("+", "-plus")).strip("-") or "device"
 
 
@@ -121,7 +126,7 @@ def cross_validation(
     """Five-fold cross-validation of cost models, plainest first.
 
     Returns:
-        The chosen one; the mean absolute relative error of each; the held-out predictions of the chosen one.
+        The chosen one; the time-weighted error of each; the held-out predictions of the chosen one.
     """
     used = _for_validation(samples)
     fold = np.random.default_rng(0).permutation(len(used)) % _FOLDS
@@ -130,15 +135,12 @@ def cross_validation(
         for number in range(_FOLDS):
             rest, out = used[fold != number], used[fold == number]
             predicted[out] = predict(fit(model, samples.take(rest), about), samples.take(out))
-    off = {one: np.abs(made / samples.seconds - 1) for one, made in held.items()}
-    # NaN where a sample was not drawn for validation.
-    errors = {one: float(np.nanmean(error)) for one, error in off.items()}
-    # Capped at 100 %: too little is never further off, and a few tiny computations must not decide.
-    capped = {one: float(np.nanmean(np.minimum(error, 1))) for one, error in off.items()}
+    # By time, as the headline: a few tiny computations that are far off must not decide.
+    errors = {one: time_weighted(made[used], samples.seconds[used]) for one, made in held.items()}
     chosen = models[0]
     # Plainest first: a richer model must be clearly better, or it has only followed the noise.
     for one in models[1:]:
-        if capped[one] < _WORTH * capped[chosen]:
+        if errors[one] < _WORTH * errors[chosen]:
             chosen = one
     return chosen, errors, held[chosen]
 
@@ -167,12 +169,27 @@ def _ranges(samples: Samples) -> tuple[FittedRange, ...]:
     )
 
 
+def _too_short(samples: Samples) -> str:
+    names = samples.below[:5] + ((f"{len(samples.below) - 5} more",) if len(samples.below) > 5 else ())
+    return f"Below the timer's resolution (time 0), left out: {listed(names)}. Time many executions at once and divide."
+
+
 def _notes(table: MeasurementTable, samples: Samples) -> tuple[str, ...]:
     notes = []
     if table.dropped:
         notes.append(f"{len({problem.line for problem in table.dropped})} bad rows were left out.")
+    if samples.below:
+        notes.append(_too_short(samples))
     if not samples.n_repeated:
         notes.append("No computation was repeated: jitter is not measured.")
+    if samples.single:
+        counts = pd.Series(samples.labels).value_counts(sort=False)
+        few = [f"{label} ({n})" for label, n in counts.items() if n < LEAST_SAMPLES]
+        if few:
+            notes.append(
+                f"Extrapolation, for fewer than {LEAST_SAMPLES} different computations: {listed(few)}. Measure "
+                "more of them."
+            )
     if samples.single and len(set(samples.layers.batch_size)) == 1:
         notes.append("All rows have one batch size: predictions at others are extrapolated.")
     return tuple(notes)

@@ -87,7 +87,7 @@ def _variant(base: Profile, mode: str, done: Calibrated) -> Mode:
 
 def _fastest(compute: pd.DataFrame, modes: list[str]) -> str:
     """The mode that takes least time on average (geometric) for what was timed in all of them; else the first."""
-    timed = compute[compute.time_s.notna()]
+    timed = compute[compute.time_s > 0]
     medians = timed.groupby([*_KEY, "power_mode"], dropna=False).time_s.median().unstack("power_mode")
     # Only what was timed in every mode compares them; else a mode with small layers would seem fast.
     shared = medians[modes].dropna()

@@ -11,8 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from gapslsim.calibration._fits import LEAST_SAMPLES
 from gapslsim.calibration.calibrate import Calibrated
-from gapslsim.calibration.rest import LinkFit
+from gapslsim.calibration.links import LinkFit, link_section
 from gapslsim.calibration.samples import Samples
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.cost_models.roofline import Roofline
@@ -22,9 +23,8 @@ from gapslsim.hardware.profile import HeldOutError
 from gapslsim.hardware.terms import Array
 from gapslsim.results.drawing.drawing import Curve, Drawing, Mark, Panel, Scale
 from gapslsim.results.drawing.matplotlib_printer import save
-from gapslsim.units import format_quantity
 
-__all__ = ["error_table", "plot", "report"]
+__all__ = ["error_table", "headline", "plot", "report"]
 
 _WORST = 5
 
@@ -33,32 +33,44 @@ def report(done: Calibrated, links: Sequence[LinkFit] = ()) -> RenderableType:
     """What was fitted, how wrong it is, which rows it misses most."""
     profile, calibration = done.profile, done.profile.calibration
     assert calibration is not None
-    tried = ", ".join(f"{name} {100 * error:.1f} %" for name, error in done.mape.items())
+    tried = ", ".join(f"{name} {100 * error:.1f} %" for name, error in done.headline.items())
     lines = [
         f"Profile {profile.name}: cost model {profile.cost_model.kind}, fitted to {calibration.n_points} measured "  # type: ignore[attr-defined]
         "computations.",
-        f"Mean error in cross-validation: {tried}.",
+        headline(calibration.held_out),
+        f"Time-weighted error in cross-validation, all phases: {tried}.",
         *done.notes,
         f"Jitter: sigma {profile.jitter.sigma.value:.3g} ({profile.jitter.sigma.status}).",
-        *(
-            f"Link {fit.direction}: {format_quantity(fit.rate_bit_per_s, 'bit/s')}, latency "
-            f"{format_quantity(fit.latency_s, 's')}, from {fit.n_points} transfers. Links are written in a scenario."
-            for fit in links
-        ),
+        *map(str, links),
+        *([f"In a scenario: {link_section(links)}"] if links else []),
     ]
     errors, coefficients = error_table(calibration.held_out), _coefficients(profile.cost_model)
     return Group(Text("\n".join(lines)), errors, coefficients, *_worst(done.samples, done.predicted))
 
 
+def headline(errors: Sequence[HeldOutError]) -> str:
+    """How far off each phase is, in a sentence: weighted by time, and its sum."""
+    phases = [error for error in errors if error.group and " " not in error.group] or errors[:1]
+    told = [
+        f"{error.group or 'all'} {100 * (error.time_weighted or 0):.1f} % (sum {100 * (error.bias or 0):+.1f} %)"
+        for error in phases
+    ]
+    return f"Error, weighted by time, {errors[0].split}: {', '.join(told)}."
+
+
 def error_table(errors: Sequence[HeldOutError]) -> Table:
-    """Errors by group of rows."""
-    numbers = [Column(name, justify="right") for name in ("n", "mean", "median", "95th percentile")]
+    """Errors by group of rows: weighted by time, of the sum, and of single computations."""
+    names = ("n", "by time", "sum", "mean", "median", "95th percentile")
+    numbers = [Column(name, justify="right") for name in names]
     title = f"Errors, {errors[0].split}" if errors else "Errors"
     table = Table("rows", *numbers, title=title, title_justify="left")
     for error in errors:
+        few = " extrapolation" if error.n_points < LEAST_SAMPLES and error.group else ""
         table.add_row(
-            error.group or "all",
+            (error.group or "all") + few,
             str(error.n_points),
+            "" if error.time_weighted is None else f"{100 * error.time_weighted:.1f} %",
+            "" if error.bias is None else f"{100 * error.bias:+.1f} %",
             *(f"{100 * value:.1f} %" for value in (error.mape, error.median, error.p95)),
         )
     return table

@@ -1,13 +1,12 @@
-"""What a profile needs beside times of layers: overhead per call, jitter, power, memory, link."""
+"""What a profile needs beside times of layers: overhead per call, jitter, power, memory."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import theilslopes
 
 from gapslsim.calibration._figures import figure_of
 from gapslsim.calibration._robust import robust_scale
@@ -17,20 +16,10 @@ from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import Jitter, Memory, PowerDraw, Profile
 from gapslsim.hardware.terms import Array
 
-__all__ = ["LinkFit", "call_figure", "jitter_of", "link_of", "memory_of", "power_of"]
+__all__ = ["call_figure", "jitter_of", "memory_of", "power_of"]
 
 _LEAST_DEVIATIONS = 10
 _ASSUMED = "no such rows in the table, and no profile to take it from (--like); a placeholder, replace it"
-
-
-@dataclass(frozen=True)
-class LinkFit:
-    """A link in one direction: duration = latency + size / rate."""
-
-    direction: str
-    rate_bit_per_s: float
-    latency_s: float
-    n_points: int
 
 
 def call_figure(table: MeasurementTable) -> Figure[float]:
@@ -42,7 +31,9 @@ def call_figure(table: MeasurementTable) -> Figure[float]:
     times = rows.time_s.to_numpy(np.float64)
     source = f"median of the {len(times)} rows of kind 'call'"
     # Of a normal distribution, the median's standard error is sqrt(pi / 2) times the mean's.
-    return figure_of(float(np.median(times)), 1.2533 * _error_of_mean(times), source)
+    # A timer that counts ticks may say 0 most of the time; it is right on average.
+    typical = np.median(times) if times.min() > 0 else times.mean()
+    return figure_of(float(typical), 1.2533 * _error_of_mean(times), source)
 
 
 def jitter_of(samples: Samples, like: Profile | None) -> Jitter:
@@ -94,24 +85,3 @@ def _assumed(value: float, source: str = _ASSUMED) -> Figure[float]:
 def memory_of(like: Profile | None) -> Memory:
     """Memory is not in a table: as in `like`, or a placeholder."""
     return like.memory if like is not None else Memory(total=_assumed(4e9), usable=_assumed(3e9))
-
-
-def link_of(table: MeasurementTable) -> list[LinkFit]:
-    """Rate and latency of each direction: Theil-Sen line through durations, half of the median round trip."""
-    made = []
-    links = table.links
-    trips = links.round_trip_s.dropna()
-    for direction, rows in links.groupby("direction"):
-        timed = rows.dropna(subset=["duration_s", "size_bytes"])
-        size, duration = timed.size_bytes.to_numpy(np.float64), timed.duration_s.to_numpy(np.float64)
-        if len(timed) == 0:
-            continue
-        # Theil-Sen: one stalled transfer would tilt a least-squares line. Where all sizes are alike, or hardly
-        # differ so that noise turns the slope round, the mean rate is the better guess.
-        slope = float(theilslopes(duration, size).slope) if len(set(size)) > 1 else 0.0
-        slope = slope if slope > 0 else float(np.median(duration / size))
-        # Noise may put the start of the line below 0, which no latency is.
-        start = float(np.median(duration - slope * size))
-        latency = float(np.median(trips)) / 2 if len(trips) else max(start, 0.0)
-        made.append(LinkFit(str(direction), 8.0 / slope, latency, len(timed)))
-    return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +35,8 @@ class Samples:
     """Deviations of the logarithm of single times from their sample's mean, of samples with repeats."""
     n_repeated: int
     """Samples with repeats."""
+    below: tuple[str, ...] = ()
+    """Computations whose times are all 0, below the timer's resolution; they are not among the samples."""
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -54,13 +56,19 @@ class Samples:
         layers = self.layers[at >= 0].assign(sample=at[at >= 0])
         layers = layers.sort_values("sample", kind="stable", ignore_index=True)
         names = tuple(self.names[i] for i in wanted)
-        return Samples(layers, self.seconds[wanted], names, self.spread, self.n_repeated)
+        return replace(self, layers=layers, seconds=self.seconds[wanted], names=names)
 
     @cached_property
     def labels(self) -> NDArray[np.object_]:
         """Phase and kind of each layer, as one text."""
         labels: NDArray[np.object_] = (self.layers.phase + " " + self.layers.kind).to_numpy(object)
         return labels
+
+    @cached_property
+    def phases(self) -> NDArray[np.object_]:
+        """Phase of each sample; all its layers have it."""
+        phases: NDArray[np.object_] = self.layers.groupby("sample").phase.first().to_numpy(object)
+        return phases
 
     def columns(self) -> dict[str, Array]:
         """Costs of the layers, as terms take them."""
@@ -93,11 +101,14 @@ def select_rows(
     chosen = {"device": device, "runtime": runtime, "power_mode": power_mode, "threads": threads}
     for column, value in chosen.items():
         flag = f"--{column.replace('_', '-')}"
-        held = compute[column].dropna().unique().tolist()
+        # Rows of links may leave the runtime or mode empty: then they are of all.
+        held = [
+            *dict.fromkeys([*compute[column].dropna(), *(one for one in links[column].dropna() if one != "")])
+        ]
         if value is not None:
             compute = compute[compute[column] == value]
             if column != "threads":
-                links = links[links[column] == value]
+                links = links[links[column].isin([value, ""])]
             if compute.empty and links.empty:
                 known = ", ".join(str(one) for one in held)
                 raise ComponentError(f"{table.source} has no rows with {column} {value!r}; it has: {known}.")
@@ -115,29 +126,38 @@ def select_rows(
 
 
 def samples_of(compute: pd.DataFrame) -> Samples:
-    """Samples of the rows of computations, one device's. Kinds that are no layers are left out."""
+    """Samples of the rows of computations, one device's. Kinds that are no layers are left out.
+
+    A time of 0 is below the timer's resolution. Of repeats with such times the mean is taken, since a timer that
+    counts ticks is right on average; a computation that is 0 each time is left out and named in `below`.
+    """
     rows = compute[~compute.kind.isin(("call", "idle", "load", "whole"))]
     rows = rows.assign(phase=rows.phase.replace(_PHASE))
     alone, together = rows[rows["sample"] == ""], rows[rows["sample"] != ""]
     # Repeats are rows that agree in all but the time; what is missing in both agrees too.
-    repeats = alone.groupby([*LAYER_COLUMNS, "name", "count"], sort=False, dropna=False)
-    position = repeats.ngroup().to_numpy()
-    # A median: one repeat that the system interrupted must not set the time.
-    seconds = alone.time_s.groupby(position).median()
-    first = alone[~pd.Series(position).duplicated().to_numpy()]
+    position = alone.groupby([*LAYER_COLUMNS, "name", "count"], sort=False, dropna=False).ngroup()
+    first = alone[~position.duplicated()].set_index(position[~position.duplicated()])
     names = (first.phase + " " + first.kind + " " + first["name"]).str.rstrip()
-    logs, sizes = np.log(alone.time_s.to_numpy(np.float64)), np.bincount(position)
-    centre = np.bincount(position, logs) / np.maximum(sizes, 1)
-    n = sizes[position]
+    times = alone.time_s.groupby(position)
+    ticked = times.min() == 0
+    # A median: one repeat that the system interrupted must not set the time.
+    seconds = times.median().where(~ticked, times.mean())
+    repeated = times.size()[~ticked]
+    logs = np.log(alone.time_s[alone.time_s > 0])
+    n = position.map(repeated[repeated > 1]).reindex(logs.index)
     # Of n deviations from their own mean, each is too small by sqrt(1 - 1 / n).
-    spread = (logs - centre[position])[n > 1] / np.sqrt(1 - 1 / n[n > 1])
-    times = together.groupby("sample", sort=False).time_s.first()
-    numbers = together.groupby("sample", sort=False).ngroup() + len(first)
-    layers = pd.concat([first.assign(sample=range(len(first))), together.assign(sample=numbers)])
+    spread = ((logs - logs.groupby(position).transform("mean")) / np.sqrt(1 - 1 / n)).dropna()
+    whole = together.groupby("sample", sort=False).time_s.first()
+    kept, kept_whole = seconds.index[seconds > 0], whole.index[whole > 0]
+    single = first.loc[kept]
+    together = together[together["sample"].isin(kept_whole)]
+    numbers = together.groupby("sample", sort=False).ngroup() + len(kept)
+    layers = pd.concat([single.assign(sample=range(len(kept))), together.assign(sample=numbers)])
     return Samples(
         layers[["sample", *LAYER_COLUMNS, "count"]].reset_index(drop=True),
-        np.concatenate([seconds, times]).astype(np.float64),
-        (*names, *map(str, times.index)),
-        spread,
-        int((sizes > 1).sum()),
+        np.concatenate([seconds[kept], whole[kept_whole]]).astype(np.float64),
+        (*names[kept], *map(str, kept_whole)),
+        spread.to_numpy(np.float64),
+        int((repeated > 1).sum()),
+        (*names[seconds == 0], *map(str, whole.index[whole == 0])),
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from gapslsim.calibration._cells import cells
 from gapslsim.calibration._columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
 from gapslsim.calibration._rows import row_problems
-from gapslsim.errors import GapslsimError, Problem, did_you_mean
+from gapslsim.errors import ComponentError, GapslsimError, Problem, did_you_mean
 
 __all__ = ["MeasurementTable", "read_table"]
 
@@ -46,21 +48,30 @@ class MeasurementTable:
     """Rows that were left out, with the reason."""
 
 
-def read_table(path: Path, drop_bad: bool = False) -> MeasurementTable:
+def read_table(
+    path: Path, drop_bad: bool = False, chosen: Mapping[str, object] = MappingProxyType({})
+) -> MeasurementTable:
     """Reads a CSV or parquet table.
 
     Args:
         path: the file; `.csv`, `.csv.gz` or `.parquet`.
         drop_bad: leave bad rows out instead of refusing the table; wrong columns are refused in any case.
+        chosen: values that the wanted rows have, by column; rows that have others are not looked at.
 
     Raises:
         TableError: on a file that cannot be read, wrong columns, or bad rows; lists all of them. Rows are
             numbered as in a text editor: the header is row 1.
+        ComponentError: if no row has a chosen value.
     """
-    return check_table(_load(path), str(path), drop_bad)
+    return check_table(_load(path), str(path), drop_bad, chosen)
 
 
-def check_table(raw: pd.DataFrame, source: str, drop_bad: bool = False) -> MeasurementTable:
+def check_table(
+    raw: pd.DataFrame,
+    source: str,
+    drop_bad: bool = False,
+    chosen: Mapping[str, object] = MappingProxyType({}),
+) -> MeasurementTable:
     """The same from a table in memory; see `read_table`."""
     frame, problems = _columns(raw, source)
     if problems:
@@ -68,6 +79,8 @@ def check_table(raw: pd.DataFrame, source: str, drop_bad: bool = False) -> Measu
     if frame.empty:
         raise TableError([Problem("", "has no rows; add one per measurement", source)])
     read, bad = cells(frame, source)
+    read = _wanted(read, chosen, source)
+    bad = [problem for problem in bad if problem.line in read.index]
     bad += row_problems(read, source)
     # the first problem of a cell explains it; what follows from it is left away
     found = {(problem.line, problem.path): problem for problem in reversed(bad)}
@@ -83,6 +96,20 @@ def check_table(raw: pd.DataFrame, source: str, drop_bad: bool = False) -> Measu
         raise TableError([*bad, Problem("", "no good row is left; measure again", source)])
     is_link = good.direction != ""
     return MeasurementTable(good[~is_link].copy(), good[is_link].copy(), source, tuple(bad))
+
+
+def _wanted(read: pd.DataFrame, chosen: Mapping[str, object], source: str) -> pd.DataFrame:
+    """Rows that have the chosen values; rows that leave one empty may be meant, and are looked at too."""
+    for column, value in chosen.items():
+        empty = read[column].isna() | (read[column] == "")
+        if not (read[column] == value).any():
+            known = [*read[column][~empty].unique()]
+            hint = did_you_mean(str(value), map(str, known))
+            raise ComponentError(
+                f"{source} has no rows with {column} {value!r}; it has: {', '.join(map(str, known)) or 'none'}.{hint}"
+            )
+        read = read[(read[column] == value) | empty]
+    return read.copy()
 
 
 def _load(path: Path) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from gapslsim.calibration.table import MeasurementTable
+    from gapslsim.hardware.profile import HeldOutError
 
 __all__ = ["calibrate_command"]
 
@@ -59,21 +60,29 @@ def calibrate_command(
 ) -> None:
     """Fits the cost models to measurements, chooses one, says how wrong it is, and writes a profile."""
     from gapslsim.calibration import calibrate as flow
+    from gapslsim.calibration.links import link_of, link_section
     from gapslsim.calibration.modes import calibrate_modes
     from gapslsim.calibration.public_tables import convert
-    from gapslsim.calibration.report import error_table, plot, report
-    from gapslsim.calibration.rest import link_of
+    from gapslsim.calibration.report import error_table, headline, plot, report
     from gapslsim.calibration.samples import select_rows
     from gapslsim.calibration.splits import run_split
     from gapslsim.calibration.table import check_table, read_table
     from gapslsim.hardware.devices import load_device, load_profile
     from gapslsim.hardware.profile_file import write_profile
 
+    if output is not None and (output.suffix not in (".yaml", ".yml") or not output.parent.is_dir()):
+        why = (
+            "end it in .yaml"
+            if output.parent.is_dir()
+            else f"there is no folder {output.parent}; make it first"
+        )
+        raise typer.BadParameter(f"--output: {output} cannot be a profile: {why}.")
     console = Console()
 
     def rows_of(path: Path, mode: str | None = power_mode, several: bool = False) -> MeasurementTable:
         if source is None:
-            read = read_table(path, drop_bad)
+            named = {"device": device, "runtime": runtime, "power_mode": mode, "threads": threads}
+            read = read_table(path, drop_bad, {key: one for key, one in named.items() if one is not None})
         else:
             raw = convert(source, path)
             for column, value in (("device", device), ("runtime", runtime), ("kind", kind)):
@@ -82,6 +91,10 @@ def calibrate_command(
         for problem in read.dropped:
             console.print(f"left out: {problem}", markup=False, highlight=False)
         return select_rows(read, device, runtime, mode, threads, kind, several)
+
+    def told(errors: tuple[HeldOutError, ...]) -> None:
+        console.print(headline(errors), highlight=False, markup=False, soft_wrap=True)
+        console.print(error_table(errors))
 
     rows = rows_of(table, several=profile is None and split is None)
     base = None if like is None else load_profile(like)
@@ -94,24 +107,33 @@ def calibrate_command(
             done = run_split(str(split), rows, model)
             samples, predicted, errors = done.samples, done.predicted, done.errors
             title = f"{table.name}, {split}"
-        console.print(error_table(errors))
+        told(errors)
         if picture is not None:
             plot(samples, predicted, title, picture)
         return
+    links = link_of(rows)
+    if rows.compute.empty and links:
+        console.print(*map(str, links), link_section(links), sep="\n", highlight=False, markup=False)
+        if output is not None:
+            output.write_text(link_section(links) + "\n", encoding="utf-8")
+            console.print(f"Written to {output}: a line for a client group of a scenario.", highlight=False)
+        return
     done_modes = calibrate_modes(rows, model, output.stem if output is not None else None, base)
     made = done_modes.base
-    console.print(report(made, link_of(rows)))
+    console.print(report(made, links))
     for name, variant in done_modes.variants.items():
         console.print(f"\nPower mode {made.profile.name}@{name}:", markup=False, highlight=False)
         console.print(report(variant))
     if check is not None:
         errors = flow.check(made.profile.cost_model, rows_of(check, done_modes.own or None))[2]
-        console.print(error_table(errors))
+        told(errors)
         made = made.with_errors(errors)
     if output is not None:
         write_profile(made.profile, output)
+        # A profile's name has no capitals, spaces or underscores, which a file may have.
+        called = "" if made.profile.name == output.stem else f" (named {made.profile.name})"
         console.print(
-            f"Profile written to {output}; a scenario takes it as its device's path.", highlight=False
+            f"Profile written to {output}{called}; a scenario takes it as its device's path.", highlight=False
         )
         for name in done_modes.variants:
             console.print(f"Its mode: {output}@{name}", highlight=False, markup=False)

@@ -79,6 +79,7 @@ def measure_command(
         machine, torch_device = _machine(device, threads, name, power_mode, power)
         plan = _plan(scenario or [], batch_sizes, repeats, quick)
         rows = _measure(plan, machine, torch_device, peer, console)
+        from gapslsim.calibration.calibrate import slug
         from gapslsim.measuring.table import idle_row, write_table
 
         if idle_power is not None:
@@ -87,7 +88,7 @@ def measure_command(
         typer.echo(
             f"{len(rows)} rows for {machine.device} ({machine.runtime}, {machine.threads} threads) in {out}"
         )
-        typer.echo(f"Next: gapslsim calibrate {out} -o {machine.device}.yaml")
+        typer.echo(f"Next: gapslsim calibrate {out} -o {slug(machine.device)}.yaml")
 
 
 def _machine(

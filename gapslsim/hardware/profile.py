@@ -110,6 +110,10 @@ class HeldOutError:
     """Median of the same."""
     p95: float = Field(ge=0)
     """95th percentile of the same."""
+    time_weighted: float | None = Field(default=None, ge=0)
+    """Sum of absolute errors over the sum of measured times: long computations count as much as they take."""
+    bias: float | None = Field(default=None, ge=-1)
+    """Sum of predictions over the sum of measurements, less 1: errors of both signs cancel, as within a step."""
 
 
 @component

@@ -10,11 +10,11 @@ from gapslsim.kernels import in_use
 
 PINNED = {
     "quickstart": "c9549b7bff60",
-    "frameworks/epsl": "80c274ae8d5c",
+    "frameworks/epsl": "7ff07c082217",
     "frameworks/fedavg": "116fb0837072",
     "frameworks/gapsl": "b1b036d207d4",
-    "frameworks/psl": "0f49f0551c9e",
-    "frameworks/sfl": "e8da1977602f",
+    "frameworks/psl": "b11970f1c074",
+    "frameworks/sfl": "4f2b27dfad71",
     "frameworks/sl": "e5beec3cd131",
 }
 

@@ -65,3 +65,41 @@ def test_bad_rows_end_with_exit_code_2_and_their_place(
     assert ended.value.code == 2
     assert "t.csv:2: phase: is 'sideways'" in capsys.readouterr().err
     assert not (tmp_path / "b.yaml").exists()
+
+
+def called(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["calibrate", *map(str, arguments)])
+    return int(str(ended.value.code))
+
+
+@pytest.mark.parametrize("file", ["my_board.yaml", "My_Board.yaml", "My Board (2).yaml"])
+def test_a_file_may_be_called_as_no_profile_may_and_the_name_is_said(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert called(table(tmp_path), "-o", tmp_path / file, "--device", "my board") == 0
+    name = "my-board-2" if "2" in file else "my-board"
+    assert f"(named {name})" in " ".join(capsys.readouterr().out.split())
+    assert load_device(tmp_path / file).name == name
+
+
+@pytest.mark.parametrize(("output", "words"), [("board", "end it in .yaml"), ("no/board.yaml", "no folder")])
+def test_a_profile_that_no_scenario_could_name_is_refused_before_the_fit(
+    output: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert called(table(tmp_path), "-o", tmp_path / output) == 2
+    assert words in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_table_of_links_alone_gives_the_link_section_of_a_scenario(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"board,{way},{size},{0.01 + size / rate}" for way, rate in (("up", 5e6), ("down", 1e7))
+            for size in (100_000, 1_000_000, 10_000_000)]  # fmt: skip
+    path = tmp_path / "links.csv"
+    path.write_text("\n".join(["device,direction,size_bytes,duration_s", *rows]) + "\n", encoding="utf-8")
+    assert called(path, "-o", tmp_path / "link.yaml") == 0
+    assert (tmp_path / "link.yaml").read_text() == (
+        "link: {uplink: 40 Mbit/s, downlink: 80 Mbit/s, latency: 10 ms}\n"
+    )
+    assert "from 3 transfers" in capsys.readouterr().out
