@@ -15,8 +15,11 @@ from gapslsim.network._graph_attributes import named, strangers
 from gapslsim.network._graph_files import RawGraph, read_raw
 from gapslsim.network._propagation import FIBRE_M_PER_S, Coordinates
 from gapslsim.network.channel import Channel, channels
+from gapslsim.network.latencies.constant import NO_LATENCY
+from gapslsim.network.latency import Latency, latencies
+from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.registry import component
-from gapslsim.units import STRICT_UNITS, Seconds, parse_quantity
+from gapslsim.units import STRICT_UNITS, parse_quantity
 
 __all__ = ["FileLinks", "GraphLink", "Reading", "read_graph"]
 
@@ -35,8 +38,10 @@ class GraphLink:
     """Rate from the first node to the second, and back; unlimited by default."""
     rate_back: Annotated[Channel, channels] | None = None
     """Rate from the second node to the first; by default the same as `rate`."""
-    latency: Seconds = 0.0
-    """One way."""
+    latency: Annotated[Latency, latencies] = NO_LATENCY
+    """One way; `{up: ..., down: ...}` where it is another from the second node to the first."""
+    loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets, for instance `1 %`."""
     duplex: Literal["full", "half", "one_way"] = "full"
     """`half`: both directions share the rate; `one_way`: from the first node to the second only."""
     shared: bool = True

@@ -29,8 +29,9 @@ def table_points(
     units: tuple[str, str],
     where: Mapping[str, object],
     notes: list[str],
+    quantity: str = "bit/s",
 ) -> Iterator[Point]:
-    """Time and rate of each row.
+    """Time and rate (or another quantity) of each row.
 
     Args:
         path: the file; cells are separated by commas, semicolons or tabs, whichever the first line has most of.
@@ -39,11 +40,12 @@ def table_points(
         units: of time and rate.
         where: only rows that hold these values.
         notes: what a user should know is added.
+        quantity: base unit of the second column.
 
     Raises:
         FaultError: names the line and the fix.
     """
-    time_scale, rate_scale = parse_quantity(f"1 {units[0]}", "s"), parse_quantity(f"1 {units[1]}", "bit/s")
+    time_scale, rate_scale = parse_quantity(f"1 {units[0]}", "s"), parse_quantity(f"1 {units[1]}", quantity)
     text = text_of(path)
     first = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count), strict=True)

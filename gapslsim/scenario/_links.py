@@ -11,9 +11,11 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gapslsim.errors import did_you_mean
 from gapslsim.network.channel import Channel, channels
+from gapslsim.network.latencies.constant import NO_LATENCY
+from gapslsim.network.latency import Latency, latencies
+from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.registry import component
 from gapslsim.scenario.presets import LINKS
-from gapslsim.units import Seconds
 
 __all__ = ["Link", "NamedLink"]
 
@@ -26,8 +28,10 @@ class Link:
     """From the client to the network; `40 Mbit/s` means a constant channel."""
     downlink: Annotated[Channel, channels]
     """From the network to the client; `80 Mbit/s` means a constant channel."""
-    latency: Seconds = 0.0
-    """One way, the same up and down."""
+    latency: Annotated[Latency, latencies] = NO_LATENCY
+    """One way: `4 ms`, a latency that varies, or one for each direction (`{up: 4 ms, down: 2 ms}`)."""
+    loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets, for instance `1 %`: they are sent again. What the protocol of training loses is a fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,6 +298,10 @@ def _check_network(scenario: Scenario) -> list[Finding]:
                     )
             except (GapslsimError, ValueError) as error:
                 found.append((("clients", index, "link", side), _words(error)))
+        try:
+            group.link.latency.mean_s  # noqa: B018  # Reads files.
+        except (GapslsimError, ValueError) as error:
+            found.append((("clients", index, "link", "latency"), _words(error)))
     if found:
         return found
     fleet = scenario.fleet

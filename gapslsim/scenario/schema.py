@@ -182,7 +182,7 @@ class ClientGroup:
     device: DeviceName
     """Hardware profile, a name or a path."""
     link: NamedLink
-    """Access link of each of them: `{uplink, downlink, latency}` or a preset's name such as `lte`."""
+    """Access link of each of them: `{uplink, downlink, latency, loss}` or a preset's name such as `lte`."""
     name: str = ""
     """What to call the group in tables; the device's name unless given."""
     access_point: str | None = None
@@ -265,6 +265,7 @@ class Scenario:
                     group.link.downlink,
                     group.link.latency,
                     group.access_point,
+                    group.link.loss,
                 )
                 for i, group in enumerate(groups)
             )
