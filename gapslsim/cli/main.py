@@ -40,6 +40,9 @@ COMMANDS: dict[str, Entry] = {
         "check_testbed:check_testbed_command",
         "Hold a scenario to what a real testbed measured; calibrate it.",
     ),
+    "import": Entry(
+        "import_log:import_command", "Turn another tool's log into a trace or a measurement table."
+    ),
     "check-network": Entry(
         "check_network:check_network_command", "Run reference cases through the network and print its error."
     ),
