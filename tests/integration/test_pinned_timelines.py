@@ -9,13 +9,13 @@ from gapslsim import load, simulate
 from gapslsim.kernels import in_use
 
 PINNED = {
-    "quickstart": "c9549b7bff60",
-    "frameworks/epsl": "7ff07c082217",
-    "frameworks/fedavg": "116fb0837072",
-    "frameworks/gapsl": "b1b036d207d4",
-    "frameworks/psl": "b11970f1c074",
-    "frameworks/sfl": "4f2b27dfad71",
-    "frameworks/sl": "e5beec3cd131",
+    "quickstart": "9663de56e991",
+    "frameworks/epsl": "154b1be78d57",
+    "frameworks/fedavg": "fb7eee2266d5",
+    "frameworks/gapsl": "327bf581558e",
+    "frameworks/psl": "62d3c4808b44",
+    "frameworks/sfl": "f7451e632bfb",
+    "frameworks/sl": "3c971c4bfe3a",
 }
 
 
