@@ -10,7 +10,7 @@ from typing import Literal
 
 from gapslsim.importing.importer import Source, importers
 from gapslsim.importing.power_log import PowerLog, PowerSample
-from gapslsim.importing.rails import board_power
+from gapslsim.measuring.rails import board_power
 from gapslsim.registry import component
 
 __all__ = ["Jtop"]
