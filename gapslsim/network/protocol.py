@@ -31,6 +31,25 @@ class Protocol(ABC):
             capacity_bit_per_s: smallest capacity on the path now, at which a ramp may end.
         """
 
+    def starts_anew(self, round_trip_s: float, silent_s: float) -> bool:
+        """Whether a message begins as on a new connection, after one between the same two nodes.
+
+        Args:
+            round_trip_s: twice the latency of the path.
+            silent_s: time since that ended.
+        """
+        return True
+
+    def ramp_on(self, round_trip_s: float, capacity_bit_per_s: float, sent_bytes: float) -> Steps | None:
+        """Caps of a message that does not start anew; see `ramp`.
+
+        Args:
+            round_trip_s: twice the latency of the path.
+            capacity_bit_per_s: smallest capacity on the path now.
+            sent_bytes: bytes on the wire since the connection last started anew.
+        """
+        return self.ramp(round_trip_s, capacity_bit_per_s)
+
 
 protocols: Family[Protocol] = Family("protocol", "gapslsim.network.protocols")
 """A network's `protocol` field."""
