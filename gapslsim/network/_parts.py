@@ -32,8 +32,8 @@ class Part(Flow):
     """What it pays from the source to its end; it joins the sharing that much after submission."""
     line: tuple[str, LinkSpec] | None = None
     """Who sends, and the last link: one connection, whose parts join in the order of submission."""
-    said_bytes: float = 0.0
-    """What the connection had carried, since it started anew, when this joined."""
+    grown_bytes: float = 0.0
+    """By how much the window of the connection was above that of a new one when this joined."""
     joins_s: float = 0.0
     """When it joins the sharing."""
     serves: dict[Message, float] = field(default_factory=dict)

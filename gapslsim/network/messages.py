@@ -78,7 +78,7 @@ class FluidNetwork(Network):
         self._joined_s: dict[tuple[str, LinkSpec], float] = {}
         """When the last part of a line joins."""
         self._said: dict[tuple[str, LinkSpec], tuple[float, float]] = {}
-        """When the last message of a line ended, and bytes on the wire since its connection started anew."""
+        """When the last message of a line ended, and the bytes by which the connection's window has grown."""
         self._serials = count(1)
         self._progress = Progress(env, self._engine, self._links)
         self._arrived: deque[Message] = deque()
@@ -278,10 +278,9 @@ class FluidNetwork(Network):
         """The protocol's caps on a new flow, as a link of its own."""
         trip_s, capacity = part.toll.round_trip_s, min(map(self._engine.capacity_bit_per_s, part.links))
         said = self._said.get(part.line) if part.line is not None else None
-        if said is None or protocol.starts_anew(trip_s, now_s - said[0]):
-            caps, part.said_bytes = protocol.ramp(trip_s, capacity), 0.0
-        else:
-            caps, part.said_bytes = protocol.ramp_on(trip_s, capacity, said[1]), said[1]
+        if said is not None:
+            part.grown_bytes = protocol.window_left(said[1], now_s - said[0], trip_s, capacity)
+        caps = protocol.ramp_on(trip_s, capacity, part.grown_bytes, part.size_bit / 8)
         if caps is None:
             return ()
         _, first = next(caps)
@@ -293,7 +292,7 @@ class FluidNetwork(Network):
         part.ended = True
         part.air.ends(now_s)
         if self._protocol is not None and part.line is not None:
-            self._said[part.line] = now_s, part.said_bytes + part.size_bit / 8
+            self._said[part.line] = now_s, part.grown_bytes + part.size_bit / 8
         for message, rest_s in part.serves.items():
             message.waiting -= 1
             message.arrival_s = max(message.arrival_s, now_s + rest_s)

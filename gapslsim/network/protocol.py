@@ -31,23 +31,23 @@ class Protocol(ABC):
             capacity_bit_per_s: smallest capacity on the path now, at which a ramp may end.
         """
 
-    def starts_anew(self, round_trip_s: float, silent_s: float) -> bool:
-        """Whether a message begins as on a new connection, after one between the same two nodes.
+    def window_left(
+        self, sent_bytes: float, silent_s: float, round_trip_s: float, capacity_bit_per_s: float
+    ) -> float:
+        """By how much the window of an open connection is still above that of a new one [bytes]; 0 by default.
 
         Args:
-            round_trip_s: twice the latency of the path.
-            silent_s: time since that ended.
-        """
-        return True
-
-    def ramp_on(self, round_trip_s: float, capacity_bit_per_s: float, sent_bytes: float) -> Steps | None:
-        """Caps of a message that does not start anew; see `ramp`.
-
-        Args:
-            round_trip_s: twice the latency of the path.
+            sent_bytes: bytes on the wire that it has grown by.
+            silent_s: time since the last message between the same two nodes ended.
+            round_trip_s: of the path.
             capacity_bit_per_s: smallest capacity on the path now.
-            sent_bytes: bytes on the wire since the connection last started anew.
         """
+        return 0.0
+
+    def ramp_on(
+        self, round_trip_s: float, capacity_bit_per_s: float, grown_bytes: float, size_bytes: float
+    ) -> Steps | None:
+        """Caps of a message of so many bytes on the wire, whose connection has such a window; see `ramp`."""
         return self.ramp(round_trip_s, capacity_bit_per_s)
 
 

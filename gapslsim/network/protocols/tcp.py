@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from gapslsim.network.channel import Steps
 from gapslsim.network.protocol import Protocol, protocols
 from gapslsim.registry import component
-from gapslsim.units import Seconds
+from gapslsim.units import Quantity
 
 __all__ = ["Tcp"]
 
@@ -26,7 +26,8 @@ class Tcp(Protocol):
 
     Slow start (RFC 5681, section 3.1): a flow is capped at its window over the round-trip time. The window begins with
     10 segments (RFC 6928), grows with every segment sent, so doubles each round trip, until the cap is above what the
-    path can carry; and begins anew after silence (section 4.1; Linux: `tcp_slow_start_after_idle`).
+    path can carry. In silence it is halved with each timeout that passes, down to the 10 segments (RFC 2861;
+    `tcp_slow_start_after_idle` of Linux).
     """
 
     kind: Literal["tcp"] = "tcp"
@@ -44,9 +45,8 @@ class Tcp(Protocol):
     """Whether a window has to grow."""
     initial_window: Annotated[float, Field(gt=0)] = 10
     """Segments sent in the first round trip (RFC 6928)."""
-    restart_after: Seconds = 0.2
-    """Silence between two nodes, besides a round trip, after which the window begins anew (the least retransmission
-    timeout of Linux)."""
+    least_timeout: Annotated[float, Quantity("s", positive=True)] = 0.2
+    """A timeout is a round trip and this (Linux: 200 ms)."""
 
     @model_validator(mode="after")
     def _payload_fits(self) -> Tcp:
@@ -68,27 +68,39 @@ class Tcp(Protocol):
         """Round trips of set-up."""
         return self.set_up_round_trips * round_trip_s
 
-    def starts_anew(self, round_trip_s: float, silent_s: float) -> bool:
-        """After silence; always where each message has a connection of its own."""
-        return self.set_up_round_trips > 0 or silent_s > self.restart_after + round_trip_s
+    def window_left(
+        self, sent_bytes: float, silent_s: float, round_trip_s: float, capacity_bit_per_s: float
+    ) -> float:
+        """Halved with each timeout of silence; at most what fills the path. 0 for a connection per message."""
+        if self.set_up_round_trips > 0:
+            return 0.0
+        first = self.initial_window * self.segment_bytes
+        window = min(first + sent_bytes, max(first, capacity_bit_per_s * round_trip_s / 8))
+        n_halvings = min(int(silent_s / (round_trip_s + self.least_timeout)), 1000)
+        return max(window / 2.0**n_halvings - first, 0.0)
 
     def ramp(self, round_trip_s: float, capacity_bit_per_s: float) -> Steps | None:
         """Window over round-trip time, doubling; unlimited once above the path's capacity."""
-        return self.ramp_on(round_trip_s, capacity_bit_per_s, 0.0)
+        return self.ramp_on(round_trip_s, capacity_bit_per_s, 0.0, math.inf)
 
-    def ramp_on(self, round_trip_s: float, capacity_bit_per_s: float, sent_bytes: float) -> Steps | None:
-        """The same from a window that has grown by what was sent."""
-        window = self.initial_window * self.segment_bytes + sent_bytes
-        if not self.slow_start or round_trip_s <= 0 or 8 * window / round_trip_s >= capacity_bit_per_s:
+    def ramp_on(
+        self, round_trip_s: float, capacity_bit_per_s: float, grown_bytes: float, size_bytes: float
+    ) -> Steps | None:
+        """The same from a window that has grown; the window that takes the last of a message goes at once."""
+        window = self.initial_window * self.segment_bytes + grown_bytes
+        full = 8 * window / round_trip_s >= capacity_bit_per_s if round_trip_s > 0 else True
+        if not self.slow_start or full or size_bytes <= window:
             return None
-        return self._windows(round_trip_s, capacity_bit_per_s, window)
+        return self._windows(round_trip_s, capacity_bit_per_s, window, size_bytes)
 
     @staticmethod
-    def _windows(round_trip_s: float, capacity_bit_per_s: float, window_bytes: float) -> Steps:
-        rate = 8 * window_bytes / round_trip_s
+    def _windows(
+        round_trip_s: float, capacity_bit_per_s: float, window_bytes: float, left_bytes: float
+    ) -> Steps:
         trip = 0
-        while rate < capacity_bit_per_s and math.isfinite(rate):
-            yield trip * round_trip_s, rate
+        while 8 * window_bytes / round_trip_s < capacity_bit_per_s and left_bytes > window_bytes < math.inf:
+            yield trip * round_trip_s, 8 * window_bytes / round_trip_s
             trip += 1
-            rate *= 2
+            left_bytes -= window_bytes
+            window_bytes *= 2
         yield trip * round_trip_s, math.inf
