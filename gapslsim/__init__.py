@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gapslsim.frameworks.parallel import ParallelSplitLearning
     from gapslsim.frameworks.slots import Participation
     from gapslsim.frameworks.stage import Actor, Stage
+    from gapslsim.importing.importer import Imported, Importer
     from gapslsim.learning.loss import Loss
     from gapslsim.learning.metric import Judged, Metric
     from gapslsim.learning.operation import SentWeights, SmashedData
@@ -57,11 +58,11 @@ if TYPE_CHECKING:
 __all__ = [
     "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError",
     "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework", "FreeFramework",
-    "GapslsimError", "Gradients", "Judged", "Late", "LayerCost", "LoadedData", "Loss", "Lost", "Mailbox", "Metric",
-    "Model", "NumericalError", "Order", "ParallelSplitLearning", "Participation", "Partition", "Process",
-    "ProtocolError", "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply",
-    "ServerUpdate", "SmashedData", "Stage", "StalledError", "__version__", "blocks_of", "check_cut", "component",
-    "content_key", "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate",
+    "GapslsimError", "Gradients", "Imported", "Importer", "Judged", "Late", "LayerCost", "LoadedData", "Loss", "Lost",
+    "Mailbox", "Metric", "Model", "NumericalError", "Order", "ParallelSplitLearning", "Participation", "Partition",
+    "Process", "ProtocolError", "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights",
+    "ServerReply", "ServerUpdate", "SmashedData", "Stage", "StalledError", "__version__", "blocks_of", "check_cut",
+    "component", "content_key", "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate",
     "stratified_split", "stream", "with_draws",
 ]  # fmt: skip
 
@@ -81,6 +82,7 @@ _HOMES: Final = {
     "frameworks.parallel": ("ParallelSplitLearning",),
     "frameworks.slots": ("Participation",),
     "frameworks.stage": ("Actor", "Stage"),
+    "importing.importer": ("Imported", "Importer"),
     "learning.loss": ("Loss",),
     "learning.metric": ("Judged", "Metric"),
     "learning.operation": ("SentWeights", "SmashedData"),

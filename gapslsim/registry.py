@@ -50,6 +50,7 @@ _HOMES: Final = {
     "fault": "gapslsim.sim.fault",
     "figure": "gapslsim.results.study_figure",
     "framework": "gapslsim.frameworks.framework",
+    "importer": "gapslsim.importing.importer",
     "lateness": "gapslsim.frameworks.lateness",
     "latency": "gapslsim.network.latency",
     "link_loss": "gapslsim.network.link_loss",

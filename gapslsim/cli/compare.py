@@ -35,8 +35,13 @@ def compare_command(
         ),
     ] = None,
     decided: Annotated[
-        float, typer.Option(min=0.5, max=1, help="Share of the draws from which an order is decided.")
-    ] = 0.95,
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=1,
+            help="Share of the draws from which an order is decided [default: as the runs say].",
+        ),
+    ] = None,
     geometry: Annotated[
         bool,
         typer.Option(

@@ -78,10 +78,11 @@ def drawn(device: ProfiledDevice, z: Callable[[Cause], float]) -> ProfiledDevice
 
     def moved(path: Path, figure: Figure[Any]) -> float:
         cause = _cause(path)
+        own = -z(cause) if cause == "overheads" and path[-1].endswith("rate") else z(cause)
         whole = None if known is None else {"overheads": known.overheads, "power": known.power}.get(cause)
         if whole is not None:
-            return math.exp(whole * z(cause))
-        return factor_of(figure, z(cause), SPREAD_OF_POWER if cause == "power" else SPREAD_OF_TIME)
+            return math.exp(whole * own)
+        return factor_of(figure, own, SPREAD_OF_POWER if cause == "power" else SPREAD_OF_TIME)
 
     profile = _with_factors(device.profile, moved, (), _NOT_DRAWN)
     mode = device.name.partition("@")[2] or None
@@ -163,10 +164,16 @@ def _figures(device: ProfiledDevice) -> Iterator[tuple[Path, Figure[Any]]]:
 
     _with_factors(device.profile, note, (), _NOT_DRAWN)
     if device.mode is not None:
-        replaced = {name for name in ("cost_model", "power") if getattr(device.mode, name) is not None}
-        found = [one for one in found if one[0][0] not in replaced]
+        found = [one for one in found if getattr(device.mode, one[0][0], None) is None]
         _with_factors(device.mode, note, (), _NOT_DRAWN)
     return iter(found)
+
+
+def _times(name: str, told: float, factor: float) -> float:
+    """A figure moved by a factor, and still one that can be: a slowing is 1 or more, a share below 1."""
+    if name == "factor":
+        return 1 + (told - 1) * factor
+    return min(told * factor, (1 + told) / 2) if name == "background_load" else told * factor
 
 
 def _with_factors(
@@ -176,7 +183,7 @@ def _with_factors(
     if isinstance(value, Figure):
         changed: Any = copy.copy(value)
         # Past the checks of the class: half a millisecond for each of thousands of draws.
-        object.__setattr__(changed, "value", value.value * factor(path, value))
+        object.__setattr__(changed, "value", _times(path[-1], value.value, factor(path, value)))
         return cast("T", changed)
     if isinstance(value, dict):
         return type(value)((k, _with_factors(v, factor, (*path, str(k)), ())) for k, v in value.items())

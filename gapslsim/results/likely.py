@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["CAUSE", "Order", "draws_of", "interval", "orders", "spread_of_time"]
+__all__ = ["CAUSE", "Array", "Order", "draws_of", "interval", "orders", "spread_of_time"]
 
 CAUSE: Final = "z "
 """Quantities that are the random number of a cause begin so."""

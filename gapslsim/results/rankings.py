@@ -25,7 +25,7 @@ def drawn_quantities(uncertainty: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def rankings(runs: Sequence[Results] | Mapping[str, Results], decided: float = 0.95) -> list[Order]:
+def rankings(runs: Sequence[Results] | Mapping[str, Results], decided: float | None = None) -> list[Order]:
     """The order of neighbours in simulated time, energy and time to each target, with the share of draws that say so.
 
     Draws are paired: place i of each run means the same boards and links. A run that never reached a target is left out
@@ -34,7 +34,7 @@ def rankings(runs: Sequence[Results] | Mapping[str, Results], decided: float = 0
     Args:
         runs: with draws (`with_draws`, or `uncertainty` in their scenario); those without are left out. By name, or
             named as `gapslsim compare` does.
-        decided: share of the draws from which an order is decided.
+        decided: share of the draws from which an order is decided; by default what the first run says.
 
     Raises:
         ResultsError: if runs have different numbers of draws.
@@ -42,6 +42,10 @@ def rankings(runs: Sequence[Results] | Mapping[str, Results], decided: float = 0
     if not isinstance(runs, Mapping):
         runs = dict(zip(labels_of([run.summary for run in runs]), runs, strict=True))
     tables = {label: run.uncertainty for label, run in runs.items() if len(run.uncertainty)}
+    if decided is None:
+        decided = next(
+            (r.summary["uncertainty"]["decided"] for r in runs.values() if len(r.uncertainty)), 0.95
+        )
     quantities: dict[str, str] = {}
     for table in tables.values():
         quantities |= drawn_quantities(table)

@@ -123,6 +123,7 @@ class _Share(BaseModel):
 class _Uncertainty(BaseModel):
     draws: int
     level: float
+    decided: float
     same_training: bool
     simulated_time_s: _Interval
     energy_j: _Interval

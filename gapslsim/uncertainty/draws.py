@@ -255,6 +255,7 @@ class _Drawing:
         return {
             "draws": self.wanted.draws,
             "level": level,
+            "decided": self.wanted.decided,
             "same_training": self._same_training,
             "simulated_time_s": interval(draws_of(table, "simulated_time_s"), level),
             "energy_j": interval(draws_of(table, "energy_j"), level),

@@ -94,6 +94,25 @@ def test_a_power_mode_is_drawn_by_its_own_figures() -> None:
     assert seconds(made, "forward") == pytest.approx(3 + 100 / 200)
 
 
+def test_overheads_beside_computing_are_longer_together_and_stay_possible() -> None:
+    even = {"low": 0.5, "high": 2.0}
+    beside = {
+        "serialise_rate": figure(1.0, **even),
+        "per_iteration": figure(1.0, **even),
+        "cold": {"after": figure(1.0, **even), "factor": figure(1.2, low=1.1, high=1.5)},
+        "background_load": figure(0.8, low=0.5, high=0.9),
+    }
+    longer, shorter = (drawn(device(overheads=beside), all_at(z)).overheads for z in (20 * Z, -20 * Z))
+    assert longer.per_iteration is not None
+    assert longer.serialise_rate is not None
+    assert longer.per_iteration.value * longer.serialise_rate.value == pytest.approx(1)
+    assert longer.per_iteration.value > 1 > longer.serialise_rate.value
+    assert longer.background_load is not None
+    assert longer.background_load.value == pytest.approx(0.9)
+    assert shorter.cold is not None
+    assert shorter.cold.factor.value > 1
+
+
 def test_the_weakest_status_of_a_cause_is_told() -> None:
     model = device().profile.cost_model
     told = causes_of(device())
