@@ -9,13 +9,13 @@ from gapslsim import load, simulate
 from gapslsim.kernels import in_use
 
 PINNED = {
-    "quickstart": "9663de56e991",
-    "frameworks/epsl": "154b1be78d57",
-    "frameworks/fedavg": "fb7eee2266d5",
-    "frameworks/gapsl": "327bf581558e",
-    "frameworks/psl": "62d3c4808b44",
-    "frameworks/sfl": "f7451e632bfb",
-    "frameworks/sl": "3c971c4bfe3a",
+    "quickstart": "28dd53ae5222",
+    "frameworks/epsl": "c6cf2135d091",
+    "frameworks/fedavg": "66d636fc9b77",
+    "frameworks/gapsl": "784b9be41c96",
+    "frameworks/psl": "22425320c70d",
+    "frameworks/sfl": "0b4cb53bac0c",
+    "frameworks/sl": "0895ef2261a3",
 }
 
 
