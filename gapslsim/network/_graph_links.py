@@ -82,6 +82,10 @@ def read_graph(file: str, reading: Reading) -> FileLinks:
     if not path.is_file():
         raise NetworkError(f"Graph file {file!r} not found (looked from {Path.cwd()}); give its path.")
     raw = read_raw(path)
+    if not raw.links:
+        raise NetworkError(
+            f"{file}: it has no links; write links: [{{between: [a, b], rate: 40 Mbit/s}}, ...]."
+        )
     wrong = strangers(raw.links, reading.attributes)
     if wrong:
         raise NetworkError(f"{file}: {wrong}")
@@ -188,4 +192,9 @@ def _words(item: Any, origin: Mapping[str, str]) -> str:
         if bare
         else ""
     )
+    match item["type"]:
+        case "too_short" | "too_long":
+            return f"{where}: names {len(item['input'])} nodes; a link joins two"
+        case "union_tag_not_found":
+            return f"{where}{via}: found {item['input']!r}; write a quantity with its unit, or a mapping with 'kind'"
     return f"{where}{via}: {item['msg']}{fix}"
