@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from gapslsim.errors import NetworkError
 from gapslsim.network._graph_attributes import named, strangers
@@ -19,6 +19,7 @@ from gapslsim.network.channel import Channel, channels
 from gapslsim.network.latencies.constant import NO_LATENCY
 from gapslsim.network.latency import Latency, latencies
 from gapslsim.network.link_loss import LinkLoss, link_losses
+from gapslsim.network.netem import expanded
 from gapslsim.registry import component
 from gapslsim.units import STRICT_UNITS, parse_quantity
 
@@ -43,6 +44,14 @@ class GraphLink:
     """One way; `{up: ..., down: ...}` where it is another from the second node to the first."""
     loss: Annotated[LinkLoss, link_losses] | None = None
     """Loss of packets, for instance `1 %`."""
+    netem: str | dict[str, str] | None = None
+    """The same in netem's words: `delay 100ms 20ms loss 1% rate 10mbit`, or `{up: ..., down: ...}`; units are tc's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_other_words(cls, data: Any) -> Any:
+        return expanded(data, "rate", "rate_back")
+
     duplex: Literal["full", "half", "one_way"] = "full"
     """`half`: both directions share the rate; `one_way`: from the first node to the second only."""
     shared: bool = True

@@ -153,11 +153,18 @@ class _Drawing:
 
     @cached_property
     def _n_played(self) -> int:
-        """The fewest rounds whose mean time is that of all rounds, wherever one looks; all if there are none."""
-        means_s = self.told.rounds["end_s"].to_numpy() / np.arange(1, self._n_rounds + 1)
+        """The fewest rounds whose mean time is that of all rounds, wherever one looks; all if there are none.
+
+        The first is left out: connections have no window yet.
+        """
+        ends_s = self.told.rounds["end_s"].to_numpy()
+        means_s = (ends_s[1:] - ends_s[0]) / np.arange(1, self._n_rounds)
         n = _SHORTEST
         while 3 * n <= self._n_rounds:
-            if np.abs(means_s[n:] / means_s[n - 1] - 1).max() <= _ALIKE and not self.scenario.is_hazardous:
+            if (
+                np.abs(means_s[n - 1 :] / means_s[n - 2] - 1).max() <= _ALIKE
+                and not self.scenario.is_hazardous
+            ):
                 return n
             n *= 2
         return self._n_rounds
@@ -167,20 +174,23 @@ class _Drawing:
         if None in played:
             return False
         ends_s = [one.ends_s[-1] for one in played if one is not None]
+        told_s, told_whole_s = self._told(n_played).ends_s[-1], self.told.rounds["end_s"].iloc[-1]
         for i in {int(np.argmin(ends_s)), int(np.argmax(ends_s))}:
             whole = self._draw(i, self._n_rounds)
             if whole is None:
                 return False
-            if abs(whole.ends_s[-1] * n_played / (ends_s[i] * self._n_rounds) - 1) > 2 * _ALIKE:
+            if abs((whole.ends_s[-1] / told_whole_s) / (ends_s[i] / told_s) - 1) > 2 * _ALIKE:
                 return False
         return True
 
     def _own_spread(self) -> float:
         """Spread of the whole time by the run's own randomness: by means of blocks, since neighbours may be alike."""
-        ends_s = self.told.rounds["end_s"].to_numpy()
-        n_blocks = max(2, math.isqrt(self._n_rounds))
+        ends_s = self.told.rounds[
+            "end_s"
+        ].to_numpy()  # from the end of the first, which is not like the others
+        n_blocks = max(2, math.isqrt(self._n_rounds - 1))
         edges_s = np.interp(
-            np.linspace(0, self._n_rounds, n_blocks + 1), np.arange(self._n_rounds + 1), np.r_[0.0, ends_s]
+            np.linspace(1, self._n_rounds, n_blocks + 1), np.arange(1, self._n_rounds + 1), ends_s
         )
         blocks_s = np.diff(edges_s)
         return float(blocks_s.std(ddof=1) / blocks_s.mean() / math.sqrt(n_blocks))

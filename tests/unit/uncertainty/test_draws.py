@@ -117,7 +117,8 @@ def test_nine_of_ten_intervals_hold_the_truth() -> None:
     "framework", ["psl", "sfl", "{kind: psl, participation: {kind: sample, k: 4}}", "{kind: async_sl}"]
 )
 def test_a_few_rounds_tell_what_whole_dry_runs_tell(framework: str, monkeypatch: Any) -> None:
-    told = simulate(load("quickstart", set=[*QUICK, f"framework={framework}"]), dry=True)
+    rounds_alike = "network.protocol=null"  # no windows that grow in the first rounds
+    told = simulate(load("quickstart", set=[*QUICK, f"framework={framework}", rounds_alike]), dry=True)
     short = with_draws(told, 20)
     monkeypatch.setattr(engine, "_ALIKE", -1.0)
     whole = with_draws(told, 20)
@@ -128,6 +129,13 @@ def test_a_few_rounds_tell_what_whole_dry_runs_tell(framework: str, monkeypatch:
         assert np.abs(np.log(one / other)).mean() < within / 4
     if framework in ("psl", "sfl"):
         assert "plays 6 of 40 rounds" in short.summary["uncertainty"]["notes"][0]
+
+
+def test_a_first_round_with_small_windows_does_not_make_all_be_played() -> None:
+    told = simulate(load("quickstart", set=[*QUICK, "framework=psl"]), dry=True)
+    rounds = told.rounds["end_s"].diff().to_numpy()
+    assert told.rounds["end_s"].iloc[0] > 1.2 * rounds[1:].mean()
+    assert "plays 6 of 40 rounds" in with_draws(told, 20).summary["uncertainty"]["notes"][0]
 
 
 def test_rounds_that_are_not_alike_are_all_played() -> None:
