@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gapslsim.frameworks.parallel import ParallelSplitLearning
     from gapslsim.frameworks.slots import Participation
     from gapslsim.frameworks.stage import Actor, Stage
+    from gapslsim.importing.importer import Imported, Importer
     from gapslsim.learning.loss import Loss
     from gapslsim.learning.metric import Judged, Metric
     from gapslsim.learning.operation import SentWeights, SmashedData
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from gapslsim.models.model import Model
     from gapslsim.network.channel import Channel
     from gapslsim.registry import FAMILIES, component
+    from gapslsim.results.likely import Order
+    from gapslsim.results.rankings import rankings
     from gapslsim.results.results import Results
     from gapslsim.rng import stream
     from gapslsim.run import simulate
@@ -48,17 +51,19 @@ if TYPE_CHECKING:
     from gapslsim.scenario.schema import Scenario
     from gapslsim.sim.availability import Availability
     from gapslsim.sim.fault import Fault
+    from gapslsim.uncertainty.draws import with_draws
     from gapslsim.units import Quantity
     from gapslsim.work import Cost, LayerCost, content_key
 
 __all__ = [
     "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError",
     "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework", "FreeFramework",
-    "GapslsimError", "Gradients", "Judged", "Late", "LayerCost", "LoadedData", "Loss", "Lost", "Mailbox", "Metric",
-    "Model", "NumericalError", "ParallelSplitLearning", "Participation", "Partition", "Process", "ProtocolError",
-    "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate",
-    "SmashedData", "Stage", "StalledError", "__version__", "blocks_of", "check_cut", "component", "content_key",
-    "he_init", "image_shape", "load", "load_dict", "loads", "named", "simulate", "stratified_split", "stream",
+    "GapslsimError", "Gradients", "Imported", "Importer", "Judged", "Late", "LayerCost", "LoadedData", "Loss", "Lost",
+    "Mailbox", "Metric", "Model", "NumericalError", "Order", "ParallelSplitLearning", "Participation", "Partition",
+    "Process", "ProtocolError", "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights",
+    "ServerReply", "ServerUpdate", "SmashedData", "Stage", "StalledError", "__version__", "blocks_of", "check_cut",
+    "component", "content_key", "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate",
+    "stratified_split", "stream", "with_draws",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
@@ -77,6 +82,7 @@ _HOMES: Final = {
     "frameworks.parallel": ("ParallelSplitLearning",),
     "frameworks.slots": ("Participation",),
     "frameworks.stage": ("Actor", "Stage"),
+    "importing.importer": ("Imported", "Importer"),
     "learning.loss": ("Loss",),
     "learning.metric": ("Judged", "Metric"),
     "learning.operation": ("SentWeights", "SmashedData"),
@@ -88,6 +94,8 @@ _HOMES: Final = {
     "models.model": ("Model",),
     "network.channel": ("Channel",),
     "registry": ("FAMILIES", "component"),
+    "results.likely": ("Order",),
+    "results.rankings": ("rankings",),
     "results.results": ("Results",),
     "rng": ("stream",),
     "run": ("simulate",),
@@ -95,6 +103,7 @@ _HOMES: Final = {
     "scenario.schema": ("Scenario",),
     "sim.availability": ("Availability",),
     "sim.fault": ("Fault",),
+    "uncertainty.draws": ("with_draws",),
     "units": ("Quantity",),
     "work": ("Cost", "LayerCost", "content_key"),
 }  # fmt: skip

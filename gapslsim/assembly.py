@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import simpy
 
+from gapslsim.clock_options import ServerClock
 from gapslsim.data.dataset import Samples
 from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
@@ -39,13 +40,14 @@ from gapslsim.stages.plain_engine import PlainEngine
 from gapslsim.stages.simulated import SimulatedStage
 from gapslsim.work import content_key
 
-__all__ = ["Parts", "assemble"]
+__all__ = ["Parts", "Retiming", "assemble"]
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
     """What a run is made of."""
 
+    setup: LearningSetup
     network: Network
     recorder: Recorder
     learner: Learner
@@ -56,8 +58,24 @@ class Parts:
     memory: dict[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class Retiming:
+    """The same training on another clock: what a draw of the uncertain figures changes."""
+
+    like: Parts
+    """Whose set-up of the training is taken."""
+    device: Callable[[str], Device]
+    """In place of `load_device`."""
+    seed: int
+    """Of jitter, channels, absences and faults; who is chosen for a round stays as it is."""
+
+
 def assemble(
-    scenario: Scenario, dry: bool, journal: JournalSettings | None = None, clock: Clock | None = None
+    scenario: Scenario,
+    dry: bool,
+    journal: JournalSettings | None = None,
+    clock: Clock | None = None,
+    retiming: Retiming | None = None,
 ) -> Parts:
     """Builds everything and checks that it fits together, before anything is simulated.
 
@@ -67,6 +85,7 @@ def assemble(
         journal: where training is looked up and recorded, if anywhere.
         clock: of this machine, where everything is carried out and timed; None to simulate. Then neither a dry run
             nor a journal.
+        retiming: what to take in place of the scenario's own, in a dry run.
 
     Raises:
         GapslsimError: if data, a device, memory or a route is missing.
@@ -93,25 +112,39 @@ def assemble(
         raise ScenarioError([Problem("training.frozen", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
-    kinds = {name: load_device(name) for name in {*of_servers, *(group.device for group in groups)}}
+    device_by_name = load_device if retiming is None else retiming.device
+    kinds: dict[str, Device] = {
+        name: device_by_name(name) for name in {*of_servers, *(group.device for group in groups)}
+    }
+    time_seed = scenario.seed if retiming is None else retiming.seed
     client_devices: list[Device] = [kinds[group.device] for group in groups]
     server, parameter_server = (kinds[name] for name in of_servers)
-    setup, planned_rounds = _learning(scenario, len(groups), dry)
+    if retiming is None:
+        setup, planned_rounds = _learning(scenario, len(groups), dry)
+    else:
+        setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
     memory = _memory(scenario, setup, client_devices, server)
     device, at_once = choose_device(scenario.training.device), scenario.evaluation.batch_size
     plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
+    how = (scenario.clock.server, memory.pop("most_joined"))
     if plain is not None:
-        learner = Learner(setup, plain, evaluation_batch=at_once)
+        # What is made at once here is timed as one operation.
+        learner = Learner(setup, plain, None, at_once, replace(how[0], serves="at_barrier"), how[1])
+        plain.joins = learner.costs.joins
     else:
-        learner = Learner(setup, None) if dry else _real_learner(scenario, setup, journal)
+        learner = (
+            Learner(setup, None, None, at_once, *how)
+            if dry
+            else _real_learner(scenario, setup, journal, *how)
+        )
     env = simpy.Environment()
     idle_w = [device.power.idle_w for device in client_devices]
     fleet, hazards = scenario.fleet, None
     if scenario.is_hazardous:
         members = scenario.members(idle_w)
-        hazards = Hazards(env, members, scenario.faults, scenario.seed)
-        fleet = failing(fleet, members, scenario.faults, scenario.seed)
-    network = scenario.network.build(env, fleet, scenario.seed)
+        hazards = Hazards(env, members, scenario.faults, time_seed)
+        fleet = failing(fleet, members, scenario.faults, time_seed)
+    network = scenario.network.build(env, fleet, time_seed)
     recorder = Recorder(idle_w)
     of_stage = (
         env, network, client_devices, server, parameter_server, learner, recorder, scenario.seed, hazards,
@@ -121,7 +154,8 @@ def assemble(
         SimulatedStage(*of_stage, scenario.clock) if plain is None else MeasuredStage(*of_stage, engine=plain)
     )
     n_train = sum(len(shard) for shard in setup.shards)
-    return Parts(network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
+    stage.time_seed = time_seed
+    return Parts(setup, network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
 
 
 def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSetup, int | None]:
@@ -183,7 +217,13 @@ def _digest(samples: Samples) -> str:
     return digest.hexdigest()
 
 
-def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSettings | None) -> Learner:
+def _real_learner(
+    scenario: Scenario,
+    setup: LearningSetup,
+    settings: JournalSettings | None,
+    server: ServerClock,
+    most_joined: int,
+) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
     device, evaluation_batch = choose_device(scenario.training.device), scenario.evaluation.batch_size
     workers = scenario.training.workers
@@ -202,6 +242,8 @@ def _real_learner(scenario: Scenario, setup: LearningSetup, settings: JournalSet
         lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers),
         journal,
         evaluation_batch,
+        server,
+        most_joined,
     )
 
 
@@ -228,7 +270,9 @@ def _memory(
         costs.server, setup.server_optimizer.n_slots, n_at_once, framework.keeps_client_gradients
     )
     check_fits(server, server_need, "the server-side model and its training state")
+    sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)
     return {
+        "most_joined": largest + int(server.ram_bytes - server_need) // sample_bytes,
         "client_bytes": need,
         "client_ram_bytes": min(device.ram_bytes for device in clients),
         "server_bytes": server_need,

@@ -1,10 +1,37 @@
-"""What of a device's overheads the clock counts: the section `clock` of a scenario."""
+"""What of a device's overheads the clock counts, and how the server computes: the section `clock` of a scenario."""
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field, model_validator
+
 from gapslsim.registry import component
 
-__all__ = ["ClockOptions"]
+__all__ = ["ClockOptions", "ServerClock"]
+
+
+@component
+class ServerClock:
+    """How the server makes the passes of a round. What is trained is the same in each case."""
+
+    computes: Literal["auto", "joined", "per_client", "in_sequence"] = "auto"
+    """`joined`: one pass over the samples of all clients, as many as the server's memory holds, so that each layer is
+    started once; only where no gradient of a single client is needed and no layer mixes samples (batch norm).
+    `per_client`: a pass for each. `in_sequence`: a pass for each in a training loop of its own, which costs
+    `per_iteration` every time. `auto`: joined where that is possible, else per client."""
+    serves: Literal["at_barrier", "on_arrival"] = "at_barrier"
+    """When a server that steps once for all begins a client's pass: when all have arrived, or at once. The update is at
+    the barrier in either case. On arrival there is a pass for each."""
+
+    @model_validator(mode="after")
+    def _one_by_one(self) -> ServerClock:
+        if self.serves == "on_arrival" and self.computes == "joined":
+            raise ValueError(
+                "serves: on_arrival makes a pass for each client as it comes, and computes: joined one for all; leave "
+                "one of them out"
+            )
+        return self
 
 
 @component
@@ -25,3 +52,5 @@ class ClockOptions:
     """Other programs take a share of a device."""
     jitter: bool = True
     """Random factors on durations; without them each computation takes what its profile says, exactly."""
+    server: ServerClock = Field(default_factory=ServerClock)
+    """How the server computes, and when."""

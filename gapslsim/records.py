@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 __all__ = [
-    "AlignmentRow", "AttendanceRow", "ClassRow", "ConfusionRow", "EvaluationRow", "GradientRow", "LossRow", "PairRow",
-    "PredictionRow", "PresenceRow", "Progress", "RoundRow", "SpanRow", "StalenessRow", "UpdateRow",
+    "AlignmentRow", "AttendanceRow", "ClassRow", "ConfusionRow", "DrawRow", "EvaluationRow", "GradientRow", "LossRow",
+    "PairRow", "PredictionRow", "PresenceRow", "Progress", "RoundRow", "SpanRow", "StalenessRow", "UpdateRow",
 ]  # fmt: skip
 
 
@@ -258,6 +258,18 @@ class StalenessRow(NamedTuple):
     """Updates of the server-side model between the client's forward pass and this step."""
     weight: float
     """Of its gradient; 0 if it was dropped."""
+
+
+class DrawRow(NamedTuple):
+    """One number of one draw of the figures that simulated time and energy rest on; see `uncertainty`."""
+
+    draw: int
+    """From 0. A draw with one number means the same boards and links in every run with as many draws."""
+    quantity: str
+    """`simulated_time_s`, `energy_j`, `time_to_accuracy_s 0.8`, or `z` and a cause, as `z rates of jetson-nano`: the
+    standard normal number that was drawn for it."""
+    value: float
+    """NaN where there is none."""
 
 
 class Progress(NamedTuple):

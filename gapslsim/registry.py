@@ -22,6 +22,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationInfo
@@ -49,7 +50,10 @@ _HOMES: Final = {
     "fault": "gapslsim.sim.fault",
     "figure": "gapslsim.results.study_figure",
     "framework": "gapslsim.frameworks.framework",
+    "importer": "gapslsim.importing.importer",
     "lateness": "gapslsim.frameworks.lateness",
+    "latency": "gapslsim.network.latency",
+    "link_loss": "gapslsim.network.link_loss",
     "loss": "gapslsim.learning.loss",
     "measure": "gapslsim.results.measure",
     "metric": "gapslsim.learning.metric",
@@ -207,6 +211,7 @@ class Family(Generic[C]):
         name: what a user calls it: `partition`, `channel`; used by `gapslsim list`.
         package: the package whose modules register its members; None if whoever needs them imports them.
         shorthand: turns a plain YAML value into settings, for instance `"40 Mbit/s"` into a constant channel.
+        short_schema: JSON schema of what the shorthand takes.
         tag: the key that names the member, `kind` but for optimizers.
     """
 
@@ -216,11 +221,13 @@ class Family(Generic[C]):
         package: str | None = None,
         shorthand: Callable[[Any], Any] | None = None,
         tag: str = "kind",
+        short_schema: Mapping[str, Any] = MappingProxyType({"type": "string"}),
     ) -> None:
         self.name = name
         self.package = package
         self.tag = tag
         self._shorthand = shorthand
+        self._short_schema = short_schema
         self.members: dict[str, type[C]] = {}
         """Those registered so far; iterate over the family itself for all."""
         self._union: tuple[dict[str, type[C]], TypeAdapter[C]] | None = None
@@ -317,7 +324,7 @@ class Family(Generic[C]):
         if bare:
             choices.append({"enum": bare})
         if self._shorthand is not None:
-            choices.append({"type": "string"})
+            choices.append(dict(self._short_schema))
         return {"anyOf": choices}
 
     def _prepare(self, value: Any) -> Any:

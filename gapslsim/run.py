@@ -63,9 +63,14 @@ def simulate(
     from gapslsim.assembly import assemble  # Which imports torch.
 
     with rare_collections():
-        return _simulate(
+        results = _simulate(
             _Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer, models)
         )
+    if scenario.uncertainty is None or results.summary["status"] != "completed":
+        return results
+    from gapslsim.uncertainty.draws import with_draws
+
+    return with_draws(results, scenario=scenario)
 
 
 def _simulate(run: _Run) -> Results:
@@ -175,6 +180,7 @@ class _Run:
             "confusion": self._confusion,
             "per_class": per_class(self._confusion),
             "predictions": observed.predictions,
+            "uncertainty": (),
         }
         facts = RunFacts(
             name=scenario.name,

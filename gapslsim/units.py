@@ -20,7 +20,7 @@ from gapslsim.errors import did_you_mean
 
 __all__ = [
     "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate",
-    "Seconds", "Speed", "StepLength", "example", "format_quantity", "parse_quantity",
+    "Seconds", "Speed", "StepLength", "example", "format_quantity", "json_schema_of", "parse_quantity",
 ]  # fmt: skip
 
 STRICT_UNITS: dict[str, str] = {"units": "required"}
@@ -108,6 +108,16 @@ def example(unit: str) -> str:
     return _EXAMPLE[unit]
 
 
+def json_schema_of(unit: str) -> dict[str, Any]:
+    """JSON schema of a quantity in this base unit: a string with a pattern and an example."""
+    units = "|".join(re.escape(name) for name in sorted(_UNITS[unit]))
+    return {
+        "type": "string",
+        "pattern": rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*({units})\s*$",
+        "examples": [_EXAMPLE[unit]],
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """Marker for pydantic: the field is a float in `unit`, given as text with a unit.
@@ -137,12 +147,7 @@ class Quantity:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """A string with a pattern and an example."""
-        units = "|".join(re.escape(name) for name in sorted(_UNITS[self.unit]))
-        return {
-            "type": "string",
-            "pattern": rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*({units})\s*$",
-            "examples": [_EXAMPLE[self.unit]],
-        }
+        return json_schema_of(self.unit)
 
     def _read(self, value: Any, info: ValidationInfo) -> float:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and not _from_file(info):

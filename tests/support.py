@@ -11,7 +11,7 @@ import numpy as np
 import simpy
 import torch
 
-from gapslsim.clock_options import ClockOptions
+from gapslsim.clock_options import ClockOptions, ServerClock
 from gapslsim.data.datasets.synthetic import Synthetic
 from gapslsim.frameworks.framework import Framework
 from gapslsim.hardware.device import Device, PowerStates
@@ -101,7 +101,11 @@ class FixedCosts:
     def client_backward(self, batch_size: int, rule: Any, optimizer: Any) -> Cost:
         return flop(2.0)
 
-    def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any) -> Cost:
+    server = ServerClock()
+
+    def server_step(
+        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any, *, served: bool = False
+    ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
     def local_training(self, batch_size: int, n_steps: int, optimizer: Any) -> Cost:
@@ -215,7 +219,8 @@ def stage(
             for i in range(n)
         )
     )
-    star = Star(backhaul=None if backhaul is None else Constant(rate=backhaul), broadcast=broadcast)
+    rate = None if backhaul is None else Constant(rate=backhaul)
+    star = Star(backhaul=rate, broadcast=broadcast, protocol=None)  # timelines are computed by hand
     hazards = None
     if availability or faults:
         kinds = [*availability, *[availabilities["always"]()] * (n - len(availability))]

@@ -63,6 +63,7 @@ PSEUDO_KINDS = {
     "copy": "a copy of memory",
     "whole": "a side of a model as one, for checks only",
     "idle": "nothing, for the idle power",
+    "load": "work of any kind, for its power",
 }
 """Kinds that are not layers."""
 MAX_FLOP_RATE = 1e15

@@ -119,7 +119,7 @@ def select_rows(
             )
     if kind is not None:
         known = ", ".join(map(str, compute.kind.unique()))
-        compute = compute[(compute.kind == kind) | compute.kind.isin(("call", "idle"))]
+        compute = compute[(compute.kind == kind) | compute.kind.isin(("call", "idle", "load"))]
         if compute.empty:
             raise ComponentError(f"{table.source} has no rows of kind {kind!r}; it has: {known}.")
     return MeasurementTable(compute, links, table.source, table.dropped)
@@ -131,7 +131,7 @@ def samples_of(compute: pd.DataFrame) -> Samples:
     A time of 0 is below the timer's resolution. Of repeats with such times the mean is taken, since a timer that
     counts ticks is right on average; a computation that is 0 each time is left out and named in `below`.
     """
-    rows = compute[~compute.kind.isin(("call", "idle", "whole"))]
+    rows = compute[~compute.kind.isin(("call", "idle", "load", "whole"))]
     rows = rows.assign(phase=rows.phase.replace(_PHASE))
     alone, together = rows[rows["sample"] == ""], rows[rows["sample"] != ""]
     # Repeats are rows that agree in all but the time; what is missing in both agrees too.

@@ -71,6 +71,8 @@ def _guesses(cls: type[Any], given: set[str], kind: str) -> dict[str, Any]:
         NoSettingsError: if a setting is required that only its writer can tell, such as a file.
     """
     schema = TypeAdapter(cast("Any", cls)).json_schema()
+    if "$ref" in schema:  # One that may hold a member of its own family.
+        schema = schema["$defs"][schema["$ref"].rpartition("/")[2]] | {"$defs": schema["$defs"]}
     names = [name for name in schema.get("required", []) if name not in given]
     found = {name: _guess(schema["properties"][name], schema.get("$defs", {})) for name in names}
     for name, value in found.items():

@@ -12,6 +12,7 @@ from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
     from gapslsim.results.compare import Comparison
+    from gapslsim.results.results import Results
 
 __all__ = ["compare_command"]
 
@@ -25,6 +26,22 @@ def compare_command(
     plot: Annotated[
         Path | None, typer.Option(help="Also draw accuracy and where the time went (png, svg, pdf).")
     ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=20,
+            help="Time every run N times within what its devices leave open, paired; say which orders are decided.",
+        ),
+    ] = None,
+    decided: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=1,
+            help="Share of the draws from which an order is decided [default: as the runs say].",
+        ),
+    ] = None,
     geometry: Annotated[
         bool,
         typer.Option(
@@ -34,17 +51,27 @@ def compare_command(
 ) -> None:
     """Compare runs: accuracy per view, simulated time, time to target, bytes, energy; or gradient geometry."""
     from gapslsim.results.compare import compare
+    from gapslsim.results.rankings import rankings
     from gapslsim.results.store import StoredRun, write_text
 
+    ranked: list[str] = []
     if geometry:
         table = full = _geometry(runs)
     else:
-        summaries = [run.summary for run in map(StoredRun, runs)]
+        stored = [StoredRun(run) for run in runs]
+        summaries = [run.summary for run in stored]
+        if draws is not None or any(summary.get("uncertainty") for summary in summaries):
+            drawn = [_drawn(run.results(), draws) for run in stored]
+            summaries = [run.summary for run in drawn]
+            ranked = [str(order) for order in rankings(drawn, decided)]
         table, full = compare(summaries), compare(summaries, spread=True)
     console = Console(highlight=False)
     console.print(table.table(console.width))
+    typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
     if out is not None:
-        write_text(out, full.markdown())
+        write_text(
+            out, full.markdown() + "".join(f"\n- {line}" for line in ranked) + ("\n" if ranked else "")
+        )
         typer.echo(f"Table written to {out}")
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save
@@ -52,6 +79,15 @@ def compare_command(
 
         save(comparison([StoredRun(run).results() for run in runs]), plot)
         typer.echo(f"Plot written to {plot}")
+
+
+def _drawn(run: Results, draws: int | None) -> Results:
+    """The run with so many draws, or with those that it has."""
+    if draws is None or (run.summary.get("uncertainty") or {}).get("draws") == draws:
+        return run
+    from gapslsim.uncertainty.draws import with_draws
+
+    return with_draws(run, draws)
 
 
 def _geometry(paths: list[Path]) -> Comparison:

@@ -36,6 +36,9 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry("report:report_command", "Write runs or studies as one HTML page."),
     "trace": Entry("trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."),
     "measure": Entry("measure:measure_command", "Time PyTorch on this machine, or check a profile."),
+    "import": Entry(
+        "import_log:import_command", "Turn another tool's log into a trace or a measurement table."
+    ),
     "check-network": Entry(
         "check_network:check_network_command", "Run reference cases through the network and print its error."
     ),

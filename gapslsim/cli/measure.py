@@ -15,6 +15,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from gapslsim.measuring.check import RoundCheck
     from gapslsim.measuring.measure import Plan
+    from gapslsim.measuring.meter import Meter
     from gapslsim.measuring.table import Machine, Measurement
 
 __all__ = ["measure_command"]
@@ -23,6 +24,8 @@ _CHECK_S = 10.0
 """Wall time of a check at least."""
 _BUSY = 0.5
 """Load (processes that run or wait, mean of a minute) above which times of several threads are disturbed."""
+_REST_S = 10.0
+"""At rest before the measurement, where the machine measures its own power."""
 _QUICK_S = 80.0
 """Wall time after which --quick measures nothing a second time."""
 
@@ -52,6 +55,12 @@ def measure_command(
     idle_power: Annotated[
         float | None, typer.Option(min=0, help="Power at rest that a meter shows [W].")
     ] = None,
+    rails: Annotated[
+        str,
+        typer.Option(
+            help="Power rails of the board to add (INA3221), such as VDD_IN; found out unless given. none: no power."
+        ),
+    ] = "",
     peer: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Also measure the link to a machine that runs --serve.")
     ] = "",
@@ -74,11 +83,18 @@ def measure_command(
     elif check or profile:
         _check(check or ["quickstart"], profile, device, threads, rounds, console)
     else:
+        from gapslsim.measuring.meter import power_rows, rest, watched
+
         if not out.parent.is_dir():
             raise typer.BadParameter(f"--out: there is no folder {out.parent}; make it first.")
         machine, torch_device = _machine(device, threads, name, power_mode, power)
         plan = _plan(scenario or [], batch_sizes, repeats, quick)
-        rows = _measure(plan, machine, torch_device, peer, console)
+        meter = _meter(rails, torch_device, console)
+        resting = rest(meter, _REST_S) if meter is not None and idle_power is None else []
+        with watched(meter if power is None else None) as working:
+            rows = _measure(plan, machine, torch_device, peer, console)
+        if meter is not None:
+            rows += power_rows(machine, meter, resting, working)
         from gapslsim.calibration.calibrate import slug
         from gapslsim.measuring.table import idle_row, write_table
 
@@ -107,6 +123,23 @@ def _machine(
         raise typer.BadParameter(f"--device: {device!r} cannot be used here ({error}); try cpu.") from error
     n_threads = threads or torch.get_num_threads()
     return Machine(name or machine_name(chosen), runtime_name(chosen), n_threads, power_mode, power_w), chosen
+
+
+def _meter(rails: str, torch_device: Any, console: Console) -> Meter | None:
+    """The machine's own meter, if it has one."""
+    from gapslsim.measuring.meter import find_meter
+
+    if rails == "none":
+        return None
+    wanted = [name.strip() for name in rails.split(",") if name.strip()]
+    meter = find_meter(torch_device.type, torch_device.index or 0, wanted=wanted)
+    if meter is not None:
+        console.print(f"Power: {meter.name}. At rest for {_REST_S:g} s first, unless --idle-power is given.")
+    elif wanted:
+        raise typer.BadParameter(
+            f"--rails: this machine has no rails {rails}, or they cannot be read; try as root."
+        )
+    return meter
 
 
 def _plan(scenarios: list[str], batch_sizes: str, repeats: int, quick: bool) -> Plan:

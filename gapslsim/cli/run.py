@@ -63,6 +63,12 @@ def run_command(
             metavar="ROUNDS", min=1, help="Rounds between checkpoints [default: at most 1 % of the time]."
         ),
     ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Time it N times within what devices leave open: intervals of time and energy."
+        ),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write the trained models: FILE.safetensors."),
@@ -79,6 +85,7 @@ def run_command(
         _check_save(save, dry)
     record = None if no_journal or dry else _Record(journal, resume, checkpoint_every)
     changes = [*(overrides or ()), *([] if device is None else [f"training.device={device}"])]
+    changes += [] if draws is None else [f"uncertainty.draws={draws}"]
     try:
         code = _run(scenario, out, changes, dry, quiet, record, save)
     except KeyboardInterrupt:

@@ -101,9 +101,27 @@ def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) ->
         if run.status != "completed":
             typer.echo(f"{run.label}: {run.status}", err=True)
     typer.echo(f"{len(record.runs) - n_wrong} of {len(record.runs)} runs completed. Written to {target}")
+    for line in _orders(target):
+        typer.echo(line)
     for file in drawn:
         typer.echo(f"Its figure: {file}")
     typer.echo(f"Next: gapslsim report {target} -o {target / 'report.html'}")
+
+
+def _orders(target: Path) -> list[str]:
+    """Which runs are faster or take less energy, and whether their draws decide it; nothing without draws."""
+    from gapslsim.results.report.data import gather
+    from gapslsim.results.report.likely import orders_of
+
+    try:
+        runs = gather([target])
+    except ResultsError:  # no run completed, which was told
+        return []
+    about = next((found for run in runs.runs if (found := run.summary.get("uncertainty"))), None)
+    if about is None:
+        return []
+    ranked = orders_of(runs, about["decided"]).items()
+    return [f"{panel}: {order}" if panel else str(order) for panel, orders in ranked for order in orders]
 
 
 def _draw(target: Path) -> list[Path]:

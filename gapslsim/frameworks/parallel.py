@@ -28,6 +28,7 @@ class ParallelSplitLearning(Framework):
 
     1. Each client: forward pass on a mini-batch, uplink of smashed data and labels.
     2. Server, when all have arrived that `lateness` waits for: forward and backward per client, the rule, one update.
+       Where it serves on arrival (`clock.server`), a client's passes are made when its smashed data are there.
     3. Each client: downlink of its cut gradient, backward pass, update. Then the clients may synchronise.
     """
 
@@ -59,7 +60,11 @@ class ParallelSplitLearning(Framework):
         yield from self.client_sync.run(w)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
-        return upload(w, client)
+        smashed = yield from upload(w, client)
+        if w.learner.serves_on_arrival:
+            arrived = w.learner.server_pass(smashed, self.server_rule, self.cut_rule)
+            yield from w.server.compute(arrived, on_behalf_of=(client,))
+        return smashed
 
     def _download(self, w: Stage, reply: ServerReply) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""

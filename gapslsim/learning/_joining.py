@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gapslsim.learning.tensors import Side
 from gapslsim.learning.workers import WORTH_FLOP, passes_flop
 from gapslsim.models.cost import SideCost, SplitCost
 
-__all__ = ["JOINED_BYTES", "STACKED_BYTES", "samples_within", "stacked_client_samples"]
+__all__ = ["JOINED_BYTES", "STACKED_BYTES", "groups_of", "samples_within", "stacked_client_samples"]
 
 JOINED_BYTES = 4 << 20
 """Most bytes of a layer's inputs and outputs in a joined pass of the server."""
@@ -29,3 +31,16 @@ def stacked_client_samples(client: Side, costs: SplitCost, batch_size: int) -> i
         return 0
     most = samples_within(STACKED_BYTES, costs.client, batch_size)
     return most if most >= 2 * batch_size else 0
+
+
+def groups_of(sizes: Sequence[int], joined_samples: int) -> list[slice]:
+    """Participants in order, cut so that the batches of each group hold at most `joined_samples`, or are one."""
+    groups: list[slice] = []
+    first = n_samples = 0
+    for place, size in enumerate(sizes):
+        # A batch larger than the limit is a group of its own rather than never taken.
+        if place > first and n_samples + size > joined_samples:
+            groups.append(slice(first, place))
+            first, n_samples = place, 0
+        n_samples += size
+    return [*groups, slice(first, len(sizes))]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from gapslsim.clock_options import ServerClock
 from gapslsim.learning._observations import Observations
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.judging import Judge, Wanted
@@ -40,6 +42,8 @@ class LearnerCore:
         engine: Engine | Callable[[], Engine] | None,
         journal: Journal | None = None,
         evaluation_batch: int = 256,
+        server_clock: ServerClock | None = None,
+        most_joined: int = sys.maxsize,
     ) -> None:
         self.setup = setup
         self.round = 0
@@ -58,7 +62,7 @@ class LearnerCore:
             lambda rule: content_key("rule", self._settings(rule))
         )
         self._evaluation_batch = evaluation_batch
-        self.costs = OperationCosts(setup)
+        self.costs = OperationCosts(setup, server_clock, most_joined)
         split = self.costs.sizes
         costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
         self._slot_bytes = {side: int(cost.trained_bytes * scale) for side, cost in costs.items()}
@@ -84,6 +88,11 @@ class LearnerCore:
         """Leaves a checkpoint in the journal, if there is one, before a run ends early."""
         if not self._operations.is_dry:
             self._operations.save(self.round, self.states.by_key())
+
+    @property
+    def serves_on_arrival(self) -> bool:
+        """Whether a server that steps once for all makes each client's passes as its message arrives."""
+        return self.costs.server.serves == "on_arrival"
 
     @property
     def journal(self) -> Journal | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 
+from gapslsim.clock_options import ServerClock
+from gapslsim.learning._joining import groups_of
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import ClientUpdate, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import SplitCost, split_cost
+from gapslsim.registry import is_shipped
 from gapslsim.work import Cost, LayerCost
 
 __all__ = ["OperationCosts"]
@@ -21,10 +25,16 @@ class OperationCosts:
 
     Args:
         setup: the model, its inputs and its optimizers.
+        server: how the server makes its passes.
+        most_joined: samples of a joined pass at most.
     """
 
-    def __init__(self, setup: LearningSetup) -> None:
+    def __init__(
+        self, setup: LearningSetup, server: ServerClock | None = None, most_joined: int = sys.maxsize
+    ) -> None:
         self._setup = setup
+        self.server = server or ServerClock()
+        self.most_joined = most_joined
         # Caches of this object alone, which go with it.
         self.split = cache(self._split)
         self.client_backward = cache(self._client_backward)
@@ -59,30 +69,72 @@ class OperationCosts:
         n = side.n_trained
         return Cost(parts=(side.backward, rule.cost(n), optimizer.cost_with_clipping(n)))
 
-    def server_step(self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate) -> Cost:
-        """Forward and backward per participant, the shared pass of EPSL, the rule and the optimizer step.
+    def joins(self, rule: ServerUpdate) -> bool:
+        """Whether the server passes the samples of several clients at once."""
+        if self.server.computes in ("per_client", "in_sequence") or self.server.serves == "on_arrival":
+            return False
+        return not (rule.needs_client_gradients or rule.second_order or self._mixes_samples)
+
+    @cached_property
+    def _mixes_samples(self) -> bool:
+        """Whether a joined pass would train something else: by running statistics, or as passes show.
+
+        Shipped models mix samples in batch norm alone; what functions a user's own model calls shows in passes only.
+        """
+        if self.sizes.server.n_buffers or is_shipped(self._setup.model):
+            return self.sizes.server.n_buffers > 0
+        import torch
+
+        from gapslsim.learning.probe import PROBED, probe
+        from gapslsim.models.split import build
+
+        data = self._setup.data
+        module = build(self._setup.model, data.input_shape, data.n_classes, self._setup.seed).server
+        noise = torch.randn(3, PROBED, *self.sizes.smashed_shape, generator=torch.Generator().manual_seed(0))
+        return probe(module, list(noise))[0].mixes_samples
+
+    def server_pass(self, batch_size: int, n_shared: int, rule: ServerUpdate) -> Cost:
+        """Forward and backward over the samples of a client, or of several joined; the shared ones forward alone.
 
         A second-order rule differentiates twice; the Hessian product is charged as two more backward passes per client.
         """
-        kinds = Counter(zip(batch_sizes, n_shared, strict=True))
-        return self._server_step(tuple(sorted(kinds.items())), rule)
+        forward = self.split(batch_size).server.forward
+        if batch_size == n_shared:
+            return forward
+        backward = self.split(batch_size - n_shared).server.backward
+        return Cost(parts=(forward, backward.times(3 if rule.second_order else 1)))
 
-    def _build_server_step(self, kinds: tuple[tuple[tuple[int, int], int], ...], rule: ServerUpdate) -> Cost:
-        parts: list[Cost] = []
-        n_clients = 0
-        for (batch_size, shared), count in kinds:
-            n_clients += count
-            parts.append(self.split(batch_size).server.forward.times(count))
-            if batch_size > shared:
-                backward = self.split(batch_size - shared).server.backward
-                parts.append(backward.times(count * (3 if rule.second_order else 1)))
+    def server_step(
+        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate, *, served: bool = False
+    ) -> Cost:
+        """Passes of the participants, the shared pass of EPSL, the rule and the optimizer step.
+
+        Args:
+            batch_sizes: of each mini-batch.
+            n_shared: samples of each that go back in one pass for all.
+            rule: from gradients to an update.
+            served: the passes have been made already, as each arrived.
+        """
+        kinds = Counter(zip(batch_sizes, n_shared, strict=True))
+        return self._server_step(tuple(sorted(kinds.items())), rule, served)
+
+    def _build_server_step(
+        self, kinds: tuple[tuple[tuple[int, int], int], ...], rule: ServerUpdate, served: bool
+    ) -> Cost:
+        batches = [kind for kind, count in kinds for _ in range(count)]
+        n_clients, passes = len(batches), kinds
+        if self.joins(rule):
+            groups = groups_of([size for size, _ in batches], self.most_joined)
+            joined = [(sum(n for n, _ in batches[g]), sum(m for _, m in batches[g])) for g in groups]
+            passes = tuple(Counter(joined).items())
+        parts = [] if served else [self.server_pass(*kind, rule).times(count) for kind, count in passes]
         most_shared = max(shared for (_, shared), _ in kinds)
         if most_shared:
             side = self.split(most_shared).server
             parts += [side.forward, side.backward]
         if rule.n_generated:
             made = self.split(rule.n_generated)
-            n_samples = rule.n_generated + sum(size * count for (size, _), count in kinds)
+            n_samples = rule.n_generated + sum(size for size, _ in batches)
             parts += [
                 _generation(n_samples, math.prod(made.smashed_shape)),
                 made.server.forward,

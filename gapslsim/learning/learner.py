@@ -52,6 +52,8 @@ class Learner(WholeModelOperations):
         engine: does the tensor work, or makes what does when it is first needed; None for a dry run.
         journal: what is known of this training; None to compute everything.
         evaluation_batch: samples per forward pass of the engine's evaluations; part of their keys.
+        server_clock: how the server makes its passes; it changes what they cost, and not what is trained.
+        most_joined: samples that the server's memory holds in a joined pass.
     """
 
     def client_forward(self, client: int, model: str | None = None) -> Work[SmashedData]:
@@ -81,6 +83,19 @@ class Learner(WholeModelOperations):
 
         return Work("client_forward", self.costs.client_forward(size), carry_out, (name,), 1, size)
 
+    def server_pass(
+        self, smashed: SmashedData, rule: ServerUpdate, cut_rule: CutGradient
+    ) -> Work[SmashedData]:
+        """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
+        size = smashed.batch.size
+        cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule)
+
+        def carry_out() -> SmashedData:
+            smashed.batch.is_served = True
+            return smashed
+
+        return Work("server_pass", cost, carry_out, (SERVER,))
+
     def server_step(
         self,
         smashed: Mapping[int, SmashedData] | Iterable[SmashedData],
@@ -108,7 +123,7 @@ class Learner(WholeModelOperations):
         messages.sort(key=lambda message: (message.batch.client, message.batch.step))
         batches = [message.batch for message in messages]
         clients, sizes = tuple(batch.client for batch in batches), [batch.size for batch in batches]
-        shared = [int(cut_rule.shared_fraction * size + 1e-9) for size in sizes]
+        shared = [cut_rule.n_shared(size) for size in sizes]
         n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
         name = _of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
@@ -176,7 +191,9 @@ class Learner(WholeModelOperations):
                 key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part
             )
 
-        return Work("server_step", self.costs.server_step(sizes, shared, rule), carry_out, (name,), 1)
+        cost = self.costs.server_step(sizes, shared, rule, served=all(batch.is_served for batch in batches))
+        n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
+        return Work("server_step", cost, carry_out, (name,), n_loops)
 
     def client_backward(self, whom: int | SmashedData, reply: ServerReply, rule: ClientUpdate) -> Work[None]:
         """BP of the client side from the cut gradient of a mini-batch, and the client's update.

@@ -48,6 +48,8 @@ class MiniBatch:
     tape: Any = field(default=None, repr=False)
     """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
     is_used: bool = False
+    is_served: bool = False
+    """Whether the server's passes on it have been charged as it arrived, and are no part of the step's cost."""
     n_updates: int = 0
     """Steps that the server-side state that serves the client had taken by then."""
     life: int = 0

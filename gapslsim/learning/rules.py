@@ -158,6 +158,10 @@ class CutGradient:
     average: bool = False
     """Whether every client gets the mean over clients of the cut gradients, sample by sample, broadcast."""
 
+    def n_shared(self, batch_size: int) -> int:
+        """Samples of a batch that are backpropagated once for all."""
+        return int(self.shared_fraction * batch_size + 1e-9)
+
 
 class ClientUpdate(ABC):
     """What a client does with its gradient."""

@@ -13,6 +13,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from gapslsim.learning._joining import groups_of
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
@@ -103,7 +104,7 @@ def server_pass(
     # A stack is one tensor, so its batches must be of one size; EPSL treats samples of a batch unlike.
     stacks = keep_rows and side.stackable and not any(n_shared) and len(set(sizes)) == 1
     most = (stacked_samples if stacks else 0) if keep_rows else joined_samples
-    groups = _groups(sizes, most if independent else 0)
+    groups = groups_of(sizes, most if independent else 0)
     # Filled in place, row by row: S separate gradients and their stack would take twice the memory.
     d = sum(parameter.numel() for parameter in state.parameters)
     # A server without anything to learn still has losses and cut gradients to give.
@@ -157,19 +158,6 @@ def weighed(
     """Each row times its weight; or their mean as one row, over all rows and not over the weights."""
     scaled = matrix * torch.tensor(weights, dtype=matrix.dtype, device=matrix.device)[:, None]
     return scaled if keep_rows else scaled.mean(0, keepdim=True)
-
-
-def _groups(sizes: Sequence[int], joined_samples: int) -> list[slice]:
-    """Participants in order, cut so that the batches of each group hold at most `joined_samples`, or are one."""
-    groups: list[slice] = []
-    first = n_samples = 0
-    for place, size in enumerate(sizes):
-        # A batch larger than the limit is a group of its own rather than never taken.
-        if place > first and n_samples + size > joined_samples:
-            groups.append(slice(first, place))
-            first, n_samples = place, 0
-        n_samples += size
-    return [*groups, slice(first, len(sizes))]
 
 
 def _pass(

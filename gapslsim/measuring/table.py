@@ -6,6 +6,7 @@ Rows of computations carry the fields of `LayerCost` and `time_s`, rows of links
 - `call`: what a pass through a sequence of layers costs beside its layers (no FLOP, no bytes);
 - `copy`: a copy of memory, bytes read plus bytes written;
 - `idle`: nothing, with its power;
+- `load`: work of any kind, with its power;
 - `whole`: a whole side of a split model, for checks: its layers are in the table one by one.
 
 The time of a layer is what it adds to the pass that it is a part of, so that call plus layers is the pass.
@@ -21,7 +22,16 @@ from typing import Any, NamedTuple
 
 from gapslsim.work import LayerCost
 
-__all__ = ["COLUMNS", "Machine", "Measurement", "compute_row", "idle_row", "link_row", "write_table"]
+__all__ = [
+    "COLUMNS",
+    "Machine",
+    "Measurement",
+    "compute_row",
+    "idle_row",
+    "link_row",
+    "load_row",
+    "write_table",
+]
 
 
 class Measurement(NamedTuple):
@@ -96,6 +106,11 @@ def idle_row(machine: Machine, power_w: float, time_s: float = 1.0) -> Measureme
     """A row of doing nothing, with the power that a meter shows meanwhile."""
     row = compute_row(machine, LayerCost("idle", "idle", "other", 0.0, 0.0), time_s)
     return row._replace(power_w=power_w)
+
+
+def load_row(machine: Machine, power_w: float, time_s: float = 1.0) -> Measurement:
+    """A row of work of any kind, with the power that a meter shows meanwhile."""
+    return idle_row(machine, power_w, time_s)._replace(kind="load", name="load")
 
 
 def write_table(path: Path, rows: Iterable[Measurement]) -> None:

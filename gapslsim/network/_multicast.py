@@ -29,6 +29,10 @@ class Segment:
     """Latency from the source to the segment's end: its flow joins the sharing that much after submission."""
     rest_s: tuple[float, ...]
     """Latency from its end to each of its targets."""
+    path: tuple[LinkSpec, ...]
+    """Those whose latencies are in `start_s`."""
+    rest: tuple[tuple[LinkSpec, ...], ...]
+    """Those whose latencies are in `rest_s`."""
 
 
 def segments(routes: Sequence[Route]) -> list[Segment]:
@@ -61,5 +65,6 @@ def _segment(routes: Sequence[Route], group: list[int], begin: int, end: int) ->
     to_end_s = sum(link.latency_s for link in links[:end])
     rest = tuple(max(routes[index].latency_s - to_end_s, 0.0) for index in group)
     if len(group) == 1:
-        return Segment(links[begin:end], tuple(group), to_end_s + rest[0], (0.0,))
-    return Segment(links[begin:end], tuple(group), to_end_s, rest)
+        return Segment(links[begin:end], tuple(group), to_end_s + rest[0], (0.0,), links, ((),))
+    behind = tuple(routes[index].links[end:] for index in group)
+    return Segment(links[begin:end], tuple(group), to_end_s, rest, links[:end], behind)

@@ -42,7 +42,7 @@ def _sum(group: Sequence[GraphLink]) -> GraphLink:
     back = [link.rate_back or link.rate if link.between == first.between else link.rate for link in group]
     there, again = _total(forth, first), _total(back, first)
     rate_back = again if first.duplex == "full" and again != there else None
-    latency = max(link.latency for link in group)
+    latency = max((link.latency for link in group), key=lambda one: one.mean_s)
     return replace(first, rate=there, rate_back=rate_back, latency=latency)
 
 

@@ -29,8 +29,9 @@ def table_points(
     units: tuple[str, str],
     where: Mapping[str, object],
     notes: list[str],
+    quantity: str = "bit/s",
 ) -> Iterator[Point]:
-    """Time and rate of each row.
+    """Time and rate (or another quantity) of each row.
 
     Args:
         path: the file; cells are separated by commas, semicolons or tabs, whichever the first line has most of.
@@ -39,11 +40,12 @@ def table_points(
         units: of time and rate.
         where: only rows that hold these values.
         notes: what a user should know is added.
+        quantity: base unit of the second column.
 
     Raises:
         FaultError: names the line and the fix.
     """
-    time_scale, rate_scale = parse_quantity(f"1 {units[0]}", "s"), parse_quantity(f"1 {units[1]}", "bit/s")
+    time_scale, rate_scale = parse_quantity(f"1 {units[0]}", "s"), parse_quantity(f"1 {units[1]}", quantity)
     text = text_of(path)
     first = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count), strict=True)
@@ -51,6 +53,8 @@ def table_points(
     header: Sequence[str] = (
         () if all(map(str.isdecimal, names)) else [name.strip() for name in next(rows, [])]
     )
+    if not text.strip():
+        raise FaultError("it is empty")
     time_at, rate_at, *wanted_at = _places(names, header)
     clock, n_cells, n_found, n_empty = _Clock(time_scale), len(header), 0, 0
     held: dict[str, None] = {}
@@ -112,16 +116,39 @@ def _same(cell: str, wanted: object) -> bool:
     return cell.casefold() == str(wanted).casefold()
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 class _Clock:
     """Reads a column of times: numbers in its unit, or clock times in seconds."""
 
     def __init__(self, scale: float) -> None:
         self._scale = scale
         self._days, self._before = 0, 0.0
+        self._form = ""
 
     def seconds(self, text: str, line: int, column: str) -> float:
+        """A time of the column; all of one form.
+
+        Raises:
+            FaultError: if it is no time, or one of another form than those before.
+        """
+        forms = {"clock time": _CLOCK, "date and time": _STAMP}
+        form = next((name for name, pattern in forms.items() if pattern.fullmatch(text)), "number")
+        if self._form and form != self._form and not (form == "number" and not _is_number(text)):
+            raise FaultError(
+                f"column {column!r} is {text!r}, a {form} after a {self._form}; write all alike", line
+            )
+        self._form = form
         if found := _CLOCK.fullmatch(text):
             hours, minutes, seconds = (float(part.replace(",", ".")) for part in found.groups())
+            if hours > 24 or minutes >= 60 or seconds >= 61:
+                raise FaultError(f"column {column!r} is {text!r}, which is no time of day", line)
             time_s = 3600 * hours + 60 * minutes + seconds
             # A clock that falls by more than half a day has passed midnight.
             self._days += time_s < self._before - _DAY_S / 2

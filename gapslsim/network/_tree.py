@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from gapslsim.errors import NetworkError, did_you_mean
-from gapslsim.network._routes import Edge, LinkSpec, Route, Router, check_links
+from gapslsim.network._routes import Edge, LinkSpec, Route, Router, both_ways, check_links
 from gapslsim.network.channel import Channel
 from gapslsim.network.fleet import Fleet
+from gapslsim.network.latency import Latency
+from gapslsim.network.link_loss import LinkLoss
 
 __all__ = ["TreeRouter", "check_place", "hang_clients"]
 
@@ -23,11 +25,12 @@ class TreeRouter(Router):
         node: str,
         parent: str,
         channel: Channel | None = None,
-        latency_s: float = 0.0,
+        latency: Latency | float = 0.0,
         *,
         name: str = "",
         duplex: str = "full",
         back: Channel | None = None,
+        loss: LinkLoss | None = None,
     ) -> None:
         """Adds a node below a parent that is there, with links up and down: two of them, or one for half duplex.
 
@@ -35,10 +38,11 @@ class TreeRouter(Router):
             node: what is added.
             parent: what it hangs on.
             channel: rate up, and down too unless `back` is given; unlimited by default.
-            latency_s: one way.
+            latency: one way, or a constant [s].
             name: of the link, by default that of the node; `/up` and `/down` are added for full duplex.
             duplex: `full` or `half`.
             back: rate down.
+            loss: of packets.
 
         Raises:
             NetworkError: if the node is there already, or a half-duplex link is given a rate of its own down.
@@ -46,16 +50,12 @@ class TreeRouter(Router):
         if node in self._parents:
             raise NetworkError(f"Node '{node}' is given twice; names of nodes must differ.")
         name = name or node
-        if duplex == "full":
-            up = LinkSpec(f"{name}/up", channel, latency_s)
-            down = LinkSpec(f"{name}/down", back or channel, latency_s)
-        elif back is None:
-            up = down = LinkSpec(name, channel, latency_s)
-        else:
+        if duplex == "half" and back is not None:
             raise NetworkError(
                 f"Link '{name}' is half duplex, both directions share one rate; leave the rate of the way down out."
             )
-        self._parents[node] = (parent, up, down)
+        ways = both_ways(name, channel, latency, back=back, loss=loss, half_duplex=duplex == "half")
+        self._parents[node] = (parent, *ways)
 
     def check(self) -> TreeRouter:
         """Returns itself if all links are usable; see `check_links`."""
@@ -105,7 +105,7 @@ def hang_clients(
     for index, client in enumerate(fleet.clients):
         place = client.access_point or default or places[index % len(places)]
         check_place(f"{client.node} is on {word}", place, known)
-        router.hang(client.node, place, client.uplink, client.latency_s, back=client.downlink)
+        router.hang(client.node, place, client.uplink, client.latency, back=client.downlink, loss=client.loss)
 
 
 def check_place(what: str, place: str, known: Collection[str]) -> None:

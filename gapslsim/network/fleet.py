@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gapslsim.network.channel import Channel
+from gapslsim.network.latency import Latency
+from gapslsim.network.link_loss import LinkLoss
 
 __all__ = ["AccessLink", "Fleet"]
 
@@ -17,10 +19,12 @@ class AccessLink:
     """`client-0`, `client-1`, ..."""
     uplink: Channel
     downlink: Channel
-    latency_s: float = 0.0
-    """One way, the same up and down."""
+    latency: Latency | float = 0.0
+    """One way, or a constant [s]."""
     access_point: str | None = None
     """Name of the access point or edge server that it hangs on, where the topology has several."""
+    loss: LinkLoss | None = None
+    """Of packets."""
 
 
 @dataclass(frozen=True, slots=True)

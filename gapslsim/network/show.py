@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapslsim.network._routes import Edge, Router
+from gapslsim.network._routes import Edge, LinkSpec, Router
 from gapslsim.network.channel import Channel
 from gapslsim.rng import stream
 from gapslsim.units import format_quantity
@@ -82,7 +82,9 @@ def topology_lines(router: Router, most: int = 60) -> list[str]:
         first = edges[0]
         arrow = "-->" if len(edges) == 1 else "<->"
         labels = dict.fromkeys(_label(edge) for edge in edges)
-        one_medium = len(edges) == 2 and edges[0].link is edges[1].link and first.link.channel is not None
+        one_medium = (
+            len(edges) == 2 and _medium(edges[0]) is _medium(edges[1]) and first.link.channel is not None
+        )
         lines.append(
             f"{first.source} {arrow} {first.target}: {' / '.join(labels)}{' half duplex' if one_medium else ''}"
         )
@@ -144,7 +146,17 @@ def _label(edge: Edge) -> str:
         mean = channel.mean_bit_per_s
         kind = getattr(channel, "kind", "varying")
         rate = kind if mean is None else f"{kind}, mean {_short(mean)}"
-    return f"{rate}, {edge.link.latency_s * 1e3:g} ms" if edge.link.latency_s else rate
+    link = edge.link
+    latency = f", {link.latency_s * 1e3:g} ms" if link.latency_s else ""
+    if link.varying is not None:
+        latency = f", mean {link.latency_s * 1e3:g} ms ({getattr(link.varying, 'kind', 'varying')})"
+    return (
+        rate + latency + (f", loses {link.loss.probability:.3g} of packets" if link.loss is not None else "")
+    )
+
+
+def _medium(edge: Edge) -> LinkSpec:
+    return edge.link.medium or edge.link
 
 
 def _short(rate: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,7 +61,7 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
     ]  # fmt: skip
     rows = []
     for label, summary in zip(labels_of(summaries), summaries, strict=True):
-        reached = summary["time_to_accuracy_s"]
+        reached, drawn = summary["time_to_accuracy_s"], summary.get("uncertainty") or {}
         rows.append(
             (
                 label,
@@ -70,14 +70,18 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
                     words.number(_metrics(summary).get(name) if summary["target_view"] == view else None)
                     for view, name in metrics
                 ),
-                words.plain_seconds(summary["simulated_time_s"]),
+                words.plain_seconds(summary["simulated_time_s"])
+                + _within(drawn.get("simulated_time_s"), words.plain_seconds),
                 *(
-                    words.plain_seconds(reached.get(target) if summary["target_view"] == view else None)
+                    words.plain_seconds(reached.get(target))
+                    + _within(drawn.get("time_to_accuracy_s", {}).get(target), words.plain_seconds)
+                    if summary["target_view"] == view
+                    else words.MISSING
                     for view, target in targets
                 ),
                 words.size(summary["bytes_up"]),
                 words.size(summary["bytes_down"]),
-                words.energy(summary["energy_j"]["total"]),
+                words.energy(summary["energy_j"]["total"]) + _within(drawn.get("energy_j"), words.energy),
                 *(say(summary) or words.MISSING for say in told.values()),
             )
         )
@@ -151,6 +155,12 @@ def _accuracy(numbers: Mapping[str, float | None] | None, spread: bool) -> str:
     if spread and "min" in numbers:
         text += f" ({words.accuracy(numbers['min'])} .. {words.accuracy(numbers['max'])})"
     return text
+
+
+def _within(interval: Mapping[str, float | None] | None, say: Callable[[float | None], str]) -> str:
+    """The interval over draws, behind the number that was told."""
+    text = words.between(interval, say)
+    return f" ({text})" if text else ""
 
 
 def _width(lines: Sequence[Sequence[str]]) -> int:

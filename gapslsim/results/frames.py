@@ -30,13 +30,16 @@ TABLES: Final[dict[str, type[Any]]] = {
     "confusion": records.ConfusionRow,
     "per_class": records.ClassRow,
     "predictions": records.PredictionRow,
+    "uncertainty": records.DrawRow,
 }
 """Name of each table in a run directory and the class of its rows."""
 
 GEOMETRY: Final = ("gradients", "updates", "pairwise")
 """Tables of the geometry of gradients."""
 
-OPTIONAL: Final = (*GEOMETRY, "attendance", "presence", "staleness", "confusion", "per_class", "predictions")
+OPTIONAL: Final = (
+    *GEOMETRY, "attendance", "presence", "staleness", "confusion", "per_class", "predictions", "uncertainty",
+)  # fmt: skip
 """Tables that run directories of earlier versions do not have, which reads as empty ones."""
 
 _DTYPES: Final[dict[type, Any]] = {int: "int64", float: "float64", bool: "bool"}

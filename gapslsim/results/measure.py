@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 from pydantic import BeforeValidator, Field
 
 from gapslsim.registry import Family, component
+from gapslsim.results import words
 from gapslsim.results._spent import SPENT, Spent, Unit
+from gapslsim.results.likely import Array, draws_of, interval
 from gapslsim.results.statistics import Spread, spread
 from gapslsim.results.study_tables import Cell, StudyRun
 
@@ -54,6 +57,15 @@ class Measure(ABC):
             view: in which accuracies are judged.
         """
 
+    def of_draws(self, run: StudyRun, value: Value) -> Array:
+        """The number in every draw of what devices leave open; empty if it does not depend on it, or nothing was drawn.
+
+        Args:
+            run: completed.
+            value: what `of_run` says.
+        """
+        return np.zeros(0)
+
     @property
     def label(self) -> str:
         """Name and unit, for an axis."""
@@ -71,6 +83,17 @@ class SpendingMeasure(Measure):
     def unit(self) -> Unit:
         """Of what is counted."""
         return SPENT[self.spent].unit
+
+    def of_draws(self, run: StudyRun, value: Value) -> Array:
+        """Time and energy in proportion to those of the whole run."""
+        quantity = {"time": "simulated_time_s", "energy": "energy_j"}.get(self.spent, "")
+        drawn = draws_of(run.uncertainty, quantity)
+        if not len(drawn):
+            return drawn
+        # The run's energy has idle servers in it, the measure has not: only how far it spreads is taken from it.
+        told = run.rounds["end_s"].iloc[-1] if self.spent == "time" else np.nanmedian(drawn)
+        scaled: Array = value.number * drawn / told
+        return scaled
 
 
 measures: Family[Measure] = Family("measure", "gapslsim.results.measures")
@@ -93,6 +116,8 @@ class OverSeeds:
     spread: Spread
     """Of all runs; lower bounds count as they are."""
     n_reached: int
+    likely: dict[str, float | None] | None = None
+    """Nine of ten draws of the mean lie between its `low` and `high`; None if nothing was drawn."""
 
     @property
     def reached(self) -> bool:
@@ -107,19 +132,28 @@ class OverSeeds:
         digits = _decimals(mean)
         if not self.reached:
             return f"≥ {mean:.{digits}f} ({self.n_reached}/{self.spread.n})"
-        return f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if self.spread.n > 1 else "")
+        text = f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if self.spread.n > 1 else "")
+        within = words.between(
+            self.likely, lambda end: words.MISSING if end is None else f"{end * factor:.{digits}f}"
+        )
+        return f"{text} [{within}]" if within else text
 
 
 def over_seeds(measure: Measure, runs: Sequence[StudyRun], view: str) -> OverSeeds:
     """A measure of every run, together; runs where it has no meaning (NaN) are left out."""
     values = [measure.of_run(run, view) for run in runs]
-    known = [value for value in values if math.isfinite(value.number)]
-    return OverSeeds(spread([value.number for value in known]), sum(value.reached for value in known))
+    of_run = [(run, value) for run, value in zip(runs, values, strict=True) if math.isfinite(value.number)]
+    known = [value for _, value in of_run]
+    drawn = [measure.of_draws(run, value) for run, value in of_run]
+    is_drawn = len({len(one) for one in drawn}) == 1 and len(drawn[0]) > 0
+    likely = interval(np.mean(drawn, axis=0), 0.9) if is_drawn else None
+    return OverSeeds(spread([value.number for value in known]), sum(value.reached for value in known), likely)
 
 
 def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]:
     """A measure of a cell as a row of numbers in stored units."""
     spread = over.spread
+    likely = {} if over.likely is None else {f"draws_{end}": value for end, value in over.likely.items()}
     return {
         **cell.axes,
         "measure": measure.name,
@@ -131,6 +165,7 @@ def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]
         "low": spread.low,
         "high": spread.high,
         "ci95_half_width": spread.half_width,
+        **likely,
     }
 
 

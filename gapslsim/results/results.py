@@ -62,6 +62,8 @@ class Results:
     """Test accuracy per class; see `evaluation.per_class`."""
     predictions: pd.DataFrame = field(repr=False)
     """What models said of each test sample at the last evaluation; see `evaluation.predictions`."""
+    uncertainty: pd.DataFrame = field(repr=False)
+    """Time and energy of every draw of uncertain figures; empty unless draws were asked for."""
     models: TrainedModels | None = field(default=None, repr=False)
     """What was trained; None for a dry run, results read from a directory, or training that a journal knew."""
 

@@ -182,7 +182,8 @@ class StoredRun:
         self.scenario = _parsed(self.folder / SCENARIO, self.scenario_yaml, load, "YAML", "mapping")
         self._tables: dict[str, pd.DataFrame] = {}
         for name in TABLES:
-            if self._is_there(name):
+            drawn = name == "uncertainty" and self.summary.get(name)
+            if self._is_there(name) or drawn:
                 _check_columns(self._file(name), columns_of(TABLES[name]), _AGAIN)
 
     def table(self, name: str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.frames import TABLES, columns_of
+from gapslsim.results.frames import TABLES, columns_of, frame
 from gapslsim.results.store import read_table
 from gapslsim.results.study import RunRecord, StudyRecord, read_study
 from gapslsim.results.summary import accuracy_curve
@@ -34,6 +34,7 @@ class StudyRun:
     evaluations: pd.DataFrame
     rounds: pd.DataFrame
     alignment: pd.DataFrame
+    uncertainty: pd.DataFrame = field(default_factory=lambda: frame(TABLES["uncertainty"], ()))
 
     def curve(self, view: str) -> pd.DataFrame:
         """One row per evaluation of a view: round, time_s, accuracy, loss, metrics (means over clients), min, max.
@@ -85,7 +86,7 @@ class StudyTables:
     @cached_property
     def runs(self) -> tuple[StudyRun, ...]:
         """Completed runs in the order of the study."""
-        tables = {name: self.table(name) for name in ("evaluations", "rounds", "alignment")}
+        tables = {name: self.table(name) for name in ("evaluations", "rounds", "alignment", "uncertainty")}
         by_run = {name: dict(iter(table.groupby("run", sort=False))) for name, table in tables.items()}
         return tuple(
             StudyRun(run, **{name: by_run[name].get(run.label, tables[name].iloc[:0]) for name in tables})
@@ -120,6 +121,10 @@ class StudyTables:
         # Without a completed run there are no columns either.
         columns = keys | own if len(self.missing) < len(self.record.runs) else {}
         fix = "run 'gapslsim sweep' again with --resume"
+        if (
+            name == "uncertainty" and not (self.folder / f"{name}.parquet").exists()
+        ):  # swept by an earlier version
+            return frame(TABLES[name], ()).assign(run=pd.Series(dtype=str))
         return read_table(self.folder / f"{name}.parquet", columns, fix)
 
 

@@ -20,7 +20,7 @@ from gapslsim.records import EvaluationRow
 from gapslsim.results._attendance import attendance_summary, used, wasted
 from gapslsim.results.categories import CATEGORIES, Category, category_of, received, sent
 
-__all__ = ["RunFacts", "accuracy_curve", "plain", "summarise", "wrong_with"]
+__all__ = ["RunFacts", "accuracy_curve", "energy_of", "plain", "summarise", "wrong_with"]
 
 _PACKAGES: Final = ("gapslsim", "torch", "numpy", "simpy")
 _TOLERANCE: Final = 1e-6
@@ -109,6 +109,29 @@ class _Fairness(BaseModel):
     seldom_away: float | None
 
 
+class _Interval(BaseModel):
+    low: float | None
+    median: float | None
+    high: float | None
+
+
+class _Share(BaseModel):
+    share: float
+    rests_on: str
+
+
+class _Uncertainty(BaseModel):
+    draws: int
+    level: float
+    decided: float
+    same_training: bool
+    simulated_time_s: _Interval
+    energy_j: _Interval
+    time_to_accuracy_s: dict[str, _Interval]
+    spread_of_time: dict[str, _Share]
+    notes: list[str]
+
+
 _Went = Annotated[dict[Category, float], Field(min_length=len(CATEGORIES))]
 
 
@@ -148,6 +171,7 @@ class _Summary(BaseModel):
     mean_staleness: float | None = None
     max_staleness: int | None = None
     metrics: dict[str, dict[str, float | None]] | None = None
+    uncertainty: _Uncertainty | None = None
 
 
 def wrong_with(text: str) -> str:
@@ -185,7 +209,7 @@ def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
         "time_to_accuracy_s": _times_to_targets(judged, facts.targets),
         "bytes_up": _bytes(spans, sent),
         "bytes_down": _bytes(spans, received),
-        "energy_j": _energy(spans, facts),
+        "energy_j": energy_of(spans, facts.server_idle_w, facts.simulated_time_s),
         "cancelled": used(spans, "cancelled_"),
         "wasted": wasted(spans),
         **attendance_summary(tables, n_clients, facts.simulated_time_s),
@@ -278,17 +302,17 @@ def _times_to_targets(curve: pd.DataFrame, targets: Sequence[float]) -> dict[str
     }
 
 
-def _energy(spans: pd.DataFrame, facts: RunFacts) -> dict[str, float]:
-    """Clients: their spans, waiting included. Servers: their spans, and idle power whenever they do not compute."""
+def energy_of(spans: pd.DataFrame, server_idle_w: Mapping[str, float], elapsed_s: float) -> dict[str, float]:
+    """Clients: their spans, waiting included. Servers: their spans, and idle power whenever they do not compute [J]."""
     of_client = spans["client"].to_numpy() >= 0
     energy_j = spans["energy_j"].to_numpy()
     clients = float(energy_j[of_client].sum())
     of_servers = spans[~of_client]
     server = float(of_servers["energy_j"].sum())
-    for actor, idle_w in facts.server_idle_w.items():
+    for actor, idle_w in server_idle_w.items():
         own = of_servers[of_servers["actor"] == actor]
         busy_s = float((own["end_s"] - own["start_s"]).sum())
-        server += idle_w * max(0.0, facts.simulated_time_s - busy_s)
+        server += idle_w * max(0.0, elapsed_s - busy_s)
     return {"clients": clients, "server": server, "total": clients + server}
 
 

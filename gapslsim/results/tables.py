@@ -15,7 +15,7 @@ from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.categories import CATEGORIES, LABELS
 
-__all__ = ["end_table", "titled_table"]
+__all__ = ["end_table", "likely_lines", "titled_table"]
 
 _BAR_WIDTH: Final = 24
 _STYLES: Final = {"completed": "green", "interrupted": "yellow"}
@@ -32,6 +32,8 @@ def end_table(summary: Mapping[str, Any]) -> RenderableType:
     parts += [Text(), _time_table(summary)]
     if len(summary["where_time_went_by_device_s"]) > 1:
         parts += [Text(), _device_table(summary)]
+    if summary.get("uncertainty"):
+        parts += [Text(), _likely_table(summary), *map(Text, likely_lines(summary["uncertainty"]))]
     parts += [Text(), _facts(summary)]
     return Group(*parts)
 
@@ -95,6 +97,41 @@ def _device_table(summary: Mapping[str, Any]) -> Table:
         shares = [words.share(went[category], elapsed_s).removesuffix(" %") for category in CATEGORIES]
         table.add_row(f"{summary['clients_by_device'][device]} x {device}", *shares)
     return table
+
+
+def _likely_table(summary: Mapping[str, Any]) -> Table:
+    """Time, energy and times to targets, each with its interval over the draws."""
+    drawn = summary["uncertainty"]
+    table = titled_table(
+        f"How sure that is ({drawn['draws']} draws)",
+        "",
+        "told",
+        "median",
+        words.share(drawn["level"], 1.0) + " of draws",
+    )
+    rows = [
+        ("simulated time", summary["simulated_time_s"], drawn["simulated_time_s"], words.seconds),
+        ("energy", summary["energy_j"]["total"], drawn["energy_j"], words.energy),
+    ]
+    for target, interval in drawn["time_to_accuracy_s"].items():
+        name = f"time to {words.accuracy(float(target))}"
+        rows.append((name, summary["time_to_accuracy_s"][target], interval, words.seconds))
+    for name, told, interval, say in rows:
+        if told is not None:
+            table.add_row(name, say(told), say(interval["median"]), words.between(interval, say))
+    return table
+
+
+def likely_lines(drawn: Mapping[str, Any]) -> list[str]:
+    """What the spread of the time comes from, and what else there is to know of the draws; `drawn` is the entry
+    `uncertainty` of a summary.
+    """
+    causes = [
+        f"{words.share(found['share'], 1.0)} {cause} ({found['rests_on']})"
+        for cause, found in list(drawn["spread_of_time"].items())[:3]
+    ]
+    lines = [f"The spread of the time comes from: {', '.join(causes)}."] if causes else []
+    return lines + [f"{note[:1].upper()}{note[1:]}." for note in drawn["notes"]]
 
 
 def _facts(summary: Mapping[str, Any]) -> Table:

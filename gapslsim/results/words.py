@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 __all__ = [
-    "MISSING", "accuracy", "clock", "energy", "listed", "number", "percent", "plain_seconds", "seconds", "share",
-    "size",
+    "MISSING", "accuracy", "between", "clock", "energy", "listed", "number", "percent", "plain_seconds", "seconds",
+    "share", "size",
 ]  # fmt: skip
 
 MISSING: Final = "-"
@@ -36,6 +36,13 @@ def plain_seconds(value: float | None) -> str:
     if value is None or not 1 <= value < math.inf:
         return seconds(value)
     return f"{_three(value)} s"
+
+
+def between(interval: Mapping[str, float | None] | None, say: Callable[[float | None], str]) -> str:
+    """An interval: `18.2 s .. 38.1 s`, each end as `say` writes it; empty if there is none."""
+    if interval is None or interval["low"] is None:
+        return ""
+    return f"{say(interval['low'])} .. {say(interval['high'])}"
 
 
 def clock(value: float | None) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gapslsim.errors import did_you_mean
 from gapslsim.network.channel import Channel, channels
+from gapslsim.network.latencies.constant import NO_LATENCY
+from gapslsim.network.latency import Latency, latencies
+from gapslsim.network.link_loss import LinkLoss, link_losses
+from gapslsim.network.netem import expanded
 from gapslsim.registry import component
 from gapslsim.scenario.presets import LINKS
-from gapslsim.units import Seconds
 
 __all__ = ["Link", "NamedLink"]
 
@@ -26,8 +29,27 @@ class Link:
     """From the client to the network; `40 Mbit/s` means a constant channel."""
     downlink: Annotated[Channel, channels]
     """From the network to the client; `80 Mbit/s` means a constant channel."""
-    latency: Seconds = 0.0
-    """One way, the same up and down."""
+    latency: Annotated[Latency, latencies] = NO_LATENCY
+    """One way: `4 ms`, a latency that varies, or one for each direction (`{up: 4 ms, down: 2 ms}`)."""
+    loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets, for instance `1 %`: they are sent again. What the protocol of training loses is a fault."""
+    netem: str | dict[str, str] | None = None
+    """The same in netem's words: `delay 100ms 20ms loss 1% rate 10mbit`, or `{up: ..., down: ...}`; units are tc's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_other_words(cls, data: Any) -> Any:
+        return expanded(data, "uplink", "downlink")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Rates are given, or `netem` may give them."""
+        made = handler(schema)
+        link = handler.resolve_ref_schema(made)
+        link["anyOf"] = [{"required": link.pop("required")}, {"required": ["netem"]}]
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def check(scenario: Scenario) -> list[Finding]:
     return (
         found
         + _check_steps(scenario)
+        + _check_clock(scenario)
         + _check_faults(scenario)
         + _check_patience(scenario)
         + _check_groups(scenario)
@@ -59,6 +60,18 @@ def _check_patience(scenario: Scenario) -> list[Finding]:
         text = f"found {patience.view!r}, which is not among evaluation.views ({views}); add it or choose another."
         found.append((("stop", "patience", "view"), text))
     return found
+
+
+def _check_clock(scenario: Scenario) -> list[Finding]:
+    """One pass for all clients, where each client's gradient is needed."""
+    framework = scenario.framework
+    if scenario.clock.server.computes != "joined" or not framework.keeps_client_gradients:
+        return []
+    text = (
+        f"joined gives no gradient of a single client, and framework {framework.kind!r} needs them; write auto or "
+        "per_client."
+    )
+    return [(("clock", "server", "computes"), text)]
 
 
 def _check_faults(scenario: Scenario) -> list[Finding]:
@@ -235,6 +248,9 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         return [(("model", *pointed_at(type(model), text)), text)]
     if framework.keeps_client_gradients and not cost.server.n_trained:
         return [(("framework",), nothing_to_compare(framework.kind))]
+    if scenario.clock.server.computes == "joined" and cost.server.n_buffers:
+        text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
+        return [(("clock", "server", "computes"), text)]
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)
@@ -282,6 +298,10 @@ def _check_network(scenario: Scenario) -> list[Finding]:
                     )
             except (GapslsimError, ValueError) as error:
                 found.append((("clients", index, "link", side), _words(error)))
+        try:
+            group.link.latency.mean_s  # noqa: B018  # Reads files.
+        except (GapslsimError, ValueError) as error:
+            found.append((("clients", index, "link", "latency"), _words(error)))
     if found:
         return found
     fleet = scenario.fleet

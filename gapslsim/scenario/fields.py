@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from gapslsim.registry import Family, meaning_of
+from gapslsim.registry import Family, meaning_of, settings_of
 from gapslsim.scenario.tree import Path
 from gapslsim.units import Quantity, example, format_quantity
 
@@ -154,6 +154,9 @@ def default_words(field: FieldInfo) -> str:
             return "none"
         kind = getattr(value, "kind", None)
         return str(kind) if kind is not None else type(value).__name__
+    if (kind := getattr(field.default, "kind", None)) is not None:
+        values = [value for name, value in settings_of(field.default).items() if name != "kind"]
+        return str(values[0]) if len(values) == 1 else str(kind)
     metadata = _bare(Annotated[field.annotation, *field.metadata, None])[1]
     units = [item.unit for item in metadata if isinstance(item, Quantity)]
     if units and isinstance(field.default, (int, float)):

@@ -29,6 +29,7 @@ from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component, settings_of
 from gapslsim.scenario._links import NamedLink
+from gapslsim.scenario.draws import Draws
 from gapslsim.scenario.limits import Evaluation, Stop
 from gapslsim.sim.availability import Availability, availabilities
 from gapslsim.sim.fault import Fault, faults
@@ -181,7 +182,7 @@ class ClientGroup:
     device: DeviceName
     """Hardware profile, a name or a path."""
     link: NamedLink
-    """Access link of each of them: `{uplink, downlink, latency}` or a preset's name such as `lte`."""
+    """Access link of each of them: `{uplink, downlink, latency, loss}` or a preset's name such as `lte`."""
     name: str = ""
     """What to call the group in tables; the device's name unless given."""
     access_point: str | None = None
@@ -224,13 +225,16 @@ class Scenario:
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""
     clock: ClockOptions = Field(default_factory=ClockOptions)
-    """What takes simulated time beside computing and sending."""
+    """What takes simulated time beside computing and sending, and how the server computes."""
     faults: tuple[AnyFault, ...] = ()
     """What goes wrong: losses, crashes, outages; nothing unless given."""
     evaluation: Evaluation = Field(default_factory=Evaluation)
     """When and how accuracy is measured."""
     stop: Stop
     """When the run ends."""
+    uncertainty: Draws | None = None
+    """How often time and energy are drawn anew within what the figures of devices and links leave open; not at all
+    unless given."""
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -261,6 +265,7 @@ class Scenario:
                     group.link.downlink,
                     group.link.latency,
                     group.access_point,
+                    group.link.loss,
                 )
                 for i, group in enumerate(groups)
             )

@@ -15,7 +15,7 @@ from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
-from gapslsim.learning.rules import Decision, Gradients
+from gapslsim.learning.rules import Decision, Gradients, ServerUpdate
 from gapslsim.learning.server_pass import ServerPass, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
@@ -63,6 +63,8 @@ class PlainEngine(Engine):
         super().__init__(setup, device, dtype, evaluation_batch)
         # Every operation is carried out, and timed, by itself.
         self.stacks_clients = self.in_waves = False
+        self.joins: Callable[[ServerUpdate], bool] = lambda rule: False
+        """Whether the server passes the samples of all clients at once; the learner's costs say so."""
         self.parts: list[Part] = []
         """Timed so far; whoever reads them clears them."""
         self._clock = clock
@@ -111,7 +113,9 @@ class PlainEngine(Engine):
         side.prepare(state)
 
         def decide() -> tuple[Gradients, Decision]:
-            matrix = stacked() if rule.needs_client_gradients else stacked().mean(0, keepdim=True)
+            matrix = stacked()
+            if not rule.needs_client_gradients:
+                matrix = matrix.sum(0, keepdim=True) / len(step.messages)
             if step.weights is not None:
                 matrix = weighed(step.weights, stacked(), rule.needs_client_gradients)
             gradients = self._gradients(step, passed, matrix)
@@ -202,24 +206,31 @@ class PlainEngine(Engine):
         return state if call.answer.fate == "freeze" else self._client.updated(tape.buffers)
 
     def _passes(self, step: ServerStep, seeds: Sequence[int]) -> tuple[ServerPass, list[Tensor]]:
-        """The server's passes, one per mini-batch, and the gradient of each; they are put together with the rule."""
-        made: list[tuple[Tensor, Tensor, Tensor]] = []
+        """The server's passes, one per mini-batch or joined, and the gradient of each; the rule puts them together."""
+        made: list[tuple[Tensor, Tensor, Sequence[Tensor]]] = []
         buffers = step.state.buffers
-        for message, seed in zip(step.messages, seeds, strict=False):
+        joined = self.joins(step.rule) and step.weights is None and not step.measures
+        groups = [step.messages] if joined else [[message] for message in step.messages]
+        for group, seed in zip(groups, seeds, strict=False):
             self._server.load(step.state.parameters, buffers)
+            size = sum(len(message.labels) for message in group)
             with self.server.seeded(seed, self._device):
-                made.append(self._timed("pass", len(message.labels), partial(self._pass, message)))
+                made.append(self._timed("pass", size, partial(self._pass, group)))
             buffers = self._server.buffers
-        rows, losses, cuts = (list(column) for column in zip(*made, strict=True))
+        rows = [row for row, _, _ in made]
+        losses, cuts = torch.cat([losses for _, losses, _ in made]), [cut for *_, own in made for cut in own]
         none = rows[0].new_empty(0, len(rows[0]))
-        return ServerPass(torch.stack(losses), none, cuts, None, buffers, None), rows
+        return ServerPass(losses, none, cuts, None, buffers, None), rows
 
-    def _pass(self, message: Smashed) -> tuple[Tensor, Tensor, Tensor]:
-        """Forward and backward of one mini-batch: gradient of the parameters [d], loss, that of the smashed data."""
-        entered = message.activations.detach().requires_grad_()
-        loss = self.criterion.mean(self._server.module(entered), message.labels)
-        *gradients, cut = self._server.backward_from_loss(loss, entered)
-        return flatten(gradients, cut), loss.detach(), cut
+    def _pass(self, messages: Sequence[Smashed]) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
+        """Forward and backward of mini-batches: gradient of the sum of their losses [d], losses, cut gradients."""
+        sizes = [len(message.labels) for message in messages]
+        entered = torch.cat([message.activations.detach() for message in messages]).requires_grad_()
+        losses = self.criterion.means(
+            self._server.module(entered), torch.cat([message.labels for message in messages]), sizes
+        )
+        *gradients, cut = self._server.backward_from_loss(losses.sum(), entered)
+        return flatten(gradients, cut), losses.detach(), torch.split(cut, sizes)
 
     def _chosen(self, client: int, step: int) -> Tensor:
         """Which samples are in a mini-batch."""

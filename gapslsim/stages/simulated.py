@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
@@ -110,6 +109,8 @@ class SimulatedStage(Stage):
         self._client_devices = client_devices
         self._recorder = recorder
         self._seed = seed
+        self.time_seed = seed
+        """Of jitter; who is chosen for a round draws from `seed`."""
         self._activities = Activities(env)
         self._hazards = hazards
         self._clock = clock
@@ -376,7 +377,7 @@ class SimulatedStage(Stage):
             self._network,
             self._recorder,
             self._activities,
-            partial(stream, self._seed, "jitter", name),
+            lambda: stream(self.time_seed, "jitter", name),
             presence,
             faults,
             self._patience,

@@ -18,7 +18,7 @@ __all__ = ["write_tables"]
 
 TABLES: Final = (
     "runs", "evaluations", "rounds", "alignment", "gradients", "updates", "pairwise", "where_time_went", "targets",
-    "budgets", "costs",
+    "budgets", "costs", "uncertainty",
 )  # fmt: skip
 """Files `<name>.parquet` in a study's directory. All but `costs` are the same on every machine and backend."""
 
@@ -65,7 +65,8 @@ def _of_run(record: StudyRecord, run: RunRecord, out: Path) -> dict[str, pd.Data
             for device, seconds in summary["where_time_went_by_device_s"].items() for category in CATEGORIES
         ],
         "targets": [
-            {"target": float(t), "view": view, "time_s": time_s, "ended_s": summary["simulated_time_s"]}
+            {"target": float(t), "view": view, "time_s": time_s, "ended_s": summary["simulated_time_s"],
+             **_ends(summary, t)}
             for t, time_s in summary["time_to_accuracy_s"].items()
         ],
         "budgets": _budget_rows(record.budgets_s, accuracy_curve(results.evaluations, view), summary),
@@ -73,7 +74,10 @@ def _of_run(record: StudyRecord, run: RunRecord, out: Path) -> dict[str, pd.Data
                    "processor": made.get("machine", {}).get("processor")}],
     }  # fmt: skip
     tables = {name: pd.DataFrame(of_run) for name, of_run in rows.items()}
-    own = {name: getattr(results, name) for name in ("evaluations", "rounds", "alignment", *GEOMETRY)}
+    own = {
+        name: getattr(results, name)
+        for name in ("evaluations", "rounds", "alignment", "uncertainty", *GEOMETRY)
+    }
     return tables | own
 
 
@@ -88,8 +92,18 @@ def _run_row(run: RunRecord, summary: Mapping[str, Any]) -> dict[str, Any]:
         row |= {f"accuracy_{view}_{key}": value for key, value in numbers.items()}
     row |= {key: summary[key] for key in ("bytes_up", "bytes_down")}
     row |= {f"energy_{who}_j": joules for who, joules in summary["energy_j"].items()}
+    drawn = summary.get("uncertainty") or {}
+    for name in ("simulated_time_s", "energy_j"):
+        stem, unit = name.rsplit("_", 1)
+        row |= {f"{stem}_{end}_{unit}": drawn[name][end] for end in ("low", "high") if drawn}
     row |= {f"{category}_s": summary["where_time_went_s"][category] for category in CATEGORIES}
     return row | {key: summary[key] for key in ("timeline_sha256", "learning_sha256")}
+
+
+def _ends(summary: Mapping[str, Any], target: str) -> dict[str, float | None]:
+    """Interval of the time to a target over draws; nothing without draws."""
+    found = (summary.get("uncertainty") or {}).get("time_to_accuracy_s", {}).get(target)
+    return {} if found is None else {f"{end}_s": found[end] for end in ("low", "high")}
 
 
 def _budget_rows(

@@ -12,7 +12,7 @@ from gapslsim.network._graph_attributes import Meaning
 from gapslsim.network._graph_links import FileLinks, GraphLink, Reading, read_graph
 from gapslsim.network._parallel_links import Parallel, merged
 from gapslsim.network._propagation import Coordinates
-from gapslsim.network._routes import LinkSpec, Router, check_links
+from gapslsim.network._routes import LinkSpec, Router, both_ways, check_links
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.file_name import FileName
 from gapslsim.network.fleet import Fleet
@@ -131,8 +131,9 @@ class Graph(Topology):
                     f"{client.node} is no node of the graph; name its `access_point`, or give the graph `gateways`."
                 )
             _known(place, nodes, client.node)
-            edges[client.node, place] = LinkSpec(f"{client.node}/up", client.uplink, client.latency_s)
-            edges[place, client.node] = LinkSpec(f"{client.node}/down", client.downlink, client.latency_s)
+            edges[client.node, place], edges[place, client.node] = both_ways(
+                client.node, client.uplink, client.latency, back=client.downlink, loss=client.loss
+            )
 
     def _place_servers(self, edges: dict[tuple[str, str], LinkSpec], nodes: set[str], fleet: Fleet) -> None:
         beside = {fleet.server: self.server, fleet.parameter_server: self.parameter_server}
@@ -156,15 +157,15 @@ def _add(edges: dict[tuple[str, str], LinkSpec], link: GraphLink) -> None:
     name = link.name or f"{a}-{b}"
     if a == b:
         raise NetworkError(f"Link '{name}' joins node {a!r} with itself.")
-    # A link that is not full duplex is one medium, so both directions have one name and share it.
-    forth = LinkSpec(name if link.duplex != "full" else f"{name}/up", link.rate, link.latency, link.shared)
-    back = forth
-    if link.duplex == "full":
-        back = LinkSpec(f"{name}/down", link.rate_back or link.rate, link.latency, link.shared)
-    elif link.rate_back is not None:
+    if link.duplex != "full" and link.rate_back is not None:
         raise NetworkError(
             f"Link '{name}' is {link.duplex}, so that `rate_back` has no meaning; leave it out."
         )
+    # A link that is not full duplex is one medium, so both directions have one name and share it.
+    forth, back = both_ways(
+        name, link.rate, link.latency,
+        back=link.rate_back, loss=link.loss, shared=link.shared, half_duplex=link.duplex != "full",
+    )  # fmt: skip
     for edge, spec in (((a, b), forth), ((b, a), back)):
         if link.duplex == "one_way" and edge == (b, a):
             continue

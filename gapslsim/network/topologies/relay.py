@@ -10,9 +10,11 @@ from gapslsim.network._routes import Router
 from gapslsim.network._tree import TreeRouter, check_place, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
+from gapslsim.network.latencies.constant import NO_LATENCY
+from gapslsim.network.latency import Latency, latencies
+from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component
-from gapslsim.units import Seconds
 
 __all__ = ["Relay"]
 
@@ -30,8 +32,10 @@ class Relay(Topology):
     """Number of relays; relay-0 is next to the server."""
     hop: Annotated[Channel, channels]
     """Rate of each hop between relays, and between relay-0 and the server."""
-    hop_latency: Seconds = 0.0
+    hop_latency: Annotated[Latency, latencies] = NO_LATENCY
     """One-way latency of each hop."""
+    hop_loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets on each hop, for instance `1 %`."""
     duplex: Literal["full", "half"] = "full"
     """`half`: both directions of a hop share its rate."""
     clients: Literal["far", "spread"] = "far"
@@ -44,7 +48,10 @@ class Relay(Topology):
         router = TreeRouter(fleet.server)
         relays = [f"relay-{index}" for index in range(self.hops)]
         for before, relay in zip([fleet.server, *relays], relays, strict=False):
-            router.hang(relay, before, self.hop, self.hop_latency, name=f"{relay}/hop", duplex=self.duplex)
+            router.hang(
+                relay, before, self.hop, self.hop_latency,
+                name=f"{relay}/hop", duplex=self.duplex, loss=self.hop_loss,
+            )  # fmt: skip
         hang_clients(router, fleet, relays, "relay", None if self.clients == "spread" else relays[-1])
         place = fleet.server if self.parameter_server == "server" else self.parameter_server
         check_place("parameter_server is at", place, (fleet.server, *relays))

@@ -11,9 +11,11 @@ from gapslsim.network._routes import Router
 from gapslsim.network._tree import TreeRouter, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
+from gapslsim.network.latencies.constant import NO_LATENCY
+from gapslsim.network.latency import Latency, latencies
+from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.network.topology import topologies
 from gapslsim.registry import component
-from gapslsim.units import Seconds
 
 __all__ = ["SharedAp"]
 
@@ -33,27 +35,36 @@ class SharedAp(BehindBackhaul):
     """Number of access points, named `ap-0`, `ap-1`, ...; a group's `access_point` chooses, else in turn."""
     medium: Annotated[Channel, channels]
     """Rate of each point's medium."""
-    medium_latency: Seconds = 0.0
+    medium_latency: Annotated[Latency, latencies] = NO_LATENCY
     """One-way latency of the medium, besides that of the client's own link."""
+    medium_loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets on the medium, for instance `1 %`."""
     duplex: Literal["half", "full"] = "half"
     """`half`: both directions share the medium; `full`: each has its rate."""
     cable: Annotated[Channel, channels] | None = None
     """Rate between each point and the backhaul, per point and direction; unlimited by default."""
-    cable_latency: Seconds = 0.0
+    cable_latency: Annotated[Latency, latencies] = NO_LATENCY
     """One-way latency of the cable."""
+    cable_loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets on the cable."""
 
     def router(self, fleet: Fleet) -> Router:
         """A tree: server, switch, cable and medium of each point, clients."""
         router = TreeRouter(fleet.server)
         router.hang(
             "switch", fleet.server, self.backhaul, self.backhaul_latency,
-            name="backhaul", back=self.backhaul_down,
+            name="backhaul", back=self.backhaul_down, loss=self.backhaul_loss,
         )  # fmt: skip
         points = [f"ap-{index}" for index in range(self.access_points)]
         for point in points:
             radio, medium = f"{point}/radio", f"{point}/medium"
-            router.hang(radio, "switch", self.cable, self.cable_latency, name=f"{point}/cable")
-            router.hang(point, radio, self.medium, self.medium_latency, name=medium, duplex=self.duplex)
+            router.hang(
+                radio, "switch", self.cable, self.cable_latency, name=f"{point}/cable", loss=self.cable_loss
+            )
+            router.hang(
+                point, radio, self.medium, self.medium_latency,
+                name=medium, duplex=self.duplex, loss=self.medium_loss,
+            )  # fmt: skip
         hang_clients(router, fleet, points, "access point")
         self.hang_parameter_server(router, fleet, "switch")
         return router.check()

@@ -28,7 +28,7 @@ class Star(BehindBackhaul):
         router = TreeRouter(fleet.server)
         router.hang(
             "access", fleet.server, self.backhaul, self.backhaul_latency,
-            name="backhaul", duplex=self.duplex, back=self.backhaul_down,
+            name="backhaul", duplex=self.duplex, back=self.backhaul_down, loss=self.backhaul_loss,
         )  # fmt: skip
         hang_clients(router, fleet, ["access"], "switch")
         self.hang_parameter_server(router, fleet, "access")

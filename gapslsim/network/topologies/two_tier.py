@@ -10,9 +10,11 @@ from gapslsim.network._routes import Router
 from gapslsim.network._tree import TreeRouter, check_place, hang_clients
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
+from gapslsim.network.latencies.constant import NO_LATENCY
+from gapslsim.network.latency import Latency, latencies
+from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component
-from gapslsim.units import Seconds
 
 __all__ = ["TwoTier"]
 
@@ -31,12 +33,16 @@ class TwoTier(Topology):
     """Number of edge sites, named `edge-0`, `edge-1`, ...; a group's `access_point` chooses, else in turn."""
     edge_link: Annotated[Channel, channels] | None = None
     """Rate between each edge site and the core, per site and direction; unlimited by default."""
-    edge_latency: Seconds = 0.0
+    edge_latency: Annotated[Latency, latencies] = NO_LATENCY
     """One-way latency between an edge site and the core."""
+    edge_loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets between an edge site and the core."""
     cloud_link: Annotated[Channel, channels] | None = None
     """Rate between the core and the cloud, in each direction; unlimited by default."""
-    cloud_latency: Seconds = 0.0
+    cloud_latency: Annotated[Latency, latencies] = NO_LATENCY
     """One-way latency between the core and the cloud."""
+    cloud_loss: Annotated[LinkLoss, link_losses] | None = None
+    """Loss of packets between the core and the cloud."""
     server: str = "cloud"
     """Where the training server is: `cloud` or the name of an edge site."""
     parameter_server: str = "cloud"
@@ -45,10 +51,14 @@ class TwoTier(Topology):
     def router(self, fleet: Fleet) -> Router:
         """A tree: cloud, core, edge sites, clients."""
         router = TreeRouter("cloud")
-        router.hang("core", "cloud", self.cloud_link, self.cloud_latency, name="cloud-link")
+        router.hang(
+            "core", "cloud", self.cloud_link, self.cloud_latency, name="cloud-link", loss=self.cloud_loss
+        )
         sites = [f"edge-{index}" for index in range(self.edges)]
         for site in sites:
-            router.hang(site, "core", self.edge_link, self.edge_latency, name=f"{site}/link")
+            router.hang(
+                site, "core", self.edge_link, self.edge_latency, name=f"{site}/link", loss=self.edge_loss
+            )
         hang_clients(router, fleet, sites, "edge site")
         for node, place in ((fleet.server, self.server), (fleet.parameter_server, self.parameter_server)):
             check_place(f"{node} is at", place, ("cloud", *sites))

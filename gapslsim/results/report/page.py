@@ -20,6 +20,7 @@ from gapslsim.results.report._style import STYLE
 from gapslsim.results.report._targets import reached, target_figure
 from gapslsim.results.report.data import RunSet, gather
 from gapslsim.results.report.geometry import geometry_figure
+from gapslsim.results.report.likely import likely_section
 from gapslsim.results.statistics import ends_highest, spread
 from gapslsim.results.store import write_text
 from gapslsim.results.study import is_study, read_study
@@ -81,11 +82,13 @@ def _of_studies(runs: RunSet) -> list[Drawing]:
 
 def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ()) -> str:
     """The page as HTML text."""
+    likely = likely_section(runs)
     sections = [
         *map(_drawn, _of_studies(runs)),
         _section("settings", "Settings", tables.settings_table(runs)),
         *map(_drawn, _figures(runs, round)),
         _section("results", "Results in numbers", _results(runs)),
+        *([_section("likely", "How sure times and energies are", likely)] if likely else []),
         _section("provenance", "Provenance", tables.provenance_table(runs)),
         _section("commands", "Commands that make this again", tables.commands(runs, command or _COMMAND)),
     ]

@@ -75,7 +75,7 @@ CASES = [
     for given in SETTINGS.get((family, kind), [{}])
 ]
 NOTES = {
-    ("framework", "pipelined_psl"): "4 activities go on when the last round ends",
+    ("framework", "pipelined_psl"): "5 activities go on when the last round ends",
     ("server_update", "torchjd"): "it draws",
 }
 """What notes are expected; of everything else there are none."""
@@ -106,6 +106,9 @@ def test_a_shipped_component_keeps_what_is_looked_at(
     if (family, kind) == ("channel", "trace"):
         (tmp_path / "rates.csv").write_text("time_s,rate_bit_s\n0,1e6\n5,2e6\n9,1e5\n")
         given = {"file": str(tmp_path / "rates.csv"), "format": "csv"}
+    if (family, kind) == ("latency", "trace"):
+        (tmp_path / "delays.csv").write_text("time_s,latency_ms\n0,10\n5,30\n9,12\n")
+        given = {"file": str(tmp_path / "delays.csv")}
     outcomes = check(family, kind, given, limit_s=300)
     assert failures(outcomes) == []
     said = {outcome.words for outcome in outcomes if outcome.result == "note"}

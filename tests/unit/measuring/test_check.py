@@ -33,17 +33,17 @@ stop: {rounds: 5}
 
 
 def test_every_operation_of_a_round_is_timed_and_predicted_from_its_cost() -> None:
-    # each reading moves the clock by 0.5 s, so that every part takes 0.5 s here: at the server, 3 passes and the rule
+    # each reading moves the clock by 0.5 s, so that every part takes 0.5 s here: at the server, a pass and the rule
     result = check_round(loads(SCENARIO), RateDevice(rate=1e6), 1, 4, clock=FakeClock(tick=0.5))
     rows = {row.operation: row for row in result.operations}
     assert {name: (row.n_per_round, row.measured_s) for name, row in rows.items()} == {
         "client_forward": (3, 1.5),
-        "server_step": (1, 2.0),
+        "server_step": (1, 1.0),
         "client_backward": (3, 1.5),
     }
     # forward at the client: 2 * 6 * 4 FLOP per sample and a ReLU of 4, 5 samples, 3 clients, 1 MFLOP/s
     assert rows["client_forward"].predicted_s == pytest.approx(3 * 5 * (48 + 4) / 1e6)
-    assert result.total.measured_s == 5.0
+    assert result.total.measured_s == 4.0
     assert result.total.predicted_s == pytest.approx(sum(row.predicted_s for row in rows.values()))
     assert result.n_rounds == 4
 
@@ -55,12 +55,15 @@ def per_round(framework: str, rounds: int = 4) -> dict[str, tuple[float, float]]
     return {row.operation: (row.n_per_round, row.measured_s) for row in result.operations}
 
 
-PARALLEL = {"client_forward": (3, 1.5), "server_step": (1, 2.0), "client_backward": (3, 1.5)}
+JOINED = {"client_forward": (3, 1.5), "server_step": (1, 1.0), "client_backward": (3, 1.5)}
+PER_CLIENT = JOINED | {"server_step": (1, 2.0)}
+"""A pass for each client and the rule."""
 
 
 def test_parallel_frameworks_are_checked_as_if_every_client_trained() -> None:
-    assert per_round("{kind: gapsl, excluded: freeze, eta: 0}") == PARALLEL
-    assert per_round("{kind: sfl}") == PARALLEL | {"average": (1, 0.5)}
+    assert per_round("{kind: gapsl, excluded: freeze, eta: 0}") == PER_CLIENT
+    assert per_round("{kind: psl}\nclock: {server: {computes: per_client}}") == PER_CLIENT
+    assert per_round("{kind: sfl}") == JOINED | {"average": (1, 0.5)}
 
 
 def test_the_server_of_vanilla_split_learning_takes_a_step_for_every_client() -> None:
@@ -132,14 +135,14 @@ def played(framework: Framework) -> dict[str, tuple[float, float]]:
 
 
 def test_a_protocol_of_ones_own_is_checked() -> None:
-    assert played(InTurn(kind="in_turn")) == PARALLEL
+    assert played(InTurn(kind="in_turn")) == JOINED
 
 
 def test_a_protocol_without_a_barrier_is_checked() -> None:
     # 3 updates of the server are a round's samples; a pass and the rule in each
     found = played(Eager())
     assert found["server_step"] == (3, 3.0)
-    assert set(found) == set(PARALLEL)
+    assert set(found) == set(JOINED)
 
 
 def test_a_protocol_that_ends_before_a_round_counts_is_refused() -> None:
@@ -158,7 +161,7 @@ def test_the_error_is_relative_to_what_was_measured() -> None:
 
 
 def test_a_check_goes_on_until_enough_time_has_passed() -> None:
-    # a round of 3 + 4 + 3 parts reads the clock twice for each, 0.5 s every time
-    result = check_round(loads(SCENARIO), RateDevice(rate=1e6), 1, 2, least_s=45.0, clock=FakeClock(tick=0.5))
+    # a round of 3 + 2 + 3 parts reads the clock twice for each, 0.5 s every time
+    result = check_round(loads(SCENARIO), RateDevice(rate=1e6), 1, 2, least_s=36.0, clock=FakeClock(tick=0.5))
     assert result.n_rounds == 5
     assert [row.n_per_round for row in result.operations] == [3, 1, 3]

@@ -16,6 +16,7 @@ from gapslsim.errors import ResultsError
 from gapslsim.records import (
     ClassRow,
     ConfusionRow,
+    DrawRow,
     PairRow,
     PredictionRow,
     PresenceRow,
@@ -42,7 +43,7 @@ def _of_text(file: Path) -> None:
 
 def _with_gaps(file: Path) -> None:
     table = pd.read_parquet(file)
-    whole = next(name for name in table.columns if name in ("round", "n_flows", "seed"))
+    whole = next(name for name in table.columns if name in ("round", "n_flows", "seed", "draw"))
     table.assign(**{whole: table[whole].astype("Int64").where(table.index > 0)}).to_parquet(file)
 
 
@@ -85,6 +86,7 @@ def run(make_results: Any, tmp_path: Path) -> Path:
         confusion=[ConfusionRow(r, 0.5, "global", -1, 0, 1, 3) for r in (1, 2)],
         per_class=[ClassRow(r, 0.5, "global", -1, 0, 3, 0.0) for r in (1, 2)],
         predictions=[PredictionRow(r, "global", -1, 0, 0, 1, 0.9) for r in (1, 2)],
+        uncertainty=[DrawRow(draw, "simulated_time_s", 1.5) for draw in (0, 1)],
         scenario_yaml="name: tiny\nclients: [{count: 2, device: nano}]\n",
     )
     return write_results(measured, tmp_path / "run", command=["test"])

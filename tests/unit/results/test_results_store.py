@@ -25,7 +25,7 @@ def test_a_run_directory_reads_back_as_it_was_written(results, tmp_path):
         "alignment.parquet", "attendance.parquet", "confusion.parquet", "evaluations.parquet", "gradients.parquet",
         "links.parquet", "losses.parquet", "pairwise.parquet", "per_class.parquet", "predictions.parquet",
         "presence.parquet", "provenance.json", "rounds.parquet", "scenario.yaml", "spans.parquet",
-        "staleness.parquet", "summary.json", "updates.parquet",
+        "staleness.parquet", "summary.json", "uncertainty.parquet", "updates.parquet",
     ]  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def test_everything_is_resolved_and_has_its_unit(sound_text):
     assert written["clients"][1]["link"] == {
         "uplink": {"kind": "constant", "rate": "34 Mbit/s"},
         "downlink": {"kind": "constant", "rate": "167 Mbit/s"},
-        "latency": "17 ms",
+        "latency": {"kind": "constant", "delay": "17 ms"},
     }
     assert written["training"]["server"] == written["training"]["client"]
     assert written["evaluation"]["every"] == "10 rounds"

@@ -15,7 +15,7 @@ def test_text_file_and_dict_give_the_same_scenario(sound_file, sound_text):
     assert scenario.name == "sound"
     assert scenario.n_clients == 6
     assert scenario.clients[0].link.uplink.rate == 4e7
-    assert scenario.clients[0].link.latency == 0.004
+    assert scenario.clients[0].link.latency.mean_s == 0.004
 
 
 def test_the_server_has_the_optimizer_of_the_clients_unless_it_has_its_own(sound_text):
@@ -53,7 +53,7 @@ def test_overrides_reach_lists_new_sections_and_components(sound_text):
 def test_a_star_in_an_override_means_every_item_of_a_list(sound_text):
     scenario = loads(sound_text, set=["clients.*.link=wifi", "clients.*.link.latency=7 ms"])
     assert len(scenario.clients) > 1
-    assert {group.link.latency for group in scenario.clients} == {0.007}
+    assert {group.link.latency.mean_s for group in scenario.clients} == {0.007}
     with pytest.raises(ScenarioError) as error:
         loads(sound_text, set=["training.*.lr=1"])
     (problem,) = error.value.problems
@@ -70,7 +70,7 @@ def test_an_override_opens_a_link_preset_and_a_bare_optimizer(sound_text):
         sound_text,
         set=["clients.1.link.latency=30 ms", "training.server=sgd", "training.server.lr=0.5"],
     )
-    assert scenario.clients[1].link.latency == 0.03
+    assert scenario.clients[1].link.latency.mean_s == 0.03
     assert scenario.clients[1].link.uplink.rate == 34e6
     assert scenario.training.server.lr == 0.5
 

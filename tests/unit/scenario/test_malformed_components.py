@@ -23,6 +23,8 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "fault": ("faults", 0),
     "framework": ("framework",),
     "lateness": ("framework", "lateness"),
+    "latency": ("clients", 0, "link", "latency"),
+    "link_loss": ("clients", 0, "link", "loss"),
     "loss": ("training", "loss"),
     "metric": ("evaluation", "metrics", 0),
     "model": ("model",),
@@ -36,7 +38,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "staleness": ("framework", "staleness"),
 }
 """Where a member of each family stands in a scenario."""
-ELSEWHERE = {"cost_model", "figure", "measure"}
+ELSEWHERE = {"cost_model", "figure", "importer", "measure"}
 """Families of hardware profiles and studies."""
 ALL = [(family, kind) for family in PLACES for kind in FAMILIES[family]]
 
@@ -129,7 +131,8 @@ def test_mistakes_are_told_with_file_line_and_place(family: str, kind: str) -> N
     framework = {"kind": "async_sl"} if family == "staleness" else SOUND["framework"]
     n_refused = 0
     for value, must_fail in mistakes(family, kind):
-        if value is None and family in ("lateness", "protocol", "staleness", "schedule", "loss", "partition"):
+        optional = ("lateness", "link_loss", "protocol", "staleness", "schedule", "loss", "partition")
+        if value is None and family in optional:
             continue  # None stands for the default of an optional setting, where there is one
         text = yaml.safe_dump(laid(value, place, SOUND | {"framework": framework}), sort_keys=False)
         problems = problems_of(text)

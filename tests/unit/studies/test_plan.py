@@ -31,7 +31,7 @@ def test_a_value_replaces_a_whole_component(tmp_path):
 def test_a_star_in_a_path_means_every_item(tmp_path):
     text = STUDY + "set: {clients.*.link: wifi, clients.1.count: 5}\n"
     scenario = load_study(write_study(tmp_path, text)).runs[0].scenario
-    assert [group.link.latency for group in scenario.clients] == [0.002, 0.002]
+    assert [group.link.latency.mean_s for group in scenario.clients] == [0.002, 0.002]
     assert [group.count for group in scenario.clients] == [2, 5]
 
 

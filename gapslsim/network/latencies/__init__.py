@@ -1,0 +1,1 @@
+"""Latencies, one file each."""

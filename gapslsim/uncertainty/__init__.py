@@ -1,0 +1,1 @@
+"""How sure simulated times and energies are: Monte Carlo over the figures that they rest on."""

@@ -1,0 +1,93 @@
+"""A dry run of a number of rounds on another clock: when rounds end, and the energy by then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gapslsim.assembly import Parts, Retiming, assemble
+from gapslsim.collector import rare_collections
+from gapslsim.hardware.device import Device
+from gapslsim.records import SpanRow
+from gapslsim.results.frames import frame
+from gapslsim.results.summary import energy_of
+from gapslsim.scenario.schema import Scenario
+from gapslsim.stages.simulated import SimulatedStage
+
+__all__ = ["Played", "play"]
+
+
+class Played(NamedTuple):
+    """What a dry run gave."""
+
+    ends_s: NDArray[np.float64]
+    """End of each round."""
+    energy_j: float
+    """Of clients and servers by the last of them."""
+
+    def time_s(self, told: Played, at_s: float) -> float:
+        """When this run is where `told` is at `at_s`; beyond the rounds of both in proportion."""
+        if at_s > told.ends_s[-1]:
+            return float(at_s * self.ends_s[-1] / told.ends_s[-1])
+        return float(np.interp(at_s, np.r_[0.0, told.ends_s], np.r_[0.0, self.ends_s]))
+
+
+def play(
+    scenario: Scenario, n_rounds: int, like: Parts, device: Callable[[str], Device], seed: int
+) -> Played:
+    """Plays so many rounds without tensors.
+
+    Args:
+        scenario: what to play; its stop condition is not looked at.
+        n_rounds: how many rounds.
+        like: whose set-up of the training is taken.
+        device: devices by name.
+        seed: of what is random in time.
+
+    Raises:
+        GapslsimError: if the run cannot go on.
+    """
+    with rare_collections():
+        parts = assemble(scenario, dry=True, retiming=Retiming(like, device, seed))
+        watcher = _Counted(parts.stage, n_rounds)
+        try:
+            parts.stage.play(scenario.framework, watcher)
+            parts.stage.stop()
+        finally:
+            parts.stage.close()
+    stage = parts.stage
+    ends_s = np.array(watcher.ends_s)
+    servers = {stage.server.name: stage.server.device.power.idle_w}
+    if stage.parameter_server.name in parts.recorder.servers:
+        servers[stage.parameter_server.name] = stage.parameter_server.device.power.idle_w
+    spans = frame(SpanRow, parts.recorder.rows)
+    return Played(ends_s, energy_of(spans, servers, float(stage.now_s))["total"])
+
+
+class _Counted:
+    """Ends a run after so many rounds."""
+
+    limit_s = None
+
+    def __init__(self, stage: SimulatedStage, n_rounds: int) -> None:
+        self._stage = stage
+        self._n_rounds = n_rounds
+        self.ends_s: list[float] = []
+
+    def opens(self) -> None:
+        """Nothing is measured."""
+
+    def closes(self, start_s: float) -> None:
+        """Notes the end of a round."""
+        self.ends_s.append(float(self._stage.now_s))
+
+    def updated(self) -> None:
+        """Nothing is evaluated."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all rounds were played."""
+        return len(self.ends_s) >= self._n_rounds
