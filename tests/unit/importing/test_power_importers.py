@@ -99,7 +99,7 @@ def test_perf_stat_gives_power_from_energy_and_time_in_every_form(text: str, tmp
 
 def test_perf_stat_counts_flop_and_bytes(tmp_path: Path) -> None:
     made = imported(tmp_path, "perf-stat")
-    (whole,) = [row for row in made.rows if row[made.columns.index("kind")] == "whole"]
+    (whole,) = [row for row in made.rows if row[made.columns.index("kind")] == "command"]
     told = dict(zip(made.columns, whole, strict=True))
     # Eight per instruction of 256 bits in single precision; 64 bytes per line of the cache.
     assert (told["work_flop"], told["moved_bytes"], told["time_s"]) == (24.5e9, 64e7, 4.0)
@@ -113,6 +113,12 @@ def test_intervals_of_perf_stat_are_samples_of_power(tmp_path: Path) -> None:
     )
     made = imported(tmp_path, "perf-stat", text)
     assert watts(made, "load") == pytest.approx([5.0, 9.0])
+    printed = (
+        "#           time             counts unit events\n"
+        "     1.000000000               5.00 Joules power/energy-pkg/\n"
+        "     3.000000000              18.00 Joules power/energy-pkg/\n"
+    )
+    assert watts(imported(tmp_path, "perf-stat", printed), "load") == pytest.approx([5.0, 9.0])
 
 
 def test_perf_stat_without_energy_or_work_says_what_to_count(tmp_path: Path) -> None:
