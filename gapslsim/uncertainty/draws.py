@@ -174,22 +174,20 @@ class _Drawing:
         if None in played:
             return False
         ends_s = [one.ends_s[-1] for one in played if one is not None]
-        told_s, told_whole_s = self._told(n_played).ends_s[-1], self.told.rounds["end_s"].iloc[-1]
+        told, whole_s = self._told(n_played), float(self.told.rounds["end_s"].iloc[-1])
         for i in {int(np.argmin(ends_s)), int(np.argmax(ends_s))}:
-            whole = self._draw(i, self._n_rounds)
-            if whole is None:
+            whole, part = self._draw(i, self._n_rounds), played[i]
+            if whole is None or part is None:
                 return False
-            if abs((whole.ends_s[-1] / told_whole_s) / (ends_s[i] / told_s) - 1) > 2 * _ALIKE:
+            if abs(part.time_s(told, whole_s) / whole.ends_s[-1] - 1) > 2 * _ALIKE:
                 return False
         return True
 
     def _own_spread(self) -> float:
         """Spread of the whole time by the run's own randomness: by means of blocks, since neighbours may be alike."""
-        ends_s = self.told.rounds[
-            "end_s"
-        ].to_numpy()  # from the end of the first, which is not like the others
+        ends_s = self.told.rounds["end_s"].to_numpy()
         n_blocks = max(2, math.isqrt(self._n_rounds - 1))
-        edges_s = np.interp(
+        edges_s = np.interp(  # from the end of the first, which is not like the others
             np.linspace(1, self._n_rounds, n_blocks + 1), np.arange(1, self._n_rounds + 1), ends_s
         )
         blocks_s = np.diff(edges_s)
@@ -214,7 +212,8 @@ class _Drawing:
             yield DrawRow(draw, name, own * one.time_s(told, at_s) if one is not None and there else math.nan)
         energy_j = math.nan
         if one is not None:
-            energy_j = own * self.told.summary["energy_j"]["total"] * one.energy_j / told.energy_j
+            ratio = one.all_j(self._n_rounds) / told.all_j(self._n_rounds)
+            energy_j = own * self.told.summary["energy_j"]["total"] * ratio
         yield DrawRow(draw, "energy_j", energy_j)
 
     def _cause_rows(self) -> Iterator[DrawRow]:

@@ -117,8 +117,7 @@ def test_nine_of_ten_intervals_hold_the_truth() -> None:
     "framework", ["psl", "sfl", "{kind: psl, participation: {kind: sample, k: 4}}", "{kind: async_sl}"]
 )
 def test_a_few_rounds_tell_what_whole_dry_runs_tell(framework: str, monkeypatch: Any) -> None:
-    rounds_alike = "network.protocol=null"  # no windows that grow in the first rounds
-    told = simulate(load("quickstart", set=[*QUICK, f"framework={framework}", rounds_alike]), dry=True)
+    told = simulate(load("quickstart", set=[*QUICK, f"framework={framework}"]), dry=True)
     short = with_draws(told, 20)
     monkeypatch.setattr(engine, "_ALIKE", -1.0)
     whole = with_draws(told, 20)
