@@ -50,7 +50,7 @@ server: {{device: {device}}}
 clients: [{{count: 2, device: {device}, link: {{uplink: 40 Mbit/s, downlink: 80 Mbit/s, latency: 0 ms}}}}]
 network:
   kind: star
-  protocol: {{kind: tcp, wire_bytes: 1514, set_up_round_trips: 0, slow_start: false}}
+  protocol: {{kind: tcp, headers: tc, slow_start: false}}
 clock: {{server: {{computes: {computes}}}}}
 evaluation: {{every: 1000 rounds}}
 stop: {{rounds: 20}}

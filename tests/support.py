@@ -219,7 +219,8 @@ def stage(
             for i in range(n)
         )
     )
-    star = Star(backhaul=None if backhaul is None else Constant(rate=backhaul), broadcast=broadcast)
+    rate = None if backhaul is None else Constant(rate=backhaul)
+    star = Star(backhaul=rate, broadcast=broadcast, protocol=None)  # timelines are computed by hand
     hazards = None
     if availability or faults:
         kinds = [*availability, *[availabilities["always"]()] * (n - len(availability))]

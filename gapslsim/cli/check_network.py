@@ -23,9 +23,10 @@ ABSOLUTE_S = 1e-9
 RELATIVE = 1e-6
 """A flow's duration may differ from the reference by ABSOLUTE_S + RELATIVE x the reference's duration."""
 
-_HEADERS = Tcp(set_up_round_trips=0, slow_start=False)
-_SET_UP = Tcp(slow_start=False)
-_SLOW_START = Tcp()
+_HEADERS = Tcp(headers="ppp", slow_start=False)
+_SET_UP = Tcp(headers="ppp", set_up_round_trips=1, slow_start=False)
+_SLOW_START = Tcp(headers="ppp", set_up_round_trips=1)
+"""What the ns-3 cases are: PPP links, and a connection for each flow."""
 
 
 @dataclass(slots=True)
@@ -129,7 +130,13 @@ def _fluid_table(families: Mapping[str, _Errors], title: str = "Engine against m
 def _packet_tables(cases: list[dict[str, Any]]) -> tuple[dict[str, _Errors], Table]:
     estimates = {name: _Errors() for name in ("raw", "headers", "headers + set-up")}
     keys = ("fluid_raw_finish_s", "fluid_overhead_finish_s", "fluid_overhead_handshake_finish_s")
-    models = {"raw": None, "headers": _HEADERS, "headers + set-up": _SET_UP, "+ slow start": _SLOW_START}
+    models = {
+        "raw": None,
+        "headers": _HEADERS,
+        "headers + set-up": _SET_UP,
+        "+ slow start": _SLOW_START,
+        "slow start alone (default)": Tcp(),
+    }
     variants: dict[tuple[str, str], _Errors] = {}
     for case in cases:
         starts = {flow["id"]: float(flow["start_s"]) for flow in case["flows"]}

@@ -97,7 +97,15 @@ def _appended(made: Imported, output: Path) -> int:
     with output.open(newline="", encoding="utf-8-sig") as file:
         table = csv.DictReader(file)
         header, there = list(table.fieldnames or ()), list(table)
-    lacking = [name for name in ("device", "phase", "kind", "time_s", "power_w") if name not in header]
+    needed = (
+        "device",
+        "phase",
+        "kind",
+        "time_s",
+        "power_w",
+        *(made.columns[-1:] if "sample" in made.columns else ()),
+    )
+    lacking = [name for name in needed if name not in header]
     if lacking:
         raise typer.BadParameter(
             f"--append: {output} has no column {', '.join(lacking)}; add it to its header."

@@ -40,6 +40,8 @@ _STATUSES: Final[tuple[Status, ...]] = ("measured", "fitted", "published", "assu
 """From the surest on."""
 _SPREAD_OF_MEAN_ERROR: Final = math.sqrt(math.pi / 2)
 """Standard deviation over mean absolute value of a normal variable."""
+_LEAST: Final = 0.02
+"""Spread of a fit that misses nothing: the same board on another day, another board of the kind."""
 
 
 def causes_of(device: ProfiledDevice) -> dict[Cause, str]:
@@ -129,18 +131,25 @@ def _phase_spreads(device: ProfiledDevice) -> dict[str, float]:
     """Spread of the time of those phases that are drawn as a whole."""
     known = _known(device)
     spreads = {phase: getattr(known, phase, None) for phase in _PHASES}
-    if isinstance(device.cost_model, GroupedModel):
-        # Coefficients of one fit make up for one another; drawn apart or together they would say nothing.
-        fit = _spread_of_fit(_calibration(device))
-        spreads = {phase: fit if spread is None else spread for phase, spread in spreads.items()}
+    fit = _calibration(device)
+    # Coefficients of one fit make up for one another; drawn apart or together they would say nothing.
+    is_fit = isinstance(device.cost_model, GroupedModel) or (
+        fit is not None and any(error.time_weighted is not None for error in fit.held_out)
+    )
+    if is_fit:
+        of_fit = {phase: _spread_of_fit(fit, phase) for phase in _PHASES}
+        spreads = {phase: of_fit[phase] if spread is None else spread for phase, spread in spreads.items()}
     return {phase: spread for phase, spread in spreads.items() if spread is not None}
 
 
-def _spread_of_fit(calibration: Calibration | None) -> float:
-    """From the mean held-out error of all times."""
-    for error in calibration.held_out if calibration is not None else ():
-        if not error.group:
-            return min(_SPREAD_OF_MEAN_ERROR * error.mape, 1.0)
+def _spread_of_fit(fit: Calibration | None, phase: str) -> float:
+    """From the held-out error of a phase, of whole steps where those were timed, else of all times."""
+    errors = {} if fit is None else {error.group: error for error in reversed(fit.held_out)}
+    for group in (phase, "training", ""):
+        if group in errors:
+            error = errors[group]
+            mean = error.mape if error.time_weighted is None else error.time_weighted
+            return min(max(_SPREAD_OF_MEAN_ERROR * mean, _LEAST), 1.0)
     return SPREAD_OF_TIME["fitted"]
 
 

@@ -71,7 +71,7 @@ class Imported:
     @property
     def is_measurements(self) -> bool:
         """Whether it is a measurement table, to which others can be added."""
-        return self.columns == COLUMNS
+        return {*COLUMNS} <= {*self.columns}
 
 
 class Importer(ABC):

@@ -18,8 +18,8 @@ from gapslsim.units import parse_quantity
 __all__ = ["FIELDS", "Meaning", "named", "strangers"]
 
 FIELDS: Final = {
-    "rate": "bit/s", "rate_back": "bit/s", "latency": "s", "length": "m", "loss": "", "name": "", "duplex": "",
-    "shared": "",
+    "rate": "bit/s", "rate_back": "bit/s", "latency": "s", "length": "m", "loss": "", "netem": "", "name": "",
+    "duplex": "", "shared": "",
 }  # fmt: skip
 """What an attribute can be, with the base unit of those that have one. `length` is that of the cable."""
 _STRUCTURE: Final = ("id", "key")

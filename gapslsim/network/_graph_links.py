@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from gapslsim.errors import NetworkError
 from gapslsim.network._graph_attributes import named, strangers
 from gapslsim.network._graph_files import RawGraph, read_raw
+from gapslsim.network._graph_lines import line_of
 from gapslsim.network._propagation import FIBRE_M_PER_S, Coordinates
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.latencies.constant import NO_LATENCY
 from gapslsim.network.latency import Latency, latencies
 from gapslsim.network.link_loss import LinkLoss, link_losses
+from gapslsim.network.netem import expanded
 from gapslsim.registry import component
 from gapslsim.units import STRICT_UNITS, parse_quantity
 
@@ -42,6 +44,14 @@ class GraphLink:
     """One way; `{up: ..., down: ...}` where it is another from the second node to the first."""
     loss: Annotated[LinkLoss, link_losses] | None = None
     """Loss of packets, for instance `1 %`."""
+    netem: str | dict[str, str] | None = None
+    """The same in netem's words: `delay 100ms 20ms loss 1% rate 10mbit`, or `{up: ..., down: ...}`; units are tc's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_other_words(cls, data: Any) -> Any:
+        return expanded(data, "rate", "rate_back")
+
     duplex: Literal["full", "half", "one_way"] = "full"
     """`half`: both directions share the rate; `one_way`: from the first node to the second only."""
     shared: bool = True
@@ -81,20 +91,25 @@ def read_graph(file: str, reading: Reading) -> FileLinks:
     if not path.is_file():
         raise NetworkError(f"Graph file {file!r} not found (looked from {Path.cwd()}); give its path.")
     raw = read_raw(path)
+    if not raw.links:
+        raise NetworkError(
+            f"{file}: it has no links; write links: [{{between: [a, b], rate: 40 Mbit/s}}, ...]."
+        )
     wrong = strangers(raw.links, reading.attributes)
     if wrong:
         raise NetworkError(f"{file}: {wrong}")
     names = _names(raw, reading.names, file)
-    found, faults = [], []
-    for link in _links(raw, reading, names, path):
-        if isinstance(link, str):
-            faults.append(link)
-        else:
-            found.append(link)
+    found = list(_links(raw, reading, names, path))
+    faults = [(place, one) for place, one in enumerate(found) if isinstance(one, str)]
     if faults:
+        told = []
+        for place, fault in faults[:_SHOWN]:
+            line = line_of(path, raw.links[place].ends, place)
+            told.append(f"{file}: {fault}{f' (line {line})' if line else ''}")
         more = f" ... and {len(faults) - _SHOWN} more." if len(faults) > _SHOWN else ""
-        raise NetworkError("\n".join(f"{file}: {fault}" for fault in faults[:_SHOWN]) + more)
-    return FileLinks(tuple(found), raw.directed, "" if reading.names else _hint(raw))
+        raise NetworkError("\n".join(told) + more)
+    links = tuple(link for link in found if isinstance(link, GraphLink))
+    return FileLinks(links, raw.directed, "" if reading.names else _hint(raw))
 
 
 def _hint(raw: RawGraph) -> str:
@@ -186,4 +201,9 @@ def _words(item: Any, origin: Mapping[str, str]) -> str:
         if bare
         else ""
     )
+    match item["type"]:
+        case "too_short" | "too_long":
+            return f"{where}: names {len(item['input'])} nodes; a link joins two"
+        case "union_tag_not_found":
+            return f"{where}{via}: found {item['input']!r}; write a quantity with its unit, or a mapping with 'kind'"
     return f"{where}{via}: {item['msg']}{fix}"

@@ -31,7 +31,9 @@ class Part(Flow):
     toll: Toll = field(kw_only=True)
     """What it pays from the source to its end; it joins the sharing that much after submission."""
     line: tuple[str, LinkSpec] | None = None
-    """Where delays vary: who sends, and the last link. Parts of one line join in the order of submission."""
+    """Who sends, and the last link: one connection, whose parts join in the order of submission."""
+    grown_bytes: float = 0.0
+    """By how much the window of the connection was above that of a new one when this joined."""
     joins_s: float = 0.0
     """When it joins the sharing."""
     serves: dict[Message, float] = field(default_factory=dict)

@@ -53,6 +53,8 @@ def table_points(
     header: Sequence[str] = (
         () if all(map(str.isdecimal, names)) else [name.strip() for name in next(rows, [])]
     )
+    if not text.strip():
+        raise FaultError("it is empty")
     time_at, rate_at, *wanted_at = _places(names, header)
     clock, n_cells, n_found, n_empty = _Clock(time_scale), len(header), 0, 0
     held: dict[str, None] = {}
@@ -114,16 +116,39 @@ def _same(cell: str, wanted: object) -> bool:
     return cell.casefold() == str(wanted).casefold()
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 class _Clock:
     """Reads a column of times: numbers in its unit, or clock times in seconds."""
 
     def __init__(self, scale: float) -> None:
         self._scale = scale
         self._days, self._before = 0, 0.0
+        self._form = ""
 
     def seconds(self, text: str, line: int, column: str) -> float:
+        """A time of the column; all of one form.
+
+        Raises:
+            FaultError: if it is no time, or one of another form than those before.
+        """
+        forms = {"clock time": _CLOCK, "date and time": _STAMP}
+        form = next((name for name, pattern in forms.items() if pattern.fullmatch(text)), "number")
+        if self._form and form != self._form and not (form == "number" and not _is_number(text)):
+            raise FaultError(
+                f"column {column!r} is {text!r}, a {form} after a {self._form}; write all alike", line
+            )
+        self._form = form
         if found := _CLOCK.fullmatch(text):
             hours, minutes, seconds = (float(part.replace(",", ".")) for part in found.groups())
+            if hours > 24 or minutes >= 60 or seconds >= 61:
+                raise FaultError(f"column {column!r} is {text!r}, which is no time of day", line)
             time_s = 3600 * hours + 60 * minutes + seconds
             # A clock that falls by more than half a day has passed midnight.
             self._days += time_s < self._before - _DAY_S / 2

@@ -84,7 +84,9 @@ def _read(path: Path, changed_ns: int, form: str, bin_s: float, table: Table, ga
         return _joined(READERS[form](path), gaps, notes)
     except FaultError as fault:
         place = f"{path}:{fault.line}" if fault.line else str(path)
-        raise NetworkError(f"{place} is not a {form} trace: {fault}.") from fault
+        raise NetworkError(
+            f"{place} is not a {form} trace: {fault}{'' if str(fault).endswith('?') else '.'}"
+        ) from fault
 
 
 def _replayed(stamps_s: np.ndarray, bin_s: float) -> Trace:
@@ -106,7 +108,7 @@ def _replayed(stamps_s: np.ndarray, bin_s: float) -> Trace:
 def _joined(points: Iterable[Point], gaps: Gaps, notes: list[str]) -> Trace:
     """Points as a trace from 0; the last one lasts as long as the one before. Of points at one time the last counts."""
     latest: dict[float, tuple[float, int]] = {}
-    before_s, end_s = -math.inf, None
+    before_s, end_s, n_again = -math.inf, None, 0
     for line, time_s, rate in points:
         if time_s < before_s:
             raise FaultError(
@@ -120,9 +122,12 @@ def _joined(points: Iterable[Point], gaps: Gaps, notes: list[str]) -> Trace:
         elif not (math.isfinite(rate) and rate >= 0):
             raise FaultError(f"the rate is {rate:g} bit/s; it must be finite, and the rate 0 or more", line)
         else:
+            n_again += time_s in latest
             latest[time_s] = rate, line
     if not latest:
         raise FaultError("it is empty")
+    if n_again and end_s is None:
+        notes.append(f"{n_again} rows have the time of the row before, whose rate they replace")
     times = np.array(list(latest))
     steps = np.diff(times)
     usual_s = float(np.median(steps)) if len(steps) else 1.0

@@ -77,6 +77,8 @@ class FluidNetwork(Network):
         self._trees: dict[tuple[str, tuple[str, ...]], list[tuple[Segment, Way]]] = {}
         self._joined_s: dict[tuple[str, LinkSpec], float] = {}
         """When the last part of a line joins."""
+        self._said: dict[tuple[str, LinkSpec], tuple[float, float]] = {}
+        """When the last message of a line ended, and the bytes by which the connection's window has grown."""
         self._serials = count(1)
         self._progress = Progress(env, self._engine, self._links)
         self._arrived: deque[Message] = deque()
@@ -92,10 +94,10 @@ class FluidNetwork(Network):
         """Submits a message now; see `Network.send`."""
         way = self._path(source, target)
         message = self._message(source, target, size_bytes)
-        toll, line = way.toll, None
+        toll = way.toll
         if not way.steady:
             toll = self._weather.toll(way.path, self._weather.latencies(way.path, self.env.now), size_bytes)
-            line = source, way.path[-1]
+        line = (source, way.path[-1]) if way.path else None
         self._add(message, Part(way.links, self._wire_bit * size_bytes, toll=toll, line=line), 0.0)
         self._submit(message.parts[0])
         return message
@@ -113,12 +115,10 @@ class FluidNetwork(Network):
                 {link: None for segment, _ in tree for link in segment.links}, self.env.now
             )
         for segment, way in tree:
-            toll, line, rests_s = way.toll, None, segment.rest_s
+            toll, rests_s = way.toll, segment.rest_s
+            line = (source, way.path[-1]) if way.path else None
             if drawn and way.path:
-                toll, line = (
-                    self._weather.toll(way.path, drawn, size_bytes, segment.links),
-                    (source, way.path[-1]),
-                )
+                toll = self._weather.toll(way.path, drawn, size_bytes, segment.links)
                 rests_s = tuple(sum(drawn[link] for link in rest) for rest in segment.rest)
             part = Part(way.links, self._wire_bit * size_bytes, toll=toll, line=line)
             for index, rest_s in zip(segment.targets, rests_s, strict=True):
@@ -276,7 +276,11 @@ class FluidNetwork(Network):
 
     def _ramp(self, part: Part, protocol: Protocol, now_s: float) -> tuple[Link, ...]:
         """The protocol's caps on a new flow, as a link of its own."""
-        caps = protocol.ramp(part.toll.round_trip_s, min(map(self._engine.capacity_bit_per_s, part.links)))
+        trip_s, capacity = part.toll.round_trip_s, min(map(self._engine.capacity_bit_per_s, part.links))
+        said = self._said.get(part.line) if part.line is not None else None
+        if said is not None:
+            part.grown_bytes = protocol.window_left(said[1], now_s - said[0], trip_s, capacity)
+        caps = protocol.ramp_on(trip_s, capacity, part.grown_bytes, part.size_bit / 8)
         if caps is None:
             return ()
         _, first = next(caps)
@@ -287,6 +291,8 @@ class FluidNetwork(Network):
         """Notes that a part has passed its last byte; a message waits for all of its parts."""
         part.ended = True
         part.air.ends(now_s)
+        if self._protocol is not None and part.line is not None:
+            self._said[part.line] = now_s, part.grown_bytes + part.size_bit / 8
         for message, rest_s in part.serves.items():
             message.waiting -= 1
             message.arrival_s = max(message.arrival_s, now_s + rest_s)

@@ -31,6 +31,25 @@ class Protocol(ABC):
             capacity_bit_per_s: smallest capacity on the path now, at which a ramp may end.
         """
 
+    def window_left(
+        self, sent_bytes: float, silent_s: float, round_trip_s: float, capacity_bit_per_s: float
+    ) -> float:
+        """By how much the window of an open connection is still above that of a new one [bytes]; 0 by default.
+
+        Args:
+            sent_bytes: bytes on the wire that it has grown by.
+            silent_s: time since the last message between the same two nodes ended.
+            round_trip_s: of the path.
+            capacity_bit_per_s: smallest capacity on the path now.
+        """
+        return 0.0
+
+    def ramp_on(
+        self, round_trip_s: float, capacity_bit_per_s: float, grown_bytes: float, size_bytes: float
+    ) -> Steps | None:
+        """Caps of a message of so many bytes on the wire, whose connection has such a window; see `ramp`."""
+        return self.ramp(round_trip_s, capacity_bit_per_s)
+
 
 protocols: Family[Protocol] = Family("protocol", "gapslsim.network.protocols")
 """A network's `protocol` field."""

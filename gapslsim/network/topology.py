@@ -13,6 +13,7 @@ from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.messages import FluidNetwork
 from gapslsim.network.protocol import Protocol, protocols
+from gapslsim.network.protocols.tcp import Tcp
 from gapslsim.registry import Family, component
 
 __all__ = ["Topology", "topologies"]
@@ -32,8 +33,9 @@ class Topology(ABC):
     record_links: bool | None = None
     """Whether the load of every link is kept (`links.parquet`); by default for fleets of up to 256 clients, since every
     message changes the load of all links that it shares."""
-    protocol: Annotated[Protocol, protocols] | None = None
-    """What the transport protocol adds, for instance `tcp`; by default nothing: a message is its bytes."""
+    protocol: Annotated[Protocol, protocols] | None = Tcp()
+    """What the transport protocol adds: by default `tcp` with slow start, on connections that stay open, and no headers
+    (rates are what applications measure); `null`: a message is its bytes."""
 
     @abstractmethod
     def router(self, fleet: Fleet) -> Router:

@@ -48,8 +48,12 @@ def spread_of_time(uncertainty: pd.DataFrame) -> dict[str, float]:
     logs = np.log(time_s[known])
     causes = np.array([draws_of(uncertainty, name)[known] for name in names]).reshape(len(names), -1)
     causes -= causes.mean(axis=1, keepdims=True)
-    # All at once: one by one, chance would give each cause a share of those that count.
-    slopes = np.linalg.lstsq(causes.T, logs - logs.mean(), rcond=None)[0]
+    logs -= logs.mean()
+    if len(logs) >= 5 * len(names):
+        # All at once: one by one, chance would give each cause a share of those that count.
+        slopes = np.linalg.lstsq(causes.T, logs, rcond=None)[0]
+    else:
+        slopes = causes @ logs / (causes**2).sum(axis=1)
     variances = slopes**2 * causes.var(axis=1) / logs.var()
     shares = {name.removeprefix(CAUSE): float(one) for name, one in zip(names, variances, strict=True)}
     return dict(sorted(shares.items(), key=lambda found: -found[1]))

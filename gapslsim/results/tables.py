@@ -102,8 +102,13 @@ def _device_table(summary: Mapping[str, Any]) -> Table:
 def _likely_table(summary: Mapping[str, Any]) -> Table:
     """Time, energy and times to targets, each with its interval over the draws."""
     drawn = summary["uncertainty"]
-    title = f"How sure that is ({drawn['draws']} draws of what was not measured)"
-    table = titled_table(title, "", "told", "median", words.share(drawn["level"], 1.0) + " of draws")
+    table = titled_table(
+        f"How sure that is ({drawn['draws']} draws)",
+        "",
+        "told",
+        "median",
+        words.share(drawn["level"], 1.0) + " of draws",
+    )
     rows = [
         ("simulated time", summary["simulated_time_s"], drawn["simulated_time_s"], words.seconds),
         ("energy", summary["energy_j"]["total"], drawn["energy_j"], words.energy),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -14,6 +14,7 @@ from gapslsim.network.channel import Channel, channels
 from gapslsim.network.latencies.constant import NO_LATENCY
 from gapslsim.network.latency import Latency, latencies
 from gapslsim.network.link_loss import LinkLoss, link_losses
+from gapslsim.network.netem import expanded
 from gapslsim.registry import component
 from gapslsim.scenario.presets import LINKS
 
@@ -32,6 +33,23 @@ class Link:
     """One way: `4 ms`, a latency that varies, or one for each direction (`{up: 4 ms, down: 2 ms}`)."""
     loss: Annotated[LinkLoss, link_losses] | None = None
     """Loss of packets, for instance `1 %`: they are sent again. What the protocol of training loses is a fault."""
+    netem: str | dict[str, str] | None = None
+    """The same in netem's words: `delay 100ms 20ms loss 1% rate 10mbit`, or `{up: ..., down: ...}`; units are tc's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_other_words(cls, data: Any) -> Any:
+        return expanded(data, "uplink", "downlink")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Rates are given, or `netem` may give them."""
+        made = handler(schema)
+        link = handler.resolve_ref_schema(made)
+        link["anyOf"] = [{"required": link.pop("required")}, {"required": ["netem"]}]
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,24 @@ class Played(NamedTuple):
     """End of each round."""
     energy_j: float
     """Of clients and servers by the last of them."""
+    first_j: float
+    """Of that, what belongs to the first round."""
 
     def time_s(self, told: Played, at_s: float) -> float:
-        """When this run is where `told` is at `at_s`; beyond the rounds of both in proportion."""
+        """When this run is where `told` is at `at_s`; beyond the rounds of both, at the pace of those behind the first.
+
+        The first is not like the others: windows of connections are small, weights are sent.
+        """
         if at_s > told.ends_s[-1]:
-            return float(at_s * self.ends_s[-1] / told.ends_s[-1])
+            first, told_first = (run.ends_s[0] if len(run.ends_s) > 1 else 0.0 for run in (self, told))
+            pace = (self.ends_s[-1] - first) / (told.ends_s[-1] - told_first)
+            return float(self.ends_s[-1] + (at_s - told.ends_s[-1]) * pace)
         return float(np.interp(at_s, np.r_[0.0, told.ends_s], np.r_[0.0, self.ends_s]))
+
+    def all_j(self, n_rounds: int) -> float:
+        """Energy of so many rounds, were those beyond like those behind the first [J]."""
+        beyond = (n_rounds - len(self.ends_s)) / max(1, len(self.ends_s) - 1)
+        return self.energy_j + beyond * (self.energy_j - self.first_j)
 
 
 def play(
@@ -64,7 +76,8 @@ def play(
     if stage.parameter_server.name in parts.recorder.servers:
         servers[stage.parameter_server.name] = stage.parameter_server.device.power.idle_w
     spans = frame(SpanRow, parts.recorder.rows)
-    return Played(ends_s, energy_of(spans, servers, float(stage.now_s))["total"])
+    first = energy_of(spans[spans["round"] <= 1], servers, float(ends_s[0]))["total"]
+    return Played(ends_s, energy_of(spans, servers, float(stage.now_s))["total"], first)
 
 
 class _Counted:

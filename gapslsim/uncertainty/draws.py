@@ -153,11 +153,18 @@ class _Drawing:
 
     @cached_property
     def _n_played(self) -> int:
-        """The fewest rounds whose mean time is that of all rounds, wherever one looks; all if there are none."""
-        means_s = self.told.rounds["end_s"].to_numpy() / np.arange(1, self._n_rounds + 1)
+        """The fewest rounds whose mean time is that of all rounds, wherever one looks; all if there are none.
+
+        The first is left out: connections have no window yet.
+        """
+        ends_s = self.told.rounds["end_s"].to_numpy()
+        means_s = (ends_s[1:] - ends_s[0]) / np.arange(1, self._n_rounds)
         n = _SHORTEST
         while 3 * n <= self._n_rounds:
-            if np.abs(means_s[n:] / means_s[n - 1] - 1).max() <= _ALIKE and not self.scenario.is_hazardous:
+            if (
+                np.abs(means_s[n - 1 :] / means_s[n - 2] - 1).max() <= _ALIKE
+                and not self.scenario.is_hazardous
+            ):
                 return n
             n *= 2
         return self._n_rounds
@@ -167,20 +174,21 @@ class _Drawing:
         if None in played:
             return False
         ends_s = [one.ends_s[-1] for one in played if one is not None]
+        told, whole_s = self._told(n_played), float(self.told.rounds["end_s"].iloc[-1])
         for i in {int(np.argmin(ends_s)), int(np.argmax(ends_s))}:
-            whole = self._draw(i, self._n_rounds)
-            if whole is None:
+            whole, part = self._draw(i, self._n_rounds), played[i]
+            if whole is None or part is None:
                 return False
-            if abs(whole.ends_s[-1] * n_played / (ends_s[i] * self._n_rounds) - 1) > 2 * _ALIKE:
+            if abs(part.time_s(told, whole_s) / whole.ends_s[-1] - 1) > 2 * _ALIKE:
                 return False
         return True
 
     def _own_spread(self) -> float:
         """Spread of the whole time by the run's own randomness: by means of blocks, since neighbours may be alike."""
         ends_s = self.told.rounds["end_s"].to_numpy()
-        n_blocks = max(2, math.isqrt(self._n_rounds))
-        edges_s = np.interp(
-            np.linspace(0, self._n_rounds, n_blocks + 1), np.arange(self._n_rounds + 1), np.r_[0.0, ends_s]
+        n_blocks = max(2, math.isqrt(self._n_rounds - 1))
+        edges_s = np.interp(  # from the end of the first, which is not like the others
+            np.linspace(1, self._n_rounds, n_blocks + 1), np.arange(1, self._n_rounds + 1), ends_s
         )
         blocks_s = np.diff(edges_s)
         return float(blocks_s.std(ddof=1) / blocks_s.mean() / math.sqrt(n_blocks))
@@ -204,7 +212,8 @@ class _Drawing:
             yield DrawRow(draw, name, own * one.time_s(told, at_s) if one is not None and there else math.nan)
         energy_j = math.nan
         if one is not None:
-            energy_j = own * self.told.summary["energy_j"]["total"] * one.energy_j / told.energy_j
+            ratio = one.all_j(self._n_rounds) / told.all_j(self._n_rounds)
+            energy_j = own * self.told.summary["energy_j"]["total"] * ratio
         yield DrawRow(draw, "energy_j", energy_j)
 
     def _cause_rows(self) -> Iterator[DrawRow]:

@@ -9,13 +9,13 @@ from gapslsim import load, simulate
 from gapslsim.kernels import in_use
 
 PINNED = {
-    "quickstart": "c9549b7bff60",
-    "frameworks/epsl": "7ff07c082217",
-    "frameworks/fedavg": "116fb0837072",
-    "frameworks/gapsl": "b1b036d207d4",
-    "frameworks/psl": "b11970f1c074",
-    "frameworks/sfl": "4f2b27dfad71",
-    "frameworks/sl": "e5beec3cd131",
+    "quickstart": "cf6e2eae142a",
+    "frameworks/epsl": "3d41d81eee17",
+    "frameworks/fedavg": "ed37977f6c10",
+    "frameworks/gapsl": "0e22acb29ad2",
+    "frameworks/psl": "292486697003",
+    "frameworks/sfl": "d1483e8aaa61",
+    "frameworks/sl": "ffe7f20e71b5",
 }
 
 

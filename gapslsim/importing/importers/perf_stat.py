@@ -67,10 +67,10 @@ class PerfStat(Importer):
     def knows(cls, source: Source) -> bool:
         """Has counts of events."""
         head = source.text[:20_000]
-        return "Performance counter stats" in head or '"counter-value"' in head or any(
-            _CSV.match(line) and re.search(r"[,;](task-clock|cycles|instructions|duration_time|cpu-clock|power/)", line)
-            for line in head.splitlines()[:50]
-        )  # fmt: skip
+        if re.search(r'Performance counter stats|"counter-value"|^#\s+time\s+counts', head, re.M):
+            return True
+        event = re.compile(r"[,;](task-clock|cycles|instructions|duration_time|cpu-clock|power/)")
+        return any(_CSV.match(line) and event.search(line) for line in head.splitlines()[:50])
 
     def read(self, source: Source) -> Imported:
         """Rows of kind `idle` or `load` with their power, and one of the work that was counted."""
@@ -120,7 +120,7 @@ class PerfStat(Importer):
         )
         if flop:
             seconds = self._elapsed(source, counts)
-            yield compute_row(machine, LayerCost("command", "whole", "other", flop, moved), seconds)
+            yield compute_row(machine, LayerCost("command", "command", "other", flop, moved), seconds)
 
     def _elapsed(self, source: Source, counts: list[_Count]) -> float:
         if self.duration is not None:

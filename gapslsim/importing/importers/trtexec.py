@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gapslsim.importing.importer import Imported, Importer, Source, importers, measurements
-from gapslsim.measuring.table import Machine, Measurement, compute_row
+from gapslsim.measuring.table import COLUMNS, Machine, compute_row
 from gapslsim.network.file_name import FileName
 from gapslsim.registry import component
 from gapslsim.work import LayerCost
@@ -32,8 +33,8 @@ _KINDS = {
 class Trtexec(Importer):
     """Forward times from `trtexec --exportTimes=FILE` (whole network) or `--exportProfile=FILE` (layer by layer).
 
-    Neither holds what was computed. For a profile give `layers`, the file of `--exportLayerInfo` with
-    `--profilingVerbosity=detailed`; for times, or instead, `work_flop` of one inference (see `gapslsim show model`).
+    Neither holds what was computed. Give `layers`, the file of `--exportLayerInfo` with
+    `--profilingVerbosity=detailed`; or `work_flop` of one inference, which then is one computation of kind `network`.
     """
 
     kind: Literal["trtexec"] = "trtexec"
@@ -44,7 +45,7 @@ class Trtexec(Importer):
     batch_size: Annotated[int, Field(ge=1)] = 1
     """Of the engine."""
     layers: FileName | None = None
-    """JSON of `--exportLayerInfo`: shapes and weights of the layers of a profile."""
+    """JSON of `--exportLayerInfo`: shapes and weights of the layers."""
     work_flop: Annotated[float, Field(gt=0)] | None = None
     """FLOP of one inference of the batch, a multiply-accumulate being two."""
     moved_bytes: Annotated[float, Field(ge=0)] = 0.0
@@ -56,40 +57,60 @@ class Trtexec(Importer):
         return _is_times(source.json) or _is_profile(source.json)
 
     def read(self, source: Source) -> Imported:
-        """A row per inference, or per layer."""
+        """A row per layer, of a profile or of inferences that were timed as one; without layers one per inference."""
         machine = Machine(self.device, "tensorrt", 1, self.power_mode)
-        if _is_profile(source.json) and self.layers is not None:
-            notes: list[str] = []
-            rows = list(self._of_layers(machine, source, notes))
-            return measurements(rows, notes)
-        if self.work_flop is None:
-            fix = "give --set work_flop=..., the FLOP of one inference"
-            if _is_profile(source.json):
-                fix = f"give --set layers=FILE, the JSON of --exportLayerInfo, or {fix[5:]}"
+        is_profile = _is_profile(source.json)
+        if self.layers is None and self.work_flop is None:
+            fix = "give --set layers=FILE, the JSON of --exportLayerInfo, or --set work_flop=... of one inference"
             raise source.fault(f"it does not hold what was computed; {fix}")
-        whole = LayerCost(
-            "inference", "whole", "forward", self.work_flop, self.moved_bytes, batch_size=self.batch_size
-        )
-        times = [_ms(one, "computeMs", source) for one in source.json] if _is_times(source.json) else [
-            sum(_ms(one, "averageMs", source) for one in source.json[1:])
-        ]  # fmt: skip
-        note = "whole networks check a profile (gapslsim calibrate TABLE --profile ...) and are no layers to fit it to"
-        return measurements([compute_row(machine, whole, ms / 1e3) for ms in times if ms > 0], [note])
-
-    def _of_layers(self, machine: Machine, source: Source, notes: list[str]) -> Iterator[Measurement]:
-        known = _layer_info(Path(str(self.layers)))
-        unknown: list[str] = []
-        for one in source.json[1:]:
-            name, ms = str(one.get("name")), _ms(one, "averageMs", source)
-            cost = _cost(known[name], self.batch_size) if name in known else None
-            if cost is None or ms <= 0:
-                unknown.append(name)
-                continue
-            yield compute_row(machine, cost, ms / 1e3, note="fused" if " + " in name else "")
-        if unknown:
-            notes.append(
-                f"{len(unknown)} layers left out (reformats, or without shapes): {', '.join(unknown[:5])}"
+        key = "averageMs" if is_profile else "computeMs"
+        times_s = [_ms(one, key, source) / 1e3 for one in source.json[is_profile:]]
+        if self.layers is None:
+            network = LayerCost(
+                "inference",
+                "network",
+                "forward",
+                self.work_flop or 0.0,
+                self.moved_bytes,
+                batch_size=self.batch_size,
             )
+            each = [sum(times_s)] if is_profile else times_s
+            note = "a network is one computation of kind network; with layers its parts are told apart"
+            return measurements(
+                [compute_row(machine, network, time_s) for time_s in each if time_s > 0], [note]
+            )
+        info = _layer_info(Path(self.layers))
+        costs = {
+            name: cost for name, one in info.items() if (cost := _cost(one, self.batch_size)) is not None
+        }
+        if not is_profile:
+            return _together(machine, list(costs.values()), times_s)
+        names = [str(one.get("name")) for one in source.json[1:]]
+        timed = [
+            (name, time_s)
+            for name, time_s in zip(names, times_s, strict=True)
+            if name in costs and time_s > 0
+        ]
+        lost = sorted({*names} - {name for name, _ in timed})
+        notes = (
+            [f"{len(lost)} layers left out (reformats, or without shapes): {', '.join(lost[:5])}"]
+            if lost
+            else []
+        )
+        return measurements([compute_row(machine, costs[name], time_s) for name, time_s in timed], notes)
+
+
+def _together(machine: Machine, costs: Sequence[LayerCost], times_s: Sequence[float]) -> Imported:
+    """Layers of each inference as a sample, whose first row has the time of all."""
+    rows = [
+        (
+            *compute_row(machine, cost, time_s)._replace(threads=None, time_s=None if place else time_s),
+            f"inference-{run}",
+        )
+        for run, time_s in enumerate(times_s)
+        for place, cost in enumerate(costs)
+    ]
+    return replace(measurements([]), columns=(*COLUMNS, "sample"), rows=rows)
 
 
 def _is_times(document: Any) -> bool:

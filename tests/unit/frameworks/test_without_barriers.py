@@ -201,7 +201,7 @@ def test_a_late_upload_is_cancelled_and_leaves_the_others_their_time() -> None:
     ]
     late = next(span for span in made.recorder.spans if span.phase == "cancelled_uplink")
     assert late.size_bytes == 75  # 0.75 s at 800 bit/s
-    assert late.energy_j == pytest.approx(3.0)
+    assert late.energy_j == pytest.approx(0.25 * 1.0 + 0.75 * 3.0)  # idle while it propagates
     # Client 0 arrives at 2.25; the server waits for the deadline, then computes for one client.
     assert made.spans("server") == [("server_step", 3.0, 4.5)]
     assert made.spans("client-0")[-2:] == [

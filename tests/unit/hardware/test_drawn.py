@@ -85,6 +85,19 @@ def test_the_coefficients_of_a_fit_are_one_error_that_of_its_held_out_times() ->
     assert seconds(made, "backward") == pytest.approx(2 * math.exp(0.08 * math.sqrt(math.pi / 2)))
 
 
+def test_a_calibrated_profile_has_the_error_of_each_phase_weighted_by_time() -> None:
+    def error(group: str, time_weighted: float) -> dict[str, Any]:
+        shares = {"mape": 0.9, "median": 0.5, "p95": 2.0, "time_weighted": time_weighted, "bias": 0.0}
+        return {"split": "5-fold", "group": group, "n_points": 9} | shares
+
+    held_out = [error("", 0.1), error("forward", 0.04), error("backward", 0.0), error("forward conv2d", 0.3)]
+    made = drawn(device(calibration={"data": "chosen", "n_points": 9, "held_out": held_out}), all_at(-1.0))
+    call = 3 ** (-1 / Z)
+    assert seconds(made, "forward") == pytest.approx(call + math.exp(0.04 * math.sqrt(math.pi / 2)))
+    assert seconds(made, "backward") == pytest.approx(call + 2 * math.exp(0.02))
+    assert seconds(made, "other") == pytest.approx(call + math.exp(0.1 * math.sqrt(math.pi / 2)))
+
+
 def test_a_power_mode_is_drawn_by_its_own_figures() -> None:
     eco = {"description": "Half.", "power": {s: figure(1.0, low=0.5, high=2.0) for s in
                                              ("idle", "compute", "send", "receive")}}  # fmt: skip

@@ -31,6 +31,7 @@ def test_logs_of_power_tell_rest_from_work_by_the_load(
     made = imported(tmp_path, kind)
     assert (watts(made, "idle"), watts(made, "load")) == (pytest.approx(idle), pytest.approx(load))
     assert set(column(made, "device")) == {device}
+    assert set(column(made, "threads")) == {None}
     assert any(note.startswith(f"idle: {idle[0]:g} W, mean of 1 samples") for note in made.notes)
 
 
@@ -99,7 +100,7 @@ def test_perf_stat_gives_power_from_energy_and_time_in_every_form(text: str, tmp
 
 def test_perf_stat_counts_flop_and_bytes(tmp_path: Path) -> None:
     made = imported(tmp_path, "perf-stat")
-    (whole,) = [row for row in made.rows if row[made.columns.index("kind")] == "whole"]
+    (whole,) = [row for row in made.rows if row[made.columns.index("kind")] == "command"]
     told = dict(zip(made.columns, whole, strict=True))
     # Eight per instruction of 256 bits in single precision; 64 bytes per line of the cache.
     assert (told["work_flop"], told["moved_bytes"], told["time_s"]) == (24.5e9, 64e7, 4.0)
@@ -113,6 +114,12 @@ def test_intervals_of_perf_stat_are_samples_of_power(tmp_path: Path) -> None:
     )
     made = imported(tmp_path, "perf-stat", text)
     assert watts(made, "load") == pytest.approx([5.0, 9.0])
+    printed = (
+        "#           time             counts unit events\n"
+        "     1.000000000               5.00 Joules power/energy-pkg/\n"
+        "     3.000000000              18.00 Joules power/energy-pkg/\n"
+    )
+    assert watts(imported(tmp_path, "perf-stat", printed), "load") == pytest.approx([5.0, 9.0])
 
 
 def test_perf_stat_without_energy_or_work_says_what_to_count(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from tests.unit.importing.reading import column, imported
 
 
 def test_trtexec_needs_to_know_what_was_computed(tmp_path: Path) -> None:
-    with pytest.raises(ForeignError, match="does not hold what was computed; give --set work_flop"):
+    with pytest.raises(ForeignError, match="does not hold what was computed; give --set layers=FILE"):
         imported(tmp_path, "trtexec")
     made = imported(tmp_path, "trtexec", work_flop=3.6e9, device="nano")
     assert column(made, "time_s") == pytest.approx([2.0e-3, 2.2e-3])
-    assert set(column(made, "kind")) == {"whole"}
+    assert set(column(made, "kind")) == {"network"}
     assert set(column(made, "device")) == {"nano"}
 
 
@@ -53,8 +53,26 @@ def test_a_profile_of_trtexec_takes_its_shapes_from_the_layer_information(tmp_pa
     assert column(made, "moved_bytes") == [4 * (384 + 2048 + 448), 4 * (2048 + 512)]
     assert column(made, "time_s") == pytest.approx([5e-4, 5e-5])
     assert made.notes == ("1 layers left out (reformats, or without shapes): Reformatting 0",)
-    with pytest.raises(ForeignError, match="give --set layers=FILE, the JSON of --exportLayerInfo"):
-        imported(tmp_path, "trtexec", PROFILE)
+    whole = imported(tmp_path, "trtexec", PROFILE, work_flop=1e6)
+    assert column(whole, "time_s") == pytest.approx([5.6e-4])
+    (tmp_path / "names.json").write_text('{"Layers": ["conv1 + relu1", "pool1"]}')
+    with pytest.raises(
+        ForeignError, match=r"no layers with shapes; export it with .*profilingVerbosity=detailed"
+    ):
+        imported(tmp_path, "trtexec", PROFILE, layers=str(tmp_path / "names.json"))
+
+
+def test_layers_of_an_inference_are_a_sample_that_calibration_takes(tmp_path: Path) -> None:
+    from gapslsim.calibration.samples import samples_of
+    from gapslsim.calibration.table import read_table
+    from gapslsim.cli.import_log import _written
+
+    (tmp_path / "layers.json").write_text(json.dumps(LAYERS))
+    made = imported(tmp_path, "trtexec", layers=str(tmp_path / "layers.json"), batch_size=2)
+    _written(made, tmp_path / "table.csv")
+    samples = samples_of(read_table(tmp_path / "table.csv").compute)
+    assert samples.seconds.tolist() == pytest.approx([2.0e-3, 2.2e-3])
+    assert samples.layers.kind.tolist() == ["conv2d", "pool"] * 2
 
 
 def test_kineto_gives_forward_and_backward_of_a_layer(tmp_path: Path) -> None:

@@ -211,6 +211,46 @@ def test_all_forms_refuse_the_same_with_the_near_miss(
         placed(file).router(FLEET)
 
 
+BROKEN = {
+    "a.yaml": "links:\n- {between: [server, a], rate: 1 Mbit/s}\n- between: [a, b]\n  rate: 40\n",
+    "a.json": '{"nodes": [],\n\t"links": [\n\t{"src": "x", "dst": "a"},\n\t{"src": "a", "dst": "b", "rate": 4}]}',
+    "a.gml": 'graph [\nnode [ id 0 ]\nnode [ id 1 ]\nedge [ source 0\ntarget 1\nrate "40" ]\n]\n',
+    "a.xml": SNDLIB.replace("</source><target>", "</source>\n<target>"),
+    "a.graphml": ZOO.replace("LinkSpeedRaw", "rate"),
+}
+LINES = {"a.yaml": 3, "a.json": 4, "a.gml": 4, "a.xml": 6, "a.graphml": 14}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_in_a_link_is_told_with_its_line(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_text(BROKEN[name])
+    meaning = {} if name in ("a.yaml", "a.json", "a.gml") else {"*": "ignore"}
+    if name == "a.xml":
+        meaning["preInstalledModule.capacity"] = "rate"
+    with pytest.raises(NetworkError, match=rf"has no unit.* \(line {LINES[name]}\)"):
+        graph(file, attributes=meaning, server="0", gateways=["1"]).router(FLEET)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("links: [{between: [server]}]", "between: names 1 nodes; a link joins two"),
+        (
+            "links: [{between: [server, a], rate: [40]}]",
+            r"rate: found \[40\]; write a quantity with its unit",
+        ),
+        ("links: []", "it has no links"),
+        ("links: [3]", r"link 0 is '3'; write {between"),
+        ("links: [{between: [server, a], shared: maybe}]", "shared: Input should be a valid boolean"),
+    ],
+)
+def test_a_link_that_is_none_is_refused_in_words(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(text)
+    with pytest.raises(NetworkError, match=words):
+        graph(tmp_path / "net.yaml", gateways=["a"]).router(FLEET)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_directed_graph_has_links_one_way_and_says_so(form: str, tmp_path: Path) -> None:
     told = placed(written(tmp_path, form, {"rate": "5 Mbit/s"}, directed=True))

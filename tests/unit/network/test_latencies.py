@@ -37,7 +37,7 @@ def network(
 ) -> tuple[Any, FluidNetwork]:
     env = simpy.Environment()
     links = tuple(AccessLink(f"client-{i}", FAST, FAST, latency(settings)) for i in range(n))
-    topology: Topology = topologies[kind](**more)
+    topology: Topology = topologies[kind](**{"protocol": None, **more})
     return env, topology.build(env, Fleet(links), seed)
 
 

@@ -30,7 +30,7 @@ def took_s(loss: Any, size_bytes: float, rate: float = 8e6, latency_s: float = 0
     link = AccessLink(
         "client-0", Constant(rate=rate), Constant(rate=rate), latency_s, None, read("link_loss", loss)
     )
-    transfer = Star().build(env, Fleet((link,)), seed).send("client-0", "server", size_bytes)
+    transfer = Star(protocol=None).build(env, Fleet((link,)), seed).send("client-0", "server", size_bytes)
     env.run()
     assert transfer.finished_s is not None
     return transfer.finished_s

@@ -28,7 +28,7 @@ def fleet(*rates_mbit: float, latency_s: float = 0.0) -> Fleet:
 
 
 def star(env: simpy.Environment, members: Fleet, **settings: object) -> FluidNetwork:
-    return Star(**settings).build(env, members, seed=1)  # type: ignore[arg-type]
+    return Star(**{"protocol": None, **settings}).build(env, members, seed=1)  # type: ignore[arg-type]
 
 
 def finish(env: simpy.Environment, *transfers: Transfer) -> list[float | None]:

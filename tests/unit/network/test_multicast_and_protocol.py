@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import simpy
@@ -36,7 +38,9 @@ def test_a_broadcast_to_oneself_arrives_at_once() -> None:
     assert (own.links, own.targets, own.start_s) == ((), (0,), 0.0)
     env = simpy.Environment()
     members = Fleet((AccessLink("client-0", Constant(rate=8e6), Constant(rate=8e6)),))
-    transfers = Star().build(env, members, seed=0).broadcast("server", ["server", "client-0"], 1e6)
+    transfers = (
+        Star(protocol=None).build(env, members, seed=0).broadcast("server", ["server", "client-0"], 1e6)
+    )
     env.run()
     assert [transfer.finished_s for transfer in transfers] == [0.0, pytest.approx(1.0)]
 
@@ -82,7 +86,6 @@ def test_slow_start_doubles_the_cap_each_round_trip_until_the_path_is_full() -> 
         (pytest.approx(0.2 * k), pytest.approx(4e5 * 2**k)) for k in range(5)
     ]
     assert one(tcp, 1e6) == pytest.approx(0.1 + 1.0 + (8 - 2.48) / 8)
-    assert one(tcp, 10e3) == pytest.approx(0.1 + 0.2)  # the first window, in one round trip
 
 
 def test_slow_start_ends_at_the_rate_of_now_also_on_a_link_that_was_idle_as_its_rate_changed() -> None:
@@ -118,4 +121,61 @@ def test_a_cancelled_message_counts_payload_bytes() -> None:
 
 def test_a_payload_larger_than_its_packet_is_refused() -> None:
     with pytest.raises(ValidationError, match="must not be more than wire_bytes"):
-        Tcp(payload_bytes=1600)
+        Tcp(payload_bytes=1600, wire_bytes=1502)
+
+
+PLAIN = Tcp(payload_bytes=1000, wire_bytes=1000)
+"""Windows of 10, 20, 40 kB; no connection set-up."""
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "took_s"),
+    [
+        (10_000, 0.1 + 0.01),  # one window goes at once, at the rate of the link
+        (25_000, 0.1 + 0.2 + 0.015),  # a round trip for the first, then 15 kB at once
+        (60_000, 0.1 + 0.4 + 0.03),  # two round trips for 30 kB, then 30 kB
+    ],
+)
+def test_the_last_window_of_a_message_goes_at_once(size_bytes: float, took_s: float) -> None:
+    assert one(PLAIN, size_bytes) == pytest.approx(took_s)
+
+
+def after_silence(silent_s: float, tcp: Tcp = PLAIN) -> float:
+    """How long a message of 25 kB takes after one of 30 kB and so much silence [s]."""
+    env = simpy.Environment()
+    members = Fleet((AccessLink("client-0", Constant(rate=8e6), Constant(rate=8e6), 0.1),))
+    network = Star(protocol=tcp).build(env, members, seed=0)
+
+    def go() -> Any:
+        yield network.send("client-0", "server", 30_000).done
+        yield env.timeout(silent_s)
+        start_s = env.now
+        yield network.send("client-0", "server", 25_000).done
+        return env.now - start_s
+
+    return float(env.run(env.process(go())))
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "took_s"),
+    [
+        (0.05, 0.1 + 0.025),  # the window is 10 + 30 kB: all goes at once
+        (0.35, 0.1 + 0.2 + 0.005),  # latency included, more than one timeout of 0.4 s: half, 20 kB
+        (5.0, 0.1 + 0.2 + 0.015),  # 10 kB again
+    ],
+)
+def test_an_open_connection_keeps_its_window_and_halves_it_in_silence(silent_s: float, took_s: float) -> None:
+    assert after_silence(silent_s) == pytest.approx(took_s)
+
+
+def test_a_connection_for_each_message_begins_with_the_first_window() -> None:
+    tcp = Tcp(payload_bytes=1000, wire_bytes=1000, set_up_round_trips=1)
+    assert after_silence(0.05, tcp) == pytest.approx(0.2 + 0.1 + 0.2 + 0.015)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wire_bytes"), [("none", 1448), ("ip", 1500), ("ppp", 1502), ("tc", 1514), ("ethernet", 1538)]
+)
+def test_headers_are_those_of_the_layer_whose_rate_is_given(headers: Any, wire_bytes: float) -> None:
+    assert Tcp(headers=headers).wire_share == pytest.approx(wire_bytes / 1448)
+    assert Tcp(headers=headers, wire_bytes=1600).wire_share == pytest.approx(1600 / 1448)

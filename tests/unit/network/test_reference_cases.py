@@ -108,4 +108,4 @@ def test_the_ns3_file_is_reported_per_variant_and_its_fluid_estimates_are_reprod
     assert code == 0
     text = console.export_text()
     for variant in ("cubic_lossless", "cubic_fqcodel", "newreno_bdp", "newreno_fifo1000"):
-        assert text.count(variant) == 4
+        assert text.count(variant) == 5

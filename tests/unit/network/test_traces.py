@@ -154,6 +154,12 @@ def test_a_file_without_regular_steps_has_no_gaps(tmp_path: Path) -> None:
     assert trace(tmp_path, "0 1\n1 1\n5 1\n6 1\n10 1\n", "cooked").notes() == []
 
 
+def test_rows_of_one_time_are_counted(tmp_path: Path) -> None:
+    channel = trace(tmp_path, "0 1\n0 2\n1 3\n", "cooked")
+    assert steps(channel, 2) == [(0.0, 2e6), (1.0, 3e6)]
+    assert "1 rows have the time of the row before, whose rate they replace" in channel.notes()[0]
+
+
 def test_rows_with_empty_cells_are_left_out_and_counted(tmp_path: Path) -> None:
     channel = trace(tmp_path, "time_s,rate_bit_s\n0,1\n1,\n2,3\n", "csv")
     assert steps(channel, 2) == [(0.0, 1.0), (2.0, 3.0)]
@@ -174,8 +180,12 @@ def test_rows_with_empty_cells_are_left_out_and_counted(tmp_path: Path) -> None:
         ("time_s,rate_bit_s\n0,1\n1,2,3\n", "csv", ":3 .* has 3 cells; 2 are in the first line"),
         ("time_s,rate_bit_s\n0,1\n1\n", "csv", ":3 .* has 1 cells"),
         ("time_s,rate_bit_s\n0,1\n1,fast\n", "csv", ":3 .* column 'rate_bit_s' is 'fast', which is no number"),
-        ("time_s,rate_bit_s\n0,1\n2024-13-01 00:00:00,1\n", "csv", ":3 .* month must be in 1..12"),
+        ("time_s,rate_bit_s\n2024-01-01 00:00:00,1\n2024-13-01 00:00:00,1\n", "csv", ":3 .* month must be in 1..12"),
         ("time_s,rate_bit_s,time_s\n0,1,2\n", "csv", ":1 .* several columns 'time_s'"),
+        ("", "csv", "is not a csv trace: it is empty"),
+        ("time_s,rate_bit_s\n5,1\n10:00:00,1\n", "csv", ":3 .* a clock time after a number; write all alike"),
+        ("time_s,rate_bit_s\n10:00:00,1\n11,1\n", "csv", ":3 .* a number after a clock time"),
+        ("time_s,rate_bit_s\n10:61:00,1\n", "csv", ":2 .* which is no time of day"),
         ('{"timestamps": [0, 1], "bandwidths": [1]}', "pantheon", "2 timestamps and 1 bandwidths"),
         ('{"timestamps": [0],\n "bandwidths": ["x"]}', "pantheon", "entry 0 has the bandwidth 'x'"),
         ('{"timestamps": [0],\n', "pantheon", ":2 .* it is no JSON"),

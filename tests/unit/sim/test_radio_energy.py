@@ -60,7 +60,7 @@ class _Line:
     ) -> None:
         self.env = simpy.Environment()
         link = AccessLink("client-0", Constant(rate=8e6), Constant(rate=8e6), latency_s)
-        network = Star().build(self.env, Fleet((link,)), 1)
+        network = Star(protocol=None).build(self.env, Fleet((link,)), 1)
         self.recorder, self.activities = Recorder([power.idle_w]), Activities(self.env)
         self.presence = None
         if battery is not None:

@@ -130,6 +130,13 @@ def test_a_few_rounds_tell_what_whole_dry_runs_tell(framework: str, monkeypatch:
         assert "plays 6 of 40 rounds" in short.summary["uncertainty"]["notes"][0]
 
 
+def test_a_first_round_with_small_windows_does_not_make_all_be_played() -> None:
+    told = simulate(load("quickstart", set=[*QUICK, "framework=psl"]), dry=True)
+    rounds = told.rounds["end_s"].diff().to_numpy()
+    assert told.rounds["end_s"].iloc[0] > 1.2 * rounds[1:].mean()
+    assert "plays 6 of 40 rounds" in with_draws(told, 20).summary["uncertainty"]["notes"][0]
+
+
 def test_rounds_that_are_not_alike_are_all_played() -> None:
     """Averaging every 25 rounds falls behind the first rounds, and would be left out by them."""
     rare = "framework={kind: parallel, client_sync: {kind: average, every: 25}}"
