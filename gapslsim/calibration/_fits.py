@@ -11,7 +11,7 @@ import numpy as np
 from gapslsim.calibration._figures import figure_of
 from gapslsim.calibration._points import LEAST_POINTS, fit_interpolations
 from gapslsim.calibration._pooled import Part, PooledFit, fit_pooled
-from gapslsim.calibration._trends import TrendFit, choose_trend, fit_trend
+from gapslsim.calibration._trends import TrendFit, choose_trend, fit_trend, leading_trend, line_beyond
 from gapslsim.calibration.samples import Samples
 from gapslsim.errors import GapslsimError, unknown
 from gapslsim.hardware.cost_model import CostModel
@@ -92,11 +92,13 @@ def _linear(samples: Samples, about: Provenance) -> Linear:
 def _lookup(samples: Samples, about: Provenance) -> Lookup:
     groups = []
     for phase, kind, part in _groups(samples):
-        settings: dict[str, Any] = _trend(kind, part).settings(about.source)
-        group = LookupGroup(phase=phase, layer_kind=kind, **settings)
-        if kind:
-            made, points = fit_interpolations(part, group)
-            settings |= {"interpolations": made, "points": tuple(points) if made else ()}
+        interpolated = bool(kind) and len(part) >= LEAST_POINTS
+        trend = leading_trend(part) if interpolated else _trend(kind, part)
+        settings = trend.settings(about.source)
+        if interpolated:
+            line = line_beyond(part)
+            settings["beyond"] = line and Trend(**line.settings(about.source))
+            settings |= fit_interpolations(part, LookupGroup(phase=phase, layer_kind=kind, **settings))
         groups.append(LookupGroup(phase=phase, layer_kind=kind, **settings))
     return Lookup(groups=tuple(groups), overhead_per_call=about.call)
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
 from gapslsim.calibration._figures import six
+from gapslsim.calibration._splits import find_splits
 from gapslsim.calibration.samples import Samples
-from gapslsim.hardware.cost_models.lookup import Interpolation
+from gapslsim.hardware.cost_models.lookup import Interpolation, Split
 from gapslsim.hardware.grouped import Trend
-from gapslsim.hardware.kriging import places
+from gapslsim.hardware.kriging import Coordinate, places
 from gapslsim.hardware.terms import COST_COLUMNS, Array
 
 __all__ = ["LEAST_POINTS", "fit_interpolations"]
 
 LEAST_POINTS = 30
 """Fewer points are not interpolated."""
-_MAX_POINTS = 300
-_SYSTEMS = (
+_MAX_POINTS = 1000
+"""Points that are kept."""
+_MAX_SEARCH = 300
+"""Points from which length scales and noise are found: the search is cubic in them."""
+_SYSTEMS: tuple[tuple[Coordinate, ...], ...] = (
     ("trend", "parameter", "activation", "sample_input"),
     ("trend", "parameter", "activation", "batch_size", "other_byte"),
     ("batch_size", "sample_input", "depth", "width"),
@@ -34,22 +39,15 @@ _PRIOR = {"amplitude": 0.2, "length": 3.0, "noise": 0.1, "noise_s": 0.05}
 _FLOOR = 1e-3
 
 
-def fit_interpolations(
-    samples: Samples, trend: Trend
-) -> tuple[tuple[Interpolation, ...], list[tuple[float, ...]]]:
-    """The interpolations and their points; none for fewer than `LEAST_POINTS`.
+def fit_interpolations(samples: Samples, trend: Trend) -> dict[str, Any]:
+    """Settings `interpolations`, `splits` and `points` of a group.
 
     Points that are far from the trend (three times, and more than most) are gross errors and left out. Of more than
-    300 points, 300 are drawn. Of the systems of coordinates, the two under which each point is likeliest given the
-    others are kept; their mean is steadier than either.
+    1000 points, 1000 are drawn. Of the systems of coordinates, the two under which each point is likeliest given the
+    others are kept; their mean is steadier than either. Splits are kept if they make the points likelier still.
     """
-    kept = np.arange(len(samples))
-    if len(kept) > _MAX_POINTS:
-        # The fit is cubic in the points, and each prediction linear in them.
-        kept = np.sort(np.random.default_rng(0).permutation(len(samples))[:_MAX_POINTS])
-    if len(kept) < LEAST_POINTS:
-        return (), []
-    points = samples.take(kept)
+    drawn = np.random.default_rng(0).permutation(len(samples))
+    points = samples.take(np.sort(drawn[:_MAX_POINTS]))
     columns = points.columns()
     # A trend may be 0 where all its terms are; its logarithm is taken next.
     base = np.maximum(trend.seconds(columns), 1e-12)
@@ -60,13 +58,27 @@ def fit_interpolations(
     fine = far <= max(np.log(3.0), _GROSS * 1.4826 * float(np.median(far)))
     columns = {name: column[fine] for name, column in columns.items()}
     base, values, seconds = base[fine], values[fine], points.seconds[fine]
-    found = [_fit(names, places(names, trend.jumps, columns, base), values, base) for names in _SYSTEMS]
-    found.sort(key=lambda pair: -pair[0])
+    some = np.sort(np.random.default_rng(0).permutation(len(values))[:_MAX_SEARCH])
+
+    def fitted(names: Sequence[Coordinate], splits: Sequence[Split]) -> tuple[float, Interpolation]:
+        at = places(names, (*trend.jumps, *splits), columns, base)
+        return _fit(names, at[some], values[some], base[some])
+
+    found = sorted((fitted(names, ()) for names in _SYSTEMS), key=lambda pair: -pair[0])[:_KEPT]
+    splits = find_splits(columns, values)
+    if splits:
+        split = [fitted(made.coordinates, splits) for _, made in found]
+        better = sum(density for density, _ in split) > sum(density for density, _ in found)
+        found, splits = (split, splits) if better else (found, ())
     table = np.column_stack([*(columns[name] for name in COST_COLUMNS), seconds])
-    return tuple(made for _, made in found[:_KEPT]), [tuple(row) for row in table.tolist()]
+    return {
+        "interpolations": tuple(made for _, made in found),
+        "splits": splits,
+        "points": tuple(tuple(row) for row in table.tolist()),
+    }
 
 
-def _fit(names: Sequence[str], at: Array, values: Array, base: Array) -> tuple[float, Interpolation]:
+def _fit(names: Sequence[Coordinate], at: Array, values: Array, base: Array) -> tuple[float, Interpolation]:
     """Maximum a posteriori length scales and noise; coordinates are standardised first.
 
     Returns:
@@ -122,7 +134,7 @@ def _fit(names: Sequence[str], at: Array, values: Array, base: Array) -> tuple[f
     left_out = (inverse @ values) * variance
     density = -0.5 * (left_out**2 / variance + np.log(2 * np.pi * variance))
     return float(density.mean()), Interpolation(
-        coordinates=names,  # type: ignore[arg-type]
+        coordinates=tuple(names),
         length_scales=tuple(six(value) for value in weight**-0.5 * spread),
         amplitude=six(square**0.5),
         noise=six(noise**0.5),

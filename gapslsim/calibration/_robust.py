@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 
 from gapslsim.hardware.terms import Array
 
-__all__ = ["Fit", "fit_nonnegative", "robust_scale"]
+__all__ = ["Fit", "fit_nonnegative", "fit_relative", "robust_scale"]
 
 _HUBER = 1.345
 """In robust standard deviations: 95 % efficient on normal errors (Huber 1981)."""
@@ -81,6 +81,26 @@ def fit_nonnegative(design: Array, seconds: Array, n_steps: int = 25) -> Fit:
                 kept[:] = True
                 break
     errors = _standard_errors(scaled[kept], base[kept], residual[kept], coefficients, scale)
+    return Fit(coefficients / norms, errors / norms, scale, ~kept)
+
+
+def fit_relative(design: Array, seconds: Array, n_steps: int = 25) -> Fit:
+    """Least squares of errors relative to the measurement, (t - X c) / t with c >= 0; gross errors set aside.
+
+    Noise draws the coefficients down, as it does to what has the least mean relative error: small and fast
+    computations count most. That is right for a line that leads beyond the measurements (see docs/calibration.md).
+    """
+    robust = fit_nonnegative(design, seconds, n_steps)
+    norms = np.abs(design / seconds[:, None]).max(axis=0, initial=0.0)
+    norms[norms == 0] = 1.0
+    scaled = np.where(_repeated(design / norms), 0.0, design / norms)
+    # A factor of 3 is a floor: where most are close to a line, what is merely less close is no error.
+    off = np.abs(np.log(np.maximum(design @ robust.coefficients, 1e-12) / seconds))
+    kept = off <= max(np.log(3.0), _GROSS * robust.scale)
+    coefficients = _nonnegative(scaled[kept] / seconds[kept, None], np.ones(int(kept.sum())))
+    residual = 1 - scaled[kept] @ coefficients / seconds[kept]
+    scale = robust_scale(residual)
+    errors = _standard_errors(scaled[kept], seconds[kept], residual, coefficients, np.inf)
     return Fit(coefficients / norms, errors / norms, scale, ~kept)
 
 

@@ -24,7 +24,7 @@ from gapslsim.results.words import listed
 __all__ = ["Calibrated", "calibrate", "check", "cross_validation"]
 
 _FOLDS = 5
-_WORTH = 0.98
+_WORTH = 0.99
 _CAP = 5000
 """Samples used in cross-validation."""
 

@@ -10,17 +10,20 @@ from scipy.linalg import cho_factor, cho_solve
 
 from gapslsim.hardware.terms import Array, term
 
-__all__ = ["Coordinate", "Kriging", "places"]
+__all__ = ["Coordinate", "Kriging", "places", "size"]
 
 Coordinate = Literal[
     "trend", "work_flop", "parameter", "activation", "batch_size", "other_byte", "sample_input", "reuse",
-    "width", "depth",
+    "width", "depth", "uses", "use_input", "use_output",
 ]  # fmt: skip
 """A size whose logarithm is a coordinate: the linear part's own prediction, sizes of the layer's cost, or
 
 sample_input  other_byte per sample (length of a sequence, for an embedding)
 width         activations per byte of input (width of an embedding)
 depth         parameters over width (rows of an embedding's table)
+uses          FLOP per parameter: how often the weights are used (samples times steps of a sequence, or pixels)
+use_input     bytes of input per use (inputs of a dense layer, channels of a convolution)
+use_output    activations per use
 """
 _LARGE = 1e5
 
@@ -28,13 +31,14 @@ _LARGE = 1e5
 def places(
     coordinates: Sequence[str], jumps: Sequence[Any], columns: Mapping[str, Array], trend: Array
 ) -> Array:
-    """Where layers lie: logarithms of the coordinates (of 1 where a size is 0), then 1 or 0 for each jump."""
-    held = [np.log(np.maximum(_size(name, columns, trend), 1e-30)) for name in coordinates]
+    """Where layers lie: logarithms of the coordinates (of 1 where a size is 0), then 1 or 0 for each jump or split."""
+    held = [np.log(np.maximum(size(name, columns, trend), 1e-30)) for name in coordinates]
     held += [jump.passed(columns) for jump in jumps]
     return np.stack(held, axis=1)
 
 
-def _size(name: str, columns: Mapping[str, Array], trend: Array) -> Array:
+def size(name: str, columns: Mapping[str, Array], trend: Array) -> Array:
+    """A coordinate of many layers, before its logarithm."""
     if name == "trend":
         return trend
     if name in ("batch_size", "work_flop"):
@@ -42,6 +46,9 @@ def _size(name: str, columns: Mapping[str, Array], trend: Array) -> Array:
     other = np.where(term("other_byte", columns) > 0, term("other_byte", columns), 1.0)
     if name == "sample_input":
         return other / columns["batch_size"]
+    if name.startswith("use"):
+        uses = np.maximum(term("reuse", columns) * columns["batch_size"], 1e-30)
+        return {"uses": uses, "use_input": other / uses, "use_output": columns["n_activations"] / uses}[name]
     width = np.maximum(columns["n_activations"], 1.0) / other
     if name == "width":
         return width
@@ -70,6 +77,11 @@ class Kriging:
         # The jitter keeps the factorisation from failing where two points have the same place.
         covariance = self._covariance(self._at) + np.diag(noise**2 + 1e-10)
         self._weights: Array = cho_solve(cho_factor(covariance, lower=True), values)
+
+    def outside(self, at: Array) -> Array:
+        """How far places of shape (m, d) are outside the box of the points: the largest over the coordinates."""
+        far: Array = np.abs(at - np.clip(at, self._low, self._high)).max(axis=1)
+        return far
 
     def predict(self, at: Array) -> Array:
         """Values at places of shape (m, d), each moved to the box of the points first."""

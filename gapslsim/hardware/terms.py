@@ -14,7 +14,7 @@ __all__ = ["COST_COLUMNS", "Array", "TermName", "columns_of", "term"]
 
 Array = NDArray[np.float64]
 TermName = Literal[
-    "constant", "flop", "byte", "parameter", "activation", "other_byte", "sample_flop", "reuse",
+    "constant", "flop", "byte", "parameter", "activation", "other_byte", "sample_flop", "sample_byte", "reuse",
 ]  # fmt: skip
 """A term of a linear model; its coefficient is in seconds per unit of it.
 
@@ -25,6 +25,7 @@ parameter   n_parameters
 activation  n_activations
 other_byte  moved_bytes less 4 B per parameter and activation: the layer's input, in a forward pass
 sample_flop work_flop per sample: a recurrent layer reads its weights again at each step of its sequence
+sample_byte other_byte per sample: for an embedding, the length of the sequence
 reuse       work_flop per sample and parameter: for a recurrent layer, steps of its sequence (twice)
 """
 COST_COLUMNS = ("work_flop", "moved_bytes", "n_parameters", "n_activations", "batch_size")
@@ -41,6 +42,7 @@ _TERMS: dict[str, Callable[[Mapping[str, Array]], Array]] = {
         c["moved_bytes"] - 4.0 * (c["n_parameters"] + c["n_activations"]), 0.0
     ),
     "sample_flop": lambda c: c["work_flop"] / c["batch_size"],
+    "sample_byte": lambda c: _TERMS["other_byte"](c) / c["batch_size"],
     # Layers without parameters read no weights; a division by 0 would spoil the whole sum.
     "reuse": lambda c: np.divide(
         c["work_flop"],

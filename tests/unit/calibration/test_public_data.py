@@ -43,17 +43,18 @@ def test_one_percent_of_flash_predicts_the_rest_within_12_percent(phone: str, pu
         assert found[f"training {layer}"] <= 0.12
 
 
+@pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("phone", PHONES)
-def test_sizes_beyond_the_fit_are_better_than_the_linear_baseline_where_that_is_poor(
-    phone: str, public_data: Path
+def test_sizes_beyond_the_fit_are_never_predicted_worse_than_by_the_best_simple_fit(
+    phone: str, layer: str, public_data: Path
 ) -> None:
+    """Lookup alone, for speed; `analysis/flash_errors.py --check` has the model chosen on the rows of the fit."""
     rows = flash(public_data)
-    found = errors(rows[(rows.device == phone) & (rows.kind == "lstm")], "extrapolate_sizes", "lookup")
+    found = errors(rows[(rows.device == phone) & (rows.kind == layer)], "extrapolate_sizes", "lookup")
     listed = pd.read_csv(public_data / "baselines.csv")
-    listed = listed[(listed.group == f"{phone} | lstm") & (listed.split == "extrapolate_sizes")]
-    listed = listed[(listed.weighting == "relative") & (listed.features == "const+macs+params+act+seq")]
-    assert float(listed.mape_pct.iloc[0]) > 20
-    assert found["all"] < 0.6 * float(listed.mape_pct.iloc[0]) / 100
+    listed = listed[(listed.group == f"{phone} | {layer}") & (listed.split == "extrapolate_sizes")]
+    assert len(listed) == 6
+    assert round(100 * found["all"], 2) <= listed.mape_pct.min()
 
 
 @pytest.mark.parametrize(("board", "limit"), [("rpi4b", 0.2349), ("jetson-nano", 0.1786)])
