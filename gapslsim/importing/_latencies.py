@@ -23,8 +23,14 @@ class Probe(NamedTuple):
     down_s: float | None = None
 
 
-def latency_table(source: Source, probes: Sequence[Probe]) -> Imported:
-    """Half of each round trip over time, from the first one on; lost requests are counted."""
+def latency_table(source: Source, probes: Sequence[Probe], n_sent: int = 0) -> Imported:
+    """Half of each round trip over time, from the first one on; lost requests are counted.
+
+    Args:
+        source: what is read.
+        probes: requests, lost ones too as far as they are told.
+        n_sent: how many requests there were, if that is told elsewhere.
+    """
     known = sorted(
         (one for one in probes if one.time_s is not None and one.round_trip_s is not None),
         key=lambda p: p.time_s or 0,
@@ -40,10 +46,11 @@ def latency_table(source: Source, probes: Sequence[Probe]) -> Imported:
         + ((1e3 * (one.up_s or 0.0), 1e3 * (one.down_s or 0.0)) if one_way else ())
         for one in known
     ]
-    lost = len(probes) - len(known)
+    n_sent = max(n_sent, len(probes))
+    lost = n_sent - len(known)
     trip_ms = median(1e3 * (one.round_trip_s or 0.0) for one in known)
     notes = [f"{len(known)} round trips, median {trip_ms:.4g} ms; half of each is taken for one way"]
     if lost:
-        notes.append(f"{lost} of {len(probes)} requests were lost ({lost / len(probes):.3g} of all)")
+        notes.append(f"{lost} of {n_sent} requests were lost ({lost / n_sent:.3g} of all)")
     columns = ("time_s", "latency_ms", "round_trip_ms") + (("up_ms", "down_ms") if one_way else ())
     return Imported(columns, rows, "latency: {kind: trace, file: {file}}", tuple(notes))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from statistics import mean
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -14,6 +15,11 @@ from gapslsim.measuring.table import Machine, Measurement, idle_row, load_row
 from gapslsim.registry import component
 
 __all__ = ["PowerLog", "PowerSample"]
+
+_USE: Final = (
+    "give --append and the table of gapslsim measure as -o, and calibrate takes the power from there; or write the "
+    "watts into a profile's power"
+)
 
 
 class PowerSample(NamedTuple):
@@ -67,7 +73,7 @@ class PowerLog(Importer):
                 f"{between} of {len(samples)} samples are neither below {self.idle_below:g} % nor from "
                 f"{self.load_above:g} % of load on, or without power, and are left out"
             )
-        return Imported(*_power(rows), tuple(notes))
+        return replace(measurements(rows, notes), use=_USE)
 
     def _state(self, sample: PowerSample) -> str:
         if self.state != "auto" or sample.busy_pct is None:
@@ -75,12 +81,3 @@ class PowerLog(Importer):
         if sample.busy_pct < self.idle_below:
             return "idle"
         return "load" if sample.busy_pct >= self.load_above else ""
-
-
-def _power(rows: Sequence[Measurement]) -> tuple[tuple[str, ...], Sequence[Measurement], str]:
-    made = measurements(rows)
-    use = (
-        "give --append and the table of gapslsim measure as -o, and calibrate takes the power from there; or write the "
-        "watts into a profile's power"
-    )
-    return made.columns, rows, use

@@ -156,7 +156,7 @@ def _add(edges: dict[tuple[str, str], LinkSpec], link: GraphLink) -> None:
     a, b = link.between
     name = link.name or f"{a}-{b}"
     if a == b:
-        raise NetworkError(f"Link '{name}' joins node {a!r} with itself.")
+        raise NetworkError(f"Link '{name}' joins node {a!r} with itself; leave it out.")
     if link.duplex != "full" and link.rate_back is not None:
         raise NetworkError(
             f"Link '{name}' is {link.duplex}, so that `rate_back` has no meaning; leave it out."

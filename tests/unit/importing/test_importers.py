@@ -148,6 +148,12 @@ def test_pings_of_other_systems_are_read(text: str, times_s: list[float], tmp_pa
     assert column(made, "latency_ms") == pytest.approx([2.0, 3.0])
 
 
+@pytest.mark.parametrize("summary", ["", "5 packets transmitted, 2 received, 60% packet loss, time 4006ms\n"])
+def test_requests_that_linux_does_not_print_are_lost_too(summary: str, tmp_path: Path) -> None:
+    text = "".join(f"64 bytes from a: icmp_seq={number} ttl=57 time=4 ms\n" for number in (1, 5))
+    assert "3 of 5 requests were lost (0.6 of all)" in imported(tmp_path, "ping", text + summary).notes[1]
+
+
 def test_irtt_has_times_of_its_own_and_one_way_delays(tmp_path: Path) -> None:
     made = imported(tmp_path, "irtt")
     assert made.columns == ("time_s", "latency_ms", "round_trip_ms", "up_ms", "down_ms")

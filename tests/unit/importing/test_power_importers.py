@@ -31,6 +31,7 @@ def test_logs_of_power_tell_rest_from_work_by_the_load(
     made = imported(tmp_path, kind)
     assert (watts(made, "idle"), watts(made, "load")) == (pytest.approx(idle), pytest.approx(load))
     assert set(column(made, "device")) == {device}
+    assert set(column(made, "threads")) == {None}
     assert any(note.startswith(f"idle: {idle[0]:g} W, mean of 1 samples") for note in made.notes)
 
 
