@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from gapslsim.scenario.schema import Scenario
     from gapslsim.sim.availability import Availability
     from gapslsim.sim.fault import Fault
+    from gapslsim.testbed.check import check_testbed
     from gapslsim.uncertainty.draws import with_draws
     from gapslsim.units import Quantity
     from gapslsim.work import Cost, LayerCost, content_key
@@ -62,8 +63,8 @@ __all__ = [
     "Mailbox", "Metric", "Model", "NumericalError", "Order", "ParallelSplitLearning", "Participation", "Partition",
     "Process", "ProtocolError", "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights",
     "ServerReply", "ServerUpdate", "SmashedData", "Stage", "StalledError", "__version__", "blocks_of", "check_cut",
-    "component", "content_key", "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate",
-    "stratified_split", "stream", "with_draws",
+    "check_testbed", "component", "content_key", "he_init", "image_shape", "load", "load_dict", "loads", "named",
+    "rankings", "simulate", "stratified_split", "stream", "with_draws",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
@@ -103,6 +104,7 @@ _HOMES: Final = {
     "scenario.schema": ("Scenario",),
     "sim.availability": ("Availability",),
     "sim.fault": ("Fault",),
+    "testbed.check": ("check_testbed",),
     "uncertainty.draws": ("with_draws",),
     "units": ("Quantity",),
     "work": ("Cost", "LayerCost", "content_key"),

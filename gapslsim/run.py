@@ -198,6 +198,7 @@ class _Run:
             target_view=scenario.evaluation.target_view,
             server_idle_w={node.name: node.device.power.idle_w for node in servers},
             memory=parts.memory,
+            samples=parts.learner.samples_seen,
             extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
         return Results.from_rows(dump(scenario), rows, facts, parts.learner.trained(), self._metrics)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pandas as pd
+from scipy.optimize import brentq
 
 from device_rules import checks
 from device_rules.parts import (
@@ -20,9 +22,12 @@ from device_rules.parts import (
     slower,
 )  # fmt: skip
 from device_rules.public import JETSON_INFERENCE, PAGODA, Public
+from device_rules.testbed import ARES, power_w, with_overheads
+from device_rules.training import LAYERS, PHASES, rows_of
+from device_rules.training import times as layer_times
 from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.figure import Figure
-from gapslsim.hardware.profile import HeldOutError, Profile
+from gapslsim.hardware.profile import HeldOutError, PowerDraw, Profile, Uncertainty
 from gapslsim.work import Cost, LayerCost
 
 GUIDE = (
@@ -121,38 +126,89 @@ def _cpu(here: float, full: float, source: str) -> tuple[float, str]:
     return here / full, f"the CPU clock ratio {full:g}/{here:g}: {source}"
 
 
+def vgg_rate(public: Public, layer_s: float, byte_rate: float) -> float:
+    """Rate of arithmetic with which a step of VGG-19 takes as long as it did on Jetson Nano's GPU [FLOP/s].
+
+    Layers were timed without waiting for the GPU, so that only the sum of both passes means anything.
+    """
+    measured = float(layer_times(public, "jetson-gpu")[[*PHASES]].to_numpy().sum())
+    layers = [layer for phase in PHASES for row in rows_of(phase) for layer in row]
+
+    def off(log_rate: float) -> float:
+        rate = math.exp(log_rate)
+        return sum(layer_s + max(x.work_flop / rate, x.moved_bytes / byte_rate) for x in layers) - measured
+
+    return math.exp(brentq(off, math.log(1e10), math.log(1e12)))
+
+
 def nano(public: Public) -> Profile:
-    """Jetson Nano."""
-    rate = nano_rate(public)
+    """Jetson Nano: rates from two networks in training, overheads and power from the ARES testbed."""
+    per_layer = overhead(public, public.mips("Jetson Nano", "1480 MHz"), "Jetson Nano, 1480 MHz")
+    resnet = nano_rate(public)
+    vgg = vgg_rate(public, per_layer.value, memory_rate(public, "Jetson Nano 4GB").value)
+    rate = figure(
+        math.sqrt(vgg * resnet.value), "published",
+        "geometric mean of two networks in PyTorch, both passes at one rate: VGG-19 at batch 128 and 32 x 32 pixels, "
+        f"{vgg / 1e9:.0f} GFLOP/s with which its passes sum to what {LAYERS} gives for jetson-gpu; and "
+        f"{resnet.value / 1e9:g} GFLOP/s, {resnet.source}",
+    )  # fmt: skip
     made = _board(
         public, "jetson-nano",
         "NVIDIA Jetson Nano 4 GB, 10 W mode (MAXN), PyTorch on its 128-core Maxwell GPU, FP32. The paper's client.",
-        "Jetson Nano 4GB", rate, overhead(public, public.mips("Jetson Nano", "1480 MHz"), "Jetson Nano, 1480 MHz"),
-        figure(rate.value, "published", "same figure as the forward rate: the source gives whole training steps only"),
+        "Jetson Nano 4GB", rate, per_layer, figure(rate.value, "published", "same figure as the forward rate"),
     )  # fmt: skip
+    spread = round(abs(math.log(vgg / resnet.value)), 2)
+    made = replace(
+        made,
+        power=_ares_power(public, "MAXN"),
+        uncertainty=Uncertainty(
+            source="the two networks that the rate is from, one against the other", forward=spread, backward=spread,
+            update=spread, overheads=0.4, power=0.06,
+        ),
+    )  # fmt: skip
+    ssd = checks.ssd_training(public, lambda rows: training_s(_roofline(made), rows, 4) / 4)
+    held, made = with_overheads(public, made)
     guide = (
         "NVIDIA L4T documentation, power_management_nano.html: GPU 640 MHz and two CPU cores at 918 MHz in mode 5W, "
         "921.6 MHz and four at 1479 MHz in MAXN"
     )
-    five = figure(
-        5, "published", "power budget of mode 5W, NVIDIA L4T documentation, power_management_nano.html"
-    )
+    five = _ares_power(public, "5W")
     mode = slower(
         made, "5 W mode: GPU at 640 MHz instead of 921.6 MHz, two CPU cores at 918 MHz; memory clock unchanged.",
-        _clocks("GPU", 640, 921.6, guide), _cpu(918, 1479, guide), five,
+        _clocks("GPU", 640, 921.6, guide), _cpu(918, 1479, guide), five.compute,
     )  # fmt: skip
-    model = made.cost_model
-    assert isinstance(model, Roofline)
-
-    def ssd(network: pd.DataFrame) -> float:
-        return training_s(model, network, 4) / 4
-
     return evidence(
-        replace(made, modes={"5w": mode}),
-        "one published epoch from the other; SSD-Mobilenet training, which the rate was not taken from",
-        (checks.nano_epochs(public), checks.ssd_training(public, ssd)),
+        replace(made, modes={"5w": replace(mode, power=five)}),
+        "one published epoch from the other; SSD-Mobilenet training; a round of ARES with four entries on the client "
+        "from those with two and with all",
+        (checks.nano_epochs(public), ssd, held),
         (checks.clock_ratio(public),),
     )
+
+
+def _roofline(profile: Profile) -> Roofline:
+    assert isinstance(profile.cost_model, Roofline)
+    return profile.cost_model
+
+
+def _ares_power(public: Public, mode: str) -> PowerDraw:
+    """Board input power of Jetson Nano, as its INA3221 measured it."""
+    source = f"{ARES}, board input power (INA3221) in mode {mode}: mean while "
+
+    def mean(activity: str, words: str) -> Figure[float]:
+        return figure(power_w(public, activity, mode), "measured", source + words)
+
+    training = power_w(public, "training", quantile=0.02)
+    idle = figure(
+        training * min(1.0, power_w(public, "receive", mode) / power_w(public, "receive")),
+        "assumed",
+        f"lowest fiftieth of the samples during training in mode MAXN ({training:.3g} W), when the board waits"
+        + ("" if mode == "MAXN" else "; times the ratio of the powers while receiving"),
+    )
+    return PowerDraw(
+        idle=idle, compute=mean("compute", "only computing"), send=mean("transmit", "only sending"),
+        receive=mean("receive", "only receiving"),
+    )  # fmt: skip
 
 
 def training_s(model: Roofline, network: pd.DataFrame, batch_size: int) -> float:

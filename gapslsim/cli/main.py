@@ -36,6 +36,10 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry("report:report_command", "Write runs or studies as one HTML page."),
     "trace": Entry("trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."),
     "measure": Entry("measure:measure_command", "Time PyTorch on this machine, or check a profile."),
+    "check-testbed": Entry(
+        "check_testbed:check_testbed_command",
+        "Hold a scenario to what a real testbed measured; calibrate it.",
+    ),
     "import": Entry(
         "import_log:import_command", "Turn another tool's log into a trace or a measurement table."
     ),

@@ -28,6 +28,14 @@ class PowerStates:
     tail_w: float = 0.0
     """Drawn for `tail_s` after the last bit of a transfer; `idle_w` or more where there is a tail."""
     tail_s: float = 0.0
+    loading_w: float | None = None
+    """While it waits for samples; as when it computes unless given."""
+
+    def busy_w(self, operation: str) -> float:
+        """Drawn while an operation holds the device."""
+        if operation == "loading" and self.loading_w is not None:
+            return self.loading_w
+        return self.compute_w
 
 
 class Device(ABC):

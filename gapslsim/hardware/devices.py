@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +14,9 @@ from gapslsim.hardware.profile_file import read_profile
 from gapslsim.hardware.profiled_device import ProfiledDevice, device_of
 from gapslsim.hardware.shipped import shipped_folder
 
-__all__ = ["known_devices", "load_device", "load_profile"]
+__all__ = ["known_devices", "load_device", "load_profile", "with_profiles"]
+
+_INSTEAD: ContextVar[Mapping[str, Profile]] = ContextVar("profiles in memory", default={})  # noqa: B039
 
 
 def known_devices() -> list[str]:
@@ -37,6 +42,8 @@ def load_device(name_or_path: str | Path, base: Path | None = None) -> ProfiledD
 def load_profile(name_or_path: str | Path, base: Path | None = None) -> Profile:
     """The profile of a shipped device by name, or of a YAML file. Raises as `load_device`."""
     name = str(name_or_path)
+    if (instead := _INSTEAD.get().get(name)) is not None:
+        return instead
     if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
         path = (base or Path()) / name
         if not path.is_file():
@@ -51,6 +58,16 @@ def load_profile(name_or_path: str | Path, base: Path | None = None) -> Profile:
             f"{did_you_mean(name.lower(), known_devices())}"
         )
     return _read(shipped_folder("hardware_profiles") / f"{name}.yaml")
+
+
+@contextmanager
+def with_profiles(profiles: Mapping[str, Profile]) -> Iterator[None]:
+    """Within it, devices of these names (as scenarios write them, without `@mode`) have these profiles."""
+    token = _INSTEAD.set({**_INSTEAD.get(), **profiles})
+    try:
+        yield
+    finally:
+        _INSTEAD.reset(token)
 
 
 def _read(path: Path) -> Profile:

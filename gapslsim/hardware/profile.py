@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
+from gapslsim.hardware.corrected import Corrections
 from gapslsim.hardware.cost_model import CostModel, cost_models
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.overheads import Cold, Overheads, Throttling
@@ -73,6 +74,8 @@ class PowerDraw:
     """Waiting [W]."""
     compute: Figure[Power]
     """Training at full load [W]."""
+    loading: Figure[Power] | None = None
+    """Waiting for samples that are being read and augmented [W]; as `compute` unless given."""
     send: Figure[Power]
     """While bits are sent [W]: at full rate; where `send_per_bit` is given, at rate 0."""
     receive: Figure[Power]
@@ -229,6 +232,8 @@ class Profile:
     power: PowerDraw
     overheads: Overheads | None = None
     """What it spends beside computing; nothing unless given."""
+    corrections: Corrections | None = None
+    """Factors on the durations that the cost model gives, in all modes: what `gapslsim check-testbed` fits."""
     modes: dict[Slug, Mode] = Field(default_factory=dict)
     """Power modes, chosen as `jetson-nano@5w`; without one the sections above hold."""
     calibration: Calibration | None = None

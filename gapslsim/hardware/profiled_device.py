@@ -105,12 +105,16 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
             )
         changed = profile.modes[mode]
     power = (changed and changed.power) or profile.power
+    cost_model = (changed and changed.cost_model) or profile.cost_model
+    if profile.corrections is not None:
+        cost_model = profile.corrections.on(cost_model)
     return ProfiledDevice(
         name=profile.name if mode is None else f"{profile.name}@{mode}",
         ram_bytes=((changed and changed.memory) or profile.memory).usable.value,
         power=PowerStates(
             idle_w=power.idle.value,
             compute_w=power.compute.value,
+            loading_w=None if power.loading is None else power.loading.value,
             send_w=power.send.value,
             receive_w=power.receive.value,
             send_j_per_bit=power.send_per_bit.value if power.send_per_bit else 0.0,
@@ -118,7 +122,7 @@ def device_of(profile: Profile, mode: str | None = None) -> ProfiledDevice:
             tail_w=power.tail.power.value if power.tail else 0.0,
             tail_s=power.tail.duration.value if power.tail else 0.0,
         ),
-        cost_model=(changed and changed.cost_model) or profile.cost_model,
+        cost_model=cost_model,
         spread=(changed and changed.jitter) or profile.jitter,
         overheads=(changed and changed.overheads) or profile.overheads or Overheads(),
         profile=profile,

@@ -58,6 +58,8 @@ class RunFacts:
     """Idle power of each server that counts [W]; drawn whenever it is not computing."""
     memory: Mapping[str, Any] = field(default_factory=dict)
     """Needs and limits of memory [bytes], as the caller has them."""
+    samples: float = 0.0
+    """Trained on, over all clients."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of the summary."""
 
@@ -202,7 +204,7 @@ def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
         **_of(facts, "name", "framework", "seed", "status", "stopped_by", "dry"),
         "rounds": len(rounds),
         "epochs": float(rounds["epoch"].iloc[-1]) if len(rounds) else 0.0,
-        **_of(facts, "simulated_time_s", "wall_time_s"),
+        **_of(facts, "samples", "simulated_time_s", "wall_time_s"),
         "accuracy": _accuracy(evaluations),
         **_last_metrics(evaluations),
         "target_view": facts.target_view,

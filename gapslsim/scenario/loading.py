@@ -79,14 +79,22 @@ class Source:
     folder: FilePath
 
 
-def read(path: str | FilePath) -> Source:
+def read(path: str | FilePath, *, set: Iterable[str] = ()) -> Source:
     """Reads a scenario file, or the shipped one of that name, so that variants of it can be made.
+
+    Args:
+        path: see `load`.
+        set: see `load`.
 
     Raises:
         ScenarioError: if there is no such file.
     """
     file = find_scenario(path)
     tree, problems = _read_file(file, _label(file), ())
+    if tree.value is not None:
+        for override in set:
+            tree, found = _override(tree, override)
+            problems += found
     return Source(tree, tuple(problems), file.parent)
 
 

@@ -168,7 +168,7 @@ class ComputingNode:
             duration_s = self._faults.duration_s(start_s, duration_s)
             crash = self._faults.crash()
         name, share = work.operation, 1.0
-        draws_w = self.device.power.compute_w - self.device.power.idle_w
+        draws_w = self.device.power.busy_w(work.operation) - self.device.power.idle_w
         self._draws(draws_w)
         try:
             if crash is not None:
@@ -253,13 +253,11 @@ class ComputingNode:
     def _record_computation(
         self, phase: str, work_flop: float, waiting: Collection[int], asked_s: float, start_s: float
     ) -> None:
-        end_s, power = self._env.now, self.device.power
+        end_s, power_w = self._env.now, self.device.power.busy_w(phase.removeprefix("cancelled_"))
         if self.client is not None:
-            self._recorder.client_span(
-                self.client, phase, start_s, end_s, power.compute_w, work_flop=work_flop
-            )
+            self._recorder.client_span(self.client, phase, start_s, end_s, power_w, work_flop=work_flop)
             return
-        self._recorder.server_span(self.name, phase, start_s, end_s, power.compute_w, work_flop)
+        self._recorder.server_span(self.name, phase, start_s, end_s, power_w, work_flop)
         self._recorder.clients_waited(waiting, asked_s, start_s, end_s)
 
 

@@ -155,8 +155,11 @@ class _Drawing:
     def _n_played(self) -> int:
         """The fewest rounds whose mean time is that of all rounds, wherever one looks; all if there are none.
 
-        The first is left out: connections have no window yet.
+        The first is left out: connections have no window yet. Without a barrier rounds are no unit of time: how often
+        each client comes in one depends on how fast the others are, which is what is drawn.
         """
+        if not self.scenario.framework.has_rounds:
+            return self._n_rounds
         ends_s = self.told.rounds["end_s"].to_numpy()
         means_s = (ends_s[1:] - ends_s[0]) / np.arange(1, self._n_rounds)
         n = _SHORTEST

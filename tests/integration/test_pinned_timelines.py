@@ -9,13 +9,13 @@ from gapslsim import load, simulate
 from gapslsim.kernels import in_use
 
 PINNED = {
-    "quickstart": "cf6e2eae142a",
-    "frameworks/epsl": "3d41d81eee17",
-    "frameworks/fedavg": "ed37977f6c10",
-    "frameworks/gapsl": "0e22acb29ad2",
-    "frameworks/psl": "292486697003",
-    "frameworks/sfl": "d1483e8aaa61",
-    "frameworks/sl": "ffe7f20e71b5",
+    "quickstart": "28dd53ae5222",
+    "frameworks/epsl": "c6cf2135d091",
+    "frameworks/fedavg": "66d636fc9b77",
+    "frameworks/gapsl": "784b9be41c96",
+    "frameworks/psl": "22425320c70d",
+    "frameworks/sfl": "0b4cb53bac0c",
+    "frameworks/sl": "0895ef2261a3",
 }
 
 

@@ -29,13 +29,14 @@ class Roofline(CostModel):
 
     A layer of W FLOP that moves B bytes takes
 
-        t = t_layer + max(W / (e * R_phase), B / (m * M))    [s]
+        t = t_layer + max(W / (e * R_phase), B / (m * M), 4 n p / V_phase)    [s]
 
     with R_phase the rate of its phase [FLOP/s], e the efficiency of its phase and kind and m that of its memory
-    accesses (both 1 unless given), M the memory rate [B/s]; each call adds t_call. The source bounds the
-    attainable rate by min(R, M * W / B), which says the same of time. Departures: the ceilings are rates that were
-    achieved, not peaks; the overheads are added; a layer without FLOP and bytes (a view of its input) takes no
-    time, not even t_layer.
+    accesses (both 1 unless given), M the memory rate [B/s]; each call adds t_call. The third term is for convolutions
+    with p parameters and n samples, on devices that go through the weights sample by sample at V [B/s]; without V
+    there is none. The source bounds the attainable rate by min(R, M * W / B), which says the same of time. Departures:
+    that term; the ceilings are rates that were achieved, not peaks; the overheads are added; a layer without FLOP and
+    bytes (a view of its input) takes no time, not even t_layer.
     """
 
     kind: Literal["roofline"] = "roofline"
@@ -53,6 +54,11 @@ class Roofline(CostModel):
     """Rate of optimizer steps [FLOP/s]; the forward rate unless given."""
     other_rate: Figure[FlopRate] | None = None
     """Rate of anything else (Gram matrix, averaging) [FLOP/s]; the forward rate unless given."""
+    forward_weight_rate: Figure[ByteRate] | None = None
+    """Rate at which a convolution goes through its weights, once per sample, in forward passes [B/s]; no bound unless
+    given. PyTorch multiplies sample by sample on CPUs, so small images with many channels are bound by it."""
+    backward_weight_rate: Figure[ByteRate] | None = None
+    """The same in backward passes."""
     efficiency: Factors = Field(default_factory=dict)
     """Factor on the rate by kind of layer (`conv2d`) or by phase and kind (`backward conv2d`, which goes first); 1 for
     kinds that are not named."""
@@ -71,7 +77,14 @@ class Roofline(CostModel):
         efficiency = _factor(self.efficiency, layer)
         arithmetic_s = layer.work_flop / (efficiency * self.rate(layer.phase))
         memory_s = layer.moved_bytes / (_factor(self.memory_efficiency, layer) * self.memory_rate.value)
-        return self.overhead_per_layer.value + max(arithmetic_s, memory_s)
+        return self.overhead_per_layer.value + max(arithmetic_s, memory_s, self._weights_s(layer))
+
+    def _weights_s(self, layer: LayerCost) -> float:
+        """Seconds in which a convolution goes through its weights for every sample."""
+        if not layer.kind.startswith("conv2d"):
+            return 0.0
+        rate: Figure[float] | None = getattr(self, f"{layer.phase}_weight_rate", None)
+        return 0.0 if rate is None else 4.0 * layer.batch_size * layer.n_parameters / rate.value
 
     @property
     def call_s(self) -> float:

@@ -123,7 +123,7 @@ def test_show_device_gives_figures_with_sources(capsys):
     assert code == 0
     assert "memory.usable" in out.out
     assert "3 GB, assumed" in out.out
-    assert "mean 65.4 %, median 65.4 %, 95th percentile 65.4 %, n = 1" in out.out
+    assert "mean 4.6 %, median 4.6 %, 95th percentile 4.7 %, n = 2" in out.out
 
 
 def test_show_link_says_where_its_figures_come_from(capsys):

@@ -165,3 +165,32 @@ def test_the_command_finds_the_rails_and_says_so(tmp_path: Path, monkeypatch: py
     assert some.read_w() == pytest.approx(0.5)
     with pytest.raises(typer.BadParameter, match="this machine has no rails VDD_X"):
         _meter("VDD_X", device, console)
+
+
+@pytest.mark.parametrize(
+    ("given", "kinds"),
+    [
+        ([], {"idle", "load"}),
+        (["--power", "9"], {"idle"}),
+        (["--idle-power", "1", "--power", "9"], {"idle"}),
+        (["--rails", "none"], set()),
+    ],
+)
+def test_measured_power_is_in_the_table_unless_it_is_given(
+    given: list[str], kinds: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import csv
+
+    from gapslsim.cli import measure
+    from gapslsim.cli.main import main
+
+    hwmon(tmp_path, 0, {"VDD_IN": (5000, 1200)})
+    monkeypatch.setattr(module, "find_meter", partial(find_meter, sysfs=tmp_path))
+    monkeypatch.setattr(measure, "_REST_S", 0.6)
+    monkeypatch.setattr(measure, "_measure", lambda *arguments: time.sleep(0.6) or [])
+    with pytest.raises(SystemExit):
+        main(["measure", "--name", "board", "-o", str(tmp_path / "table.csv"), *given])
+    with (tmp_path / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["kind"] for row in rows} == kinds
+    assert {float(row["power_w"]) for row in rows} <= {6.0 if "--idle-power" not in given else 1.0}

@@ -211,6 +211,13 @@ def test_all_forms_refuse_the_same_with_the_near_miss(
         placed(file).router(FLEET)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_bare_numbers_take_the_unit_that_the_scenario_gives_them(form: str, tmp_path: Path) -> None:
+    file = written(tmp_path, form, {"rate": 40, "latency": 3.5})
+    read = links(placed(file, attributes={"rate": "rate in Mbit/s", "latency": "latency in ms"}))
+    assert (rate(read["server", "a"]), read["server", "a"].latency_s) == (4e7, 0.0035)
+
+
 BROKEN = {
     "a.yaml": "links:\n- {between: [server, a], rate: 1 Mbit/s}\n- between: [a, b]\n  rate: 40\n",
     "a.json": '{"nodes": [],\n\t"links": [\n\t{"src": "x", "dst": "a"},\n\t{"src": "a", "dst": "b", "rate": 4}]}',

@@ -1,0 +1,1 @@
+"""What a real testbed measured, beside what a scenario of it gives."""
