@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gapslsim.calibration._fits import LEAST_SAMPLES, CalibrationError, Provenance, fit, fits_of
 from gapslsim.calibration._prediction import errors_by_group, predict, time_weighted
+from gapslsim.calibration.overheads import overheads_of
 from gapslsim.calibration.rest import call_figure, jitter_of, memory_of, power_of
 from gapslsim.calibration.samples import Samples, samples_of
 from gapslsim.calibration.table import MeasurementTable
@@ -90,6 +91,7 @@ def calibrate(
         cost_model=cost_model,
         jitter=jitter_of(samples, like),
         power=power_of(table, like),
+        overheads=overheads_of(table, like),
         calibration=Calibration(
             data=f"{file}, device {device}{f', {how}' if how else ''}",
             n_points=len(samples),
