@@ -51,8 +51,8 @@ def test_rounds_of_jetson_nano_are_within_an_eighth_and_a_step_of_vgg_19_within_
     assert set(steps["clients.0.device"]) == {
         "raspberry-pi-4b",
         "jetson-nano",
-        "apple-m1.yaml",
-        "vm-8-cores.yaml",
+        "apple-m1",
+        "vm-8-cores",
     }
     assert steps["error_median"].abs().max() < 0.2
 
