@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from gapslsim.models.layers import he_init, named
     from gapslsim.models.model import Model
     from gapslsim.network.channel import Channel
+    from gapslsim.network.latency import Latency
+    from gapslsim.network.link_loss import PacketLoss, Price
     from gapslsim.registry import FAMILIES, component
     from gapslsim.results.likely import Order
     from gapslsim.results.rankings import rankings
@@ -59,12 +61,13 @@ if TYPE_CHECKING:
 __all__ = [
     "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError",
     "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework", "FreeFramework",
-    "GapslsimError", "Gradients", "Imported", "Importer", "Judged", "Late", "LayerCost", "LoadedData", "Loss", "Lost",
-    "Mailbox", "Metric", "Model", "NumericalError", "Order", "ParallelSplitLearning", "Participation", "Partition",
-    "Process", "ProtocolError", "Quantity", "Results", "Samples", "Scenario", "ScenarioError", "SentWeights",
-    "ServerReply", "ServerUpdate", "SmashedData", "Stage", "StalledError", "__version__", "blocks_of", "check_cut",
-    "check_testbed", "component", "content_key", "he_init", "image_shape", "load", "load_dict", "loads", "named",
-    "rankings", "simulate", "stratified_split", "stream", "with_draws",
+    "GapslsimError", "Gradients", "Imported", "Importer", "Judged", "Late", "Latency", "LayerCost", "LoadedData",
+    "Loss", "Lost", "Mailbox", "Metric", "Model", "NumericalError", "Order", "PacketLoss", "ParallelSplitLearning",
+    "Participation", "Partition", "Price", "Process", "ProtocolError", "Quantity", "Results", "Samples",
+    "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate", "SmashedData", "Stage",
+    "StalledError", "__version__", "blocks_of", "check_cut", "check_testbed", "component", "content_key",
+    "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate", "stratified_split",
+    "stream", "with_draws",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
@@ -94,6 +97,8 @@ _HOMES: Final = {
     "models.layers": ("he_init", "named"),
     "models.model": ("Model",),
     "network.channel": ("Channel",),
+    "network.latency": ("Latency",),
+    "network.link_loss": ("PacketLoss", "Price"),
     "registry": ("FAMILIES", "component"),
     "results.likely": ("Order",),
     "results.rankings": ("rankings",),

@@ -63,9 +63,15 @@ PSEUDO_KINDS = {
     "copy": "a copy of memory",
     "whole": "a side of a model as one, for checks only",
     "idle": "nothing, for the idle power",
+    "message": "a message made ready or taken apart",
+    "iteration": "what a mini-batch takes beside its passes and step",
+    "warm": "a mini-batch in a training loop",
+    "cold": "the same after a wait",
     "load": "work of any kind, for its power",
 }
 """Kinds that are not layers."""
+OVERHEADS = ("message", "iteration", "warm", "cold")
+"""Kinds that a cost model has no part in."""
 MAX_FLOP_RATE = 1e15
 """1 PFLOP/s; what is faster is a mistake in the units [FLOP/s]."""
 MAX_BYTE_RATE = 1e14

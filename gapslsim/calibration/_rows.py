@@ -27,7 +27,7 @@ _Found = tuple[Any, str, str]
 _SHAPE = re.compile(r"\d+(x\d+)*")
 _PASSES = {"forward": 1.0, "backward": 2.0, "training": 3.0}
 """Work of a phase over that of the forward pass, where shapes are given."""
-_FREE = ("call", "idle", "load")
+_FREE = ("call", "idle", "load", "iteration", "warm", "cold")
 """Kinds without a cost."""
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gapslsim.calibration._fits import LEAST_SAMPLES, CalibrationError, Provenance, fit, fits_of
 from gapslsim.calibration._prediction import errors_by_group, predict, time_weighted
+from gapslsim.calibration.overheads import overheads_of
 from gapslsim.calibration.rest import call_figure, jitter_of, memory_of, power_of
 from gapslsim.calibration.samples import Samples, samples_of
 from gapslsim.calibration.table import MeasurementTable
@@ -38,7 +39,7 @@ class Calibrated:
     predicted: Array
     """Times of the samples when held out, shape (n,) [s]; NaN where a sample was not in the cross-validation."""
     headline: dict[str, float]
-    """Time-weighted error in cross-validation of every model that was tried."""
+    """Error by time in cross-validation, mean over the phases of a step, of every model that was tried."""
     notes: tuple[str, ...] = ()
 
     def with_errors(self, errors: tuple[HeldOutError, ...]) -> Calibrated:
@@ -56,8 +57,8 @@ def calibrate(
 
     Args:
         table: rows of one device (`select_rows`).
-        model: `linear`, `roofline`, `lookup`, or `auto`: the one with the least time-weighted error in five-fold
-            cross-validation, where a richer one must be better by 2 %.
+        model: `linear`, `roofline`, `lookup`, or `auto`: the one with the least error weighted by time in
+            five-fold cross-validation, where a richer one must be better by 2 %.
         name: of the profile, made a slug; the device's unless given.
         like: profile whose memory and power stand in where the table has none.
 
@@ -90,6 +91,7 @@ def calibrate(
         cost_model=cost_model,
         jitter=jitter_of(samples, like),
         power=power_of(table, like),
+        overheads=overheads_of(table, like),
         calibration=Calibration(
             data=f"{file}, device {device}{f', {how}' if how else ''}",
             n_points=len(samples),
@@ -126,7 +128,7 @@ def cross_validation(
     """Five-fold cross-validation of cost models, plainest first.
 
     Returns:
-        The chosen one; the time-weighted error of each; the held-out predictions of the chosen one.
+        The chosen one; the error by time of each, mean over phases; the held-out predictions of the chosen one.
     """
     used = _for_validation(samples)
     fold = np.random.default_rng(0).permutation(len(used)) % _FOLDS
@@ -135,14 +137,22 @@ def cross_validation(
         for number in range(_FOLDS):
             rest, out = used[fold != number], used[fold == number]
             predicted[out] = predict(fit(model, samples.take(rest), about), samples.take(out))
-    # By time, as the headline: a few tiny computations that are far off must not decide.
-    errors = {one: time_weighted(made[used], samples.seconds[used]) for one, made in held.items()}
+    errors = {one: _headline(made[used], samples.take(used)) for one, made in held.items()}
     chosen = models[0]
     # Plainest first: a richer model must be clearly better, or it has only followed the noise.
     for one in models[1:]:
         if errors[one] < _WORTH * errors[chosen]:
             chosen = one
     return chosen, errors, held[chosen]
+
+
+def _headline(predicted: Array, samples: Samples) -> float:
+    """Errors weighted by time, so that a few tiny computations do not decide, in the mean over the phases of a step."""
+    phases = samples.phases
+    # What a server does beside (Gram matrix, averages) and copies of memory may take longest, and are no layers.
+    step = [phase for phase in dict.fromkeys(phases) if phase != "other"] or ["other"]
+    off = [time_weighted(predicted[phases == phase], samples.seconds[phases == phase]) for phase in step]
+    return float(np.mean(off))
 
 
 def _for_validation(samples: Samples) -> NDArray[np.int64]:

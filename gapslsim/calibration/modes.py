@@ -81,6 +81,7 @@ def _variant(base: Profile, mode: str, done: Calibrated) -> Mode:
         cost_model=made.cost_model,
         jitter=made.jitter if made.jitter != base.jitter else None,
         power=made.power if made.power != base.power else None,
+        overheads=made.overheads if made.overheads != base.overheads else None,
         calibration=made.calibration,
     )
 

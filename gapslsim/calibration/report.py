@@ -38,7 +38,7 @@ def report(done: Calibrated, links: Sequence[LinkFit] = ()) -> RenderableType:
         f"Profile {profile.name}: cost model {profile.cost_model.kind}, fitted to {calibration.n_points} measured "  # type: ignore[attr-defined]
         "computations.",
         headline(calibration.held_out),
-        f"Time-weighted error in cross-validation, all phases: {tried}.",
+        f"Mean of the phases of a step: {tried}.",
         *done.notes,
         f"Jitter: sigma {profile.jitter.sigma.value:.3g} ({profile.jitter.sigma.status}).",
         *map(str, links),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gapslsim.calibration._columns import COSTS
+from gapslsim.calibration._columns import COSTS, OVERHEADS
 from gapslsim.calibration.table import MeasurementTable
 from gapslsim.errors import ComponentError
 from gapslsim.hardware.terms import Array
@@ -119,7 +119,7 @@ def select_rows(
             )
     if kind is not None:
         known = ", ".join(map(str, compute.kind.unique()))
-        compute = compute[(compute.kind == kind) | compute.kind.isin(("call", "idle", "load"))]
+        compute = compute[(compute.kind == kind) | compute.kind.isin(("call", "idle", "load", *OVERHEADS))]
         if compute.empty:
             raise ComponentError(f"{table.source} has no rows of kind {kind!r}; it has: {known}.")
     return MeasurementTable(compute, links, table.source, table.dropped)
@@ -131,7 +131,7 @@ def samples_of(compute: pd.DataFrame) -> Samples:
     A time of 0 is below the timer's resolution. Of repeats with such times the mean is taken, since a timer that
     counts ticks is right on average; a computation that is 0 each time is left out and named in `below`.
     """
-    rows = compute[~compute.kind.isin(("call", "idle", "load", "whole"))]
+    rows = compute[~compute.kind.isin(("call", "idle", "load", "whole", *OVERHEADS))]
     rows = rows.assign(phase=rows.phase.replace(_PHASE))
     alone, together = rows[rows["sample"] == ""], rows[rows["sample"] != ""]
     # Repeats are rows that agree in all but the time; what is missing in both agrees too.

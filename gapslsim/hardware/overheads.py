@@ -26,14 +26,15 @@ HeatTable = tuple[tuple[Seconds, Slowing], ...]
 
 @component
 class Cold:
-    """The next computation after a wait: caches are cold, clocks have fallen, threads sleep."""
+    """The first computation after a wait: caches are cold, clocks have fallen, threads sleep."""
 
     after: Figure[Seconds]
     """Least time of waiting after which a computation is slow [s]."""
     factor: Figure[Slowing]
     """On its duration, 1 or more."""
     lasts: Figure[Span] | None = None
-    """How much computing it slows at most [s], at the usual speed; the whole computation unless given."""
+    """How much computing is slow after a wait [s], at the usual speed, be it one computation or several; the whole
+    first one, and messages before it, unless given."""
 
 
 @component

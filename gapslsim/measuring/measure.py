@@ -12,6 +12,7 @@ from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.optimizers.adam import Adam
 from gapslsim.learning.optimizers.sgd import Sgd
 from gapslsim.measuring._attribution import call_s, rows_of_passes
+from gapslsim.measuring._overheads import loop_rows, message_rows
 from gapslsim.measuring._steps import Bench, copy_rows, rule_rows, step_rows
 from gapslsim.measuring.passes import Effort, SideTimes, time_split
 from gapslsim.measuring.probes import Probe
@@ -50,6 +51,9 @@ class Plan:
     n_clients: Sequence[int] = (2, 10)
     """Numbers of clients that the server's rule is timed for."""
     copy_bytes: Sequence[int] = (1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26)
+    message_bytes: Sequence[int] = (1 << 10, 1 << 14, 1 << 17, 1 << 20, 1 << 22)
+    waits_s: Sequence[float] = (0.005, 0.03)
+    """Waits before a mini-batch, for what cold caches cost."""
     optimizers: Sequence[Optimizer] = (Sgd(lr=0.05), Sgd(lr=0.05, momentum=0.9), Adam(lr=1e-3))
 
 
@@ -65,7 +69,7 @@ def measure(
         clock: of that device.
         observer: told how far it has come.
     """
-    n_parts = len(plan.probes) * (plan.visits * len(plan.batch_sizes) + 1) + 1
+    n_parts = len(plan.probes) * (plan.visits * len(plan.batch_sizes) + 1) + 2
     done = 0
 
     def tell(what: str) -> None:
@@ -99,5 +103,13 @@ def measure(
                 rows += rule_rows(bench, probe, n_clients, beside_s)
         tell("memory")
         rows += copy_rows(bench, plan.copy_bytes)
+        tell("messages and loops")
+        rows += message_rows(bench, plan.message_bytes)
+        for probe in plan.probes:
+            # Not the smallest batch alone: what is fixed shows by what does not grow.
+            for batch_size in (min(plan.batch_sizes), max(plan.batch_sizes)):
+                rows += loop_rows(bench, probe, batch_size, plan.waits_s)
+                if clock.wall_s() - begun_s > _STEPS_BY * plan.enough_s:
+                    break
     observer("done", 1.0)
     return rows

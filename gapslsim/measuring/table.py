@@ -7,6 +7,9 @@ Rows of computations carry the fields of `LayerCost` and `time_s`, rows of links
 - `copy`: a copy of memory, bytes read plus bytes written;
 - `idle`: nothing, with its power;
 - `load`: work of any kind, with its power;
+- `message`: a message made ready or taken apart, with its bytes;
+- `iteration`: what a mini-batch takes beside its passes and step;
+- `warm`, `cold`: a whole mini-batch in a training loop, and the same after a wait;
 - `whole`: a whole side of a split model, for checks: its layers are in the table one by one.
 
 The time of a layer is what it adds to the pass that it is a part of, so that call plus layers is the pass.

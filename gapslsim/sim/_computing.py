@@ -227,7 +227,7 @@ class ComputingNode:
         if overheads is None:
             return duration_s * next(self._jitter), work.carry_out
         duration_s = (duration_s + work.n_batches * overheads.iteration_s) * next(self._jitter)
-        return overheads.stretched_s(self._env.now, duration_s), work.carry_out
+        return overheads.stretched_s(self._env.now, duration_s, work.cost is not NO_COST), work.carry_out
 
     def _turn(self) -> Process[None]:
         """Waits in line; the device stays busy as it is handed on."""

@@ -36,6 +36,8 @@ class NodeOverheads:
         self._heat_s = 0.0
         """Seconds of load that it has not recovered from."""
         self._batch_ready_s = 0.0
+        self._cold_s = 0.0
+        """Seconds of computing that are slow after the last wait."""
 
     @property
     def handles_messages(self) -> bool:
@@ -70,12 +72,22 @@ class NodeOverheads:
         self._batch_ready_s = now_s + wait_s + (n_batches - 1) * step_s + each_s
         return wait_s
 
-    def stretched_s(self, now_s: float, duration_s: float) -> float:
-        """What a computation that begins now takes [s], of a duration on the idle, warm and cool device."""
+    def stretched_s(self, now_s: float, duration_s: float, warms: bool = True) -> float:
+        """What a computation that begins now takes [s].
+
+        Args:
+            now_s: when.
+            duration_s: on the idle, warm and cool device.
+            warms: whether the computation after it is warm; not after a message alone, unless the profile says how
+                much computing is slow.
+        """
         duration_s /= 1 - self._busy_share
         idle_s, cold, hot = now_s - self._ended_s, self._cold, self._throttling
-        if cold is not None and idle_s > 0 and idle_s >= cold.after.value:
-            slow_s = duration_s if cold.lasts is None else min(duration_s, cold.lasts.value)
+        if cold is not None:
+            if idle_s > 0 and idle_s >= cold.after.value:
+                self._cold_s = math.inf if cold.lasts is None else cold.lasts.value
+            slow_s = min(duration_s, self._cold_s)
+            self._cold_s = self._cold_s - slow_s if cold.lasts or not warms else 0.0
             duration_s += (cold.factor.value - 1) * slow_s
         if hot is not None:
             self._heat_s = max(0.0, self._heat_s - idle_s * hot.recovery)

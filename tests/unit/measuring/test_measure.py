@@ -28,8 +28,9 @@ TINY = Probe("tiny", ProbeCnn(stages=((4,),), hidden=()), (1, 8, 8))
 TWICE = Effort(least=2, most=2, budget_s=1.0)
 MACHINE = Machine("board", "pytorch 0", 1, "15w", 7.5)
 PLAN = Plan(
-    [TINY], [2, 3], repeats=2, passes=TWICE, visits=2, steps=TWICE, n_clients=(2,), copy_bytes=(4096,)
-)
+    [TINY], [2, 3], repeats=2, passes=TWICE, visits=2, steps=TWICE, n_clients=(2,), copy_bytes=(4096,),
+    message_bytes=(1024, 65536), waits_s=(0.001,),
+)  # fmt: skip
 
 
 def run(*arguments: str) -> object:
@@ -49,6 +50,7 @@ def test_a_measurement_covers_layers_calls_steps_rules_and_memory_and_can_be_rea
         ("forward", "activation/loss"), ("backward", "activation/loss"),
         ("step", "optimizer/sgd"), ("step", "optimizer/adam"),
         ("other", "average"), ("other", "gram"), ("other", "copy"),
+        ("other", "message"), ("other", "iteration"), ("other", "warm"), ("other", "cold"),
     }  # fmt: skip
     assert told == sorted(told)
     assert told[-1] == 1.0
@@ -67,7 +69,7 @@ def test_networks_are_not_visited_again_once_enough_time_has_passed() -> None:
     clock = FakeClock(tick=1.0)
     plan = replace(PLAN, probes=[TINY] * 3, batch_sizes=[2], enough_s=0.5)
     measure(plan, MACHINE, CPU, clock, lambda what, share: told.append(what))
-    assert told == ["tiny, batch 2"] * 3 + ["tiny, steps"] * 2 + ["memory", "done"]
+    assert told == ["tiny, batch 2"] * 3 + ["tiny, steps"] * 2 + ["memory", "messages and loops", "done"]
 
 
 def test_layers_carry_the_costs_that_the_simulator_charges() -> None:

@@ -168,7 +168,22 @@ def test_a_computation_after_a_wait_is_slower_and_one_right_after_another_is_not
     short.computed(0.0, 2.0)
     assert short.stretched_s(2.0, 2.0) == 2.0  # no wait at all
     assert short.stretched_s(2.1, 2.0) == pytest.approx(2.25)
-    assert short.stretched_s(2.1, 0.1) == pytest.approx(0.15)
+    # A message of 0.1 s uses a part of the half second, and what follows the rest.
+    short.computed(2.0, 4.0)
+    assert short.stretched_s(5.0, 0.1, warms=False) == pytest.approx(0.15)
+    short.computed(5.0, 5.15)
+    assert short.stretched_s(5.15, 2.0) == pytest.approx(2.0 + 0.5 * 0.4)
+    short.computed(5.15, 7.35)
+    assert short.stretched_s(7.35, 2.0) == 2.0
+
+
+def test_a_message_before_it_does_not_warm_a_computation_up() -> None:
+    cold = own(Overheads(cold=Cold(after=figure(1.0), factor=figure(1.5))))
+    assert cold.stretched_s(3.0, 0.1, warms=False) == pytest.approx(0.15)
+    cold.computed(3.0, 3.15)
+    assert cold.stretched_s(3.15, 2.0) == 3.0
+    cold.computed(3.15, 6.15)
+    assert cold.stretched_s(6.15, 2.0) == 2.0
 
 
 def test_the_server_of_a_round_is_cold_after_it_has_waited() -> None:
