@@ -142,7 +142,12 @@ def _answers(runs: RunSet) -> str:
         if parts:
             said.append(tag("li", escape(f"{where}{'; '.join(parts)}.")))
     told = f"Accuracies in the {runs.view} view, means over seeds, simulated time."
-    view = told if runs.views else "Dry runs: no accuracy."
+    without = (
+        "No accuracy: nothing was tested, or numbers were."
+        if runs.has_evaluations
+        else "Dry runs: no accuracy."
+    )
+    view = told if runs.views else without
     return tag("ul", "".join(said), class_="answer") + tag("p", escape(view), class_="small")
 
 
