@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from device_rules.boards import BESIDE_SCENARIOS, CPUS
+from device_rules.boards import CPUS
 from device_rules.jetsons import JETSONS
 from device_rules.phones import PHONES
 from device_rules.public import Public
@@ -36,8 +36,7 @@ HEADER = (
 )
 PROFILES = Path(__file__).resolve().parent.parent / "hardware_profiles"
 TOLERANCE = 2e-3
-BESIDE = Path(__file__).resolve().parent.parent / "scenarios" / "testbeds"
-RULES: dict[str, Callable[[Public], Profile]] = {**JETSONS, **CPUS, **PHONES, **SERVERS, **BESIDE_SCENARIOS}
+RULES: dict[str, Callable[[Public], Profile]] = {**JETSONS, **CPUS, **PHONES, **SERVERS}
 """One rule per profile."""
 
 
@@ -96,10 +95,7 @@ def main() -> int:
     for name in wrong:
         print(f"{name}: has no rule")
     for name in options.names or RULES:
-        profile, path = (
-            RULES[name](public),
-            (BESIDE if name in BESIDE_SCENARIOS else PROFILES) / f"{name}.yaml",
-        )
+        profile, path = RULES[name](public), PROFILES / f"{name}.yaml"
         equal = path.is_file() and same(load_profile(str(path)), profile)
         print(f"{name}: {'same' if equal else 'different' if path.is_file() else 'not shipped'}")
         errors = held_out(profile)

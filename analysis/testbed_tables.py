@@ -25,10 +25,10 @@ BOARDS = {"raspberry-pi (model not stated)": "raspberry-pi-3b-plus"}
 MACHINES = {
     "d1": "raspberry-pi-4b",
     "jetson-gpu": "jetson-nano",
-    "laptop": "apple-m1.yaml",
-    "VM": "vm-8-cores.yaml",
+    "laptop": "apple-m1",
+    "VM": "vm-8-cores",
 }
-"""Names of the source and ours; profiles that are not shipped lie beside the scenario."""
+"""Names of the source and ours."""
 CUTS = {3: 5, 6: 10, 11: 19, 16: 28, 21: 37}
 """Layers of the source on the client (a pooling layer is the last of them), and blocks of torchvision's VGG-19."""
 WHOLE = 25

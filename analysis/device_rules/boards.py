@@ -357,15 +357,10 @@ def laptop(public: Public) -> Profile:
     )
 
 
-CPUS = {board.name: (lambda public, board=board: _pi(public, board)) for board in BOARDS} | {
-    "raspberry-pi-5": pi5, "laptop-cpu": laptop,
-}  # fmt: skip
-
-
 def _machine(
     public: Public, name: str, machine: str, description: str, total: float, watts: float
 ) -> Profile:
-    """A machine of the source of layer times that is no product of ours: it lies beside the scenario that uses it."""
+    """A machine of the source of layer times that is no board."""
     passes = fitted_passes(public, machine)
     errors = held_out_layers(public, machine)
     source = f"fitted to forward and backward times of the layers of VGG-19 on {machine}, {LAYERS}"
@@ -387,7 +382,7 @@ def _machine(
     return evidence(profile, "four groups of VGG-19's convolutions, each from all other layers", errors)
 
 
-BESIDE_SCENARIOS = {
+MACHINES = {
     "apple-m1": lambda public: _machine(
         public,
         "apple-m1",
@@ -405,4 +400,7 @@ BESIDE_SCENARIOS = {
         60.0,
     ),
 }
-"""Profiles that lie in scenarios/testbeds."""
+
+CPUS = {board.name: (lambda public, board=board: _pi(public, board)) for board in BOARDS} | {
+    "raspberry-pi-5": pi5, "laptop-cpu": laptop, **MACHINES,
+}  # fmt: skip

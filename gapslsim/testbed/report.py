@@ -151,11 +151,11 @@ class TestbedCheck:
                 place = (row["measured_median"], row["simulated_median"])
                 if not math.isnan(row.get("low", math.nan)):
                     parts.append(Span((place[0], place[0]), (row["low"], row["high"]), number))
-                parts.append(Mark(*place, number, "up" if row["calibrated"] else ""))
+                parts.append(Mark(*place, number, size=0.5 if row["calibrated"] else 1.0))
             panels.append(Panel("", x, y, parts))
         caption = ["On the line, medians agree."]
         if self.compared["calibrated"].any():
-            caption.append("Hollow marks with an arrow were fitted to.")
+            caption.append("Small marks were fitted to.")
         return Drawing(self.title, panels, caption, series=series, numbers=self.compared)
 
 

@@ -132,7 +132,7 @@ def short(scenario: Scenario, rounds: int = 1) -> Scenario:
 
 def as_it_is(setting: Setting, draws: int = 0) -> Results:
     """A dry run of a cell, with draws of what its profiles leave open if any are wanted."""
-    results = simulate(setting.scenario, dry=True)
+    results = simulate(dataclasses.replace(setting.scenario, uncertainty=None), dry=True)
     return with_draws(results, draws, scenario=setting.scenario) if draws else results
 
 

@@ -9,13 +9,13 @@ from gapslsim import load, simulate
 from gapslsim.kernels import in_use
 
 PINNED = {
-    "quickstart": "28dd53ae5222",
-    "frameworks/epsl": "c6cf2135d091",
-    "frameworks/fedavg": "66d636fc9b77",
-    "frameworks/gapsl": "784b9be41c96",
-    "frameworks/psl": "22425320c70d",
-    "frameworks/sfl": "0b4cb53bac0c",
-    "frameworks/sl": "0895ef2261a3",
+    "quickstart": "64d1ff245eb0",
+    "frameworks/epsl": "d4e183c813de",
+    "frameworks/fedavg": "7edeb5c50021",
+    "frameworks/gapsl": "9d917f49dd51",
+    "frameworks/psl": "e18d9b7151b1",
+    "frameworks/sfl": "b00df8ac8752",
+    "frameworks/sl": "55693f002f6c",
 }
 
 

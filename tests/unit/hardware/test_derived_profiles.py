@@ -29,7 +29,7 @@ def script() -> Iterator[ModuleType]:
 
 
 def test_every_shipped_profile_has_a_rule_and_every_rule_a_profile(script: ModuleType) -> None:
-    assert set(script.RULES) - set(script.BESIDE_SCENARIOS) == set(known_devices())
+    assert set(script.RULES) == set(known_devices())
 
 
 def test_profiles_are_the_same_to_a_fifth_of_a_percent_and_to_the_letter(script: ModuleType) -> None:
@@ -71,7 +71,7 @@ def test_the_rules_make_every_shipped_profile_again(
         for line in shown.splitlines()
         if line.endswith((": different", ": not shipped", ": has no rule"))
     ] == []
-    assert shown.count(": same\n") == len(known_devices()) + len(script.BESIDE_SCENARIOS)
+    assert shown.count(": same\n") == len(known_devices())
     assert code == 0
 
 
