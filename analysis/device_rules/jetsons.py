@@ -173,6 +173,14 @@ def nano(public: Public) -> Profile:
         "921.6 MHz and four at 1479 MHz in MAXN"
     )
     five = _ares_power(public, "5W")
+    assert made.power.loading is not None
+    five = replace(
+        five,
+        loading=assumed(
+            made.power.loading.value * five.compute.value / made.power.compute.value,
+            "that of the full mode times the ratio of the powers while computing",
+        ),
+    )
     mode = slower(
         made, "5 W mode: GPU at 640 MHz instead of 921.6 MHz, two CPU cores at 918 MHz; memory clock unchanged.",
         _clocks("GPU", 640, 921.6, guide), _cpu(918, 1479, guide), five.compute,
