@@ -31,6 +31,8 @@ from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
 from gapslsim.scenario.checks import nothing_to_compare
 from gapslsim.scenario.schema import Scenario
+from gapslsim.scenario.targets import check_target
+from gapslsim.scenario.tree import dotted
 from gapslsim.sim.hazards import Hazards
 from gapslsim.sim.outages import failing
 from gapslsim.sim.recorder import Recorder
@@ -170,6 +172,8 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
             f"clients: {n_clients} clients for {len(data.train)} training samples; "
             "each client needs at least one. Use fewer clients or a larger data set."
         )
+    if unfit := check_target(scenario, data.target):
+        raise ScenarioError([Problem(dotted(path), text) for path, text in unfit])
     data, shards = divide(scenario.data, data, n_clients, scenario.seed)
     batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])

@@ -1,4 +1,4 @@
-"""Invariants of data sets: labels are classes, inputs numbers, and a key stands for what was loaded."""
+"""Invariants of data sets: labels are what is said, inputs numbers, and a key stands for what was loaded."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gapslsim.checks._tools import same
 from gapslsim.checks.check import InapplicableError, require
 from gapslsim.data.dataset import Dataset, LoadedData
 from gapslsim.data.source import public_data_folder
+from gapslsim.data.target import sound_rows
 from gapslsim.errors import DataError
 
 _MOST_VARIED = 8
@@ -30,13 +31,18 @@ def _arrays(data: LoadedData) -> list[Any]:
     return [array for part in (data.train, data.test) for array in (part.labels, part.inputs)]
 
 
-def labels_are_classes(dataset: Dataset) -> None:
-    """Labels are int64 from 0 to n_classes - 1, of a training and a test set that have samples.
+def labels_are_what_is_said(dataset: Dataset) -> None:
+    """Labels are int64 from 0 to n_classes - 1, or rows as `target` says, of a training and a test set with samples.
 
-    Give int64 [n], at least one, and count classes from 0; there are 2 or more.
+    Give int64 [n], at least one, and count classes from 0; there are 2 or more. Rows are [n, n_classes].
     """
     data = _load(dataset)
     n = data.n_classes
+    if data.target != "class":
+        for name, rows in (("train", data.train.labels), ("test", data.test.labels)):
+            given = sound_rows(rows, name, data.target, n)
+            require(len(given) > 0, f"the {name} set is empty")
+        return
     require(isinstance(n, int) and n >= 2, f"n_classes is {n!r}")
     for name, labels in (("train", data.train.labels), ("test", data.test.labels)):
         holds = labels.dtype == np.int64 and labels.ndim == 1 and len(labels)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gapslsim.checks._tools import check_pure
 from gapslsim.checks.check import require
+from gapslsim.data.target import Target
 from gapslsim.learning.metric import Judged, Metric
 
 
@@ -16,9 +21,11 @@ def a_metric_is_a_number_whatever_is_said(metric: Metric) -> None:
 
     Give NaN where it has no meaning, and never a warning or an error.
     """
-    for judged in (_said(40), _said(1), _said(9, n_classes=1), _sure(right=True), _sure(right=False)):
-        value = metric.value(judged)
-        require(isinstance(value, (int, float)), f"value is {value!r}; give a float")
+    for target in metric.judges:
+        every = [_said(n, target) for n in (40, 1)] + [_sure(right, target) for right in (True, False)]
+        for judged in [*every, *([_said(9, target, n_classes=1)] if target == "class" else [])]:
+            value = metric.value(judged)
+            require(isinstance(value, (int, float)), f"value is {value!r}; give a float")
 
 
 def a_metric_is_pure(metric: Metric) -> None:
@@ -26,13 +33,10 @@ def a_metric_is_pure(metric: Metric) -> None:
 
     Make no change in place, and draw nothing.
     """
-    judged = _said(40)
-    given = {
-        "log_probabilities": judged.log_probabilities,
-        "labels": judged.labels,
-        "weights": judged.weights,
-    }
-    check_pure("value", lambda: metric.value(judged), given)
+    for target in metric.judges:
+        judged = _said(40, target)
+        given = {"what is said": judged.said, "labels": judged.labels, "weights": judged.weights}
+        check_pure("value", partial(metric.value, judged), given)
 
 
 def the_order_of_the_samples_is_of_no_account(metric: Metric) -> None:
@@ -40,14 +44,14 @@ def the_order_of_the_samples_is_of_no_account(metric: Metric) -> None:
 
     It may depend on what is said of each sample, and not on its place.
     """
-    judged = _said(40)
     order = np.random.default_rng(2).permutation(40)
-    turned = Judged(judged.log_probabilities[order], judged.labels[order], judged.weights[order])
-    one, other = metric.value(judged), metric.value(turned)
-    require(
-        math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12),
-        f"it is {one!r}, and {other!r} in another order",
-    )
+    for target in metric.judges:
+        judged = _said(40, target)
+        one, other = metric.value(judged), metric.value(_rows(judged, order))
+        require(
+            math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12),
+            f"it is {one!r}, and {other!r} in another order",
+        )
 
 
 def weights_count_in_proportion(metric: Metric) -> None:
@@ -55,25 +59,36 @@ def weights_count_in_proportion(metric: Metric) -> None:
 
     Weigh samples by `weights`, as `sample_weight` of scikit-learn does.
     """
-    judged = _said(40)
-    twice = np.repeat(np.arange(40), 2)
-    doubled = Judged(judged.log_probabilities, judged.labels, 2 * judged.weights)
-    repeated = Judged(judged.log_probabilities[twice], judged.labels[twice], judged.weights[twice])
-    for other in (doubled, repeated):
-        one, two = metric.value(judged), metric.value(other)
-        require(math.isclose(one, two, rel_tol=1e-9, abs_tol=1e-12), f"it is {one!r}, and {two!r} with them")
+    for target in metric.judges:
+        judged = _said(40, target)
+        repeated = _rows(judged, np.repeat(np.arange(40), 2))
+        for other in (replace(judged, weights=2 * judged.weights), repeated):
+            one, two = metric.value(judged), metric.value(other)
+            holds = math.isclose(one, two, rel_tol=1e-9, abs_tol=1e-12)
+            require(holds, f"it is {one!r}, and {two!r} with them")
 
 
-def _said(n: int, n_classes: int = 4) -> Judged:
+def _rows(judged: Judged, rows: NDArray[np.int64]) -> Judged:
+    return Judged(judged.said[rows], judged.labels[rows], judged.weights[rows], judged.target)
+
+
+def _said(n: int, target: Target, n_classes: int = 4) -> Judged:
     random = np.random.default_rng(1)
-    probabilities = random.dirichlet(np.ones(4), n)
-    labels = random.integers(n_classes, size=n)
-    return Judged(np.log(probabilities), labels, random.integers(1, 4, size=n).astype(float))
+    said = np.log(random.dirichlet(np.ones(4), n))
+    labels: NDArray[Any] = random.integers(n_classes, size=n)
+    weights = random.integers(1, 4, size=n).astype(float)
+    if target != "class":
+        labels = random.random((n, 4)).round() if target == "labels" else random.normal(size=(n, 4))
+    return Judged(said, labels, weights, target)
 
 
-def _sure(right: bool) -> Judged:
+def _sure(right: bool, target: Target) -> Judged:
     labels = np.arange(12) % 4
     said = labels if right else (labels + 1) % 4
     probabilities = np.full((12, 4), 1e-12)
     probabilities[np.arange(12), said] = 1 - 3e-12
-    return Judged(np.log(probabilities), labels, np.ones(12))
+    hot = np.eye(4, dtype=int)[labels]
+    rows: dict[Target, NDArray[Any]] = {"class": labels, "labels": hot, "numbers": hot.astype(float)}
+    return Judged(
+        probabilities if target == "numbers" else np.log(probabilities), rows[target], np.ones(12), target
+    )

@@ -39,8 +39,11 @@ def draw_partition(name: str, console: Console, png: Path | None = None) -> None
     clean = load_sound(scenario.data, public_data_folder(), scenario.seed, dry=True)
     data, shares = divide(scenario.data, clean, scenario.n_clients, scenario.seed)
     labels = data.train.labels
-    found = skew(labels, shares, data.n_classes)
-    noisy = [int((labels[share] != clean.train.labels[share]).sum()) for share in shares]
+    if data.target == "class":
+        found = skew(labels, shares, data.n_classes)
+        noisy = [int((labels[share] != clean.train.labels[share]).sum()) for share in shares]
+    else:  # Without classes all samples are of one kind, and none is noisy.
+        found, noisy = skew(np.zeros(len(labels), np.int64), shares, 1), [0] * len(shares)
     groups = [group.name or group.device for group in scenario.clients for _ in range(group.count)]
     settings = {key: value for key, value in settings_of(scenario.data.partition).items() if value}
     kind, more = settings.pop("kind"), ", ".join(f"{key}: {value}" for key, value in settings.items())
@@ -64,10 +67,11 @@ def _table(
 ) -> Table:
     """A row per client: its samples by class, or how many classes it has where these are many."""
     n_classes = counts.shape[1]
-    by_class = n_classes <= _MOST_COLUMNS
+    by_class = 1 < n_classes <= _MOST_COLUMNS
     table = Table("client", "group", title=title, title_justify="left")
     wrong = ["wrong labels"] if any(noisy) else []
     classes = [str(k) for k in range(n_classes)] if by_class else ["classes", "most of class"]
+    classes = classes if n_classes > 1 else []
     for column in ("samples", *classes, *wrong, "distance"):
         table.add_column(column, justify="right")
     for client, own in enumerate(counts[:_MOST_ROWS]):
@@ -77,6 +81,7 @@ def _table(
             if by_class
             else [str((own > 0).sum()), f"{top} ({own[top] / own.sum():.0%})"]
         )
+        cells = cells if n_classes > 1 else []
         extra = [str(noisy[client])] if wrong else []
         table.add_row(str(client), groups[client], str(own.sum()), *cells, *extra, f"{distance[client]:.2f}")
     if len(counts) > _MOST_ROWS:

@@ -1,4 +1,4 @@
-"""What data sets of the user's own files share: classes from labels, a test set, and scaling by the training set."""
+"""What data sets of the user's own files share: labels, a test set, and scaling by the training set."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from gapslsim import rng
 from gapslsim.data._soundness import sound_labels
 from gapslsim.data.dataset import Dataset
 from gapslsim.data.stratify import stratified_split
+from gapslsim.data.target import Target, sound_rows
 from gapslsim.errors import DataError
 from gapslsim.registry import component
 
-__all__ = ["OwnData", "Reader", "classes_of", "scaled"]
+__all__ = ["OwnData", "Reader", "classes_of", "labels_of", "scaled"]
 
 Reader = Callable[[], NDArray[Any]]
 _SPLIT_SEED = 0
@@ -27,11 +28,12 @@ class OwnData(Dataset):
     """Settings common to data sets of the user's own files."""
 
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of each class that is kept for testing, where the files have no test set; the same for every seed."""
+    """Share of each class (of all samples where there are no classes) that is kept for testing, where the files have no
+    test set; the same for every seed."""
     standardise: bool = True
     """Whether inputs get mean 0 and standard deviation 1, per column or channel, both from the training set alone."""
 
-    def hold_out(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def hold_out(self, labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows for training and rows for testing, sorted.
 
         Raises:
@@ -39,7 +41,9 @@ class OwnData(Dataset):
         """
         kind = str(getattr(self, "kind", ""))
         train, test = stratified_split(
-            labels, self.test_fraction, rng.stream(_SPLIT_SEED, "data", kind, "split")
+            labels if labels.ndim == 1 else np.zeros(len(labels), np.int64),
+            self.test_fraction,
+            rng.stream(_SPLIT_SEED, "data", kind, "split"),
         )
         if not len(test):
             raise DataError(
@@ -47,6 +51,16 @@ class OwnData(Dataset):
                 "class has one sample; give a test set, or more data."
             )
         return train, test
+
+
+def labels_of(
+    given: dict[str, Any], target: Target, n_classes: int | None = None, first_label: int = 0
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """Labels of each split as data sets have them, and how many outputs a model needs for them; see `classes_of`."""
+    if target == "class":
+        return classes_of(given, n_classes, first_label)
+    rows = {split: sound_rows(labels, split, target) for split, labels in given.items()}
+    return rows, rows["train"].shape[1]
 
 
 def classes_of(

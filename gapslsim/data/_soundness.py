@@ -12,27 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gapslsim.data.dataset import LoadedData, Samples
+from gapslsim.data.target import MEANING, Target, sound_rows
 from gapslsim.errors import DataError
 
 __all__ = ["sound", "sound_labels"]
 
 
 def sound(data: LoadedData) -> LoadedData:
-    """The data set with labels int64 [n] and inputs that are checked when they are first read.
+    """The data set with labels int64 [n], or rows [n, n_classes], and inputs that are checked when first read.
 
     Raises:
-        DataError: if a label is no class from 0 to n_classes - 1, or there are no training samples. Reading the inputs
-            raises it where they are not one finite array of `input_shape` per label.
+        DataError: if a label is no class from 0 to n_classes - 1, or not what `target` says, or there are no training
+            samples. Reading the inputs raises it where they are not one finite array of `input_shape` per label.
     """
     n, shape = data.n_classes, tuple(data.input_shape)
-    if not isinstance(n, (int, np.integer)) or n < 2:
-        raise DataError(f"n_classes must be a whole number, 2 or more; found {n!r}.")
+    if data.target not in MEANING:
+        raise DataError(f"target must be one of {', '.join(MEANING)}; found {data.target!r}.")
+    least = 2 if data.target == "class" else 1
+    if not isinstance(n, (int, np.integer)) or n < least:
+        raise DataError(f"n_classes must be a whole number, {least} or more; found {n!r}.")
     if data.input_dtype not in ("float32", "int64"):
         raise DataError(f"input_dtype must be 'float32', or 'int64' for tokens; found {data.input_dtype!r}.")
     if not shape or not all(isinstance(side, (int, np.integer)) and side > 0 for side in shape):
         raise DataError(f"input_shape must be the shape of one input, such as (3, 32, 32); found {shape}.")
     train, test = (
-        _sound_samples(part, name, int(n), shape, data.input_dtype)
+        _sound_samples(part, name, int(n), shape, data.input_dtype, data.target)
         for part, name in ((data.train, "train"), (data.test, "test"))
     )
     if not len(train):
@@ -41,13 +45,17 @@ def sound(data: LoadedData) -> LoadedData:
 
 
 def _sound_samples(
-    samples: Samples, name: str, n_classes: int, shape: tuple[int, ...], dtype: str
+    samples: Samples, name: str, n_classes: int, shape: tuple[int, ...], dtype: str, target: Target
 ) -> Samples:
-    labels = sound_labels(samples.labels, name, n_classes)
+    labels = (
+        sound_labels(samples.labels, name, n_classes)
+        if target == "class"
+        else sound_rows(samples.labels, name, target, n_classes)
+    )
     columns = {}
     for key, values in samples.columns.items():
         columns[key] = np.asarray(values)
-        if columns[key].shape != labels.shape:
+        if columns[key].shape != labels.shape[:1]:
             raise DataError(
                 f"Column {key!r} of the {name} samples has shape {columns[key].shape}; give one value per label, "
                 f"of which there are {len(labels)}."
@@ -74,7 +82,8 @@ def sound_labels(given: Any, name: str, n_classes: int | None = None) -> NDArray
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        hint = "; one-hot rows become classes by labels.argmax(axis=1)" if labels.ndim == 2 else ""
+        hint = "; one-hot rows become classes by labels.argmax(axis=1), several labels per sample are target: labels"
+        hint = hint if labels.ndim == 2 else ""
         raise DataError(f"The {name} labels have shape {labels.shape}; give one class per sample, [n]{hint}.")
     if labels.dtype.kind == "f":
         odd = np.flatnonzero(labels != np.rint(labels))  # NaN too

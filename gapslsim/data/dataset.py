@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.partition import Partition, partitions
+from gapslsim.data.target import Target
 from gapslsim.registry import Family, component
 
 __all__ = ["Dataset", "LoadedData", "Samples", "datasets"]
@@ -25,13 +25,13 @@ class Samples:
     """Inputs and labels; the inputs are decoded when first asked for, so that a dry run reads labels only.
 
     Args:
-        labels: class of each sample, int64 [n].
+        labels: class of each sample, int64 [n]; or a row for each, [n, n_classes], as `LoadedData.target` says.
         read_inputs: gives the normalised inputs, float32 [n, *input_shape], or tokens as int64 [n, T], in the order of
             `labels`.
         columns: what else is known of each sample, [n] each, for instance `user`; partitions may divide by it.
     """
 
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     read_inputs: Callable[[], NDArray[Any]]
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -51,8 +51,10 @@ class LoadedData:
 
     Args:
         key: content key of what was loaded (name, settings, source).
+        n_classes: outputs of the model: classes, or labels or numbers per sample.
         input_shape: shape of one input, for instance (3, 32, 32).
         input_dtype: what the model is given; `int64` for tokens, which a first layer `nn.Embedding` takes.
+        target: what labels are: a `class` per sample, several `labels` (0 or 1), or `numbers` (real values).
     """
 
     key: str
@@ -61,6 +63,12 @@ class LoadedData:
     n_classes: int
     input_shape: tuple[int, ...]
     input_dtype: Literal["float32", "int64"] = "float32"
+    target: Target = "class"
+
+    @property
+    def label_bytes(self) -> int:
+        """What a sample's label takes on the wire: a class 8 bytes (int64), each of several labels 1, a number 4."""
+        return {"class": 8, "labels": self.n_classes, "numbers": 4 * self.n_classes}[self.target]
 
 
 @component

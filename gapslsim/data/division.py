@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from gapslsim.data._soundness import sound
 from gapslsim.data.dataset import Dataset, LoadedData, Samples
+from gapslsim.data.partition import Partition, partitions
+from gapslsim.data.target import MEANING, Target
 from gapslsim.errors import DataError
+from gapslsim.registry import settings_of
 from gapslsim.rng import stream
 from gapslsim.work import content_key
 
@@ -55,6 +58,8 @@ def divide(
         DataError: if the partition cannot be had, or is none.
     """
     partition, random = dataset.partition, stream(seed, "partition")
+    if data.target != "class":
+        _check_no_classes(partition, data.target)
     given = partition.divide(data.train.labels, data.train.columns, n_clients, random)
     shares = sound_shares(given, len(data.train), n_clients, partition.covers_all)
     shares = partition.resize(shares, random)
@@ -64,6 +69,21 @@ def divide(
         key = content_key("noisy labels", labels.tolist(), data.key)
         data = replace(data, key=key, train=Samples(labels, lambda: train.inputs, train.columns))
     return data, shares
+
+
+def _check_no_classes(partition: Partition, target: Target) -> None:
+    """Raises DataError if the partition needs the classes that these data have not."""
+    without = [kind for kind in sorted(partitions) if not partitions[kind].needs_classes]
+    if partition.needs_classes:
+        kind = settings_of(partition)["kind"]
+        raise DataError(
+            f"{kind} divides by class, and the data have {MEANING[target]}; write one of {', '.join(without)} "
+            "(a partition of your own that does not look at labels says needs_classes = False)."
+        )
+    if np.any(partition.label_noise):
+        raise DataError(
+            f"label_noise makes another class of a class, and the data have {MEANING[target]}; leave it out."
+        )
 
 
 def sound_shares(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Partition(ABC):
     """Settings of a partition; a pydantic component."""
 
+    needs_classes: ClassVar[bool] = True
+    """Whether `split` looks at labels, which must be classes then; False for one that works whatever labels are."""
     sizes: tuple[PositiveInt, ...] | None = None
     """Samples of each client, one number per client, drawn at random from its part; all of its part by default. What
     is left over is nobody's."""

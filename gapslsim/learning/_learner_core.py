@@ -167,7 +167,7 @@ class LearnerCore:
 
         def record(engine: Engine) -> dict[str, Any]:
             of_clients, of_servers = ([state.value for state in side] for side in (clients, servers))
-            judge = Judge(wanted, round)
+            judge = Judge(wanted, round, self.setup.data.target)
             rows = engine.evaluate(round, of_clients, of_servers, views, judge if judge.record else None)
             return judge.record | ({"accuracies": rows} if operation == "evaluate" else {})
 
@@ -191,7 +191,7 @@ class LearnerCore:
         clients, servers = ([state.value for state in side] for side in sides)
         frozen = engine.client.frozen, engine.server.frozen
         return TrainedModels(
-            self.setup.model, data.input_shape, data.n_classes, clients, servers, self.setup.loss, frozen
+            self.setup.model, data.input_shape, data.n_classes, clients, servers, engine.criterion, frozen
         )
 
     def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:

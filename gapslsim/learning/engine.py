@@ -81,13 +81,16 @@ class Engine:
         self.workers = Workers(choose_workers(workers, device, costs))
         self._joined_samples = samples_within(JOINED_BYTES, costs.server, setup.batch_size)
         self._stacked_samples = samples_within(STACKED_BYTES, costs.server, setup.batch_size)
-        self._labels = torch.from_numpy(data.train.labels).to(device)
-        self._test_labels = torch.from_numpy(data.test.labels).to(device)
-        self._label_shares = np.stack(
-            [np.bincount(data.train.labels[s], minlength=data.n_classes) / len(s) for s in setup.shards]
+        label_dtype = dtype if data.target == "numbers" else torch.int64
+        self._labels, self._test_labels = (
+            torch.from_numpy(samples.labels).to(device, label_dtype) for samples in (data.train, data.test)
         )
-        counts = np.bincount(data.train.labels[np.concatenate(setup.shards)], minlength=data.n_classes)
-        self.criterion = Criterion.of(setup.loss, counts, self._inputs)
+        self._label_shares, counts = np.zeros((len(setup.shards), data.n_classes)), None
+        if data.target == "class":
+            of_clients = [np.bincount(data.train.labels[s], minlength=data.n_classes) for s in setup.shards]
+            self._label_shares = np.stack([n / n.sum() for n in of_clients])
+            counts = np.sum(of_clients, axis=0)
+        self.criterion = Criterion.of(setup.loss, counts, self._inputs, data.target)
         self._client_passes = ClientPasses(
             self.client,
             self._batches,

@@ -3,7 +3,9 @@
 A client's model is its client-side weights with those of its server. `global`: the mean of the client-side weights with
 the mean of the server-side weights, over the clients. `clients`: each client's model on the whole test set. `ensemble`:
 the mean of the clients' probabilities. `local`: each client's model on its own label distribution, that is its accuracy
-per class weighted by the client's share of that class in training, among the classes that the test set has.
+per class weighted by the client's share of that class in training, among the classes that the test set has. The
+accuracy of several labels per sample is the share of all labels that are said rightly. Numbers have no accuracy, and
+what has no classes has no `local` view: its rows hold no number.
 
 Where there is nothing to judge by there is no accuracy: NaN in the tables, None in the summary.
 """
@@ -18,7 +20,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from gapslsim.learning._observations import Accuracy
@@ -38,7 +40,7 @@ def evaluate_views(
     clients: Sequence[SideState],
     servers: Sequence[SideState],
     inputs: Shaped[Tensor, "n ..."],
-    labels: Int[Tensor, " n"],
+    labels: Shaped[Tensor, "n ..."],
     label_shares: Float[np.ndarray, "S n_classes"],
     views: tuple[str, ...],
     round: int,
@@ -66,13 +68,22 @@ def evaluate_views(
     """
     if not len(labels):
         return _nothing_to_judge_by(len(clients), views, round)
+    if "local" in views and criterion.target != "class":
+        others = tuple(view for view in views if view != "local")
+        rest = (others, round, batch_size, together, judge, criterion)
+        found = evaluate_views(
+            client_side, server_side, clients, servers, inputs, labels, label_shares, *rest
+        )
+        return [*found, *_nothing_to_judge_by(len(clients), ("local",), round)]
     clients, servers = with_shared_weights(clients), with_shared_weights(servers)
     batches = torch.split(inputs, batch_size)
     n_classes = label_shares.shape[1]
-    n_tested = np.bincount(labels.cpu().numpy(), minlength=n_classes)
-    # What the test set has nothing of cannot be judged, and must count neither as right nor as wrong.
-    shares = [_to_one(np.where(n_tested > 0, share, 0.0)) for share in label_shares]
-    n_tested = n_tested.clip(min=1)
+    right = labels.cpu().numpy()
+    if "local" in views:
+        n_tested = np.bincount(right, minlength=n_classes)
+        # What the test set has nothing of cannot be judged, and must count neither as right nor as wrong.
+        shares = [_to_one(np.where(n_tested > 0, share, 0.0)) for share in label_shares]
+        n_tested = n_tested.clip(min=1)
 
     def predicted(client: SideState | Weights, server: SideState | Weights) -> Float[Tensor, "n n_classes"]:
         def logits(place: int) -> Float[Tensor, "b n_classes"]:
@@ -82,56 +93,54 @@ def evaluate_views(
 
         return torch.cat(together([partial(logits, place) for place in range(len(batches))]))
 
-    right = labels.cpu().numpy()
     of_classes = partial(_per_class, labels=labels, n_classes=n_classes)
 
-    def judged(view: str, log_p: Tensor, clients: Sequence[int] = (-1,)) -> None:
+    def judged(view: str, said: Tensor, clients: Sequence[int] = (-1,)) -> None:
         if judge is None:
             return
-        log_probabilities = log_p.double().cpu().numpy()
+        told = said.double().cpu().numpy()
         if "clients" in views or view != "clients":
-            judge(view, clients, log_probabilities, right)
+            judge(view, clients, told, right)
         for client in clients if view == "clients" and "local" in views else ():
-            judge("local", [client], log_probabilities, right, (shares[client] / n_tested)[right])
+            judge("local", [client], told, right, (shares[client] / n_tested)[right])
 
-    def row(view: str, log_p: Tensor, loss: Tensor) -> Accuracy:
-        accuracy = (log_p.argmax(dim=1) == labels).double().mean()
-        return Accuracy(round, view, -1, float(accuracy), float(loss))
+    def row(view: str, said: Tensor, loss: Tensor) -> Accuracy:
+        return Accuracy(round, view, -1, float(criterion.accuracy(said, labels).mean()), float(loss))
 
     rows: list[Accuracy] = []
     if "global" in views:
         outputs = predicted(mean_model(clients), mean_model(servers))
-        log_p = criterion.loss.log_probabilities(outputs)
-        rows.append(row("global", log_p, criterion.judged(outputs, log_p, labels)[0]))
-        judged("global", log_p)
+        said = criterion.said(outputs)
+        rows.append(row("global", said, criterion.judged(outputs, said, labels)[0]))
+        judged("global", said)
     if not {"clients", "ensemble", "local"} & set(views):
         return rows
     pairs = [
         (identity_of(client), identity_of(server)) for client, server in zip(clients, servers, strict=True)
     ]
     total = torch.zeros(len(labels), n_classes, dtype=torch.float64, device=inputs.device)
-    own: dict[object, tuple[Accuracy, np.ndarray, np.ndarray]] = {}
+    own: dict[object, tuple[Accuracy, tuple[np.ndarray, np.ndarray] | None]] = {}
     for pair, count in Counter(pairs).items():
         index = pairs.index(pair)
         outputs = predicted(clients[index], servers[index])
-        log_p = criterion.loss.log_probabilities(outputs)
-        total += log_p.double().exp() * count
-        loss, each = criterion.judged(outputs, log_p, labels)
-        is_right = log_p.argmax(dim=1) == labels
-        own[pair] = (row("clients", log_p, loss), of_classes(is_right), of_classes(each))
-        judged("clients", log_p, [client for client, its in enumerate(pairs) if its == pair])
+        said = criterion.said(outputs)
+        total += criterion.to_mix(said) * count
+        loss, each = criterion.judged(outputs, said, labels)
+        by_class = (
+            (of_classes(criterion.accuracy(said, labels)), of_classes(each)) if "local" in views else None
+        )
+        own[pair] = row("clients", said, loss), by_class
+        judged("clients", said, [client for client, its in enumerate(pairs) if its == pair])
     if "ensemble" in views:
-        mean = total / len(clients)
-        # A class that every client rules out has probability 0, whose logarithm would be infinite.
-        log_mean = mean.clamp_min(torch.finfo(torch.float64).tiny).log()
-        loss, _ = criterion.judged(criterion.loss.outputs_for(mean), log_mean, labels)
-        rows.append(row("ensemble", log_mean, loss))
-        judged("ensemble", log_mean)
+        outputs, said = criterion.mixed(total / len(clients))
+        rows.append(row("ensemble", said, criterion.judged(outputs, said, labels)[0]))
+        judged("ensemble", said)
     for index, pair in enumerate(pairs):
-        whole, accuracies, losses = own[pair]
+        whole, by_class = own[pair]
         if "clients" in views:
             rows.append(whole._replace(client=index))
-        if "local" in views:
+        if by_class is not None:
+            accuracies, losses = by_class
             share = shares[index] if shares[index].any() else np.full(n_classes, np.nan)
             local = weighted(share, losses)
             if criterion.class_weights is not None:
@@ -197,7 +206,7 @@ def _to_one(shares: Float[np.ndarray, " n_classes"]) -> Float[np.ndarray, " n_cl
 
 
 def _per_class(
-    each: Float[Tensor, " n"] | Bool[Tensor, " n"], labels: Int[Tensor, " n"], n_classes: int
+    each: Float[Tensor, " n"], labels: Int[Tensor, " n"], n_classes: int
 ) -> Float[np.ndarray, " n_classes"]:
     """Mean per class; 0 for a class without test samples."""
     count = torch.bincount(labels, minlength=n_classes).clamp_min(1).double()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 
+from gapslsim.data.target import Target
 from gapslsim.learning.metric import Judged, Metric
 from gapslsim.registry import content_of
 
@@ -73,9 +74,11 @@ class Judge:
     Args:
         wanted: what to note.
         round: for the rows.
+        target: what labels are.
     """
 
-    def __init__(self, wanted: Wanted, round: int) -> None:
+    def __init__(self, wanted: Wanted, round: int, target: Target = "class") -> None:
+        self._target: Target = target
         self._wanted = wanted
         self._round = round
         self.record: dict[str, Any] = {
@@ -89,8 +92,8 @@ class Judge:
         self,
         view: str,
         clients: Sequence[int],
-        log_p: Float[np.ndarray, "n n_classes"],
-        labels: Int[np.ndarray, " n"],
+        said: Float[np.ndarray, "n n_classes"],
+        labels: Shaped[np.ndarray, "n ..."],
         weights: Float[np.ndarray, " n"] | None = None,
     ) -> None:
         """Judges one model.
@@ -98,13 +101,13 @@ class Judge:
         Args:
             view: in which.
             clients: whose it is; several may have the same one.
-            log_p: logarithms of its probabilities.
+            said: logarithms of its probabilities, or numbers.
             labels: what is right.
             weights: how much each sample counts; 1 each unless given.
         """
         weights = np.ones(len(labels)) if weights is None else weights
         counts = weights > 0
-        judged = Judged(log_p[counts], labels[counts], weights[counts])
+        judged = Judged(said[counts], labels[counts], weights[counts], self._target)
         values = {
             metric.kind: metric.value(judged) if counts.any() else math.nan for metric in self._wanted.metrics
         }

@@ -68,7 +68,7 @@ class Learner(WholeModelOperations):
         """
         name = f"client-{client}" if model is None else _of_side(model, CLIENT)
         size = self.setup.batches.size(client)
-        size_bytes = size * (self._sample_bytes + 8)  # labels are int64
+        size_bytes = size * (self._sample_bytes + self.setup.data.label_bytes)
 
         def carry_out() -> SmashedData:
             state, step = self.states.named[name], self.states.next_steps(client, 1)

@@ -1,4 +1,4 @@
-"""What a loss is: a number for each sample, from the outputs of the network and the right class.
+"""What a loss is: a number for each sample, from the outputs of the network and what is right.
 
 A mini-batch's loss is the weighted mean over its samples, sum_j w_j l_j / sum_j w_j, as PyTorch's own losses take it;
 w_j is the weight of the sample's class, 1 where classes have no weights. So every client divides by the weights of its
@@ -8,42 +8,46 @@ own mini-batch. What a loss costs is in `models/cost.py`, the same for all.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
+from gapslsim.data.target import Target
 from gapslsim.registry import Family, component
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Loss", "losses", "one_hot"]
+__all__ = ["Loss", "losses", "targets_of"]
 
 
 @component
 class Loss(ABC):
     """Settings of a loss; a pydantic component. Imports torch inside its methods only."""
 
+    takes: ClassVar[tuple[Target, ...]] = ("class",)
+    """What labels it can be taken of."""
+
     @abstractmethod
     def each(
         self,
         outputs: Float[Tensor, "b n_classes"],
-        labels: Int[Tensor, " b"],
+        labels: Shaped[Tensor, "b ..."],
         class_weights: Float[Tensor, " n_classes"] | None,
     ) -> Float[Tensor, " b"]:
         """w_j l_j of each sample; it may not depend on the other samples.
 
         Args:
             outputs: of the network, before softmax or sigmoid.
-            labels: the right classes.
+            labels: the right classes [b]; or a row of 0 and 1, or of numbers, for each sample, if the loss takes them.
             class_weights: what `weights_for` gave.
         """
 
     def mean(
         self,
         outputs: Float[Tensor, "b n_classes"],
-        labels: Int[Tensor, " b"],
+        labels: Shaped[Tensor, "b ..."],
         class_weights: Float[Tensor, " n_classes"] | None,
     ) -> Float[Tensor, ""]:
         """The loss of a mini-batch, L_i."""
@@ -79,7 +83,7 @@ class Loss(ABC):
         self,
         outputs: Float[Tensor, "b n_classes"],
         log_p: Float[Tensor, "b n_classes"],
-        labels: Int[Tensor, " b"],
+        labels: Shaped[Tensor, "b ..."],
         class_weights: Float[Tensor, " n_classes"] | None,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, " b"]]:
         """Mean loss of the test samples, and w_j l_j of each.
@@ -87,17 +91,21 @@ class Loss(ABC):
         Args:
             outputs: of the network.
             log_p: what `log_probabilities` makes of them.
-            labels: the right classes.
+            labels: the right classes [b]; or a row of 0 and 1, or of numbers, for each sample, if the loss takes them.
             class_weights: what `weights_for` gave.
         """
         given = (outputs, labels, class_weights)
         return self.mean(*given), self.each(*given)
 
 
-def one_hot(outputs: Float[Tensor, "b n_classes"], labels: Int[Tensor, " b"]) -> Float[Tensor, "b n_classes"]:
-    """1 at the right class and 0 elsewhere, in the type of the outputs."""
+def targets_of(
+    outputs: Float[Tensor, "b n_classes"], labels: Shaped[Tensor, "b ..."]
+) -> Float[Tensor, "b n_classes"]:
+    """What each output should be, in the type of the outputs: rows as they are, else 1 at the right class."""
     from torch.nn import functional as F
 
+    if labels.ndim == 2:
+        return labels.to(outputs.dtype)
     return F.one_hot(labels, outputs.shape[1]).to(outputs.dtype)
 
 

@@ -1,14 +1,16 @@
-"""What a metric is: a number for a model, from the probabilities that it gives to the test samples."""
+"""What a metric is: a number for a model, from what it says of the test samples."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 
+from gapslsim.data.target import Target
 from gapslsim.registry import Family, component
 
 __all__ = ["Judged", "Metric", "metrics"]
@@ -18,29 +20,42 @@ __all__ = ["Judged", "Metric", "metrics"]
 class Judged:
     """What a model says of n test samples; NumPy arrays, as scikit-learn takes them."""
 
-    log_probabilities: Float[np.ndarray, "n n_classes"]
-    """Logarithm of the probability that it gives to each class, float64."""
-    labels: Int[np.ndarray, " n"]
-    """The right classes."""
+    said: Float[np.ndarray, "n n_classes"]
+    """Logarithm of the probability that it gives to each class, or to each of several labels; or numbers; float64."""
+    labels: Shaped[np.ndarray, "n ..."]
+    """What is right: classes [n], several labels (0 or 1) [n, n_classes], or numbers [n, n_classes]."""
     weights: Float[np.ndarray, " n"]
     """How much each sample counts, above 0: 1 each, but in the view `local`, where classes weigh as in the client's
     training data."""
+    target: Target = "class"
+    """Which of these labels are."""
+
+    @property
+    def log_probabilities(self) -> Float[np.ndarray, "n n_classes"]:
+        """Logarithm of the probability of each class or label."""
+        return self.said
 
     @cached_property
     def probabilities(self) -> Float[np.ndarray, "n n_classes"]:
-        """Of each class."""
+        """Of each class or label."""
         return np.asarray(np.exp(self.log_probabilities))
 
     @cached_property
-    def predicted(self) -> Int[np.ndarray, " n"]:
-        """The likeliest class of each sample."""
-        return np.asarray(self.log_probabilities.argmax(1))
+    def predicted(self) -> Shaped[np.ndarray, "n ..."]:
+        """What is said of each sample, as `labels`: the likeliest class; 1 for what is likelier than not; numbers."""
+        if self.target == "numbers":
+            return self.said
+        return np.asarray(
+            self.said.argmax(1) if self.target == "class" else (self.said > np.log(0.5)).astype(int)
+        )
 
 
 @component
 class Metric(ABC):
     """Settings of a metric; a pydantic component. Its files need no torch."""
 
+    judges: ClassVar[tuple[Target, ...]] = ("class",)
+    """What labels it is made for."""
     kind: str
     """Name of its column in `evaluations`; each metric fixes its own."""
 

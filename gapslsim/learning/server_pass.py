@@ -216,7 +216,7 @@ def _stacked_pass(
     labels = torch.stack([message.labels for message in messages])
     # Expanded, not copied: the layers see one tensor n times, and autograd gives n gradients.
     tape = side.forward_stacked([p.expand(n, *p.shape) for p in state.parameters], activations)
-    losses = criterion.means(tape.output.flatten(0, 1), labels.flatten(), [labels.shape[1]] * n)
+    losses = criterion.means(tape.output.flatten(0, 1), labels.flatten(0, 1), [labels.shape[1]] * n)
     # The models do not see one another, so the gradient of the sum holds that of each.
     *found, cuts = differentiate(losses.sum(), (*tape.parameters, activations))
     if found:

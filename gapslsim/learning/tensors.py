@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
@@ -280,7 +280,7 @@ def train_locally(
     client: Side,
     server: Side,
     start: WholeWeights,
-    batches: Sequence[tuple[Shaped[Tensor, "b ..."], Int[Tensor, " b"], int]],
+    batches: Sequence[tuple[Shaped[Tensor, "b ..."], Shaped[Tensor, "b ..."], int]],
     first_step: int = 0,
     criterion: Criterion = CROSS_ENTROPY,
 ) -> tuple[WholeWeights, float]:

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gapslsim.errors import ResultsError, unknown
+from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import identity_of, mean_model, with_shared_weights
-from gapslsim.learning.loss import Loss
 from gapslsim.learning.messages import Weights
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import with_frozen
@@ -40,7 +40,7 @@ class TrainedModels:
         n_classes: number of classes.
         clients: the client-side state of each client.
         servers: the server-side state that each is paired with.
-        loss: that they were trained by, which knows what outputs mean.
+        criterion: that they were trained by, which knows what outputs mean.
         frozen: parameters of each side that are in no state, by their places.
     """
 
@@ -49,7 +49,7 @@ class TrainedModels:
     n_classes: int
     clients: Sequence[SideState]
     servers: Sequence[SideState]
-    loss: Loss
+    criterion: Criterion
     frozen: tuple[Mapping[int, Tensor], Mapping[int, Tensor]] = ({}, {})
 
     def model(self, view: str, client: int | None = None) -> nn.Module:
@@ -57,7 +57,7 @@ class TrainedModels:
 
         Args:
             view: `global`, `clients` or `local` (which have the same models), or `ensemble`: that gives the
-                logarithm of the mean of the clients' probabilities.
+                logarithm of the mean of the clients' probabilities, or the mean of the numbers that they say.
             client: whose, for `clients` and `local`.
 
         Raises:
@@ -132,21 +132,22 @@ class TrainedModels:
 
     def _ensemble(self) -> nn.Module:
         pairs = zip(self.clients, self.servers, strict=True)
-        return _Ensemble([self._module(pair) for pair in pairs], self.loss).eval()
+        return _Ensemble([self._module(pair) for pair in pairs], self.criterion).eval()
 
 
 class _Ensemble(nn.Module):
     """Says what its members say on average."""
 
-    def __init__(self, members: Sequence[nn.Module], loss: Loss) -> None:
+    def __init__(self, members: Sequence[nn.Module], criterion: Criterion) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self._loss = loss
+        self._criterion = criterion
 
     def forward(self, inputs: Float[Tensor, "b ..."]) -> Float[Tensor, "b n_classes"]:
-        """Logarithm of the mean of the members' probabilities, float64."""
-        said = [self._loss.log_probabilities(member(inputs)).double().exp() for member in self.members]
-        return torch.stack(said).mean(0).clamp_min(torch.finfo(torch.float64).tiny).log()
+        """Logarithm of the mean of the members' probabilities, or the mean of their numbers, float64."""
+        criterion = self._criterion
+        said = [criterion.to_mix(criterion.said(member(inputs))) for member in self.members]
+        return criterion.mixed(torch.stack(said).mean(0))[1]
 
 
 def _filled(module: nn.Module, parameters: Sequence[Tensor], buffers: Sequence[Tensor]) -> nn.Module:

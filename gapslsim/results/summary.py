@@ -287,8 +287,13 @@ def _accuracy(evaluations: pd.DataFrame) -> dict[str, dict[str, float | None]]:
 
 
 def _last_metrics(evaluations: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """Entry `metrics`: those of each view at the last evaluation, the mean over its clients; empty without any."""
+    """Entry `metrics`: those of each view at the last evaluation, the mean over its clients; empty without any.
+
+    Where there is no accuracy, as of numbers, the loss is one of them.
+    """
     names = [name for name in evaluations.columns if name not in EvaluationRow._fields]
+    if evaluations["accuracy"].isna().all() and evaluations["loss"].notna().any():
+        names = ["loss", *names]
     if not names or evaluations.empty:
         return {}
     is_last = (evaluations[["round", "time_s"]] == evaluations[["round", "time_s"]].iloc[-1]).all(axis=1)

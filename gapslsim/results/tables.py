@@ -25,7 +25,7 @@ def end_table(summary: Mapping[str, Any]) -> RenderableType:
     """What `gapslsim run` prints when it ends; readable at 80 columns and without colour."""
     parts: list[RenderableType] = [_status_line(summary)]
     parts += [Text(f"Warning: {text}", style="bold red") for text in summary["warnings"]]
-    if summary["accuracy"]:
+    if any(numbers["last"] is not None for numbers in summary["accuracy"].values()):
         parts += [Text(), _accuracy_table(summary)]
     if summary.get("metrics"):
         parts += [Text(), _metrics_table(summary["metrics"])]

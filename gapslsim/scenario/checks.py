@@ -12,6 +12,7 @@ from gapslsim.rng import stream
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
+from gapslsim.scenario.targets import check_target
 from gapslsim.scenario.tree import Path, dotted
 
 if TYPE_CHECKING:
@@ -192,7 +193,12 @@ def _check_data(scenario: Scenario, inputs: bool, dry: bool) -> list[Finding]:
         text = _words(error)
         return [(("data", *pointed_at(type(scenario.data), text)), text)]
     found, sizes = _check_samples(scenario, loaded, len(loaded.train))
-    return [*found, *_check_model(scenario, loaded, sizes, inputs), *_check_loss(scenario, loaded)]
+    return [
+        *found,
+        *_check_model(scenario, loaded, sizes, inputs),
+        *_check_loss(scenario, loaded),
+        *check_target(scenario, loaded.target),
+    ]
 
 
 def _check_samples(

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from gapslsim.data._files import OwnPath, digest_of, found_file
-from gapslsim.data._own_data import OwnData, scaled
+from gapslsim.data._own_data import OwnData, labels_of, scaled
 from gapslsim.data.dataset import LoadedData, Samples, datasets
+from gapslsim.data.target import Target
 from gapslsim.errors import DataError, did_you_mean
 from gapslsim.registry import component
 from gapslsim.work import content_key
@@ -26,17 +27,21 @@ _MOST_CATEGORIES = 100
 class Table(OwnData):
     """Rows of a table: numbers as they are, categories (text, true or false) one-hot, one column with the label.
 
-    Categories are those of the training set. Labels may be anything; the classes are their values in order. Columns
-    that are no input but say whose a row is are named under `columns`; the partition `by_column` divides by them.
+    Categories are those of the training set. Labels may be anything; the classes are their values in order. With
+    `target` the label is one column or several of 0 and 1 (`labels`), or of numbers,
+    which are not scaled. Columns that are no input but say whose a row is are named under `columns`; the partition
+    `by_column` divides by them.
     """
 
     kind: Literal["table"] = "table"
     file: OwnPath | None = None
     """CSV or Parquet file (.csv, .tsv, .parquet; also .csv.gz), relative to the scenario file."""
-    name: Literal["iris", "wine", "breast_cancer", "digits"] | None = None
-    """In place of a file: a table that scikit-learn holds."""
-    label: str | None = None
-    """Column with the label; needed for a file."""
+    name: Literal["iris", "wine", "breast_cancer", "digits", "diabetes"] | None = None
+    """In place of a file: a table that scikit-learn holds; `diabetes` has a number to predict."""
+    label: str | tuple[str, ...] | None = None
+    """Column with the label, or several (see `target`); needed for a file."""
+    target: Target = "class"
+    """What a label is: a `class`, several `labels` (0 or 1 each), or `numbers`."""
     test_file: OwnPath | None = None
     """File with the test set; by default `test_fraction` of the rows are kept."""
     drop: tuple[str, ...] = ()
@@ -54,19 +59,33 @@ class Table(OwnData):
             )
         if self.name is not None and (self.label or self.test_file):
             raise ValueError("name means a table whose label is known; leave label and test_file out")
+        if self.name is not None and (self.name == "diabetes") != (self.target == "numbers"):
+            fits = "numbers" if self.name == "diabetes" else "class"
+            raise ValueError(
+                f"target: the label of {self.name!r} is no {self.target!r}; write target: {fits}"
+            )
+        if isinstance(self.label, tuple) and (self.target == "class" or not self.label):
+            raise ValueError(
+                f"target: label names {len(self.label)} columns, and a class has one; write target: labels or "
+                "target: numbers"
+            )
         return self
 
     def load(self, folder: Path | None, seed: int) -> LoadedData:
         """See `Dataset.load`; both arguments are of no account."""
         train, digest = self._frame()
-        label = self.label or "target"
+        label = self.label if isinstance(self.label, tuple) else (self.label or "target",)
         frames = {"train": train}
         if self.test_file is not None:
             frames["test"] = _read(found_file(self.test_file, "test_file"), "test_file")
-        apart = {label: "label", **dict.fromkeys(self.drop, "drop"), **dict.fromkeys(self.columns, "columns")}
+        apart = {
+            **dict.fromkeys(label, "label"),
+            **dict.fromkeys(self.drop, "drop"),
+            **dict.fromkeys(self.columns, "columns"),
+        }
         for split, frame in frames.items():
             self._check_columns(frame, train, apart, split)
-        labels, n_classes = _classes(frames, label)
+        labels, n_classes = self._labels(frames, label)
         if "test" not in frames:
             rows, held_out = self.hold_out(labels["train"])
             frames = {"train": train.iloc[rows], "test": train.iloc[held_out]}
@@ -76,7 +95,14 @@ class Table(OwnData):
             raise DataError("The table has no column left for inputs; shorten drop or columns.")
         raw = _numbers(frames, inputs)
         readers = scaled(lambda: raw["train"], lambda: raw["test"], self.standardise)
-        settings = [label, list(self.drop), self.standardise, self.test_fraction, self.test_file is None]
+        settings: list[object] = [
+            self.label or "target",
+            list(self.drop),
+            self.standardise,
+            self.test_fraction,
+            self.test_file is None,
+        ]
+        settings += [] if self.target == "class" else [self.target]
 
         def samples(split: str, place: int) -> Samples:
             known = {name: frames[split][name].to_numpy() for name in self.columns}
@@ -88,7 +114,20 @@ class Table(OwnData):
             test=samples("test", 1),
             n_classes=n_classes,
             input_shape=(raw["train"].shape[1],),
+            target=self.target,
         )
+
+    def _labels(self, frames: dict[str, Any], label: tuple[str, ...]) -> tuple[dict[str, NDArray[Any]], int]:
+        """Labels by split, and how many outputs a model needs for them."""
+        if self.target == "class":
+            return _classes(frames, label[0])
+        try:
+            given = {split: frame[list(label)].to_numpy(np.float64) for split, frame in frames.items()}
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                f"label {', '.join(label)}: target: {self.target} needs numbers ({error})."
+            ) from error
+        return labels_of(given, self.target)
 
     def _frame(self) -> tuple[Any, str]:
         """The table, and a digest of where it comes from."""
@@ -157,8 +196,8 @@ def _classes(frames: dict[str, Any], label: str) -> tuple[dict[str, NDArray[np.i
         raise DataError(f"label {label!r} has one value alone, {classes[0]}; a classifier needs 2 or more.")
     if train.dtype.kind == "f" and len(classes) > max(10, len(train) // 2):
         raise DataError(
-            f"label {label!r} holds {len(classes)} different numbers in {len(train)} rows, which are no classes; cut "
-            "them into classes first, for instance by pandas.cut."
+            f"label {label!r} holds {len(classes)} different numbers in {len(train)} rows, which are no classes; write "
+            "target: numbers, or cut them into classes, for instance by pandas.cut."
         )
     for split, found in values.items():
         strange = np.setdiff1d(found, classes)

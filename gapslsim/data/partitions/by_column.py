@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class ByColumn(Partition):
     have equally many up to one, or only as many as there are clients are used.
     """
 
+    needs_classes: ClassVar[bool] = False
     kind: Literal["by_column"] = "by_column"
     column: str = "user"
     """The column: `user` of `leaf`, `document` of `text`, a name under `columns` of `table` or `npz`."""

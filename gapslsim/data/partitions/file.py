@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class FilePartition(Partition):
     `n_train` chooses samples before they are counted.
     """
 
+    needs_classes: ClassVar[bool] = False
     kind: Literal["file"] = "file"
     file: OwnPath
     """The file, relative to the scenario file."""

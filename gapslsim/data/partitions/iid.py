@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ class Iid(Partition):
     or as large as `sizes` says.
     """
 
+    needs_classes: ClassVar[bool] = False
     kind: Literal["iid"] = "iid"
 
     def split(

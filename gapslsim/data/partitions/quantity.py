@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class Quantity(Partition):
     until every client has `min_size` samples, within bounded retries.
     """
 
+    needs_classes: ClassVar[bool] = False
     kind: Literal["quantity"] = "quantity"
     alpha: Annotated[float, Field(gt=0)] = 0.5
     """Concentration of the Dirichlet law over sizes: small is more unequal; 0.5 is NIID-Bench's figure."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from gapslsim.learning.loss import Loss, losses, one_hot
+from gapslsim.data.target import Target
+from gapslsim.learning.loss import Loss, losses, targets_of
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -16,18 +17,19 @@ __all__ = ["Binary"]
 @losses.register
 @component
 class Binary(Loss):
-    """Binary cross-entropy of the sigmoid of each output (one class against the rest), mean over the classes.
+    """Binary cross-entropy of the sigmoid of each output, mean over the outputs: `torch.nn.BCEWithLogitsLoss`.
 
-    That of `torch.nn.BCEWithLogitsLoss` with the right class as 1 and all others as 0.
+    Of several labels per sample (`target: labels`); of a class it is that class against the rest.
     """
 
+    takes: ClassVar[tuple[Target, ...]] = ("class", "labels")
     kind: Literal["binary"] = "binary"
 
     def each(self, outputs: Tensor, labels: Tensor, class_weights: Tensor | None) -> Tensor:
         """See the base class."""
         from torch.nn import functional as F
 
-        target = one_hot(outputs, labels)
+        target = targets_of(outputs, labels)
         return F.binary_cross_entropy_with_logits(outputs, target, reduction="none").mean(1)
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
-"""Squared error of the outputs against 1 for the right class and 0 for all others."""
+"""Squared error of the outputs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from gapslsim.learning.loss import Loss, losses, one_hot
+from gapslsim.data.target import Target
+from gapslsim.learning.loss import Loss, losses, targets_of
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -16,16 +17,18 @@ __all__ = ["Mse"]
 @losses.register
 @component
 class Mse(Loss):
-    """Mean squared error, that of `torch.nn.MSELoss` with the right class as 1 and all others as 0.
+    """Mean squared error, `torch.nn.MSELoss`: against numbers, or 1 for the right class and 0 for all others.
 
-    As probabilities for the ensemble and for metrics we take the outputs cut to [0, 1] and divided by their sum.
+    As probabilities of classes for the ensemble and for metrics we take the outputs cut to [0, 1] and divided by their
+    sum.
     """
 
+    takes: ClassVar[tuple[Target, ...]] = ("class", "numbers")
     kind: Literal["mse"] = "mse"
 
     def each(self, outputs: Tensor, labels: Tensor, class_weights: Tensor | None) -> Tensor:
         """See the base class."""
-        return (outputs - one_hot(outputs, labels)).square().mean(1)
+        return (outputs - targets_of(outputs, labels)).square().mean(1)
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """See the class."""

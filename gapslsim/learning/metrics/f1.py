@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
+from gapslsim.data.target import Target
 from gapslsim.learning.metric import Judged, Metric, metrics
 from gapslsim.registry import component
 
@@ -13,8 +14,12 @@ __all__ = ["F1"]
 @metrics.register
 @component
 class F1(Metric):
-    """F1 score of scikit-learn, over the classes that there are or that are said to be; 0 for one never said."""
+    """F1 score of scikit-learn, over the classes that there are or that are said to be; 0 for one never said.
 
+    Of several labels per sample: over the labels.
+    """
+
+    judges: ClassVar[tuple[Target, ...]] = ("class", "labels")
     kind: Literal["f1"] = "f1"
     average: Literal["macro", "weighted", "micro"] = "macro"
     """Over the classes: each counts alike, by its samples, or all samples are thrown together (then it is the

@@ -99,9 +99,15 @@ class RunSet:
 
     @cached_property
     def views(self) -> list[str]:
-        """Views that any run has, the one that is judged first."""
-        known = list(dict.fromkeys(view for run in self.runs for view in run.summary["accuracy"]))
+        """Views in which any run has an accuracy, the one that is judged first."""
+        of_runs = (run.summary["accuracy"].items() for run in self.runs)
+        known = list(dict.fromkeys(view for of in of_runs for view, n in of if n["last"] is not None))
         return sorted(known, key=lambda view: view != self.view)
+
+    @property
+    def has_evaluations(self) -> bool:
+        """Whether any run tested its models."""
+        return any(run.summary["accuracy"] for run in self.runs)
 
     @property
     def n_seeds(self) -> int:

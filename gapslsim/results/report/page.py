@@ -13,9 +13,11 @@ from gapslsim.results.drawing.svg import patterns, tag
 from gapslsim.results.report import _tables as tables
 from gapslsim.results.report._accuracy import accuracy_figure, client_figure
 from gapslsim.results.report._attendance import attendance_figure
+from gapslsim.results.report._classes import class_figure
 from gapslsim.results.report._costs import pareto_figure, where_figure
 from gapslsim.results.report._gantt import gantt_figure
 from gapslsim.results.report._html import figure_html
+from gapslsim.results.report._metrics import metric_figure
 from gapslsim.results.report._style import STYLE
 from gapslsim.results.report._targets import reached, target_figure
 from gapslsim.results.report.data import RunSet, gather
@@ -57,6 +59,8 @@ def _figures(runs: RunSet, round: int | None = None) -> list[Drawing]:
     made = [
         accuracy_figure(runs, "time_s"),
         accuracy_figure(runs, "round"),
+        metric_figure(runs),
+        class_figure(runs),
         target_figure(runs),
         where_figure(runs),
         pareto_figure(runs),
@@ -142,7 +146,12 @@ def _answers(runs: RunSet) -> str:
         if parts:
             said.append(tag("li", escape(f"{where}{'; '.join(parts)}.")))
     told = f"Accuracies in the {runs.view} view, means over seeds, simulated time."
-    view = told if runs.views else "Dry runs: no accuracy."
+    without = (
+        "No accuracy: nothing was tested, or numbers were."
+        if runs.has_evaluations
+        else "Dry runs: no accuracy."
+    )
+    view = told if runs.views else without
     return tag("ul", "".join(said), class_="answer") + tag("p", escape(view), class_="small")
 
 

@@ -317,12 +317,12 @@ def filled(change: Any) -> Any:
 
 DATA = [
     (
-        data.labels_are_classes,
+        data.labels_are_what_is_said,
         labelled(lambda labels: labels.astype(np.int32)),
         "the labels of test are int32",
     ),
-    (data.labels_are_classes, labelled(lambda labels: labels + 1), "count classes from 0"),
-    (data.labels_are_classes, dataset(lambda self, d, seed: replace(d, n_classes=1)), "n_classes is 1"),
+    (data.labels_are_what_is_said, labelled(lambda labels: labels + 1), "count classes from 0"),
+    (data.labels_are_what_is_said, dataset(lambda self, d, seed: replace(d, n_classes=1)), "n_classes is 1"),
     (data.inputs_are_numbers, filled(lambda x: x.astype(np.float64)), "the inputs of train are float64"),
     (
         data.inputs_are_numbers,

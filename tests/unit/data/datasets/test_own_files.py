@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from sklearn.datasets import load_wine
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torchvision.datasets import ImageFolder as TorchFolder
 
-from gapslsim import stratified_split, stream
+from gapslsim import DataError, stratified_split, stream
 from gapslsim.data.dataset import LoadedData
 from gapslsim.data.datasets.image_folder import ImageFolder
 from gapslsim.data.datasets.leaf import Leaf
@@ -250,3 +251,100 @@ def test_the_embedded_text_has_eight_documents_and_bytes_are_a_level_of_their_ow
     assert as_bytes.n_classes == 256
     assert bytes(as_bytes.train.inputs[0].tolist()) == b"Shall I compare "
     assert chr(as_bytes.train.labels[0]) == "t"
+
+
+def several(n: int) -> np.ndarray:
+    return (np.random.default_rng(n).random((n, 3)) < 0.4).astype(np.uint8)
+
+
+def test_several_labels_and_numbers_are_read_from_npz_as_they_are(tmp_path: Path) -> None:
+    x, y = np.arange(40.0).reshape(20, 2), several(20)
+    np.savez(tmp_path / "own.npz", x=x, y=y, user=np.arange(20))
+    data = load_sound(Npz(file=tmp_path / "own.npz", target="labels", columns=("user",)), None, 1)
+    rows = data.train.columns["user"]
+    assert (data.n_classes, data.target, len(data.train), len(data.test)) == (3, "labels", 16, 4)
+    np.testing.assert_array_equal(data.train.labels, y[rows])
+    np.testing.assert_array_equal(data.test.labels, y[np.setdiff1d(np.arange(20), rows)])
+    np.savez(tmp_path / "own.npz", x=x, y=x[:, 0] / 3)
+    data = load_sound(Npz(file=tmp_path / "own.npz", target="numbers"), None, 1)
+    assert (data.n_classes, data.train.labels.shape) == (1, (16, 1))
+    np.testing.assert_array_equal(data.train.labels[:, 0], x[rows, 0] / 3)
+
+
+def test_several_labels_and_numbers_are_columns_of_a_table(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"x": range(20), "a": several(20)[:, 0], "b": several(20)[:, 1], "y": np.arange(20) / 7}
+    )
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    own = {"file": tmp_path / "own.csv", "columns": ("x",)}
+    data = load_sound(Table(**own, label=("a", "b"), target="labels"), None, 1)
+    np.testing.assert_array_equal(data.train.labels, frame[["a", "b"]].to_numpy()[data.train.columns["x"]])
+    assert data.input_shape == (1,)
+    data = load_sound(Table(**own, label="y", target="numbers"), None, 1)
+    np.testing.assert_array_equal(data.train.labels[:, 0], data.train.columns["x"] / 7)
+    data = load_sound(Table(name="diabetes", target="numbers"), None, 1)
+    assert (data.n_classes, data.input_shape, len(data.train)) == (1, (10,), 354)
+
+
+@pytest.mark.parametrize(
+    ("y", "settings", "told"),
+    [
+        (np.full((20, 2), 2), {"target": "labels"}, "sample 0 is 2 at 0"),
+        (np.full((20, 2), np.nan), {"target": "numbers"}, "must be finite"),
+        (np.full((20, 2), "a"), {"target": "numbers"}, "of type <U1"),
+        (np.zeros((20, 2, 2)), {"target": "numbers"}, "a row per sample"),
+        (np.zeros((19, 2)), {"target": "numbers"}, "20 inputs"),
+        (several(20), {}, "several labels per sample are target: labels"),
+    ],
+)
+def test_labels_that_are_not_what_is_said_are_refused(
+    tmp_path: Path, y: np.ndarray, settings: dict[str, Any], told: str
+) -> None:
+    np.savez(tmp_path / "own.npz", x=np.zeros((20, 2)), y=y)
+    with pytest.raises(DataError, match=told):
+        load_sound(Npz(file=tmp_path / "own.npz", **settings), None, 1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"name": "diabetes"}, {"name": "iris", "target": "numbers"}, {"file": "a.csv", "label": ("a", "b")}],
+)
+def test_a_table_whose_label_is_something_else_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="write target"):
+        Table(**settings)
+
+
+def test_medmnists_validation_arrays_are_ignored_trained_on_or_tested_on(tmp_path: Path) -> None:
+    sizes = {"train": 9, "val": 4, "test": 5}
+    start = {"train": 0, "val": 100, "test": 200}
+    arrays = {
+        f"{split}_images": start[split] + np.arange(2.0 * n).reshape(n, 2) for split, n in sizes.items()
+    }
+    arrays |= {f"{split}_labels": (np.arange(n) % 2)[:, None] for split, n in sizes.items()}
+    arrays |= {f"{split}_user": start[split] + np.arange(n) for split, n in sizes.items()}
+    np.savez(tmp_path / "med.npz", **arrays)
+    keys = set()
+    for val, train, test in (
+        ("ignore", ["train"], ["test"]),
+        ("train", ["train", "val"], ["test"]),
+        ("test", ["train"], ["val"]),
+    ):
+        own = Npz(file=tmp_path / "med.npz", val=val, standardise=False, columns=("user",))
+        data = load_sound(own, None, 1)
+        for part, splits in ((data.train, train), (data.test, test)):
+            np.testing.assert_array_equal(
+                part.inputs, np.concatenate([arrays[f"{s}_images"] for s in splits])
+            )
+            assert (
+                part.labels.tolist() == np.concatenate([arrays[f"{s}_labels"][:, 0] for s in splits]).tolist()
+            )
+        users = np.concatenate([arrays[f"{s}_user"] for s in train])
+        np.testing.assert_array_equal(data.train.columns["user"], users)
+        keys.add(data.key)
+    assert len(keys) == 3
+
+
+def test_validation_arrays_that_are_not_there_are_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x=np.zeros((4, 2)), y=np.arange(4) % 2)
+    with pytest.raises(DataError, match="write val: ignore"):
+        Npz(file=tmp_path / "own.npz", val="train").load(None, 1)
