@@ -12,7 +12,8 @@ from gapslsim.registry import FAMILIES, registered_by_users
 
 _SERVER = """
 import json, os, sys, traceback
-import networkx, numpy, pandas, pydantic, scipy, yaml  # what takes long to import and is not ours
+# What takes long to import and is not ours.
+import jaxtyping, networkx, numpy, pandas, pydantic.dataclasses, scipy, yaml
 
 told = []
 for script in json.load(sys.stdin):

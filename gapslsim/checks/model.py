@@ -76,12 +76,15 @@ class Shaped:
     @cached_property
     def cuts(self) -> list[Any]:
         """The model at cuts over its whole range; at its own cut alone where `cut` is no number."""
-        found = []
+        found: list[Any] = []
+        n_blocks = len(self.blocks(self.shape[0]))
         for cut in range(1, 200) if self.has_cuts else ():
             try:
                 moved = replace(self.model, cut=cut)
                 moved.cut_index(*self.shape)
             except ValueError:
+                if cut >= n_blocks:
+                    break  # as are all behind it
                 continue
             found.append(moved)
         step = max(1, -(-(len(found) - 1) // (_MOST_CUTS - 1)))

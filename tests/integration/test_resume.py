@@ -110,7 +110,7 @@ def test_damage_anywhere_is_found_or_harmless(file: Path, tmp_path: Path) -> Non
 def test_a_killed_command_is_resumed_to_the_same_hashes(file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "gapslsim", "run", str(file), "--out", str(out), "--quiet"]
-    command += ["--set", "stop.rounds=200", "--checkpoint-every", "5"]
+    command += ["--set", "stop.rounds=100", "--checkpoint-every", "5"]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not any(
@@ -126,7 +126,7 @@ def test_a_killed_command_is_resumed_to_the_same_hashes(file: Path, tmp_path: Pa
     assert summary["journal"]["computed"] > 0
     assert summary["journal"]["rebuilt"] <= 5
     assert (summary["timeline_sha256"], summary["learning_sha256"]) == hashes(
-        run(file, None, "stop.rounds=200")
+        run(file, None, "stop.rounds=100")
     )
 
 

@@ -92,7 +92,7 @@ FACTS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_results() -> Callable[..., Results]:
     """Makes the results of the small run; keyword arguments replace rows of a table, facts, or the scenario's text."""
 

@@ -17,7 +17,8 @@ RUN = """
 import json
 from gapslsim import load, simulate
 from gapslsim.results.provenance import provenance
-results = simulate(load("quickstart", set=["stop.rounds=2"{more}]))
+small = ["data={{kind: synthetic, n_train: 100, n_test: 10}}", "model={{kind: mlp, cut: 1}}", "stop.rounds=1"]
+results = simulate(load("quickstart", set=[*small{more}]), dry=True)
 print(json.dumps(provenance(seed=1, wall_time_s=0.0)["kernels"]))
 """
 

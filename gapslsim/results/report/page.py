@@ -13,9 +13,11 @@ from gapslsim.results.drawing.svg import patterns, tag
 from gapslsim.results.report import _tables as tables
 from gapslsim.results.report._accuracy import accuracy_figure, client_figure
 from gapslsim.results.report._attendance import attendance_figure
+from gapslsim.results.report._classes import class_figure
 from gapslsim.results.report._costs import pareto_figure, where_figure
 from gapslsim.results.report._gantt import gantt_figure
 from gapslsim.results.report._html import figure_html
+from gapslsim.results.report._metrics import metric_figure
 from gapslsim.results.report._style import STYLE
 from gapslsim.results.report._targets import reached, target_figure
 from gapslsim.results.report.data import RunSet, gather
@@ -57,6 +59,8 @@ def _figures(runs: RunSet, round: int | None = None) -> list[Drawing]:
     made = [
         accuracy_figure(runs, "time_s"),
         accuracy_figure(runs, "round"),
+        metric_figure(runs),
+        class_figure(runs),
         target_figure(runs),
         where_figure(runs),
         pareto_figure(runs),

@@ -73,8 +73,8 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def run(make_results: Any, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def whole(make_results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in which every table has rows."""
     measured = make_results(
         updates=[update(1), update(2)],
@@ -89,7 +89,13 @@ def run(make_results: Any, tmp_path: Path) -> Path:
         uncertainty=[DrawRow(draw, "simulated_time_s", 1.5) for draw in (0, 1)],
         scenario_yaml="name: tiny\nclients: [{count: 2, device: nano}]\n",
     )
-    return write_results(measured, tmp_path / "run", command=["test"])
+    return write_results(measured, tmp_path_factory.mktemp("whole") / "run", command=["test"])
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(whole, tmp_path / "run"))
 
 
 def call(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

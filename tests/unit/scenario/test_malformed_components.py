@@ -58,6 +58,7 @@ SOUND: dict[str, Any] = {
     "stop": {"rounds": 2},
 }
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 NO_MEMBER = [
     None,
     3,
@@ -134,7 +135,7 @@ def test_mistakes_are_told_with_file_line_and_place(family: str, kind: str) -> N
         optional = ("lateness", "link_loss", "protocol", "staleness", "schedule", "loss", "partition")
         if value is None and family in optional:
             continue  # None stands for the default of an optional setting, where there is one
-        text = yaml.safe_dump(laid(value, place, SOUND | {"framework": framework}), sort_keys=False)
+        text = yaml.dump(laid(value, place, SOUND | {"framework": framework}), Dumper=DUMPER, sort_keys=False)
         problems = problems_of(text)
         assert problems or not must_fail, value
         n_refused += bool(problems)
