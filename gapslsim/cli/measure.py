@@ -154,7 +154,7 @@ def _plan(scenarios: list[str], batch_sizes: str, repeats: int, quick: bool) -> 
         loaded = load(each)
         chosen.append(scenario_probe(loaded))
         if not batch_sizes:
-            sizes.append(loaded.training.batch_size)
+            sizes += loaded.batch_sizes
     return Plan(
         probes=chosen,
         batch_sizes=sorted(set(sizes)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 
 from gapslsim import Results, ScenarioError, load_dict, simulate
 from gapslsim.data.dataset import Samples
+from gapslsim.data.division import divide, load_sound
 from gapslsim.learning.losses.binary import Binary
 from gapslsim.learning.losses.mse import Mse
 from gapslsim.learning.metric import Judged
@@ -187,6 +189,24 @@ def test_every_framework_trains_on_them_and_a_journal_replays_it(
     assert np.isfinite(first.losses["loss"]).all()
     assert again.summary["journal"]["computed"] == 0
     assert again.summary["learning_sha256"] == first.summary["learning_sha256"]
+
+
+@EACH
+def test_a_column_and_lists_of_samples_divide_them(tmp_path: Path, target: str) -> None:
+    given = own(tmp_path, target, stop={"rounds": 1})
+    arrays = dict(np.load(tmp_path / "own.npz"))
+    np.savez(tmp_path / "own.npz", **arrays, user_train=np.arange(200) % 4)
+    (tmp_path / "lists.json").write_text(json.dumps([list(range(c, 200, 4)) for c in range(4)]))
+    found = []
+    for partition in (
+        {"kind": "by_column", "column": "user"},
+        {"kind": "file", "file": str(tmp_path / "lists.json")},
+    ):
+        given["data"] |= {"columns": ["user"], "partition": partition}
+        scenario = load_dict(given, deep=True)
+        shares = divide(scenario.data, load_sound(scenario.data, None, 3), 4, 3)[1]
+        found.append(sorted(share.tolist() for share in shares))
+    assert found[0] == found[1] == [list(range(c, 200, 4)) for c in range(4)]
 
 
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [

@@ -88,6 +88,24 @@ def test_a_check_charges_what_a_run_charges(framework: str) -> None:
     assert checked == pytest.approx(work / 1e6)
 
 
+GROUPS = SCENARIO.replace(
+    "[{count: 3, device: laptop-cpu, link: wifi}]",
+    "[{count: 2, device: laptop-cpu, link: wifi, training: {batch_size: 3}}, "
+    "{count: 1, device: laptop-cpu, link: wifi, training: {batch_size: 11}}]",
+)
+
+
+@pytest.mark.parametrize("framework", ["sl", "fedavg", "sfl", "gapsl"])
+def test_client_groups_are_checked_with_the_batch_sizes_that_they_have(framework: str) -> None:
+    scenario = loads(GROUPS.replace("{kind: psl}", framework))
+    checked = check_round(scenario, RateDevice(rate=1e6), 1, 2, clock=FakeClock(tick=0.5)).total.predicted_s
+    spans = simulate(scenario, dry=True).spans
+    work = spans[spans["round"].between(1, 4)].work_flop.sum() / 4
+    assert checked == pytest.approx(work / 1e6)
+    usual = simulate(loads(SCENARIO.replace("{kind: psl}", framework)), dry=True).spans
+    assert usual[usual["round"].between(1, 4)].work_flop.sum() / 4 != pytest.approx(work)
+
+
 @pytest.mark.parametrize("framework", ["{kind: epsl, phi: 0.5}", "{kind: gapsl, gradient: exact}"])
 def test_steps_with_a_shared_pass_or_second_derivatives_are_timed_as_one_pass(framework: str) -> None:
     assert per_round(framework) == {

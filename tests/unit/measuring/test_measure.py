@@ -10,6 +10,7 @@ import torch
 
 from gapslsim.calibration.table import read_table
 from gapslsim.cli.main import main
+from gapslsim.cli.measure import _plan
 from gapslsim.measuring import probes as probes_module
 from gapslsim.measuring.machine import machine_name
 from gapslsim.measuring.measure import Plan, measure
@@ -183,3 +184,16 @@ def test_boards_and_processors_are_named_after_what_the_system_says(tmp_path: Pa
     assert machine_name(CPU, board, processor) == "intel-core-i5-8250u-1-60ghz"
     board.write_text("Raspberry Pi 4 Model B Rev 1.1\0")
     assert machine_name(CPU, board, processor) == "raspberry-pi-4-model-b-rev-1-1"
+
+
+def test_a_scenario_is_measured_at_the_batch_sizes_of_its_client_groups(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "base: quickstart.yaml\nname: own\nclients:\n"
+        "  - {count: 1, device: jetson-nano, link: wifi, training: {batch_size: 5}}\n"
+        "  - {count: 1, device: jetson-nano, link: wifi}\n"
+    )
+    (tmp_path / "quickstart.yaml").write_text(Path("scenarios/quickstart.yaml").read_text())
+    scenario = str(tmp_path / "own.yaml")
+    # 16 is quickstart's own; 8 and 32 are those of --quick.
+    assert _plan([scenario], "", 1, quick=True).batch_sizes == [5, 8, 16, 32]
+    assert _plan([scenario], "7", 1, quick=True).batch_sizes == [7]
