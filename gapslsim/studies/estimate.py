@@ -74,7 +74,9 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
             _NOTHING, problem="; ".join(map(str, deep_problems(scenario))) or str(error)
         )
     rounds, spans = short.rounds, short.spans
-    per_round_s = float(rounds["end_s"].iloc[-1]) / len(rounds)
+    # The first is slower: windows of connections are small yet.
+    first_s, last_s = float(rounds["end_s"].iloc[0]), float(rounds["end_s"].iloc[-1])
+    per_round_s = (last_s - first_s) / (len(rounds) - 1) if len(rounds) > 1 else first_s
     flop_per_round = float(spans["work_flop"].sum()) / len(rounds)
     epochs_per_round = float(rounds["epoch"].iloc[-1]) / len(rounds)
     shard_sizes = [len(shard) for shard in setup.shards]
@@ -101,7 +103,7 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     flop = n_rounds * flop_per_round + evaluations * setup.n_clients * 0.2 * n_train * flop_per_sample
     return Estimate(
         n_rounds,
-        n_rounds * per_round_s,
+        first_s + (n_rounds - 1) * per_round_s,
         flop,
         flop / rate_flop_per_s + n_rounds * n_batches * _OVERHEAD_S + _SAVING_S,
         n_rounds * len(spans) / len(rounds) * _SPAN_S + _SAVING_S,
