@@ -125,10 +125,10 @@ def assemble(
         setup, planned_rounds = _learning(scenario, len(groups), dry)
     else:
         setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
-    memory = _memory(scenario, setup, client_devices, server)
+    memory, most_joined = _memory(scenario, setup, client_devices, server)
     device, at_once = choose_device(scenario.training.device), scenario.evaluation.batch_size
     plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
-    how = (scenario.clock.server, memory.pop("most_joined"))
+    how = (scenario.clock.server, most_joined)
     if plain is not None:
         # What is made at once here is timed as one operation.
         learner = Learner(setup, plain, None, at_once, replace(how[0], serves="at_barrier"), how[1])
@@ -253,8 +253,12 @@ def _real_learner(
 
 def _memory(
     scenario: Scenario, setup: LearningSetup, clients: Sequence[Device], server: Device
-) -> dict[str, Any]:
-    """Checks that each side fits its device; returns needs and limits [B] for the summary."""
+) -> tuple[dict[str, Any], int]:
+    """Checks that each side fits its device.
+
+    Returns:
+        Needs and limits [B] for the summary, and how many samples the server's memory holds in one pass.
+    """
     framework: Framework = scenario.framework
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
     costs = split_cost(
@@ -275,10 +279,11 @@ def _memory(
     )
     check_fits(server, server_need, "the server-side model and its training state")
     sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)
-    return {
-        "most_joined": largest + int(server.ram_bytes - server_need) // sample_bytes,
+    most_joined = largest + int(server.ram_bytes - server_need) // sample_bytes
+    needs = {
         "client_bytes": need,
         "client_ram_bytes": min(device.ram_bytes for device in clients),
         "server_bytes": server_need,
         "server_ram_bytes": server.ram_bytes,
     }
+    return needs, most_joined

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,24 +14,28 @@ from gapslsim.calibration._columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
 from gapslsim.calibration._rows import row_problems
 from gapslsim.errors import ComponentError, GapslsimError, Problem, did_you_mean
 
-__all__ = ["MeasurementTable", "read_table"]
+__all__ = ["MeasurementTable", "TableError", "load_table", "read_table"]
 
 _SHOWN = 40
+_DROP = "Correct these rows, or leave them out with --drop-bad."
 
 
 class TableError(GapslsimError):
-    """A measurement table that cannot be used; lists the problems by row and column."""
+    """A table of measurements that cannot be used; lists the problems by row and column.
+
+    Args:
+        problems: at least one.
+        fix: what can be done about all of them, if there is such a thing.
+    """
 
     exit_code = 2
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], fix: str = "") -> None:
         self.problems = tuple(problems)
-        lines = [str(problem) for problem in problems[:_SHOWN]]
-        if len(problems) > _SHOWN:
-            lines.append(f"... and {len(problems) - _SHOWN} more.")
-        if any(problem.line for problem in problems):
-            lines.append("Correct these rows, or leave them out with --drop-bad.")
-        super().__init__("\n".join(lines))
+        lines = [str(problem) for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"... and {len(self.problems) - _SHOWN} more.")
+        super().__init__("\n".join([*lines, *([fix] if fix else [])]))
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def read_table(
             numbered as in a text editor: the header is row 1.
         ComponentError: if no row has a chosen value.
     """
-    return check_table(_load(path), str(path), drop_bad, chosen)
+    return check_table(load_table(path), str(path), drop_bad, chosen)
 
 
 def check_table(
@@ -86,14 +90,15 @@ def check_table(
     found = {(problem.line, problem.path): problem for problem in reversed(bad)}
     bad = sorted(found.values(), key=lambda problem: problem.line or 0)
     if bad and not drop_bad:
-        raise TableError(bad)
+        raise TableError(bad, _DROP)
     rows = {problem.line for problem in bad}
     wrong = read.index.to_series().isin(rows)
     # A part of a sample that was timed together is of no use without the others.
     lost = wrong.groupby([read.device, read["sample"]]).transform("any") & (read["sample"] != "")
     good = read[~wrong & ~lost]
     if good.empty:
-        raise TableError([*bad, Problem("", "no good row is left; measure again", source)])
+        nothing = Problem("", "no good row is left; measure again", source)
+        raise TableError([*bad, nothing], _DROP if bad else "")
     is_link = good.direction != ""
     return MeasurementTable(good[~is_link].copy(), good[is_link].copy(), source, tuple(bad))
 
@@ -112,7 +117,12 @@ def _wanted(read: pd.DataFrame, chosen: Mapping[str, object], source: str) -> pd
     return read.copy()
 
 
-def _load(path: Path) -> pd.DataFrame:
+def load_table(path: Path) -> pd.DataFrame:
+    """The cells of a CSV (as texts) or Parquet file.
+
+    Raises:
+        TableError: if there is none, or it cannot be read.
+    """
     if not path.is_file():
         raise TableError([Problem("", "there is no such file; give the path of a table", str(path))])
     name = path.name.lower()
@@ -124,7 +134,10 @@ def _load(path: Path) -> pd.DataFrame:
         if name.endswith(".parquet"):
             return pd.read_parquet(path)
         # As texts: pandas would turn `NA` into a missing number and a bad cell into a column of objects.
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
+        # A byte-order mark would become part of the first column's name.
+        return pd.read_csv(
+            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
+        )
     except Exception as error:
         # The parsers of pandas and pyarrow raise classes of their own that are nowhere promised.
         theirs = type(error).__module__.split(".")[0] in ("pandas", "pyarrow")

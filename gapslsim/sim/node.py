@@ -19,19 +19,7 @@ K = TypeVar("K", bound=Keyed[Any])
 
 
 class Node(ComputingNode):
-    """A client or a server inside the event loop.
-
-    Args:
-        name: `client-3`, `server`, `parameter-server`: also its name in the network.
-        client: index of the client; None for a server.
-        device: its kind of device.
-        activities: of the event loop, for what goes on in the background.
-        random: makes the node's own jitter stream; called once, when first needed.
-        presence: whether it is there; None for a node that always is.
-        faults: how faults strike it; None if none does.
-        patience: what a sender does about messages that do not arrive; shared by all nodes.
-        clock: what of the device's overheads counts; None for nothing but its computations.
-    """
+    """A client or a server inside the event loop; its arguments are those of `ComputingNode`."""
 
     def send(self, payload: K, to: Node, phase: str) -> Process[K]:
         """Sends a payload; ends when its last byte has arrived. One that is cancelled has moved what it moved.

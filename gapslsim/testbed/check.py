@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from gapslsim.run import simulate
 from gapslsim.scenario.loading import read, vary
 from gapslsim.scenario.schema import Scenario
 from gapslsim.testbed.comparison import compare_cells, rank_agreement
@@ -14,7 +13,7 @@ from gapslsim.testbed.factors import wanted_factors
 from gapslsim.testbed.fitting import fit_factors
 from gapslsim.testbed.report import TestbedCheck
 from gapslsim.testbed.selection import select_cells
-from gapslsim.testbed.simulation import as_it_is, settings_of_cells, short, times_of
+from gapslsim.testbed.simulation import Setting, as_it_is, settings_of_cells, short, times_of
 from gapslsim.testbed.table import Cell, read_testbed
 
 __all__ = ["USUAL", "check_testbed"]
@@ -54,7 +53,7 @@ def check_testbed(
 
     Raises:
         ScenarioError: if the scenario is wrong.
-        TestbedTableError: if the table is, or a cell is no setting of the scenario.
+        TableError: if the table is, or a cell is no setting of the scenario.
         ComponentError: on an unknown factor.
     """
     source = read(scenario, set=set)
@@ -83,4 +82,6 @@ def _group(cell: Cell, columns: Sequence[str]) -> tuple[str, ...]:
 
 def _phases(scenario: Scenario) -> set[str]:
     """Every phase that a table may name: those of the scenario, and of local training."""
-    return {str(phase) for phase in simulate(short(scenario), dry=True).spans["phase"]} | {"local_training"}
+    # Draws of the scenario's own would be for nothing.
+    spans = as_it_is(Setting(Cell(()), short(scenario))).spans
+    return {str(phase) for phase in spans["phase"]} | {"local_training"}

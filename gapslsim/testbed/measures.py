@@ -105,7 +105,7 @@ def _per_mini_batch(
     """Seconds and joules of a client per mini-batch, a row per round: the mean over clients."""
     if _LOCAL in set(spans["phase"]):
         # What a client does between rounds of local training waits for others.
-        kept = spans["phase"].isin([_LOCAL, "loading", "data_loading"])
+        kept = spans["phase"].isin([_LOCAL, "loading"])
     else:
         kept = ~spans["phase"].str.contains(_EXCHANGE)
     spans = spans[kept]

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from gapslsim.calibration.table import TableError
 from gapslsim.errors import Problem, did_you_mean
-from gapslsim.testbed.table import Cell, TestbedTable, TestbedTableError
+from gapslsim.testbed.table import Cell, TestbedTable
 
 __all__ = ["select_cells"]
 
@@ -22,7 +23,7 @@ def select_cells(table: TestbedTable, texts: Sequence[str]) -> list[Cell]:
         texts: row numbers as in a text editor (the header is row 1), or conditions joined by `&`: `column=value,value`.
 
     Raises:
-        TestbedTableError: on an unknown column, or a text that means no cell.
+        TableError: on an unknown column, or a text that means no cell.
     """
     meant: set[int] = set()
     for text in texts:
@@ -59,5 +60,5 @@ def _by_values(table: TestbedTable, text: str) -> set[int]:
     return found
 
 
-def _wrong(text: str, message: str, table: TestbedTable) -> TestbedTableError:
-    return TestbedTableError([Problem(f"--calibrate {text}", message, table.source)])
+def _wrong(text: str, message: str, table: TestbedTable) -> TableError:
+    return TableError([Problem(f"--calibrate {text}", message, table.source)])

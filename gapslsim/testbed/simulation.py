@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gapslsim.calibration.table import TableError
 from gapslsim.errors import GapslsimError, Problem, ScenarioError
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.models.cost import split_cost
@@ -19,7 +20,7 @@ from gapslsim.scenario.loading import Source, vary
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import parse
 from gapslsim.testbed.measures import Measure, simulated
-from gapslsim.testbed.table import Cell, TestbedTableError
+from gapslsim.testbed.table import Cell
 from gapslsim.uncertainty.draws import with_draws
 
 __all__ = ["Setting", "Told", "as_it_is", "settings_of_cells", "short", "times_of"]
@@ -58,12 +59,12 @@ def settings_of_cells(source: Source, cells: Sequence[Cell], file: str, rounds: 
         rounds: how many are simulated.
 
     Raises:
-        TestbedTableError: lists every cell that is no setting of the scenario, with its first row.
+        TableError: lists every cell that is no setting of the scenario, with its first row.
     """
     made, problems = [], []
     for cell in cells:
         try:
-            made.append(Setting(cell, short(_scenario(source, cell, file), rounds)))
+            made.append(Setting(cell, short(_scenario(source, cell), rounds)))
         except ScenarioError as error:
             problems += [
                 Problem(p.path, p.message, file, cell.lines[0] if cell.lines else None)
@@ -71,11 +72,11 @@ def settings_of_cells(source: Source, cells: Sequence[Cell], file: str, rounds: 
             ]
     if problems:
         # The same mistake is told once, with the first row that has it.
-        raise TestbedTableError({(p.path, p.message): p for p in reversed(problems)}.values())
+        raise TableError({(p.path, p.message): p for p in reversed(problems)}.values())
     return made
 
 
-def _scenario(source: Source, cell: Cell, file: str) -> Scenario:
+def _scenario(source: Source, cell: Cell) -> Scenario:
     texts = dict(cell.settings)
     cut = texts.pop(_CUT, None)
     changes = [(path, parse(text, None, origin=f"the table's column {path}")) for path, text in texts.items()]
@@ -156,7 +157,7 @@ def times_of(
         try:
             results = run(setting)
         except GapslsimError as error:
-            raise TestbedTableError([Problem(setting.cell.name, str(error))]) from error
+            raise TableError([Problem(setting.cell.name, str(error))]) from error
         of_cell = {}
         for measure in measures:
             if measure.name not in setting.cell.measured:
@@ -166,7 +167,7 @@ def times_of(
             if not len(values):
                 phases = ", ".join(sorted(set(results.spans["phase"])))
                 why = f"{measure.name} does not happen here; leave it empty (this cell has: {phases})"
-                raise TestbedTableError([Problem(setting.cell.name, why, None, setting.cell.lines[0])])
+                raise TableError([Problem(setting.cell.name, why, None, setting.cell.lines[0])])
             of_cell[measure.name] = values
         found.append(Told(of_cell, _interval(results.summary)))
     return found

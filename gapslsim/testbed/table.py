@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
@@ -12,32 +12,18 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from gapslsim.errors import GapslsimError, Problem, did_you_mean
+from gapslsim.calibration.table import TableError, load_table
+from gapslsim.errors import Problem, did_you_mean
 from gapslsim.scenario.schema import Scenario
 from gapslsim.testbed.measures import OF_A_RUN, Measure, measure_of
 from gapslsim.units import parse_quantity
 
-__all__ = ["Cell", "TestbedTable", "TestbedTableError", "read_testbed"]
+__all__ = ["Cell", "TestbedTable", "read_testbed"]
 
 _BRACKETS: Final = re.compile(r"^(.*?)\s*[\[(]([^\])]*)[\])]$")
 _REMARKS: Final = ("note", "comment", "source")
 _CLIENT: Final = "client"
 _NUMBER: Final = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
-_SHOWN: Final = 30
-
-
-class TestbedTableError(GapslsimError):
-    """A table of a testbed that cannot be used; lists the problems by row and column."""
-
-    exit_code = 2
-    __test__ = False
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        lines = [str(problem) for problem in self.problems[:_SHOWN]]
-        if len(self.problems) > _SHOWN:
-            lines.append(f"... and {len(self.problems) - _SHOWN} more.")
-        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True)
@@ -93,10 +79,10 @@ def read_testbed(
         ignored: columns to leave out.
 
     Raises:
-        TestbedTableError: lists every problem with its row and column.
+        TableError: lists every problem with its row and column.
     """
     source = str(path)
-    raw = _load(path)
+    raw = load_table(path)
     units = _units(raw)
     first_line = 2
     if units is None:
@@ -108,7 +94,7 @@ def read_testbed(
         list(map(str, raw.columns)), units, set(phases), set(labels), set(ignored), source, problems
     )
     if problems:
-        raise TestbedTableError(problems)
+        raise TableError(problems)
     found: dict[tuple[object, ...], tuple[list[int], dict[str, list[float]]]] = {}
     for line, row in enumerate(raw.itertuples(index=False, name=None), first_line):
         texts = [_text(value) for value in row]
@@ -122,7 +108,7 @@ def read_testbed(
     if not problems and not found:
         problems.append(Problem("", "has no rows; add one per measurement", source))
     if problems:
-        raise TestbedTableError(problems)
+        raise TableError(problems)
     cells = [
         Cell(settings, own, client, tuple(lines), {name: np.array(v) for name, v in measured.items()})  # type: ignore[arg-type]
         for (settings, own, client), (lines, measured) in found.items()
@@ -144,26 +130,6 @@ class _Column:
     """`path`, `measure`, `label`, `client` or empty for none."""
     unit: str = ""
     measure: Measure | None = None
-
-
-def _load(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise TestbedTableError([Problem("", "there is no such file; give the path of a table", str(path))])
-    name = path.name.lower()
-    if not name.endswith((".csv", ".csv.gz", ".parquet")):
-        known = "give a .csv, .csv.gz or .parquet"
-        raise TestbedTableError(
-            [Problem("", f"{path.suffix or 'no extension'} is not known; {known}", str(path))]
-        )
-    try:
-        if name.endswith(".parquet"):
-            return pd.read_parquet(path)
-        # A byte-order mark would become part of the first column's name.
-        return pd.read_csv(
-            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
-        )
-    except (OSError, ValueError, EOFError, UnicodeError, pd.errors.ParserError) as error:
-        raise TestbedTableError([Problem("", f"cannot be read: {error}", str(path))]) from error
 
 
 def _text(value: object) -> str:

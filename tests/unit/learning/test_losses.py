@@ -23,6 +23,7 @@ from gapslsim.learning.server_pass import server_pass
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.tensors import Side
 from gapslsim.models.split import build
+from tests.plain_loop import assert_is_a_plain_loop
 from tests.support import sgd, small_setup, stage
 from tests.unit.learning.test_server_pass import NOTHING, SEEDS, SIZES, convolutional, messages
 from tests.worlds import small_scenario
@@ -156,31 +157,7 @@ def test_parallel_split_learning_is_a_plain_loop_with_the_loss_of_pytorch(
     made = stage(setup, rates=(1.0,) * 3)
     scenario = load_dict(small_scenario(framework={"kind": "parallel", "server_update": rule}))
     made.run(scenario.framework, n)
-    modules = [build(setup.model, (6,), 3, setup.seed) for _ in range(3)]
-    clients, server = [m.client.double() for m in modules], modules[0].server.double()
-    optimizers = [torch.optim.SGD(m.parameters(), 0.1, 0.9) for m in (*clients, server)]
-    loss_fn = plain_loss(setup, name)
-    recorded = []
-    for step in range(n):
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        for client, module in enumerate(clients):
-            inputs, labels = batch(setup, client, step)
-            loss = loss_fn(server(module(inputs)), labels)
-            loss.backward()
-            recorded.append(float(loss.detach()))
-        for parameter in server.parameters():
-            assert parameter.grad is not None
-            parameter.grad /= 3
-        for optimizer in optimizers:
-            optimizer.step()
-    np.testing.assert_allclose([row.loss for row in made.learner.observed.losses], recorded, atol=1e-12)
-    for state, module in [
-        *((made.learner.client_state(c), clients[c]) for c in range(3)),
-        (made.learner.server_state, server),
-    ]:
-        for ours, theirs in zip(state.value.parameters, module.parameters(), strict=True):
-            torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-12)
+    assert_is_a_plain_loop(made.learner, setup, n, batch, plain_loss(setup, name), 1e-12)
 
 
 @EACH

@@ -23,9 +23,9 @@ from gapslsim.learning.metrics.f1 import F1
 from gapslsim.learning.metrics.mean_absolute_error import MeanAbsoluteError
 from gapslsim.learning.metrics.r2 import R2
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.split import build
 from gapslsim.results.report.page import write_report
 from gapslsim.results.store import write_results
+from tests.plain_loop import assert_is_a_plain_loop
 from tests.support import small_setup, stage
 from tests.worlds import small_scenario
 
@@ -56,6 +56,11 @@ def setup_of(target: str, sizes: tuple[int, int, int], width: int = 4) -> Learni
     return replace(setup, data=data, shards=shards, loss=TARGETS[target][0], batch_size=7)
 
 
+def batch(setup: LearningSetup, client: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    chosen, train = setup.batches.indices(client, step), setup.data.train
+    return torch.from_numpy(train.inputs[chosen]).double(), torch.from_numpy(train.labels[chosen]).double()
+
+
 @EACH
 @pytest.mark.parametrize("sizes", [(4, 10, 26), (8, 8, 8)])
 @pytest.mark.parametrize("server_update", ["mean", {"kind": "torchjd", "aggregator": "Mean"}])
@@ -64,33 +69,7 @@ def test_training_is_a_plain_loop_in_float64(target: str, sizes: Any, server_upd
     made = stage(setup, rates=(1.0,) * 3)
     scenario = load_dict(small_scenario(framework={"kind": "parallel", "server_update": server_update}))
     made.run(scenario.framework, n_steps)
-    modules = [build(setup.model, (6,), 4, setup.seed) for _ in range(3)]
-    clients, server = [m.client.double() for m in modules], modules[0].server.double()
-    optimizers = [torch.optim.SGD(m.parameters(), 0.1, 0.9) for m in (*clients, server)]
-    recorded = []
-    for step in range(n_steps):
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        for client, module in enumerate(clients):
-            chosen = setup.batches.indices(client, step)
-            inputs = torch.from_numpy(setup.data.train.inputs[chosen]).double()
-            loss = TARGETS[target][1](
-                server(module(inputs)), torch.from_numpy(setup.data.train.labels[chosen]).double()
-            )
-            loss.backward()
-            recorded.append(float(loss.detach()))
-        for parameter in server.parameters():
-            assert parameter.grad is not None
-            parameter.grad /= 3
-        for optimizer in optimizers:
-            optimizer.step()
-    np.testing.assert_allclose([row.loss for row in made.learner.observed.losses], recorded, atol=1e-10)
-    for state, module in [
-        *((made.learner.client_state(c), clients[c]) for c in range(3)),
-        (made.learner.server_state, server),
-    ]:
-        for ours, theirs in zip(state.value.parameters, module.parameters(), strict=True):
-            torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-10)
+    assert_is_a_plain_loop(made.learner, setup, n_steps, batch, TARGETS[target][1], 1e-10)
 
 
 def own(tmp_path: Path, target: str, **more: Any) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from gapslsim import load, simulate
+from gapslsim.calibration.table import TableError
 from gapslsim.cli.main import main
 from gapslsim.errors import ComponentError
 from gapslsim.hardware.corrected import Corrections
 from gapslsim.hardware.devices import load_profile, with_profiles
 from gapslsim.hardware.figure import Figure
 from gapslsim.testbed.check import check_testbed
-from gapslsim.testbed.table import TestbedTableError
 
 SCENARIO = """
 name: small
@@ -95,7 +95,7 @@ def test_the_whole_network_on_the_client_is_an_iteration_of_local_training(
     rows = [{"model.cut": cut, "iteration_s": step_s} for cut in ("whole", 3)]
     found = check_testbed(table(tmp_path / "t.csv", rows), scenario)
     np.testing.assert_allclose(found.compared["error_median"], 0, atol=1e-9)
-    with pytest.raises(TestbedTableError, match=r"t.csv:2: model.cut: .*cut must be from 1 to 2"):
+    with pytest.raises(TableError, match=r"t.csv:2: model.cut: .*cut must be from 1 to 2"):
         check_testbed(table(tmp_path / "t.csv", [{"model.cut": 5, "iteration_s": 1.0}]), scenario)
 
 
@@ -147,18 +147,18 @@ def test_the_order_of_cuts_and_the_best_one_are_told(scenario: Path, tmp_path: P
 def test_what_cannot_be_simulated_or_fitted_is_told_with_its_row(scenario: Path, tmp_path: Path) -> None:
     row: dict[str, object] = {"round_s": 1.0}
     path = tmp_path / "t.csv"
-    with pytest.raises(TestbedTableError, match=r"t.csv:2: framework.etta|t.csv:2: framework"):
+    with pytest.raises(TableError, match=r"t.csv:2: framework.etta|t.csv:2: framework"):
         check_testbed(table(path, [row | {"framework.etta": 3}]), scenario)
-    with pytest.raises(TestbedTableError, match="jetson-mano"):
+    with pytest.raises(TableError, match="jetson-mano"):
         check_testbed(table(path, [row | {"clients.0.device": "jetson-mano"}]), scenario)
     with pytest.raises(ComponentError, match="Did you mean 'compute'"):
         check_testbed(table(path, [row]), scenario, calibrate=["2"], fit=["compute_"])
-    with pytest.raises(TestbedTableError, match="local_training does not happen here"):
+    with pytest.raises(TableError, match="local_training does not happen here"):
         check_testbed(table(path, [{"local_training_s": 1.0}]), scenario)
     changed = row | {
         "clients.0.link.uplink": "{kind: lognormal, mean: 5 Mbit/s, sigma: 0.1, correlation_time: 1 s}"
     }
-    with pytest.raises(TestbedTableError, match="constant links only"):
+    with pytest.raises(TableError, match="constant links only"):
         check_testbed(table(path, [changed]), scenario, calibrate=["2"], fit=["rate"])
 
 

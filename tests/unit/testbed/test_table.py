@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gapslsim.calibration.table import TableError
 from gapslsim.testbed.selection import select_cells
-from gapslsim.testbed.table import TestbedTable, TestbedTableError, read_testbed
+from gapslsim.testbed.table import TestbedTable, read_testbed
 
 PHASES = {"client_forward", "uplink"}
 
@@ -71,18 +72,18 @@ def test_parquet_gives_the_same_cells_whole_numbers_included(tmp_path: Path) -> 
     ],
 )
 def test_mistakes_are_told_with_row_and_column(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(TestbedTableError, match=r".") as caught:
+    with pytest.raises(TableError, match=r".") as caught:
         written(tmp_path, text)
     assert said in str(caught.value)
 
 
 def test_a_label_that_is_no_column_and_a_file_of_another_kind_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TestbedTableError, match=r"sites: there is no such column\. Did you mean 'site'"):
+    with pytest.raises(TableError, match=r"sites: there is no such column\. Did you mean 'site'"):
         written(tmp_path, "site,round_s\n1,2\n", labels=["sites"], ignored=["site"])
-    with pytest.raises(TestbedTableError, match="no such file"):
+    with pytest.raises(TableError, match="no such file"):
         read_testbed(tmp_path / "absent.csv", PHASES)
     (tmp_path / "t.xlsx").write_text("")
-    with pytest.raises(TestbedTableError, match=r"give a \.csv"):
+    with pytest.raises(TableError, match=r"give a \.csv"):
         read_testbed(tmp_path / "t.xlsx", PHASES)
 
 
@@ -113,5 +114,5 @@ def test_cells_are_chosen_by_rows_or_by_values(tmp_path: Path, texts: list[str],
     ],
 )
 def test_a_choice_that_means_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(TestbedTableError, match=said):
+    with pytest.raises(TableError, match=said):
         select_cells(written(tmp_path, TABLE, labels=["site"]), [text])
