@@ -81,19 +81,20 @@ def _older(place: Any) -> bool | None:
 @contextmanager
 def _repeating() -> Iterator[None]:
     cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
-    were = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    mode = torch.get_deterministic_debug_mode()
     of_cudnn, filled = (cudnn.deterministic, cudnn.benchmark), filling.fill_uninitialized_memory  # type: ignore[attr-defined]
     name, value = _WORKSPACE
     given = os.environ.get(name)
     os.environ.setdefault(name, value)
-    # Strictly: where torch only warns it takes attention kernels that do not repeat.
-    torch.use_deterministic_algorithms(True)
+    # Strictly: where torch only warns it takes attention kernels that do not repeat. (`use_deterministic_algorithms`
+    # does the same, but loads torch's compiler, for 1.6 s.)
+    torch.set_deterministic_debug_mode("error")
     cudnn.deterministic, cudnn.benchmark = True, False
     filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # finds bugs, and costs a launch per tensor
     try:
         yield
     except RuntimeError as error:
-        if "deterministic" not in str(error):
+        if "eterministic" not in str(error):
             raise
         what = f"{str(error).partition(', but')[0]}, and the model needs it"
         if "CuBLAS" in str(error):
@@ -103,7 +104,7 @@ def _repeating() -> Iterator[None]:
             "rounding."
         ) from error
     finally:
-        torch.use_deterministic_algorithms(were[0], warn_only=were[1])
+        torch.set_deterministic_debug_mode(mode)
         cudnn.deterministic, cudnn.benchmark = of_cudnn
         filling.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
         if given is None:

@@ -19,5 +19,5 @@ def passing(precision: Precision, device: torch.device) -> AbstractContextManage
 
 
 def in_full(output: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """In float32 what a pass gives in bfloat16. No bit is lost: the next layer's cast back and the gradient's are exact."""
+    """In float32 what a pass gives in bfloat16. No bit is lost: both casts back are exact."""
     return output.float() if output.dtype is torch.bfloat16 else output

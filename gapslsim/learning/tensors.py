@@ -156,7 +156,9 @@ class Side:
     @property
     def stackable(self) -> bool:
         """Whether `forward_stacked` can be called."""
-        return self._chain.can_stack and not self.draws and not self.mixes_samples
+        # Stacked layers have gradients of their own making, which know float32 alone.
+        plain = self.precision != "bfloat16" and not self.draws and not self.mixes_samples
+        return self._chain.can_stack and plain
 
     def forward_stacked(
         self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Shaped[Tensor, "n b ..."]
