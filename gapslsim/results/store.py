@@ -56,7 +56,12 @@ def write_results(
     summary = results.summary
     origin = results.provenance or {
         "run": results.label,
-        **provenance(seed=summary["seed"], wall_time_s=summary["wall_time_s"] or 0.0, command=command),
+        **provenance(
+            seed=summary["seed"],
+            wall_time_s=summary["wall_time_s"] or 0.0,
+            command=command,
+            computed_on=summary.get("computed_on"),
+        ),
     }
     writers: dict[str, Callable[[Path], object]] = {
         SCENARIO: lambda path: path.write_text(results.scenario_yaml, encoding="utf-8"),
