@@ -147,7 +147,9 @@ def _meter(rails: str, torch_device: Any, console: Console) -> Meter | None:
     return meter
 
 
-def _plan(scenarios: list[str], batch_sizes: str, repeats: int, quick: bool, precision: Any) -> Plan:
+def _plan(
+    scenarios: list[str], batch_sizes: str, repeats: int, quick: bool, precision: Any = "float32"
+) -> Plan:
     from gapslsim.measuring.measure import Plan
     from gapslsim.measuring.passes import Effort
     from gapslsim.measuring.probes import probes, scenario_probe
