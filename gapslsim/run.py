@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from gapslsim.results.categories import received, sent
 from gapslsim.results.per_class import per_class
 from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
+from gapslsim.roster import client_rows
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.limits import Patience
 from gapslsim.scenario.schema import Scenario
@@ -164,7 +165,8 @@ class _Run:
         servers = [parts.stage.server]
         if parts.stage.parameter_server.name in parts.recorder.servers:
             servers.append(parts.stage.parameter_server)
-        rows: dict[str, Sequence[tuple[Any, ...]]] = {
+        rows: dict[str, Iterable[tuple[Any, ...]]] = {
+            "clients": client_rows(scenario, parts.setup, parts.client_devices),
             "spans": parts.recorder.rows,
             "rounds": self._rows,
             "evaluations": self._evaluations,

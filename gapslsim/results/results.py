@@ -28,6 +28,8 @@ class Results:
 
     scenario_yaml: str
     """The resolved scenario as YAML text."""
+    clients: pd.DataFrame = field(repr=False)
+    """Who the clients are: group, device, link, samples, labels, cut."""
     spans: pd.DataFrame = field(repr=False)
     """What every actor did and when; the phases of each client sum to the simulated time."""
     rounds: pd.DataFrame = field(repr=False)

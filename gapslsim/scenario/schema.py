@@ -249,6 +249,15 @@ class Scenario:
         return tuple(optimizer for optimizer, count in of_groups for _ in range(count))
 
     @property
+    def group_names(self) -> tuple[str, ...]:
+        """Of each group, no two alike: its own, or its device's; later groups of one name get a number."""
+        names = [group.name or group.device for group in self.clients]
+        return tuple(
+            name if name not in names[:i] else f"{name} #{names[: i + 1].count(name)}"
+            for i, name in enumerate(names)
+        )
+
+    @property
     def n_clients(self) -> int:
         """S: clients of all groups."""
         return sum(group.count for group in self.clients)
