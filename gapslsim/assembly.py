@@ -236,7 +236,7 @@ def _real_learner(
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
         for part_of_setup in (
-            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels",
+            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels", "memory",
         ):  # fmt: skip
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32", scenario.components or ())

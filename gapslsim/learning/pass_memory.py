@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from gapslsim.learning._joining import JOINED_BYTES, STACKED_BYTES, samples_within, stacked_client_samples
+from gapslsim.learning._joining import stacked_client_samples
+from gapslsim.learning._limits import Limits
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.live_bytes import LiveBytes
 from gapslsim.learning.messages import Smashed
@@ -57,9 +58,10 @@ class PassMemory:
     Args:
         setup: model, optimizers, loss.
         batch_size: samples of a mini-batch.
+        limits: of the device.
     """
 
-    def __init__(self, setup: LearningSetup, batch_size: int) -> None:
+    def __init__(self, setup: LearningSetup, batch_size: int, limits: Limits) -> None:
         self._data, self._size = setup.data, batch_size
         blocks = blocks_on_meta(setup.model, setup.data.input_shape, setup.data.n_classes)
         split = cut_blocks(setup.model, blocks, setup.data.input_shape, setup.data.n_classes)
@@ -75,13 +77,12 @@ class PassMemory:
         # As the engine chooses; where passes of a user's model draw or mix is not known from shapes.
         apart = not is_shipped(setup.model) or any(map(_draws_or_mixes, split.server.modules()))
         together = is_shipped(setup.model) and not any(map(_draws_or_mixes, split.client.modules()))
-        self.n_stacked = (
-            stacked_client_samples(self._client, costs, batch_size) // batch_size if together else 0
-        )
+        most = stacked_client_samples(self._client, costs, batch_size, limits) if together else 0
+        self.n_stacked = most // batch_size
         """Client-side passes side by side; 0 where they are made one after the other."""
         self.n_joined, self.n_beside = (
-            1 if apart else max(1, samples_within(limit, costs.server, batch_size) // batch_size)
-            for limit in (JOINED_BYTES, STACKED_BYTES)
+            1 if apart else max(1, limits.samples(size, costs.server, batch_size) // batch_size)
+            for size in (limits.joined_bytes, limits.stacked_bytes)
         )
         """Mini-batches in a pass of the server, for their mean and for each one's gradient."""
         if not self._server.stackable:
@@ -91,6 +92,8 @@ class PassMemory:
         self.n_server = sum(p.numel() for p in self._of_server.parameters)
         """d: server-side parameters that are trained."""
         self.client_state = _bytes(self._of_client)
+        self.weights = sum(_bytes(s.parameters, s.buffers) for s in (self._of_client, self._of_server))
+        """Of both sides, without optimizers."""
         self.server_state = states.left - self.client_state
         """Weights, running statistics and optimizer's state."""
         with self._measuring() as copies:
@@ -105,10 +108,9 @@ class PassMemory:
         self.modules = copies.left + sum(side.parameter_bytes + side.buffer_bytes for side in sides)
         """The modules that passes are made through, and their copies."""
 
-    @cached_property
-    def client(self) -> Client:
-        """Forward and backward pass of a client, and its update."""
-        n = self.n_stacked or 1
+    def client(self, n_clients: int) -> Client:
+        """Forward and backward passes of so many clients, and their updates."""
+        n = max(1, min(self.n_stacked, n_clients))
         batches = self._inputs(n * self._size)
         with self._measuring() as forward:
             if self.n_stacked:
@@ -126,7 +128,7 @@ class PassMemory:
         batch = _bytes(batches, *[self._labels()] * n)
         return Client(batch // n, smashed // n, forward.left // n, forward.peak - forward.left, backward.peak)
 
-    def server(self, n_batches: int, *, keeps_rows: bool, second_order: bool) -> Server:
+    def server(self, n_batches: int, keeps_rows: bool, second_order: bool) -> Server:
         """A pass of the server.
 
         Args:
@@ -138,7 +140,8 @@ class PassMemory:
             smashed = [torch.empty(self._size, *self._smashed_shape, device="meta") for _ in range(n_batches)]
         messages = [Smashed(one, self._labels()) for one in smashed]
         most = n_batches * self._size
-        with self._measuring() as taken:
+        before = self._meter.now_bytes
+        with self._measuring(fused=not second_order) as taken:
             passed = server_pass(
                 self._server,
                 self._of_server,
@@ -152,7 +155,10 @@ class PassMemory:
                 criterion=self._criterion,
             )
             matrix = _bytes(passed.matrix) if keeps_rows else 0
-        return Server(taken.peak - matrix, taken.left - _bytes(passed.matrix))
+            left = self._meter.now_bytes
+            if passed.hessian_product is not None:
+                passed.hessian_product(0, torch.empty(self.n_server, device="meta"))
+        return Server(taken.peak - matrix, left - before - _bytes(passed.matrix))
 
     @cached_property
     def update(self) -> int:
@@ -201,11 +207,11 @@ class PassMemory:
             return torch.empty(self._size, *self._data.train.labels.shape[1:], dtype=dtype, device="meta")
 
     @contextmanager
-    def _measuring(self) -> Iterator[_Taken]:
+    def _measuring(self, fused: bool = True) -> Iterator[_Taken]:
         """What is made inside: its peak, and what is left at the end."""
         taken, before = _Taken(), self._meter.now_bytes
         self._meter.restart()
-        with _FusedAttention(), self._meter:
+        with _FusedAttention() if fused else nullcontext(), self._meter:
             yield taken
         taken.peak, taken.left = self._meter.peak_bytes - before, self._meter.now_bytes - before
 
