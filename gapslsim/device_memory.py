@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,8 @@ import torch
 from gapslsim.errors import MemoryShortError
 from gapslsim.hardware.memory import readable
 from gapslsim.learning._limits import limits_for, limits_of_gpu
-from gapslsim.learning.forecast import Forecast, Forecaster, Protocol, Ways
+from gapslsim.learning.forecast import Forecast, Forecaster, Protocol
+from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.workers import choose_workers
 from gapslsim.models.cost import split_cost
@@ -18,7 +20,7 @@ from gapslsim.models.cost import split_cost
 if TYPE_CHECKING:
     from gapslsim.scenario.schema import Scenario
 
-__all__ = ["described", "free_bytes", "plan_memory", "protocol_of"]
+__all__ = ["described", "free_bytes", "is_limited", "plan_memory", "protocol_of"]
 
 _USABLE: Final = 0.9
 """Of a GPU's free memory: the rest is rounding and fragments of PyTorch's allocator, and workspaces of kernels."""
@@ -29,6 +31,12 @@ def free_bytes(device: torch.device) -> float | None:
     if device.type != "cuda":
         return None
     return _USABLE * torch.cuda.mem_get_info(device)[0]
+
+
+def is_limited(scenario: Scenario, device: torch.device) -> bool:
+    """Whether a run has to look at its memory before it begins."""
+    options = scenario.training.memory
+    return device.type == "cuda" or options != type(options)()
 
 
 def plan_memory(
@@ -95,7 +103,8 @@ def protocol_of(scenario: Scenario) -> Protocol:
         reads_blocks=rule is not None and rule.reads_blocks,
         second_order=rule is not None and rule.second_order,
         measures=evaluation.geometry_interval(sees) is not None,
-        evaluates_between=rounds is None or every.unit != "rounds" or every.amount < rounds,
+        # With one in every round they are those that are trained on.
+        evaluates_between=every.unit != "rounds" or 1 < every.amount < (rounds or math.inf),
         evaluation_batch=evaluation.batch_size,
     )
 
@@ -114,7 +123,7 @@ def described(made: Forecast) -> str:
     if made.ways.rows_on_host:
         ways.append(f"{readable(made.host_bytes)} of clients' gradients lie in the host's memory")
     how = f" To fit, {' and '.join(ways)}." if ways else ""
-    return f"Training takes about {readable(made.peak_bytes)} at its peak ({made.phase}): {_in_words(made)}.{how}"
+    return f"training takes about {readable(made.peak_bytes)} at its peak ({made.phase}): {_in_words(made)}.{how}"
 
 
 def _in_words(made: Forecast) -> str:

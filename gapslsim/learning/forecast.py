@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gapslsim.learning._limits import Limits
+from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.pass_memory import PassMemory
 from gapslsim.learning.setup import LearningSetup
 
-__all__ = ["Forecast", "Forecaster", "Protocol", "Ways"]
+__all__ = ["Forecast", "Forecaster", "Protocol"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,6 @@ class Protocol:
     evaluates_between: bool
     """Whether there are evaluations before the last one: the models that they saw are held until the next."""
     evaluation_batch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """How a training keeps within its memory; see `MemoryOptions`."""
-
-    remakes_passes: bool = False
-    rows_on_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +86,9 @@ class Forecaster:
 
     def forecast(self, ways: Ways = Ways()) -> Forecast:  # noqa: B008
         """The peak and its parts."""
-        base = self._base
-        found = {phase: base | parts for phase, parts in self._phases(ways)}
-        phase = max(found, key=lambda name: sum(found[name].values()))
-        parts = {what: round(size) for what, size in found[phase].items() if size}
+        phases = ((phase, self._base | parts) for phase, parts in self._phases(ways))
+        phase, most = max(phases, key=lambda found: sum(found[1].values()))
+        parts = {what: round(size) for what, size in most.items() if size}
         rows = self._protocol.keeps_rows * self._protocol.n_served * self._passes.n_server * _FLOAT
         return Forecast(ways, phase, parts, rows if ways.rows_on_host else 0)
 
@@ -122,7 +114,7 @@ class Forecaster:
             models = protocol.n_served * passes.weights
             yield "local training", {"models of clients": models, _WORK: passes.local_training * at_once}
             return
-        held = {"client-side models": states * (1 + protocol.evaluates_between)}
+        held: _Parts = {"client-side models": states * (1 + protocol.evaluates_between)}
         yield from self._split_phases(ways, held, states)
 
     def _split_phases(self, ways: Ways, held: _Parts, states: int) -> Iterator[tuple[str, _Parts]]:
@@ -151,24 +143,27 @@ class Forecaster:
 
         at_decision: float = d_bytes + passes.update
         if protocol.keeps_rows:
-            blocks = 2 * (self._limits.columns_bytes or 0) + (self._limits.columns_bytes or 0) // 2
-            # Vectors in float64: the leader or mean gradient twice, the update.
+            # Blocks of columns in float64 and their squares; vectors: the leader or mean gradient twice, the update.
+            blocks = 2 * 8 * n * min(self._limits.columns(n), passes.n_server)
             at_decision = max(at_decision, (7 if protocol.measures else 1) * d_bytes + blocks)
             if not protocol.reads_blocks or protocol.second_order:
                 at_decision += n_rows * d_bytes
-        again = taken.peak if ways.remakes_passes and protocol.second_order else graphs and graphs + taken.left
+        again = (
+            taken.peak if ways.remakes_passes and protocol.second_order else graphs and graphs + taken.left
+        )
         yield "decision of the server", of_server | {_WORK: at_decision + again}
         if not protocol.clients_train:
             return
         held |= {"server-side model": self._base["server-side model"] + passes.server_state}
-        # The first of the backward passes, and the last.
-        yield "backward passes of clients", held | {_WORK: client.backward * at_once + remade}
-        last = max(client.kept * group * (not ways.remakes_passes), remade)
-        after = {
-            "client-side models": held["client-side models"] + states,
-            "forward passes of clients": kept * ways.remakes_passes,
-        }
-        yield "backward passes of clients, the last", held | after | {_WORK: client.backward * at_once + last}
+        # At the first backward pass all others wait, at the last all others have their new states.
+        work = client.backward * at_once
+        yield "backward passes of clients", held | {_WORK: work + remade}
+        held |= {"forward passes of clients": kept * ways.remakes_passes}
+        before_last = states * (1 - group / self._setup.n_clients)
+        tapes = max(client.kept * group * (not ways.remakes_passes), remade)
+        for new, under_way in ((before_last, work), (states, client.update * at_once)):
+            models = {"client-side models": held["client-side models"] + new}
+            yield "backward passes of clients", held | models | {_WORK: under_way + tapes}
 
     @property
     def _evaluation(self) -> float:

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 __all__ = ["LiveBytes"]
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the storages that operations inside it leave, each once, until it is freed.
 
     What is not seen: workspaces inside an operation, the rounding and the fragments of an allocator.
@@ -24,7 +24,7 @@ class LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self, known: Iterable[Tensor] = (), device: str = "cpu") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now_bytes = 0
         self.peak_bytes = 0
         self._device = device

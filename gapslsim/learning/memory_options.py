@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from gapslsim.registry import component
 from gapslsim.units import Quantity
 
-__all__ = ["MemoryOptions"]
+__all__ = ["MemoryOptions", "Ways"]
 
 Bytes = Annotated[float, Quantity("B", positive=True)]
 
@@ -28,3 +29,11 @@ class MemoryOptions:
     gradients: Literal["auto", "device", "host"] = "auto"
     """Where the server keeps each client's gradient until it has decided: on its `device`, or in the `host`'s memory,
     from which they are read in blocks of columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What of `MemoryOptions` a training makes use of."""
+
+    remakes_passes: bool = False
+    rows_on_host: bool = False

@@ -41,7 +41,9 @@ class Client(NamedTuple):
     forward: int
     """Peak of the forward pass above what it keeps, of all that are side by side."""
     backward: int
-    """Peak of the backward pass and update, of all side by side."""
+    """Peak of the backward pass, with its gradients, of all side by side."""
+    update: int
+    """Gradients of all side by side, and what the update of one takes beside its new state."""
 
 
 class Server(NamedTuple):
@@ -115,7 +117,9 @@ class PassMemory:
         with self._measuring() as forward:
             if self.n_stacked:
                 stack = [torch.stack([p] * n) for p in self._of_client.parameters]
-                tape = self._client.forward_stacked(stack, batches.unflatten(0, (n, self._size)))
+                tape = self._client.forward_stacked(
+                    stack, batches.view(n, self._size, *self._data.input_shape)
+                )
                 del stack
             else:
                 tape = self._client.forward(self._of_client, batches, 0)
@@ -123,10 +127,20 @@ class PassMemory:
         with self._measuring() as backward:
             gradients = self._client.backward(tape, torch.empty_like(tape.output))
             own = tuple(gradient[0] for gradient in gradients) if self.n_stacked else gradients
+        with self._measuring() as update:
             after = self._client.update(self._of_client, own, tape.buffers)
-            del gradients, own, after
+            del after
+        update.peak += _bytes(gradients) - self.client_state
+        del gradients, own
         batch = _bytes(batches, *[self._labels()] * n)
-        return Client(batch // n, smashed // n, forward.left // n, forward.peak - forward.left, backward.peak)
+        return Client(
+            batch=batch // n,
+            smashed=smashed // n,
+            kept=forward.left // n,
+            forward=forward.peak - forward.left,
+            backward=backward.peak,
+            update=max(update.peak, 0),
+        )
 
     def server(self, n_batches: int, keeps_rows: bool, second_order: bool) -> Server:
         """A pass of the server.
@@ -182,9 +196,7 @@ class PassMemory:
             loss = self._criterion.mean(upper.output, self._labels())
             found = differentiate(loss, lower.parameters + upper.parameters)
             del loss
-            after = optimizer.step(
-                lower.parameters + upper.parameters, optimizer.clipped(found), slots, 0, 1
-            )
+            after = optimizer.step(lower.parameters + upper.parameters, optimizer.clipped(found), slots, 0, 1)
             del after
         return taken.peak
 
