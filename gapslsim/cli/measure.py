@@ -173,7 +173,7 @@ def _measure(
 ) -> list[Measurement]:
     from gapslsim.measuring.links import measure_link, parse_peer
     from gapslsim.measuring.measure import measure
-    from gapslsim.stages.clock import MachineClock
+    from gapslsim.stages.clock import clock_of
 
     address = parse_peer(peer) if peer else None
     links: list[Measurement] = []
@@ -182,7 +182,7 @@ def _measure(
         if address is not None:  # first, so that a peer that is not there is found out at once
             observer(f"link to {peer}", 0.0)
             links = measure_link(machine, address)
-        rows = measure(plan, machine, torch_device, MachineClock(torch_device, machine.threads), observer)
+        rows = measure(plan, machine, torch_device, clock_of(torch_device, machine.threads), observer)
     return rows + links
 
 
