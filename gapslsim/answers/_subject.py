@@ -9,8 +9,9 @@ from pathlib import Path
 
 from gapslsim.assembly import Parts, assemble
 from gapslsim.errors import GapslsimError, ResultsError
+from gapslsim.results.place import JOURNAL
 from gapslsim.results.results import Results
-from gapslsim.results.store import JOURNAL, StoredRun
+from gapslsim.results.store import StoredRun
 from gapslsim.run import simulate
 from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.loading import load, loads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -21,8 +20,9 @@ from gapslsim.clock_options import ClockOptions
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
-from gapslsim.kernels import Kernels
+from gapslsim.kernels import Kernels, Precision
 from gapslsim.learning.loss import Loss, losses
+from gapslsim.learning.memory_options import MemoryOptions
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
@@ -34,6 +34,7 @@ from gapslsim.scenario.limits import Evaluation, Stop
 from gapslsim.sim.availability import Availability, availabilities
 from gapslsim.sim.fault import Fault, faults
 from gapslsim.sim.hazards import Member
+from gapslsim.torch_device import device_name
 
 __all__ = ["ClientGroup", "OwnComponents", "ParameterServerNode", "Scenario", "ServerNode", "Training"]
 
@@ -81,12 +82,6 @@ OwnComponents = Annotated[str, AfterValidator(_own_components)]
 """A `.py` file, relative to the scenario's, or the name of a module."""
 
 
-def _torch_device(name: str) -> str:
-    if not re.fullmatch(r"auto|[a-z]+(:\d+)?", name):
-        raise ValueError(f"found {name!r:.60}; write auto, cpu, cuda, cuda:1 or mps")
-    return name
-
-
 AnyFault = Annotated[Fault, faults]
 """Named here: within `Scenario` the name `faults` is the field."""
 
@@ -103,8 +98,16 @@ class Training:
     """Optimizer of the server-side model; the same settings as `client` unless given."""
     loss: Annotated[Loss, losses] = Field(default_factory=lambda: losses["cross_entropy"]())
     """What models are trained by."""
-    device: Annotated[str, AfterValidator(_torch_device)] = "auto"
-    """Where tensors are computed on this machine: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; no simulated figure."""
+    device: Annotated[str, AfterValidator(device_name)] = "auto"
+    """Where tensors are computed on this machine: `cpu`, `cuda`, `cuda:1`, or `auto`, the first GPU where there is one;
+    no simulated figure."""
+    precision: Precision = "float32"
+    """Of products and convolutions. `float32`: IEEE's; `tf32`: 10 bits of mantissa, on NVIDIA GPUs since Ampere;
+    `bfloat16`: passes as under `torch.autocast`. Weights, optimizers, averages, messages and the comparison of
+    gradients are float32 in each case. `clock.precision` says which rates devices are timed by."""
+    deterministic: bool = True
+    """On a GPU: kernels that repeat bit for bit on one model of GPU, and a refusal of operations that have none. CPUs
+    repeat in any case."""
     threads: PositiveInt = 1
     """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may
     differ."""
@@ -116,6 +119,8 @@ class Training:
     kernels: Kernels = "pinned"
     """Instructions that PyTorch computes with on a CPU. `pinned`: AVX2, so that one seed has one learning hash on every
     x86-64 processor; `native`: the widest that the processor has. Takes effect if torch is not imported before."""
+    memory: MemoryOptions = Field(default_factory=MemoryOptions)
+    """What training may take of the memory of its device, and what it does to keep within it. Changes no result."""
     frozen: Literal["installed", "sent"] = "installed"
     """Weights that nobody trains (`requires_grad_(False)`) are on the devices already, or sent to every client once,
     before training. Later messages and averages never hold them."""
@@ -296,7 +301,8 @@ class Scenario:
     @property
     def time_decides_training(self) -> bool:
         """Whether another clock would train something else: who is late, there or done first, or when it ends."""
-        by_time = self.stop.simulated_time is not None or self.evaluation.every.unit == "s"
+        intervals = self.evaluation.every, self.evaluation.near_targets
+        by_time = self.stop.simulated_time is not None or any(e and e.unit == "s" for e in intervals)
         return self.framework.trains_by_the_clock or self.is_hazardous or by_time
 
     @property

@@ -12,7 +12,8 @@ from gapslsim.network.network import LinkUseRow
 from gapslsim.records import AlignmentRow, EvaluationRow, LossRow, RoundRow, SpanRow
 from gapslsim.results.categories import CATEGORIES, LABELS, actor_order, category_of, received, sent
 from gapslsim.results.frames import TABLES
-from gapslsim.results.results import Results, run_label
+from gapslsim.results.place import run_label
+from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts, accuracy_curve, plain
 
 
