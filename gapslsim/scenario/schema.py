@@ -104,7 +104,7 @@ class Training:
     precision: Precision = "float32"
     """Of products and convolutions. `float32`: IEEE's; `tf32`: 10 bits of mantissa, on NVIDIA GPUs since Ampere;
     `bfloat16`: passes as under `torch.autocast`. Weights, optimizers, averages, messages and the comparison of
-    gradients are float32 in each case."""
+    gradients are float32 in each case. `clock.precision` says which rates devices are timed by."""
     deterministic: bool = True
     """On a GPU: kernels that repeat bit for bit on one model of GPU, and a refusal of operations that have none. CPUs
     repeat in any case."""
