@@ -81,7 +81,7 @@ class GradientRows:
             yield block
 
 
-Rows = Float[Tensor, "S d"] | GradientRows
+Rows = Float[Tensor, "_ d"] | GradientRows
 """A matrix on the device, or rows that lie elsewhere."""
 
 
