@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gapslsim.network.channel import Channel
     from gapslsim.network.latency import Latency
     from gapslsim.network.link_loss import PacketLoss, Price
+    from gapslsim.planning.plan import plan
     from gapslsim.registry import FAMILIES, component
     from gapslsim.results.likely import Order
     from gapslsim.results.rankings import rankings
@@ -68,7 +69,7 @@ __all__ = [
     "Participation", "Partition", "Price", "Process", "ProtocolError", "Quantity", "Results", "Samples",
     "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate", "SmashedData", "Stage",
     "StalledError", "__version__", "blocks_of", "check_cut", "check_testbed", "component", "content_key",
-    "explain", "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate",
+    "explain", "he_init", "image_shape", "load", "load_dict", "loads", "named", "plan", "rankings", "simulate",
     "stratified_split", "stream", "whatif", "with_draws",
 ]  # fmt: skip
 
@@ -103,6 +104,7 @@ _HOMES: Final = {
     "network.channel": ("Channel",),
     "network.latency": ("Latency",),
     "network.link_loss": ("PacketLoss", "Price"),
+    "planning.plan": ("plan",),
     "registry": ("FAMILIES", "component"),
     "results.likely": ("Order",),
     "results.rankings": ("rankings",),

@@ -16,6 +16,7 @@ imported or registered first.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import pkgutil
@@ -35,7 +36,7 @@ from gapslsim.errors import ComponentError, unknown
 
 __all__ = [
     "FAMILIES", "Family", "component", "content_of", "files_sha256", "is_shipped", "meaning_of", "registered_by_users",
-    "settings_of",
+    "settings_of", "unchecked",
 ]  # fmt: skip
 
 C = TypeVar("C")
@@ -146,6 +147,14 @@ def meaning_of(cls: type[Any], name: str) -> str:
         if info is not None and info.description:
             return str(info.description)
     return ""
+
+
+def unchecked(member: C, **changes: Any) -> C:
+    """A copy with other settings that are not checked again: they may be what no file could hold."""
+    made = copy.copy(member)
+    for name, value in changes.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def settings_of(member: object) -> Any:
