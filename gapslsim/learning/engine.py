@@ -45,7 +45,7 @@ from gapslsim.models.split import SplitModel, build
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 
-__all__ = ["Engine", "choose_device", "intra_op_threads"]
+__all__ = ["Engine", "intra_op_threads"]
 
 
 class Engine:
@@ -120,10 +120,10 @@ class Engine:
         size = min(PROBED, setup.batch_size)
         chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
         inputs = torch.split(channels_last(self._inputs[chosen]), size)
-        client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs, stacks_all)
+        how = (stacks_all, setup.precision)
+        client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs, *how)
         smashed = client.example_outputs
-        of_server = (setup.server_optimizer, setup.planned_server_steps, smashed)
-        return client, Side(split.server, *of_server, stacks_all)
+        return client, Side(split.server, setup.server_optimizer, setup.planned_server_steps, smashed, *how)
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -386,10 +386,3 @@ def intra_op_threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; anything else is torch's own name for a device."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
-from gapslsim.errors import JournalError
 from gapslsim.learning._observations import Observations
 from gapslsim.work import NO_VALUE, Deferred, Keyed
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
     from gapslsim.learning.journal.journal import Journal
     from gapslsim.learning.state import SideState
-    from gapslsim.records import LossRow
 
 __all__ = ["Alike", "Operations"]
 
@@ -168,8 +166,8 @@ class Operations:
             key: of the operation.
             inputs: what it reads.
             compute: carries it out.
-            record_of: what is seen, as JSON can write it; its `losses` are compared to those that a journal holds, if
-                the operation is carried out again.
+            record_of: what is seen, as JSON can write it; compared to what a journal holds, if the operation is carried
+                out again.
             later: it is one of many operations side by side, which `catch_up` observes together; no record yet.
         """
         if self.is_dry:
@@ -177,9 +175,8 @@ class Operations:
 
         def checked(engine: Engine) -> T:
             made = compute(engine)
-            known = None if self.journal is None else self.journal.peek(key)
-            if known is not None:
-                self._check(key, known["losses"], record_of(made)["losses"])
+            if self.journal is not None:
+                self.journal.compare(key, lambda: record_of(made))
             return made
 
         outcome = self._defer(inputs, checked)
@@ -305,20 +302,6 @@ class Operations:
             self.journal.put(one.key, record, self._spent_s + time.perf_counter() - started)
         self._spent_s = 0.0
         return record
-
-    def _check(self, key: str, known: Sequence[LossRow], losses: Sequence[LossRow]) -> None:
-        """Compares losses that were computed again to those that the journal holds.
-
-        Raises:
-            JournalError: if they differ: the journal cannot be continued here.
-        """
-        assert self.journal is not None
-        self.journal.n_rebuilt += 1
-        if list(known) != list(losses):
-            raise JournalError(
-                f"{self.journal.training.folder}: operation {key[:12]} was computed again and gave other losses than "
-                "it holds. Results do not repeat bit for bit here; delete this folder, or run without a journal."
-            )
 
     def _resolve(self, wanted: Sequence[Deferred[Any]]) -> None:
         """Computes values and all that they depend on, wave by wave, without recursion."""

@@ -17,6 +17,7 @@ from gapslsim.measuring._steps import Bench, copy_rows, rule_rows, step_rows
 from gapslsim.measuring.passes import Effort, SideTimes, time_split
 from gapslsim.measuring.probes import Probe
 from gapslsim.measuring.table import Machine, Measurement
+from gapslsim.numerics import computing
 from gapslsim.stages.clock import Clock
 
 __all__ = ["Plan", "measure"]
@@ -77,7 +78,8 @@ def measure(
         observer(what, done / n_parts)
         done += 1
 
-    with intra_op_threads(machine.threads):
+    # Kernels that repeat are not those that a device uses by itself.
+    with intra_op_threads(machine.threads), computing(device, deterministic=False):
         passes: dict[tuple[str, int], SideTimes] = {}
         # each network several times, so that a slow moment of the machine does not fall on one alone
         begun_s = clock.wall_s()

@@ -2,8 +2,8 @@
 
 The passes are those of a device (`PlainSide`): a plain forward pass of the module in training
 mode and `torch.autograd.grad` backward. Layers are timed in place, because a layer by itself finds its input in the
-cache and its output's memory already mapped: it is faster than the same layer in a network. Forward, the clock is
-read as a layer is entered and left; backward, as the gradients of its output and of its input are complete. Passes
+cache and its output's memory already mapped: it is faster than the same layer in a network. Forward, a moment is
+marked as a layer is entered and left; backward, as the gradients of its output and of its input are complete. Passes
 without any hook in them are timed in turn with those, and are the whole that the parts have to add up to.
 """
 
@@ -120,10 +120,10 @@ class _Pass(ABC):
     def __init__(self, side: PlainSide, clock: Clock, entering: Tensor) -> None:
         self.side = side
         self.entering = entering
-        self.now_s = clock.now_s
+        self._clock = clock
         self.hooked = False
-        self.stamps: dict[tuple[str, str, str], float] = {}
-        """(phase, layer, start or end); the first stamp counts."""
+        self.stamps: dict[tuple[str, str, str], Any] = {}
+        """(phase, layer, start or end); the first stamp counts. Marks of the clock, and seconds after the run."""
         for name, layer in costed_layers(side.module):
             self._watch(name, layer)
 
@@ -138,15 +138,18 @@ class _Pass(ABC):
     def run(self) -> dict[str, float]:
         """Runs both passes; returns the seconds of each."""
         self.stamps.clear()
-        start_s = self.now_s()
+        start = self._clock.mark()
         output = self.forward()
-        middle_s = self.now_s()
+        middle = self._clock.mark()
         self.backward(output)
         # The layers whose inputs have no gradient end here: the first one.
         for phase, name, edge in list(self.stamps):
             if (phase, edge) == ("backward", "start"):
                 self.stamp("backward", name, "end")
-        return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}
+        marks = [start, middle, *self.stamps.values(), self._clock.mark()]
+        start_s, middle_s, *stamps_s, end_s = self._clock.read(marks)
+        self.stamps = dict(zip(self.stamps, stamps_s, strict=True))
+        return {"forward": middle_s - start_s, "backward": end_s - middle_s}
 
     def layers_s(self) -> dict[Key, float]:
         """Seconds of each layer in the last hooked run."""
@@ -158,7 +161,8 @@ class _Pass(ABC):
 
     def stamp(self, phase: str, name: str, edge: str) -> None:
         """Notes the time, once."""
-        self.stamps.setdefault((phase, name, edge), self.now_s())
+        if (phase, name, edge) not in self.stamps:
+            self.stamps[phase, name, edge] = self._clock.mark()
 
     def stamp_gradient(self, tensor: Tensor, name: str, edge: str) -> None:
         """Notes the time when the gradient of a tensor is complete."""

@@ -156,18 +156,20 @@ class _SharedConvolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Float[Tensor, "nb o h_out w_out"]) -> tuple[Tensor | None, ...]:
-        images, weight = ctx.saved_tensors
+        given, weight = ctx.saved_tensors
         n, n_out = weight.shape[:2]
+        images = given.to(gradient.dtype)  # passes in bfloat16 have gradients of that kind
         at_images = None
         # The first layer of a side may stand at inputs that nobody differentiates by.
         if ctx.needs_input_grad[0]:
             how = (ctx.window.stride, ctx.window.padding, ctx.window.dilation)
-            at_images = conv2d_input(images.shape, weight[0], gradient, *how)  # type: ignore[no-untyped-call]
+            kernel = weight[0].to(gradient.dtype)
+            at_images = conv2d_input(images.shape, kernel, gradient, *how).to(given.dtype)  # type: ignore[no-untyped-call]
         rows = gradient.permute(0, 2, 3, 1).reshape(n, -1, n_out)
         patches = ctx.window.patches(images)
         at_weight = torch.bmm(rows.transpose(1, 2), patches.reshape(n, rows.shape[1], -1))
         shaped = at_weight.view(n, n_out, *patches.shape[3:]).permute(0, 1, 4, 2, 3)
-        return at_images, shaped, rows.sum(1), None
+        return at_images, shaped.to(weight.dtype), rows.sum(1).to(weight.dtype), None
 
 
 def _group_norm(
