@@ -68,7 +68,8 @@ class Operations:
         self._engine: Engine | None = None if callable(engine) else engine
         self._observations = Observations()
         self._unobserved: list[_Observable] = []
-        self._waiting: list[Deferred[Any]] = []
+        self._waiting: dict[Deferred[Any], None] = {}
+        # Until they are there: what is done is held by who needs it, and by nobody else.
         self._spent_s = 0.0
         self._has_computed = False
         self._n_replayed = 0
@@ -248,7 +249,7 @@ class Operations:
             self._waiting.clear()
             return
         started = time.perf_counter()
-        self._resolve(self._waiting)
+        self._resolve(list(self._waiting))
         self._waiting.clear()
         self._has_computed = False
         self._spent_s += time.perf_counter() - started
@@ -260,7 +261,7 @@ class Operations:
         if self.journal is None or self._engine is None:
             return
         if self._has_computed:
-            self._resolve(self._waiting)
+            self._resolve(list(self._waiting))
         here = {
             key: state.value for key, state in states.items() if not state.deferred or state.deferred.done
         }
@@ -279,7 +280,7 @@ class Operations:
         lazy = self.in_waves or self.journal is not None  # What a journal knows may never be needed.
         if (lazy and not light) or not inputs or made.missing():
             if lazy:
-                self._waiting.append(made)
+                self._waiting[made] = None
         else:
             self._run([made])
         return made
@@ -324,6 +325,7 @@ class Operations:
             wave, ready = ready, []
             self._run(wave)
             for value in wave:
+                self._waiting.pop(value, None)
                 del missing[value]
                 for dependent in dependents.pop(value, ()):
                     missing[dependent] -= 1

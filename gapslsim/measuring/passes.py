@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gapslsim.kernels import Precision
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.measuring.probes import Probe
 from gapslsim.models.cost import SideCost, costed_layers, split_cost
@@ -81,13 +82,19 @@ class SideTimes:
 
 
 def time_split(
-    probe: Probe, batch_size: int, optimizer: Optimizer, device: torch.device, clock: Clock, effort: Effort
+    probe: Probe,
+    batch_size: int,
+    optimizer: Optimizer,
+    device: torch.device,
+    clock: Clock,
+    effort: Effort,
+    precision: Precision = "float32",
 ) -> tuple[SideTimes, SideTimes]:
     """Times of both sides of a network for one batch size."""
     split = build(probe.model, probe.input_shape, probe.n_classes, seed=1)
     cost = split_cost(probe.model, probe.input_shape, probe.n_classes, batch_size)
-    client = PlainSide(split.client, optimizer, device)
-    server = PlainSide(split.server, optimizer, device)
+    client = PlainSide(split.client, optimizer, device, precision=precision)
+    server = PlainSide(split.server, optimizer, device, precision=precision)
     generator = torch.Generator().manual_seed(1)
     data = torch.randn(4 * batch_size, *probe.input_shape, generator=generator).to(device)
     chosen = torch.randperm(4 * batch_size, generator=generator)[:batch_size].to(device)
@@ -198,8 +205,7 @@ class _ClientPass(_Pass):
 
     def forward(self) -> Tensor:
         """From the data to smashed data."""
-        smashed: Tensor = self.side.module(self.entering[self._chosen])
-        return smashed
+        return self.side(self.entering[self._chosen])
 
     def backward(self, output: Tensor) -> object:
         """From the cut gradient."""
@@ -216,7 +222,7 @@ class _ServerPass(_Pass):
     def forward(self) -> Tensor:
         """From smashed data to the loss."""
         self.entering = self.entering.detach().requires_grad_()
-        logits = self.side.module(self.entering)
+        logits = self.side(self.entering)
         if self.hooked:
             self.stamp("forward", "loss", "start")
         loss = F.cross_entropy(logits, self._labels)

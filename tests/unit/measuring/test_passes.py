@@ -134,3 +134,18 @@ def test_repeats_end_with_the_budget(budget_s: float, n: int) -> None:
         clock.seconds += 1.0
     assert repeats == n
     assert len(warm_ups) == 2
+
+
+def test_passes_are_measured_in_the_precision_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[torch.dtype] = set()
+    linear = torch.nn.functional.linear
+
+    def watched(*given: torch.Tensor) -> torch.Tensor:
+        made = linear(*given)
+        seen.add(made.dtype)
+        return made
+
+    monkeypatch.setattr(torch.nn.functional, "linear", watched)
+    probe = Probe("cnn", ProbeCnn(stages=((4,),), hidden=(3,)), (1, 8, 8))
+    time_split(probe, 2, Sgd(lr=0.1), CPU, FakeClock(tick=1.0), THREE, "bfloat16")
+    assert seen == {torch.bfloat16}
