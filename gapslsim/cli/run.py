@@ -49,7 +49,9 @@ def run_command(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
     ] = False,
-    device: Annotated[str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1, mps.")
+    ] = None,
     journal: Annotated[
         Path | None,
         typer.Option(help="Where training is recorded and looked up [default: OUT/journal, begun anew]."),
