@@ -13,6 +13,7 @@ import torch
 from gapslsim import load, simulate
 from gapslsim.cli.main import main
 from gapslsim.errors import ScenarioError
+from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.torch_random import drawing, random_states
 from gapslsim.results.report._tables import provenance_table
 from gapslsim.results.report.data import gather
@@ -149,3 +150,18 @@ def test_the_driver_is_read_where_the_system_says_it(tmp_path: Path) -> None:
         "GCC version:  gcc version 12.2.0\n"
     )
     assert _driver(file) == "550.54.15"
+
+
+def test_a_journal_is_that_of_a_kind_of_gpu_with_its_libraries_whichever_of_them_it_is() -> None:
+    with emulated():
+        one, other = (compatibility({}, device, "float32") for device in ("cuda:0", "cuda:1"))
+    assert one == other
+    assert (one["device"], one["accelerator"]) == ("cuda", "Emulated GPU")
+    assert {"cuda", "cudnn"} <= one.keys()
+
+
+def test_a_journal_made_on_a_cpu_is_found_again_whatever_is_said_of_gpus(tmp_path: Path) -> None:
+    for deterministic, replayed in (("true", False), ("false", True)):
+        changes = [*SMALL, f"training.deterministic={deterministic}"]
+        told = simulate(load("quickstart", set=changes), journal=tmp_path / "journal").summary["journal"]
+        assert (told["replayed"] > 0) is replayed
