@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gapslsim.kernels import Precision
 
-__all__ = ["check_precision", "choose_device", "computed_on", "device_name"]
+__all__ = ["check_precision", "choose_device", "computed_on", "device_name", "named"]
 
 _DRIVER: Final = Path("/proc/driver/nvidia/version")
 _KNOWN: Final = "auto, cpu, cuda, cuda:1 or mps"
@@ -88,6 +88,13 @@ def check_precision(precision: Precision, device: torch.device, where: str = "tr
     else:
         return
     raise ScenarioError([Problem(where, message)])
+
+
+def named(device: torch.device) -> str:
+    """`cuda:0 (NVIDIA A100-SXM4-80GB)`, `cpu`."""
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
 def computed_on(device: torch.device, precision: Precision, deterministic: bool) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
     from gapslsim.assembly import memory_forecast
     from gapslsim.device_memory import described
     from gapslsim.errors import MemoryShortError, ScenarioError
-    from gapslsim.torch_device import check_precision, choose_device
+    from gapslsim.torch_device import check_precision, choose_device, named
 
     training, gpu_bytes = scenario.training, None if gpu is None else _bytes(gpu)
     try:
@@ -66,7 +66,7 @@ def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
         if gpu is None:
             return
     else:
-        yield f"tensors would be computed on {device} here (training.device: {training.device})"
+        yield f"tensors would be computed on {named(device)} here (training.device: {training.device})"
     try:
         memory = described(memory_forecast(scenario, gpu_bytes)).removesuffix(".")
     except MemoryShortError as error:

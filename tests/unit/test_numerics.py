@@ -117,9 +117,12 @@ def test_such_an_operation_of_a_users_model_is_not_taken_for_a_mistake_in_it() -
             return 2 * x
 
     batches = three_batches(Unpooled(), 4)
-    with pytest.raises(
-        ComponentError, match=r"^training\.deterministic: max_unpooling2d.*deterministic: false"
-    ), computing(GPU):
+    with (
+        pytest.raises(
+            ComponentError, match=r"^training\.deterministic: max_unpooling2d.*deterministic: false"
+        ),
+        computing(GPU),
+    ):
         probe(Unpooled(), batches)
     with computing(GPU, deterministic=False):
         probe(Unpooled(), batches)

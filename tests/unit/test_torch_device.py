@@ -65,6 +65,20 @@ def test_commands_end_with_one_sentence_and_code_2(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_run_and_validate_say_which_gpu_auto_has_found(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    changes = [part for change in SMALL for part in ("--set", change)]
+    with emulated():
+        for command in (["run", "quickstart", "--out", str(tmp_path / "out")], ["validate", "quickstart"]):
+            with pytest.raises(SystemExit) as ended:
+                main([*command, *changes])
+            assert not ended.value.code
+            told = " ".join(capsys.readouterr())
+            assert "cuda:0 (Emulated GPU)" in told
+            assert "(training.device: auto)" in told
+
+
 def test_a_timing_run_needs_no_gpu_and_says_nothing_of_one() -> None:
     assert (
         simulate(load("quickstart", set=[*SMALL, "training.device=cuda"]), dry=True).summary["computed_on"]
