@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gapslsim.assembly import Parts, assemble
 from gapslsim.errors import GapslsimError, ResultsError
 from gapslsim.results.place import JOURNAL
 from gapslsim.results.results import Results
@@ -16,6 +16,9 @@ from gapslsim.run import simulate
 from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.loading import load, loads
 from gapslsim.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    from gapslsim.assembly import Parts
 
 __all__ = ["Subject", "subject_of"]
 
@@ -32,6 +35,8 @@ class Subject:
     @cached_property
     def parts(self) -> Parts:
         """The set-up of its training, for re-timing."""
+        from gapslsim.assembly import assemble  # Which imports torch: kernels must be chosen before.
+
         return assemble(self.of_its_length, dry=True)
 
     @property

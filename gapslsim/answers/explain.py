@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -24,7 +24,9 @@ from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Row, Scale
 from gapslsim.results.names import Names
 from gapslsim.results.results import Results
 from gapslsim.results.summary import plain
-from gapslsim.uncertainty.play import Played, play
+
+if TYPE_CHECKING:
+    from gapslsim.uncertainty.play import Played
 
 __all__ = ["Explanation", "explain"]
 
@@ -126,6 +128,8 @@ def explain(run: str | Path | Results, factor: float = 2.0) -> Explanation:
     subject = subject_of(run)
     results, scenario = subject.results, subject.scenario
     n_rounds = len(results.rounds)
+    from gapslsim.uncertainty.play import play
+
     told = play(scenario, n_rounds, subject.parts)
     names = Names(results.clients)
     chain = by_group(critical_path(results.spans, results.rounds), names)
@@ -155,6 +159,8 @@ def _used(results: Results) -> set[str] | None:
 
 
 def _timed(subject: Subject, resource: Resource, factor: float, n_rounds: int) -> Played:
+    from gapslsim.uncertainty.play import play
+
     changed = resource.changed(factor)
     return play(changed.scenario, n_rounds, subject.parts, changed.device)
 

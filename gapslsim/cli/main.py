@@ -38,6 +38,9 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry(
         "explain:explain_command", "Say what set a run's pace, and what each resource would save if faster."
     ),
+    "whatif": Entry(
+        "whatif:whatif_command", "Compare a run with itself under other settings, through its journal."
+    ),
     "measure": Entry("measure:measure_command", "Time PyTorch on this machine, or check a profile."),
     "check-testbed": Entry(
         "check_testbed:check_testbed_command",
