@@ -16,15 +16,18 @@ from gapslsim.clock_options import ServerClock
 from gapslsim.data.dataset import Samples
 from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
+from gapslsim.device_memory import is_limited, plan_memory
 from gapslsim.errors import DataError, Problem, ScenarioError
 from gapslsim.frameworks.framework import Framework
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
 from gapslsim.learning.engine import Engine
+from gapslsim.learning.forecast import Forecast
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
+from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import split_cost
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
@@ -44,7 +47,7 @@ from gapslsim.stages.simulated import SimulatedStage
 from gapslsim.torch_device import check_precision, choose_device
 from gapslsim.work import content_key
 
-__all__ = ["Parts", "Retiming", "assemble"]
+__all__ = ["Parts", "Retiming", "assemble", "memory_forecast"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +135,10 @@ def assemble(
     else:
         setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
     memory, most_joined = _memory(scenario, setup, client_devices, server)
+    ways = Ways()
+    if not dry and is_limited(scenario, device):
+        made = plan_memory(scenario, setup, device)
+        ways, memory["training_bytes"] = made.ways, made.peak_bytes
     at_once = scenario.evaluation.batch_size
     plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
     how = (scenario.clock.server, most_joined)
@@ -143,7 +150,7 @@ def assemble(
         learner = (
             Learner(setup, None, None, at_once, *how)
             if dry
-            else _real_learner(scenario, setup, device, journal, *how)
+            else _real_learner(scenario, setup, device, journal, *how, ways)
         )
     env = simpy.Environment()
     idle_w = [device.power.idle_w for device in client_devices]
@@ -221,6 +228,21 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
     return setup, planned_rounds
 
 
+def memory_forecast(scenario: Scenario, gpu_bytes: float | None = None) -> Forecast:
+    """What a training will take of its device's memory, without reading inputs or allocating anything.
+
+    Args:
+        scenario: whose.
+        gpu_bytes: memory of a GPU that is not here; unless given, of the device that would compute it here.
+
+    Raises:
+        GapslsimError: if it does not fit, or the data cannot be divided.
+    """
+    setup, _ = _learning(scenario, scenario.n_clients, dry=True)
+    device = torch.device("cpu") if gpu_bytes is not None else choose_device(scenario.training.device)
+    return plan_memory(scenario, setup, device, gpu_bytes)
+
+
 def _digest(samples: Samples) -> str:
     """Of all labels and inputs."""
     digest = hashlib.sha256()
@@ -237,6 +259,7 @@ def _real_learner(
     settings: JournalSettings | None,
     server: ServerClock,
     most_joined: int,
+    ways: Ways,
 ) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
     evaluation_batch, workers = scenario.evaluation.batch_size, scenario.training.workers
@@ -246,13 +269,14 @@ def _real_learner(
         execution = settings_of(scenario.training)
         for part_of_setup in (
             "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels", "precision",
+            "memory",
         ):  # fmt: skip
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32", scenario.components or ())
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(
         setup,
-        lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers),
+        lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
         journal,
         evaluation_batch,
         server,

@@ -79,7 +79,7 @@ class ResultsError(GapslsimError):
 
 
 class JournalError(GapslsimError):
-    """A journal that cannot be used: another program's folder, another format, results that do not repeat."""
+    """A journal that cannot be used: another program's folder, another format, a file that cannot be read."""
 
 
 class DryRunError(GapslsimError):

@@ -14,6 +14,7 @@ from gapslsim.kernels import choose
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.judging import Wanted
 from gapslsim.milestones import Milestones, Position
+from gapslsim.near_targets import NearTargets
 from gapslsim.records import ConfusionRow, EvaluationRow, Progress, RoundRow
 from gapslsim.results.categories import received, sent
 from gapslsim.results.per_class import per_class
@@ -125,6 +126,9 @@ class _Run:
         self._patience = scenario.stop.patience
         greater = self._patience is None or better.get(self._patience.of, True)
         self._milestones = Milestones(evaluation.every, scenario.stop, geometry, greater)
+        self._near = NearTargets(evaluation.near_targets, evaluation.targets)
+        self._judged: float | None = None
+        """Accuracy in the target view at the last evaluation that was due."""
 
     def play(self) -> None:
         """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
@@ -262,10 +266,11 @@ class _Run:
         due = self._milestones.evaluation_is_due(at)
         if due:
             self._evaluate()
-        accuracy = self._latest.get(self._scenario.evaluation.target_view)
-        self._stopped_by = self._milestones.stopped_by(at, accuracy)
+        self._stopped_by = self._milestones.stopped_by(at, self._judged)
         if self._stopped_by and not due:
             self._evaluate()
+        elif not due and self._near.evaluation_is_due(at):
+            self._evaluate(is_due=False)
 
     def _position(self) -> Position:
         stage, learner = self.parts.stage, self.parts.learner
@@ -273,7 +278,7 @@ class _Run:
         n_rounds = len(self._rows)
         return Position(n_rounds, seen / self.parts.n_train, stage.now_s, learner.server_steps, seen)
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, is_due: bool = True) -> None:
         observed, now_s = self.parts.learner.observed, self.parts.stage.now_s
         seen = len(observed.accuracies)
         said, n_judged = len(observed.confusion), len(observed.metrics)
@@ -287,12 +292,16 @@ class _Run:
         judged = {(m.view, m.client, m.name): m.value for m in observed.metrics[n_judged:]}
         for name, column in self._metrics.items():
             column += [judged.get((row.view, row.client, name), math.nan) for row in rows]
-        if self._patience is not None and rows:
+        if self._patience is not None and rows and is_due:
             self._milestones.note(self._mean_of(self._patience, rows))
         for view in self._scenario.evaluation.views:
             values = [row.accuracy for row in rows if row.view == view and not math.isnan(row.accuracy)]
             if values:
                 self._latest[view] = sum(values) / len(values)
+        accuracy = self._latest.get(self._scenario.evaluation.target_view)
+        self._near.note(self._position(), accuracy, is_due)
+        if is_due:
+            self._judged = accuracy
 
     def _mean_of(self, patience: Patience, rows: Sequence[EvaluationRow]) -> float:
         """What is looked at in the evaluation that left these rows, which are the last."""

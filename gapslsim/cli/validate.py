@@ -25,6 +25,10 @@ def validate(
     quick: Annotated[
         bool, typer.Option("--quick", help="Check the settings alone, without data and model.")
     ] = False,
+    gpu: Annotated[
+        str | None,
+        typer.Option("--gpu", metavar="MEMORY", help="Forecast memory for a GPU of this size, e.g. 80GB."),
+    ] = None,
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Print the scenario with all defaults filled in.")
     ] = False,
@@ -38,7 +42,7 @@ def validate(
         typer.echo(dump(loaded), nl=False)
     else:
         typer.echo(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")
-        for note in [] if quick else [*loaded.network.notes(loaded.fleet), *_notes_on_device(loaded)]:
+        for note in [] if quick else [*loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]:
             typer.echo(f"Note: {note}.")
         for name in loaded.components or ():
             typer.echo(
@@ -46,16 +50,34 @@ def validate(
             )
 
 
-def _notes_on_device(scenario: Scenario) -> Iterator[str]:
-    """Where tensors would be here. No problem of the scenario's, which may be meant for another machine."""
-    from gapslsim.errors import ScenarioError
+def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
+    """Where tensors would be here, and in what memory. No problem of the scenario's: it may be meant for elsewhere."""
+    from gapslsim.assembly import memory_forecast
+    from gapslsim.device_memory import described
+    from gapslsim.errors import MemoryShortError, ScenarioError
     from gapslsim.torch_device import check_precision, choose_device
 
-    training = scenario.training
+    training, gpu_bytes = scenario.training, None if gpu is None else _bytes(gpu)
     try:
         device = choose_device(training.device)
         check_precision(training.precision, device)
     except ScenarioError as error:
         yield f"it would not run here: {error}"
+        if gpu is None:
+            return
     else:
         yield f"tensors would be computed on {device} here (training.device: {training.device})"
+    try:
+        memory = described(memory_forecast(scenario, gpu_bytes)).removesuffix(".")
+    except MemoryShortError as error:
+        memory = f"it would not run {'there' if gpu else 'here'}: {str(error).removesuffix('.')}"
+    yield memory if gpu is None else f"on a GPU of {gpu}: {memory}"
+
+
+def _bytes(text: str) -> float:
+    from gapslsim.units import parse_quantity
+
+    try:
+        return parse_quantity(text, "B")
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}", param_hint="--gpu") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field
 
 from gapslsim.frameworks._mini_batch import train, upload
-from gapslsim.frameworks.framework import FreeFramework
+from gapslsim.frameworks.framework import AtOnce, FreeFramework
 from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Lost, Mailbox, Process, Stage
 from gapslsim.frameworks.staleness import Staleness, stalenesses
@@ -107,6 +107,10 @@ class AsynchronousSplitLearning(FreeFramework):
         """The rest of a mini-batch, then the next one; an answer that is lost changes nothing."""
         yield from w.attempt(train(w, smashed, reply, self.client_update))
         yield from self._next(w, smashed.batch.client, boxes)
+
+    def at_once(self, n_clients: int) -> AtOnce:
+        """One mini-batch of each client; the buffer."""
+        return AtOnce(n_clients, self.n_buffered)
 
     def optimizer_steps_per_round(
         self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -51,6 +52,8 @@ class ClientPasses:
     """Samples in passes that are stacked; 0: one client at a time."""
     own: Mapping[int, Side] = field(default_factory=dict)
     """The side of clients with an optimizer of their own."""
+    keeps: bool = True
+    """Whether tapes are kept; else each forward pass is made again for its backward pass, with the same bits."""
 
     @property
     def stacks(self) -> bool:
@@ -64,7 +67,7 @@ class ClientPasses:
         for taped, places in self._tape(calls, [inputs for inputs, _ in batches]):
             # Not strict: a lone pass is stacked with its own copy, whose output nobody wants.
             for place, output in zip(places, taped.outputs(), strict=False):
-                calls[place].batch.tape = taped
+                calls[place].batch.tape = taped if self.keeps else None
                 smashed[place] = Smashed(output, batches[place][1])
         return [smashed[place] for place in range(len(calls))]
 
@@ -88,9 +91,9 @@ class ClientPasses:
                 of_tape.setdefault(taped, []).append(place)
         # From the state in which the batch was sent, which the client may have left since.
         again = [ClientForward(c.answer.batch, c.answer.batch.state.value) for c in (calls[i] for i in lost)]
-        for taped, places in self._tape(again, [inputs for inputs, _ in self._batches(again)]):
-            of_tape[taped] = [lost[place] for place in places]
-        for taped, places in of_tape.items():
+        remade = self._tape(again, [inputs for inputs, _ in self._batches(again)])
+        # Of those that are made again one is there at a time.
+        for taped, places in chain(of_tape.items(), ((t, [lost[i] for i in of_t]) for t, of_t in remade)):
             states = self._backward(taped, [calls[place] for place in places])
             for place, state in zip(places, states, strict=True):
                 after[place] = state
@@ -101,19 +104,18 @@ class ClientPasses:
 
     def _tape(
         self, calls: Sequence[ClientForward], inputs: Sequence[Tensor]
-    ) -> list[tuple[_Taped, list[int]]]:
+    ) -> Iterator[tuple[_Taped, list[int]]]:
         """Forward passes with the places of their calls; stacked if that was chosen, where batches are of one size."""
         if not self.stacks:
-            return [(self._alone(call, inputs[place]), [place]) for place, call in enumerate(calls)]
+            yield from ((self._alone(call, inputs[place]), [place]) for place, call in enumerate(calls))
+            return
         of_size: dict[int, list[int]] = {}
         for place, given in enumerate(inputs):
             of_size.setdefault(len(given), []).append(place)
-        made = []
         for size, places in of_size.items():
             n = max(self.most_samples // size, 1)
             for group in (places[first : first + n] for first in range(0, len(places), n)):
-                made.append((self._stacked([(calls[place], inputs[place]) for place in group]), group))
-        return made
+                yield self._stacked([(calls[place], inputs[place]) for place in group]), group
 
     def _alone(self, call: ClientForward, inputs: Tensor) -> _Taped:
         tape = self.side.forward(call.state, inputs, self.seed(call.batch.client, call.batch.step))

@@ -25,11 +25,13 @@ from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
 from gapslsim.learning.judging import Judge
+from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.probe import PROBED
 from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import (
+    WINDOW,
     ServerPass,
     average_over_clients,
     read_together,
@@ -58,6 +60,7 @@ class Engine:
         evaluation_batch: samples per forward pass of an evaluation.
         workers: how many operations are carried out side by side, or `auto`; see `choose_workers`. Of no account to
             any result.
+        ways: how it keeps within the memory of its device; of no account either.
     """
 
     def __init__(
@@ -67,10 +70,12 @@ class Engine:
         dtype: torch.dtype = torch.float32,
         evaluation_batch: int = 256,
         workers: int | Literal["auto"] = 1,
+        ways: Ways = Ways(),  # noqa: B008
     ) -> None:
         self._setup = setup
         self._device = device
         self._evaluation_batch = evaluation_batch
+        self._ways = ways
         data = setup.data
         built = build(setup.model, data.input_shape, data.n_classes, setup.seed)
         split = SplitModel(built.client.to(device, dtype), built.server.to(device, dtype))
@@ -107,6 +112,7 @@ class Engine:
             partial(self._seed, self.client, "client_forward"),
             stacked_client_samples(self.client, costs, setup.batch_size, limits),
             {c: self.client.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
+            keeps=not ways.remakes_passes,
         )
         # Elsewhere than on a CPU batches had better be picked together, even where passes are not stacked.
         self.stacks_clients = self._client_passes.stacks or device.type != "cpu"
@@ -151,6 +157,8 @@ class Engine:
             step.rule.second_order,
             together=self.workers.together,
             criterion=self.criterion,
+            window=1 if self.workers.n == 1 else WINDOW,
+            remakes_graphs=self._ways.remakes_passes,
         )
         passed = whole_pass(
             keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples

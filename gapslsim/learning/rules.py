@@ -117,6 +117,11 @@ class ServerUpdate(ABC):
         return False
 
     @property
+    def reads_blocks(self) -> bool:
+        """Whether `decide` takes gradients that lie elsewhere, in blocks of columns (`GradientRows`)."""
+        return False
+
+    @property
     def n_generated(self) -> int:
         """Samples that it makes up for each step, which the server passes forward and backward; 0 for none."""
         return 0

@@ -21,12 +21,12 @@ from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, differentiate, flatten, unflatten
 from gapslsim.learning.workers import Together, one_by_one
 
-__all__ = ["ServerPass", "average_over_clients", "read_together", "server_pass", "weighed"]
+__all__ = ["WINDOW", "ServerPass", "average_over_clients", "read_together", "server_pass", "weighed"]
 
 _DoubleTape = tuple[Tape, Tensor, tuple[Tensor, ...]]
 
-_WINDOW = 32
-"""Passes that are carried out together before their results are added up."""
+WINDOW = 32
+"""Passes that threads carry out together before their results are added up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,8 @@ def server_pass(
     stacked_samples: int = 0,
     together: Together = one_by_one,
     criterion: Criterion = CROSS_ENTROPY,
+    window: int = WINDOW,
+    remakes_graphs: bool = False,
 ) -> ServerPass:
     """Forward and backward for every participant.
 
@@ -83,7 +85,7 @@ def server_pass(
     `joined_samples`, where no layer mixes samples (batch norm) or draws (dropout). With client gradients batches of one
     size go side by side, up to `stacked_samples`. Else a group is one participant.
     What is computed depends on the groups alone, not on `together`. Only a group's cut gradients outlive it, and
-    its row if rows are kept: memory is bounded by the participants of `_WINDOW` groups.
+    its row if rows are kept: memory is bounded by the participants of `window` groups.
 
     Args:
         side: the server's layers.
@@ -97,6 +99,8 @@ def server_pass(
         stacked_samples: most samples of a stacked pass.
         together: carries out independent calls.
         criterion: the loss.
+        window: passes whose results wait to be added up; of no account to what is computed.
+        remakes_graphs: for Hessian products each pass is made again, so that one graph is there at a time.
     """
     # Batch norm and dropout make the result of a joint pass depend on who is in it; second derivatives need a
     # graph per client.
@@ -114,7 +118,8 @@ def server_pass(
     parts: list[_Part] = []
     buffers = state.buffers
     # A pass that may change buffers starts from those that the one before left.
-    window = _WINDOW if independent else 1
+    window = window if independent else 1
+    tapes: list[Callable[[], _DoubleTape | None]] = []
     for start in range(0, len(groups), window):
         calls = []
         for group in groups[start : start + window]:
@@ -125,8 +130,10 @@ def server_pass(
             else:
                 # A joined group draws nothing, so that the seed of its first client is as good as any.
                 seed = seeds[group.start]
-                how = (n_shared[group], seed, second_order, rows, criterion)
-                calls.append(partial(_pass, side, now, messages, *how))
+                one = partial(_pass, side, now, messages, n_shared[group], seed, second_order)
+                calls.append(partial(one, rows, criterion))
+                if second_order and remakes_graphs:
+                    tapes.append(lambda one=one: one(None, criterion).tape)  # type: ignore[misc]
         for part in together(calls):
             if not keep_rows:
                 assert part.gradient is not None
@@ -134,7 +141,9 @@ def server_pass(
                 matrix[0] += part.gradient
             buffers = part.buffers
             # The gradient is in the matrix now; what is kept beside it must not hold d numbers per group.
-            parts.append(part._replace(gradient=None))
+            parts.append(part._replace(gradient=None, tape=None))
+            if second_order and not remakes_graphs:
+                tapes.append(partial(_as_it_is, part.tape))
     if not keep_rows:
         matrix /= len(smashed)
     shared_cut = None
@@ -149,7 +158,7 @@ def server_pass(
         cuts=[cut for part in parts for cut in part.cuts],
         shared_cut=shared_cut,
         buffers=buffers,
-        hessian_product=_hessian([part.tape for part in parts if part.tape]) if second_order else None,
+        hessian_product=_hessian(tapes) if second_order else None,
     )
 
 
@@ -279,11 +288,19 @@ def average_over_clients(
     return total / sent(count, total.device).view(-1, *([1] * (total.dim() - 1)))
 
 
-def _hessian(tapes: Sequence[_DoubleTape]) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
-    """Products with second derivatives of each client's loss, by double backpropagation."""
+def _as_it_is(tape: _DoubleTape | None) -> _DoubleTape | None:
+    return tape
+
+
+def _hessian(
+    tapes: Sequence[Callable[[], _DoubleTape | None]],
+) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
+    """Products with second derivatives of each client's loss, by double backpropagation of its graph."""
 
     def product(row: int, vector: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "b ..."]]:
-        tape, activations, firsts = tapes[row]
+        found = tapes[row]()
+        assert found is not None
+        tape, activations, firsts = found
         pieces = unflatten(vector, tape.parameters)
         # H v is the gradient of <g, v> with v held constant (Pearlmutter 1994).
         inner = sum((g * v).sum() for g, v in zip(firsts, pieces, strict=True))

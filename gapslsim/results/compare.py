@@ -10,6 +10,7 @@ from rich.table import Table
 
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
+from gapslsim.results.crossing import crossing_of
 from gapslsim.results.tables import titled_table
 
 __all__ = ["Comparison", "compare", "labels_of"]
@@ -61,7 +62,8 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
     ]  # fmt: skip
     rows = []
     for label, summary in zip(labels_of(summaries), summaries, strict=True):
-        reached, drawn = summary["time_to_accuracy_s"], summary.get("uncertainty") or {}
+        drawn = summary.get("uncertainty") or {}
+        reached = {target: crossing_of(summary, target) for target in summary["time_to_accuracy_s"]}
         rows.append(
             (
                 label,
@@ -73,7 +75,7 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
                 words.plain_seconds(summary["simulated_time_s"])
                 + _within(drawn.get("simulated_time_s"), words.plain_seconds),
                 *(
-                    words.plain_seconds(reached.get(target))
+                    (found.words(words.plain_seconds) if (found := reached.get(target)) else words.MISSING)
                     + _within(drawn.get("time_to_accuracy_s", {}).get(target), words.plain_seconds)
                     if summary["target_view"] == view
                     else words.MISSING

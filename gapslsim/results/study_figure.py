@@ -150,6 +150,8 @@ def words_on_runs(
             f"{bound} is a lower bound: not every seed got there before it ended, and one that did not counts with "
             "all that it spent."
         )
+    if numbers is not None and "mean_after" in numbers:
+        said.append("A number as 4.1 .. 4.7 lies between two evaluations: nobody looked in between.")
     if study.missing:
         labels = ", ".join(run.label for run in study.missing[:3])
         more = f" and {len(study.missing) - 3} more" if len(study.missing) > 3 else ""

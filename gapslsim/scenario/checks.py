@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gapslsim.errors import GapslsimError, Problem, ScenarioError, did_you_mean
+from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
@@ -37,6 +38,7 @@ def check(scenario: Scenario) -> list[Finding]:
         found
         + _check_steps(scenario)
         + _check_clock(scenario)
+        + _check_precision(scenario)
         + _check_faults(scenario)
         + _check_patience(scenario)
         + _check_groups(scenario)
@@ -73,6 +75,31 @@ def _check_clock(scenario: Scenario) -> list[Finding]:
         "per_client."
     )
     return [(("clock", "server", "computes"), text)]
+
+
+def _check_precision(scenario: Scenario) -> list[Finding]:
+    """Devices that have no rates for the precision that they are timed at."""
+    trained, timed = scenario.training.precision, scenario.clock.precision
+    wanted = trained if timed == "as_trained" else timed
+    places: dict[Path, str] = {
+        ("server", "device"): scenario.server.device,
+        ("parameter_server", "device"): scenario.parameter_server_device,
+        **{("clients", i, "device"): group.device for i, group in enumerate(scenario.clients)},
+    }
+    found: list[Finding] = []
+    for path, name in places.items():
+        device = load_device(name)
+        if device.precision == wanted or (path[0] == "parameter_server" and name == scenario.server.device):
+            continue
+        modes = [f"{name}@{m}" for m, mode in device.profile.modes.items() if mode.precision == wanted]
+        fix = f"name a mode that has ({', '.join(modes)})" if modes else "name a device or mode that has"
+        said = f"training.precision is {trained}" if timed == "as_trained" else f"clock.precision is {timed}"
+        text = (
+            f"{name} has rates for {device.precision}, and {said}; {fix}, or write clock.precision: {device.precision} "
+            "to time devices as if they computed in that."
+        )
+        found.append((path, text))
+    return found
 
 
 def _check_faults(scenario: Scenario) -> list[Finding]:

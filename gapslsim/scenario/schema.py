@@ -22,6 +22,7 @@ from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.kernels import Kernels, Precision
 from gapslsim.learning.loss import Loss, losses
+from gapslsim.learning.memory_options import MemoryOptions
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
@@ -103,7 +104,7 @@ class Training:
     precision: Precision = "float32"
     """Of products and convolutions. `float32`: IEEE's; `tf32`: 10 bits of mantissa, on NVIDIA GPUs since Ampere;
     `bfloat16`: passes as under `torch.autocast`. Weights, optimizers, averages, messages and the comparison of
-    gradients are float32 in each case."""
+    gradients are float32 in each case. `clock.precision` says which rates devices are timed by."""
     deterministic: bool = True
     """On a GPU: kernels that repeat bit for bit on one model of GPU, and a refusal of operations that have none. CPUs
     repeat in any case."""
@@ -118,6 +119,8 @@ class Training:
     kernels: Kernels = "pinned"
     """Instructions that PyTorch computes with on a CPU. `pinned`: AVX2, so that one seed has one learning hash on every
     x86-64 processor; `native`: the widest that the processor has. Takes effect if torch is not imported before."""
+    memory: MemoryOptions = Field(default_factory=MemoryOptions)
+    """What training may take of the memory of its device, and what it does to keep within it. Changes no result."""
     frozen: Literal["installed", "sent"] = "installed"
     """Weights that nobody trains (`requires_grad_(False)`) are on the devices already, or sent to every client once,
     before training. Later messages and averages never hold them."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import GapslsimError
+from gapslsim.hardware.memory import readable
 from gapslsim.scenario.limits import Stop, Unit
 from gapslsim.scenario.schema import Scenario
 from gapslsim.studies._order import training_and_timing
@@ -47,6 +48,8 @@ class Estimate:
     wall_time_s: float
     retimed_s: float
     """Wall time of a run that finds its training in the journal."""
+    memory_bytes: int = 0
+    """Of the device that would compute it here, at the peak."""
     problem: str = ""
     """Why it cannot be run; empty if it can."""
 
@@ -62,13 +65,16 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
         rate_flop_per_s: of this machine, see `machine_rate`.
     """
     from gapslsim.assembly import assemble
+    from gapslsim.device_memory import plan_memory
     from gapslsim.run import simulate
     from gapslsim.scenario.checks import deep_problems
+    from gapslsim.torch_device import choose_device
 
     try:
         of_two_rounds = dataclasses.replace(scenario, stop=Stop(rounds=2))
         setup = assemble(of_two_rounds, dry=True).learner.setup
         short = simulate(of_two_rounds, dry=True)
+        memory_bytes = plan_memory(scenario, setup, choose_device(scenario.training.device)).peak_bytes
     except (GapslsimError, ValueError) as error:
         return dataclasses.replace(
             _NOTHING, problem="; ".join(map(str, deep_problems(scenario))) or str(error)
@@ -92,7 +98,7 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     n_rounds = _rounds(scenario.stop, per_round)
     # Stops at an accuracy, which nothing tells beforehand.
     if n_rounds is None:
-        return _NOTHING
+        return dataclasses.replace(_NOTHING, memory_bytes=memory_bytes)
     sizes = scenario.batch_sizes
     n_batches = max(1.0, per_round["samples"] * len(sizes) / sum(sizes))
     every = scenario.evaluation.every
@@ -107,6 +113,7 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
         flop,
         flop / rate_flop_per_s + n_rounds * n_batches * _OVERHEAD_S + _SAVING_S,
         n_rounds * len(spans) / len(rounds) * _SPAN_S + _SAVING_S,
+        memory_bytes,
     )
 
 
@@ -151,7 +158,15 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     table = Table(title=f"Plan of {plan.study.name}", title_justify="left", box=box.SIMPLE_HEAD)
     for axis in plan.record.axes:
         table.add_column(axis, overflow="fold")
-    for name in ("runs", "train", "rounds each", "simulated each", "work each", "wall each, roughly"):
+    for name in (
+        "runs",
+        "train",
+        "rounds each",
+        "simulated each",
+        "work each",
+        "memory each",
+        "wall each, roughly",
+    ):
         table.add_column(name, justify="right")
     rate = machine_rate()
     done, to_do = done_and_to_do(plan, out)
@@ -179,7 +194,8 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
         each_s = cost.retimed_s if n_retime and not n_train else cost.wall_time_s
         table.add_row(
             *axes, str(len(runs)), str(n_train), "?" if cost.rounds is None else str(cost.rounds),
-            words.seconds(cost.simulated_time_s), _flop(cost.work_flop), words.seconds(each_s),
+            words.seconds(cost.simulated_time_s), _flop(cost.work_flop), readable(cost.memory_bytes),
+            words.seconds(each_s),
         )  # fmt: skip
     console.print(table)
     for run in plan.impossible:

@@ -258,7 +258,8 @@ class _Drawing:
     def _same_training(self) -> bool:
         """Whether every draw trains what the run trained: everyone is waited for, and time ends nothing."""
         scenario = self.scenario
-        by_time = scenario.stop.simulated_time is not None or scenario.evaluation.every.unit == "s"
+        intervals = (scenario.evaluation.every, scenario.evaluation.near_targets)
+        by_time = scenario.stop.simulated_time is not None or any(e and e.unit == "s" for e in intervals)
         return not (scenario.framework.trains_by_the_clock or scenario.is_hazardous or by_time)
 
     def _summary(self, table: pd.DataFrame, notes: list[str]) -> dict[str, Any]:

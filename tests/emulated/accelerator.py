@@ -58,6 +58,7 @@ def _patches(kind: str, memory_bytes: int, log: Log) -> dict[Any, dict[str, Any]
         "is_available": lambda: is_cuda,
         "device_count": lambda: int(is_cuda),
         "current_device": lambda: 0,
+        "current_stream": lambda *_: None,
         "get_device_name": lambda *_: properties.name,
         "get_device_properties": lambda *_: properties,
         "get_device_capability": lambda *_: (9, 0),

@@ -73,7 +73,7 @@ def test_tf32_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(
         ScenarioError, match=r"^training\.precision: .*NVIDIA's GPUs alone.*computes on cpu; write float32"
     ):
-        simulate(load("quickstart", set=[*SMALL, "training.precision=tf32"]))
+        simulate(load("quickstart", set=[*SMALL, "training.precision=tf32", "clock.precision=float32"]))
     with emulated():
         check_precision("tf32", torch.device("cuda", 0))
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
@@ -83,7 +83,9 @@ def test_tf32_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_run_says_what_computed_it_in_its_summary_its_provenance_and_its_report(tmp_path: Path) -> None:
     with emulated():
-        results = simulate(load("quickstart", set=[*SMALL, "training.precision=bfloat16"]))
+        results = simulate(
+            load("quickstart", set=[*SMALL, "training.precision=bfloat16", "clock.precision=float32"])
+        )
     told = results.summary["computed_on"]
     assert (told["device"], told["name"], told["precision"]) == ("cuda:0", "Emulated GPU", "bfloat16")
     assert told["deterministic"] is True

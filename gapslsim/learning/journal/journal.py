@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -78,6 +78,10 @@ class Journal:
         self.n_computed = 0
         self.n_rebuilt = 0
         """Operations that were known, but computed again to have their values."""
+        self.n_differing = 0
+        """Those of them that gave other losses than the first time."""
+        self.largest_difference = 0.0
+        """Of such a loss, relative to the recorded one."""
         self.n_checkpoints = 0
         self.saved_s = 0.0
         """What the replayed operations took when they were computed."""
@@ -104,7 +108,14 @@ class Journal:
     @property
     def messages(self) -> list[str]:
         """What was ignored, torn, damaged or could not be written."""
-        return [*self._messages, *self._records.messages, *self._checkpoints.messages]
+        differing = []
+        if self.n_differing:
+            differing = [
+                f"{self.training.folder}: {self.n_differing} of {self.n_rebuilt} operations that were computed again "
+                f"gave other losses (by {self.largest_difference:.1g} of them at most): results do not repeat bit for "
+                "bit here. What was recorded stands; the run went on from what was computed again."
+            ]
+        return [*self._messages, *self._records.messages, *self._checkpoints.messages, *differing]
 
     def get(self, key: str) -> Seen | None:
         """What an operation let us see when it was computed; None if it never was. Counts as replayed."""
@@ -116,10 +127,20 @@ class Journal:
         self.saved_s += record["seconds"]
         return record
 
-    def peek(self, key: str) -> Seen | None:
-        """As `get`, without counting and without looking for what others have added."""
+    def compare(self, key: str, again: Callable[[], Mapping[str, Any]]) -> None:
+        """Counts an operation that was carried out again, and how far its losses are from those recorded, if they are.
+
+        Nothing stops: on another GPU, or one whose kernels do not repeat, the last bit differs, and both are right.
+        """
         found = self._records.get(key, look_again=False)
-        return None if found is None else read_record(found)
+        if found is None:
+            return
+        self.n_rebuilt += 1
+        before, now = ([row.loss for row in record["losses"]] for record in (read_record(found), again()))
+        if before != now:
+            self.n_differing += 1
+            off = max(abs(a - b) / (abs(a) or 1.0) for a, b in zip(before, now, strict=True))
+            self.largest_difference = max(self.largest_difference, off)
 
     def put(self, key: str, record: Mapping[str, Any], seconds: float) -> None:
         """Records what an operation that was computed let us see, and how long it took."""
@@ -172,6 +193,8 @@ class Journal:
             "replayed": self.n_replayed,
             "computed": self.n_computed,
             "rebuilt": self.n_rebuilt,
+            "differing": self.n_differing,
+            "largest_difference": self.largest_difference,
             "checkpoints": self.n_checkpoints,
             "saved_s": self.saved_s - self.rebuilt_s,
             "rebuilt_s": self.rebuilt_s,

@@ -19,7 +19,7 @@ from gapslsim.results.report._gantt import gantt_figure
 from gapslsim.results.report._html import figure_html
 from gapslsim.results.report._metrics import metric_figure
 from gapslsim.results.report._style import STYLE
-from gapslsim.results.report._targets import reached, target_figure
+from gapslsim.results.report._targets import reached, spread_of, target_figure
 from gapslsim.results.report.data import RunSet, gather
 from gapslsim.results.report.geometry import geometry_figure
 from gapslsim.results.report.likely import likely_section
@@ -133,11 +133,12 @@ def _answers(runs: RunSet) -> str:
         where = f"On {panel}: " if panel else ""
         parts = []
         for target in runs.targets:
-            found = [(g.series, *reached(g, target)) for g in groups]
-            times = {name: spread(times).mean for name, times, lasted in found if times and not lasted}
+            found = [(g.series, *reached(g, target, runs.view)) for g in groups]
+            times = {name: spread_of(times) for name, times, lasted in found if times and not lasted}
             if times:
-                first = min(times, key=times.__getitem__)
-                parts.append(f"{first} reaches {percent(target)} first ({words.seconds(times[first])})")
+                first = min(times, key=lambda name: times[name].mean)
+                told = times[first].within(words.seconds)
+                parts.append(f"{first} reaches {percent(target)} first ({told})")
             else:
                 parts.append(f"nothing reaches {percent(target)} with every seed")
         ends = {g.series: spread(g.accuracies(runs.view)).mean for g in groups if g.accuracies(runs.view)}
