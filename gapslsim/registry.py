@@ -36,8 +36,8 @@ from gapslsim.docstrings import attribute_docstrings
 from gapslsim.errors import ComponentError, unknown
 
 __all__ = [
-    "FAMILIES", "Family", "component", "content_of", "describe", "files_sha256", "is_shipped", "meaning_of", "registered_by_users",
-    "settings_of",
+    "FAMILIES", "Family", "component", "content_of", "describe", "files_sha256", "is_shipped", "meaning_of",
+    "registered_by_users", "settings_of",
 ]  # fmt: skip
 
 C = TypeVar("C")

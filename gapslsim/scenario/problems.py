@@ -10,7 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, did_you_mean
-from gapslsim.scenario.fields import Spot, attribute_of, fields_of, first_sentence, locate, meanings_of, type_words
+from gapslsim.scenario.fields import (
+    Spot,
+    attribute_of,
+    fields_of,
+    first_sentence,
+    locate,
+    meanings_of,
+    type_words,
+)
 from gapslsim.scenario.tree import Path, Tree, dotted
 
 __all__ = ["explain", "place", "pointed_at", "raise_if_any", "stray_booleans"]
