@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gapslsim.activity import Activity, Late, Lost, Mailbox, Process
+    from gapslsim.answers.explain import explain
+    from gapslsim.answers.whatif import whatif
     from gapslsim.data.dataset import Dataset, LoadedData, Samples
     from gapslsim.data.partition import Partition
     from gapslsim.data.stratify import stratified_split
@@ -66,14 +68,16 @@ __all__ = [
     "Participation", "Partition", "Price", "Process", "ProtocolError", "Quantity", "Results", "Samples",
     "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate", "SmashedData", "Stage",
     "StalledError", "__version__", "blocks_of", "check_cut", "check_testbed", "component", "content_key",
-    "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate", "stratified_split",
-    "stream", "with_draws",
+    "explain", "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate",
+    "stratified_split", "stream", "whatif", "with_draws",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
 
 _HOMES: Final = {
     "activity": ("Activity", "Late", "Lost", "Mailbox", "Process"),
+    "answers.explain": ("explain",),
+    "answers.whatif": ("whatif",),
     "data.dataset": ("Dataset", "LoadedData", "Samples"),
     "data.partition": ("Partition",),
     "data.stratify": ("stratified_split",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -18,6 +18,7 @@ from gapslsim.learning.workers import choose_workers
 from gapslsim.models.cost import split_cost
 
 if TYPE_CHECKING:
+    from gapslsim.learning.rules import ServerUpdate
     from gapslsim.scenario.schema import Scenario
 
 __all__ = ["described", "free_bytes", "is_limited", "plan_memory", "protocol_of"]
@@ -91,7 +92,7 @@ def _ways(scenario: Scenario, protocol: Protocol) -> list[Ways]:
 def protocol_of(scenario: Scenario) -> Protocol:
     """What the scenario's framework and its rules hold at a time."""
     framework, evaluation = scenario.framework, scenario.evaluation
-    rule: Any = getattr(framework, "server_rule", None)
+    rule: ServerUpdate | None = getattr(framework, "server_rule", None)
     at_once = framework.at_once(scenario.n_clients)
     sees = framework.keeps_client_gradients
     every, rounds = evaluation.every, scenario.stop.rounds
@@ -100,7 +101,7 @@ def protocol_of(scenario: Scenario) -> Protocol:
         n_served=at_once.served,
         clients_train=framework.clients_train,
         keeps_rows=sees or evaluation.geometry_interval(sees) is not None,
-        reads_blocks=rule is not None and rule.reads_blocks,
+        reads_blocks=not framework.whole_gradients,
         second_order=rule is not None and rule.second_order,
         measures=evaluation.geometry_interval(sees) is not None,
         # With one in every round they are those that are trained on.

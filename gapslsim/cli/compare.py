@@ -20,7 +20,7 @@ __all__ = ["compare_command"]
 def compare_command(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Run directories; with --geometry also study directories."),
+        typer.Argument(metavar="RUN_OR_STUDY...", help="Directories of runs or studies."),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table as Markdown.")] = None,
     plot: Annotated[
@@ -42,6 +42,10 @@ def compare_command(
             help="Share of the draws from which an order is decided [default: as the runs say].",
         ),
     ] = None,
+    against: Annotated[
+        str,
+        typer.Option(metavar="SERIES", help="Compare all others with this one over seeds; else the best is."),
+    ] = "",
     geometry: Annotated[
         bool,
         typer.Option(
@@ -49,14 +53,28 @@ def compare_command(
         ),
     ] = False,
 ) -> None:
-    """Compare runs: accuracy per view, simulated time, time to target, bytes, energy; or gradient geometry."""
-    from gapslsim.results.compare import compare
+    """Compare runs or studies: accuracy, times, bytes, energy, and which differences are real; or gradient geometry."""
+    from gapslsim.results.compare import compare, labels_of
+    from gapslsim.results.crossing import at_one_evaluation
     from gapslsim.results.rankings import rankings
+    from gapslsim.results.report.answers import answers, basis
+    from gapslsim.results.report.data import gather
+    from gapslsim.results.report.study_table import difference_lines, study_table
     from gapslsim.results.store import StoredRun, write_text
+    from gapslsim.results.study import is_study
 
     ranked: list[str] = []
     if geometry:
         table = full = _geometry(runs)
+    elif any(map(is_study, runs)):
+        if draws is not None or plot is not None:
+            raise typer.BadParameter(
+                "--draws and --plot take runs; for a study write 'set: {uncertainty: {draws: 200}}' into its file, or "
+                "draw it with 'gapslsim figure' or 'gapslsim report'"
+            )
+        found = gather(runs)
+        table, full = study_table(found, brief=True), study_table(found)
+        ranked = [found.question, *answers(found), basis(found), *difference_lines(found, against)]
     else:
         stored = [StoredRun(run) for run in runs]
         summaries = [run.summary for run in stored]
@@ -64,9 +82,13 @@ def compare_command(
             drawn = [_drawn(run.results(), draws) for run in stored]
             summaries = [run.summary for run in drawn]
             ranked = [str(order) for order in rankings(drawn, decided)]
+        told = map(at_one_evaluation, summaries)
+        ranked += [f"{label}: {one}" for label, one in zip(labels_of(summaries), told, strict=True) if one]
+        ranked += difference_lines(gather(runs), against)
         table, full = compare(summaries), compare(summaries, spread=True)
     console = Console(highlight=False)
     console.print(table.table(console.width))
+    ranked = [line for line in ranked if line]
     typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
     if out is not None:
         write_text(

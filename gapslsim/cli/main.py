@@ -35,6 +35,12 @@ COMMANDS: dict[str, Entry] = {
     "figure": Entry("figure:figure_command", "Draw a study's own figure, with its numbers."),
     "report": Entry("report:report_command", "Write runs or studies as one HTML page."),
     "trace": Entry("trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."),
+    "explain": Entry(
+        "explain:explain_command", "Say what set a run's pace, and what each resource would save if faster."
+    ),
+    "whatif": Entry(
+        "whatif:whatif_command", "Compare a run with itself under other settings, through its journal."
+    ),
     "measure": Entry("measure:measure_command", "Time PyTorch on this machine, or check a profile."),
     "check-testbed": Entry(
         "check_testbed:check_testbed_command",

@@ -133,15 +133,16 @@ def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) ->
         if run.status != "completed":
             typer.echo(f"{run.label}: {run.status}", err=True)
     typer.echo(f"{len(record.runs) - n_wrong} of {len(record.runs)} runs completed. Written to {target}")
-    for line in _orders(target):
+    for line in _answers(target):
         typer.echo(line)
     for file in drawn:
         typer.echo(f"Its figure: {file}")
     typer.echo(f"Next: gapslsim report {target} -o {target / 'report.html'}")
 
 
-def _orders(target: Path) -> list[str]:
-    """Which runs are faster or take less energy, and whether their draws decide it; nothing without draws."""
+def _answers(target: Path) -> list[str]:
+    """The main findings and how sure they are; and which orders draws decide, where there are some."""
+    from gapslsim.results.report.answers import answers, basis
     from gapslsim.results.report.data import gather
     from gapslsim.results.report.likely import orders_of
 
@@ -150,10 +151,9 @@ def _orders(target: Path) -> list[str]:
     except ResultsError:  # no run completed, which was told
         return []
     about = next((found for run in runs.runs if (found := run.summary.get("uncertainty"))), None)
-    if about is None:
-        return []
-    ranked = orders_of(runs, about["decided"]).items()
-    return [f"{panel}: {order}" if panel else str(order) for panel, orders in ranked for order in orders]
+    ranked = {} if about is None else orders_of(runs, about["decided"])
+    orders = [f"{panel}: {order}" if panel else str(order) for panel, own in ranked.items() for order in own]
+    return [*answers(runs), basis(runs), *orders]
 
 
 def _draw(target: Path) -> list[Path]:

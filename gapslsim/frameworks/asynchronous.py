@@ -12,7 +12,7 @@ from gapslsim.frameworks.framework import AtOnce, FreeFramework
 from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Lost, Mailbox, Process, Stage
 from gapslsim.frameworks.staleness import Staleness, stalenesses
-from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
+from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate, whole_because
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -127,6 +127,11 @@ class AsynchronousSplitLearning(FreeFramework):
     def keeps_client_gradients(self) -> bool:
         """As the server's rule needs; weighing takes each gradient by itself too."""
         return True
+
+    @property
+    def whole_gradients(self) -> str:
+        """As the server's rule needs."""
+        return whole_because(self.server_rule, CutGradient())
 
     @property
     def clients_train(self) -> bool:

@@ -114,6 +114,11 @@ class Framework(ABC):
         return False
 
     @property
+    def whole_gradients(self) -> str:
+        """Why these must be on the device that computes them all at once, in words; empty if blocks will do."""
+        return ""
+
+    @property
     def clients_hold_whole_model(self) -> bool:
         """Whether a client trains the whole network, so that its memory must hold it."""
         return False

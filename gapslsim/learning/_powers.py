@@ -9,13 +9,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gapslsim.learning._limits import exact_place
+from gapslsim.learning.gradient_rows import Rows, blocks_of
 
 __all__ = ["exponents_of", "scaled", "times_power"]
 
 _Values = Float[Tensor, "*#n"]
 
 
-def exponents_of(rows: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
+def exponents_of(rows: Rows) -> Int[Tensor, " n"]:
     """Binary exponent of the largest entry of each row, on the CPU; 0 for a zero row.
 
     All 0 for float32 and smaller types, whose squares float64 holds anyway; so nothing is scaled, nor read.
@@ -23,7 +24,8 @@ def exponents_of(rows: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
     if rows.dtype != torch.float64:
         return torch.zeros(len(rows), dtype=torch.int32)
     # A power of two changes no digit of any entry; a division by the norm would round each.
-    return torch.frexp(rows.abs().amax(1)).exponent.cpu()
+    largest = torch.stack([block.abs().amax(1) for block in blocks_of(rows, max(rows.shape[1], 1))]).amax(0)
+    return torch.frexp(largest).exponent.cpu()
 
 
 def times_power(values: _Values, exponents: Int[Tensor, "*#n"]) -> _Values:

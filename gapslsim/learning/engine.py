@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
+from gapslsim.learning.gradient_rows import Rows
 from gapslsim.learning.judging import Judge
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
@@ -159,6 +160,7 @@ class Engine:
             criterion=self.criterion,
             window=1 if self.workers.n == 1 else WINDOW,
             remakes_graphs=self._ways.remakes_passes,
+            on_host=self._ways.rows_on_host,
         )
         passed = whole_pass(
             keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
@@ -197,10 +199,10 @@ class Engine:
         # No client has index -1, so the shared pass has a stream of its own.
         return [*seeds, self._seed(self.server, "server_step", -1, *step.draw)]
 
-    def _gradients(self, step: ServerStep, passed: ServerPass, matrix: Tensor) -> Gradients:
+    def _gradients(self, step: ServerStep, passed: ServerPass, matrix: Rows) -> Gradients:
         """What the rule is told."""
         return Gradients(
-            matrix=matrix,
+            matrix=cast("Tensor", matrix),  # Where it is none, the rule has said that it takes it.
             losses=passed.losses,
             clients=step.clients,
             round=step.round,
@@ -226,7 +228,7 @@ class Engine:
         losses: Sequence[float],
         decision: Decision,
         updated: SideState,
-        rows: Tensor,
+        rows: Rows,
         known: Gram | None,
     ) -> ServerOutcome:
         """What a step leaves.

@@ -146,6 +146,7 @@ class Forecaster:
             # Blocks of columns in float64 and their squares; vectors: the leader or mean gradient twice, the update.
             blocks = 2 * 8 * n * min(self._limits.columns(n), passes.n_server)
             at_decision = max(at_decision, (7 if protocol.measures else 1) * d_bytes + blocks)
+            # A rule of another kind may copy them.
             if not protocol.reads_blocks or protocol.second_order:
                 at_decision += n_rows * d_bytes
         again = (

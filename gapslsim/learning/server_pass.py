@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gapslsim.learning._joining import groups_of
 from gapslsim.learning._layout import sent
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
+from gapslsim.learning.gradient_rows import GradientRows, Rows, mean_of, new_rows
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, differentiate, flatten, unflatten
@@ -39,7 +40,7 @@ class ServerPass:
 
     losses: Float[Tensor, " S"]
     """L_i."""
-    matrix: Float[Tensor, "rows d"]
+    matrix: Rows
     """g_i as rows, S of them; or one row, their mean."""
     cuts: list[Float[Tensor, "_ ..."]]
     """Own cut gradients dL_i/d(smashed data), of b_i samples each; rows of shared samples are zero."""
@@ -78,6 +79,7 @@ def server_pass(
     criterion: Criterion = CROSS_ENTROPY,
     window: int = WINDOW,
     remakes_graphs: bool = False,
+    on_host: bool = False,
 ) -> ServerPass:
     """Forward and backward for every participant.
 
@@ -101,6 +103,7 @@ def server_pass(
         criterion: the loss.
         window: passes whose results wait to be added up; of no account to what is computed.
         remakes_graphs: for Hessian products each pass is made again, so that one graph is there at a time.
+        on_host: whether rows go to the host's memory, where they are kept.
     """
     # Batch norm and dropout make the result of a joint pass depend on who is in it; second derivatives need a
     # graph per client.
@@ -114,17 +117,23 @@ def server_pass(
     d = sum(parameter.numel() for parameter in state.parameters)
     # A server without anything to learn still has losses and cut gradients to give.
     like = state.parameters[0] if state.parameters else smashed[0].activations
-    matrix = like.new_empty(len(smashed), d) if keep_rows else like.new_zeros(1, d)
+    # What EPSL's shared pass adds to every row comes last, so that those stay here.
+    elsewhere = new_rows(len(smashed), d, like) if keep_rows and on_host and not any(n_shared) else None
+    n_here = (len(smashed) if keep_rows else 1) if elsewhere is None else 0
+    matrix = like.new_empty(n_here, d) if keep_rows else like.new_zeros(n_here, d)
     parts: list[_Part] = []
     buffers = state.buffers
     # A pass that may change buffers starts from those that the one before left.
     window = window if independent else 1
     tapes: list[Callable[[], _DoubleTape | None]] = []
     for start in range(0, len(groups), window):
-        calls = []
+        calls, of_groups = [], []
         for group in groups[start : start + window]:
             now = SideState(state.parameters, buffers, {})
-            messages, rows = smashed[group], matrix[group] if keep_rows else None
+            messages, rows = smashed[group], None
+            if keep_rows:
+                rows = matrix[group] if elsewhere is None else like.new_empty(len(messages), d)
+            of_groups.append((group, rows))
             if rows is not None and len(messages) > 1:
                 calls.append(partial(_stacked_pass, side, now, messages, rows, criterion))
             else:
@@ -134,7 +143,9 @@ def server_pass(
                 calls.append(partial(one, rows, criterion))
                 if second_order and remakes_graphs:
                     tapes.append(lambda one=one: one(None, criterion).tape)  # type: ignore[misc]
-        for part in together(calls):
+        for part, (group, rows) in zip(together(calls), of_groups, strict=True):
+            if elsewhere is not None and rows is not None:
+                elsewhere.write(group, rows)
             if not keep_rows:
                 assert part.gradient is not None
                 # In order of the groups, whichever is ready first: addition of floats is not associative.
@@ -154,7 +165,7 @@ def server_pass(
         matrix += shared_row
     return ServerPass(
         losses=torch.cat([part.losses for part in parts]),
-        matrix=matrix,
+        matrix=matrix if elsewhere is None else elsewhere,
         cuts=[cut for part in parts for cut in part.cuts],
         shared_cut=shared_cut,
         buffers=buffers,
@@ -163,20 +174,24 @@ def server_pass(
 
 
 def read_together(
-    losses: Float[Tensor, " S"], rows: Sequence[Float[Tensor, " d"]] | Float[Tensor, "rows d"]
+    losses: Float[Tensor, " S"], rows: Rows | Sequence[Tensor]
 ) -> tuple[list[float], list[float]]:
     """Losses, and the sum of each row of gradients instead of a look at each element; in one read-back."""
-    sums = rows.sum(1) if isinstance(rows, Tensor) else torch.stack([row.sum() for row in rows])
+    if isinstance(rows, GradientRows):
+        sums = rows.sums
+    else:
+        sums = rows.sum(1) if isinstance(rows, Tensor) else torch.stack([row.sum() for row in rows])
     read: list[float] = torch.cat([losses, sums]).tolist()
     return read[: len(losses)], read[len(losses) :]
 
 
-def weighed(
-    weights: Sequence[float], matrix: Float[Tensor, "S d"], keep_rows: bool
-) -> Float[Tensor, "rows d"]:
+def weighed(weights: Sequence[float], matrix: Rows, keep_rows: bool) -> Rows:
     """Each row times its weight; or their mean as one row, over all rows and not over the weights."""
-    scaled = matrix * sent(torch.tensor(weights, dtype=matrix.dtype), matrix.device)[:, None]
-    return scaled if keep_rows else scaled.mean(0, keepdim=True)
+    if isinstance(matrix, GradientRows):
+        scaled = matrix.times(weights)
+        return scaled if keep_rows else mean_of(scaled, range(len(scaled)))[None]
+    made = matrix * sent(torch.tensor(weights, dtype=matrix.dtype), matrix.device)[:, None]
+    return made if keep_rows else made.mean(0, keepdim=True)
 
 
 def _pass(

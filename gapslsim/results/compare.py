@@ -167,8 +167,14 @@ def _within(interval: Mapping[str, float | None] | None, say: Callable[[float | 
 
 def _width(lines: Sequence[Sequence[str]]) -> int:
     """Characters that a table of these lines takes without wrapping."""
-    return sum(max(map(len, column)) + 2 for column in zip(*lines, strict=True)) - 2
+    return (
+        sum(
+            max(len(line) for cell in column for line in cell.split("\n")) + 2
+            for column in zip(*lines, strict=True)
+        )
+        - 2
+    )
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
+    return cell.replace("|", "\\|").replace("\n", "<br>")

@@ -42,7 +42,16 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_faults(scenario)
         + _check_patience(scenario)
         + _check_groups(scenario)
+        + _check_memory(scenario)
     )
+
+
+def _check_memory(scenario: Scenario) -> list[Finding]:
+    """Gradients in the host's memory, where somebody needs them on the device."""
+    if scenario.training.memory.gradients != "host":
+        return []
+    why = scenario.framework.whole_gradients
+    return [(("training", "memory", "gradients"), f"{why}; write auto or device.")] if why else []
 
 
 def _check_patience(scenario: Scenario) -> list[Finding]:

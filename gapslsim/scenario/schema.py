@@ -299,6 +299,13 @@ class Scenario:
         return bool(self.faults) or not all(group.availability.never_changes for group in self.clients)
 
     @property
+    def time_decides_training(self) -> bool:
+        """Whether another clock would train something else: who is late, there or done first, or when it ends."""
+        intervals = self.evaluation.every, self.evaluation.near_targets
+        by_time = self.stop.simulated_time is not None or any(e and e.unit == "s" for e in intervals)
+        return self.framework.trains_by_the_clock or self.is_hazardous or by_time
+
+    @property
     def parameter_server_device(self) -> str:
         """Profile of the parameter server."""
         return self.parameter_server.device or self.server.device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -105,7 +105,8 @@ class PlainEngine(Engine):
                 server_pass, self.server, state, step.messages, step.n_shared, seeds, criterion=self.criterion
             )
             passed = self._timed("pass", 0, lambda: whole_pass(rule.second_order))
-            rows, stacked = list(passed.matrix), lambda: passed.matrix
+            whole = cast("Tensor", passed.matrix)
+            rows, stacked = list(whole), lambda: whole
         else:
             passed, rows = self._passes(step, seeds)
             stacked = partial(torch.stack, rows)
@@ -118,7 +119,7 @@ class PlainEngine(Engine):
             if not rule.needs_client_gradients:
                 matrix = matrix.sum(0, keepdim=True) / len(step.messages)
             if step.weights is not None:
-                matrix = weighed(step.weights, stacked(), rule.needs_client_gradients)
+                matrix = cast("Tensor", weighed(step.weights, stacked(), rule.needs_client_gradients))
             gradients = self._gradients(step, passed, matrix)
             decision = rule.decide(gradients)
             if decision.updates_server:

@@ -40,7 +40,7 @@ class JournalSettings:
     max_checkpoints: int | None = None
     """How many are kept; the oldest go first. None keeps all within `max_bytes`."""
     max_bytes: int = 4 << 30
-    """Of this training's files; the oldest checkpoints go first, then nothing more is added."""
+    """Of this training's files without its newest checkpoint, which is kept whatever its size: a resume needs it. The oldest checkpoints go first, then nothing more is added."""
 
     def open(self, setup: str, compatibility: dict[str, Any], about: dict[str, Any], device: str) -> Journal:
         """The journal of one training.
@@ -175,13 +175,13 @@ class Journal:
         except OSError as error:
             return self._stop(f"no checkpoint was written ({error.strerror or error})")
         self._bytes += info.size_bytes
-        # Known before older ones go, so that this one counts as the newest and stays.
         self._checkpoints.add(info.payload())
-        self._make_room()
         self.n_checkpoints += 1
         # After the file is whole: a record never names a checkpoint that was not written. A file without a
         # record is an orphan, which pruning takes.
         self._append(CHECKPOINT, content_key("checkpoint", info.name), info.payload())
+        # Then older ones may go: whenever the run is killed, a recorded checkpoint is there.
+        self._make_room()
         self._last_round = round
         self._last_write = time.perf_counter()
         self._write_took_s = self._last_write - started
@@ -210,14 +210,16 @@ class Journal:
 
     def _make_room(self) -> None:
         """Deletes the oldest checkpoints beyond the limits, never the newest one."""
-        infos = self._checkpoints.infos()
-        most = self._settings.max_checkpoints or len(infos)
-        while len(infos) > 1 and (len(infos) > most or self._bytes > self._settings.max_bytes):
+        *infos, newest = self._checkpoints.infos()
+        most = (self._settings.max_checkpoints or len(infos) + 1) - 1
+        limit = self._settings.max_bytes + newest.size_bytes
+        while infos and (len(infos) > most or self._bytes > limit):
             self._checkpoints.delete(infos[0])
             self._bytes -= infos.pop(0).size_bytes
 
     def _append(self, kind: int, key: str, payload: bytes) -> None:
-        if self._bytes > self._settings.max_bytes:
+        of_checkpoints = sum(info.size_bytes for info in self._checkpoints.infos())
+        if self._bytes - of_checkpoints > self._settings.max_bytes:
             return self._stop(f"it has reached its limit of {self._settings.max_bytes} bytes")
         try:
             self._bytes += self._records.put(kind, key, payload)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gapslsim.assembly import Parts, Retiming, assemble
 from gapslsim.collector import rare_collections
 from gapslsim.hardware.device import Device
+from gapslsim.hardware.devices import load_device
 from gapslsim.records import SpanRow
 from gapslsim.results.frames import frame
 from gapslsim.results.summary import energy_of
@@ -29,6 +30,8 @@ class Played(NamedTuple):
     """Of clients and servers by the last of them."""
     first_j: float
     """Of that, what belongs to the first round."""
+    size_bytes: int
+    """Sent and received by clients by the last of them."""
 
     def time_s(self, told: Played, at_s: float) -> float:
         """When this run is where `told` is at `at_s`; beyond the rounds of both, at the pace of those behind the first.
@@ -48,7 +51,11 @@ class Played(NamedTuple):
 
 
 def play(
-    scenario: Scenario, n_rounds: int, like: Parts, device: Callable[[str], Device], seed: int
+    scenario: Scenario,
+    n_rounds: int,
+    like: Parts,
+    device: Callable[[str], Device] = load_device,
+    seed: int | None = None,
 ) -> Played:
     """Plays so many rounds without tensors.
 
@@ -57,13 +64,15 @@ def play(
         n_rounds: how many rounds.
         like: whose set-up of the training is taken.
         device: devices by name.
-        seed: of what is random in time.
+        seed: of what is random in time; that of the scenario unless given.
 
     Raises:
         GapslsimError: if the run cannot go on.
     """
     with rare_collections():
-        parts = assemble(scenario, dry=True, retiming=Retiming(like, device, seed))
+        parts = assemble(
+            scenario, dry=True, retiming=Retiming(like, device, scenario.seed if seed is None else seed)
+        )
         watcher = _Counted(parts.stage, n_rounds)
         try:
             parts.stage.play(scenario.framework, watcher)
@@ -77,7 +86,8 @@ def play(
         servers[stage.parameter_server.name] = stage.parameter_server.device.power.idle_w
     spans = frame(SpanRow, parts.recorder.rows)
     first = energy_of(spans[spans["round"] <= 1], servers, float(ends_s[0]))["total"]
-    return Played(ends_s, energy_of(spans, servers, float(stage.now_s))["total"], first)
+    size_bytes = int(spans.loc[spans["client"] >= 0, "size_bytes"].sum())
+    return Played(ends_s, energy_of(spans, servers, float(stage.now_s))["total"], first, size_bytes)
 
 
 class _Counted:
