@@ -46,7 +46,7 @@ class Curves(StudyFigure):
     def draw(self, study: StudyTables) -> Drawing:
         """Means over seeds where all seeds have values; between two evaluations the line is straight."""
         axes = self.lay_out(study.record)
-        (label, factor), along_unit = _Y.get(self.y, (self.y, 1.0)), SPENT[self.x].unit
+        (label, factor), along_unit = _Y.get(self.y, (self.y.replace("_", " "), 1.0)), SPENT[self.x].unit
         numbers, rows = [], []
         cells = study.cells((*axes["panel"], *axes["series"]))
         series = list(dict.fromkeys(place_name(cell.axes, axes["series"]) for cell in cells))
@@ -69,7 +69,7 @@ class Curves(StudyFigure):
         return Drawing(
             title=self.heading(study.record),
             question=study.record.question,
-            caption=[f"Test {self.y} in the {view} view.", *words_on_runs(study, cells)],
+            caption=[f"Test {self.y.replace('_', ' ')} in the {view} view.", *words_on_runs(study, cells)],
             table=TextTable([*axes["panel"], *axes["series"], f"ends at {SPENT[self.x].label}", label], rows),
             numbers=pd.concat(numbers, ignore_index=True),
             panels=panels,

@@ -1,28 +1,28 @@
-"""The page's style: light and dark colours of one palette, safe without colour vision, readable on a phone.
-
-Series colours follow Okabe and Ito's palette, darkened for light and lightened for dark ground so that each has at
-least three to one contrast with it; marks and dashes tell series apart without colour.
-"""
+"""The page's style: light and dark colours of one palette, safe without colour vision, readable on a phone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from gapslsim.results.categories import Category
+from gapslsim.results.drawing import palette
+
 __all__ = ["STYLE"]
+
+
+def _variables(series: Sequence[str], categories: Mapping[Category, str]) -> str:
+    named = {f"s{number}": colour for number, colour in enumerate(series)} | {**categories}
+    return " ".join(f"--{name}: {colour};" for name, colour in named.items())
+
 
 STYLE: Final = """
 :root { color-scheme: light dark; --bg: #ffffff; --fg: #1b1d21; --soft: #5a616b; --grid: #e3e6ea; --card: #f6f7f9;
   --line: #c9ced6; --accent: #0b5cad; --hatch: rgba(0,0,0,.42);
-  --s0: #0067a8; --s1: #c04f00; --s2: #00785a; --s3: #a8447f; --s4: #8a6400; --s5: #2a7fb8;
-  --s6: #5b3fb5; --s7: #55595f;
-  --client_compute: #4a90c4; --uplink: #e8a33d; --server_queue: #b35c8e; --server_compute: #2f9e79;
-  --downlink: #f3d36b; --waiting: #e4e6e9; }
+  LIGHT }
 @media (prefers-color-scheme: dark) { :root { --bg: #14161a; --fg: #e8eaed; --soft: #a7aeb8; --grid: #2b2f36;
   --card: #1c1f25; --line: #3c424b; --accent: #7db7f2; --hatch: rgba(0,0,0,.55);
-  --s0: #56b4e9; --s1: #ff9a4d; --s2: #35c99b; --s3: #eb9ccb; --s4: #f0bf3a; --s5: #9fd2f5;
-  --s6: #b7a3ff; --s7: #b9bec6;
-  --client_compute: #5aa6db; --uplink: #e0a04a; --server_queue: #cf86b1; --server_compute: #3fb48d;
-  --downlink: #d9bd5c; --waiting: #3a3f47; } }
+  DARK } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--bg); color: var(--fg); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto,
   "Noto Sans", "DejaVu Sans", sans-serif; }
@@ -89,4 +89,6 @@ summary { cursor: pointer; color: var(--accent); }
 .answer li { margin: .2rem 0; max-width: 85ch; }
 .small { color: var(--soft); font-size: .85rem; }
 @media print { details { display: block; } .scroll { overflow: visible; } }
-"""
+""".replace("LIGHT", _variables(palette.SERIES_LIGHT, palette.CATEGORY_LIGHT)).replace(
+    "DARK", _variables(palette.SERIES_DARK, palette.CATEGORY_DARK)
+)
