@@ -6,6 +6,7 @@ Torch is imported when a device is chosen, not when a scenario is read.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from gapslsim.kernels import Precision
 
-__all__ = ["check_precision", "choose_device", "computed_on", "device_name"]
+__all__ = ["check_precision", "choose_device", "computed_on", "device_name", "has_driver"]
 
 _DRIVER: Final = Path("/proc/driver/nvidia/version")
 _KNOWN: Final = "auto, cpu, cuda or cuda:1"
@@ -38,6 +39,11 @@ def device_name(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
         raise ValueError(f"found {name!r:.60}; write {_KNOWN}")
     return name
+
+
+def has_driver() -> bool:
+    """Whether a GPU may be here, as far as that can be told without torch."""
+    return _DRIVER.exists() or not sys.platform.startswith("linux")
 
 
 def choose_device(name: str, where: str = "training.device") -> torch.device:
