@@ -41,8 +41,8 @@ def sweep_command(
     gpus: Annotated[
         str | None,
         typer.Option(
-            metavar="N|I,J",
-            help="How many GPUs, or which, runs may share by memory [default: all there are].",
+            metavar="GPUS",
+            help="GPUs that runs share by memory: how many, or which, as 0,1 [default: all].",
         ),
     ] = None,
     resume: Annotated[
