@@ -6,6 +6,7 @@ Torch is imported when a device is chosen, not when a scenario is read.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
     from gapslsim.kernels import Precision
 
-__all__ = ["check_precision", "choose_device", "computed_on", "device_name", "named"]
+__all__ = ["check_precision", "choose_device", "computed_on", "device_name", "has_driver", "named"]
 
 _DRIVER: Final = Path("/proc/driver/nvidia/version")
+_OTHERS: Final = tuple(map(Path, ("/dev/dxg", "/dev/nvhost-gpu", "/dev/kfd")))
+"""Drivers that are not NVIDIA's own: of Windows' Linux, of a Jetson, of AMD."""
 _KNOWN: Final = "auto, cpu, cuda, cuda:1 or mps"
 _TF32_SINCE: Final = (8, 0)
 """Compute capability: Ampere."""
@@ -33,6 +36,14 @@ def device_name(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
         raise ValueError(f"found {name!r:.60}; write {_KNOWN}")
     return name
+
+
+def has_driver() -> bool:
+    """Whether a GPU may be here, as far as that can be told without importing torch."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return True
+    return any(file.exists() for file in (_DRIVER, *_OTHERS)) or not sys.platform.startswith("linux")
 
 
 def choose_device(name: str, where: str = "training.device") -> torch.device:

@@ -22,7 +22,9 @@ def compare_command(
         list[Path],
         typer.Argument(metavar="RUN_OR_STUDY...", help="Directories of runs or studies."),
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table as Markdown.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write the table: Markdown, or LaTeX as FILE.tex.")
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Also draw accuracy and where the time went (png, svg, pdf).")
     ] = None,
@@ -91,9 +93,8 @@ def compare_command(
     ranked = [line for line in ranked if line]
     typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
     if out is not None:
-        write_text(
-            out, full.markdown() + "".join(f"\n- {line}" for line in ranked) + ("\n" if ranked else "")
-        )
+        said = "".join(f"\n- {line}" for line in ranked) + ("\n" if ranked else "")
+        write_text(out, table.latex() if out.suffix == ".tex" else full.markdown() + said)
         typer.echo(f"Table written to {out}")
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,26 +52,45 @@ def validate(
 
 def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
     """Where tensors would be here, and in what memory. No problem of the scenario's: it may be meant for elsewhere."""
-    from gapslsim.assembly import memory_forecast
-    from gapslsim.device_memory import described
-    from gapslsim.errors import MemoryShortError, ScenarioError
-    from gapslsim.torch_device import check_precision, choose_device, named
+    from gapslsim.cache import remembered
+    from gapslsim.errors import ScenarioError
+    from gapslsim.registry import is_shipped
+    from gapslsim.scenario.dumping import dump
+    from gapslsim.torch_device import check_precision, choose_device, has_driver, named
 
     training, gpu_bytes = scenario.training, None if gpu is None else _bytes(gpu)
+    # Where there is no GPU, torch is not imported to be told so.
+    plain = not has_driver() and training.device in ("auto", "cpu") and training.precision != "tf32"
+    device: Any = "cpu"
     try:
-        device = choose_device(training.device)
-        check_precision(training.precision, device)
+        if not plain:
+            device = choose_device(training.device)
+            check_precision(training.precision, device)
     except ScenarioError as error:
         yield f"it would not run here: {error}"
         if gpu is None:
             return
     else:
-        yield f"tensors would be computed on {named(device)} here (training.device: {training.device})"
-    try:
-        memory = described(memory_forecast(scenario, gpu_bytes)).removesuffix(".")
-    except MemoryShortError as error:
-        memory = f"it would not run {'there' if gpu else 'here'}: {str(error).removesuffix('.')}"
+        place = device if plain else named(device)
+        yield f"tensors would be computed on {place} here (training.device: {training.device})"
+    shipped = not scenario.components and is_shipped(scenario.model)
+    if shipped and (plain or gpu is not None):
+        about = ["memory", dump(scenario), gpu_bytes]
+        memory = remembered(about, lambda: _memory(scenario, gpu_bytes), ("models", "learning"))
+    else:
+        memory = _memory(scenario, gpu_bytes)
     yield memory if gpu is None else f"on a GPU of {gpu}: {memory}"
+
+
+def _memory(scenario: Scenario, gpu_bytes: float | None) -> str:
+    from gapslsim.assembly import memory_forecast
+    from gapslsim.device_memory import described
+    from gapslsim.errors import MemoryShortError
+
+    try:
+        return described(memory_forecast(scenario, gpu_bytes)).removesuffix(".")
+    except MemoryShortError as error:
+        return f"it would not run {'here' if gpu_bytes is None else 'there'}: {str(error).removesuffix('.')}"
 
 
 def _bytes(text: str) -> float:

@@ -99,10 +99,9 @@ class Side:
         }
         """By their places in `module.parameters()`."""
         self._begins_anew = False
-        self.stackable = self._chain.can_stack and not self.draws and not self.mixes_samples
-        """Whether `forward_stacked` can be called."""
-        if self.stackable and (stacks_all or precision == "bfloat16"):
-            self.stackable = stacks_all and self._stacks(examples[:2])
+        self._can_stack = self._chain.can_stack and (stacks_all or precision != "bfloat16")
+        if stacks_all and examples and self.stackable:
+            self._can_stack = self._stacks(examples[:2])
 
     def with_optimizer(self, optimizer: Optimizer) -> Side:
         """The same side of another client, which has an optimizer of its own."""
@@ -163,6 +162,11 @@ class Side:
         with self.seeded(seed, inputs.device), passing(self.precision, inputs.device):
             output = self._chain(self.all_parameters(parameters), buffers, inputs, training=True)
         return Tape(in_full(output), parameters, buffers)
+
+    @property
+    def stackable(self) -> bool:
+        """Whether `forward_stacked` can be called."""
+        return self._can_stack and not self.draws and not self.mixes_samples
 
     def _stacks(self, examples: Sequence[Shaped[Tensor, "b ..."]]) -> bool:
         """Whether two models side by side give what each gives alone; not where `torch.vmap` refuses a layer."""

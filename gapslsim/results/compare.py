@@ -11,6 +11,7 @@ from rich.table import Table
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.crossing import crossing_of
+from gapslsim.results.latex import booktabs
 from gapslsim.results.tables import titled_table
 
 __all__ = ["Comparison", "compare", "labels_of"]
@@ -33,6 +34,12 @@ class Comparison:
         for row in lines[1:]:
             table.add_row(*row)
         return table
+
+    def latex(self) -> str:
+        """For papers, with the rules of `booktabs`; a column per run where there are fewer runs than figures."""
+        lines = [self.columns, *self.rows]
+        head, *rows = zip(*lines, strict=True) if len(self.columns) > len(lines) else lines
+        return booktabs(head, rows)
 
     def markdown(self) -> str:
         """For documents; ends with a line break."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 __all__ = [
     "MISSING", "accuracy", "at_most", "between", "clock", "computed_on", "energy", "listed", "number", "percent",
-    "plain_seconds", "seconds", "share", "size",
+    "plain_seconds", "seconds", "share", "size", "titled",
 ]  # fmt: skip
 
 MISSING: Final = "-"
@@ -97,6 +97,12 @@ def share(part: float | None, whole: float | None) -> str:
         return MISSING
     percent = 100 * part / whole
     return "<1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
+
+
+def titled(name: str) -> str:
+    """A name as a heading: `table1_cifar10-psl` is `Table1 cifar10 psl`."""
+    text = name.replace("_", " ").replace("-", " ").strip()
+    return text[:1].upper() + text[1:]
 
 
 def number(value: float | None) -> str:
