@@ -38,6 +38,13 @@ def sweep_command(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Runs at a time [default: one per core].")
     ] = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GPUS",
+            help="GPUs that runs share by memory: how many, or which, as 0,1 [default: all].",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the study in this directory; finished runs are kept.")
     ] = False,
@@ -71,8 +78,9 @@ def sweep_command(
     target = out if out is not None else _place(plan, overrides or [], resume or force)
     if dry:
         from gapslsim.studies.estimate import show_plan
+        from gapslsim.studies.gpus import find_gpus
 
-        show_plan(plan, target, jobs)
+        show_plan(plan, target, jobs, find_gpus(gpus))
         return
     if not (resume or force) and lies_in(plan, target):
         typer.echo(
@@ -87,7 +95,7 @@ def sweep_command(
         typer.echo(
             f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True
         )
-    chosen = make_backend(backend, address, jobs)
+    chosen = make_backend(backend, address, jobs, gpus)
     on_result = None
     if mlflow:
         from gapslsim.studies.mlflow_log import MlflowLog
