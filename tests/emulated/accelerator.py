@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch._dynamo.variables  # when first needed, it would find functions of this file in place of PyTorch's
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 

@@ -63,7 +63,7 @@ class Curves(StudyFigure):
             lines.append(Curve(series.index(place_name(cell.axes, axes["series"])), shown))
         curves = [line.points for lines in found.values() for line in lines]
         along = Scale.along((points["x"] for points in curves), SPENT[self.x].label)
-        high = Scale.over((y for points in curves for y in points["high"]), label, zero=True)
+        high = Scale.over((y for points in curves for y in points[["low", "high"]].to_numpy().ravel()), label)
         panels = [Panel(title, along, high, lines) for title, lines in found.items()]
         view = self.view_of(study.record)
         return Drawing(
