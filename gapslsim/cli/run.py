@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gapslsim.cli.progress import Observer
     from gapslsim.learning.journal.journal import JournalSettings
+    from gapslsim.records import Progress
     from gapslsim.results.place import StoredIdentity
     from gapslsim.results.results import Results
     from gapslsim.scenario.schema import Scenario
@@ -178,9 +179,12 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     )
     from gapslsim.scenario.dumping import dump
     from gapslsim.scenario.loading import load
+    from gapslsim.scenario.resets import resets
 
     dry, save, quiet = request.dry, request.save, request.quiet
     loaded = load(path, set=changes, deep=True, dry=dry)
+    for note in () if quiet else resets(path, changes, loaded):
+        typer.echo(f"Note: {note}.", err=True)
     label = run_label(loaded.name, settings_of(loaded.framework)["kind"], loaded.seed)
     wanted = Identity(label=label, scenario_yaml=dump(loaded), dry=dry, components=digests())
     target = request.out

@@ -41,6 +41,7 @@ def validate(
     from gapslsim.errors import ScenarioError
     from gapslsim.scenario.dumping import dump, to_dict
     from gapslsim.scenario.loading import load
+    from gapslsim.scenario.resets import resets
 
     try:
         loaded = load(scenario, set=set or (), deep=not quick, inputs=not quick)
@@ -49,15 +50,18 @@ def validate(
             raise
         print_json({"scenario": scenario, "problems": [asdict(problem) for problem in error.problems]})
         raise typer.Exit(error.exit_code) from error
+    reset = list(resets(scenario, set or (), loaded))
     if as_json:
         notes = [] if quick else [*loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]
-        about = {"n_clients": loaded.n_clients, "seed": loaded.seed, "notes": notes}
+        about = {"n_clients": loaded.n_clients, "seed": loaded.seed, "notes": [*reset, *notes]}
         print_json({"scenario": scenario, "problems": [], **about, "resolved": to_dict(loaded)})
     elif resolved:
         typer.echo(dump(loaded), nl=False)
     else:
         typer.echo(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")
-        for note in [] if quick else [*loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]:
+        for note in (
+            reset if quick else [*reset, *loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]
+        ):
             typer.echo(f"Note: {note}.")
         for name in loaded.components or ():
             typer.echo(
