@@ -57,7 +57,9 @@ def run_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the directory and the summary as JSON and nothing else.")
     ] = False,
-    device: Annotated[str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1, mps.")
+    ] = None,
     journal: Annotated[
         Path | None,
         typer.Option(help="Where training is recorded and looked up [default: OUT/journal, begun anew]."),
@@ -254,7 +256,11 @@ def _simulate(
     scenario: Scenario, dry: bool, quiet: bool, journal: JournalSettings | None, models: bool
 ) -> Results:
     from gapslsim.cli.progress import show_progress
+    from gapslsim.torch_device import choose_device, named
 
+    # A GPU is told before hours are spent on it, or on the wrong one.
+    if not (dry or quiet) and (device := choose_device(scenario.training.device)).type != "cpu":
+        typer.echo(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else show_progress(sys.stderr)
     with shown as observer:
         from gapslsim.run import simulate  # Torch is imported here, when the bar already says so.

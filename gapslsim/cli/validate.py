@@ -75,7 +75,7 @@ def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
     from gapslsim.errors import ScenarioError
     from gapslsim.registry import is_shipped
     from gapslsim.scenario.dumping import dump
-    from gapslsim.torch_device import check_precision, choose_device, has_driver
+    from gapslsim.torch_device import check_precision, choose_device, has_driver, named
 
     training, gpu_bytes = scenario.training, None if gpu is None else _bytes(gpu)
     # Where there is no GPU, torch is not imported to be told so.
@@ -90,7 +90,8 @@ def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
         if gpu is None:
             return
     else:
-        yield f"tensors would be computed on {device} here (training.device: {training.device})"
+        place = device if plain else named(device)
+        yield f"tensors would be computed on {place} here (training.device: {training.device})"
     shipped = not scenario.components and is_shipped(scenario.model)
     if shipped and (plain or gpu is not None):
         about = ["memory", dump(scenario), gpu_bytes]

@@ -36,7 +36,8 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
                 raise outcome
             made = getattr(outcome, "results", outcome)
             text = made.scenario_yaml if isinstance(made, Results) else "name: tiny\n"
-            return SimpleNamespace(name="tiny", seed=7, framework=_Framework(), text=text)
+            training = SimpleNamespace(device="cpu")
+            return SimpleNamespace(name="tiny", seed=7, framework=_Framework(), training=training, text=text)
 
         def simulate(
             scenario: Any,
