@@ -6,24 +6,20 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import simpy
-import torch
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.data.dataset import Samples
 from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
-from gapslsim.device_memory import is_limited, plan_memory
 from gapslsim.errors import DataError, Problem, ScenarioError
 from gapslsim.frameworks.framework import Framework
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
-from gapslsim.learning.engine import Engine
-from gapslsim.learning.forecast import Forecast
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
@@ -40,12 +36,15 @@ from gapslsim.scenario.tree import dotted
 from gapslsim.sim.hazards import Hazards
 from gapslsim.sim.outages import failing
 from gapslsim.sim.recorder import Recorder
-from gapslsim.stages.clock import Clock
-from gapslsim.stages.measured import MeasuredStage
-from gapslsim.stages.plain_engine import PlainEngine
 from gapslsim.stages.simulated import SimulatedStage
 from gapslsim.torch_device import check_precision, choose_device
 from gapslsim.work import content_key
+
+if TYPE_CHECKING:
+    import torch
+
+    from gapslsim.learning.forecast import Forecast
+    from gapslsim.stages.clock import Clock
 
 __all__ = ["Parts", "Retiming", "assemble", "memory_forecast"]
 
@@ -63,8 +62,8 @@ class Parts:
     planned_rounds: int | None
     n_train: int
     memory: dict[str, Any]
-    device: torch.device
-    """Of this machine, where tensors are."""
+    device: torch.device | None
+    """Of this machine, where tensors are; None in a dry run, for which torch is not imported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +118,9 @@ def assemble(
             "sent needs clients that are always there and no faults; write installed, or leave those out"
         )
         raise ScenarioError([Problem("training.frozen", message)])
-    device = choose_device("cpu" if dry else scenario.training.device)
-    check_precision("float32" if dry else scenario.training.precision, device)
+    device = None if dry else choose_device(scenario.training.device)
+    if device is not None:
+        check_precision(scenario.training.precision, device)
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     device_by_name = load_device if retiming is None else retiming.device
@@ -136,11 +136,18 @@ def assemble(
         setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
     memory, most_joined = _memory(scenario, setup, client_devices, server)
     ways = Ways()
-    if not dry and is_limited(scenario, device):
-        made = plan_memory(scenario, setup, device)
-        ways, memory["training_bytes"] = made.ways, made.peak_bytes
-    at_once = scenario.evaluation.batch_size
-    plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
+    if device is not None:
+        from gapslsim.device_memory import is_limited, plan_memory
+
+        if is_limited(scenario, device):
+            made = plan_memory(scenario, setup, device)
+            ways, memory["training_bytes"] = made.ways, made.peak_bytes
+    at_once, plain = scenario.evaluation.batch_size, None
+    if clock is not None and device is not None:
+        from gapslsim.stages.measured import MeasuredStage
+        from gapslsim.stages.plain_engine import PlainEngine
+
+        plain = PlainEngine(setup, device, clock, evaluation_batch=at_once)
     how = (scenario.clock.server, most_joined)
     if plain is not None:
         # What is made at once here is timed as one operation.
@@ -149,7 +156,7 @@ def assemble(
     else:
         learner = (
             Learner(setup, None, None, at_once, *how)
-            if dry
+            if device is None
             else _real_learner(scenario, setup, device, journal, *how, ways)
         )
     env = simpy.Environment()
@@ -238,6 +245,10 @@ def memory_forecast(scenario: Scenario, gpu_bytes: float | None = None) -> Forec
     Raises:
         GapslsimError: if it does not fit, or the data cannot be divided.
     """
+    import torch
+
+    from gapslsim.device_memory import plan_memory
+
     setup, _ = _learning(scenario, scenario.n_clients, dry=True)
     device = torch.device("cpu") if gpu_bytes is not None else choose_device(scenario.training.device)
     return plan_memory(scenario, setup, device, gpu_bytes)
@@ -262,6 +273,8 @@ def _real_learner(
     ways: Ways,
 ) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
+    from gapslsim.learning.engine import Engine
+
     evaluation_batch, workers = scenario.evaluation.batch_size, scenario.training.workers
     journal = None
     if settings is not None:
@@ -272,6 +285,8 @@ def _real_learner(
             "memory",
         ):  # fmt: skip
             del execution[part_of_setup]
+        if device.type == "cpu":  # which repeats in any case
+            del execution["deterministic"]
         made_by = compatibility(execution, str(device), "float32", scenario.components or ())
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,13 +63,16 @@ def simulate(
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
     choose(scenario.training.kernels)
-    from gapslsim.assembly import assemble  # Which imports torch.
-    from gapslsim.numerics import computing
+    from gapslsim.assembly import assemble  # Which imports torch, unless it is dry.
 
     training = scenario.training
     with rare_collections():
         parts = assemble(scenario, dry, None if dry else journal)
-        with computing(parts.device, training.precision, training.deterministic):
+        with ExitStack() as around:
+            if parts.device is not None:
+                from gapslsim.numerics import computing
+
+                around.enter_context(computing(parts.device, training.precision, training.deterministic))
             results = _simulate(_Run(scenario, parts, dry, observer, models))
     if scenario.uncertainty is None or results.summary["status"] != "completed":
         return results
@@ -102,11 +106,13 @@ class _Run:
     def __init__(
         self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None, models: bool
     ) -> None:
-        from gapslsim.learning.engine import intra_op_threads
-
         self.parts = parts
         self._models = models
-        self.threads = intra_op_threads(scenario.training.threads)
+        self.threads: AbstractContextManager[None] = nullcontext()
+        if not dry:
+            from gapslsim.learning.engine import intra_op_threads
+
+            self.threads = intra_op_threads(scenario.training.threads)
         self._scenario = scenario
         self._dry = dry
         self._observer = observer
@@ -215,10 +221,8 @@ class _Run:
     def _computed_on(self) -> dict[str, Any] | None:
         from gapslsim.torch_device import computed_on
 
-        training = self._scenario.training
-        return (
-            None if self._dry else computed_on(self.parts.device, training.precision, training.deterministic)
-        )
+        training, device = self._scenario.training, self.parts.device
+        return None if device is None else computed_on(device, training.precision, training.deterministic)
 
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""

@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from gapslsim.kernels import Precision
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.measuring.probes import Probe
-from gapslsim.models.cost import SideCost, costed_layers, split_cost
+from gapslsim.models._trace import costed_layers
+from gapslsim.models.cost import SideCost, split_cost
 from gapslsim.models.split import build
 from gapslsim.stages.clock import Clock
 from gapslsim.stages.plain_side import PlainSide

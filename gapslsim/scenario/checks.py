@@ -271,7 +271,7 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
 
     One of the user's own is also tried on a few training samples, if inputs may be read.
     """
-    from gapslsim.models.cost import split_cost, try_backward
+    from gapslsim.models.cost import split_cost
 
     model, framework = scenario.model, scenario.framework
     batches = [min(own, n) for own, n in zip(scenario.batch_sizes, sizes, strict=False)]
@@ -281,6 +281,8 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         model.cut_index(loaded.input_shape, loaded.n_classes)
         cost = split_cost(*about, largest, loaded.input_dtype)
         if not is_shipped(model):
+            from gapslsim.models._costing import try_backward
+
             try_backward(*about, largest, loaded.input_dtype)
             if inputs:
                 _try_passes(scenario, loaded, largest)

@@ -12,7 +12,7 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +23,8 @@ from gapslsim.hardware.memory import readable
 from gapslsim.scenario.limits import Stop, Unit
 from gapslsim.scenario.schema import Scenario
 from gapslsim.studies._order import training_and_timing
+from gapslsim.studies.backends.on_gpus import side_by_side
+from gapslsim.studies.gpus import Gpu
 from gapslsim.studies.plan import Plan
 
 __all__ = ["show_plan"]
@@ -145,7 +147,7 @@ def machine_rate() -> float:
     return times * 2.0 * 16 * 32 * 14 * 14 * 16 * 9 / elapsed
 
 
-def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
+def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ()) -> None:
     """Prints every combination with what a run of it costs, and what the whole study costs."""
     from rich import box
     from rich.console import Console
@@ -173,6 +175,7 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     trains, timed_again = training_and_timing(to_do, done)
     trained, retimed = ({run.record.label for run in group} for group in (trains, timed_again))
     train_s = retime_s = 0.0
+    largest = 0
     # Runs that differ in the seed alone follow one another.
     for _, cell in groupby(plan.runs, key=lambda run: tuple(run.record.axes.values())):
         runs = list(cell)
@@ -186,6 +189,7 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
                     f"{runs[0].record.label} is impossible: {cost.problem}", style="red", markup=False
                 )
             continue
+        largest = max(largest, cost.memory_bytes)
         n_train = sum(run.record.label in trained for run in runs)
         n_retime = sum(run.record.label in retimed for run in runs)
         if math.isfinite(cost.wall_time_s):
@@ -205,6 +209,9 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     # Those that train come first and may be fewer than jobs; the others wait for their journal.
     wall_s = train_s / max(1, min(n_jobs, len(trains))) + retime_s / n_jobs
     wall_s += _START_S * max(1, bool(trains) + bool(timed_again))
+    if gpus:
+        listed, n = ", ".join(map(str, gpus)), side_by_side(gpus, largest)
+        console.print(f"Runs share {listed}: by memory {n} of the largest are there at a time.")
     kept = f", {len(done)} of them finished in {out} already" if done else ""
     train = "1 trains" if len(trains) == 1 else f"{len(trains)} train"
     shared = f"; {train}, {len(timed_again)} are timed again with the same training" if timed_again else ""

@@ -40,7 +40,8 @@ class JournalSettings:
     max_checkpoints: int | None = None
     """How many are kept; the oldest go first. None keeps all within `max_bytes`."""
     max_bytes: int = 4 << 30
-    """Of this training's files without its newest checkpoint, which is kept whatever its size: a resume needs it. The oldest checkpoints go first, then nothing more is added."""
+    """Of this training's files without its newest checkpoint, which is kept whatever its size: a resume needs it. The
+    oldest checkpoints go first, then nothing more is added."""
 
     def open(self, setup: str, compatibility: dict[str, Any], about: dict[str, Any], device: str) -> Journal:
         """The journal of one training.

@@ -16,7 +16,7 @@ from gapslsim.results.statistics import spread
 from gapslsim.results.study import is_study
 from gapslsim.results.words import percent
 
-__all__ = ["commands", "failures", "provenance_table", "result_table", "settings_table"]
+__all__ = ["commands", "failures", "group_figures", "provenance_table", "result_table", "settings_table"]
 
 
 def result_table(runs: RunSet) -> str:
@@ -24,14 +24,14 @@ def result_table(runs: RunSet) -> str:
     made = []
     for panel in runs.panels:
         groups = runs.of_panel(panel)
-        columns = [_figures(runs, group) for group in groups]
+        columns = [group_figures(runs, group) for group in groups]
         rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
         heading = tag("h3", escape(panel)) if panel else ""
         made.append(heading + html_table(["", *(group.series for group in groups)], rows))
     return "".join(made)
 
 
-def _figures(runs: RunSet, group: Group) -> dict[str, str]:
+def group_figures(runs: RunSet, group: Group) -> dict[str, str]:
     """What a group's column says, by row."""
     told = {"seeds": str(len(group.runs))}
     for view in runs.views:
