@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gapslsim.learning._layout import sent
 from gapslsim.learning._limits import exact_place
 from gapslsim.learning.gradient_rows import Rows, blocks_of
 
@@ -35,8 +36,13 @@ def times_power(values: _Values, exponents: Int[Tensor, "*#n"]) -> _Values:
         return values
     # 2**1100 is out of range, though 2**550 * (2**550 * x) may be a fine number.
     for half in ([e // 2 for e in powers], [e - e // 2 for e in powers]):
-        factors = torch.tensor([math.ldexp(1.0, e) for e in half], dtype=torch.float64, device=values.device)
-        values = values * factors.reshape(exponents.shape)
+        factors = torch.tensor([math.ldexp(1.0, e) for e in half], dtype=torch.float64).reshape(
+            exponents.shape
+        )
+        # A factor that is the same for all goes to a device as a number.
+        values = values * (
+            factors.flatten()[0].item() if len(set(half)) == 1 else sent(factors, values.device)
+        )
     return values
 
 

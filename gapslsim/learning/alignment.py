@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gapslsim.learning._layout import sent
 from gapslsim.learning._limits import exact_place, limits_for
 from gapslsim.learning._powers import exponents_of, scaled, times_power
 from gapslsim.learning.gradient_rows import Rows, blocks_of, rows_of
@@ -374,7 +375,10 @@ def _stable_angles(
 ) -> Float[Tensor, " n"]:
     """2 atan2(|a - b|, |a + b|) of the unit vectors of `one` and each row of `others`; lengths are of scaled rows."""
     place = exact_place(others.device)
-    lengths, minus_plus = lengths.to(place), torch.zeros(2, len(lengths), dtype=torch.float64, device=place)
+    lengths, minus_plus = (
+        sent(lengths, place),
+        torch.zeros(2, len(lengths), dtype=torch.float64, device=place),
+    )
     at_once = limits_for(others.device).columns(len(others))
     for left, right in zip(torch.split(one, at_once), blocks_of(others, at_once), strict=True):
         a, b = scaled(left[None], exponent[None]) / length, scaled(right, exponents) / lengths[:, None]

@@ -85,22 +85,21 @@ class Engine:
             in_memory(samples.inputs).to(device, torch.int64 if data.input_dtype == "int64" else dtype)
             for samples in (data.train, data.test)
         )
-        self.client, self.server = self._sides(split)
+        limits = limits_for(device)
+        self.client, self.server = self._sides(split, stacks_all=not limits.is_cache)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
         # Joining and stacking are chosen by shapes and the kind of device: a choice by what is free there would change
         # the rounding, and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size, data.input_dtype)
         self.workers = Workers(choose_workers(workers, device, costs))
-        limits = limits_for(device)
         self._joined_samples, self._stacked_samples = (
             limits.samples(most, costs.server, setup.batch_size)
             for most in (limits.joined_bytes, limits.stacked_bytes)
         )
         label_dtype = dtype if data.target == "numbers" else torch.int64
-        self._labels, self._test_labels = (
-            torch.from_numpy(samples.labels).to(device, label_dtype) for samples in (data.train, data.test)
-        )
+        self._labels = torch.from_numpy(data.train.labels).to(device, label_dtype)
+        self._test_labels = torch.from_numpy(data.test.labels).to(label_dtype)
         self._label_shares, counts = np.zeros((len(setup.shards), data.n_classes)), None
         if data.target == "class":
             of_clients = [np.bincount(data.train.labels[s], minlength=data.n_classes) for s in setup.shards]
@@ -113,6 +112,7 @@ class Engine:
             partial(self._seed, self.client, "client_forward"),
             stacked_client_samples(self.client, costs, setup.batch_size, limits),
             {c: self.client.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
+            doubles_lone=limits.is_cache,
             keeps=not ways.remakes_passes,
         )
         # Elsewhere than on a CPU batches had better be picked together, even where passes are not stacked.
@@ -121,18 +121,16 @@ class Engine:
         self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
 
-    def _sides(self, split: SplitModel) -> tuple[Side, Side]:
+    def _sides(self, split: SplitModel, stacks_all: bool) -> tuple[Side, Side]:
         """Both sides, with what passes of a few training samples tell of them."""
         setup = self._setup
         size = min(PROBED, setup.batch_size)
         chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
         inputs = torch.split(channels_last(self._inputs[chosen]), size)
-        client = Side(
-            split.client, setup.client_optimizer, setup.planned_client_steps, inputs, setup.precision
-        )
+        how = (stacks_all, setup.precision)
+        client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs, *how)
         smashed = client.example_outputs
-        server_steps = setup.planned_server_steps
-        return client, Side(split.server, setup.server_optimizer, server_steps, smashed, setup.precision)
+        return client, Side(split.server, setup.server_optimizer, setup.planned_server_steps, smashed, *how)
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""

@@ -67,8 +67,9 @@ class PassMemory:
         self._data, self._size = setup.data, batch_size
         blocks = blocks_on_meta(setup.model, setup.data.input_shape, setup.data.n_classes)
         split = cut_blocks(setup.model, blocks, setup.data.input_shape, setup.data.n_classes)
-        self._client = _side(split.client, setup.client_optimizer)
-        self._server = _side(split.server, setup.server_optimizer)
+        stacks_all = not limits.is_cache
+        self._client = _side(split.client, setup.client_optimizer, stacks_all)
+        self._server = _side(split.server, setup.server_optimizer, stacks_all)
         # The modules are there and do not count: passes see views of them.
         tensors = [t for m in (split.client, split.server) for t in (*m.parameters(), *m.buffers())]
         self._meter = LiveBytes(tensors, device="meta")
@@ -240,14 +241,14 @@ class _FusedAttention(TorchFunctionMode):
     ) -> Any:
         # A mask, and whether it is causal, are of no account to what is kept.
         if func is F.scaled_dot_product_attention:
-            return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(*args[:3])[0]
+            return torch.ops.aten._scaled_dot_product_efficient_attention(*args[:3], None, True)[0]
         # Which calls the function above.
         with self if func is F.multi_head_attention_forward else nullcontext():
             return func(*args, **(kwargs or {}))
 
 
-def _side(module: nn.Module, optimizer: Optimizer) -> Side:
-    side = Side(module, optimizer, 1)
+def _side(module: nn.Module, optimizer: Optimizer, stacks_all: bool) -> Side:
+    side = Side(module, optimizer, 1, stacks_all=stacks_all)
     # Nothing is drawn on the meta device, and groups are given.
     side.traits = Traits(False, False, False, False)
     return side
