@@ -199,7 +199,10 @@ def _commands() -> str:
         parameters = [p for p in load_command(name).params if p.name != "help"]
         arguments = [p for p in parameters if p.param_type_name == "argument"]
         usage = " ".join(["gapslsim", name, *map(_option, arguments), "[OPTIONS]"])
-        rows = [(f"`{_option(p)}`", _cell(_default(p)), _cell(p.help or "")) for p in parameters]
+        rows = [
+            (f"`{_option(p)}`", _cell(_default(p)), _cell((p.help or "").replace(r"\[", "[")))
+            for p in parameters
+        ]
         table = _table(("argument or option", "default", "meaning"), rows) if rows else ""
         parts += [f"## {name}", entry.help, f"Usage: `{usage}`", table]
     return "\n\n".join(parts)

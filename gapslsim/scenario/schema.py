@@ -99,7 +99,7 @@ class Training:
     loss: Annotated[Loss, losses] = Field(default_factory=lambda: losses["cross_entropy"]())
     """What models are trained by."""
     device: Annotated[str, AfterValidator(device_name)] = "auto"
-    """Where tensors are computed on this machine: `cpu`, `cuda`, `cuda:1`, or `auto`, the first GPU where there is one;
+    """Where tensors are computed on this machine: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`, the first CUDA GPU if any;
     no simulated figure."""
     precision: Precision = "float32"
     """Of products and convolutions. `float32`: IEEE's; `tf32`: 10 bits of mantissa, on NVIDIA GPUs since Ampere;
