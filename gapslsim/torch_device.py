@@ -15,9 +15,9 @@ from gapslsim.errors import Problem, ScenarioError
 if TYPE_CHECKING:
     import torch
 
-    from gapslsim.kernels import Precision
+    from gapslsim.kernels import Compiling, Precision
 
-__all__ = ["check_precision", "choose_device", "computed_on", "device_name", "has_driver"]
+__all__ = ["check_compiling", "check_precision", "choose_device", "computed_on", "device_name", "has_driver"]
 
 _DRIVER: Final = Path("/proc/driver/nvidia/version")
 _KNOWN: Final = "auto, cpu, cuda or cuda:1"
@@ -93,7 +93,23 @@ def check_precision(precision: Precision, device: torch.device, where: str = "tr
     raise ScenarioError([Problem(where, message)])
 
 
-def computed_on(device: torch.device, precision: Precision, deterministic: bool) -> dict[str, Any]:
+def check_compiling(how: Compiling, device: torch.device) -> None:
+    """Refuses compiled passes on a CPU, whose results are to be the same bits on every machine.
+
+    Raises:
+        ScenarioError: unless the device is a GPU, or nothing is compiled.
+    """
+    if how != "none" and device.type == "cpu":
+        message = (
+            f"found {how!r}, which is for GPUs, and this run computes on cpu: kernels that are compiled for one "
+            "processor give other bits than those that are pinned; write none"
+        )
+        raise ScenarioError([Problem("training.compile", message)])
+
+
+def computed_on(
+    device: torch.device, precision: Precision, deterministic: bool, compiling: Compiling = "none"
+) -> dict[str, Any]:
     """What computed a run's tensors, and how: for its summary and its provenance."""
     import torch
 
@@ -102,6 +118,7 @@ def computed_on(device: torch.device, precision: Precision, deterministic: bool)
         found |= {
             "name": torch.cuda.get_device_name(device),
             "deterministic": deterministic,
+            **({} if compiling == "none" else {"compile": compiling}),
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
             "driver": _driver(),
