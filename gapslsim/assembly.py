@@ -289,6 +289,8 @@ def _real_learner(
             "memory",
         ):  # fmt: skip
             del execution[part_of_setup]
+        if device.type == "cpu":  # which repeats in any case
+            del execution["deterministic"]
         made_by = compatibility(execution, str(device), "float32", scenario.components or ())
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(

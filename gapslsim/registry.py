@@ -325,7 +325,10 @@ class Family(Generic[C]):
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Any member, or the bare name of one that needs no settings, or the family's shorthand."""
+        """A member by its kind, or the bare name of one that needs no settings, or the family's shorthand.
+
+        By `if` and `then`, so that a validator tells the mistake within the member that was meant and nothing else.
+        """
         known = self._adapter().core_schema
         union: Any = known["schema"] if known["type"] == "definitions" else known
         if self._is_described:  # within a member of its own: that one is referred to, else there were no end
@@ -334,15 +337,22 @@ class Family(Generic[C]):
         else:
             self._is_described = True
             try:
-                choices = list(handler(known)["oneOf"])
+                made = handler(known)
+                choices = list(made["oneOf"]) if "oneOf" in made else [made]
             finally:
                 self._is_described = False
-        bare = [kind for kind, cls in sorted(self.members.items()) if not _required(cls)]
-        if bare:
-            choices.append({"enum": bare})
+        kinds = sorted(self.members)
+        chosen = [
+            {"if": {"required": [self.tag], "properties": {self.tag: {"const": kind}}}, "then": choice}
+            for kind, choice in zip(kinds, choices, strict=True)
+        ]
+        mapping = {"properties": {self.tag: {"enum": kinds}}, "allOf": chosen, "required": [self.tag]}
+        bare = [kind for kind in kinds if not _required(self.members[kind])]
+        other: list[JsonSchemaValue] = [{"enum": bare}] if bare else []
         if self._shorthand is not None:
-            choices.append(dict(self._short_schema))
-        return {"anyOf": choices}
+            other.append(dict(self._short_schema))
+        otherwise: JsonSchemaValue = {"anyOf": other} if len(other) > 1 else dict(*other)
+        return {"if": {"type": "object"}, "then": mapping, "else": otherwise or {"type": "object"}}
 
     def _prepare(self, value: Any) -> Any:
         """Checks the `kind` first, so that the message names the family and the near miss."""

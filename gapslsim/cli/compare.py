@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from gapslsim.cli.json_output import JsonOption, print_json
 from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def compare_command(
         str,
         typer.Option(metavar="SERIES", help="Compare all others with this one over seeds; else the best is."),
     ] = "",
+    as_json: JsonOption = False,
     geometry: Annotated[
         bool,
         typer.Option(
@@ -79,29 +81,36 @@ def compare_command(
         ranked = [found.question, *answers(found), basis(found), *difference_lines(found, against)]
     else:
         stored = [StoredRun(run) for run in runs]
-        summaries = [run.summary for run in stored]
+        summaries, scenarios = [run.summary for run in stored], [run.scenario_yaml for run in stored]
         if draws is not None or any(summary.get("uncertainty") for summary in summaries):
             drawn = [_drawn(run.results(), draws) for run in stored]
             summaries = [run.summary for run in drawn]
             ranked = [str(order) for order in rankings(drawn, decided)]
         told = map(at_one_evaluation, summaries)
-        ranked += [f"{label}: {one}" for label, one in zip(labels_of(summaries), told, strict=True) if one]
+        ranked += [
+            f"{label}: {one}" for label, one in zip(labels_of(summaries, scenarios), told, strict=True) if one
+        ]
         ranked += difference_lines(gather(runs), against)
-        table, full = compare(summaries), compare(summaries, spread=True)
-    console = Console(highlight=False)
-    console.print(table.table(console.width))
+        table = compare(summaries, scenarios=scenarios)
+        full = compare(summaries, spread=True, scenarios=scenarios)
     ranked = [line for line in ranked if line]
-    typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
+    if as_json:
+        rows = [dict(zip(full.columns, row, strict=True)) for row in full.rows]
+        print_json({"rows": rows, "remarks": ranked})
+    else:
+        console = Console(highlight=False)
+        console.print(table.table(console.width))
+        typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
     if out is not None:
         said = "".join(f"\n- {line}" for line in ranked) + ("\n" if ranked else "")
         write_text(out, table.latex() if out.suffix == ".tex" else full.markdown() + said)
-        typer.echo(f"Table written to {out}")
+        typer.echo(f"Table written to {out}", err=as_json)
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save
         from gapslsim.results.figures.comparison import comparison
 
         save(comparison([StoredRun(run).results() for run in runs]), plot)
-        typer.echo(f"Plot written to {plot}")
+        typer.echo(f"Plot written to {plot}", err=as_json)
 
 
 def _drawn(run: Results, draws: int | None) -> Results:

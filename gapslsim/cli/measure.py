@@ -43,7 +43,7 @@ def measure_command(
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes, for instance 8,32; a scenario's own unless given.")
     ] = "",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")] = "cpu",
     precision: Annotated[
         str, typer.Option(help="Of passes: float32, tf32 (NVIDIA's GPUs) or bfloat16.")
     ] = "float32",

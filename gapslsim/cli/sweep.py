@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
 
+from gapslsim.cli.json_output import JsonOption, print_json
 from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
@@ -66,9 +67,11 @@ def sweep_command(
     mlflow: Annotated[
         str, typer.Option(metavar="URI", help="Also log every run to this MLflow server or folder.")
     ] = "",
+    as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the directory.")] = False,
 ) -> None:
     """Run a study: every combination of its axes with every seed."""
+    from gapslsim.results.study import read_study
     from gapslsim.studies.backend import make_backend
     from gapslsim.studies.lock import left_behind
     from gapslsim.studies.plan import load_study
@@ -76,6 +79,8 @@ def sweep_command(
 
     plan = load_study(study, set=overrides or ())
     target = out if out is not None else _place(plan, overrides or [], resume or force)
+    if dry and as_json:
+        raise typer.BadParameter("--dry prints a plan for people; leave out --json or --dry")
     if dry:
         from gapslsim.studies.estimate import show_plan
         from gapslsim.studies.gpus import find_gpus
@@ -83,6 +88,9 @@ def sweep_command(
         show_plan(plan, target, jobs, find_gpus(gpus))
         return
     if not (resume or force) and lies_in(plan, target):
+        if as_json:
+            print_json(_told(read_study(target), target))
+            return
         typer.echo(
             str(target)
             if quiet
@@ -105,7 +113,7 @@ def sweep_command(
         typer.echo(f"{run.record.label} is impossible:", err=True)
         for problem in run.problems:
             typer.echo(f"  {problem}", err=True)
-    shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else _show(sys.stderr)
+    shown: AbstractContextManager[Observer | None] = nullcontext() if quiet or as_json else _show(sys.stderr)
     try:
         with shown as observer:
             record = sweep(
@@ -117,7 +125,9 @@ def sweep_command(
         raise typer.Exit(130) from None
     drawn = _draw(target)
     n_wrong = sum(run.status != "completed" for run in record.runs)
-    if quiet:
+    if as_json:
+        print_json(_told(record, target))
+    elif quiet:
         typer.echo(str(target))
     else:
         _tell(record, target, n_wrong, drawn)
@@ -134,6 +144,15 @@ def _place(plan: Plan, overrides: list[str], goes_on: bool) -> Path:
     changes = name_of_changes(overrides)
     usual = Path("studies") / "-".join(filter(None, (slug(plan.study.name), changes)))
     return usual if goes_on or not others_in(plan, usual) else usual.with_name(f"{usual.name}-{plan.digest}")
+
+
+def _told(record: StudyRecord, target: Path) -> dict[str, Any]:
+    runs = [
+        {"label": run.label, "axes": run.axes, "seed": run.seed, "status": run.status,
+         "directory": str(target / "runs" / run.label)}
+        for run in record.runs
+    ]  # fmt: skip
+    return {"directory": str(target), "name": record.name, "question": record.question, "runs": runs}
 
 
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:

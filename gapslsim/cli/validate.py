@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from gapslsim.cli.json_output import JsonOption, print_json
 
 __all__ = ["validate"]
 
@@ -29,20 +32,36 @@ def validate(
         str | None,
         typer.Option("--gpu", metavar="MEMORY", help="Forecast memory for a GPU of this size, e.g. 80GB."),
     ] = None,
+    as_json: JsonOption = False,
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Print the scenario with all defaults filled in.")
     ] = False,
 ) -> None:
     """Checks a scenario; exit code 2 if anything is wrong."""
-    from gapslsim.scenario.dumping import dump
+    from gapslsim.errors import ScenarioError
+    from gapslsim.scenario.dumping import dump, to_dict
     from gapslsim.scenario.loading import load
+    from gapslsim.scenario.resets import resets
 
-    loaded = load(scenario, set=set or (), deep=not quick, inputs=not quick)
-    if resolved:
+    try:
+        loaded = load(scenario, set=set or (), deep=not quick, inputs=not quick)
+    except ScenarioError as error:
+        if not as_json:
+            raise
+        print_json({"scenario": scenario, "problems": [asdict(problem) for problem in error.problems]})
+        raise typer.Exit(error.exit_code) from error
+    reset = list(resets(scenario, set or (), loaded))
+    if as_json:
+        notes = [] if quick else [*loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]
+        about = {"n_clients": loaded.n_clients, "seed": loaded.seed, "notes": [*reset, *notes]}
+        print_json({"scenario": scenario, "problems": [], **about, "resolved": to_dict(loaded)})
+    elif resolved:
         typer.echo(dump(loaded), nl=False)
     else:
         typer.echo(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")
-        for note in [] if quick else [*loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]:
+        for note in (
+            reset if quick else [*reset, *loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]
+        ):
             typer.echo(f"Note: {note}.")
         for name in loaded.components or ():
             typer.echo(
@@ -56,7 +75,7 @@ def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
     from gapslsim.errors import ScenarioError
     from gapslsim.registry import is_shipped
     from gapslsim.scenario.dumping import dump
-    from gapslsim.torch_device import check_compiling, check_precision, choose_device, has_driver
+    from gapslsim.torch_device import check_compiling, check_precision, choose_device, has_driver, named
 
     training, gpu_bytes = scenario.training, None if gpu is None else _bytes(gpu)
     # Where there is no GPU, torch is not imported to be told so.
@@ -73,7 +92,8 @@ def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
         if gpu is None:
             return
     else:
-        yield f"tensors would be computed on {device} here (training.device: {training.device})"
+        place = device if plain else named(device)
+        yield f"tensors would be computed on {place} here (training.device: {training.device})"
     shipped = not scenario.components and is_shipped(scenario.model)
     if shipped and (plain or gpu is not None):
         about = ["memory", dump(scenario), gpu_bytes]

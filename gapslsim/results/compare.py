@@ -12,6 +12,7 @@ from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.crossing import crossing_of
 from gapslsim.results.latex import booktabs
+from gapslsim.results.place import told_apart
 from gapslsim.results.tables import titled_table
 
 __all__ = ["Comparison", "compare", "labels_of"]
@@ -48,11 +49,14 @@ class Comparison:
         return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
 
 
-def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> Comparison:
+def compare(
+    summaries: Sequence[Mapping[str, Any]], *, spread: bool = False, scenarios: Sequence[str] = ()
+) -> Comparison:
     """One row per run, in the order given.
 
     Args:
         summaries: as `summary.json` holds them.
+        scenarios: of the same runs, see `labels_of`.
         spread: for views with one model per client, add the least and the greatest at the last evaluation.
     """
     views = list(dict.fromkeys(view for summary in summaries for view in summary["accuracy"]))
@@ -68,7 +72,7 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
         "up", "down", "energy", *told,
     ]  # fmt: skip
     rows = []
-    for label, summary in zip(labels_of(summaries), summaries, strict=True):
+    for label, summary in zip(labels_of(summaries, scenarios), summaries, strict=True):
         drawn = summary.get("uncertainty") or {}
         reached = {target: crossing_of(summary, target) for target in summary["time_to_accuracy_s"]}
         rows.append(
@@ -135,8 +139,12 @@ clients; least and most of the clients; last accuracy of the half of the clients
 others."""
 
 
-def labels_of(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The shortest texts that tell runs apart: framework, then with name, seed and a number if need be.
+def labels_of(summaries: Sequence[Mapping[str, Any]], scenarios: Sequence[str] = ()) -> list[str]:
+    """The shortest texts that tell runs apart: framework, then with name, seed, what differs, a number if need be.
+
+    Args:
+        summaries: as `summary.json` holds them.
+        scenarios: of the same runs, resolved; without, what differs in them cannot be told.
 
     A run that did not complete, or that was dry, says so.
     """
@@ -146,6 +154,10 @@ def labels_of(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
     for more in (names, seeds):
         if len(set(texts)) < len(texts) and len(set(more)) > 1:
             texts = [f"{text}, {addition}" for text, addition in zip(texts, more, strict=True)]
+    if len(set(texts)) < len(texts) and scenarios:
+        texts = [
+            f"{text}, {own}" if own else text for text, own in zip(texts, told_apart(scenarios), strict=True)
+        ]
     if len(set(texts)) < len(texts):
         texts = [f"{text} #{index}" for index, text in enumerate(texts, 1)]
     return [text + _caveat(summary) for text, summary in zip(texts, summaries, strict=True)]

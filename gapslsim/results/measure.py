@@ -105,8 +105,11 @@ def _several(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
+_One = Annotated[Measure, measures]
 MeasureList = Annotated[
-    tuple[Annotated[Measure, measures], ...], Field(min_length=1), BeforeValidator(_several)
+    tuple[_One, ...],
+    Field(min_length=1),
+    BeforeValidator(_several, json_schema_input_type=_One | tuple[_One, ...]),
 ]
 """One measure or several."""
 

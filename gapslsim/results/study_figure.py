@@ -23,7 +23,9 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-AxisNames = Annotated[tuple[str, ...], BeforeValidator(_several)]
+AxisNames = Annotated[
+    tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])
+]
 """One axis or several, named as in the study's tables: `partition` for `data.partition`."""
 
 

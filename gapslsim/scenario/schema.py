@@ -99,7 +99,7 @@ class Training:
     loss: Annotated[Loss, losses] = Field(default_factory=lambda: losses["cross_entropy"]())
     """What models are trained by."""
     device: Annotated[str, AfterValidator(device_name)] = "auto"
-    """Where tensors are computed on this machine: `cpu`, `cuda`, `cuda:1`, or `auto`, the first GPU where there is one;
+    """Where tensors are computed on this machine: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`, the first CUDA GPU if any;
     no simulated figure."""
     precision: Precision = "float32"
     """Of products and convolutions. `float32`: IEEE's; `tf32`: 10 bits of mantissa, on NVIDIA GPUs since Ampere;
@@ -109,8 +109,8 @@ class Training:
     """On a GPU: kernels that repeat bit for bit on one model of GPU, and a refusal of operations that have none. CPUs
     repeat in any case."""
     compile: Compiling = "none"
-    """Of passes through layers, on a GPU: `compile` makes kernels of them by `torch.compile`, for each size of batch
-    that comes; `cuda_graphs` records these besides and repeats them as a whole. The first rounds take longer. Not with
+    """Of passes through layers, on a CUDA GPU: `compile` makes kernels of them by `torch.compile`, for each size of
+    batch; `cuda_graphs` records these besides and repeats them as a whole. The first rounds take longer. Not with
     `gradient: exact`, which goes backward twice."""
     threads: PositiveInt = 1
     """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may

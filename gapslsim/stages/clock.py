@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Clock", "CudaClock", "Kept", "MachineClock", "clock_of", "keep", "quantiles"]
+__all__ = ["Clock", "EventClock", "Kept", "MachineClock", "clock_of", "keep", "quantiles"]
 
 _DISTURBED = 1.25
 """Times the fast samples, from which a sample counts as disturbed."""
@@ -66,8 +66,8 @@ class MachineClock(Clock):
         return time.perf_counter()
 
 
-class CudaClock(Clock):
-    """Events that a CUDA GPU notes in the course of its work.
+class EventClock(Clock):
+    """Events that a GPU notes in the course of its work.
 
     Waiting at every reading instead would add the launch of each layer to its time, and have the GPU stand idle before
     the next; so a pass is launched as in training, and waited for once, when its marks are read.
@@ -78,23 +78,28 @@ class CudaClock(Clock):
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self._is_cuda = device.type == "cuda"
 
     def now_s(self) -> float:
         """See the base class; waits."""
-        torch.cuda.synchronize(self._device)
+        if self._is_cuda:
+            torch.cuda.synchronize(self._device)
+        else:
+            torch.mps.synchronize()
         return time.perf_counter()
 
     def wall_s(self) -> float:
         """See the base class."""
         return time.perf_counter()
 
-    def mark(self) -> torch.cuda.Event:
+    def mark(self) -> Any:
         """See the base class."""
-        event: torch.cuda.Event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record(torch.cuda.current_stream(self._device))
+        event: Any = (torch.cuda.Event if self._is_cuda else torch.mps.event.Event)(enable_timing=True)
+        # Several GPUs have a stream each, Apple's has one.
+        event.record(*([torch.cuda.current_stream(self._device)] if self._is_cuda else []))
         return event
 
-    def read(self, marks: Sequence[torch.cuda.Event]) -> list[float]:
+    def read(self, marks: Sequence[Any]) -> list[float]:
         """See the base class; waits once."""
         marks[-1].synchronize()
         return [marks[0].elapsed_time(mark) / 1e3 for mark in marks]
@@ -102,7 +107,7 @@ class CudaClock(Clock):
 
 def clock_of(device: torch.device, threads: int) -> Clock:
     """The clock of a device of this machine, with so many threads inside each operation on a CPU."""
-    return CudaClock(device) if device.type == "cuda" else MachineClock(threads)
+    return MachineClock(threads) if device.type == "cpu" else EventClock(device)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,14 @@ def _patches(kind: str, memory_bytes: int, log: Log) -> dict[Any, dict[str, Any]
         torch: {"load": load_to},
         torch.cuda: of_cuda,
         torch.backends.mps: {"is_available": lambda: not is_cuda},
-        torch.mps: {"synchronize": wait, "manual_seed": nothing},
+        torch.mps: {
+            "synchronize": wait,
+            "manual_seed": nothing,
+            "get_rng_state": lambda: torch.get_rng_state(),
+            "set_rng_state": nothing,
+            "recommended_max_memory": lambda: memory_bytes,
+            "driver_allocated_memory": lambda: 0,
+        },
     }
 
 

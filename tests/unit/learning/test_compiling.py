@@ -82,7 +82,7 @@ def test_what_leaves_a_cuda_graph_is_not_overwritten_by_the_next_run(monkeypatch
 
 def test_on_a_cpu_compiled_passes_are_refused() -> None:
     with pytest.raises(
-        ScenarioError, match=r"training\.compile: found 'compile', which is for GPUs.*write none"
+        ScenarioError, match=r"training\.compile: found 'compile', which is for CUDA GPUs.*write none"
     ):
         _losses("compile")
     with emulated():

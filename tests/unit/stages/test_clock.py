@@ -56,8 +56,8 @@ class _Event:
     def __init__(self, enable_timing: bool) -> None:
         assert enable_timing
 
-    def record(self, stream: object) -> None:
-        assert stream == "stream of cuda:1"
+    def record(self, stream: object = "Apple's only one") -> None:
+        assert stream in ("stream of cuda:1", "Apple's only one")
         self.at_ms = 2.0 * _Event.asked
 
     def synchronize(self) -> None:
@@ -68,14 +68,16 @@ class _Event:
         return end.at_ms - self.at_ms
 
 
+@pytest.mark.parametrize("name", ["cuda:1", "mps"])
 def test_a_gpu_tells_times_by_events_of_its_own_and_is_waited_for_once(
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(torch.mps.event, "Event", _Event)
     monkeypatch.setattr(torch.cuda, "Event", _Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
     monkeypatch.setattr(_Event, "waits", 0)
     monkeypatch.setattr(_Event, "asked", 0)
-    clock = clock_of(torch.device("cuda:1"), 4)
+    clock = clock_of(torch.device(name), 4)
 
     def work(n: int) -> None:
         _Event.asked += n
@@ -94,6 +96,8 @@ def test_a_clock_without_events_waits_for_that_gpu_where_there_are_several(
 ) -> None:
     waited: list[object] = []
     monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append("apple"))
     before_s = time.perf_counter()
     assert before_s <= clock_of(torch.device("cuda:1"), 1).now_s() <= time.perf_counter()
-    assert waited == [torch.device("cuda:1")]
+    clock_of(torch.device("mps"), 1).now_s()
+    assert waited == [torch.device("cuda:1"), "apple"]
