@@ -1,0 +1,58 @@
+"""Files that a user names for a table, page, trace or picture: one that gapslsim did not write is never replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from gapslsim.errors import ResultsError
+from gapslsim.results.store import write_text
+
+__all__ = ["check_replaces", "write_output"]
+
+_LOOKED_AT: Final = 4096
+_MARKS: Final = (b"gapslsim", b"Matplotlib")
+"""In pages, and in pictures."""
+_ALIKE: Final = 8
+"""Characters at the start that tables and traces have in common with those that they replace: `| run | `."""
+
+
+def check_replaces(path: Path, start: str = "") -> None:
+    """Says whether a file may be written there.
+
+    Args:
+        path: of the file.
+        start: how the new text begins, where that tells what it is.
+
+    Raises:
+        ResultsError: if another file is there, as far as its beginning and its end tell.
+    """
+    if not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LOOKED_AT)
+            file.seek(max(path.stat().st_size - _LOOKED_AT, 0))
+            ends = head + file.read()
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read, so that it is not replaced: {error.strerror}") from error
+    is_own = head.startswith(start[:_ALIKE].encode()) if start else any(mark in ends for mark in _MARKS)
+    if head and not is_own:
+        raise ResultsError(
+            f"{path} is there and was not written by this command; give another name, or delete it first"
+        )
+
+
+def write_output(path: Path, text: str, *, tells: bool = True) -> None:
+    """Writes a text file, whole or not at all, and never over another one.
+
+    Args:
+        path: that the user gave.
+        text: what to write.
+        tells: whether its beginning tells what it is; false for a page, which begins as all pages do.
+
+    Raises:
+        ResultsError: if another file is there, or it cannot be written.
+    """
+    check_replaces(path, text if tells else "")
+    write_text(path, text)
