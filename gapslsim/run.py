@@ -253,7 +253,9 @@ class _Run:
         from gapslsim.torch_device import computed_on
 
         training, device = self._scenario.training, self.parts.device
-        return None if device is None else computed_on(device, training.precision, training.deterministic)
+        if device is None:
+            return None
+        return computed_on(device, training.precision, training.deterministic, training.compile)
 
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""
