@@ -37,7 +37,7 @@ from gapslsim.sim.hazards import Hazards
 from gapslsim.sim.outages import failing
 from gapslsim.sim.recorder import Recorder
 from gapslsim.stages.simulated import SimulatedStage
-from gapslsim.torch_device import check_precision, choose_device
+from gapslsim.torch_device import check_compiling, check_precision, choose_device
 from gapslsim.work import content_key
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def assemble(
         raise ScenarioError(
             [Problem("data.augmentation", "is not carried out in measurements; leave it out")]
         )
+    if clock is not None and scenario.training.compile != "none":
+        raise ScenarioError([Problem("training.compile", "is not carried out in measurements; write none")])
     if clock is not None and scenario.is_hazardous:
         message = "is simulated and cannot be measured here; leave it out, or write kind: always"
         where = "faults" if scenario.faults else "clients.availability"
@@ -121,6 +123,7 @@ def assemble(
     device = None if dry else choose_device(scenario.training.device)
     if device is not None:
         check_precision(scenario.training.precision, device)
+        check_compiling(scenario.training.compile, device)
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     device_by_name = load_device if retiming is None else retiming.device
@@ -230,6 +233,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         else scenario.batch_sizes,
         client_optimizers=None if all(optimizer == scenario.training.client for optimizer in own) else own,
         precision=scenario.training.precision,
+        compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
     )
     return setup, planned_rounds
@@ -281,7 +285,7 @@ def _real_learner(
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
         for part_of_setup in (
-            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels", "precision",
+            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels", "precision", "compile",
             "memory",
         ):  # fmt: skip
             del execution[part_of_setup]

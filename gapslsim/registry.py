@@ -69,6 +69,7 @@ _HOMES: Final = {
     "schedule": "gapslsim.learning.optimizer",
     "staleness": "gapslsim.frameworks.staleness",
     "server_update": "gapslsim.frameworks.slots",
+    "tracker": "gapslsim.tracking.tracker",
 }
 """Each family of this package and the module that defines it: the one place that knows them all."""
 

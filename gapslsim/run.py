@@ -28,6 +28,7 @@ from gapslsim.scenario.schema import Scenario
 
 if TYPE_CHECKING:
     from gapslsim.assembly import Parts
+    from gapslsim.tracking.tracker import Tracker
 
 __all__ = ["simulate"]
 
@@ -41,6 +42,7 @@ def simulate(
     observer: Observer | None = None,
     journal: str | Path | JournalSettings | None = None,
     models: bool = False,
+    track: Sequence[Tracker] = (),
 ) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
 
@@ -51,6 +53,7 @@ def simulate(
         journal: directory where training is looked up and recorded, or that with its limits. What it knows is not
             computed again: a run that was killed goes on, other hardware or another network costs no training.
         models: have `Results.model` also where the journal knows the training; what is missing is then computed.
+        track: trackers that follow the run, such as `TensorBoard(where="runs/tb")`; none can harm it.
 
     Returns:
         Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far; a run in which
@@ -60,6 +63,8 @@ def simulate(
         GapslsimError: if the scenario cannot be run as written. Where the run was under way (a loss that is not finite,
             a channel that gives no rate) its `results` hold everything so far.
     """
+    if track:
+        return _followed(scenario, track, dry=dry, observer=observer, journal=journal, models=models)
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
     choose(scenario.training.kernels)
@@ -79,6 +84,32 @@ def simulate(
     from gapslsim.uncertainty.draws import with_draws
 
     return with_draws(results, scenario=scenario)
+
+
+def _followed(
+    scenario: Scenario, track: Sequence[Tracker], *, observer: Observer | None, **how: Any
+) -> Results:
+    """Runs a scenario while trackers follow it."""
+    from gapslsim.results.place import run_label
+    from gapslsim.tracking.following import Following
+
+    label = run_label(scenario.name, scenario.framework.kind, scenario.seed)
+    followed = Following(track, label, scenario.name, dump(scenario))
+
+    def observe(progress: Progress) -> None:
+        if observer is not None:
+            observer(progress)
+        followed(progress)
+
+    results: Results | None = None
+    try:
+        results = simulate(scenario, observer=observe, **how)
+    except GapslsimError as error:
+        results = error.results
+        raise
+    finally:
+        followed.end(results)
+    return results
 
 
 def _simulate(run: _Run) -> Results:
@@ -222,7 +253,9 @@ class _Run:
         from gapslsim.torch_device import computed_on
 
         training, device = self._scenario.training, self.parts.device
-        return None if device is None else computed_on(device, training.precision, training.deterministic)
+        if device is None:
+            return None
+        return computed_on(device, training.precision, training.deterministic, training.compile)
 
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""
@@ -261,6 +294,7 @@ class _Run:
                     accuracy=dict(self._latest),
                     wall_time_s=time.perf_counter() - self._started,
                     fraction=self._milestones.fraction(self._position()),
+                    loss=self._rows[-1].loss,
                 )
             )
 

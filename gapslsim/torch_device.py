@@ -15,9 +15,11 @@ from gapslsim.errors import Problem, ScenarioError
 if TYPE_CHECKING:
     import torch
 
-    from gapslsim.kernels import Precision
+    from gapslsim.kernels import Compiling, Precision
 
-__all__ = ["check_precision", "choose_device", "computed_on", "device_name", "has_driver", "named"]
+__all__ = [
+    "check_compiling", "check_precision", "choose_device", "computed_on", "device_name", "has_driver", "named",
+]  # fmt: skip
 
 _DRIVER: Final = Path("/proc/driver/nvidia/version")
 _OTHERS: Final = tuple(map(Path, ("/dev/dxg", "/dev/nvhost-gpu", "/dev/kfd")))
@@ -101,6 +103,20 @@ def check_precision(precision: Precision, device: torch.device, where: str = "tr
     raise ScenarioError([Problem(where, message)])
 
 
+def check_compiling(how: Compiling, device: torch.device) -> None:
+    """Refuses compiled passes on a CPU, whose results are to be the same bits on every machine, and on others untried.
+
+    Raises:
+        ScenarioError: unless the device is a CUDA GPU, or nothing is compiled.
+    """
+    if how != "none" and device.type != "cuda":
+        message = (
+            f"found {how!r}, which is for CUDA GPUs, and this run computes on {device}"
+            f"{', where kernels are pinned so that results repeat' if device.type == 'cpu' else ''}; write none"
+        )
+        raise ScenarioError([Problem("training.compile", message)])
+
+
 def named(device: torch.device) -> str:
     """`cuda:0 (NVIDIA A100-SXM4-80GB)`, `cpu`."""
     import torch
@@ -108,7 +124,9 @@ def named(device: torch.device) -> str:
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
-def computed_on(device: torch.device, precision: Precision, deterministic: bool) -> dict[str, Any]:
+def computed_on(
+    device: torch.device, precision: Precision, deterministic: bool, compiling: Compiling = "none"
+) -> dict[str, Any]:
     """What computed a run's tensors, and how: for its summary and its provenance."""
     import torch
 
@@ -117,6 +135,7 @@ def computed_on(device: torch.device, precision: Precision, deterministic: bool)
         found |= {
             "name": torch.cuda.get_device_name(device),
             "deterministic": deterministic,
+            **({} if compiling == "none" else {"compile": compiling}),
             "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
             "driver": _driver(),

@@ -60,11 +60,12 @@ def compare_command(
     """Compare runs or studies: accuracy, times, bytes, energy, and which differences are real; or gradient geometry."""
     from gapslsim.results.compare import compare, labels_of
     from gapslsim.results.crossing import at_one_evaluation
+    from gapslsim.results.outputs import write_output
     from gapslsim.results.rankings import rankings
     from gapslsim.results.report.answers import answers, basis
     from gapslsim.results.report.data import gather
     from gapslsim.results.report.study_table import difference_lines, study_table
-    from gapslsim.results.store import StoredRun, write_text
+    from gapslsim.results.store import StoredRun
     from gapslsim.results.study import is_study
 
     ranked: list[str] = []
@@ -103,7 +104,7 @@ def compare_command(
         typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
     if out is not None:
         said = "".join(f"\n- {line}" for line in ranked) + ("\n" if ranked else "")
-        write_text(out, table.latex() if out.suffix == ".tex" else full.markdown() + said)
+        write_output(out, table.latex() if out.suffix == ".tex" else full.markdown() + said)
         typer.echo(f"Table written to {out}", err=as_json)
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save

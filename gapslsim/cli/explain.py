@@ -40,9 +40,9 @@ def explain_command(
         _print(found)
     if out is not None:
         if out.suffix == ".csv":
-            from gapslsim.results.store import write_text
+            from gapslsim.results.outputs import write_output
 
-            write_text(out, found.table.to_csv(index=False))
+            write_output(out, found.table.to_csv(index=False))
         else:
             from gapslsim.results.drawing.matplotlib_printer import save
 

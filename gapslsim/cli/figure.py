@@ -132,8 +132,11 @@ def _inches(text: str) -> float:
 def _write(drawing: Drawing, picture: Path, table: Path | None, how: Print | None) -> list[Path]:
     from gapslsim.results.drawing.matplotlib_printer import Print, save
     from gapslsim.results.export import write_csv
+    from gapslsim.results.outputs import check_replaces
 
     numbers = table if table is not None else picture.with_suffix(".csv")
+    if table is not None:
+        check_replaces(table, drawing.numbers.to_csv(index=False))
     return [save(drawing, picture, how or Print()), write_csv(drawing.numbers, numbers)]
 
 

@@ -61,7 +61,7 @@ def plan_command(
 ) -> None:
     """Choose settings for a goal: every combination is timed by the simulator, without tensors."""
     from gapslsim.planning.plan import plan, values_of
-    from gapslsim.results.store import write_text
+    from gapslsim.results.outputs import write_text
 
     found = plan(
         scenario, choose=dict(map(values_of, choose)) if choose else None, goal=_goal(goal),

@@ -87,6 +87,13 @@ def run_command(
             metavar="N", help="Time it N times within what devices leave open: intervals of time and energy."
         ),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[=WHERE]",
+            help="Have a tracker follow it: mlflow, tensorboard or wandb, as tensorboard=runs/tb; repeatable.",
+        ),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write the trained models: FILE.safetensors."),
@@ -104,7 +111,7 @@ def run_command(
     record = None if no_journal or dry else _Record(journal, resume or save is not None, checkpoint_every)
     changes = [*(overrides or ()), *([] if device is None else [f"training.device={device}"])]
     changes += [] if draws is None else [f"uncertainty.draws={draws}"]
-    request = _Request(out, dry, quiet or as_json, resume, force, save, as_json)
+    request = _Request(out, dry, quiet or as_json, resume, force, save, tuple(track or ()), as_json)
     try:
         code = _run(scenario, changes, request, record)
     except KeyboardInterrupt:
@@ -134,6 +141,7 @@ class _Request:
     resume: bool
     force: bool
     save: Path | None
+    track: tuple[str, ...]
     as_json: bool
 
     def tell(self, target: Path, summary: Mapping[str, Any], found: bool = False) -> None:
@@ -199,7 +207,7 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     if held is None:
         claim(target, wanted)
     try:
-        results = _simulate(loaded, dry, quiet, journal, models=save is not None)
+        results = _simulate(loaded, request, journal)
     except GapslsimError as error:
         if error.results is not None:
             _leave(error.results, target, held is not None, request)
@@ -252,12 +260,16 @@ def _code(status: str) -> int:
     return 130 if status == "interrupted" else 0
 
 
-def _simulate(
-    scenario: Scenario, dry: bool, quiet: bool, journal: JournalSettings | None, models: bool
-) -> Results:
+def _simulate(scenario: Scenario, request: _Request, journal: JournalSettings | None) -> Results:
     from gapslsim.cli.progress import show_progress
     from gapslsim.torch_device import choose_device, named
 
+    track = []
+    if request.track:
+        from gapslsim.tracking.tracker import tracker_of
+
+        track = [tracker_of(text) for text in request.track]
+    quiet, dry, models = request.quiet, request.dry, request.save is not None
     # A GPU is told before hours are spent on it, or on the wrong one.
     if not (dry or quiet) and (device := choose_device(scenario.training.device)).type != "cpu":
         typer.echo(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
@@ -267,7 +279,7 @@ def _simulate(
 
         if log().isEnabledFor(logging.INFO):
             observer = _logged(observer)
-        return simulate(scenario, dry=dry, observer=observer, journal=journal, models=models)
+        return simulate(scenario, dry=dry, observer=observer, journal=journal, models=models, track=track)
 
 
 def _logged(observer: Observer | None) -> Observer:

@@ -64,9 +64,13 @@ def sweep_command(
     dry: Annotated[
         bool, typer.Option("--dry", help="Show the plan and what it will cost; run nothing.")
     ] = False,
-    mlflow: Annotated[
-        str, typer.Option(metavar="URI", help="Also log every run to this MLflow server or folder.")
-    ] = "",
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[=WHERE]",
+            help="Tell a tracker of every run that completes: mlflow, tensorboard, wandb; repeatable.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the directory.")] = False,
 ) -> None:
@@ -105,10 +109,11 @@ def sweep_command(
         )
     chosen = make_backend(backend, address, jobs, gpus)
     on_result = None
-    if mlflow:
-        from gapslsim.studies.mlflow_log import MlflowLog
+    if track:
+        from gapslsim.studies.tracked import tracked
+        from gapslsim.tracking.tracker import tracker_of
 
-        on_result = MlflowLog(mlflow, plan.study.name, target)
+        on_result = tracked([tracker_of(text) for text in track], plan.study.name)
     for run in plan.impossible if not quiet else ():
         typer.echo(f"{run.record.label} is impossible:", err=True)
         for problem in run.problems:

@@ -86,16 +86,18 @@ def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:
     from gapslsim.errors import ScenarioError
     from gapslsim.registry import is_shipped
     from gapslsim.scenario.dumping import dump
-    from gapslsim.torch_device import check_precision, choose_device, has_driver, named
+    from gapslsim.torch_device import check_compiling, check_precision, choose_device, has_driver, named
 
     training, gpu_bytes = scenario.training, None if gpu is None else _bytes(gpu)
     # Where there is no GPU, torch is not imported to be told so.
     plain = not has_driver() and training.device in ("auto", "cpu") and training.precision != "tf32"
+    plain = plain and training.compile == "none"
     device: Any = "cpu"
     try:
         if not plain:
             device = choose_device(training.device)
             check_precision(training.precision, device)
+            check_compiling(training.compile, device)
     except ScenarioError as error:
         yield f"it would not run here: {error}"
         if gpu is None:

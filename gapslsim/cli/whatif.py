@@ -48,7 +48,7 @@ def whatif_command(
         raise typer.BadParameter("give either --dry or --train")
     from gapslsim.answers.whatif import split_changes, whatif
     from gapslsim.cli.progress import show_progress
-    from gapslsim.results.store import write_text
+    from gapslsim.results.outputs import write_output
 
     alternatives = [list(changes)] if changes else []
     alternatives += [split_changes(text) for text in others or ()]
@@ -64,5 +64,5 @@ def whatif_command(
         console = Console(highlight=False)
         console.print(found.comparison().table(console.width))
     if out is not None:
-        write_text(out, found.table.to_csv(index=False) if out.suffix == ".csv" else str(found))
+        write_output(out, found.table.to_csv(index=False) if out.suffix == ".csv" else str(found))
         typer.echo(f"Written to {out}", err=as_json)

@@ -127,7 +127,7 @@ class Engine:
         size = min(PROBED, setup.batch_size)
         chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
         inputs = torch.split(channels_last(self._inputs[chosen]), size)
-        how = (stacks_all, setup.precision)
+        how = (stacks_all, setup.precision, setup.compile)
         client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs, *how)
         smashed = client.example_outputs
         return client, Side(split.server, setup.server_optimizer, setup.planned_server_steps, smashed, *how)

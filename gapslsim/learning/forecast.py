@@ -124,7 +124,7 @@ class Forecaster:
         group = min(passes.n_stacked or 1, protocol.n_waiting) * at_once
         kept_each = client.smashed if ways.remakes_passes else client.kept
         # Waiting passes hold their batches; those that are made again pick them again.
-        kept = self._n_waiting * (kept_each + client.batch)
+        kept = self._n_waiting * (kept_each + (0 if ways.remakes_passes else client.batch))
         remade = group * (client.kept - client.smashed + client.batch) if ways.remakes_passes else 0
         held |= {"forward passes of clients": kept}
         yield "forward passes of clients", held | {_WORK: client.forward * at_once + remade}
@@ -161,10 +161,10 @@ class Forecaster:
         yield "backward passes of clients", held | {_WORK: work + remade}
         held |= {"forward passes of clients": kept * ways.remakes_passes}
         before_last = states * (1 - group / self._setup.n_clients)
-        tapes = max(client.kept * group * (not ways.remakes_passes), remade)
-        for new, under_way in ((before_last, work), (states, client.update * at_once)):
+        tapes = remade if ways.remakes_passes else client.kept * group
+        for new, under_way in ((before_last, work + tapes), (states, client.update * at_once)):
             models = {"client-side models": held["client-side models"] + new}
-            yield "backward passes of clients", held | models | {_WORK: under_way + tapes}
+            yield "backward passes of clients", held | models | {_WORK: under_way}
 
     @property
     def _evaluation(self) -> float:

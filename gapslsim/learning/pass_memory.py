@@ -43,7 +43,7 @@ class Client(NamedTuple):
     backward: int
     """Peak of the backward pass, with its gradients, of all side by side."""
     update: int
-    """Gradients of all side by side, and what the update of one takes beside its new state."""
+    """Peak of an update without its new state: gradients of all side by side, what is left of their passes."""
 
 
 class Server(NamedTuple):
@@ -100,8 +100,9 @@ class PassMemory:
         self.server_state = states.left - self.client_state
         """Weights, running statistics and optimizer's state."""
         with self._measuring() as copies:
-            # Layers make copies of themselves in the first pass of each mode.
-            self._client.forward(self._of_client, self._inputs(2), 0)
+            # Layers make copies of themselves in the first pass of each mode that is not stacked.
+            if not self.n_stacked:
+                self._client.forward(self._of_client, self._inputs(2), 0)
             smashed = self._client.predict(self._of_client, self._inputs(2))
             self._server.forward(self._of_server, smashed, 0)
             outputs = self._server.predict(self._of_server, smashed)
@@ -115,6 +116,7 @@ class PassMemory:
         """Forward and backward passes of so many clients, and their updates."""
         n = max(1, min(self.n_stacked, n_clients))
         batches = self._inputs(n * self._size)
+        begun = self._meter.now_bytes
         with self._measuring() as forward:
             if self.n_stacked:
                 stack = [torch.stack([p] * n) for p in self._of_client.parameters]
@@ -128,11 +130,11 @@ class PassMemory:
         with self._measuring() as backward:
             gradients = self._client.backward(tape, torch.empty_like(tape.output))
             own = tuple(gradient[0] for gradient in gradients) if self.n_stacked else gradients
-        with self._measuring() as update:
+        # The graph is gone by now, all but its leaves.
+        self._meter.restart()
+        with self._meter:
             after = self._client.update(self._of_client, own, tape.buffers)
-            del after
-        update.peak += _bytes(gradients) - self.client_state
-        del gradients, own
+            del after, gradients, own
         batch = _bytes(batches, *[self._labels()] * n)
         return Client(
             batch=batch // n,
@@ -140,7 +142,7 @@ class PassMemory:
             kept=forward.left // n,
             forward=forward.peak - forward.left,
             backward=backward.peak,
-            update=max(update.peak, 0),
+            update=max(self._meter.peak_bytes - begun - self.client_state, 0),
         )
 
     def server(self, n_batches: int, keeps_rows: bool, second_order: bool) -> Server:

@@ -5,7 +5,7 @@ States come in and new states go out; nothing is written to. Losses are means ov
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from gapslsim.kernels import Precision
+from gapslsim.kernels import Compiling, Precision
+from gapslsim.learning.compiling import compiled
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.layers.chain import LayerChain
 from gapslsim.learning.messages import Weights, WholeWeights
@@ -64,6 +65,7 @@ class Side:
             draw random numbers and to mix samples, which is right for every module but slower.
         stacks_all: whether models are stacked whatever their layers are; tried with the examples.
         precision: of passes.
+        compiling: of passes.
 
     Raises:
         ComponentError: if a pass does not repeat with its seed.
@@ -77,6 +79,7 @@ class Side:
         examples: Sequence[Shaped[Tensor, "b ..."]] = (),
         stacks_all: bool = False,
         precision: Precision = "float32",
+        compiling: Compiling = "none",
     ) -> None:
         self.module = module
         self.precision: Precision = precision
@@ -88,6 +91,8 @@ class Side:
         if examples:
             self.traits, self.example_outputs = probe(module, examples)
         self._chain = LayerChain(module, stacks_all)
+        self._call: Callable[..., Tensor] = self._chain.__call__
+        self._call_stacked: Callable[..., Tensor] = self._chain.stacked
         for parameter in self.traits.unused:
             # Torch's optimizers leave what has no gradient as it is, weight decay included.
             parameter.requires_grad_(False)
@@ -102,6 +107,13 @@ class Side:
         self._can_stack = self._chain.can_stack and (stacks_all or precision != "bfloat16")
         if stacks_all and examples and self.stackable:
             self._can_stack = self._stacks(examples[:2])
+        # After the trials: layers make copies of themselves in the first pass of each mode, which no kernel does.
+        if compiling != "none" and examples:
+            self.predict(self.initial(), examples[0])
+            self.forward(self.initial(), examples[0], 0)
+        self._call, self._call_stacked = (
+            compiled(call, compiling) for call in (self._call, self._call_stacked)
+        )
 
     def with_optimizer(self, optimizer: Optimizer) -> Side:
         """The same side of another client, which has an optimizer of its own."""
@@ -160,7 +172,7 @@ class Side:
         # Batch norm writes its statistics in place, and the state that came in must stay as it was.
         buffers = tuple(b.clone() for b in state.buffers)
         with self.seeded(seed, inputs.device), passing(self.precision, inputs.device):
-            output = self._chain(self.all_parameters(parameters), buffers, inputs, training=True)
+            output = self._call(self.all_parameters(parameters), buffers, inputs, training=True)
         return Tape(in_full(output), parameters, buffers)
 
     @property
@@ -200,7 +212,7 @@ class Side:
         """
         leaves = tuple(parameter.detach().requires_grad_() for parameter in parameters)
         with passing(self.precision, inputs.device):
-            output = self._chain.stacked(self.all_parameters(leaves, len(inputs)), inputs)
+            output = self._call_stacked(self.all_parameters(leaves, len(inputs)), inputs)
         return Tape(in_full(output), leaves, ())
 
     def predict(
@@ -215,7 +227,7 @@ class Side:
         """
         device = inputs.device
         with torch.no_grad(), self.seeded(seed, device, training=False), passing(self.precision, device):
-            output = self._chain(self.all_parameters(state.parameters), state.buffers, inputs, training=False)
+            output = self._call(self.all_parameters(state.parameters), state.buffers, inputs, training=False)
         return in_full(output)
 
     def backward(self, tape: Tape, output_gradient: Float[Tensor, "*_"]) -> tuple[Float[Tensor, "*_"], ...]:

@@ -18,7 +18,7 @@ from gapslsim.planning.search import Found, search, value_of
 from gapslsim.planning.timing import Outcome, Timer
 from gapslsim.results import words
 from gapslsim.results.drawing.drawing import Drawing, Mark, Panel, Scale
-from gapslsim.results.store import write_text
+from gapslsim.results.outputs import write_text
 from gapslsim.results.summary import plain
 from gapslsim.run import simulate
 from gapslsim.scenario.dumping import dump

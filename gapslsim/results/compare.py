@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from io import StringIO
 from typing import Any, Final
 
+from rich.console import Console
 from rich.table import Table
 
 from gapslsim.results import words
@@ -24,6 +27,20 @@ class Comparison:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    """Sentences on what it shows."""
+
+    def __str__(self) -> str:
+        return _text_of(self)
+
+    def _repr_html_(self) -> str:
+        head, *rows = [
+            [escape(cell).replace("\n", "<br>") for cell in line] for line in (self.columns, *self.rows)
+        ]
+        lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        top = "".join(f"<th>{cell}</th>" for cell in head)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{notes}"
 
     def table(self, width: int = 80) -> Table:
         """For a terminal of so many columns: a row per run, or a column per run where that is too wide."""
@@ -99,6 +116,14 @@ def compare(
             )
         )
     return Comparison(tuple(columns), tuple(rows))
+
+
+def _text_of(found: Comparison) -> str:
+    """The table for 100 columns, and its notes."""
+    out = StringIO()
+    console = Console(file=out, width=100, highlight=False)
+    console.print(found.table(100))
+    return "\n".join(line.rstrip() for line in [*out.getvalue().strip("\n").splitlines(), *found.notes])
 
 
 def _metrics(summary: Mapping[str, Any]) -> Mapping[str, float | None]:

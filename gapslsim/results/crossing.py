@@ -67,8 +67,8 @@ def crossing_of(summary: Mapping[str, Any], target: str) -> Crossing | None:
 def at_one_evaluation(summary: Mapping[str, Any]) -> str:
     """Which targets one evaluation was the first to see, and what to do about it; empty if there are none."""
     seen: dict[float, list[str]] = {}
-    for target, by in summary["time_to_accuracy_s"].items():
-        if by:
+    for target in sorted(summary["time_to_accuracy_s"], key=float):
+        if by := summary["time_to_accuracy_s"][target]:
             seen.setdefault(by, []).append(words.percent(float(target)))
     told = [
         f"{words.listed(names)} ({words.plain_seconds(by)})" for by, names in seen.items() if len(names) > 1

@@ -39,6 +39,7 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_steps(scenario)
         + _check_clock(scenario)
         + _check_precision(scenario)
+        + _check_compile(scenario)
         + _check_faults(scenario)
         + _check_patience(scenario)
         + _check_groups(scenario)
@@ -109,6 +110,18 @@ def _check_precision(scenario: Scenario) -> list[Finding]:
         )
         found.append((path, text))
     return found
+
+
+def _check_compile(scenario: Scenario) -> list[Finding]:
+    """Compiled passes where second derivatives are wanted."""
+    rule: Any = getattr(scenario.framework, "server_rule", None)
+    if scenario.training.compile == "none" or rule is None or not rule.second_order:
+        return []
+    text = (
+        f"found {scenario.training.compile!r}; compiled passes go backward once, and this framework needs second "
+        "derivatives. Write none, or gradient: detached."
+    )
+    return [(("training", "compile"), text)]
 
 
 def _check_faults(scenario: Scenario) -> list[Finding]:

@@ -20,7 +20,7 @@ from gapslsim.clock_options import ClockOptions
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
-from gapslsim.kernels import Kernels, Precision
+from gapslsim.kernels import Compiling, Kernels, Precision
 from gapslsim.learning.loss import Loss, losses
 from gapslsim.learning.memory_options import MemoryOptions
 from gapslsim.learning.optimizer import Optimizer, optimizers
@@ -109,6 +109,10 @@ class Training:
     deterministic: bool = True
     """On a GPU: kernels that repeat bit for bit on one model of GPU, and a refusal of operations that have none. CPUs
     repeat in any case."""
+    compile: Compiling = "none"
+    """Of passes through layers, on a CUDA GPU: `compile` makes kernels of them by `torch.compile`, for each size of
+    batch; `cuda_graphs` records these besides and repeats them as a whole. The first rounds take longer. Not with
+    `gradient: exact`, which goes backward twice."""
     threads: PositiveInt = 1
     """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may
     differ."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from importlib import import_module
-from typing import Any
 
 from gapslsim.errors import ComponentError, unknown
 from gapslsim.studies._execute import Job, Outcome
 from gapslsim.studies.gpus import find_gpus
 
-__all__ = ["Backend", "make_backend", "optional"]
+__all__ = ["Backend", "make_backend"]
 
 
 class Backend(ABC):
@@ -37,25 +36,6 @@ class Backend(ABC):
 
 BACKENDS = ("local", "ray", "dask")
 """Names of the files in `backends/`, each with the class of that name."""
-
-
-def optional(package: str, what: str, name: str, extra: str) -> Any:
-    """A package that only some studies need.
-
-    Args:
-        package: to import.
-        what: needs it.
-        name: of the package, as people know it.
-        extra: of gapslsim that installs it.
-
-    Raises:
-        ComponentError: if it is not installed.
-    """
-    try:
-        return import_module(package)
-    except ImportError:
-        fix = f"install it: pip install 'gapslsim[{extra}]'"
-        raise ComponentError(f"{what} needs {name}; {fix}") from None
 
 
 def make_backend(name: str, address: str = "", n_jobs: int | None = None, gpus: str | None = None) -> Backend:

@@ -29,6 +29,7 @@ from gapslsim.results.drawing.drawing import (
     Span,
     shape_of,
 )  # fmt: skip
+from gapslsim.results.outputs import check_replaces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Print", "draw", "look", "save"]
 
 _MARKERS: Final = dict(zip(SHAPES, "os^DvPX*", strict=True))
+
 _CHARACTERS_PER_INCH: Final = 15
 _INCHES_PER_UNIT: Final = 0.3 / 22
 """Of the heights of rows."""
@@ -96,6 +98,7 @@ def save(drawing: Drawing, path: str | Path, how: Print = Print()) -> Path:
             raise ResultsError(
                 f"{target}: {target.suffix or 'no ending'} is no picture format; use {', '.join(known)}"
             )
+        check_replaces(target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(target, dpi=how.dpi)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gapslsim.results.drawing.drawing import Drawing
 from gapslsim.results.drawing.svg import patterns, tag
+from gapslsim.results.outputs import write_output
 from gapslsim.results.report import _tables as tables
 from gapslsim.results.report._accuracy import accuracy_figure, client_figure
 from gapslsim.results.report._attendance import attendance_figure
@@ -24,7 +25,6 @@ from gapslsim.results.report.data import RunSet, gather
 from gapslsim.results.report.differences import rows_of
 from gapslsim.results.report.geometry import geometry_figure
 from gapslsim.results.report.likely import likely_section
-from gapslsim.results.store import write_text
 from gapslsim.results.study import is_study, read_study
 from gapslsim.results.study_figure import figure_of
 from gapslsim.results.study_tables import has_tables, read_tables
@@ -49,7 +49,7 @@ def write_report(
         ResultsError: if there is nothing to report on, no such round, or the file cannot be written.
     """
     runs = gather(paths)
-    write_text(target, page(runs, round=round, command=command))
+    write_output(target, page(runs, round=round, command=command), tells=False)
     return runs
 
 

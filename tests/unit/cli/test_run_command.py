@@ -46,6 +46,7 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
             observer: Any = None,
             journal: Any = None,
             models: bool = False,
+            track: Any = (),
         ) -> Any:
             seen.update(dry=dry, simulated=True, journal=journal)
             if isinstance(outcome, BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from gapslsim.errors import MemoryShortError
 from gapslsim.learning.live_bytes import LiveBytes
 from gapslsim.learning.memory_options import Ways
 from gapslsim.scenario.schema import Scenario
+from tests.emulated import emulated
 
 TEXT = """
 name: memory
@@ -79,6 +81,33 @@ def test_the_forecast_is_within_a_quarter_of_what_a_run_of_every_model_takes(
 ) -> None:
     run = scenario(tmp_path, "{kind: gapsl}", model)
     assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
+
+
+class _OnAccelerator(LiveBytes):
+    """What lies on the emulated device, and not in the host's memory."""
+
+    def _add(self, tensor: Any) -> None:
+        super()._add(tensor.elem)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # of the emulated device's, for attention
+@pytest.mark.parametrize(
+    ("framework", "model", "memory"),
+    [
+        ("{kind: psl}", "mlp", "{}"),
+        ("{kind: gapsl}", "vit", "{gradients: host, passes: remade}"),
+    ],
+)
+def test_the_forecast_is_within_a_quarter_of_what_lies_on_a_gpu_with_its_own_ways_of_joining_passes(
+    framework: str, model: str, memory: str, tmp_path: Path
+) -> None:
+    with emulated():
+        run = scenario(tmp_path, framework, model, memory)
+        plan = memory_forecast(run)
+        with _OnAccelerator(device="cuda") as meter:
+            simulate(run)
+    assert plan.peak_bytes == pytest.approx(meter.peak_bytes, rel=0.25)
+    assert plan.ways.rows_on_host == ("host" in memory)
 
 
 def test_the_parts_are_those_of_shapes(tmp_path: Path) -> None:
