@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import simpy
+import torch
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.data.dataset import Samples
@@ -20,7 +21,7 @@ from gapslsim.frameworks.framework import Framework
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
-from gapslsim.learning.engine import Engine, choose_device
+from gapslsim.learning.engine import Engine
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
@@ -40,6 +41,7 @@ from gapslsim.stages.clock import Clock
 from gapslsim.stages.measured import MeasuredStage
 from gapslsim.stages.plain_engine import PlainEngine
 from gapslsim.stages.simulated import SimulatedStage
+from gapslsim.torch_device import check_precision, choose_device
 from gapslsim.work import content_key
 
 __all__ = ["Parts", "Retiming", "assemble"]
@@ -58,6 +60,8 @@ class Parts:
     planned_rounds: int | None
     n_train: int
     memory: dict[str, Any]
+    device: torch.device
+    """Of this machine, where tensors are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +116,8 @@ def assemble(
             "sent needs clients that are always there and no faults; write installed, or leave those out"
         )
         raise ScenarioError([Problem("training.frozen", message)])
+    device = choose_device("cpu" if dry else scenario.training.device)
+    check_precision("float32" if dry else scenario.training.precision, device)
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     device_by_name = load_device if retiming is None else retiming.device
@@ -126,7 +132,7 @@ def assemble(
     else:
         setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
     memory, most_joined = _memory(scenario, setup, client_devices, server)
-    device, at_once = choose_device(scenario.training.device), scenario.evaluation.batch_size
+    at_once = scenario.evaluation.batch_size
     plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
     how = (scenario.clock.server, most_joined)
     if plain is not None:
@@ -137,7 +143,7 @@ def assemble(
         learner = (
             Learner(setup, None, None, at_once, *how)
             if dry
-            else _real_learner(scenario, setup, journal, *how)
+            else _real_learner(scenario, setup, device, journal, *how)
         )
     env = simpy.Environment()
     idle_w = [device.power.idle_w for device in client_devices]
@@ -157,7 +163,9 @@ def assemble(
     )
     n_train = sum(len(shard) for shard in setup.shards)
     stage.time_seed = time_seed
-    return Parts(setup, network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory)
+    return Parts(
+        setup, network, recorder, learner, stage, client_devices, planned_rounds, n_train, memory, device
+    )
 
 
 def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSetup, int | None]:
@@ -207,6 +215,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         if set(scenario.batch_sizes) == {scenario.training.batch_size}
         else scenario.batch_sizes,
         client_optimizers=None if all(optimizer == scenario.training.client for optimizer in own) else own,
+        precision=scenario.training.precision,
         sends_frozen=scenario.training.frozen == "sent",
     )
     return setup, planned_rounds
@@ -224,19 +233,19 @@ def _digest(samples: Samples) -> str:
 def _real_learner(
     scenario: Scenario,
     setup: LearningSetup,
+    device: torch.device,
     settings: JournalSettings | None,
     server: ServerClock,
     most_joined: int,
 ) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
-    device, evaluation_batch = choose_device(scenario.training.device), scenario.evaluation.batch_size
-    workers = scenario.training.workers
+    evaluation_batch, workers = scenario.evaluation.batch_size, scenario.training.workers
     journal = None
     if settings is not None:
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
         for part_of_setup in (
-            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels",
+            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels", "precision",
         ):  # fmt: skip
             del execution[part_of_setup]
         made_by = compatibility(execution, str(device), "float32", scenario.components or ())

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-__all__ = ["PINS", "Kernels", "choose", "in_use"]
+__all__ = ["PINS", "Kernels", "Precision", "choose", "in_use"]
 
 Kernels = Literal["pinned", "native"]
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""Of the products that tensors are multiplied with; see `training.precision`."""
 
 PINS: Final[Mapping[str, str]] = {
     "ATEN_CPU_CAPABILITY": "avx2",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 __all__ = [
-    "AlignmentRow", "AttendanceRow", "ClassRow", "ConfusionRow", "DrawRow", "EvaluationRow", "GradientRow", "LossRow",
-    "PairRow", "PredictionRow", "PresenceRow", "Progress", "RoundRow", "SpanRow", "StalenessRow", "UpdateRow",
+    "AlignmentRow", "AttendanceRow", "ClassRow", "ClientRow", "ConfusionRow", "DrawRow", "EvaluationRow",
+    "GradientRow", "LossRow", "PairRow", "PredictionRow", "PresenceRow", "Progress", "RoundRow", "SpanRow",
+    "StalenessRow", "UpdateRow",
 ]  # fmt: skip
 
 
@@ -36,6 +37,31 @@ class SpanRow(NamedTuple):
     energy_j: float = 0.0
     overlap_s: float = 0.0
     """Time of it that spans of the same client account for which ended before: it computes while it receives."""
+
+
+class ClientRow(NamedTuple):
+    """A client as the scenario made it: what a number such as `client-7` stands for."""
+
+    client: int
+    """Its index, from 0."""
+    group: str
+    """Name of its group: that in the scenario, else the device's; a number is added where two groups have one name."""
+    device: str
+    """Its hardware profile, with the power mode: `jetson-nano@5w`."""
+    uplink_bit_per_s: float
+    """Mean rate of its own link; NaN where it is not known beforehand."""
+    downlink_bit_per_s: float
+    """Likewise, towards the client."""
+    latency_s: float
+    """One way, the mean of both directions."""
+    batch_size: int
+    """Samples of its mini-batches."""
+    n_samples: int
+    """Of its training data."""
+    labels: str
+    """How many of which class, as JSON: `{"0": 12, "3": 40}`; empty where samples have no class."""
+    cut: str
+    """Where its model is cut, as `model.cut` says it; `whole` where clients hold all of it."""
 
 
 class RoundRow(NamedTuple):

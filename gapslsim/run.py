@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from gapslsim.results.categories import received, sent
 from gapslsim.results.per_class import per_class
 from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
+from gapslsim.roster import client_rows
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.limits import Patience
 from gapslsim.scenario.schema import Scenario
@@ -61,11 +62,13 @@ def simulate(
         journal = JournalSettings(Path(journal))
     choose(scenario.training.kernels)
     from gapslsim.assembly import assemble  # Which imports torch.
+    from gapslsim.numerics import computing
 
+    training = scenario.training
     with rare_collections():
-        results = _simulate(
-            _Run(scenario, assemble(scenario, dry, None if dry else journal), dry, observer, models)
-        )
+        parts = assemble(scenario, dry, None if dry else journal)
+        with computing(parts.device, training.precision, training.deterministic):
+            results = _simulate(_Run(scenario, parts, dry, observer, models))
     if scenario.uncertainty is None or results.summary["status"] != "completed":
         return results
     from gapslsim.uncertainty.draws import with_draws
@@ -164,7 +167,8 @@ class _Run:
         servers = [parts.stage.server]
         if parts.stage.parameter_server.name in parts.recorder.servers:
             servers.append(parts.stage.parameter_server)
-        rows: dict[str, Sequence[tuple[Any, ...]]] = {
+        rows: dict[str, Iterable[tuple[Any, ...]]] = {
+            "clients": client_rows(scenario, parts.setup, parts.client_devices),
             "spans": parts.recorder.rows,
             "rounds": self._rows,
             "evaluations": self._evaluations,
@@ -199,9 +203,18 @@ class _Run:
             server_idle_w={node.name: node.device.power.idle_w for node in servers},
             memory=parts.memory,
             samples=parts.learner.samples_seen,
+            computed_on=self._computed_on(),
             extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
         return Results.from_rows(dump(scenario), rows, facts, parts.learner.trained(), self._metrics)
+
+    def _computed_on(self) -> dict[str, Any] | None:
+        from gapslsim.torch_device import computed_on
+
+        training = self._scenario.training
+        return (
+            None if self._dry else computed_on(self.parts.device, training.precision, training.deterministic)
+        )
 
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""

@@ -41,7 +41,7 @@ def measure_command(
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes, for instance 8,32; a scenario's own unless given.")
     ] = "",
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "cpu",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads inside each operation; all of PyTorch's unless given.")
     ] = None,
@@ -112,15 +112,11 @@ def _machine(
 ) -> tuple[Machine, Any]:
     import torch
 
-    from gapslsim.learning.engine import choose_device
     from gapslsim.measuring.machine import machine_name, runtime_name
     from gapslsim.measuring.table import Machine
+    from gapslsim.torch_device import choose_device
 
-    try:
-        chosen = choose_device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise typer.BadParameter(f"--device: {device!r} cannot be used here ({error}); try cpu.") from error
+    chosen = choose_device(device, "--device")
     n_threads = threads or torch.get_num_threads()
     return Machine(name or machine_name(chosen), runtime_name(chosen), n_threads, power_mode, power_w), chosen
 

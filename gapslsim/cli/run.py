@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gapslsim.errors import GapslsimError, StalledError
+from gapslsim._version import __version__
+from gapslsim.errors import GapslsimError, ResultsError, StalledError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from gapslsim.cli.progress import Observer
     from gapslsim.learning.journal.journal import JournalSettings
+    from gapslsim.results.place import StoredIdentity
     from gapslsim.results.results import Results
     from gapslsim.scenario.schema import Scenario
 
@@ -32,7 +34,8 @@ def run_command(
         str, typer.Argument(metavar="SCENARIO", help="A scenario file, or a shipped one's name.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Run directory [default: runs/NAME-FRAMEWORK-seedN].")
+        Path | None,
+        typer.Option("--out", "-o", help="Run directory [default: runs/NAME-FRAMEWORK-seedN-CHANGES]."),
     ] = None,
     overrides: Annotated[
         list[str] | None,
@@ -46,9 +49,7 @@ def run_command(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
     ] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1, mps, ...")
-    ] = None,
+    device: Annotated[str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1.")] = None,
     journal: Annotated[
         Path | None,
         typer.Option(help="Where training is recorded and looked up [default: OUT/journal, begun anew]."),
@@ -56,6 +57,13 @@ def run_command(
     no_journal: Annotated[bool, typer.Option("--no-journal", help="Record no training.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run into the same directory was cut off.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace the run that lies there; with --resume its journal is used, else begun anew.",
+        ),
     ] = False,
     checkpoint_every: Annotated[
         int | None,
@@ -83,11 +91,12 @@ def run_command(
         raise typer.BadParameter("give either --journal or --no-journal")
     if save is not None:
         _check_save(save, dry)
-    record = None if no_journal or dry else _Record(journal, resume, checkpoint_every)
+    record = None if no_journal or dry else _Record(journal, resume or save is not None, checkpoint_every)
     changes = [*(overrides or ()), *([] if device is None else [f"training.device={device}"])]
     changes += [] if draws is None else [f"uncertainty.draws={draws}"]
+    request = _Request(out, dry, quiet, resume, force, save)
     try:
-        code = _run(scenario, out, changes, dry, quiet, record, save)
+        code = _run(scenario, changes, request, record)
     except KeyboardInterrupt:
         typer.echo("Interrupted before the first round; nothing was written.", err=True)
         code = 130
@@ -106,6 +115,18 @@ def _check_save(file: Path, dry: bool) -> None:
 
 
 @dataclass(frozen=True)
+class _Request:
+    """What was asked of the run's directory."""
+
+    out: Path | None
+    dry: bool
+    quiet: bool
+    resume: bool
+    force: bool
+    save: Path | None
+
+
+@dataclass(frozen=True)
 class _Record:
     """What was asked of the journal."""
 
@@ -118,7 +139,7 @@ class _Record:
         from gapslsim.learning.journal.folder import MARKER
         from gapslsim.learning.journal.journal import JournalSettings
         from gapslsim.learning.journal.maintenance import delete_journal
-        from gapslsim.results.store import JOURNAL
+        from gapslsim.results.place import JOURNAL
 
         own = target / JOURNAL
         if self.directory is not None:
@@ -128,37 +149,78 @@ class _Record:
         return JournalSettings(own, self.checkpoint_every, max_checkpoints=_KEPT_CHECKPOINTS)
 
 
-def _run(
-    path: str,
-    out: Path | None,
-    changes: list[str],
-    dry: bool,
-    quiet: bool,
-    record: _Record | None,
-    save: Path | None,
-) -> int:
+def _run(path: str, changes: list[str], request: _Request, record: _Record | None) -> int:
+    from gapslsim.own_components import digests
     from gapslsim.registry import settings_of
-    from gapslsim.results.results import run_label
-    from gapslsim.results.store import check_target
+    from gapslsim.results.place import (
+        Identity,
+        check_place,
+        choose_place,
+        claim,
+        name_of_changes,
+        release,
+        run_label,
+    )
+    from gapslsim.scenario.dumping import dump
     from gapslsim.scenario.loading import load
 
+    dry, save, quiet = request.dry, request.save, request.quiet
     loaded = load(path, set=changes, deep=True, dry=dry)
     label = run_label(loaded.name, settings_of(loaded.framework)["kind"], loaded.seed)
-    target = out if out is not None else Path("runs") / label
-    replaces = check_target(target, label)
+    wanted = Identity(label=label, scenario_yaml=dump(loaded), dry=dry, components=digests())
+    target = request.out
+    if target is None:
+        target = choose_place(Path("runs"), wanted, name_of_changes(changes))
+    held = check_place(target, wanted, replace=request.force)
+    if held is not None and not request.force and (code := _found(held, target, request)) is not None:
+        return code
+    journal = None if record is None else record.settings(target)
+    if held is None:
+        claim(target, wanted)
     try:
-        journal = None if record is None else record.settings(target)
         results = _simulate(loaded, dry, quiet, journal, models=save is not None)
     except GapslsimError as error:
         if error.results is not None:
-            _leave(error.results, target, replaces, quiet)
+            _leave(error.results, target, held is not None, quiet)
         raise
-    _leave(results, target, replaces, quiet)
+    finally:
+        release(target)
+    _leave(results, target, held is not None, quiet)
     if save is not None:
         results.save_models(save)
         if not quiet:
             typer.echo(f"Trained models in {save}")
-    status = str(results.summary["status"])
+    return _code(str(results.summary["status"]))
+
+
+def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
+    """Tells that this very run lies there, and how the command ends; None to go on with it.
+
+    Raises:
+        ResultsError: if it is neither finished nor to be resumed.
+    """
+    if held.is_finished and held.made_by not in ("", __version__):
+        raise ResultsError(
+            f"{target} holds this run, made by gapslsim {held.made_by}; this is {__version__}; replace it with "
+            "--force, or give another directory with --out"
+        )
+    if held.is_finished and request.save is None:
+        if request.quiet:
+            typer.echo(str(target))
+        else:
+            typer.echo(
+                f"This run is already there: {target}. Nothing was run; --force runs it again and replaces it."
+            )
+        return _code(held.status)
+    if held.is_finished or request.resume:
+        return None
+    how = f"it ended as {held.status}" if held.status else "it was cut off"
+    goes_on = "" if request.dry else "go on with --resume, or "
+    raise ResultsError(f"{target} holds this run already, but {how}; {goes_on}begin it anew with --force")
+
+
+def _code(status: str) -> int:
+    """Exit code of a run that ended so."""
     if status.startswith("stalled"):
         typer.echo(f"The run {status}.", err=True)
         return StalledError.exit_code
@@ -182,7 +244,7 @@ def _leave(results: Results, target: Path, replaces: bool, quiet: bool) -> None:
     from gapslsim.results.store import write_results
     from gapslsim.results.tables import end_table
 
-    write_results(results, target)
+    write_results(results, target, replace=replaces)
     journal = results.summary.get("journal", {})
     for message in journal.get("messages", ()):
         typer.echo(f"Journal: {message}", err=True)

@@ -15,6 +15,7 @@ from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
     from gapslsim.results.study import StudyRecord
+    from gapslsim.studies.plan import Plan
     from gapslsim.studies.sweep import Observer, SweepProgress
 
 __all__ = ["sweep_command"]
@@ -22,7 +23,14 @@ __all__ = ["sweep_command"]
 
 def sweep_command(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a shipped one's name.")],
-    out: Annotated[Path | None, typer.Option(help="Directory of the study [default: studies/NAME].")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Directory of the study [default: studies/NAME-CHANGES]."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a setting of every run; repeatable."),
+    ] = None,
     backend: Annotated[str, typer.Option(help="Where to run: local, ray or dask.")] = "local",
     address: Annotated[
         str, typer.Option(help="Of a Ray or Dask cluster; without, one is started here.")
@@ -32,6 +40,12 @@ def sweep_command(
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the study in this directory; finished runs are kept.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Replace finished runs there: all, or with --resume those of other scenarios."
+        ),
     ] = False,
     journal: Annotated[
         Path | None,
@@ -48,20 +62,26 @@ def sweep_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the directory.")] = False,
 ) -> None:
     """Run a study: every combination of its axes with every seed."""
-    from gapslsim.studies.axes import slug
     from gapslsim.studies.backend import make_backend
     from gapslsim.studies.lock import left_behind
     from gapslsim.studies.plan import load_study
-    from gapslsim.studies.sweep import check_place, sweep
+    from gapslsim.studies.sweep import check_place, lies_in, sweep
 
-    plan = load_study(study)
-    target = out if out is not None else Path("studies") / slug(plan.study.name)
+    plan = load_study(study, set=overrides or ())
+    target = out if out is not None else _place(plan, overrides or [], resume or force)
     if dry:
         from gapslsim.studies.estimate import show_plan
 
         show_plan(plan, target, jobs)
         return
-    check_place(target, resume)
+    if not (resume or force) and lies_in(plan, target):
+        typer.echo(
+            str(target)
+            if quiet
+            else f"This study is already there: {target}. Nothing was run; --force runs it again."
+        )
+        return
+    check_place(plan, target, resume=resume, force=force)
     killed = left_behind(target)
     if killed is not None and not quiet:
         typer.echo(
@@ -81,8 +101,9 @@ def sweep_command(
     try:
         with shown as observer:
             record = sweep(
-                plan, target, chosen, resume=resume, journal=journal, observer=observer, on_result=on_result
-            )
+                plan, target, chosen, resume=resume, force=force, journal=journal, observer=observer,
+                on_result=on_result,
+            )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
         raise typer.Exit(130) from None
@@ -94,6 +115,17 @@ def sweep_command(
         _tell(record, target, n_wrong, drawn)
     if n_wrong:
         raise typer.Exit(1)
+
+
+def _place(plan: Plan, overrides: list[str], goes_on: bool) -> Path:
+    """Directory of a study for which none was given: another one where runs of other scenarios lie."""
+    from gapslsim.results.place import name_of_changes
+    from gapslsim.studies.axes import slug
+    from gapslsim.studies.sweep import others_in
+
+    changes = name_of_changes(overrides)
+    usual = Path("studies") / "-".join(filter(None, (slug(plan.study.name), changes)))
+    return usual if goes_on or not others_in(plan, usual) else usual.with_name(f"{usual.name}-{plan.digest}")
 
 
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gapslsim.results import words
+from gapslsim.results.tables import titled_table
 
 if TYPE_CHECKING:
     from gapslsim.results.results import Results
@@ -56,18 +57,20 @@ def _rounds(text: str | None) -> tuple[int, int] | None:
 
 
 def _print_pace(results: Results, chosen: tuple[int, int] | None) -> None:
-    from gapslsim.results.critical_path import critical_path, describe, pace
+    from gapslsim.results.categories import LABELS
+    from gapslsim.results.critical_path import by_group, critical_path, describe, pace
+    from gapslsim.results.names import Names
 
     rounds = results.rounds
     if chosen is not None:
         rounds = rounds[rounds["round"].between(*chosen)]
     path = critical_path(results.spans, rounds)
-    paced = pace(path, rounds)
+    paced, names = pace(path, rounds), Names(results.clients)
     table = Table(title=f"What set the pace: {results.label}", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("round", "took", "client", "on the chain", "longest part", "took"):
         table.add_column(name, justify="left" if name in ("client", "longest part") else "right")
     for row in paced.itertuples(index=False):
-        client = f"client-{row.client}" if row.client >= 0 else words.MISSING
+        client = names.client(row.client) if row.client >= 0 else words.MISSING
         share = words.share(row.client_s, row.duration_s)
         part = f"{row.phase} ({row.actor})" if row.actor else str(row.phase)
         table.add_row(
@@ -75,4 +78,9 @@ def _print_pace(results: Results, chosen: tuple[int, int] | None) -> None:
         )
     console = Console(highlight=False)
     console.print(table)
-    console.print(describe(path, paced))
+    causes = titled_table("By client group", "who", "what", "on the chain", "share")
+    for row in by_group(path, names).itertuples(index=False):
+        what = LABELS.get(row.what, row.what)
+        causes.add_row(row.who, what, words.seconds(row.seconds), words.share(row.share, 1.0))
+    console.print(causes)
+    console.print(describe(path, paced, names))

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gapslsim.learning._limits import Limits
 from gapslsim.learning.tensors import Side
 from gapslsim.learning.workers import WORTH_FLOP, passes_flop
-from gapslsim.models.cost import SideCost, SplitCost
+from gapslsim.models.cost import SplitCost
 
-__all__ = ["JOINED_BYTES", "STACKED_BYTES", "groups_of", "samples_within", "stacked_client_samples"]
-
-JOINED_BYTES = 4 << 20
-"""Most bytes of a layer's inputs and outputs in a joined pass of the server."""
-
-STACKED_BYTES = 1 << 20
-"""The same for passes side by side, of clients or for every client's gradient; they pay for small layers only."""
+__all__ = ["groups_of", "stacked_client_samples"]
 
 
-def samples_within(n_bytes: int, side: SideCost, batch_size: int) -> int:
-    """Samples whose inputs and outputs fit, at the side's largest layer; more would fall out of the cache."""
-    return n_bytes * batch_size // max(side.workspace_bytes, 1)
-
-
-def stacked_client_samples(client: Side, costs: SplitCost, batch_size: int) -> int:
+def stacked_client_samples(client: Side, costs: SplitCost, batch_size: int, limits: Limits) -> int:
     """Most samples of client-side passes side by side; 0 where threads, or one pass after the other, are faster.
 
-    Like every such choice it looks at the scenario alone, so that results do not depend on the machine's size.
+    Like every such choice it looks at the scenario and the kind of device alone, so that results do not depend on the
+    machine's size.
     """
-    if not client.stackable or passes_flop(costs) >= WORTH_FLOP:
+    if not client.stackable or (limits.is_cache and passes_flop(costs) >= WORTH_FLOP):
         return 0
-    most = samples_within(STACKED_BYTES, costs.client, batch_size)
+    most = limits.samples(limits.stacked_bytes, costs.client, batch_size)
     return most if most >= 2 * batch_size else 0
 
 

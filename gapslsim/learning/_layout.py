@@ -1,4 +1,4 @@
-"""How inputs lie in memory."""
+"""How inputs lie in memory, and how what is small gets to the device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["channels_last", "in_memory"]
+__all__ = ["channels_last", "in_memory", "sent"]
 
 
 def in_memory(inputs: np.ndarray) -> Tensor:
@@ -26,3 +26,10 @@ def channels_last(images: Tensor) -> Tensor:
         return images
     height, width = images.shape[2:]
     return images.as_strided(images.shape, (height * width, 1, width, 1))
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; on a GPU without waiting for what is computed there."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["CHUNK", "exponents_of", "scaled", "scaled_chunks", "times_power"]
+from gapslsim.learning._limits import exact_place
 
-CHUNK = 1 << 14
-"""Columns per chunk; keeps the float64 copies in the cache and fixes the order of summation."""
+__all__ = ["exponents_of", "scaled", "times_power"]
 
 _Values = Float[Tensor, "*#n"]
 
 
 def exponents_of(rows: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
-    """Binary exponent of the largest entry of each row; 0 for a zero row.
+    """Binary exponent of the largest entry of each row, on the CPU; 0 for a zero row.
 
-    All 0 for float32 and smaller types, whose squares float64 holds anyway; so nothing is scaled.
+    All 0 for float32 and smaller types, whose squares float64 holds anyway; so nothing is scaled, nor read.
     """
     if rows.dtype != torch.float64:
-        return torch.zeros(len(rows), dtype=torch.int32, device=rows.device)
+        return torch.zeros(len(rows), dtype=torch.int32)
     # A power of two changes no digit of any entry; a division by the norm would round each.
-    return torch.frexp(rows.abs().amax(1)).exponent
+    return torch.frexp(rows.abs().amax(1)).exponent.cpu()
 
 
 def times_power(values: _Values, exponents: Int[Tensor, "*#n"]) -> _Values:
@@ -42,12 +40,4 @@ def times_power(values: _Values, exponents: Int[Tensor, "*#n"]) -> _Values:
 
 def scaled(rows: Float[Tensor, "n d"], exponents: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
     """Rows in float64, each divided by its power of two."""
-    return times_power(rows.double(), -exponents[:, None])
-
-
-def scaled_chunks(
-    rows: Float[Tensor, "n d"], exponents: Int[Tensor, " n"]
-) -> Iterator[Float[Tensor, "n chunk"]]:
-    """Yields `scaled(rows)` in chunks of columns."""
-    for start in range(0, rows.shape[1], CHUNK):
-        yield scaled(rows[:, start : start + CHUNK], exponents)
+    return times_power(rows.to(exact_place(rows.device), torch.float64), -exponents[:, None])

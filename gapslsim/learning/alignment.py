@@ -4,6 +4,9 @@ Equations are those of [lin2026gapsl], Sections III-B and III-C. S is the number
 of server-side parameters; gradients are the rows of an [S, d] matrix. Angles are in radians. Standard deviations are
 population standard deviations.
 
+Where. Gradients stay on their device and are read in wide blocks of columns. What is small, such as the Gram matrix and
+all that follows from it, is on the CPU: one read-back each instead of a wait for every number that decides something.
+
 Precision. Inner products are accumulated in float64, chunk by chunk; float64 rows are first scaled by a power of two,
 so very large and very small gradients neither overflow nor vanish, and scaling a row changes no angle. Eqs. (1) and
 (5) define angles as arccos of the clamped cosine. Near 0 and pi that loses half of the digits: a rounding error of
@@ -20,7 +23,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gapslsim.learning._powers import CHUNK, exponents_of, scaled, scaled_chunks, times_power
+from gapslsim.learning._limits import exact_place, limits_for
+from gapslsim.learning._powers import exponents_of, scaled, times_power
 
 __all__ = [
     "Gram", "admit", "alignment_threshold", "angles_to", "angles_to_leader", "consistency_scores",
@@ -46,7 +50,7 @@ _Values = Float[Tensor, "*#n"]
 
 
 class Gram(NamedTuple):
-    """Inner products of all pairs of gradients; norms and angles follow without reading the gradients again."""
+    """Inner products of all pairs of gradients, on the CPU; norms and angles follow without reading those again."""
 
     products: Float[Tensor, "S S"]
     """g_i . g_j, each row divided by its power of two, float64; the diagonal holds the squared norms."""
@@ -59,18 +63,18 @@ def gram(gradients: Float[Tensor, "S d"]) -> Gram:
     exponents = exponents_of(gradients)
     n, d = gradients.shape
     padded = -(-n // _ROWS) * _ROWS
-    products = torch.zeros(padded, padded, dtype=torch.float64, device=gradients.device)
-    rows = products.new_empty(padded, min(d, CHUNK))
+    at_once = limits_for(gradients.device).columns(padded)
+    products = torch.zeros(padded, padded, dtype=torch.float64, device=exact_place(gradients.device))
+    rows = products.new_empty(padded, min(d, at_once))
     rows[n:] = 0.0
-    # Asked once, not per chunk: on an accelerator each such question waits for the device.
     is_scaled = bool(exponents.any())
-    for chunk in torch.split(gradients, CHUNK, dim=1):
+    for chunk in torch.split(gradients, at_once, dim=1):
         part = rows[:, : chunk.shape[1]]
         # Copied into one buffer: float32 rows become float64 here, a chunk at a time, never as a whole
         # matrix.
         part[:n] = scaled(chunk, exponents) if is_scaled else chunk
         products.addmm_(part, part.T)
-    return Gram(products[:n, :n], exponents)
+    return Gram(products[:n, :n].cpu(), exponents)
 
 
 def norms(known: Gram) -> Float[Tensor, " S"]:
@@ -97,8 +101,10 @@ def pairwise_angles(gradients: Float[Tensor, "S d"], known: Gram | None = None) 
     # Few pairs are this near to parallel as a rule, so the gradients are read again for those alone.
     for row in doubtful.any(1).nonzero().flatten().tolist():
         others = doubtful[row].nonzero().flatten()
-        one, many = ((gradients[i], exponents[i], lengths[i]) for i in (row, others))
-        angles[row, others] = _stable_angles(*one, *many)
+        one = gradients[row], exponents[row], lengths[row]
+        angles[row, others] = _stable_angles(
+            *one, _rows(gradients, others), exponents[others], lengths[others]
+        )
     # Mirrored, so that the matrix is symmetric to the last bit whatever the product rounded.
     upper = angles.triu(1)
     return upper + upper.T
@@ -133,9 +139,8 @@ def angles_to_leader(
         # The length is that of the scaled leader, as `_stable_angles` wants it; the one above was not scaled.
         line = exponents_of(leader[None])
         length = scaled(leader[None], line).norm()
-        angles[near] = _stable_angles(
-            leader, line[0], length, gradients[near], known.exponents[near], lengths[near]
-        )
+        of_near = _rows(gradients, near), known.exponents[near], lengths[near]
+        angles[near] = _stable_angles(leader, line[0], length, *of_near)
     return angles
 
 
@@ -150,18 +155,24 @@ def angles_to(gradients: Float[Tensor, "S d"], leader: Float[Tensor, " d"]) -> F
         theta_lead_i in [0, pi], float64; pi/2 where one of the two is zero.
     """
     rows, line = exponents_of(gradients), exponents_of(leader[None])
-    dots = torch.zeros(len(gradients), dtype=torch.float64, device=gradients.device)
-    squares = torch.zeros_like(dots)
-    square = torch.zeros_like(dots[:1])
-    for chunk, lead in zip(scaled_chunks(gradients, rows), scaled_chunks(leader[None], line), strict=True):
+    n, place = len(gradients), exact_place(gradients.device)
+    # Together, for one read-back: the dot products, the squares of the rows, that of the leader.
+    sums = torch.zeros(2 * n + 1, dtype=torch.float64, device=place)
+    dots, squares, square = torch.split(sums, [n, n, 1])
+    at_once = limits_for(gradients.device).columns(n)
+    blocks = zip(torch.split(gradients, at_once, dim=1), torch.split(leader, at_once), strict=True)
+    for block, of_leader in blocks:
+        chunk, lead = scaled(block, rows), scaled(of_leader[None], line)
         dots += chunk @ lead[0]
         squares += chunk.square().sum(1)
         square += lead.square().sum(1)
+    dots, squares, square = torch.split(sums.cpu(), [n, n, 1])
     lengths, length = squares.sqrt(), square.sqrt()
     angles = _angles(dots, lengths, length)
     near = _doubtful(dots, lengths, length).nonzero().flatten()
     if len(near):
-        angles[near] = _stable_angles(leader, line[0], length[0], gradients[near], rows[near], lengths[near])
+        of_near = _rows(gradients, near), rows[near], lengths[near]
+        angles[near] = _stable_angles(leader, line[0], length[0], *of_near)
     return angles
 
 
@@ -251,12 +262,14 @@ def leader_gradient(gradients: Float[Tensor, "S d"], leaders: Bool[Tensor, " S"]
     Raises:
         ValueError: if the leader set is empty.
     """
-    rows = gradients[leaders]
-    if not len(rows):
+    chosen = leaders.nonzero().flatten()
+    if not len(chosen):
         raise ValueError("The leader set is empty; it needs at least one client.")
     # One power for all rows: a mean is taken of them, which unlike powers would weigh unlike.
-    common = exponents_of(rows).amax().expand(len(rows))
-    mean = torch.cat([chunk.mean(0) for chunk in scaled_chunks(rows, common)])
+    common = exponents_of(gradients)[chosen].amax().expand(len(chosen))
+    at_once = limits_for(gradients.device).columns(len(chosen))
+    blocks = torch.split(gradients, at_once, dim=1)
+    mean = torch.cat([scaled(_rows(block, chosen), common).mean(0) for block in blocks])
     return times_power(mean, common[:1])
 
 
@@ -305,7 +318,7 @@ def penalty_gradient(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"])
         float64 [d]; zero where gradient or leader is zero.
     """
     turn, length = _turn(gradient, leader)
-    return -turn / length if length > 0 else turn
+    return torch.where(length > 0, -turn / length, 0.0)
 
 
 def steer_term(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
@@ -320,20 +333,28 @@ def steer_term(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> Fl
     return turn * length
 
 
-def _turn(gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], float]:
+def _turn(
+    gradient: Float[Tensor, " d"], leader: Float[Tensor, " d"]
+) -> tuple[Float[Tensor, " d"], Float[Tensor, ""]]:
     """The vector u - cos(theta) n, and |g_i|; zeros where one of the two vectors is zero."""
     # Both are scaled to about 1 first, so that neither length over- nor underflows.
     exponent = exponents_of(gradient[None])
     (unit,) = scaled(gradient[None], exponent)
     (lead,) = scaled(leader[None], exponents_of(leader[None]))
     scaled_length, lead_length = unit.norm(), lead.norm()
-    if scaled_length == 0 or lead_length == 0:
-        return torch.zeros_like(unit), 0.0
-    length = float(times_power(scaled_length, exponent))
+    # Chosen by `where`: an `if` would wait for the device, client by client.
+    is_zero = (scaled_length == 0) | (lead_length == 0)
+    length = torch.where(is_zero, 0.0, times_power(scaled_length, exponent[0]))
     unit, lead = unit / scaled_length, lead / lead_length
     # With w = u - n (or u + n) the same is w - (w.n) n, which keeps its digits where the two are nearly parallel.
-    difference = lead - unit if float(lead @ unit) > 0 else lead + unit
-    return difference - (difference @ unit) * unit, length
+    difference = torch.where(lead @ unit > 0, lead - unit, lead + unit)
+    return torch.where(is_zero, 0.0, difference - (difference @ unit) * unit), length
+
+
+def _rows(gradients: Float[Tensor, "S d"], chosen: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    """Rows by their places, which are on the CPU; views of the matrix put together need no copy of the places."""
+    places = chosen.tolist()
+    return gradients if places == list(range(len(gradients))) else torch.stack([gradients[i] for i in places])
 
 
 def _angles(dots: _Values, left: _Values, right: _Values) -> _Values:
@@ -359,12 +380,13 @@ def _stable_angles(
     lengths: Float[Tensor, " n"],
 ) -> Float[Tensor, " n"]:
     """2 atan2(|a - b|, |a + b|) of the unit vectors of `one` and each row of `others`; lengths are of scaled rows."""
-    minus, plus = torch.zeros_like(lengths), torch.zeros_like(lengths)
-    for left, right in zip(
-        scaled_chunks(one[None], exponent[None]), scaled_chunks(others, exponents), strict=True
-    ):
-        a, b = left / length, right / lengths[:, None]
-        minus += (a - b).square().sum(1)
-        plus += (a + b).square().sum(1)
+    place = exact_place(others.device)
+    lengths, minus_plus = lengths.to(place), torch.zeros(2, len(lengths), dtype=torch.float64, device=place)
+    at_once = limits_for(others.device).columns(len(others))
+    for left, right in zip(torch.split(one, at_once), torch.split(others, at_once, dim=1), strict=True):
+        a, b = scaled(left[None], exponent[None]) / length, scaled(right, exponents) / lengths[:, None]
+        minus_plus[0] += (a - b).square().sum(1)
+        minus_plus[1] += (a + b).square().sum(1)
+    minus, plus = minus_plus.cpu()
     # atan2 keeps its digits at both ends, where one of the two norms is near 0 (Kahan).
     return 2.0 * torch.atan2(minus.sqrt(), plus.sqrt())

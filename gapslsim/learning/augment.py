@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gapslsim.data.augmentation import Places
+from gapslsim.learning._layout import sent
 from gapslsim.learning.setup import LearningSetup
 
 __all__ = ["augment", "augmented"]
@@ -24,7 +25,7 @@ def augmented(
     wanted: Sequence[tuple[int, int]],
     rows: Sequence[NDArray[np.int64]],
 ) -> list[tuple[Tensor, Tensor]]:
-    """Augmented inputs [b, c, h, w] and labels [b] of each (client, step).
+    """Augmented inputs [b, c, h, w] and labels [b] of each (client, step), made together.
 
     Args:
         setup: with the augmentation.
@@ -35,13 +36,15 @@ def augmented(
     """
     augmentation = setup.augmentation
     assert augmentation is not None
-    made = []
-    for (client, step), own in zip(wanted, rows, strict=True):
-        chosen = torch.from_numpy(own).to(inputs.device)
-        images = inputs[chosen]
-        places = augmentation.draw(setup.seed, client, step, len(own), *images.shape[2:])
-        made.append((augment(images, places, augmentation.crop), labels[chosen]))
-    return made
+    chosen = sent(torch.from_numpy(np.concatenate(rows)), inputs.device)
+    images, sizes = inputs[chosen], [len(own) for own in rows]
+    drawn = [
+        augmentation.draw(setup.seed, client, step, size, *images.shape[2:])
+        for (client, step), size in zip(wanted, sizes, strict=True)
+    ]
+    places = Places(np.concatenate([p.rows for p in drawn]), np.concatenate([p.columns for p in drawn]))
+    made = torch.split(augment(images, places, augmentation.crop), sizes)
+    return list(zip(made, torch.split(labels[chosen], sizes), strict=True))
 
 
 def augment(images: Float[Tensor, "b c h w"], places: Places, border: int) -> Float[Tensor, "b c h w"]:
@@ -54,5 +57,5 @@ def augment(images: Float[Tensor, "b c h w"], places: Places, border: int) -> Fl
     """
     framed = F.pad(images, (border,) * 4)
     each = torch.arange(len(images), device=images.device)[:, None, None]
-    rows, columns = (torch.from_numpy(p.copy()).to(images.device) for p in (places.rows, places.columns))
+    rows, columns = (sent(torch.from_numpy(p.copy()), images.device) for p in (places.rows, places.columns))
     return framed[each, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

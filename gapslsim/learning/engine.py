@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from gapslsim.errors import NumericalError
-from gapslsim.learning._joining import JOINED_BYTES, STACKED_BYTES, samples_within, stacked_client_samples
-from gapslsim.learning._layout import channels_last, in_memory
+from gapslsim.learning._joining import stacked_client_samples
+from gapslsim.learning._layout import channels_last, in_memory, sent
+from gapslsim.learning._limits import limits_for
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning.alignment import Gram
 from gapslsim.learning.augment import augmented
@@ -28,7 +29,13 @@ from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.probe import PROBED
 from gapslsim.learning.rules import Decision, Gradients
-from gapslsim.learning.server_pass import ServerPass, average_over_clients, server_pass, weighed
+from gapslsim.learning.server_pass import (
+    ServerPass,
+    average_over_clients,
+    read_together,
+    server_pass,
+    weighed,
+)
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, differentiate, flatten, mean_weights, train_locally, unflatten
@@ -38,7 +45,7 @@ from gapslsim.models.split import SplitModel, build
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 
-__all__ = ["Engine", "choose_device", "intra_op_threads"]
+__all__ = ["Engine", "intra_op_threads"]
 
 
 class Engine:
@@ -75,12 +82,15 @@ class Engine:
         self.client, self.server = self._sides(split)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
-        # Joining and stacking are chosen by shapes alone: a choice by the machine would change the rounding,
-        # and with it the content of results that carry the same key.
+        # Joining and stacking are chosen by shapes and the kind of device: a choice by what is free there would change
+        # the rounding, and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size, data.input_dtype)
         self.workers = Workers(choose_workers(workers, device, costs))
-        self._joined_samples = samples_within(JOINED_BYTES, costs.server, setup.batch_size)
-        self._stacked_samples = samples_within(STACKED_BYTES, costs.server, setup.batch_size)
+        limits = limits_for(device)
+        self._joined_samples, self._stacked_samples = (
+            limits.samples(most, costs.server, setup.batch_size)
+            for most in (limits.joined_bytes, limits.stacked_bytes)
+        )
         label_dtype = dtype if data.target == "numbers" else torch.int64
         self._labels, self._test_labels = (
             torch.from_numpy(samples.labels).to(device, label_dtype) for samples in (data.train, data.test)
@@ -95,10 +105,11 @@ class Engine:
             self.client,
             self._batches,
             partial(self._seed, self.client, "client_forward"),
-            stacked_client_samples(self.client, costs, setup.batch_size),
+            stacked_client_samples(self.client, costs, setup.batch_size, limits),
             {c: self.client.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
         )
-        self.stacks_clients = self._client_passes.stacks
+        # Elsewhere than on a CPU batches had better be picked together, even where passes are not stacked.
+        self.stacks_clients = self._client_passes.stacks or device.type != "cpu"
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
         self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
@@ -109,9 +120,12 @@ class Engine:
         size = min(PROBED, setup.batch_size)
         chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
         inputs = torch.split(channels_last(self._inputs[chosen]), size)
-        client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs)
+        client = Side(
+            split.client, setup.client_optimizer, setup.planned_client_steps, inputs, setup.precision
+        )
         smashed = client.example_outputs
-        return client, Side(split.server, setup.server_optimizer, setup.planned_server_steps, smashed)
+        server_steps = setup.planned_server_steps
+        return client, Side(split.server, setup.server_optimizer, server_steps, smashed, setup.precision)
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -141,11 +155,13 @@ class Engine:
         passed = whole_pass(
             keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
         )
+        losses, sums = read_together(passed.losses, passed.matrix)
         # One sum instead of a look at every client: NaN and infinity survive addition (inf - inf is NaN).
-        if not keep_rows and not bool(torch.isfinite(passed.matrix.sum())):
+        if not keep_rows and not math.isfinite(sums[0]):
             passed = whole_pass(keep_rows=True)  # to say whose gradient it is
+            losses, sums = read_together(passed.losses, passed.matrix)
         # Before the rule: an aggregator given NaN may raise anything, or give a plausible number.
-        self._check(step, passed.losses, passed.matrix)
+        self._check(step, losses, sums)
         matrix = passed.matrix
         if step.weights is not None:
             matrix = weighed(step.weights, matrix, step.rule.needs_client_gradients)
@@ -161,9 +177,8 @@ class Engine:
             # Measured after the decision and apart from it: recording geometry must not change what is
             # trained.
             rows = whole_pass(stacked_samples=self._stacked_samples).matrix
-        return self._outcome(
-            step, passed, decision, updated, rows, gradients.gram if matrix is rows and keep_rows else None
-        )
+        known = gradients.gram if matrix is rows and keep_rows else None
+        return self._outcome(step, passed, losses, decision, updated, rows, known)
 
     def _server_seeds(self, step: ServerStep) -> list[int]:
         """Seeds of each mini-batch's pass, and of the shared one."""
@@ -200,6 +215,7 @@ class Engine:
     def _outcome(
         step: ServerStep,
         passed: ServerPass,
+        losses: Sequence[float],
         decision: Decision,
         updated: SideState,
         rows: Tensor,
@@ -210,6 +226,7 @@ class Engine:
         Args:
             step: that was made.
             passed: its passes.
+            losses: theirs, as they were read.
             decision: of the rule.
             updated: the server's state after the optimizer's step.
             rows: g_i, for the geometry.
@@ -235,9 +252,9 @@ class Engine:
             fates=decision.fates,
             losses=[
                 LossRow(step.round, batch.client, loss, batch.size)
-                for batch, loss in zip(step.batches, passed.losses.tolist(), strict=True)
+                for batch, loss in zip(step.batches, losses, strict=True)
             ],
-            reported_losses=decision.losses.tolist(),
+            reported_losses=list(losses) if decision.losses is passed.losses else decision.losses.tolist(),
             detail=decision.detail,
             geometry=geometry,
         )
@@ -328,7 +345,7 @@ class Engine:
         if self._setup.augmentation is not None:
             return augmented(self._setup, self._inputs, self._labels, wanted, rows)
         # One gather for all clients: for small batches the calls take longer than the copying.
-        indices = torch.from_numpy(np.concatenate(rows)).to(self._device)
+        indices = sent(torch.from_numpy(np.concatenate(rows)), self._device)
         sizes = [len(own) for own in rows]
         inputs = torch.split(channels_last(self._inputs[indices]), sizes)
         return list(zip(inputs, torch.split(self._labels[indices], sizes), strict=True))
@@ -340,15 +357,13 @@ class Engine:
         return stream_seed(self._setup.seed, "operation", operation, *purpose)
 
     @staticmethod
-    def _check(step: ServerStep, losses: Tensor, rows: Iterable[Tensor]) -> None:
-        """Stops at the first client whose loss or gradient is not finite."""
-        # A sum per row, not a look at each element, which would make a mask as large as the gradients.
-        finite = torch.isfinite(losses) & torch.isfinite(torch.stack([row.sum() for row in rows]))
-        if bool(finite.all()):
-            return
-        row = int((~finite).nonzero()[0])
-        what = "gradient" if bool(torch.isfinite(losses[row])) else "loss"
-        raise _numerical_error(what, float(losses[row]), step.round, step.clients[row], step.state_key)
+    def _check(step: ServerStep, losses: Sequence[float], sums: Sequence[float]) -> None:
+        """Stops at the first client whose loss or gradient is not finite; there may be one gradient for all."""
+        of_each = sums if len(sums) == len(losses) else [*sums] * len(losses)
+        for row, (loss, total) in enumerate(zip(losses, of_each, strict=True)):
+            if not math.isfinite(loss) or not math.isfinite(total):
+                what = "gradient" if math.isfinite(loss) else "loss"
+                raise _numerical_error(what, loss, step.round, step.clients[row], step.state_key)
 
 
 def _joined(cut: Tensor, shared: Tensor | None, n_shared: int) -> Tensor:
@@ -373,10 +388,3 @@ def intra_op_threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; anything else is torch's own name for a device."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -59,16 +59,18 @@ def measure(
     pairs = alignment.pairwise_angles(gradients, gram)
     scores = alignment.consistency_scores(pairs)
     norms = alignment.norms(gram)
-    everyone = torch.ones(n, dtype=torch.bool, device=gradients.device)
+    everyone = torch.ones(n, dtype=torch.bool)
     # The mean is the leader gradient of everyone, and made by the same code, in float64.
     mean = alignment.leader_gradient(gradients, everyone)
     to_mean = alignment.angles_to_leader(gradients, gram, everyone)
     # NaN, not 0: without a step there is no direction to have an angle to.
     to_update = torch.full_like(to_mean, math.nan)
-    mean_norm, update_norm, cosine = float(mean.norm()), math.nan, math.nan
+    # Read together: each question to the device waits until it has done all that it was asked before.
+    made = [mean] if update is None else [mean, update.to(mean)]
+    mean_norm, *of_update = torch.stack([vector.norm() for vector in made]).tolist()
+    update_norm = cosine = math.nan
     if update is not None:
-        to_update = alignment.angles_to(gradients, update)
-        update_norm = float(update.double().norm())
+        to_update, (update_norm,) = alignment.angles_to(gradients, update), of_update
         if mean_norm > 0 and update_norm > 0:
             # <mean, d> is the mean of <g_i, d>.
             cosine = max(-1.0, min(1.0, float((to_update.cos() * norms).mean()) / mean_norm))

@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gapslsim.learning._joining import groups_of
+from gapslsim.learning._layout import sent
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, differentiate, flatten, unflatten
 from gapslsim.learning.workers import Together, one_by_one
 
-__all__ = ["ServerPass", "average_over_clients", "server_pass", "weighed"]
+__all__ = ["ServerPass", "average_over_clients", "read_together", "server_pass", "weighed"]
 
 _DoubleTape = tuple[Tape, Tensor, tuple[Tensor, ...]]
 
@@ -152,11 +153,20 @@ def server_pass(
     )
 
 
+def read_together(
+    losses: Float[Tensor, " S"], rows: Sequence[Float[Tensor, " d"]] | Float[Tensor, "rows d"]
+) -> tuple[list[float], list[float]]:
+    """Losses, and the sum of each row of gradients instead of a look at each element; in one read-back."""
+    sums = rows.sum(1) if isinstance(rows, Tensor) else torch.stack([row.sum() for row in rows])
+    read: list[float] = torch.cat([losses, sums]).tolist()
+    return read[: len(losses)], read[len(losses) :]
+
+
 def weighed(
     weights: Sequence[float], matrix: Float[Tensor, "S d"], keep_rows: bool
 ) -> Float[Tensor, "rows d"]:
     """Each row times its weight; or their mean as one row, over all rows and not over the weights."""
-    scaled = matrix * torch.tensor(weights, dtype=matrix.dtype, device=matrix.device)[:, None]
+    scaled = matrix * sent(torch.tensor(weights, dtype=matrix.dtype), matrix.device)[:, None]
     return scaled if keep_rows else scaled.mean(0, keepdim=True)
 
 
@@ -262,11 +272,11 @@ def average_over_clients(
     # Made whole first, as clients may have unlike numbers of rows; `clone`, as an expanded view cannot be
     # added to.
     total = torch.zeros_like(tensors[0][:1]).expand(max(n_rows), *tensors[0].shape[1:]).clone()
-    count = torch.zeros(max(n_rows), dtype=total.dtype, device=total.device)
+    count = torch.zeros(max(n_rows), dtype=total.dtype)
     for tensor, n in zip(tensors, n_rows, strict=True):
         total[:n] += tensor[:n].detach()
         count[:n] += 1
-    return total / count.view(-1, *([1] * (total.dim() - 1)))
+    return total / sent(count, total.device).view(-1, *([1] * (total.dim() - 1)))
 
 
 def _hessian(tapes: Sequence[_DoubleTape]) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:

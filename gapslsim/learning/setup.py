@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
+from gapslsim.kernels import Precision
 from gapslsim.learning.loss import Loss
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
@@ -52,6 +53,8 @@ class LearningSetup:
     """Of each client, where they are not all alike."""
     client_optimizers: tuple[Optimizer, ...] | None = None
     """Of each client's model, where they are not all alike."""
+    precision: Precision = "float32"
+    """Of products and convolutions in passes."""
     sends_frozen: bool = False
     """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
 
@@ -88,6 +91,7 @@ class LearningSetup:
             "augmentation": None if self.augmentation is None else content_of(self.augmentation),
             "batch_sizes": None if self.batch_sizes is None else list(self.batch_sizes),
             "clients": [content_of(optimizer) for optimizer in self.client_optimizers or ()],
+            **({} if self.precision == "float32" else {"precision": self.precision}),
         }
         return content_key("setup", settings)
 

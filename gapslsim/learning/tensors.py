@@ -15,10 +15,12 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from gapslsim.kernels import Precision
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.layers.chain import LayerChain
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
+from gapslsim.learning.precision import in_full, passing
 from gapslsim.learning.probe import Traits, probe
 from gapslsim.learning.state import SideState
 from gapslsim.learning.torch_random import drawing
@@ -55,6 +57,7 @@ class Side:
         planned_steps: optimizer steps planned in all, for learning-rate schedules; None if unknown.
         examples: three batches of one size that may enter it, to find out what it does; without them it is taken to
             draw random numbers and to mix samples, which is right for every module but slower.
+        precision: of passes.
 
     Raises:
         ComponentError: if a pass does not repeat with its seed.
@@ -66,8 +69,10 @@ class Side:
         optimizer: Optimizer,
         planned_steps: int | None,
         examples: Sequence[Shaped[Tensor, "b ..."]] = (),
+        precision: Precision = "float32",
     ) -> None:
         self.module = module
+        self.precision: Precision = precision
         self.optimizer = optimizer
         self.planned_steps = planned_steps
         self.traits: Traits = Traits()
@@ -144,14 +149,16 @@ class Side:
         parameters = tuple(p.detach().requires_grad_() for p in state.parameters)
         # Batch norm writes its statistics in place, and the state that came in must stay as it was.
         buffers = tuple(b.clone() for b in state.buffers)
-        with self.seeded(seed, inputs.device):
+        with self.seeded(seed, inputs.device), passing(self.precision, inputs.device):
             output = self._chain(self.all_parameters(parameters), buffers, inputs, training=True)
-        return Tape(output, parameters, buffers)
+        return Tape(in_full(output), parameters, buffers)
 
     @property
     def stackable(self) -> bool:
         """Whether `forward_stacked` can be called."""
-        return self._chain.can_stack and not self.draws and not self.mixes_samples
+        # Stacked layers have gradients of their own making, which know float32 alone.
+        plain = self.precision != "bfloat16" and not self.draws and not self.mixes_samples
+        return self._chain.can_stack and plain
 
     def forward_stacked(
         self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Shaped[Tensor, "n b ..."]
@@ -163,7 +170,9 @@ class Side:
             inputs: a batch for each model.
         """
         leaves = tuple(parameter.detach().requires_grad_() for parameter in parameters)
-        return Tape(self._chain.stacked(self.all_parameters(leaves, len(inputs)), inputs), leaves, ())
+        with passing(self.precision, inputs.device):
+            output = self._chain.stacked(self.all_parameters(leaves, len(inputs)), inputs)
+        return Tape(in_full(output), leaves, ())
 
     def predict(
         self, state: SideState | Weights, inputs: Shaped[Tensor, "b ..."], seed: int = 0
@@ -175,8 +184,10 @@ class Side:
             inputs: of this side, a batch.
             seed: for modules that draw random numbers in evaluation too.
         """
-        with torch.no_grad(), self.seeded(seed, inputs.device, training=False):
-            return self._chain(self.all_parameters(state.parameters), state.buffers, inputs, training=False)
+        device = inputs.device
+        with torch.no_grad(), self.seeded(seed, device, training=False), passing(self.precision, device):
+            output = self._chain(self.all_parameters(state.parameters), state.buffers, inputs, training=False)
+        return in_full(output)
 
     def backward(self, tape: Tape, output_gradient: Float[Tensor, "*_"]) -> tuple[Float[Tensor, "*_"], ...]:
         """Gradients of the parameters, given that of the output; none for a side that has none to learn."""

@@ -14,10 +14,12 @@ from typing import NamedTuple
 from gapslsim.assembly import assemble
 from gapslsim.errors import ProtocolError
 from gapslsim.hardware.device import Device
-from gapslsim.learning.engine import choose_device, intra_op_threads
+from gapslsim.learning.engine import intra_op_threads
+from gapslsim.numerics import computing
 from gapslsim.scenario.schema import Scenario
 from gapslsim.stages.clock import Clock, MachineClock, keep
 from gapslsim.stages.measured import MeasuredStage
+from gapslsim.torch_device import choose_device
 
 __all__ = ["OperationCheck", "RoundCheck", "check_round"]
 
@@ -83,8 +85,9 @@ def check_round(
     Raises:
         GapslsimError: if the scenario cannot be run, or its protocol ends before the first round that counts.
     """
-    clock = clock or MachineClock(choose_device(scenario.training.device), threads)
-    with intra_op_threads(threads):
+    here, training = choose_device(scenario.training.device), scenario.training
+    clock = clock or MachineClock(here, threads)
+    with intra_op_threads(threads), computing(here, training.precision, training.deterministic):
         stage = assemble(scenario, dry=False, clock=clock).stage
         assert isinstance(stage, MeasuredStage)
         counted = _Counted(stage, clock, n_rounds, least_s, observer)

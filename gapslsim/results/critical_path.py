@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 import pandas as pd
 
 from gapslsim.results import words
+from gapslsim.results.categories import LABELS, category_of
+from gapslsim.results.names import Names
 
-__all__ = ["critical_path", "describe", "pace"]
+__all__ = ["by_group", "critical_path", "describe", "pace"]
 
 _SHADOWS: Final = frozenset({"waiting", "server_queue", "server_compute"})
 """Phases in which a client waits for another actor."""
@@ -108,17 +110,35 @@ def pace(path: pd.DataFrame, rounds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def describe(path: pd.DataFrame, paced: pd.DataFrame) -> str:
-    """The main findings in a few words, for instance which client set the pace most often."""
+def by_group(path: pd.DataFrame, names: Names) -> pd.DataFrame:
+    """The chain by who is on it and what is done: three identical phones are one cause.
+
+    Returns:
+        Columns who (a client group, `server`, `parameter-server`, or empty where nothing was under way), what (a
+        category, or `idle`), seconds, share of the chain; the largest first. The seconds sum to those of the rounds.
+    """
+    who = [names.group(c) if c >= 0 else a for a, c in zip(path["actor"], path["client"], strict=True)]
+    what = [
+        "idle" if phase == "idle" else category_of(phase, client)
+        for phase, client in zip(path["phase"], path["client"], strict=True)
+    ]
+    table = pd.DataFrame({"who": who, "what": what, "seconds": path["end_s"] - path["start_s"]})
+    table = table.groupby(["who", "what"], sort=False, as_index=False)["seconds"].sum()
+    table["share"] = table["seconds"] / (table["seconds"].sum() or 1.0)
+    return table.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)
+
+
+def describe(path: pd.DataFrame, paced: pd.DataFrame, names: Names) -> str:
+    """The main findings in a few words: which group set the pace most often, and with what."""
     if paced.empty:
         return "There is no round."
-    seconds = path["end_s"] - path["start_s"]
-    by_phase = seconds.groupby([path["actor"].where(path["client"] < 0, "clients"), path["phase"]]).sum()
-    who, phase = by_phase.idxmax()
-    share = words.share(float(by_phase.max()), float(seconds.sum()))
-    clients = paced.loc[paced["client"] >= 0, "client"].value_counts()
-    told = f"{phase} of {'the ' if who != 'clients' else ''}{who} takes {share} of the chain"
-    if clients.empty:
+    top = by_group(path, names).iloc[0]
+    what = LABELS.get(top["what"], top["what"])
+    told = (
+        f"{what} of {top['who']} takes" if top["who"] else "waiting for nothing that computes or sends takes"
+    )
+    told = f"{told} {words.share(top['share'], 1.0)} of the chain"
+    groups = paced.loc[paced["client"] >= 0, "client"].map(names.group).value_counts()
+    if groups.empty:
         return f"No client is on the chain; {told}."
-    client, times = int(clients.index[0]), int(clients.iloc[0])
-    return f"client-{client} set the pace in {times} of {len(paced)} rounds; {told}."
+    return f"{groups.index[0]} set the pace in {groups.iloc[0]} of {len(paced)} rounds; {told}."

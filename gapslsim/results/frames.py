@@ -15,6 +15,7 @@ from gapslsim.network.network import LinkUseRow
 __all__ = ["GEOMETRY", "OPTIONAL", "TABLES", "columns_of", "frame"]
 
 TABLES: Final[dict[str, type[Any]]] = {
+    "clients": records.ClientRow,
     "spans": records.SpanRow,
     "rounds": records.RoundRow,
     "evaluations": records.EvaluationRow,
@@ -38,7 +39,7 @@ GEOMETRY: Final = ("gradients", "updates", "pairwise")
 """Tables of the geometry of gradients."""
 
 OPTIONAL: Final = (
-    *GEOMETRY, "attendance", "presence", "staleness", "confusion", "per_class", "predictions", "uncertainty",
+    *GEOMETRY, "clients", "attendance", "presence", "staleness", "confusion", "per_class", "predictions", "uncertainty",
 )  # fmt: skip
 """Tables that run directories of earlier versions do not have, which reads as empty ones."""
 

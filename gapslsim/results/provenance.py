@@ -7,7 +7,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,13 +22,20 @@ from gapslsim.own_components import digests
 __all__ = ["provenance"]
 
 
-def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None = None) -> dict[str, Any]:
+def provenance(
+    *,
+    seed: int,
+    wall_time_s: float,
+    command: Sequence[str] | None = None,
+    computed_on: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Everything about the surroundings of a run that could explain a difference between two runs.
 
     Args:
         seed: the scenario's seed.
         wall_time_s: how long the run took until now [s]; gives its start time.
         command: the command line; this process's own by default.
+        computed_on: see `torch_device.computed_on`; None for timing alone.
     """
     return {
         "gapslsim": __version__,
@@ -38,6 +45,7 @@ def provenance(*, seed: int, wall_time_s: float, command: Sequence[str] | None =
         "components": digests(),
         "seed": seed,
         "kernels": in_use(),
+        "computed_on": None if computed_on is None else dict(computed_on),
         "machine": {
             "system": platform.system(),
             "release": platform.release(),

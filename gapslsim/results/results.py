@@ -12,6 +12,7 @@ import pandas as pd
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import TABLES, frame
+from gapslsim.results.place import Identity, run_label
 from gapslsim.results.summary import RunFacts, summarise
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from gapslsim.learning.trained import TrainedModels
 
-__all__ = ["Results", "run_label"]
+__all__ = ["Results"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,6 +29,8 @@ class Results:
 
     scenario_yaml: str
     """The resolved scenario as YAML text."""
+    clients: pd.DataFrame = field(repr=False)
+    """Who the clients are: group, device, link, samples, labels, cut."""
     spans: pd.DataFrame = field(repr=False)
     """What every actor did and when; the phases of each client sum to the simulated time."""
     rounds: pd.DataFrame = field(repr=False)
@@ -138,8 +141,9 @@ class Results:
         """Name, framework and seed: `quickstart-gapsl-seed1`; the name of its default run directory."""
         return run_label(self.summary["name"], self.summary["framework"], self.summary["seed"])
 
-
-def run_label(name: str, framework: str, seed: int) -> str:
-    """Name of a run: `quickstart-gapsl-seed1`."""
-    safe = "".join(sign if sign.isalnum() or sign in "._-" else "-" for sign in name).strip(".-") or "run"
-    return f"{safe}-{framework}-seed{seed}"
+    @property
+    def identity(self) -> Identity:
+        """Which run it is."""
+        made = self.provenance.get("components", {})
+        dry = bool(self.summary["dry"])
+        return Identity(label=self.label, scenario_yaml=self.scenario_yaml, dry=dry, components=made)

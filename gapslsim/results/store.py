@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,80 +16,25 @@ import yaml
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import OPTIONAL, TABLES, columns_of, frame
+from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run
 from gapslsim.results.provenance import provenance
-from gapslsim.results.results import Results, run_label
+from gapslsim.results.results import Results
 from gapslsim.results.summary import plain, wrong_with
 
 __all__ = [
-    "JOURNAL", "PARQUET", "StoredRun", "check_target", "is_run", "load_results", "load_summary", "read_table",
-    "whole", "write_results", "write_text",
+    "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table", "whole",
+    "write_results", "write_text",
 ]  # fmt: skip
 
-SCENARIO: Final = "scenario.yaml"
-SUMMARY: Final = "summary.json"
-PROVENANCE: Final = "provenance.json"
-JOURNAL: Final = "journal"
-"""Folder of a run directory in which its training is recorded while it goes on."""
 PARQUET: Final[dict[str, Any]] = {"engine": "pyarrow", "compression": "zstd", "index": False}
 """How tables are written."""
 _PARTIAL: Final = ".partial"
 
 
-def is_run(directory: Path) -> bool:
-    """Whether a directory holds a finished run: its summary, which is written last."""
-    return (directory / SUMMARY).is_file() and (directory / SCENARIO).is_file()
-
-
-def check_target(directory: Path, label: str) -> bool:
-    """Says before a run whether its results may go to a directory.
-
-    Args:
-        directory: where they shall go.
-        label: name of the run, see `run_label`.
-
-    Returns:
-        Whether an earlier run of the same name, framework and seed lies there and would be overwritten.
-
-    Raises:
-        ResultsError: if something else lies there, or the place cannot be written to.
-    """
-    if directory.exists() and not directory.is_dir():
-        raise ResultsError(f"{directory} is a file; give a directory with --out")
-    place = directory
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise ResultsError(f"{directory} cannot be made: {place} is a file; give another one with --out")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise ResultsError(f"{place} cannot be written to; give another directory with --out")
-    if not directory.exists() or not any(directory.iterdir()):
-        return False
-    earlier = _label_of(directory)
-    if earlier is None and [entry.name for entry in directory.iterdir()] == [JOURNAL]:
-        earlier = _label_of_journal(directory)
-        if earlier is None or earlier == label:
-            return False
-    if earlier is None:
-        raise ResultsError(
-            f"{directory} is not empty and holds no run of gapslsim; give another directory with --out, "
-            "or empty it first"
-        )
-    if earlier != label:
-        raise ResultsError(
-            f"{directory} holds another run ({earlier}; this one is {label}); give another directory with "
-            "--out, or delete the earlier run first"
-        )
-    return True
-
-
-def _label_of_journal(directory: Path) -> str | None:
-    """Label of a run that was killed before it wrote anything but its journal."""
-    headers = (directory / JOURNAL).glob("training-*/header.json")
-    return next(filter(None, (_label_in(header, "about") for header in headers)), None)
-
-
-def write_results(results: Results, directory: str | Path, command: Sequence[str] | None = None) -> Path:
-    """Writes a run directory; an earlier run of the same name, framework and seed is replaced.
+def write_results(
+    results: Results, directory: str | Path, command: Sequence[str] | None = None, *, replace: bool = False
+) -> Path:
+    """Writes a run directory; the same run, if it lies there, is replaced.
 
     Every file is first written under another name. The summary is renamed last: a directory without one was torn.
 
@@ -98,6 +42,7 @@ def write_results(results: Results, directory: str | Path, command: Sequence[str
         results: of a run, completed or not.
         directory: where to; made if need be.
         command: the command line, for `provenance.json`; this process's own by default.
+        replace: also another run that lies there.
 
     Returns:
         The directory.
@@ -106,12 +51,17 @@ def write_results(results: Results, directory: str | Path, command: Sequence[str
         ResultsError: if something else lies there, or it cannot be written.
     """
     target = Path(directory)
-    check_target(target, results.label)
+    check_place(target, results.identity, replace=replace)
     # Results that were read from a directory keep where they were made.
     summary = results.summary
     origin = results.provenance or {
         "run": results.label,
-        **provenance(seed=summary["seed"], wall_time_s=summary["wall_time_s"] or 0.0, command=command),
+        **provenance(
+            seed=summary["seed"],
+            wall_time_s=summary["wall_time_s"] or 0.0,
+            command=command,
+            computed_on=summary.get("computed_on"),
+        ),
     }
     writers: dict[str, Callable[[Path], object]] = {
         SCENARIO: lambda path: path.write_text(results.scenario_yaml, encoding="utf-8"),
@@ -133,6 +83,12 @@ def write_results(results: Results, directory: str | Path, command: Sequence[str
         for path in files.values():
             path.unlink(missing_ok=True)
     return target
+
+
+def clear_run(directory: Path) -> None:
+    """Deletes what `write_results` has written there, and nothing else."""
+    for name in (SUMMARY, SCENARIO, PROVENANCE, *(f"{name}.parquet" for name in TABLES)):
+        (directory / name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -301,7 +257,7 @@ def load_summary(directory: str | Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ResultsError(f"{folder} is a file; give the run directory that holds it")
     if not (folder / SUMMARY).is_file():
-        if _label_of(folder) is not None:
+        if (folder / PROVENANCE).exists():
             raise ResultsError(
                 f"{folder} is incomplete: it has no {SUMMARY}, so writing it was cut off; run the scenario again"
             )
@@ -315,23 +271,6 @@ def load_summary(directory: str | Path) -> dict[str, Any]:
     if wrong:
         raise ResultsError(_torn(folder / SUMMARY, f"is no summary of a run ({wrong})"))
     return summary
-
-
-def _label_of(directory: Path) -> str | None:
-    """Label of the run in a directory, also of a torn one; None if it holds no run."""
-    return _label_in(directory / SUMMARY) or _label_in(directory / PROVENANCE, "run")
-
-
-def _label_in(file: Path, entry: str = "") -> str | None:
-    """Label of the run that a JSON file tells of, in one of its entries; None where that is no label."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        about = found[entry] if entry else found
-        if entry == "run":
-            return str(about)
-        return run_label(str(about["name"]), str(about["framework"]), int(about["seed"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _json(value: object) -> str:

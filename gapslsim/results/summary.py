@@ -60,6 +60,8 @@ class RunFacts:
     """Needs and limits of memory [bytes], as the caller has them."""
     samples: float = 0.0
     """Trained on, over all clients."""
+    computed_on: Mapping[str, Any] | None = None
+    """What computed the tensors, and how; None for timing alone."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of the summary."""
 
@@ -134,6 +136,13 @@ class _Uncertainty(BaseModel):
     notes: list[str]
 
 
+class _ComputedOn(BaseModel):
+    device: str
+    precision: str
+    name: str | None = None
+    deterministic: bool | None = None
+
+
 _Went = Annotated[dict[Category, float], Field(min_length=len(CATEGORIES))]
 
 
@@ -174,6 +183,7 @@ class _Summary(BaseModel):
     max_staleness: int | None = None
     metrics: dict[str, dict[str, float | None]] | None = None
     uncertainty: _Uncertainty | None = None
+    computed_on: _ComputedOn | None = None
 
 
 def wrong_with(text: str) -> str:
@@ -221,6 +231,7 @@ def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
         "clients_by_device": dict(Counter(facts.device_of_client)),
         **_of(facts, "memory", "timeline_sha256", "learning_sha256"),
         "warnings": _unaccounted(seconds, facts.simulated_time_s),
+        **_of(facts, "computed_on"),
         "versions": dict(_versions()),
     }
     twice = sorted(own.keys() & facts.extra.keys())

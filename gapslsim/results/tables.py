@@ -156,6 +156,8 @@ def _facts(summary: Mapping[str, Any]) -> Table:
     if summary["memory"]:
         table.add_row("memory", ", ".join(_memory(summary["memory"])))
     table.add_row("epochs", words.number(summary["epochs"]))
+    if summary.get("computed_on"):
+        table.add_row("computed on", words.computed_on(summary["computed_on"]))
     table.add_row("wall time", words.seconds(summary["wall_time_s"]))
     table.add_row(
         "hashes", f"timeline {summary['timeline_sha256'][:12]}, learning {summary['learning_sha256'][:12]}"

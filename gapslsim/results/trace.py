@@ -20,6 +20,7 @@ import pandas as pd
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.categories import IN_VAIN, actor_order, category_of, received, sent
+from gapslsim.results.names import Names
 from gapslsim.results.results import Results
 from gapslsim.results.store import write_text
 
@@ -73,7 +74,7 @@ def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Ite
     names = sorted(links["link"].unique())
     tids = {track: index for index, track in enumerate(tracks, 1)}
     link_tids = {name: index for index, name in enumerate(names, 1)}
-    yield from _names(tids, link_tids)
+    yield from _names(tids, link_tids, Names(results.clients))
     yield from _slices(spans, tids)
     yield from _arrows(spans, tids)
     yield from _link_events(links, link_tids)
@@ -95,13 +96,19 @@ def _tracks(spans: pd.DataFrame) -> Iterator[str]:
         yield f"{actor} +{lane}" if lane else actor
 
 
-def _names(tids: dict[str, int], link_tids: dict[str, int]) -> Iterator[_Event]:
+def _names(tids: dict[str, int], link_tids: dict[str, int], names: Names) -> Iterator[_Event]:
     tracks = [("process", pid, 0, name, pid) for pid, name in _GROUPS.items()]
     for pid, group in ((_DEVICES, tids), (_LINKS, link_tids)):
-        tracks += [("thread", pid, tid, name, tid) for name, tid in group.items()]
+        tracks += [("thread", pid, tid, _told(name, names), tid) for name, tid in group.items()]
     for kind, pid, tid, name, place in tracks:
         for what, args in (("name", {"name": name}), ("sort_index", {"sort_index": place})):
             yield {"ph": "M", "name": f"{kind}_{what}", "pid": pid, "tid": tid, "args": args}
+
+
+def _told(track: str, names: Names) -> str:
+    """The name of a track with the device of its client: `client-7 (phone-midrange) +1`."""
+    actor, plus, lane = track.partition(" +")
+    return f"{names.actor(actor)}{plus}{lane}"
 
 
 def _slices(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 __all__ = [
-    "MISSING", "accuracy", "between", "clock", "energy", "listed", "number", "percent", "plain_seconds", "seconds",
-    "share", "size",
+    "MISSING", "accuracy", "between", "clock", "computed_on", "energy", "listed", "number", "percent", "plain_seconds",
+    "seconds", "share", "size",
 ]  # fmt: skip
 
 MISSING: Final = "-"
@@ -74,6 +74,15 @@ def accuracy(value: float | None) -> str:
 def percent(target: float) -> str:
     """A target as it was written: `80 %`."""
     return f"{100 * target:.4g} %"
+
+
+def computed_on(found: Mapping[str, Any] | None) -> str:
+    """What computed tensors: `cuda:0 (NVIDIA A100-SXM4-80GB), float32, deterministic`."""
+    if found is None:
+        return MISSING
+    name = f" ({found['name']})" if found.get("name") else ""
+    repeats = {None: "", True: ", deterministic", False: ", not deterministic"}[found.get("deterministic")]
+    return f"{found['device']}{name}, {found['precision']}{repeats}"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
 from gapslsim.units import STRICT_UNITS
 
-__all__ = ["Source", "load", "load_dict", "loads", "read", "vary"]
+__all__ = ["Source", "load", "load_dict", "loads", "read", "read_override", "vary"]
 
 
 def load(
@@ -112,9 +112,8 @@ def vary(source: Source, changes: Iterable[tuple[str, Tree]], *, deep: bool = Fa
     tree, problems = source.tree, list(source.problems)
     raise_if_any(p for p in problems if tree.value is None)
     for name, value in changes:
-        parts: Path = tuple(int(part) if part.isdigit() else part for part in name.split("."))
         try:
-            tree = _put_everywhere(tree, parts, value)
+            tree = _put_everywhere(tree, _parts(name), value)
         except LookupError as error:
             problems.append(Problem(name, str(error.args[0]), value.file, value.line))
     return _finish(tree, problems, (), deep, source.folder)
@@ -242,23 +241,33 @@ def _read_base(
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
-def _override(root: Tree, text: str) -> tuple[Tree, list[Problem]]:
-    """Lays `path=value` upon the tree."""
+def read_override(text: str, file: str | None) -> tuple[str, Tree, list[Problem]]:
+    """Dotted path and value of `path=value`, or what is wrong with it."""
     origin = f"--set {text}"
     name, equals, written = text.partition("=")
-    parts: Path = tuple(
-        int(part) if part.isdigit() else part for part in _INDEX.sub(r".\1", name.strip()).split(".")
-    )
-    if not equals or not all(part != "" for part in parts):
+    name = _INDEX.sub(r".\1", name.strip())
+    if not equals or "" in name.split("."):
         example = "write it as path=value, for instance --set framework.eta=0.3"
-        return root, [Problem("", f"{text!r} is no override; {example} (from {origin}).", root.file)]
-    value, problems = parse(written, root.file, origin=origin)
+        wrong = Problem("", f"{text!r} is no override; {example} (from {origin}).", file)
+        return name, Tree(None, file, None, origin), [wrong]
+    value, problems = parse(written, file, origin=origin)
+    found = Tree(value.value, file, None, origin)
+    return name, found, [Problem(name, problem.message, file) for problem in problems]
+
+
+def _override(root: Tree, text: str) -> tuple[Tree, list[Problem]]:
+    """Lays `path=value` upon the tree."""
+    name, value, problems = read_override(text, root.file)
     if problems:
-        return root, [Problem(name, problem.message, root.file) for problem in problems]
+        return root, problems
     try:
-        return _put_everywhere(root, parts, Tree(value.value, root.file, None, origin)), []
+        return _put_everywhere(root, _parts(name), value), []
     except LookupError as error:
-        return root, [Problem(name, f"{error.args[0]} (from {origin})", root.file)]
+        return root, [Problem(name, f"{error.args[0]} (from {value.origin})", root.file)]
+
+
+def _parts(name: str) -> Path:
+    return tuple(int(part) if part.isdigit() else part for part in name.split("."))
 
 
 def _put(tree: Tree, parts: Path, depth: int, value: Tree) -> Tree:

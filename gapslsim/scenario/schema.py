@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -21,7 +20,7 @@ from gapslsim.clock_options import ClockOptions
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
-from gapslsim.kernels import Kernels
+from gapslsim.kernels import Kernels, Precision
 from gapslsim.learning.loss import Loss, losses
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
@@ -34,6 +33,7 @@ from gapslsim.scenario.limits import Evaluation, Stop
 from gapslsim.sim.availability import Availability, availabilities
 from gapslsim.sim.fault import Fault, faults
 from gapslsim.sim.hazards import Member
+from gapslsim.torch_device import device_name
 
 __all__ = ["ClientGroup", "OwnComponents", "ParameterServerNode", "Scenario", "ServerNode", "Training"]
 
@@ -81,12 +81,6 @@ OwnComponents = Annotated[str, AfterValidator(_own_components)]
 """A `.py` file, relative to the scenario's, or the name of a module."""
 
 
-def _torch_device(name: str) -> str:
-    if not re.fullmatch(r"auto|[a-z]+(:\d+)?", name):
-        raise ValueError(f"found {name!r:.60}; write auto, cpu, cuda, cuda:1 or mps")
-    return name
-
-
 AnyFault = Annotated[Fault, faults]
 """Named here: within `Scenario` the name `faults` is the field."""
 
@@ -103,8 +97,16 @@ class Training:
     """Optimizer of the server-side model; the same settings as `client` unless given."""
     loss: Annotated[Loss, losses] = Field(default_factory=lambda: losses["cross_entropy"]())
     """What models are trained by."""
-    device: Annotated[str, AfterValidator(_torch_device)] = "auto"
-    """Where tensors are computed on this machine: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`; no simulated figure."""
+    device: Annotated[str, AfterValidator(device_name)] = "auto"
+    """Where tensors are computed on this machine: `cpu`, `cuda`, `cuda:1`, or `auto`, the first GPU where there is one;
+    no simulated figure."""
+    precision: Precision = "float32"
+    """Of products and convolutions. `float32`: IEEE's; `tf32`: 10 bits of mantissa, on NVIDIA GPUs since Ampere;
+    `bfloat16`: passes as under `torch.autocast`. Weights, optimizers, averages, messages and the comparison of
+    gradients are float32 in each case."""
+    deterministic: bool = True
+    """On a GPU: kernels that repeat bit for bit on one model of GPU, and a refusal of operations that have none. CPUs
+    repeat in any case."""
     threads: PositiveInt = 1
     """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may
     differ."""
@@ -247,6 +249,15 @@ class Scenario:
         """Of each client's model."""
         of_groups = [(group.training.optimizer(self.training.client), group.count) for group in self.clients]
         return tuple(optimizer for optimizer, count in of_groups for _ in range(count))
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Of each group, no two alike: its own, or its device's; later groups of one name get a number."""
+        names = [group.name or group.device for group in self.clients]
+        return tuple(
+            name if name not in names[:i] else f"{name} #{names[: i + 1].count(name)}"
+            for i, name in enumerate(names)
+        )
 
     @property
     def n_clients(self) -> int:

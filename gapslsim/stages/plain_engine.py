@@ -16,7 +16,7 @@ from gapslsim.learning.engine import Engine
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.rules import Decision, Gradients, ServerUpdate
-from gapslsim.learning.server_pass import ServerPass, server_pass, weighed
+from gapslsim.learning.server_pass import ServerPass, read_together, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Tape, differentiate, flatten, unflatten
@@ -109,7 +109,8 @@ class PlainEngine(Engine):
         else:
             passed, rows = self._passes(step, seeds)
             stacked = partial(torch.stack, rows)
-        self._check(step, passed.losses, rows)
+        losses, sums = read_together(passed.losses, rows)
+        self._check(step, losses, sums)
         side.prepare(state)
 
         def decide() -> tuple[Gradients, Decision]:
@@ -131,7 +132,7 @@ class PlainEngine(Engine):
         own = rule.needs_client_gradients and step.weights is None
         known = gradients.gram if step.measures and own else None
         return self._outcome(
-            step, passed, decision, updated, stacked() if step.measures else passed.matrix, known
+            step, passed, losses, decision, updated, stacked() if step.measures else passed.matrix, known
         )
 
     def average(self, weights: Sequence[Weights], shares: Sequence[float]) -> Weights:

@@ -100,7 +100,10 @@ def _with_origin(results: Results) -> Results:
     """Notes where the run was made, while still there."""
     from gapslsim.results.provenance import provenance
 
-    made = provenance(seed=results.summary["seed"], wall_time_s=results.summary["wall_time_s"] or 0.0)
+    of_run = results.summary
+    made = provenance(
+        seed=of_run["seed"], wall_time_s=of_run["wall_time_s"] or 0.0, computed_on=of_run["computed_on"]
+    )
     return replace(results, provenance={"run": results.label, **made})
 
 

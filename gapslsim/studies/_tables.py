@@ -10,7 +10,8 @@ import pandas as pd
 
 from gapslsim.results.categories import CATEGORIES
 from gapslsim.results.frames import GEOMETRY
-from gapslsim.results.store import PARQUET, is_run, load_results, whole
+from gapslsim.results.place import is_run
+from gapslsim.results.store import PARQUET, load_results, whole
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord
 from gapslsim.results.summary import accuracy_curve
 

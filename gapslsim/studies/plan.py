@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from gapslsim.errors import Problem, ScenarioError
 from gapslsim.registry import settings_of
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump
-from gapslsim.scenario.loading import Source, read, vary
+from gapslsim.scenario.loading import Source, read, read_override, vary
 from gapslsim.scenario.problems import explain, place, raise_if_any
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shipped import find_study
@@ -57,12 +57,19 @@ class Plan:
         """Runs whose scenario has problems."""
         return [run for run in self.runs if run.scenario is None]
 
+    @property
+    def digest(self) -> str:
+        """Eight digits that tell studies of other runs apart."""
+        text = "\n".join(run.record.scenario_sha256 for run in self.runs)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-def load_study(path: str | Path) -> Plan:
+
+def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     """Reads a study and resolves every run.
 
     Args:
         path: a study file; a bare name such as `studies/quickstart` means the shipped one.
+        set: changes of every run, `dotted.path=value`.
 
     Raises:
         ScenarioError: lists every problem of the study file, or every problem of its runs if none is possible.
@@ -78,7 +85,7 @@ def load_study(path: str | Path) -> Plan:
     axes, found = axes_of(tree.value.get("axes", Tree({})), str(file))
     raise_if_any(found)
     source = _base(study, tree, file)
-    common = _common(study, tree)
+    common = [*_common(study, tree), *_overrides(set, axes, str(file))]
     runs = tuple(run for each in combinations(axes) for run in _runs(study, source, common, axes, each))
     # The base without any axis tells targets and view even where the first combination is impossible.
     possible = [run.scenario for run in runs if run.scenario is not None]
@@ -135,6 +142,27 @@ def _common(study: Study, tree: Tree) -> list[Change]:
     if study.targets.view is not None:
         changes.append(("evaluation.target_view", targets.value["view"]))
     return changes
+
+
+def _overrides(given: Iterable[str], axes: Sequence[Axis], file: str) -> Iterator[Change]:
+    """Changes from the command line. Raises ScenarioError for one that the study would undo."""
+    varied = {path: axis.name for axis in axes for choice in axis.choices for path, _ in choice.changes}
+    for text in given:
+        name, value, problems = read_override(text, file)
+        raise_if_any(problems)
+        for path, axis in varied.items():
+            if f"{name}.".startswith(f"{path}."):
+                problems.append(
+                    Problem(name, f"is varied by the axis {axis!r}; change it in the study.", file)
+                )
+        if name in ("seed", "name"):
+            problems.append(
+                Problem(
+                    name, f"is set by the study; write {'seeds' if name == 'seed' else 'name'} into it.", file
+                )
+            )
+        raise_if_any(problems[:1])
+        yield name, value
 
 
 def _runs(

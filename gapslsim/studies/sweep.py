@@ -15,8 +15,9 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.store import StoredRun, is_run, write_results, write_text
-from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, write_study
+from gapslsim.results.place import SCENARIO, is_run
+from gapslsim.results.store import StoredRun, clear_run, write_results, write_text
+from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, read_study, write_study
 from gapslsim.studies._execute import Job, Outcome
 from gapslsim.studies._order import training_and_timing
 from gapslsim.studies._tables import write_tables
@@ -24,7 +25,7 @@ from gapslsim.studies.backend import Backend
 from gapslsim.studies.lock import LOCK, held
 from gapslsim.studies.plan import Plan, PlannedRun
 
-__all__ = ["SweepProgress", "check_place", "done_and_to_do", "sweep"]
+__all__ = ["SweepProgress", "check_place", "done_and_to_do", "lies_in", "others_in", "sweep"]
 
 JOURNAL: Final = "journal"
 NOTES: Final = ".notes"
@@ -57,6 +58,7 @@ def sweep(
     backend: Backend,
     *,
     resume: bool = False,
+    force: bool = False,
     journal: Path | None = None,
     observer: Observer | None = None,
     on_result: Callable[[RunRecord, Any], None] | None = None,
@@ -68,6 +70,7 @@ def sweep(
         out: the study's directory; see `docs/studies.md` for what it holds.
         backend: where to run.
         resume: go on with the study that lies there; runs of the same resolved scenario are not run again.
+        force: replace finished runs that lie there: those of other scenarios with `resume`, else all.
         journal: folder of the journal, which studies of the same training may share; `out/journal` by default.
         observer: told now and then how far it is; may be called from another thread.
         on_result: called with the record and the results of each run that completes.
@@ -79,12 +82,12 @@ def sweep(
         ResultsError: if something else lies in the directory, another sweep runs there, or it cannot be written.
         KeyboardInterrupt: after Ctrl-C; what is finished is kept and gathered.
     """
-    check_place(out, resume)
+    check_place(plan, out, resume=resume, force=force)
     with held(out):
         # Another sweep may have ended here just now.
-        check_place(out, resume)
+        check_place(plan, out, resume=resume, force=force)
         records = {run.record.label: run.record for run in plan.runs}
-        done, to_do = done_and_to_do(plan, out)
+        done, to_do = done_and_to_do(plan, out) if resume or not force else ([], list(plan.possible))
         for run in done:
             records[run.record.label] = dataclasses.replace(run.record, status="completed")
         trained = journal if journal is not None else out / JOURNAL
@@ -131,11 +134,11 @@ def _outcomes(
             yield from outcomes
 
 
-def check_place(out: Path, resume: bool) -> None:
-    """Says before a study whether it may go to a directory.
+def check_place(plan: Plan, out: Path, *, resume: bool = False, force: bool = False) -> None:
+    """Says before a study whether it may go to a directory; see `sweep`.
 
     Raises:
-        ResultsError: if something else lies there, or a study that is not to be resumed.
+        ResultsError: if something else lies there, a study that is not to be resumed, or runs that would be lost.
     """
     if out.exists() and not out.is_dir():
         raise ResultsError(f"{out} is a file; give a directory with --out")
@@ -143,10 +146,35 @@ def check_place(out: Path, resume: bool) -> None:
         return
     if not is_study(out):
         raise ResultsError(f"{out} is not empty and holds no study; give another directory with --out")
+    if force:
+        return
+    if others := others_in(plan, out):
+        raise ResultsError(
+            f"{out} holds runs of other scenarios under the same names ({', '.join(others[:3])}"
+            f"{f' and {len(others) - 3} more' if len(others) > 3 else ''}); give another directory with --out, or "
+            "replace them with --resume --force"
+        )
     if not resume:
         raise ResultsError(
-            f"{out} holds a study already; add --resume to go on with it, or give another directory with --out"
+            f"{out} holds a study already; go on with it by --resume, run it anew by --force, or give another "
+            "directory with --out"
         )
+
+
+def others_in(plan: Plan, out: Path) -> list[str]:
+    """Labels under which finished runs of other scenarios than the planned ones lie in a directory."""
+    return [
+        run.record.label
+        for run in plan.possible
+        if is_run(out / RUNS / run.record.label) and not _is_same(out, run.record)
+    ]
+
+
+def lies_in(plan: Plan, out: Path) -> bool:
+    """Whether a directory holds the whole study, with every possible run finished."""
+    if not is_study(out) or done_and_to_do(plan, out)[1]:
+        return False
+    return {run.label for run in read_study(out).runs} == {run.record.label for run in plan.runs}
 
 
 def done_and_to_do(plan: Plan, out: Path) -> tuple[list[PlannedRun], list[PlannedRun]]:
@@ -160,17 +188,20 @@ def done_and_to_do(plan: Plan, out: Path) -> tuple[list[PlannedRun], list[Planne
 
 def _finished(out: Path, record: RunRecord) -> bool:
     """Whether this very run lies there, completed and whole: the resolved scenario has the same hash."""
-    folder = out / RUNS / record.label
-    if not is_run(folder):
-        return False
     try:
-        # By content, not by label: a changed base makes a finished run of the same name stale.
-        text = (folder / "scenario.yaml").read_bytes()
-        return (
-            hashlib.sha256(text).hexdigest() == record.scenario_sha256
-            and StoredRun(folder).summary["status"] == "completed"
+        return _is_same(out, record) and StoredRun(out / RUNS / record.label).summary["status"] == "completed"
+    except ResultsError:
+        return False
+
+
+def _is_same(out: Path, record: RunRecord) -> bool:
+    """By content, not by label: a changed base makes a finished run of the same name another one."""
+    folder = out / RUNS / record.label
+    try:
+        return is_run(folder) and (
+            hashlib.sha256((folder / SCENARIO).read_bytes()).hexdigest() == record.scenario_sha256
         )
-    except (OSError, ResultsError):
+    except OSError:
         return False
 
 
@@ -179,10 +210,10 @@ def _keep(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:
     status = f"failed: {outcome.error}" if outcome.error else "completed"
     folder = out / RUNS / record.label
     try:
-        if folder.exists():
-            shutil.rmtree(folder)
-        if outcome.results is not None:
-            write_results(outcome.results, folder)
+        if outcome.results is None:
+            clear_run(folder)
+        else:
+            write_results(outcome.results, folder, replace=True)
     except (ResultsError, OSError) as error:
         status = f"failed: {error}"
     return dataclasses.replace(record, status=status)

@@ -196,7 +196,7 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(file: Path, tmp_path: Path) ->
 
 def test_a_run_without_resume_begins_its_journal_anew(file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    for extra, replayed in (([], False), ([], False), (["--resume"], True)):
+    for extra, replayed in (([], False), (["--force"], False), (["--force", "--resume"], True)):
         call("run", str(file), "--out", str(out), "--quiet", *extra)
         told = json.loads((out / "summary.json").read_text())["journal"]
         assert (told["replayed"] > 0) == replayed

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gapslsim.network.network import LinkUseRow
-from gapslsim.records import AlignmentRow, EvaluationRow, LossRow, RoundRow, SpanRow
+from gapslsim.records import AlignmentRow, ClientRow, EvaluationRow, LossRow, RoundRow, SpanRow
 from gapslsim.results.frames import TABLES
 from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
@@ -63,6 +63,10 @@ EVALUATIONS = [
     EvaluationRow(2, 10.0, "clients", 1, 0.8, 1.0),
 ]
 ROWS: dict[str, Any] = {
+    "clients": [
+        ClientRow(0, "nano", "nano", 8e6, 8e6, 0.0, 8, 80, '{"0": 80}', "1"),
+        ClientRow(1, "pi", "pi", 8e6, 8e6, 0.0, 8, 80, '{"1": 80}', "1"),
+    ],
     "spans": SPANS,
     "rounds": [
         RoundRow(1, 0.0, 5.0, 0.5, 2, 1.5, 600, 200, 30.0),

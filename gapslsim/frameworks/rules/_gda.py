@@ -46,9 +46,9 @@ def admitted_clients(
 
 
 def regularised_losses(options: GapslOptions, losses: Tensor, angles: Tensor, admitted: Tensor) -> Tensor:
-    """Losses as GAPSL reports them, [S]: Eq. (7) for admitted clients, L_i for the others."""
-    terms = alignment.penalty(angles, options.lambda_).to(losses.dtype)
-    return torch.where(admitted, losses + terms, losses)
+    """Losses as GAPSL reports them, [S], on the CPU: Eq. (7) for admitted clients, L_i for the others."""
+    terms, read = alignment.penalty(angles, options.lambda_).to(losses.dtype), losses.cpu()
+    return torch.where(admitted, read + terms, read)
 
 
 def fates_of(options: GapslOptions, admitted: Tensor) -> tuple[Fate, ...]:
@@ -77,8 +77,8 @@ def aligned_update(
     # A mean over nobody would be NaN.
     if not rows:
         return torch.zeros_like(gradients.matrix[0]), None
-    # Indexing by a mask copies, so that the terms below are not added to the clients' own gradients.
-    chosen = gradients.matrix[admitted]
+    # A copy, so that the terms below are not added to the clients' own gradients.
+    chosen = torch.stack([gradients.matrix[row] for row in rows])
     cut_terms: list[Tensor | None] = [None] * len(admitted)
     if options.lambda_ > 0 and options.gradient == "steer":
         lead = leader.gradient()

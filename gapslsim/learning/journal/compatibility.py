@@ -21,7 +21,7 @@ FORMAT: Final = 1
 _SOLVERS: Final = ("clarabel", "cvxpy", "ecos", "qpsolvers", "quadprog", "scipy")
 """Of TorchJD's aggregators; those that are not installed are `unknown`."""
 
-_SOURCES: Final = ("learning", "models", "data", "frameworks/rules", "rng.py", "work.py")
+_SOURCES: Final = ("learning", "models", "data", "frameworks/rules", "numerics.py", "rng.py", "work.py")
 
 
 def compatibility(

@@ -10,6 +10,7 @@ import pandas as pd
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom, participation
 from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Row, Scale, TextTable
+from gapslsim.results.names import Names
 from gapslsim.results.report.data import Run, RunSet
 
 __all__ = ["attendance_figure"]
@@ -78,10 +79,11 @@ def _presence(presence: pd.DataFrame, run: Run, series: int) -> Panel:
     """Stays of each client, and of the server if it crashed."""
     end_s, n_clients = float(run.summary["simulated_time_s"]), int(run.summary["n_clients"])
     actors = [*([-1] if (presence["client"] < 0).any() else []), *range(n_clients)][:_MOST_ROWS]
-    bars, rows = [], []
+    bars, rows, names = [], [], Names(run.table("clients"))
     for row, client in enumerate(actors):
         own = presence[presence["client"] == client].sort_values("left_s")
-        name = "server" if client < 0 else f"client-{client}"
+        actor = "server" if client < 0 else f"client-{client}"
+        name = names.actor(actor)
         since_s = away_s = 0.0
         for left_s, back_s in zip(own["left_s"], own["back_s"].fillna(end_s), strict=True):
             if left_s > since_s:
@@ -92,7 +94,7 @@ def _presence(presence: pd.DataFrame, run: Run, series: int) -> Panel:
             since_s = back_s
         if end_s > since_s:
             bars.append(Bar(row, since_s, end_s, series, f"{name} there: {words.seconds(end_s - since_s)}"))
-        rows.append(Row(name, words.share(away_s, end_s)))
+        rows.append(Row(actor, words.share(away_s, end_s)))
     along = Scale("simulated time [s]", 0.0, end_s or 1.0)
     title = f"{run.series}: who was there{_cut(n_clients)}"
     return Panel(title, along, Scale(), bars, rows, row_height=16, note_label="away")
@@ -102,11 +104,11 @@ def _rounds(run: Run, series: int) -> Panel:
     """In how many of the rounds each client's part was used."""
     n_clients = int(run.summary["n_clients"])
     shares = participation(run.table("attendance"), n_clients, len(run.table("rounds")))[:_MOST_ROWS]
-    bars, rows = [], []
+    bars, rows, names = [], [], Names(run.table("clients"))
     for client, share in enumerate(shares.tolist()):
         said = words.share(share, 1.0)
         rows.append(Row(f"client-{client}", said))
-        bars.append(Bar(client, 0.0, 100 * share, series, f"client-{client}: {said}"))
+        bars.append(Bar(client, 0.0, 100 * share, series, f"{names.client(client)}: {said}"))
     along, title = Scale("share of rounds [%]", 0.0, 100.0), f"{run.series}: rounds taken part in"
     return Panel(f"{title}{_cut(n_clients)}", along, Scale(), bars, rows, row_height=16)
 

@@ -14,6 +14,7 @@ from gapslsim.results import words
 from gapslsim.results.categories import IN_VAIN, LABELS, Category, actor_order, category_of
 from gapslsim.results.critical_path import critical_path
 from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Part, Row, Scale, Span
+from gapslsim.results.names import Names
 from gapslsim.results.report.data import Run, RunSet
 
 __all__ = ["gantt_figure"]
@@ -74,12 +75,13 @@ def _of_run(run: Run, wanted: int | None) -> Drawing | None:
     # A wait that lasts from one round into the next is written when it ends.
     spans = spans[(spans["end_s"] > start_s) & (spans["start_s"] < end_s)]
     path = critical_path(spans[spans["round"] == number], rounds[rounds["round"] == number])
-    panel = _panel(spans, path, start_s, end_s)
-    caption = _caption(run, number, start_s, end_s, path)
+    names = Names(run.table("clients"))
+    panel = _panel(spans, path, start_s, end_s, names)
+    caption = _caption(run, number, start_s, end_s, path, names)
     return Drawing(f"One round of {run.series}, seed {run.seed}", [panel], [caption])
 
 
-def _panel(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float) -> Panel:
+def _panel(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float, names: Names) -> Panel:
     actors = sorted(spans["actor"].unique(), key=actor_order)[:_MOST_ROWS]
     place = {actor: row for row, actor in enumerate(actors)}
     unit, factor = ("ms", 1e3) if end_s - start_s < 2 else ("s", 1.0)
@@ -98,7 +100,8 @@ def _panel(spans: pd.DataFrame, path: pd.DataFrame, start_s: float, end_s: float
         for link in path.itertuples(index=False) if link.actor in place
     ]  # fmt: skip
     along = Scale(f"simulated time since the round began [{unit}]", 0.0, (end_s - start_s) * factor)
-    return Panel("", along, Scale(), parts, [Row(actor) for actor in actors], row_height=16, wide=True)
+    rows = [Row(actor, names.device_of(actor)) for actor in actors]
+    return Panel("", along, Scale(), parts, rows, row_height=16, wide=True)
 
 
 def _pieces(spans: pd.DataFrame, start_s: float, end_s: float) -> list[Any]:
@@ -124,9 +127,9 @@ def _label(category: Category, sign: str) -> str:
     return f"{LABELS[category]}, {sign}" if sign else LABELS[category]
 
 
-def _caption(run: Run, number: int, start_s: float, end_s: float, path: pd.DataFrame) -> str:
+def _caption(run: Run, number: int, start_s: float, end_s: float, path: pd.DataFrame, names: Names) -> str:
     links = [
-        (f"{link.phase} of {link.actor}" if link.actor else "idle", link.end_s - link.start_s)
+        (f"{link.phase} of {names.actor(link.actor)}" if link.actor else "idle", link.end_s - link.start_s)
         for link in path.itertuples(index=False)
     ]
     steps = [(what, sum(s for _, s in own)) for what, own in groupby(links, itemgetter(0))]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Panel, Row, Scale
+from gapslsim.results.names import Names
 from gapslsim.results.report.data import Group, Run, RunSet
 
 __all__ = ["pair_figures"]
@@ -86,8 +87,9 @@ def _matrix(pairwise: pd.DataFrame, number: int, name: str) -> Panel:
 
 def _words(group: Group, run: Run) -> str:
     means = run.table("pairwise").groupby(["client", "other"])["angle_rad"].mean()
-    near, far = means.idxmin(), means.idxmax()
+    name = Names(run.table("clients")).client
+    near, far = (" and ".join(map(name, pair)) for pair in (means.idxmin(), means.idxmax()))
     return (
-        f"{group.series}: closest are clients {near[0]} and {near[1]} ({math.degrees(means.min()):.0f} degrees on "
-        f"average), farthest {far[0]} and {far[1]} ({math.degrees(means.max()):.0f} degrees)."
+        f"{group.series}: closest are {near} ({math.degrees(means.min()):.0f} degrees on average), farthest {far} "
+        f"({math.degrees(means.max()):.0f} degrees)."
     )

@@ -148,6 +148,7 @@ def provenance_table(runs: RunSet) -> str:
         ["Python", str(first.get("python", "-"))],
         ["packages", ", ".join(f"{k} {v}" for k, v in first.get("packages", {}).items())],
         ["machine", f"{machine.get('processor', '-')}, {machine.get('n_cpus', '-')} cores"],
+        ["computed on", "; ".join(dict.fromkeys(words.computed_on(r.summary.get("computed_on")) for r in runs.runs))],
         ["first run started", str(first.get("started", "-"))],
         ["wall time, all runs", words.seconds(sum(float(r.summary["wall_time_s"] or 0) for r in runs.runs))],
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from gapslsim.results._binning import line_over_seeds
 from gapslsim.results._geometry import compare_geometry
 from gapslsim.results.compare import Comparison
 from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Panel, Row, Scale, TextTable
+from gapslsim.results.names import Names
 from gapslsim.results.report._pairs import pair_figures
 from gapslsim.results.report.data import Group, Run, RunSet
 from gapslsim.results.statistics import seeds_words
@@ -183,9 +184,9 @@ def _admission_words(group: Group, admitted: pd.DataFrame) -> list[str]:
     said = [f"{100 * float(admitted['mean'].mean()):.0f} % of the clients are admitted per round"]
     shares = pd.concat(tables).groupby("client")["admitted"].mean()
     if shares.max() > shares.min():
-        least, most = shares.idxmin(), shares.idxmax()
+        least, most = map(Names(group.runs[0].table("clients")).client, (shares.idxmin(), shares.idxmax()))
         said.append(
-            f"client {least} is admitted least ({100 * shares.min():.0f} % of rounds), "
-            f"client {most} most ({100 * shares.max():.0f} %)"
+            f"{least} is admitted least ({100 * shares.min():.0f} % of rounds), {most} most "
+            f"({100 * shares.max():.0f} %)"
         )
     return said

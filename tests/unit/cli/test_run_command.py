@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from gapslsim.cli.main import main
 from gapslsim.errors import DataError, GapslsimError, MemoryShortError, NumericalError, Problem, ScenarioError
 from gapslsim.records import Progress
 from gapslsim.registry import component
+from gapslsim.results.results import Results
 from gapslsim.results.store import load_results, load_summary, write_results
 
 
@@ -32,7 +34,9 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
             seen.update(path=path, set=list(set), deep=deep)
             if isinstance(outcome, ScenarioError):
                 raise outcome
-            return SimpleNamespace(name="tiny", seed=7, framework=_Framework())
+            made = getattr(outcome, "results", outcome)
+            text = made.scenario_yaml if isinstance(made, Results) else "name: tiny\n"
+            return SimpleNamespace(name="tiny", seed=7, framework=_Framework(), text=text)
 
         def simulate(
             scenario: Any,
@@ -51,6 +55,7 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
 
         for name, functions in (
             ("gapslsim.scenario.loading", {"load": load}),
+            ("gapslsim.scenario.dumping", {"dump": lambda scenario: scenario.text}),
             ("gapslsim.run", {"simulate": simulate}),
         ):
             module = ModuleType(name)
@@ -77,14 +82,24 @@ def test_a_run_prints_the_table_and_the_place_and_leaves_a_run_directory(command
 
 def test_options_reach_the_scenario_and_the_simulation(command):
     done = command(
-        "run", "a.yaml", "--set", "seed=7", "--set", "stop.rounds=3", "--dry", "--device", "cpu", "--out", "x"
+        "run",
+        "a.yaml",
+        "--set",
+        "seed=7",
+        "--set",
+        "stop.rounds=3",
+        "--no-journal",
+        "--device",
+        "cpu",
+        "-o",
+        "x",
     )
     assert done.code == 0
     assert done.seen == {
         "path": "a.yaml",
         "set": ["seed=7", "stop.rounds=3", "training.device=cpu"],
         "deep": True,
-        "dry": True,
+        "dry": False,
         "journal": None,
         "simulated": True,
     }
@@ -96,9 +111,71 @@ def test_quiet_prints_the_directory_and_nothing_else(command):
     assert (done.out, done.err) == ("runs/tiny-gapsl-seed7\n", "")
 
 
-def test_a_second_run_replaces_the_first_and_says_so(command):
+def test_the_same_run_is_found_and_not_run_again_unless_forced(command):
     command("run", "a.yaml")
-    assert "(the earlier run there was replaced)" in command("run", "a.yaml").out
+    again = command("run", "a.yaml")
+    assert again.code == 0
+    assert "already there: runs/tiny-gapsl-seed7. Nothing was run; --force runs it again" in again.out
+    assert "simulated" not in again.seen
+    assert command("run", "a.yaml", "--quiet").out == "runs/tiny-gapsl-seed7\n"
+    assert "(the earlier run there was replaced)" in command("run", "a.yaml", "--force").out
+
+
+def test_another_scenario_goes_elsewhere_named_by_what_was_changed(command, make_results, tmp_path):
+    first = make_results(scenario_yaml="name: tiny\nclients:\n- link: 4g\n- link: 4g\n")
+    other = make_results(scenario_yaml="name: tiny\nclients:\n- link: 5g\n- link: 5g\n")
+    third = make_results(scenario_yaml="name: tiny\nclients:\n- link: 4g\n- link: 6g\n")
+    command("run", "a.yaml", outcome=first)
+    before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    changed = ("run", "a.yaml", "-q", "--set", "clients.*.link=5g", "--set", "seed=7")
+    assert command(*changed, outcome=other).out == "runs/tiny-gapsl-seed7-link=5g\n"
+    # The file itself was changed.
+    assert command("run", "a.yaml", "-q", outcome=third).out == "runs/tiny-gapsl-seed7-link=6g\n"
+    for earlier, place in ((first, ""), (other, "-link=5g"), (third, "-link=6g")):
+        assert command("run", "b.yaml", "-q", outcome=earlier).out == f"runs/tiny-gapsl-seed7{place}\n"
+    assert (
+        before.items() <= {p: p.read_bytes() for p in (tmp_path / "runs").rglob("*") if p.is_file()}.items()
+    )
+
+
+def test_a_given_directory_with_another_run_is_replaced_only_by_force(command, make_results, tmp_path):
+    command("run", "a.yaml", "-o", "x", outcome=make_results(scenario_yaml="link: 4g\n"))
+    (tmp_path / "x" / "notes.txt").write_text("mine")
+    other = make_results(scenario_yaml="link: 5g\n")
+    refused = command("run", "a.yaml", "-o", "x", outcome=other)
+    assert refused.code == 2
+    assert "x holds another run (tiny-gapsl-seed7; this one has link=5g); give another" in refused.err
+    assert "simulated" not in refused.seen
+    assert load_results("x").scenario_yaml == "link: 4g\n"
+    assert command("run", "a.yaml", "-o", "x", "--force", outcome=other).code == 0
+    assert load_results("x").scenario_yaml == "link: 5g\n"
+    assert (tmp_path / "x" / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_was_cut_off_is_gone_on_with_or_begun_anew_as_asked(command, make_results):
+    cut = make_results(status="interrupted", stopped_by="")
+    command("run", "a.yaml", outcome=cut)
+    refused = command("run", "a.yaml")
+    assert refused.code == 2
+    assert "holds this run already, but it ended as interrupted; go on with --resume, or begin" in refused.err
+    assert command("run", "a.yaml", "--resume").code == 0
+    assert load_summary("runs/tiny-gapsl-seed7")["status"] == "completed"
+
+
+def test_a_dry_run_has_a_directory_of_its_own(command, make_results):
+    command("run", "a.yaml")
+    dry = command("run", "a.yaml", "--dry", "-q", outcome=make_results(dry=True))
+    assert dry.out == "runs/tiny-gapsl-seed7-dry\n"
+    assert not load_summary("runs/tiny-gapsl-seed7")["dry"]
+
+
+def test_a_run_of_another_version_is_told_and_kept(command, tmp_path):
+    command("run", "a.yaml")
+    file = tmp_path / "runs" / "tiny-gapsl-seed7" / "provenance.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"gapslsim": "0.0.1"}))
+    done = command("run", "a.yaml")
+    assert done.code == 2
+    assert "holds this run, made by gapslsim 0.0.1; this is" in done.err
 
 
 def test_a_place_that_is_taken_is_refused_before_anything_is_simulated(command, tmp_path):

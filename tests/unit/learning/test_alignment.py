@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gapslsim.learning import _powers
+from gapslsim.learning import _limits
 from gapslsim.learning import alignment as a
 from tests.unit.learning.reference_equations import family, gapsl_round
 
@@ -190,8 +190,7 @@ def test_many_columns_are_summed_in_chunks(monkeypatch: pytest.MonkeyPatch) -> N
     g = torch.from_numpy(family("duplicate", 6, 50, seed=1))
     leader = g[:2].mean(0)
     whole = a.pairwise_angles(g), a.angles_to(g, leader), a.norms(a.gram(g))
-    for module in (a, _powers):
-        monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(_limits, "COLUMNS", 7)
     parts = a.pairwise_angles(g), a.angles_to(g, leader), a.norms(a.gram(g))
     for one, other in zip(whole, parts, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-13, atol=1e-13)

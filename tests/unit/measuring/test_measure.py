@@ -150,7 +150,7 @@ def test_two_threads_are_measured_with_two_threads(monkeypatch: pytest.MonkeyPat
     ("arguments", "words"),
     [
         (["--batch-sizes", "8,x"], "write whole numbers"),
-        (["--device", "cuda:77"], "cannot be used here"),
+        (["--device", "cuda:77"], "finds no CUDA GPU on this machine"),
         (["--check", "quickstart"], "needs --profile"),
         (["-o", "no-such-folder/m.csv"], "make it first"),
         (["--quick", "--peer", "nowhere"], "write HOST:PORT"),

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from gapslsim.records import RoundRow, SpanRow
-from gapslsim.results.critical_path import critical_path, describe, pace
+from gapslsim.records import ClientRow, RoundRow, SpanRow
+from gapslsim.results.critical_path import by_group, critical_path, describe, pace
 from gapslsim.results.frames import frame
+from gapslsim.results.names import Names
 
 
 def spans(*rows):
@@ -37,6 +38,12 @@ def steps(path):
     return [(row.actor, row.phase, row.start_s, row.end_s) for row in path.itertuples()]
 
 
+NAMES = Names(
+    frame(ClientRow, [ClientRow(i, "phones", "phone-midrange", 1e6, 1e6, 0.0, 8, 8, "", "1") for i in (0, 1)])
+)
+NOBODY = Names(frame(ClientRow, []))
+
+
 def test_the_chain_goes_through_the_slowest_client_and_the_server():
     path = critical_path(ONE_ROUND, rounds((0, 10)))
     assert steps(path) == [
@@ -54,8 +61,20 @@ def test_pace_names_the_client_that_is_longest_on_the_chain_and_the_longest_part
         1, 5.0, "client-0", "downlink", 3.0, 10.0,
     )  # fmt: skip
     # Only client-1 sends up, only client-0 receives on the chain: three seconds of ten each.
-    assert "client-1 set the pace in 1 of 1 rounds" in describe(path, pace(path, rounds((0, 10))))
-    assert "30 % of the chain" in describe(path, pace(path, rounds((0, 10))))
+    told = describe(path, pace(path, rounds((0, 10))), NAMES)
+    assert told == "phones set the pace in 1 of 1 rounds; uplink of phones takes 30 % of the chain."
+    # A run of an earlier version has no names.
+    assert describe(path, pace(path, rounds((0, 10))), NOBODY).startswith("client-1 set the pace")
+
+
+def test_by_group_clients_of_one_group_are_one_cause():
+    path = critical_path(ONE_ROUND, rounds((0, 10)))
+    assert [tuple(row) for row in by_group(path, NAMES).itertuples(index=False)] == [
+        ("phones", "uplink", 3.0, 0.3),
+        ("phones", "downlink", 3.0, 0.3),
+        ("phones", "client_compute", 2.0, 0.2),
+        ("server", "server_compute", 2.0, 0.2),
+    ]
 
 
 def test_time_in_which_nothing_was_under_way_is_idle():
@@ -72,7 +91,7 @@ def test_no_rounds_give_no_chain():
     none = rounds()
     path = critical_path(ONE_ROUND, none)
     assert len(path) == 0
-    assert describe(path, pace(path, none)) == "There is no round."
+    assert describe(path, pace(path, none), NOBODY) == "There is no round."
 
 
 def test_the_chain_of_a_real_run_covers_every_round_without_gap(tmp_path):

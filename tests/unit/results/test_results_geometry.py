@@ -104,7 +104,8 @@ def test_the_page_shows_updates_and_every_pair(measured: Path) -> None:
     assert (
         "the update has cosine 0.50 to the mean gradient and lowers the loss of 75 % of the clients" in told
     )
-    assert "closest are clients 0 and 1 (20 degrees on average), farthest 1 and 2 (130 degrees)" in told
+    assert "closest are client-0 (nano) and client-1 (pi) (20 degrees on average)" in told
+    assert "farthest client-1 (pi) and client-2 (130 degrees)" in told
     for svg in re.findall(r"<svg.*?</svg>", figure, flags=re.DOTALL):
         assert not re.search(r'="[^"]*\b(nan|inf)\b', svg)
 

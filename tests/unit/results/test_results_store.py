@@ -9,8 +9,9 @@ import pytest
 import gapslsim
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import OPTIONAL, TABLES
+from gapslsim.results.place import look
 from gapslsim.results.provenance import git_state, provenance
-from gapslsim.results.store import check_target, load_results, load_summary, write_results
+from gapslsim.results.store import load_results, load_summary, write_results
 
 
 def test_a_run_directory_reads_back_as_it_was_written(results, tmp_path):
@@ -22,8 +23,9 @@ def test_a_run_directory_reads_back_as_it_was_written(results, tmp_path):
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(again, name), getattr(results, name))
     assert sorted(path.name for path in folder.iterdir()) == [
-        "alignment.parquet", "attendance.parquet", "confusion.parquet", "evaluations.parquet", "gradients.parquet",
-        "links.parquet", "losses.parquet", "pairwise.parquet", "per_class.parquet", "predictions.parquet",
+        "alignment.parquet", "attendance.parquet", "clients.parquet", "confusion.parquet",
+        "evaluations.parquet", "gradients.parquet", "links.parquet",
+        "losses.parquet", "pairwise.parquet", "per_class.parquet", "predictions.parquet",
         "presence.parquet", "provenance.json", "rounds.parquet", "scenario.yaml", "spans.parquet",
         "staleness.parquet", "summary.json", "uncertainty.parquet", "updates.parquet",
     ]  # fmt: skip
@@ -77,10 +79,10 @@ def test_an_interrupted_run_is_readable(make_results, tmp_path):
     assert load_results(folder).summary["status"] == "interrupted"
 
 
-def test_an_earlier_run_of_the_same_label_is_replaced_and_other_files_stay(make_results, tmp_path):
+def test_the_same_run_is_replaced_and_other_files_stay(make_results, tmp_path):
     folder = write_results(make_results(), tmp_path / "run")
     (folder / "notes.txt").write_text("mine")
-    assert check_target(folder, "tiny-gapsl-seed7") is True
+    assert look(folder).is_finished
     write_results(make_results(status="interrupted"), folder)
     assert load_summary(folder)["status"] == "interrupted"
     assert (folder / "notes.txt").read_text() == "mine"
@@ -107,14 +109,14 @@ def test_a_directory_with_other_things_in_it_is_refused_and_left_alone(results, 
 def test_a_file_in_the_place_of_the_directory_is_refused(results, tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(ResultsError, match="is a file; give a directory with --out"):
-        check_target(tmp_path / "run", "a")
+        look(tmp_path / "run")
     with pytest.raises(ResultsError, match=r"cannot be made: .* is a file"):
-        check_target(tmp_path / "run" / "inner", "a")
+        look(tmp_path / "run" / "inner")
 
 
 def test_an_empty_or_absent_directory_may_be_used(tmp_path):
-    assert check_target(tmp_path, "a") is False
-    assert check_target(tmp_path / "x" / "y", "a") is False
+    assert look(tmp_path) is None
+    assert look(tmp_path / "x" / "y") is None
 
 
 def test_a_write_that_fails_leaves_the_earlier_run_whole(make_results, tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ from gapslsim.network.network import LinkUseRow
 from gapslsim.records import AlignmentRow, EvaluationRow, LossRow, RoundRow, SpanRow
 from gapslsim.results.categories import CATEGORIES, LABELS, actor_order, category_of, received, sent
 from gapslsim.results.frames import TABLES
-from gapslsim.results.results import Results, run_label
+from gapslsim.results.place import run_label
+from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts, accuracy_curve, plain
 
 
@@ -209,5 +210,5 @@ def test_rows_of_a_missing_or_misspelt_table_are_refused(rows):
         name="a", framework="psl", seed=1, status="completed", stopped_by="", dry=True, simulated_time_s=1.0,
         wall_time_s=0.0, timeline_sha256="", learning_sha256="", device_of_client=["d"],
     )  # fmt: skip
-    with pytest.raises(ValueError, match="exactly the tables spans"):
+    with pytest.raises(ValueError, match="exactly the tables clients, spans"):
         Results.from_rows("", rows, facts)

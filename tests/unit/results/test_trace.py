@@ -29,7 +29,7 @@ def runs():
 def tracks(events, group):
     """Names of the tracks of a group, by number."""
     return {
-        (e["pid"], e["tid"]): e["args"]["name"]
+        (e["pid"], e["tid"]): e["args"]["name"].partition(" (")[0]
         for e in events
         if e["ph"] == "M" and e["name"] == "thread_name" and e["pid"] == group
     }
@@ -78,6 +78,13 @@ def test_slices_are_the_spans_and_sum_to_them(runs, kind):
     assert set(seconds) == set(wanted.groups)
     for key, own in wanted:
         assert seconds[key] == pytest.approx(own.sum(), abs=1e-9 * len(own))
+
+
+def test_the_track_of_a_client_names_its_device(runs):
+    events = list(trace_events(runs["gapsl"]))
+    named = {e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
+    devices = runs["gapsl"].clients["device"].tolist()
+    assert {f"client-{i} ({device})" for i, device in enumerate(devices)} | {"server"} <= named
 
 
 def test_there_is_a_track_per_link_and_its_use_is_a_counter(runs):
@@ -204,11 +211,11 @@ def test_what_a_client_does_beside_lies_on_a_track_beside(make_results):
     names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name" and e["pid"] == 1}
     slices = [(names[e["tid"]], e["name"], e["ts"]) for e in events if e["ph"] == "X" and e["pid"] == 1]
     assert sorted(slices) == [
-        ("client-0", "uplink", 0.0),
-        ("client-0", "waiting", 4e6),
-        ("client-0 +1", "client_forward", 1e6),
-        ("client-0 +1", "client_forward", 2e6),
-        ("client-1", "waiting", 0.0),
+        ("client-0 (nano)", "uplink", 0.0),
+        ("client-0 (nano)", "waiting", 4e6),
+        ("client-0 (nano) +1", "client_forward", 1e6),
+        ("client-0 (nano) +1", "client_forward", 2e6),
+        ("client-1 (pi)", "waiting", 0.0),
         ("server", "server_step", 5e6),
     ]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gapslsim.cli.main import main
-from gapslsim.errors import ComponentError, ResultsError
+from gapslsim.errors import ComponentError, ResultsError, ScenarioError
 from gapslsim.results.frames import GEOMETRY
 from gapslsim.results.store import load_summary
 from gapslsim.results.study import is_study, read_study
@@ -16,7 +16,7 @@ from gapslsim.studies._tables import TABLES
 from gapslsim.studies.backend import Backend, make_backend
 from gapslsim.studies.backends.local import Local
 from gapslsim.studies.plan import load_study
-from gapslsim.studies.sweep import sweep
+from gapslsim.studies.sweep import lies_in, sweep
 from tests.study_files import BASE, STUDY, write_study
 
 
@@ -121,12 +121,58 @@ def test_after_a_change_only_what_changed_is_run_again(done, tmp_path):
 
 def test_a_study_is_not_overwritten_unless_resumed(done, tmp_path):
     out, _ = done
-    with pytest.raises(ResultsError, match="add --resume"):
+    with pytest.raises(ResultsError, match="go on with it by --resume, run it anew by --force"):
         sweep(load_study(out.parent / "study.yaml"), out, Counting())
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("x")
     with pytest.raises(ResultsError, match="holds no study"):
         sweep(load_study(out.parent / "study.yaml"), tmp_path / "full", Counting(), resume=True)
+
+
+def test_runs_of_other_scenarios_are_kept_unless_forced_and_notes_beside_them_always(tmp_path):
+    sweep(load_study(write_study(tmp_path)), tmp_path / "out", Counting())
+    kept = tmp_path / "out" / "runs" / "gapsl-seed1"
+    (kept / "notes.txt").write_text("mine")
+    before = (kept / "scenario.yaml").read_bytes()
+    changed = load_study(tmp_path / "study.yaml", set=["training.batch_size=6"])
+    nothing = Counting()
+    with pytest.raises(
+        ResultsError, match=r"runs of other scenarios .*\(gapsl-seed1, gapsl-seed2, .* and 1 more"
+    ):
+        sweep(changed, tmp_path / "out", nothing, resume=True)
+    assert nothing.ran == []
+    assert (kept / "scenario.yaml").read_bytes() == before
+    anew = Counting()
+    sweep(changed, tmp_path / "out", anew, resume=True, force=True)
+    assert len(anew.ran) == 4
+    assert b"batch_size: 6" in (kept / "scenario.yaml").read_bytes()
+    assert (kept / "notes.txt").read_text() == "mine"
+    assert lies_in(changed, tmp_path / "out")
+
+
+@pytest.mark.parametrize("wrong", ["framework.eta=0.1", "seed=3", "nothing", "training.batchsize=3"])
+def test_a_change_that_the_study_would_undo_or_that_is_none_is_refused(tmp_path, wrong):
+    with pytest.raises(ScenarioError, match=wrong.partition("=")[0]):
+        load_study(write_study(tmp_path), set=[wrong])
+
+
+def test_the_command_finds_a_study_that_is_done_and_puts_a_changed_one_elsewhere(
+    tmp_path, monkeypatch, capsys
+):
+    file = write_study(tmp_path, STUDY.replace("[1, 2]", "[1]"))
+    monkeypatch.chdir(tmp_path)
+
+    def call(*more):
+        with pytest.raises(SystemExit) as ended:
+            main(["sweep", str(file), "-q", "--jobs", "1", *more])
+        return ended.value.code or 0, capsys.readouterr().out.strip()
+
+    first = call()
+    assert (first, call()) == ((0, "studies/tiny_study"), (0, "studies/tiny_study"))
+    assert call("--set", "training.batch_size=6") == (0, "studies/tiny_study-batch_size=6")
+    (tmp_path / "base.yaml").write_text(BASE.replace("lr: 0.1", "lr: 0.2"))
+    assert call()[1].startswith("studies/tiny_study-")
+    assert len(list((tmp_path / "studies").iterdir())) == 3
 
 
 def test_impossible_and_failing_runs_are_told_and_the_rest_completes(tmp_path):
@@ -154,7 +200,7 @@ def test_a_run_that_fails_leaves_no_earlier_results(tmp_path):
     plan = load_study(write_study(tmp_path))
     sweep(plan, tmp_path / "out", Counting())
     broken = load_study(write_study(tmp_path, STUDY + "set: {model.cut: 5}\n"))
-    record = sweep(broken, tmp_path / "out", Counting(), resume=True)
+    record = sweep(broken, tmp_path / "out", Counting(), resume=True, force=True)
     assert all(run.status.startswith("failed: model.cut") for run in record.runs)
     assert list(pd.read_parquet(tmp_path / "out" / "evaluations.parquet").columns) == ["run"]
 

@@ -125,7 +125,9 @@ def test_captions_say_what_the_data_say(study):
         "95 % on x: no series reached it with every seed; not reached by a" in targets or "partly" in targets
     )
     assert "of a took 5.00 s" in caption(html, "gantt")
-    assert "client 1 is admitted least (0 % of rounds), client 0 most (100 %)" in caption(html, "geometry")
+    assert "client-1 (pi) is admitted least (0 % of rounds), client-0 (nano) most (100 %)" in caption(
+        html, "geometry"
+    )
     assert "On x: a ends highest with 70.0 %" in caption(html, "accuracy-time")
     assert "up to 2 seeds" in caption(html, "accuracy-rounds")
 
