@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gapslsim.network.channel import Channel
     from gapslsim.network.latency import Latency
     from gapslsim.network.link_loss import PacketLoss, Price
+    from gapslsim.planning.plan import plan
     from gapslsim.records import Progress
     from gapslsim.registry import FAMILIES, component
     from gapslsim.results.compare import Comparison
@@ -78,8 +79,8 @@ __all__ = [
     "Quantity", "Results", "RunLog", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply",
     "ServerUpdate", "SmashedData", "Stage", "StalledError", "SweepProgress", "TensorBoard", "TrackedRun", "Tracker",
     "Wandb", "__version__", "blocks_of", "check_cut", "check_testbed", "compare", "component", "content_key",
-    "explain", "he_init", "image_shape", "load", "load_dict", "load_run", "loads", "named", "rankings", "simulate",
-    "stratified_split", "stream", "sweep", "whatif", "with_draws",
+    "explain", "he_init", "image_shape", "load", "load_dict", "load_run", "loads", "named", "plan", "rankings",
+    "simulate", "stratified_split", "stream", "sweep", "whatif", "with_draws",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
@@ -113,6 +114,7 @@ _HOMES: Final = {
     "network.channel": ("Channel",),
     "network.latency": ("Latency",),
     "network.link_loss": ("PacketLoss", "Price"),
+    "planning.plan": ("plan",),
     "registry": ("FAMILIES", "component"),
     "results.likely": ("Order",),
     "results.rankings": ("rankings",),

@@ -16,6 +16,7 @@ imported or registered first.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import importlib.util
@@ -37,7 +38,7 @@ from gapslsim.errors import ComponentError, unknown
 
 __all__ = [
     "FAMILIES", "Family", "component", "content_of", "describe", "files_sha256", "is_shipped", "meaning_of",
-    "registered_by_users", "settings_of",
+    "registered_by_users", "settings_of", "unchecked",
 ]  # fmt: skip
 
 C = TypeVar("C")
@@ -149,6 +150,14 @@ def meaning_of(cls: type[Any], name: str) -> str:
     """
     own = (attribute_docstrings(base).get(name, "") for base in cls.__mro__ if base.__module__ != "builtins")
     return next(filter(None, own), "")
+
+
+def unchecked(member: C, **changes: Any) -> C:
+    """A copy with other settings that are not checked again: they may be what no file could hold."""
+    made = copy.copy(member)
+    for name, value in changes.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def settings_of(member: object) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from gapslsim.network.channel import Channel
 from gapslsim.network.latency import Latency
 from gapslsim.network.link_loss import LinkLoss
 from gapslsim.network.topologies.graph import Graph
+from gapslsim.registry import unchecked
 from gapslsim.scenario.schema import Scenario
 
 __all__ = ["Resource", "Retimed", "resources"]
@@ -71,23 +71,17 @@ def resources(scenario: Scenario, used: Collection[str] | None = None) -> list[R
     for place, name in enumerate(scenario.group_names):
         found += _of_group(scenario, place, name)
     # Each for itself, also where one says what both are.
-    apart = _with(
+    apart = unchecked(
         scenario,
-        parameter_server=_with(scenario.parameter_server, device=scenario.parameter_server_device),
+        parameter_server=unchecked(scenario.parameter_server, device=scenario.parameter_server_device),
     )
     for who, field in (("server", "server"), ("parameter-server", "parameter_server")):
         if used is None or who in used:
             node = getattr(apart, field)
-            found += _of_node(who, node.device, partial(_with, apart, **{field: _with(node, device=_TOKEN)}))
+            found += _of_node(
+                who, node.device, partial(unchecked, apart, **{field: unchecked(node, device=_TOKEN)})
+            )
     return [*found, *_of_network(scenario, used)]
-
-
-def _with(value: Any, **changes: Any) -> Any:
-    """A copy that is not checked again: what is changed may be no value that a file could hold."""
-    made = copy.copy(value)
-    for name, new in changes.items():
-        object.__setattr__(made, name, new)
-    return made
 
 
 def _of_group(scenario: Scenario, place: int, name: str) -> Iterator[Resource]:
@@ -95,9 +89,9 @@ def _of_group(scenario: Scenario, place: int, name: str) -> Iterator[Resource]:
 
     def changed(**changes: Any) -> Scenario:
         # Faults know groups by the names that they had.
-        made = _with(group, name=group.name or group.device, **changes)
+        made = unchecked(group, name=group.name or group.device, **changes)
         groups = (*scenario.clients[:place], made, *scenario.clients[place + 1 :])
-        copied: Scenario = _with(scenario, clients=groups)
+        copied: Scenario = unchecked(scenario, clients=groups)
         return copied
 
     yield from _of_node(name, group.device, lambda: changed(device=_TOKEN))
@@ -107,7 +101,7 @@ def _of_group(scenario: Scenario, place: int, name: str) -> Iterator[Resource]:
             continue
 
         def with_link(factor: float, field: str = field, part: Any = part) -> Retimed:
-            return Retimed(changed(link=_with(group.link, **{field: faster(part, factor)})))
+            return Retimed(changed(link=unchecked(group.link, **{field: faster(part, factor)})))
 
         yield Resource(name, what, f"clients.{place}.link.{field}", with_link, isinstance(part, Channel))
 
@@ -136,7 +130,9 @@ def _of_network(scenario: Scenario, used: Collection[str] | None) -> Iterator[Re
         if isinstance(part, (Channel, LinkLoss)) or (isinstance(part, Latency) and part.mean_s > 0):
 
             def changed(factor: float, name: str = field.name, part: Any = part) -> Retimed:
-                return Retimed(_with(scenario, network=_with(network, **{name: faster(part, factor)})))
+                return Retimed(
+                    unchecked(scenario, network=unchecked(network, **{name: faster(part, factor)}))
+                )
 
             what = field.name.replace("_", " ")
             yield Resource("network", what, f"network.{field.name}", changed, isinstance(part, Channel))
@@ -159,9 +155,9 @@ def _of_graph(scenario: Scenario, graph: Graph, used: Collection[str] | None) ->
                 continue
 
             def changed(factor: float, place: int = place, parts: Any = parts) -> Retimed:
-                made = _with(written.links[place], **{k: faster(v, factor) for k, v in parts.items()})
+                made = unchecked(written.links[place], **{k: faster(v, factor) for k, v in parts.items()})
                 links = (*written.links[:place], made, *written.links[place + 1 :])
-                return Retimed(_with(scenario, network=_with(written, links=links)))
+                return Retimed(unchecked(scenario, network=unchecked(written, links=links)))
 
             path = f"network.links.{place}.{fields[0]}" if graph.links else ""
             yield Resource("network", f"{what}link {name}", path, changed, not what)

@@ -45,6 +45,10 @@ COMMANDS: dict[str, Entry] = {
     "whatif": Entry(
         "whatif:whatif_command", "Compare a run with itself under other settings, through its journal."
     ),
+    "plan": Entry(
+        "plan:plan_command",
+        "Choose cut, batch sizes, devices, shares: timed, with a bound on what is missed.",
+    ),
     "measure": Entry("measure:measure_command", "Time PyTorch on this machine, or check a profile."),
     "check-testbed": Entry(
         "check_testbed:check_testbed_command",

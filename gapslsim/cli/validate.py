@@ -45,6 +45,8 @@ def validate(
 
     try:
         loaded = load(scenario, set=set or (), deep=not quick, inputs=not quick)
+        if loaded.plan is not None:
+            _check_plan(scenario, set or (), loaded)
     except ScenarioError as error:
         if not as_json:
             raise
@@ -67,6 +69,15 @@ def validate(
             typer.echo(
                 f"Whether what it registers keeps its promises is another question: gapslsim check-component {name}"
             )
+
+
+def _check_plan(name: str, changes: list[str] | tuple[()], scenario: Scenario) -> None:
+    """Every value that may be chosen must be one that the scenario takes."""
+    from gapslsim.planning.choices import problems_of
+    from gapslsim.scenario.loading import read
+    from gapslsim.scenario.problems import raise_if_any
+
+    raise_if_any(problems_of(read(name, set=changes), scenario))
 
 
 def _notes_on_device(scenario: Scenario, gpu: str | None) -> Iterator[str]:

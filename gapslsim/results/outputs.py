@@ -1,14 +1,18 @@
-"""Files that a user names for a table, page, trace or picture: one that gapslsim did not write is never replaced."""
+"""Files are written whole or not at all, and one that gapslsim did not write is never replaced."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.store import write_text
 
-__all__ = ["check_replaces", "write_output"]
+__all__ = ["PARTIAL", "check_replaces", "whole", "write_output", "write_text"]
+
+PARTIAL: Final = ".partial"
+"""At the end of the name of a file that is being written."""
 
 _LOOKED_AT: Final = 4096
 _MARKS: Final = (b"gapslsim", b"Matplotlib")
@@ -56,3 +60,27 @@ def write_output(path: Path, text: str, *, tells: bool = True) -> None:
     """
     check_replaces(path, text if tells else "")
     write_text(path, text)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file, which takes its place when the block ends: whole or not at all.
+
+    Raises:
+        ResultsError: if it cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}{PARTIAL}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise ResultsError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all; see `whole`."""
+    with whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

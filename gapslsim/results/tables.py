@@ -112,16 +112,22 @@ def _likely_table(summary: Mapping[str, Any]) -> Table:
         "median",
         words.share(drawn["level"], 1.0) + " of draws",
     )
+    energy_j = summary["energy_j"]["total"]
     rows = [
-        ("simulated time", summary["simulated_time_s"], drawn["simulated_time_s"], words.seconds),
-        ("energy", summary["energy_j"]["total"], drawn["energy_j"], words.energy),
+        (
+            "simulated time",
+            words.seconds(summary["simulated_time_s"]),
+            drawn["simulated_time_s"],
+            words.seconds,
+        ),
+        ("energy", words.energy(energy_j), drawn["energy_j"], words.energy),
     ]
     for target, interval in drawn["time_to_accuracy_s"].items():
-        name = f"time to {words.accuracy(float(target))}"
-        rows.append((name, summary["time_to_accuracy_s"][target], interval, words.seconds))
+        if reached := crossing_of(summary, target):
+            name = f"time to {words.accuracy(float(target))}"
+            rows.append((name, reached.words(words.seconds), interval, words.seconds))
     for name, told, interval, say in rows:
-        if told is not None:
-            table.add_row(name, say(told), say(interval["median"]), words.between(interval, say))
+        table.add_row(name, told, say(interval["median"]), words.between(interval, say))
     return table
 
 

@@ -31,6 +31,7 @@ from gapslsim.registry import component, settings_of
 from gapslsim.scenario._links import NamedLink
 from gapslsim.scenario.draws import Draws
 from gapslsim.scenario.limits import Evaluation, Stop
+from gapslsim.scenario.planning import Plan
 from gapslsim.sim.availability import Availability, availabilities
 from gapslsim.sim.fault import Fault, faults
 from gapslsim.sim.hazards import Member
@@ -241,6 +242,8 @@ class Scenario:
     """When and how accuracy is measured."""
     stop: Stop
     """When the run ends."""
+    plan: Plan | None = None
+    """What `gapslsim plan` may choose, and for which goal; a run does not look at it."""
     uncertainty: Draws | None = None
     """How often time and energy are drawn anew within what the figures of devices and links leave open; not at all
     unless given."""

@@ -11,8 +11,9 @@ import pandas as pd
 from gapslsim.results.categories import CATEGORIES
 from gapslsim.results.crossing import crossing_of
 from gapslsim.results.frames import GEOMETRY
+from gapslsim.results.outputs import whole
 from gapslsim.results.place import is_run
-from gapslsim.results.store import PARQUET, load_results, whole
+from gapslsim.results.store import PARQUET, load_results
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord
 from gapslsim.results.summary import accuracy_curve
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +23,29 @@ from gapslsim.stages.simulated import SimulatedStage
 __all__ = ["Played", "play"]
 
 
-class Played(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Played:
     """What a dry run gave."""
 
     ends_s: NDArray[np.float64]
     """End of each round."""
-    energy_j: float
-    """Of clients and servers by the last of them."""
-    first_j: float
-    """Of that, what belongs to the first round."""
-    size_bytes: int
-    """Sent and received by clients by the last of them."""
+    rows: Sequence[tuple[Any, ...]]
+    """Spans, with the fields of `SpanRow`."""
+    server_idle_w: Mapping[str, float]
+    """Of each server that counts."""
+    now_s: float
+    """When everything had ended."""
+
+    @cached_property
+    def energy_j(self) -> float:
+        """Of clients and servers by the last of the rounds."""
+        return energy_of(frame(SpanRow, self.rows), self.server_idle_w, self.now_s)["total"]
+
+    @cached_property
+    def first_j(self) -> float:
+        """Of that, what belongs to the first round."""
+        spans = frame(SpanRow, [row for row in self.rows if row[3] <= 1])
+        return energy_of(spans, self.server_idle_w, float(self.ends_s[0]))["total"]
 
     def time_s(self, told: Played, at_s: float) -> float:
         """When this run is where `told` is at `at_s`; beyond the rounds of both, at the pace of those behind the first.
@@ -70,9 +84,8 @@ def play(
         GapslsimError: if the run cannot go on.
     """
     with rare_collections():
-        parts = assemble(
-            scenario, dry=True, retiming=Retiming(like, device, scenario.seed if seed is None else seed)
-        )
+        retiming = Retiming(like, device, scenario.seed if seed is None else seed)
+        parts = assemble(scenario, dry=True, retiming=retiming)
         watcher = _Counted(parts.stage, n_rounds)
         try:
             parts.stage.play(scenario.framework, watcher)
@@ -80,14 +93,10 @@ def play(
         finally:
             parts.stage.close()
     stage = parts.stage
-    ends_s = np.array(watcher.ends_s)
     servers = {stage.server.name: stage.server.device.power.idle_w}
     if stage.parameter_server.name in parts.recorder.servers:
         servers[stage.parameter_server.name] = stage.parameter_server.device.power.idle_w
-    spans = frame(SpanRow, parts.recorder.rows)
-    first = energy_of(spans[spans["round"] <= 1], servers, float(ends_s[0]))["total"]
-    size_bytes = int(spans.loc[spans["client"] >= 0, "size_bytes"].sum())
-    return Played(ends_s, energy_of(spans, servers, float(stage.now_s))["total"], first, size_bytes)
+    return Played(np.array(watcher.ends_s), parts.recorder.rows, servers, float(stage.now_s))
 
 
 class _Counted:

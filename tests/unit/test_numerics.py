@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,6 +62,28 @@ def test_a_gpu_repeats_unless_that_is_not_wanted(monkeypatch: pytest.MonkeyPatch
         assert switches()[2:] == before[2:]
     with computing(torch.device("cpu")):
         assert switches()[2:] == before[2:]
+
+
+@pytest.mark.parametrize("loaded", ["before", "within", "never"])
+def test_torchs_compiler_repeats_too_whenever_it_is_loaded(
+    loaded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> SimpleNamespace:
+        config = SimpleNamespace(
+            deterministic=os.environ.get("TORCHINDUCTOR_DETERMINISTIC") == "1"
+        )  # as it does
+        monkeypatch.setitem(sys.modules, "torch._inductor.config", config)
+        return config
+
+    monkeypatch.delenv("TORCHINDUCTOR_DETERMINISTIC", raising=False)
+    monkeypatch.delitem(sys.modules, "torch._inductor.config", raising=False)
+    config = load() if loaded == "before" else SimpleNamespace(deterministic=False)
+    with computing(GPU):
+        if loaded == "within":
+            config = load()
+        assert config.deterministic is (loaded != "never")
+    assert config.deterministic is False
+    assert "TORCHINDUCTOR_DETERMINISTIC" not in os.environ
 
 
 @pytest.mark.parametrize(
