@@ -26,7 +26,7 @@ from gapslsim.measuring.measure import Plan, measure
 from gapslsim.measuring.probes import probes
 from gapslsim.measuring.table import Machine, write_table
 from gapslsim.scenario.loading import load
-from gapslsim.stages.clock import MachineClock
+from gapslsim.stages.clock import clock_of
 
 SCENARIOS = ["quickstart", str(Path(__file__).with_name("vgg16_round.yaml"))]
 
@@ -39,7 +39,7 @@ def measured(threads: int, folder: Path) -> Path:
     def tell(what: str, share: float) -> None:
         print(f"\r{share:4.0%} {what:30}", end="", file=sys.stderr, flush=True)
 
-    rows = measure(Plan(probes(quick=True), [8, 32]), machine, cpu, MachineClock(cpu, threads), tell)
+    rows = measure(Plan(probes(quick=True), [8, 32]), machine, cpu, clock_of(cpu, threads), tell)
     print(file=sys.stderr)
     path = folder / "measurements.csv"
     write_table(path, rows)

@@ -16,10 +16,13 @@ from gapslsim.models.split import build
 from gapslsim.scenario.schema import Scenario
 
 LR, MOMENTUM, PLANNED = 0.05, 0.9, 1000
+CPU = torch.device("cpu")
 
 MODELS = {
     "small-cnn": ("{kind: cnn, channels: [32, 64, 64], norm: group, cut: 1}", [3, 16, 16], 32),
     "vgg16-quarter": ("{kind: vgg16, width: 0.25, cut: 4}", [3, 32, 32], 32),
+    "vgg16": ("{kind: vgg16, cut: 4}", [3, 32, 32], 128),
+    "vit-base": ("{kind: vit, cut: 3, resize: 224}", [3, 32, 32], 64),
     "tiny-mlp": ("{kind: mlp, hidden: [32, 32], cut: 1}", [16], 16),
     "quickstart-cnn": ("{kind: cnn, channels: [16, 32, 32], cut: 1}", [1, 8, 8], 16),
 }
@@ -75,13 +78,14 @@ class Ours:
         dtype: torch.dtype = torch.float32,
         workers: Any = "auto",
         dry: bool = False,
+        device: torch.device = CPU,
     ) -> None:
         self.parts = assemble(scenario, dry=True)
         self.framework = scenario.framework
         if dry:
             return
         setup = self.parts.learner.setup
-        engine = self.engine = Engine(setup, torch.device("cpu"), dtype, workers=workers)
+        engine = self.engine = Engine(setup, device, dtype, workers=workers)
         self.learner = Learner(setup, engine)
         self.parts.stage.learner = self.learner
 
@@ -96,24 +100,25 @@ class Ours:
         return [p for state in (*clients, learner.server_state.value) for p in state.parameters]
 
 
-def hand_written(kind: type[Naive], scenario: Scenario, dtype: torch.dtype = torch.float32) -> Naive:
+def hand_written(
+    kind: type[Naive], scenario: Scenario, dtype: torch.dtype = torch.float32, device: torch.device = CPU
+) -> Naive:
     """A hand-written loop from the same initial weights, on the same batches."""
     setup, _ = _learning(scenario, scenario.n_clients, dry=False)
     split = build(setup.model, setup.data.input_shape, setup.data.n_classes, setup.seed)
-    inputs = torch.from_numpy(setup.data.train.inputs).to(dtype)
-    labels = torch.from_numpy(setup.data.train.labels)
+    inputs = torch.from_numpy(setup.data.train.inputs).to(device, dtype)
+    labels = torch.from_numpy(setup.data.train.labels).to(device)
 
     def batches(client: int, step: int) -> tuple[Tensor, Tensor]:
-        rows = torch.from_numpy(setup.batches.indices(client, step))
+        rows = torch.from_numpy(setup.batches.indices(client, step)).to(device)
         return inputs[rows], labels[rows]
 
     gapsl = None
     if scenario.framework.kind == "gapsl":
         rule: Any = scenario.framework
         gapsl = {"eta": rule.eta, "k_min": rule.k_min, "k_max": rule.k_max, "planned": PLANNED}
-    return kind(
-        split.client.to(dtype), split.server.to(dtype), batches, scenario.n_clients, LR, MOMENTUM, gapsl
-    )
+    sides = (side.to(device, dtype) for side in (split.client, split.server))
+    return kind(*sides, batches, scenario.n_clients, LR, MOMENTUM, gapsl)
 
 
 def contestants(scenario: Scenario, dtype: torch.dtype = torch.float32) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gapslsim.activity import Activity, Late, Lost, Mailbox, Process
+    from gapslsim.answers.explain import explain
+    from gapslsim.answers.whatif import whatif
     from gapslsim.data.dataset import Dataset, LoadedData, Samples
     from gapslsim.data.partition import Partition
     from gapslsim.data.stratify import stratified_split
@@ -43,9 +45,13 @@ if TYPE_CHECKING:
     from gapslsim.network.channel import Channel
     from gapslsim.network.latency import Latency
     from gapslsim.network.link_loss import PacketLoss, Price
+    from gapslsim.planning.plan import plan
+    from gapslsim.records import Progress
     from gapslsim.registry import FAMILIES, component
+    from gapslsim.results.compare import Comparison
     from gapslsim.results.likely import Order
     from gapslsim.results.rankings import rankings
+    from gapslsim.results.report.front import compare, load_run
     from gapslsim.results.results import Results
     from gapslsim.rng import stream
     from gapslsim.run import simulate
@@ -53,27 +59,36 @@ if TYPE_CHECKING:
     from gapslsim.scenario.schema import Scenario
     from gapslsim.sim.availability import Availability
     from gapslsim.sim.fault import Fault
+    from gapslsim.studies.front import sweep
+    from gapslsim.studies.sweep import SweepProgress
     from gapslsim.testbed.check import check_testbed
+    from gapslsim.tracking.tracker import RunLog, TrackedRun, Tracker
+    from gapslsim.tracking.trackers.mlflow import Mlflow
+    from gapslsim.tracking.trackers.tensorboard import TensorBoard
+    from gapslsim.tracking.trackers.wandb import Wandb
     from gapslsim.uncertainty.draws import with_draws
     from gapslsim.units import Quantity
     from gapslsim.work import Cost, LayerCost, content_key
 
 __all__ = [
-    "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "ComponentError",
-    "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework", "FreeFramework",
-    "GapslsimError", "Gradients", "Imported", "Importer", "Judged", "Late", "Latency", "LayerCost", "LoadedData",
-    "Loss", "Lost", "Mailbox", "Metric", "Model", "NumericalError", "Order", "PacketLoss", "ParallelSplitLearning",
-    "Participation", "Partition", "Price", "Process", "ProtocolError", "Quantity", "Results", "Samples",
-    "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate", "SmashedData", "Stage",
-    "StalledError", "__version__", "blocks_of", "check_cut", "check_testbed", "component", "content_key",
-    "he_init", "image_shape", "load", "load_dict", "loads", "named", "rankings", "simulate", "stratified_split",
-    "stream", "with_draws",
+    "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "Comparison",
+    "ComponentError", "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework",
+    "FreeFramework", "GapslsimError", "Gradients", "Imported", "Importer", "Judged", "Late", "Latency", "LayerCost",
+    "LoadedData", "Loss", "Lost", "Mailbox", "Metric", "Mlflow", "Model", "NumericalError", "Order", "PacketLoss",
+    "ParallelSplitLearning", "Participation", "Partition", "Price", "Process", "Progress", "ProtocolError",
+    "Quantity", "Results", "RunLog", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply",
+    "ServerUpdate", "SmashedData", "Stage", "StalledError", "SweepProgress", "TensorBoard", "TrackedRun", "Tracker",
+    "Wandb", "__version__", "blocks_of", "check_cut", "check_testbed", "compare", "component", "content_key",
+    "explain", "he_init", "image_shape", "load", "load_dict", "load_run", "loads", "named", "plan", "rankings",
+    "simulate", "stratified_split", "stream", "sweep", "whatif", "with_draws",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
 
 _HOMES: Final = {
     "activity": ("Activity", "Late", "Lost", "Mailbox", "Process"),
+    "answers.explain": ("explain",),
+    "answers.whatif": ("whatif",),
     "data.dataset": ("Dataset", "LoadedData", "Samples"),
     "data.partition": ("Partition",),
     "data.stratify": ("stratified_split",),
@@ -99,6 +114,7 @@ _HOMES: Final = {
     "network.channel": ("Channel",),
     "network.latency": ("Latency",),
     "network.link_loss": ("PacketLoss", "Price"),
+    "planning.plan": ("plan",),
     "registry": ("FAMILIES", "component"),
     "results.likely": ("Order",),
     "results.rankings": ("rankings",),
@@ -110,6 +126,15 @@ _HOMES: Final = {
     "sim.availability": ("Availability",),
     "sim.fault": ("Fault",),
     "testbed.check": ("check_testbed",),
+    "results.report.front": ("compare", "load_run",),
+    "studies.front": ("sweep",),
+    "tracking.tracker": ("RunLog", "TrackedRun", "Tracker",),
+    "tracking.trackers.tensorboard": ("TensorBoard",),
+    "tracking.trackers.wandb": ("Wandb",),
+    "tracking.trackers.mlflow": ("Mlflow",),
+    "results.compare": ("Comparison",),
+    "records": ("Progress",),
+    "studies.sweep": ("SweepProgress",),
     "uncertainty.draws": ("with_draws",),
     "units": ("Quantity",),
     "work": ("Cost", "LayerCost", "content_key"),

@@ -6,11 +6,10 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import simpy
-import torch
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.data.dataset import Samples
@@ -21,10 +20,10 @@ from gapslsim.frameworks.framework import Framework
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
-from gapslsim.learning.engine import Engine
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
+from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import split_cost
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
@@ -37,14 +36,17 @@ from gapslsim.scenario.tree import dotted
 from gapslsim.sim.hazards import Hazards
 from gapslsim.sim.outages import failing
 from gapslsim.sim.recorder import Recorder
-from gapslsim.stages.clock import Clock
-from gapslsim.stages.measured import MeasuredStage
-from gapslsim.stages.plain_engine import PlainEngine
 from gapslsim.stages.simulated import SimulatedStage
-from gapslsim.torch_device import check_precision, choose_device
+from gapslsim.torch_device import check_compiling, check_precision, choose_device
 from gapslsim.work import content_key
 
-__all__ = ["Parts", "Retiming", "assemble"]
+if TYPE_CHECKING:
+    import torch
+
+    from gapslsim.learning.forecast import Forecast
+    from gapslsim.stages.clock import Clock
+
+__all__ = ["Parts", "Retiming", "assemble", "memory_forecast"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +62,8 @@ class Parts:
     planned_rounds: int | None
     n_train: int
     memory: dict[str, Any]
-    device: torch.device
-    """Of this machine, where tensors are."""
+    device: torch.device | None
+    """Of this machine, where tensors are; None in a dry run, for which torch is not imported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +106,8 @@ def assemble(
         raise ScenarioError(
             [Problem("data.augmentation", "is not carried out in measurements; leave it out")]
         )
+    if clock is not None and scenario.training.compile != "none":
+        raise ScenarioError([Problem("training.compile", "is not carried out in measurements; write none")])
     if clock is not None and scenario.is_hazardous:
         message = "is simulated and cannot be measured here; leave it out, or write kind: always"
         where = "faults" if scenario.faults else "clients.availability"
@@ -116,8 +120,10 @@ def assemble(
             "sent needs clients that are always there and no faults; write installed, or leave those out"
         )
         raise ScenarioError([Problem("training.frozen", message)])
-    device = choose_device("cpu" if dry else scenario.training.device)
-    check_precision("float32" if dry else scenario.training.precision, device)
+    device = None if dry else choose_device(scenario.training.device)
+    if device is not None:
+        check_precision(scenario.training.precision, device)
+        check_compiling(scenario.training.compile, device)
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     device_by_name = load_device if retiming is None else retiming.device
@@ -132,8 +138,19 @@ def assemble(
     else:
         setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
     memory, most_joined = _memory(scenario, setup, client_devices, server)
-    at_once = scenario.evaluation.batch_size
-    plain = None if clock is None else PlainEngine(setup, device, clock, evaluation_batch=at_once)
+    ways = Ways()
+    if device is not None:
+        from gapslsim.device_memory import is_limited, plan_memory
+
+        if is_limited(scenario, device):
+            made = plan_memory(scenario, setup, device)
+            ways, memory["training_bytes"] = made.ways, made.peak_bytes or None
+    at_once, plain = scenario.evaluation.batch_size, None
+    if clock is not None and device is not None:
+        from gapslsim.stages.measured import MeasuredStage
+        from gapslsim.stages.plain_engine import PlainEngine
+
+        plain = PlainEngine(setup, device, clock, evaluation_batch=at_once)
     how = (scenario.clock.server, most_joined)
     if plain is not None:
         # What is made at once here is timed as one operation.
@@ -142,8 +159,8 @@ def assemble(
     else:
         learner = (
             Learner(setup, None, None, at_once, *how)
-            if dry
-            else _real_learner(scenario, setup, device, journal, *how)
+            if device is None
+            else _real_learner(scenario, setup, device, journal, *how, ways)
         )
     env = simpy.Environment()
     idle_w = [device.power.idle_w for device in client_devices]
@@ -216,9 +233,29 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         else scenario.batch_sizes,
         client_optimizers=None if all(optimizer == scenario.training.client for optimizer in own) else own,
         precision=scenario.training.precision,
+        compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
     )
     return setup, planned_rounds
+
+
+def memory_forecast(scenario: Scenario, gpu_bytes: float | None = None) -> Forecast:
+    """What a training will take of its device's memory, without reading inputs or allocating anything.
+
+    Args:
+        scenario: whose.
+        gpu_bytes: memory of a GPU that is not here; unless given, of the device that would compute it here.
+
+    Raises:
+        GapslsimError: if it does not fit, or the data cannot be divided.
+    """
+    import torch
+
+    from gapslsim.device_memory import plan_memory
+
+    setup, _ = _learning(scenario, scenario.n_clients, dry=True)
+    device = torch.device("cpu") if gpu_bytes is not None else choose_device(scenario.training.device)
+    return plan_memory(scenario, setup, device, gpu_bytes)
 
 
 def _digest(samples: Samples) -> str:
@@ -237,22 +274,28 @@ def _real_learner(
     settings: JournalSettings | None,
     server: ServerClock,
     most_joined: int,
+    ways: Ways,
 ) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
+    from gapslsim.learning.engine import Engine
+
     evaluation_batch, workers = scenario.evaluation.batch_size, scenario.training.workers
     journal = None
     if settings is not None:
         about = {"name": scenario.name, "framework": scenario.framework.kind, "seed": scenario.seed}
         execution = settings_of(scenario.training)
         for part_of_setup in (
-            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels", "precision",
+            "batch_size", "client", "server", "loss", "device", "workers", "frozen", "kernels", "precision", "compile",
+            "memory",
         ):  # fmt: skip
             del execution[part_of_setup]
+        if device.type == "cpu":  # which repeats in any case
+            del execution["deterministic"]
         made_by = compatibility(execution, str(device), "float32", scenario.components or ())
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(
         setup,
-        lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers),
+        lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
         journal,
         evaluation_batch,
         server,

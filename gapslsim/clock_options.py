@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from gapslsim.kernels import Precision
 from gapslsim.registry import component
 
 __all__ = ["ClockOptions", "ServerClock"]
@@ -50,6 +51,10 @@ class ClockOptions:
     """Devices slow down under sustained load."""
     background_load: bool = True
     """Other programs take a share of a device."""
+    precision: Literal["as_trained"] | Precision = "as_trained"
+    """Whose rates devices are timed by: those for what `training.precision` says, or for another precision, such as
+    `float32` where `tf32` or `bfloat16` are to make this machine faster and no device. A device without such rates is
+    refused; profiles and their modes say what rates are for (`precision`)."""
     jitter: bool = True
     """Random factors on durations; without them each computation takes what its profile says, exactly."""
     server: ServerClock = Field(default_factory=ServerClock)

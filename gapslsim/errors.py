@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any, ClassVar
 
 
@@ -79,7 +80,7 @@ class ResultsError(GapslsimError):
 
 
 class JournalError(GapslsimError):
-    """A journal that cannot be used: another program's folder, another format, results that do not repeat."""
+    """A journal that cannot be used: another program's folder, another format, a file that cannot be read."""
 
 
 class DryRunError(GapslsimError):
@@ -112,3 +113,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns ` Did you mean 'eta'?` for the nearest known name, or an empty string."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def optional(package: str, what: str, name: str, extra: str) -> Any:
+    """A package that only some runs need.
+
+    Args:
+        package: to import.
+        what: needs it.
+        name: of the package, as people know it.
+        extra: of gapslsim that installs it.
+
+    Raises:
+        ComponentError: if it is not installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError:
+        fix = f"install it: pip install 'gapslsim[{extra}]'"
+        raise ComponentError(f"{what} needs {name}; {fix}") from None

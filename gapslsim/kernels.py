@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-__all__ = ["PINS", "Kernels", "Precision", "choose", "in_use"]
+__all__ = ["PINS", "Compiling", "Kernels", "Precision", "choose", "in_use"]
 
 Kernels = Literal["pinned", "native"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 """Of the products that tensors are multiplied with; see `training.precision`."""
+Compiling = Literal["none", "compile", "cuda_graphs"]
+"""Of passes through layers; see `training.compile`."""
 
 PINS: Final[Mapping[str, str]] = {
     "ATEN_CPU_CAPABILITY": "avx2",

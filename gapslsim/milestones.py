@@ -55,7 +55,7 @@ class Milestones:
 
     def evaluation_is_due(self, at: Position) -> bool:
         """Whether a multiple of the interval was reached since the last call that said so."""
-        passed = int(at.along(self._every.unit) / self._every.amount + _ROUNDING)
+        passed = self._every.passed(at.along(self._every.unit))
         due = passed > self._n_passed
         self._n_passed = max(passed, self._n_passed)
         return due
@@ -77,7 +77,7 @@ class Milestones:
         every = self._geometry
         if every is None:
             return False
-        passed = int(before.along(every.unit) / every.amount + _ROUNDING)
+        passed = every.passed(before.along(every.unit))
         due = passed > self._n_measured
         self._n_measured = max(passed, self._n_measured)
         return due

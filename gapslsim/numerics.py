@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["computing"]
 
-_WORKSPACE: Final = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-"""cuBLAS reads it at its first product, and repeats only with one of two values."""
+_VARIABLES: Final = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
+"""cuBLAS reads its own at its first product, and repeats only with one of two values; the compiler as it is loaded."""
 
 
 @contextmanager
@@ -83,11 +84,14 @@ def _repeating() -> Iterator[None]:
     cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
     mode = torch.get_deterministic_debug_mode()
     of_cudnn, filled = (cudnn.deterministic, cudnn.benchmark), filling.fill_uninitialized_memory  # type: ignore[attr-defined]
-    name, value = _WORKSPACE
-    given = os.environ.get(name)
-    os.environ.setdefault(name, value)
-    # Strictly: where torch only warns it takes attention kernels that do not repeat. (`use_deterministic_algorithms`
-    # does the same, but loads torch's compiler, for 1.6 s.)
+    added = _VARIABLES.keys() - os.environ.keys()
+    # Torch's compiler is told by hand: `use_deterministic_algorithms` does so too, but loads it, for 1.6 s.
+    compiler = _compiler()
+    of_compiler = compiler is not None and compiler.deterministic
+    if compiler is not None:
+        compiler.deterministic = True
+    os.environ.update({name: _VARIABLES[name] for name in added})
+    # Strictly: where torch only warns it takes attention kernels that do not repeat.
     torch.set_deterministic_debug_mode("error")
     cudnn.deterministic, cudnn.benchmark = True, False
     filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # finds bugs, and costs a launch per tensor
@@ -98,7 +102,8 @@ def _repeating() -> Iterator[None]:
             raise
         what = f"{str(error).partition(', but')[0]}, and the model needs it"
         if "CuBLAS" in str(error):
-            what = f"cuBLAS was used in this process before; set {name}={value} before it starts"
+            name = "CUBLAS_WORKSPACE_CONFIG"
+            what = f"cuBLAS was used in this process before; set {name}={_VARIABLES[name]} before it starts"
         raise ComponentError(
             f"training.deterministic: {what}. Or write `training.deterministic: false`: results then repeat up to "
             "rounding."
@@ -107,5 +112,13 @@ def _repeating() -> Iterator[None]:
         torch.set_deterministic_debug_mode(mode)
         cudnn.deterministic, cudnn.benchmark = of_cudnn
         filling.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
-        if given is None:
+        for name in added:
             del os.environ[name]
+        compiler = _compiler()  # which the run may have loaded
+        if compiler is not None:
+            compiler.deterministic = of_compiler
+
+
+def _compiler() -> Any:
+    """Settings of torch's compiler, if it is loaded."""
+    return sys.modules.get("torch._inductor.config")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 __all__ = [
@@ -311,3 +312,5 @@ class Progress(NamedTuple):
     wall_time_s: float
     fraction: float | None
     """Estimated share of the run that is done, in [0, 1], from the stop condition; None if it gives no estimate."""
+    loss: float = math.nan
+    """Mean training loss of the round; NaN for a dry run."""

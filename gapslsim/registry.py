@@ -16,8 +16,10 @@ imported or registered first.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,11 +33,12 @@ from pydantic.fields import Field, FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from gapslsim.docstrings import attribute_docstrings
 from gapslsim.errors import ComponentError, unknown
 
 __all__ = [
-    "FAMILIES", "Family", "component", "content_of", "files_sha256", "is_shipped", "meaning_of", "registered_by_users",
-    "settings_of",
+    "FAMILIES", "Family", "component", "content_of", "describe", "files_sha256", "is_shipped", "meaning_of",
+    "registered_by_users", "settings_of", "unchecked",
 ]  # fmt: skip
 
 C = TypeVar("C")
@@ -66,6 +69,7 @@ _HOMES: Final = {
     "schedule": "gapslsim.learning.optimizer",
     "staleness": "gapslsim.frameworks.staleness",
     "server_update": "gapslsim.frameworks.slots",
+    "tracker": "gapslsim.tracking.tracker",
 }
 """Each family of this package and the module that defines it: the one place that knows them all."""
 
@@ -109,29 +113,32 @@ class _Families(Mapping[str, "Family[Any]"]):
 FAMILIES: Final = _Families()
 """Every family by its name; the same whatever was imported before."""
 
-_STRICT = ConfigDict(
-    extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, use_attribute_docstrings=True
-)
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def component(cls: type[C]) -> type[C]:
     """Makes a class a frozen, keyword-only pydantic dataclass that refuses unknown keys, NaN and infinity."""
     if not hasattr(cls, "__get_pydantic_json_schema__"):
-        cls.__get_pydantic_json_schema__ = classmethod(_describe_inherited)  # type: ignore[attr-defined]
+        cls.__get_pydantic_json_schema__ = classmethod(_describe)  # type: ignore[attr-defined]
     return cast("type[C]", pydantic_dataclass(frozen=True, kw_only=True, config=_STRICT)(cls))
 
 
-def _describe_inherited(cls: type[Any], schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-    """JSON Schema whose inherited fields keep their docstrings; pydantic reads those of the class itself only."""
+def _describe(cls: type[Any], schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    """JSON Schema with the docstrings of the fields; pydantic would read all of them whenever a class is made."""
     made = handler(schema)
-    properties = handler.resolve_ref_schema(made).get("properties", {})
+    describe(cls, handler.resolve_ref_schema(made))
+    return made
+
+
+def describe(cls: type[Any], schema: JsonSchemaValue) -> None:
+    """Puts what the settings of a component mean into its JSON Schema."""
+    properties = schema.get("properties", {})
     for name, info in cls.__pydantic_fields__.items():
         field = properties.get(info.serialization_alias or info.alias or name)
         meaning = meaning_of(cls, name)
         if field is not None and meaning:
             field.setdefault("description", meaning)
-    return made
 
 
 def meaning_of(cls: type[Any], name: str) -> str:
@@ -141,11 +148,16 @@ def meaning_of(cls: type[Any], name: str) -> str:
         cls: a component.
         name: of the attribute (`lambda_`, not `lambda`).
     """
-    for base in cls.__mro__:
-        info = base.__dict__.get("__pydantic_fields__", {}).get(name)
-        if info is not None and info.description:
-            return str(info.description)
-    return ""
+    own = (attribute_docstrings(base).get(name, "") for base in cls.__mro__ if base.__module__ != "builtins")
+    return next(filter(None, own), "")
+
+
+def unchecked(member: C, **changes: Any) -> C:
+    """A copy with other settings that are not checked again: they may be what no file could hold."""
+    made = copy.copy(member)
+    for name, value in changes.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def settings_of(member: object) -> Any:
@@ -230,7 +242,7 @@ class Family(Generic[C]):
         self._short_schema = short_schema
         self.members: dict[str, type[C]] = {}
         """Those registered so far; iterate over the family itself for all."""
-        self._union: tuple[dict[str, type[C]], TypeAdapter[C]] | None = None
+        self._adapters: dict[str | None, tuple[dict[str, type[C]], TypeAdapter[C]]] = {}
         self._discovered = package is None
         self._is_described = False
         FAMILIES.add(self)
@@ -278,13 +290,20 @@ class Family(Generic[C]):
         return iter(sorted(self.members))
 
     def __getitem__(self, kind: str) -> type[C]:
-        self.discover()
-        if kind not in self.members:
+        if kind not in self:
             raise ComponentError(unknown(self.name, kind, self))
         return self.members[kind]
 
     def __contains__(self, kind: object) -> bool:
-        self.discover()
+        """Imports the one file that is named as the kind, and the others only where that does not tell."""
+        if not isinstance(kind, str):
+            return False
+        if kind not in self.members and self.package is not None and kind.isidentifier():
+            importlib.import_module(self.package)
+            if importlib.util.find_spec(name := f"{self.package}.{kind}") is not None:
+                importlib.import_module(name)
+        if kind not in self.members:
+            self.discover()
         return kind in self.members
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -296,19 +315,30 @@ class Family(Generic[C]):
         return core_schema.with_info_plain_validator_function(self._read)
 
     def _read(self, value: Any, info: ValidationInfo) -> C:
-        return self._adapter().validate_python(self._prepare(value), context=info.context)
+        value = self._prepare(value)
+        return self._adapter(self._kind_of(value)).validate_python(value, context=info.context)
 
-    def _adapter(self) -> TypeAdapter[C]:
-        """A union of the members that are known now, told apart by the tag."""
-        self.discover()
-        if self._union is None or self._union[0] != self.members:
-            self._union = dict(self.members), TypeAdapter(Annotated[Any, _Members(self)])
-        return self._union[1]
+    def _kind_of(self, value: Any) -> str | None:
+        kind = value.get(self.tag) if isinstance(value, dict) else getattr(value, self.tag, None)
+        return kind if isinstance(kind, str) and kind in self else None
+
+    def _adapter(self, kind: str | None = None) -> TypeAdapter[C]:
+        """A union of the members that are known now, or of one, told apart by the tag."""
+        if kind is None:
+            self.discover()
+        members = dict(self.members) if kind is None else {kind: self.members[kind]}
+        known = self._adapters.get(kind)
+        if known is None or known[0] != members:
+            known = self._adapters[kind] = members, TypeAdapter(Annotated[Any, _Members(self, members)])
+        return known[1]
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Any member, or the bare name of one that needs no settings, or the family's shorthand."""
+        """A member by its kind, or the bare name of one that needs no settings, or the family's shorthand.
+
+        By `if` and `then`, so that a validator tells the mistake within the member that was meant and nothing else.
+        """
         known = self._adapter().core_schema
         union: Any = known["schema"] if known["type"] == "definitions" else known
         if self._is_described:  # within a member of its own: that one is referred to, else there were no end
@@ -317,15 +347,22 @@ class Family(Generic[C]):
         else:
             self._is_described = True
             try:
-                choices = list(handler(known)["oneOf"])
+                made = handler(known)
+                choices = list(made["oneOf"]) if "oneOf" in made else [made]
             finally:
                 self._is_described = False
-        bare = [kind for kind, cls in sorted(self.members.items()) if not _required(cls)]
-        if bare:
-            choices.append({"enum": bare})
+        kinds = sorted(self.members)
+        chosen = [
+            {"if": {"required": [self.tag], "properties": {self.tag: {"const": kind}}}, "then": choice}
+            for kind, choice in zip(kinds, choices, strict=True)
+        ]
+        mapping = {"properties": {self.tag: {"enum": kinds}}, "allOf": chosen, "required": [self.tag]}
+        bare = [kind for kind in kinds if not _required(self.members[kind])]
+        other: list[JsonSchemaValue] = [{"enum": bare}] if bare else []
         if self._shorthand is not None:
-            choices.append(dict(self._short_schema))
-        return {"anyOf": choices}
+            other.append(dict(self._short_schema))
+        otherwise: JsonSchemaValue = {"anyOf": other} if len(other) > 1 else dict(*other)
+        return {"if": {"type": "object"}, "then": mapping, "else": otherwise or {"type": "object"}}
 
     def _prepare(self, value: Any) -> Any:
         """Checks the `kind` first, so that the message names the family and the near miss."""
@@ -338,7 +375,7 @@ class Family(Generic[C]):
                 text = f"'{self.tag}' is missing; add one of: {', '.join(self)}"
                 raise PydanticCustomError("component_kind_missing", "{text}", {"text": text})
             kind = value[self.tag]
-            if not isinstance(kind, str) or kind not in self.members:
+            if kind not in self:
                 text = unknown(self.name, kind, self)
                 raise PydanticCustomError("component_kind_unknown", "{text}", {"text": text})
         return value
@@ -346,19 +383,15 @@ class Family(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class _Members:
-    """Marker for pydantic: a union of a family's members as they are now."""
+    """Marker for pydantic: a union of some of a family's members."""
 
     family: Family[Any]
+    members: Mapping[str, type[Any]]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The union, told apart by the family's tag."""
-        choices = {kind: handler.generate_schema(cls) for kind, cls in sorted(self.family.members.items())}
-        return core_schema.tagged_union_schema(choices, discriminator=self._kind_of)
-
-    def _kind_of(self, value: Any) -> str | None:
-        tag = self.family.tag
-        kind = value.get(tag) if isinstance(value, dict) else getattr(value, tag, None)
-        return kind if isinstance(kind, str) else None
+        choices = {kind: handler.generate_schema(cls) for kind, cls in sorted(self.members.items())}
+        return core_schema.tagged_union_schema(choices, discriminator=self.family._kind_of)
 
 
 def _required(cls: type[Any]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from gapslsim.kernels import choose
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.judging import Wanted
 from gapslsim.milestones import Milestones, Position
+from gapslsim.near_targets import NearTargets
 from gapslsim.records import ConfusionRow, EvaluationRow, Progress, RoundRow
 from gapslsim.results.categories import received, sent
 from gapslsim.results.per_class import per_class
@@ -26,6 +28,7 @@ from gapslsim.scenario.schema import Scenario
 
 if TYPE_CHECKING:
     from gapslsim.assembly import Parts
+    from gapslsim.tracking.tracker import Tracker
 
 __all__ = ["simulate"]
 
@@ -39,6 +42,7 @@ def simulate(
     observer: Observer | None = None,
     journal: str | Path | JournalSettings | None = None,
     models: bool = False,
+    track: Sequence[Tracker] = (),
 ) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
 
@@ -49,6 +53,7 @@ def simulate(
         journal: directory where training is looked up and recorded, or that with its limits. What it knows is not
             computed again: a run that was killed goes on, other hardware or another network costs no training.
         models: have `Results.model` also where the journal knows the training; what is missing is then computed.
+        track: trackers that follow the run, such as `TensorBoard(where="runs/tb")`; none can harm it.
 
     Returns:
         Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far; a run in which
@@ -58,22 +63,53 @@ def simulate(
         GapslsimError: if the scenario cannot be run as written. Where the run was under way (a loss that is not finite,
             a channel that gives no rate) its `results` hold everything so far.
     """
+    if track:
+        return _followed(scenario, track, dry=dry, observer=observer, journal=journal, models=models)
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
     choose(scenario.training.kernels)
-    from gapslsim.assembly import assemble  # Which imports torch.
-    from gapslsim.numerics import computing
+    from gapslsim.assembly import assemble  # Which imports torch, unless it is dry.
 
     training = scenario.training
     with rare_collections():
         parts = assemble(scenario, dry, None if dry else journal)
-        with computing(parts.device, training.precision, training.deterministic):
+        with ExitStack() as around:
+            if parts.device is not None:
+                from gapslsim.numerics import computing
+
+                around.enter_context(computing(parts.device, training.precision, training.deterministic))
             results = _simulate(_Run(scenario, parts, dry, observer, models))
     if scenario.uncertainty is None or results.summary["status"] != "completed":
         return results
     from gapslsim.uncertainty.draws import with_draws
 
     return with_draws(results, scenario=scenario)
+
+
+def _followed(
+    scenario: Scenario, track: Sequence[Tracker], *, observer: Observer | None, **how: Any
+) -> Results:
+    """Runs a scenario while trackers follow it."""
+    from gapslsim.results.place import run_label
+    from gapslsim.tracking.following import Following
+
+    label = run_label(scenario.name, scenario.framework.kind, scenario.seed)
+    followed = Following(track, label, scenario.name, dump(scenario))
+
+    def observe(progress: Progress) -> None:
+        if observer is not None:
+            observer(progress)
+        followed(progress)
+
+    results: Results | None = None
+    try:
+        results = simulate(scenario, observer=observe, **how)
+    except GapslsimError as error:
+        results = error.results
+        raise
+    finally:
+        followed.end(results)
+    return results
 
 
 def _simulate(run: _Run) -> Results:
@@ -101,11 +137,13 @@ class _Run:
     def __init__(
         self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None, models: bool
     ) -> None:
-        from gapslsim.learning.engine import intra_op_threads
-
         self.parts = parts
         self._models = models
-        self.threads = intra_op_threads(scenario.training.threads)
+        self.threads: AbstractContextManager[None] = nullcontext()
+        if not dry:
+            from gapslsim.learning.engine import intra_op_threads
+
+            self.threads = intra_op_threads(scenario.training.threads)
         self._scenario = scenario
         self._dry = dry
         self._observer = observer
@@ -125,6 +163,9 @@ class _Run:
         self._patience = scenario.stop.patience
         greater = self._patience is None or better.get(self._patience.of, True)
         self._milestones = Milestones(evaluation.every, scenario.stop, geometry, greater)
+        self._near = NearTargets(evaluation.near_targets, evaluation.targets)
+        self._judged: float | None = None
+        """Accuracy in the target view at the last evaluation that was due."""
 
     def play(self) -> None:
         """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
@@ -211,10 +252,10 @@ class _Run:
     def _computed_on(self) -> dict[str, Any] | None:
         from gapslsim.torch_device import computed_on
 
-        training = self._scenario.training
-        return (
-            None if self._dry else computed_on(self.parts.device, training.precision, training.deterministic)
-        )
+        training, device = self._scenario.training, self.parts.device
+        if device is None:
+            return None
+        return computed_on(device, training.precision, training.deterministic, training.compile)
 
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""
@@ -253,6 +294,7 @@ class _Run:
                     accuracy=dict(self._latest),
                     wall_time_s=time.perf_counter() - self._started,
                     fraction=self._milestones.fraction(self._position()),
+                    loss=self._rows[-1].loss,
                 )
             )
 
@@ -262,10 +304,11 @@ class _Run:
         due = self._milestones.evaluation_is_due(at)
         if due:
             self._evaluate()
-        accuracy = self._latest.get(self._scenario.evaluation.target_view)
-        self._stopped_by = self._milestones.stopped_by(at, accuracy)
+        self._stopped_by = self._milestones.stopped_by(at, self._judged)
         if self._stopped_by and not due:
             self._evaluate()
+        elif not due and self._near.evaluation_is_due(at):
+            self._evaluate(is_due=False)
 
     def _position(self) -> Position:
         stage, learner = self.parts.stage, self.parts.learner
@@ -273,7 +316,7 @@ class _Run:
         n_rounds = len(self._rows)
         return Position(n_rounds, seen / self.parts.n_train, stage.now_s, learner.server_steps, seen)
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, is_due: bool = True) -> None:
         observed, now_s = self.parts.learner.observed, self.parts.stage.now_s
         seen = len(observed.accuracies)
         said, n_judged = len(observed.confusion), len(observed.metrics)
@@ -287,12 +330,16 @@ class _Run:
         judged = {(m.view, m.client, m.name): m.value for m in observed.metrics[n_judged:]}
         for name, column in self._metrics.items():
             column += [judged.get((row.view, row.client, name), math.nan) for row in rows]
-        if self._patience is not None and rows:
+        if self._patience is not None and rows and is_due:
             self._milestones.note(self._mean_of(self._patience, rows))
         for view in self._scenario.evaluation.views:
             values = [row.accuracy for row in rows if row.view == view and not math.isnan(row.accuracy)]
             if values:
                 self._latest[view] = sum(values) / len(values)
+        accuracy = self._latest.get(self._scenario.evaluation.target_view)
+        self._near.note(self._position(), accuracy, is_due)
+        if is_due:
+            self._judged = accuracy
 
     def _mean_of(self, patience: Patience, rows: Sequence[EvaluationRow]) -> float:
         """What is looked at in the evaluation that left these rows, which are the last."""

@@ -20,6 +20,7 @@ from gapslsim.calibration.table import MeasurementTable
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.profile import Calibration, FittedRange, HeldOutError, Profile
 from gapslsim.hardware.terms import COST_COLUMNS, Array
+from gapslsim.kernels import Precision
 from gapslsim.results.words import listed
 
 __all__ = ["Calibrated", "calibrate", "check", "cross_validation"]
@@ -87,6 +88,7 @@ def calibrate(
     profile = Profile(
         name=slug(name or device),
         description=f"{device}{f' ({how})' if how else ''}: fitted to {len(samples)} measured computations.",
+        precision=_precision(str(first.runtime)),
         memory=memory_of(like),
         cost_model=cost_model,
         jitter=jitter_of(samples, like),
@@ -100,6 +102,12 @@ def calibrate(
         ),
     )
     return Calibrated(profile, samples, predicted, errors, _notes(table, samples))
+
+
+def _precision(runtime: str) -> Precision | None:
+    """Of the passes that were measured; None for float32, and for tables of others, which do not say."""
+    last = runtime.rpartition(" ")[2]
+    return next((known for known in ("tf32", "bfloat16") if known == last), None)
 
 
 def check(model: CostModel, table: MeasurementTable) -> tuple[Samples, Array, tuple[HeldOutError, ...]]:

@@ -17,7 +17,9 @@ __all__ = ["calibrate_command"]
 
 def calibrate_command(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="Measurements: a .csv or .parquet file.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Profile to write (.yaml).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", "--output", help="Profile to write (.yaml).")
+    ] = None,
     model: Annotated[
         str, typer.Option(help="auto (by cross-validation), linear, roofline or lookup.")
     ] = "auto",
@@ -76,7 +78,7 @@ def calibrate_command(
             if output.parent.is_dir()
             else f"there is no folder {output.parent}; make it first"
         )
-        raise typer.BadParameter(f"--output: {output} cannot be a profile: {why}.")
+        raise typer.BadParameter(f"--out: {output} cannot be a profile: {why}.")
     console = Console()
 
     def rows_of(path: Path, mode: str | None = power_mode, several: bool = False) -> MeasurementTable:

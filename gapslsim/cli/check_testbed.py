@@ -75,7 +75,7 @@ def check_testbed_command(
     ] = None,
 ) -> None:
     """Simulates every cell of a testbed's table, and says how far median and p90 are off and whether orders agree."""
-    from gapslsim.results.store import write_text
+    from gapslsim.results.outputs import write_output
     from gapslsim.testbed.check import check_testbed
 
     limit = _share(tolerance)
@@ -91,7 +91,7 @@ def check_testbed_command(
     for sentence in found.sentences():
         console.print(sentence, markup=False)
     if out is not None:
-        write_text(out, found.markdown())
+        write_output(out, found.markdown())
         typer.echo(f"Written to {out}")
     if numbers is not None:
         found.compared.to_csv(numbers, index=False)

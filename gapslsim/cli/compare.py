@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from gapslsim.cli.json_output import JsonOption, print_json
 from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
@@ -20,9 +21,11 @@ __all__ = ["compare_command"]
 def compare_command(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Run directories; with --geometry also study directories."),
+        typer.Argument(metavar="RUN_OR_STUDY...", help="Directories of runs or studies."),
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the table as Markdown.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write the table: Markdown, or LaTeX as FILE.tex.")
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Also draw accuracy and where the time went (png, svg, pdf).")
     ] = None,
@@ -42,6 +45,11 @@ def compare_command(
             help="Share of the draws from which an order is decided [default: as the runs say].",
         ),
     ] = None,
+    against: Annotated[
+        str,
+        typer.Option(metavar="SERIES", help="Compare all others with this one over seeds; else the best is."),
+    ] = "",
+    as_json: JsonOption = False,
     geometry: Annotated[
         bool,
         typer.Option(
@@ -49,36 +57,61 @@ def compare_command(
         ),
     ] = False,
 ) -> None:
-    """Compare runs: accuracy per view, simulated time, time to target, bytes, energy; or gradient geometry."""
-    from gapslsim.results.compare import compare
+    """Compare runs or studies: accuracy, times, bytes, energy, and which differences are real; or gradient geometry."""
+    from gapslsim.results.compare import compare, labels_of
+    from gapslsim.results.crossing import at_one_evaluation
+    from gapslsim.results.outputs import write_output
     from gapslsim.results.rankings import rankings
-    from gapslsim.results.store import StoredRun, write_text
+    from gapslsim.results.report.answers import answers, basis
+    from gapslsim.results.report.data import gather
+    from gapslsim.results.report.study_table import difference_lines, study_table
+    from gapslsim.results.store import StoredRun
+    from gapslsim.results.study import is_study
 
     ranked: list[str] = []
     if geometry:
         table = full = _geometry(runs)
+    elif any(map(is_study, runs)):
+        if draws is not None or plot is not None:
+            raise typer.BadParameter(
+                "--draws and --plot take runs; for a study write 'set: {uncertainty: {draws: 200}}' into its file, or "
+                "draw it with 'gapslsim figure' or 'gapslsim report'"
+            )
+        found = gather(runs)
+        table, full = study_table(found, brief=True), study_table(found)
+        ranked = [found.question, *answers(found), basis(found), *difference_lines(found, against)]
     else:
         stored = [StoredRun(run) for run in runs]
-        summaries = [run.summary for run in stored]
+        summaries, scenarios = [run.summary for run in stored], [run.scenario_yaml for run in stored]
         if draws is not None or any(summary.get("uncertainty") for summary in summaries):
             drawn = [_drawn(run.results(), draws) for run in stored]
             summaries = [run.summary for run in drawn]
             ranked = [str(order) for order in rankings(drawn, decided)]
-        table, full = compare(summaries), compare(summaries, spread=True)
-    console = Console(highlight=False)
-    console.print(table.table(console.width))
-    typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
+        told = map(at_one_evaluation, summaries)
+        ranked += [
+            f"{label}: {one}" for label, one in zip(labels_of(summaries, scenarios), told, strict=True) if one
+        ]
+        ranked += difference_lines(gather(runs), against)
+        table = compare(summaries, scenarios=scenarios)
+        full = compare(summaries, spread=True, scenarios=scenarios)
+    ranked = [line for line in ranked if line]
+    if as_json:
+        rows = [dict(zip(full.columns, row, strict=True)) for row in full.rows]
+        print_json({"rows": rows, "remarks": ranked})
+    else:
+        console = Console(highlight=False)
+        console.print(table.table(console.width))
+        typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
     if out is not None:
-        write_text(
-            out, full.markdown() + "".join(f"\n- {line}" for line in ranked) + ("\n" if ranked else "")
-        )
-        typer.echo(f"Table written to {out}")
+        said = "".join(f"\n- {line}" for line in ranked) + ("\n" if ranked else "")
+        write_output(out, table.latex() if out.suffix == ".tex" else full.markdown() + said)
+        typer.echo(f"Table written to {out}", err=as_json)
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save
         from gapslsim.results.figures.comparison import comparison
 
         save(comparison([StoredRun(run).results() for run in runs]), plot)
-        typer.echo(f"Plot written to {plot}")
+        typer.echo(f"Plot written to {plot}", err=as_json)
 
 
 def _drawn(run: Results, draws: int | None) -> Results:

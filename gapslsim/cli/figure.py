@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
     from gapslsim.results.drawing.drawing import Drawing
+    from gapslsim.results.drawing.matplotlib_printer import Print
     from gapslsim.results.study import StudyRecord
 
 __all__ = ["draw_study", "figure_command"]
@@ -38,6 +40,14 @@ def figure_command(
         str | None,
         typer.Option(metavar="FILE", help="Draw as this study file says; it must have the same axes."),
     ] = None,
+    width: Annotated[
+        str | None, typer.Option(help="Of the picture, for a paper's column: 3.5in, 89mm, 8.9cm.")
+    ] = None,
+    font: Annotated[
+        str | None, typer.Option(help="Family of its letters, for instance serif or 'DejaVu Serif'.")
+    ] = None,
+    no_title: Annotated[bool, typer.Option("--no-title", help="Leave out its heading and caption.")] = False,
+    dpi: Annotated[float, typer.Option(min=10, max=2400, help="Dots per inch of PNG.")] = 150,
     export: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Also write DIR/NAME.csv (runs) and DIR/NAME_evaluations.csv."),
@@ -55,11 +65,14 @@ def figure_command(
         raise ResultsError(
             f"the study in {directory} asks for no figure; add a section 'figure' to its file and give it with --study"
         )
+    from gapslsim.results.drawing.matplotlib_printer import Print
+
+    how = Print(None if width is None else _inches(width), font, not no_title, dpi)
     if wanted is not None:
         drawing = wanted.draw(tables)
         picture = out if out is not None else directory / "figure.png"
         _print(drawing)
-        for file in _write(drawing, picture, table):
+        for file in _write(drawing, picture, table, how):
             typer.echo(f"Written to {file}")
     if export is not None:
         from gapslsim.results.export import export as export_tables
@@ -79,7 +92,7 @@ def draw_study(directory: Path) -> list[Path]:
 
     tables = read_tables(directory)
     wanted = figure_of(tables.record)
-    return _write(wanted.draw(tables), directory / "figure.png", None) if wanted is not None else []
+    return _write(wanted.draw(tables), directory / "figure.png", None, None) if wanted is not None else []
 
 
 def _figure_from(file: str, record: StudyRecord) -> dict[str, object] | None:
@@ -105,12 +118,26 @@ def _told(record: StudyRecord) -> str:
     return "; ".join(f"{axis}: {', '.join(values)}" for axis, values in record.axes.items()) or "none"
 
 
-def _write(drawing: Drawing, picture: Path, table: Path | None) -> list[Path]:
-    from gapslsim.results.drawing.matplotlib_printer import save
+def _inches(text: str) -> float:
+    """A width on paper."""
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(in|cm|mm)", text.strip())
+    width = float(match[1]) / {"in": 1.0, "cm": 2.54, "mm": 25.4}[match[2]] if match else 0.0
+    if not 1 <= width <= 40:
+        raise typer.BadParameter(
+            f"--width {text}: write 1 to 40 inches with a unit, for instance 3.5in, 89mm or 8.9cm"
+        )
+    return width
+
+
+def _write(drawing: Drawing, picture: Path, table: Path | None, how: Print | None) -> list[Path]:
+    from gapslsim.results.drawing.matplotlib_printer import Print, save
     from gapslsim.results.export import write_csv
+    from gapslsim.results.outputs import check_replaces
 
     numbers = table if table is not None else picture.with_suffix(".csv")
-    return [save(drawing, picture), write_csv(drawing.numbers, numbers)]
+    if table is not None:
+        check_replaces(table, drawing.numbers.to_csv(index=False))
+    return [save(drawing, picture, how or Print()), write_csv(drawing.numbers, numbers)]
 
 
 def _print(drawing: Drawing) -> None:

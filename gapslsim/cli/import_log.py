@@ -22,7 +22,7 @@ def import_command(
         str, typer.Argument(metavar="FORMAT", help="Tool that wrote it; see gapslsim list importer.")
     ],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Its log or export.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Table to write (.csv).")],
+    output: Annotated[Path, typer.Option("--out", "-o", "--output", help="Table to write (.csv).")],
     set: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,7 +82,7 @@ def _importer(form: str, changes: list[str]) -> Any:
 
 def _written(made: Imported, output: Path) -> int:
     if not output.parent.is_dir():
-        raise typer.BadParameter(f"--output: there is no folder {output.parent}; make it first.")
+        raise typer.BadParameter(f"--out: there is no folder {output.parent}; make it first.")
     with output.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([made.columns, *(map(_cell, row) for row in made.rows)])
     return len(made.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gapslsim.cli.json_output import JsonOption, print_json
 from gapslsim.errors import ComponentError, unknown
-from gapslsim.scenario.presets import LINKS
+from gapslsim.scenario.presets import LINKS, LinkPreset
 from gapslsim.scenario.shipped import shipped_scenarios
 from gapslsim.scenario.tree import parse, plain
 
@@ -39,18 +41,34 @@ def list_components(
     kind: Annotated[
         str | None, typer.Argument(help="Only this kind, for instance framework or device.")
     ] = None,
+    search: Annotated[
+        str,
+        typer.Option("--search", "-s", metavar="WORD", help="Only those whose name or sentence has this."),
+    ] = "",
+    as_json: JsonOption = False,
     components: _Own = None,
 ) -> None:
     """Lists components by kind, and the shipped devices, links and scenarios."""
     _load_own(components)
     catalogue = _catalogue()
     kinds = [_kind(kind, catalogue)] if kind is not None else sorted(catalogue)
+    found = {
+        each: [row for row in catalogue[each]() if search.lower() in " ".join(row).lower()] for each in kinds
+    }
+    if as_json:
+        print_json({each: dict(rows) for each, rows in found.items()})
+        return
+    if search and not any(found.values()):
+        what = "kind" if kind is None else kinds[0]
+        raise ComponentError(
+            f"no {what} has {search!r} in its name or sentence; leave out --search to see all"
+        )
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for each in kinds:
+    for each in kinds if not search else filter(found.get, kinds):
         table.add_row(Text(each, "bold"), "")
-        for name, about in catalogue[each]():
+        for name, about in found[each]:
             table.add_row(f"  {name}", Text(about))
     Console().print(table)
 
@@ -72,6 +90,7 @@ def show(
     seed: Annotated[int, typer.Option(help="Seed of a random channel.")] = 1,
     input: Annotated[str, typer.Option(help="Shape of a model's inputs.")] = "3x32x32",
     classes: Annotated[int, typer.Option(help="Classes that a model tells apart.")] = 10,
+    as_json: JsonOption = False,
     components: _Own = None,
 ) -> None:
     """Shows settings, a device's figures, a link, a scenario, cuts of a model; draws channels, networks, partitions."""
@@ -79,6 +98,9 @@ def show(
 
     _load_own(components)
     kind = _kind(kind, _catalogue())
+    if as_json:
+        print_json(_told(kind, name))
+        return
     if kind in ("channel", "network") and name not in FAMILIES[kind]:
         from gapslsim.cli.show_network import draw
 
@@ -198,19 +220,55 @@ def _figures(written: Any, path: tuple[str, ...]) -> Iterable[tuple[str, str, st
         yield ".".join(path), str(written), ""
 
 
-def _show_link(name: str) -> None:
+def _told(kind: str, name: str) -> Any:
+    """What `show` shows, for programs."""
+    from gapslsim.hardware.devices import load_profile
+    from gapslsim.hardware.profile import profile_schema
+    from gapslsim.registry import FAMILIES
+    from gapslsim.scenario.fields import default_words, fields_of, meanings_of, type_words
+
+    if kind == "device":
+        profile = load_profile(name.partition("@")[0])
+        return profile_schema().dump_python(profile, mode="json", exclude_none=True)
+    if kind == "link":
+        return {"name": name, **asdict(_link(name))}
+    if kind == "scenario":
+        return plain(parse(_scenario_text(name), name)[0])
+    if name not in FAMILIES[kind]:
+        raise ComponentError(
+            f"no {kind} is called {name!r}; --json tells components, devices, links and scenarios, and draws nothing"
+        )
+    cls = FAMILIES[kind][name]
+    meanings, tag = meanings_of(cls), FAMILIES[kind].tag
+    settings = {
+        field: {"takes": type_words(info), "default": default_words(info), "meaning": meanings[field]}
+        for field, info in fields_of(cls).items()
+        if field != tag
+    }
+    return {"kind": kind, "name": name, "about": inspect.cleandoc(cls.__doc__ or ""), "settings": settings}
+
+
+def _link(name: str) -> LinkPreset:
     if name not in LINKS:
         raise ComponentError(unknown("link", name, sorted(LINKS)))
-    link = LINKS[name]
+    return LINKS[name]
+
+
+def _show_link(name: str) -> None:
+    link = _link(name)
     for field in ("uplink", "downlink", "latency", "source"):
         typer.echo(f"{field + ':':<10}{getattr(link, field)}")
 
 
 def _show_scenario(name: str) -> None:
+    typer.echo(_scenario_text(name), nl=False)
+
+
+def _scenario_text(name: str) -> str:
     known = shipped_scenarios()
     if name not in known:
         raise ComponentError(unknown("scenario", name, known))
-    typer.echo(known[name].read_text(encoding="utf-8"), nl=False)
+    return known[name].read_text(encoding="utf-8")
 
 
 def _headed(heading: str, text: str | None) -> Console:

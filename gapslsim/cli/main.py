@@ -7,14 +7,18 @@ A command's module is imported when the command is called, so that `--help` answ
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from gapslsim.cli.log import log, start_log
 from gapslsim.errors import GapslsimError, ScenarioError
 
 __all__ = ["COMMANDS", "main"]
@@ -36,6 +40,16 @@ COMMANDS: dict[str, Entry] = {
     "figure": Entry("figure:figure_command", "Draw a study's own figure, with its numbers."),
     "report": Entry("report:report_command", "Write runs or studies as one HTML page."),
     "trace": Entry("trace:trace_command", "Write a run as a Perfetto trace, or what set its pace."),
+    "explain": Entry(
+        "explain:explain_command", "Say what set a run's pace, and what each resource would save if faster."
+    ),
+    "whatif": Entry(
+        "whatif:whatif_command", "Compare a run with itself under other settings, through its journal."
+    ),
+    "plan": Entry(
+        "plan:plan_command",
+        "Choose cut, batch sizes, devices, shares: timed, with a bound on what is missed.",
+    ),
     "measure": Entry("measure:measure_command", "Time PyTorch on this machine, or check a profile."),
     "check-testbed": Entry(
         "check_testbed:check_testbed_command",
@@ -66,6 +80,9 @@ COMMANDS: dict[str, Entry] = {
 """Every command; a new one is one line here."""
 
 
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
+
+
 class _Commands(TyperGroup):
     """Shows stubs in the help and fetches a command's function when it is called."""
 
@@ -83,8 +100,14 @@ def load_command(name: str) -> Any:
     module, _, function = entry.target.partition(":")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     called = getattr(importlib.import_module(f"gapslsim.cli.{module}"), function)
-    app.command(name=name, help=entry.help)(called)
-    return get_command(app)
+    app.command(name=name, help=entry.help, context_settings=_HELP)(called)
+    command = get_command(app)
+    for parameter in command.params:
+        # Else rich takes `[default: ...]` for markup and leaves it out.
+        text = getattr(parameter, "help", None)
+        if text:
+            parameter.help = text.replace("[", r"\[")  # type: ignore[attr-defined]
+    return command
 
 
 def _version(wanted: bool) -> None:
@@ -100,7 +123,7 @@ def _application() -> typer.Typer:
         name="gapslsim",
         cls=_Commands,
         no_args_is_help=True,
-        add_completion=False,
+        context_settings=_HELP,
         pretty_exceptions_enable=False,
         help="A discrete-event network simulator coupled to real split-learning training.",
     )
@@ -111,8 +134,19 @@ def _application() -> typer.Typer:
             bool,
             typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
         ] = False,
+        verbose: Annotated[
+            bool,
+            typer.Option(
+                "--verbose", "-v", help="Say on the error output what is done; with traces of errors."
+            ),
+        ] = False,
+        to_file: Annotated[
+            Path | None,
+            typer.Option("--log", metavar="FILE", help="Add the same to this file, with the time."),
+        ] = None,
     ) -> None:
-        pass
+        if verbose or log is not None:
+            start_log(verbose, to_file)
 
     for name, entry in COMMANDS.items():
         app.command(name=name, help=entry.help)(_stub)
@@ -126,11 +160,21 @@ def _stub() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     call: Callable[..., Any] = get_command(_application())
+    given = list(arguments) if arguments is not None else sys.argv[1:]
+    started_s, code = time.perf_counter(), 1
     try:
-        call(args=list(arguments) if arguments is not None else None, prog_name="gapslsim")
+        call(args=given, prog_name="gapslsim")
     except GapslsimError as error:
+        log().debug("", exc_info=error)
         typer.echo(f"{_heading(error)}{error}", err=True)
-        sys.exit(error.exit_code)
+        code = error.exit_code
+        sys.exit(code)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+        raise
+    finally:
+        told = " ".join(map(shlex.quote, given))
+        log().info("gapslsim %s: exit code %d after %.1f s", told, code, time.perf_counter() - started_s)
 
 
 def _heading(error: GapslsimError) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from gapslsim.kernels import Precision
 
 if TYPE_CHECKING:
     from gapslsim.measuring.check import RoundCheck
@@ -41,7 +43,10 @@ def measure_command(
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes, for instance 8,32; a scenario's own unless given.")
     ] = "",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.")] = "cpu",
+    precision: Annotated[
+        str, typer.Option(help="Of passes: float32, tf32 (NVIDIA's GPUs) or bfloat16.")
+    ] = "float32",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads inside each operation; all of PyTorch's unless given.")
     ] = None,
@@ -87,8 +92,8 @@ def measure_command(
 
         if not out.parent.is_dir():
             raise typer.BadParameter(f"--out: there is no folder {out.parent}; make it first.")
-        machine, torch_device = _machine(device, threads, name, power_mode, power)
-        plan = _plan(scenario or [], batch_sizes, repeats, quick)
+        machine, torch_device = _machine(device, precision, threads, name, power_mode, power)
+        plan = _plan(scenario or [], batch_sizes, repeats, quick, precision)
         meter = _meter(rails, torch_device, console)
         resting = rest(meter, _REST_S) if meter is not None and idle_power is None else []
         with watched(meter if power is None else None) as working:
@@ -108,17 +113,21 @@ def measure_command(
 
 
 def _machine(
-    device: str, threads: int | None, name: str, power_mode: str, power_w: float | None
+    device: str, precision: Any, threads: int | None, name: str, power_mode: str, power_w: float | None
 ) -> tuple[Machine, Any]:
     import torch
 
     from gapslsim.measuring.machine import machine_name, runtime_name
     from gapslsim.measuring.table import Machine
-    from gapslsim.torch_device import choose_device
+    from gapslsim.torch_device import check_precision, choose_device
 
+    if precision not in get_args(Precision):
+        raise typer.BadParameter(f"--precision: found {precision!r}; write {', '.join(get_args(Precision))}.")
     chosen = choose_device(device, "--device")
+    check_precision(precision, chosen, "--precision")
     n_threads = threads or torch.get_num_threads()
-    return Machine(name or machine_name(chosen), runtime_name(chosen), n_threads, power_mode, power_w), chosen
+    runtime = runtime_name(chosen, precision)
+    return Machine(name or machine_name(chosen), runtime, n_threads, power_mode, power_w), chosen
 
 
 def _meter(rails: str, torch_device: Any, console: Console) -> Meter | None:
@@ -138,7 +147,9 @@ def _meter(rails: str, torch_device: Any, console: Console) -> Meter | None:
     return meter
 
 
-def _plan(scenarios: list[str], batch_sizes: str, repeats: int, quick: bool) -> Plan:
+def _plan(
+    scenarios: list[str], batch_sizes: str, repeats: int, quick: bool, precision: Any = "float32"
+) -> Plan:
     from gapslsim.measuring.measure import Plan
     from gapslsim.measuring.passes import Effort
     from gapslsim.measuring.probes import probes, scenario_probe
@@ -155,6 +166,7 @@ def _plan(scenarios: list[str], batch_sizes: str, repeats: int, quick: bool) -> 
         probes=chosen,
         batch_sizes=sorted(set(sizes)),
         repeats=repeats,
+        precision=precision,
         enough_s=_QUICK_S if quick else float("inf"),
         passes=Effort(least=4, most=100, budget_s=0.5 if quick else 2.0),
         steps=Effort(least=8, most=200, budget_s=0.15 if quick else 0.5),
@@ -173,7 +185,7 @@ def _measure(
 ) -> list[Measurement]:
     from gapslsim.measuring.links import measure_link, parse_peer
     from gapslsim.measuring.measure import measure
-    from gapslsim.stages.clock import MachineClock
+    from gapslsim.stages.clock import clock_of
 
     address = parse_peer(peer) if peer else None
     links: list[Measurement] = []
@@ -182,7 +194,7 @@ def _measure(
         if address is not None:  # first, so that a peer that is not there is found out at once
             observer(f"link to {peer}", 0.0)
             links = measure_link(machine, address)
-        rows = measure(plan, machine, torch_device, MachineClock(torch_device, machine.threads), observer)
+        rows = measure(plan, machine, torch_device, clock_of(torch_device, machine.threads), observer)
     return rows + links
 
 

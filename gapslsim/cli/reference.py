@@ -45,10 +45,13 @@ def reference_command(
         bool, typer.Option("--check", help="Write nothing; fail if a page is missing, stale or too many.")
     ] = False,
 ) -> None:
-    """Write every component, setting, table and command as Markdown pages."""
-    made = pages()
+    """Write every component, setting, table and command as Markdown pages, and the JSON Schemas."""
+    from gapslsim.cli.schema import What, schema_text
+
+    made = pages() | {f"{what}.schema.json": schema_text(what) for what in What}
     if check:
-        found = {page.name: page.read_text(encoding="utf-8") for page in sorted(out.glob("*.md"))}
+        there = [*sorted(out.glob("*.md")), *sorted(out.glob("*.schema.json"))]
+        found = {page.name: page.read_text(encoding="utf-8") for page in there}
         stale = sorted(name for name in made.keys() | found.keys() if made.get(name) != found.get(name))
         if stale:
             typer.echo(f"{out}: out of date: {', '.join(stale)}. Run: gapslsim reference -o {out}", err=True)
@@ -196,7 +199,10 @@ def _commands() -> str:
         parameters = [p for p in load_command(name).params if p.name != "help"]
         arguments = [p for p in parameters if p.param_type_name == "argument"]
         usage = " ".join(["gapslsim", name, *map(_option, arguments), "[OPTIONS]"])
-        rows = [(f"`{_option(p)}`", _cell(_default(p)), _cell(p.help or "")) for p in parameters]
+        rows = [
+            (f"`{_option(p)}`", _cell(_default(p)), _cell((p.help or "").replace(r"\[", "[")))
+            for p in parameters
+        ]
         table = _table(("argument or option", "default", "meaning"), rows) if rows else ""
         parts += [f"## {name}", entry.help, f"Usage: `{usage}`", table]
     return "\n\n".join(parts)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from gapslsim._version import __version__
+from gapslsim.cli.json_output import print_json
+from gapslsim.cli.log import log
 from gapslsim.errors import GapslsimError, ResultsError, StalledError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from gapslsim.cli.progress import Observer
     from gapslsim.learning.journal.journal import JournalSettings
+    from gapslsim.records import Progress
     from gapslsim.results.place import StoredIdentity
     from gapslsim.results.results import Results
     from gapslsim.scenario.schema import Scenario
@@ -35,7 +40,7 @@ def run_command(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Run directory [default: runs/NAME-FRAMEWORK-seedN-CHANGES]."),
+        typer.Option("--out", "-o", help="Run directory [default: in runs/, by name and changes]."),
     ] = None,
     overrides: Annotated[
         list[str] | None,
@@ -49,7 +54,12 @@ def run_command(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
     ] = False,
-    device: Annotated[str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the directory and the summary as JSON and nothing else.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Where tensors live: auto, cpu, cuda, cuda:1, mps.")
+    ] = None,
     journal: Annotated[
         Path | None,
         typer.Option(help="Where training is recorded and looked up [default: OUT/journal, begun anew]."),
@@ -77,6 +87,13 @@ def run_command(
             metavar="N", help="Time it N times within what devices leave open: intervals of time and energy."
         ),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[=WHERE]",
+            help="Have a tracker follow it: mlflow, tensorboard or wandb, as tensorboard=runs/tb; repeatable.",
+        ),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write the trained models: FILE.safetensors."),
@@ -94,7 +111,7 @@ def run_command(
     record = None if no_journal or dry else _Record(journal, resume or save is not None, checkpoint_every)
     changes = [*(overrides or ()), *([] if device is None else [f"training.device={device}"])]
     changes += [] if draws is None else [f"uncertainty.draws={draws}"]
-    request = _Request(out, dry, quiet, resume, force, save)
+    request = _Request(out, dry, quiet or as_json, resume, force, save, tuple(track or ()), as_json)
     try:
         code = _run(scenario, changes, request, record)
     except KeyboardInterrupt:
@@ -124,6 +141,15 @@ class _Request:
     resume: bool
     force: bool
     save: Path | None
+    track: tuple[str, ...]
+    as_json: bool
+
+    def tell(self, target: Path, summary: Mapping[str, Any], found: bool = False) -> None:
+        """The directory, for programs."""
+        if self.as_json:
+            print_json({"directory": str(target), "was_there": found, "summary": summary})
+        elif self.quiet:
+            typer.echo(str(target))
 
 
 @dataclass(frozen=True)
@@ -163,9 +189,12 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     )
     from gapslsim.scenario.dumping import dump
     from gapslsim.scenario.loading import load
+    from gapslsim.scenario.resets import resets
 
     dry, save, quiet = request.dry, request.save, request.quiet
     loaded = load(path, set=changes, deep=True, dry=dry)
+    for note in () if quiet else resets(path, changes, loaded):
+        typer.echo(f"Note: {note}.", err=True)
     label = run_label(loaded.name, settings_of(loaded.framework)["kind"], loaded.seed)
     wanted = Identity(label=label, scenario_yaml=dump(loaded), dry=dry, components=digests())
     target = request.out
@@ -178,14 +207,14 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     if held is None:
         claim(target, wanted)
     try:
-        results = _simulate(loaded, dry, quiet, journal, models=save is not None)
+        results = _simulate(loaded, request, journal)
     except GapslsimError as error:
         if error.results is not None:
-            _leave(error.results, target, held is not None, quiet)
+            _leave(error.results, target, held is not None, request)
         raise
     finally:
         release(target)
-    _leave(results, target, held is not None, quiet)
+    _leave(results, target, held is not None, request)
     if save is not None:
         results.save_models(save)
         if not quiet:
@@ -205,8 +234,12 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
             "--force, or give another directory with --out"
         )
     if held.is_finished and request.save is None:
-        if request.quiet:
-            typer.echo(str(target))
+        if request.as_json:
+            from gapslsim.results.store import load_summary
+
+            request.tell(target, load_summary(target), found=True)
+        elif request.quiet:
+            request.tell(target, {})
         else:
             typer.echo(
                 f"This run is already there: {target}. Nothing was run; --force runs it again and replaces it."
@@ -227,19 +260,41 @@ def _code(status: str) -> int:
     return 130 if status == "interrupted" else 0
 
 
-def _simulate(
-    scenario: Scenario, dry: bool, quiet: bool, journal: JournalSettings | None, models: bool
-) -> Results:
+def _simulate(scenario: Scenario, request: _Request, journal: JournalSettings | None) -> Results:
     from gapslsim.cli.progress import show_progress
+    from gapslsim.torch_device import choose_device, named
 
+    track = []
+    if request.track:
+        from gapslsim.tracking.tracker import tracker_of
+
+        track = [tracker_of(text) for text in request.track]
+    quiet, dry, models = request.quiet, request.dry, request.save is not None
+    # A GPU is told before hours are spent on it, or on the wrong one.
+    if not (dry or quiet) and (device := choose_device(scenario.training.device)).type != "cpu":
+        typer.echo(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else show_progress(sys.stderr)
     with shown as observer:
         from gapslsim.run import simulate  # Torch is imported here, when the bar already says so.
 
-        return simulate(scenario, dry=dry, observer=observer, journal=journal, models=models)
+        if log().isEnabledFor(logging.INFO):
+            observer = _logged(observer)
+        return simulate(scenario, dry=dry, observer=observer, journal=journal, models=models, track=track)
 
 
-def _leave(results: Results, target: Path, replaces: bool, quiet: bool) -> None:
+def _logged(observer: Observer | None) -> Observer:
+    """Also puts every round into the log."""
+    from gapslsim.cli.progress import describe
+
+    def observe(progress: Progress) -> None:
+        log().info(describe(progress))
+        if observer is not None:
+            observer(progress)
+
+    return observe
+
+
+def _leave(results: Results, target: Path, replaces: bool, request: _Request) -> None:
     """Writes the run directory and prints the table and the place."""
     from gapslsim.results.store import write_results
     from gapslsim.results.tables import end_table
@@ -248,8 +303,8 @@ def _leave(results: Results, target: Path, replaces: bool, quiet: bool) -> None:
     journal = results.summary.get("journal", {})
     for message in journal.get("messages", ()):
         typer.echo(f"Journal: {message}", err=True)
-    if quiet:
-        typer.echo(str(target))
+    if request.quiet:
+        request.tell(target, results.summary)
         return
     Console(highlight=False).print(end_table(results.summary))
     note = " (the earlier run there was replaced)" if replaces else ""

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
 
+from gapslsim.cli.json_output import JsonOption, print_json
 from gapslsim.errors import ResultsError
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ def sweep_command(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Runs at a time [default: one per core].")
     ] = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GPUS",
+            help="GPUs that runs share by memory: how many, or which, as 0,1 [default: all].",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the study in this directory; finished runs are kept.")
     ] = False,
@@ -56,12 +64,18 @@ def sweep_command(
     dry: Annotated[
         bool, typer.Option("--dry", help="Show the plan and what it will cost; run nothing.")
     ] = False,
-    mlflow: Annotated[
-        str, typer.Option(metavar="URI", help="Also log every run to this MLflow server or folder.")
-    ] = "",
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[=WHERE]",
+            help="Tell a tracker of every run that completes: mlflow, tensorboard, wandb; repeatable.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the directory.")] = False,
 ) -> None:
     """Run a study: every combination of its axes with every seed."""
+    from gapslsim.results.study import read_study
     from gapslsim.studies.backend import make_backend
     from gapslsim.studies.lock import left_behind
     from gapslsim.studies.plan import load_study
@@ -69,12 +83,18 @@ def sweep_command(
 
     plan = load_study(study, set=overrides or ())
     target = out if out is not None else _place(plan, overrides or [], resume or force)
+    if dry and as_json:
+        raise typer.BadParameter("--dry prints a plan for people; leave out --json or --dry")
     if dry:
         from gapslsim.studies.estimate import show_plan
+        from gapslsim.studies.gpus import find_gpus
 
-        show_plan(plan, target, jobs)
+        show_plan(plan, target, jobs, find_gpus(gpus))
         return
     if not (resume or force) and lies_in(plan, target):
+        if as_json:
+            print_json(_told(read_study(target), target))
+            return
         typer.echo(
             str(target)
             if quiet
@@ -87,17 +107,18 @@ def sweep_command(
         typer.echo(
             f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True
         )
-    chosen = make_backend(backend, address, jobs)
+    chosen = make_backend(backend, address, jobs, gpus)
     on_result = None
-    if mlflow:
-        from gapslsim.studies.mlflow_log import MlflowLog
+    if track:
+        from gapslsim.studies.tracked import tracked
+        from gapslsim.tracking.tracker import tracker_of
 
-        on_result = MlflowLog(mlflow, plan.study.name, target)
+        on_result = tracked([tracker_of(text) for text in track], plan.study.name)
     for run in plan.impossible if not quiet else ():
         typer.echo(f"{run.record.label} is impossible:", err=True)
         for problem in run.problems:
             typer.echo(f"  {problem}", err=True)
-    shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else _show(sys.stderr)
+    shown: AbstractContextManager[Observer | None] = nullcontext() if quiet or as_json else _show(sys.stderr)
     try:
         with shown as observer:
             record = sweep(
@@ -109,7 +130,9 @@ def sweep_command(
         raise typer.Exit(130) from None
     drawn = _draw(target)
     n_wrong = sum(run.status != "completed" for run in record.runs)
-    if quiet:
+    if as_json:
+        print_json(_told(record, target))
+    elif quiet:
         typer.echo(str(target))
     else:
         _tell(record, target, n_wrong, drawn)
@@ -128,20 +151,30 @@ def _place(plan: Plan, overrides: list[str], goes_on: bool) -> Path:
     return usual if goes_on or not others_in(plan, usual) else usual.with_name(f"{usual.name}-{plan.digest}")
 
 
+def _told(record: StudyRecord, target: Path) -> dict[str, Any]:
+    runs = [
+        {"label": run.label, "axes": run.axes, "seed": run.seed, "status": run.status,
+         "directory": str(target / "runs" / run.label)}
+        for run in record.runs
+    ]  # fmt: skip
+    return {"directory": str(target), "name": record.name, "question": record.question, "runs": runs}
+
+
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:
     for run in record.runs:
         if run.status != "completed":
             typer.echo(f"{run.label}: {run.status}", err=True)
     typer.echo(f"{len(record.runs) - n_wrong} of {len(record.runs)} runs completed. Written to {target}")
-    for line in _orders(target):
+    for line in _answers(target):
         typer.echo(line)
     for file in drawn:
         typer.echo(f"Its figure: {file}")
     typer.echo(f"Next: gapslsim report {target} -o {target / 'report.html'}")
 
 
-def _orders(target: Path) -> list[str]:
-    """Which runs are faster or take less energy, and whether their draws decide it; nothing without draws."""
+def _answers(target: Path) -> list[str]:
+    """The main findings and how sure they are; and which orders draws decide, where there are some."""
+    from gapslsim.results.report.answers import answers, basis
     from gapslsim.results.report.data import gather
     from gapslsim.results.report.likely import orders_of
 
@@ -150,10 +183,9 @@ def _orders(target: Path) -> list[str]:
     except ResultsError:  # no run completed, which was told
         return []
     about = next((found for run in runs.runs if (found := run.summary.get("uncertainty"))), None)
-    if about is None:
-        return []
-    ranked = orders_of(runs, about["decided"]).items()
-    return [f"{panel}: {order}" if panel else str(order) for panel, orders in ranked for order in orders]
+    ranked = {} if about is None else orders_of(runs, about["decided"])
+    orders = [f"{panel}: {order}" if panel else str(order) for panel, own in ranked.items() for order in own]
+    return [*answers(runs), basis(runs), *orders]
 
 
 def _draw(target: Path) -> list[Path]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field
 
 from gapslsim.frameworks._mini_batch import train, upload
-from gapslsim.frameworks.framework import FreeFramework
+from gapslsim.frameworks.framework import AtOnce, FreeFramework
 from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Lost, Mailbox, Process, Stage
 from gapslsim.frameworks.staleness import Staleness, stalenesses
-from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
+from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate, whole_because
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ class AsynchronousSplitLearning(FreeFramework):
         yield from w.attempt(train(w, smashed, reply, self.client_update))
         yield from self._next(w, smashed.batch.client, boxes)
 
+    def at_once(self, n_clients: int) -> AtOnce:
+        """One mini-batch of each client; the buffer."""
+        return AtOnce(n_clients, self.n_buffered)
+
     def optimizer_steps_per_round(
         self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
     ) -> tuple[float, float]:
@@ -123,6 +127,11 @@ class AsynchronousSplitLearning(FreeFramework):
     def keeps_client_gradients(self) -> bool:
         """As the server's rule needs; weighing takes each gradient by itself too."""
         return True
+
+    @property
+    def whole_gradients(self) -> str:
+        """As the server's rule needs."""
+        return whole_because(self.server_rule, CutGradient())
 
     @property
     def clients_train(self) -> bool:

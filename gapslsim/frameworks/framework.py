@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -14,7 +14,16 @@ from gapslsim.frameworks.slots import Participation, participations
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import Family, component
 
-__all__ = ["Framework", "FreeFramework", "frameworks"]
+__all__ = ["AtOnce", "Framework", "FreeFramework", "frameworks"]
+
+
+class AtOnce(NamedTuple):
+    """Mini-batches that a protocol has under way, at most; for the forecast of memory."""
+
+    waiting: int
+    """Forward passes that wait for their backward passes; 0 where clients train the whole model."""
+    served: int
+    """What one step of the server takes, or one average of whole models."""
 
 
 @component
@@ -64,6 +73,11 @@ class Framework(ABC):
         """How many clients a round wants, as expected."""
         return max(1, round(self.participation.expected_share(n_clients) * n_clients))
 
+    def at_once(self, n_clients: int) -> AtOnce:
+        """What is under way: one mini-batch of each participant, unless a protocol says otherwise."""
+        n = self.lateness.n_selected(self.n_wanted(n_clients), n_clients)
+        return AtOnce(n, n)
+
     @abstractmethod
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """Training samples that a round is expected to process.
@@ -98,6 +112,11 @@ class Framework(ABC):
     def keeps_client_gradients(self) -> bool:
         """Whether the server holds one gradient per participant at once; counted in its memory."""
         return False
+
+    @property
+    def whole_gradients(self) -> str:
+        """Why these must be on the device that computes them all at once, in words; empty if blocks will do."""
+        return ""
 
     @property
     def clients_hold_whole_model(self) -> bool:

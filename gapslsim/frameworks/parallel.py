@@ -12,7 +12,7 @@ from gapslsim.frameworks.client_sync import ClientSync, client_syncs
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Activity, Process, Stage
-from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
+from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate, whole_because
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ class ParallelSplitLearning(Framework):
     def keeps_client_gradients(self) -> bool:
         """As the server's rule needs."""
         return self.server_rule.needs_client_gradients
+
+    @property
+    def whole_gradients(self) -> str:
+        """As the server's rule needs."""
+        return whole_because(self.server_rule, self.cut_rule)
 
     @property
     def clients_train(self) -> bool:

@@ -52,12 +52,13 @@ def load_profile(name_or_path: str | Path, base: Path | None = None) -> Profile:
                 f"devices: {', '.join(known_devices())}."
             )
         return _read(path)
-    if name not in known_devices():
+    shipped = shipped_folder("hardware_profiles") / f"{name}.yaml"
+    if not shipped.is_file():
         raise ComponentError(
             f"Unknown device {name!r}; known: {', '.join(known_devices())}, or a path to a YAML file."
             f"{did_you_mean(name.lower(), known_devices())}"
         )
-    return _read(shipped_folder("hardware_profiles") / f"{name}.yaml")
+    return _read(shipped)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gapslsim.errors import MemoryShortError
 from gapslsim.hardware.device import Device
 
-__all__ = ["check_fits"]
+__all__ = ["check_fits", "readable"]
 
 
 def check_fits(device: Device, needed_bytes: float, what: str) -> None:
@@ -18,13 +18,13 @@ def check_fits(device: Device, needed_bytes: float, what: str) -> None:
         return
     missing = needed_bytes - device.ram_bytes
     raise MemoryShortError(
-        f"{what} does not fit {device.name}: it needs {_readable(needed_bytes)}, "
-        f"{_readable(device.ram_bytes)} can be used, {_readable(missing)} are missing. Make the batch smaller, "
+        f"{what} does not fit {device.name}: it needs {readable(needed_bytes)}, "
+        f"{readable(device.ram_bytes)} can be used, {readable(missing)} are missing. Make the batch smaller, "
         f"move the cut so that less lies there, take a smaller model or a device with more memory."
     )
 
 
-def _readable(n_bytes: float) -> str:
+def readable(n_bytes: float) -> str:
     """1.23 GB, 45.6 MB; for people only, units.format_quantity is the exact one."""
     for prefix, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if n_bytes >= scale:

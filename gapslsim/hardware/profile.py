@@ -10,6 +10,7 @@ from gapslsim.hardware.corrected import Corrections
 from gapslsim.hardware.cost_model import CostModel, cost_models
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.overheads import Cold, Overheads, Throttling
+from gapslsim.kernels import Precision
 from gapslsim.registry import component
 from gapslsim.units import Joules, Power, Quantity, Seconds
 
@@ -159,6 +160,8 @@ class Mode:
 
     description: Text
     """What the mode is."""
+    precision: Precision | None = None
+    """Of the products that its rates are for; the profile's unless given."""
     memory: Memory | None = None
     cost_model: Annotated[CostModel, cost_models] | None = None
     jitter: Jitter | None = None
@@ -225,6 +228,8 @@ class Profile:
     """What a scenario calls it; the file's name without `.yaml`."""
     description: Text
     """What the device is, what runs on it, and what the figures stand for."""
+    precision: Precision | None = None
+    """Of the products that its rates are for; `float32` unless given. A mode may have another."""
     memory: Memory
     cost_model: Annotated[CostModel, cost_models]
     """How the cost of a computation becomes seconds."""

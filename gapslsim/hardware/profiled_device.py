@@ -17,6 +17,7 @@ from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.device import Device, PowerStates
 from gapslsim.hardware.overheads import Overheads
 from gapslsim.hardware.profile import Jitter, Mode, Profile
+from gapslsim.kernels import Precision
 from gapslsim.work import Cost
 
 __all__ = ["ProfiledDevice", "device_of"]
@@ -45,6 +46,11 @@ class ProfiledDevice(Device):
     _durations: WeakKeyDictionary[Cost, float] = field(
         default_factory=WeakKeyDictionary, init=False, repr=False
     )
+
+    @property
+    def precision(self) -> Precision:
+        """Of the products that its rates are for."""
+        return (self.mode and self.mode.precision) or self.profile.precision or "float32"
 
     def duration_s(self, cost: Cost) -> float:
         """Seconds that a computation takes without jitter; memoised by the identity of `cost`."""

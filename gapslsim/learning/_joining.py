@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from gapslsim.learning._limits import Limits
-from gapslsim.learning.tensors import Side
 from gapslsim.learning.workers import WORTH_FLOP, passes_flop
 from gapslsim.models.cost import SplitCost
+
+if TYPE_CHECKING:
+    from gapslsim.learning._limits import Limits
+    from gapslsim.learning.tensors import Side
 
 __all__ = ["groups_of", "stacked_client_samples"]
 

@@ -180,10 +180,10 @@ class LearnerCore:
         Args:
             compute: bring them about where a journal knew the training, so that nothing was computed; else None.
         """
-        from gapslsim.learning.trained import TrainedModels
-
         if self._evaluated is None:
             return None
+        from gapslsim.learning.trained import TrainedModels
+
         sides = self._evaluated[1:]
         if not compute and any(s.deferred and not s.deferred.done for side in sides for s in side):
             return None

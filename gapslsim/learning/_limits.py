@@ -12,7 +12,7 @@ import torch
 
 from gapslsim.models.cost import SideCost
 
-__all__ = ["COLUMNS", "Limits", "exact_place", "limits_for"]
+__all__ = ["COLUMNS", "Limits", "exact_place", "limits_for", "limits_of_gpu"]
 
 COLUMNS = 1 << 14
 """Columns of gradients at once on a CPU; keeps their float64 copies in the cache."""
@@ -57,8 +57,13 @@ def limits_for(device: torch.device) -> Limits:
         memory = torch.cuda.get_device_properties(device).total_memory
     elif device.type == "mps":
         memory = torch.mps.recommended_max_memory()
+    return limits_of_gpu(memory)
+
+
+def limits_of_gpu(memory_bytes: int) -> Limits:
+    """Limits of a GPU with so much memory in all."""
     # Stacked convolutions lay every patch of their images out, which takes several times what a plain one keeps.
-    return Limits(memory // 4, memory // 16, memory // 64, is_cache=False)
+    return Limits(memory_bytes // 4, memory_bytes // 16, memory_bytes // 64, is_cache=False)
 
 
 def exact_place(device: torch.device) -> torch.device:

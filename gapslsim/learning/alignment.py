@@ -23,8 +23,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gapslsim.learning._layout import sent
 from gapslsim.learning._limits import exact_place, limits_for
 from gapslsim.learning._powers import exponents_of, scaled, times_power
+from gapslsim.learning.gradient_rows import Rows, blocks_of, rows_of
 
 __all__ = [
     "Gram", "admit", "alignment_threshold", "angles_to", "angles_to_leader", "consistency_scores",
@@ -58,7 +60,7 @@ class Gram(NamedTuple):
     """Powers of two that the rows were divided by."""
 
 
-def gram(gradients: Float[Tensor, "S d"]) -> Gram:
+def gram(gradients: Rows) -> Gram:
     """Inner products of all pairs of rows in float64."""
     exponents = exponents_of(gradients)
     n, d = gradients.shape
@@ -68,7 +70,7 @@ def gram(gradients: Float[Tensor, "S d"]) -> Gram:
     rows = products.new_empty(padded, min(d, at_once))
     rows[n:] = 0.0
     is_scaled = bool(exponents.any())
-    for chunk in torch.split(gradients, at_once, dim=1):
+    for chunk in blocks_of(gradients, at_once):
         part = rows[:, : chunk.shape[1]]
         # Copied into one buffer: float32 rows become float64 here, a chunk at a time, never as a whole
         # matrix.
@@ -83,7 +85,7 @@ def norms(known: Gram) -> Float[Tensor, " S"]:
     return times_power(known.products.diagonal().sqrt(), known.exponents)
 
 
-def pairwise_angles(gradients: Float[Tensor, "S d"], known: Gram | None = None) -> Float[Tensor, "S S"]:
+def pairwise_angles(gradients: Rows, known: Gram | None = None) -> Float[Tensor, "S S"]:
     """Angles between all pairs of gradients, the terms of Eq. (1), from their Gram matrix.
 
     Args:
@@ -103,16 +105,14 @@ def pairwise_angles(gradients: Float[Tensor, "S d"], known: Gram | None = None) 
         others = doubtful[row].nonzero().flatten()
         one = gradients[row], exponents[row], lengths[row]
         angles[row, others] = _stable_angles(
-            *one, _rows(gradients, others), exponents[others], lengths[others]
+            *one, rows_of(gradients, others.tolist()), exponents[others], lengths[others]
         )
     # Mirrored, so that the matrix is symmetric to the last bit whatever the product rounded.
     upper = angles.triu(1)
     return upper + upper.T
 
 
-def angles_to_leader(
-    gradients: Float[Tensor, "S d"], known: Gram, leaders: Bool[Tensor, " S"]
-) -> Float[Tensor, " S"]:
+def angles_to_leader(gradients: Rows, known: Gram, leaders: Bool[Tensor, " S"]) -> Float[Tensor, " S"]:
     """Angles to the leader gradient, Eq. (5), from the Gram matrix.
 
     The product g_i . g_lead is the mean of g_i . g_j over the leaders. Where the leaders nearly cancel, or the rows
@@ -139,12 +139,12 @@ def angles_to_leader(
         # The length is that of the scaled leader, as `_stable_angles` wants it; the one above was not scaled.
         line = exponents_of(leader[None])
         length = scaled(leader[None], line).norm()
-        of_near = _rows(gradients, near), known.exponents[near], lengths[near]
+        of_near = rows_of(gradients, near.tolist()), known.exponents[near], lengths[near]
         angles[near] = _stable_angles(leader, line[0], length, *of_near)
     return angles
 
 
-def angles_to(gradients: Float[Tensor, "S d"], leader: Float[Tensor, " d"]) -> Float[Tensor, " S"]:
+def angles_to(gradients: Rows, leader: Float[Tensor, " d"]) -> Float[Tensor, " S"]:
     """Angles to the leader gradient, Eq. (5).
 
     Args:
@@ -160,7 +160,7 @@ def angles_to(gradients: Float[Tensor, "S d"], leader: Float[Tensor, " d"]) -> F
     sums = torch.zeros(2 * n + 1, dtype=torch.float64, device=place)
     dots, squares, square = torch.split(sums, [n, n, 1])
     at_once = limits_for(gradients.device).columns(n)
-    blocks = zip(torch.split(gradients, at_once, dim=1), torch.split(leader, at_once), strict=True)
+    blocks = zip(blocks_of(gradients, at_once), torch.split(leader, at_once), strict=True)
     for block, of_leader in blocks:
         chunk, lead = scaled(block, rows), scaled(of_leader[None], line)
         dots += chunk @ lead[0]
@@ -171,7 +171,7 @@ def angles_to(gradients: Float[Tensor, "S d"], leader: Float[Tensor, " d"]) -> F
     angles = _angles(dots, lengths, length)
     near = _doubtful(dots, lengths, length).nonzero().flatten()
     if len(near):
-        of_near = _rows(gradients, near), rows[near], lengths[near]
+        of_near = rows_of(gradients, near.tolist()), rows[near], lengths[near]
         angles[near] = _stable_angles(leader, line[0], length[0], *of_near)
     return angles
 
@@ -256,7 +256,7 @@ def leader_set(scores: Float[Tensor, " S"], count: int) -> Bool[Tensor, " S"]:
     return leaders
 
 
-def leader_gradient(gradients: Float[Tensor, "S d"], leaders: Bool[Tensor, " S"]) -> Float[Tensor, " d"]:
+def leader_gradient(gradients: Rows, leaders: Bool[Tensor, " S"]) -> Float[Tensor, " d"]:
     """Leader gradient g_lead, the mean over the leader set, Eq. (4), in float64.
 
     Raises:
@@ -268,8 +268,8 @@ def leader_gradient(gradients: Float[Tensor, "S d"], leaders: Bool[Tensor, " S"]
     # One power for all rows: a mean is taken of them, which unlike powers would weigh unlike.
     common = exponents_of(gradients)[chosen].amax().expand(len(chosen))
     at_once = limits_for(gradients.device).columns(len(chosen))
-    blocks = torch.split(gradients, at_once, dim=1)
-    mean = torch.cat([scaled(_rows(block, chosen), common).mean(0) for block in blocks])
+    blocks = blocks_of(gradients, at_once, chosen.tolist())
+    mean = torch.cat([scaled(block, common).mean(0) for block in blocks])
     return times_power(mean, common[:1])
 
 
@@ -351,12 +351,6 @@ def _turn(
     return torch.where(is_zero, 0.0, difference - (difference @ unit) * unit), length
 
 
-def _rows(gradients: Float[Tensor, "S d"], chosen: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
-    """Rows by their places, which are on the CPU; views of the matrix put together need no copy of the places."""
-    places = chosen.tolist()
-    return gradients if places == list(range(len(gradients))) else torch.stack([gradients[i] for i in places])
-
-
 def _angles(dots: _Values, left: _Values, right: _Values) -> _Values:
     """Angles as arccos of the clamped cosine; pi/2 where a length is zero. Zero vectors have dot product 0."""
     lengths = left * right
@@ -375,15 +369,18 @@ def _stable_angles(
     one: Float[Tensor, " d"],
     exponent: Int[Tensor, ""],
     length: Float[Tensor, ""],
-    others: Float[Tensor, "n d"],
+    others: Rows,
     exponents: Int[Tensor, " n"],
     lengths: Float[Tensor, " n"],
 ) -> Float[Tensor, " n"]:
     """2 atan2(|a - b|, |a + b|) of the unit vectors of `one` and each row of `others`; lengths are of scaled rows."""
     place = exact_place(others.device)
-    lengths, minus_plus = lengths.to(place), torch.zeros(2, len(lengths), dtype=torch.float64, device=place)
+    lengths, minus_plus = (
+        sent(lengths, place),
+        torch.zeros(2, len(lengths), dtype=torch.float64, device=place),
+    )
     at_once = limits_for(others.device).columns(len(others))
-    for left, right in zip(torch.split(one, at_once), torch.split(others, at_once, dim=1), strict=True):
+    for left, right in zip(torch.split(one, at_once), blocks_of(others, at_once), strict=True):
         a, b = scaled(left[None], exponent[None]) / length, scaled(right, exponents) / lengths[:, None]
         minus_plus[0] += (a - b).square().sum(1)
         minus_plus[1] += (a + b).square().sum(1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import torch
 from torch import Tensor
 
+from gapslsim.learning._updates import Step, update_all
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.operation import Answer, ClientBackward, ClientForward
 from gapslsim.learning.state import SideState
@@ -51,6 +53,11 @@ class ClientPasses:
     """Samples in passes that are stacked; 0: one client at a time."""
     own: Mapping[int, Side] = field(default_factory=dict)
     """The side of clients with an optimizer of their own."""
+    doubles_lone: bool = True
+    """Whether a lone pass goes beside itself, for the same last bits as in company. Not on a GPU: it takes twice the
+    time there, and products of unlike numbers of matrices differ in their last bits anyway."""
+    keeps: bool = True
+    """Whether tapes are kept; else each forward pass is made again for its backward pass, with the same bits."""
 
     @property
     def stacks(self) -> bool:
@@ -64,7 +71,7 @@ class ClientPasses:
         for taped, places in self._tape(calls, [inputs for inputs, _ in batches]):
             # Not strict: a lone pass is stacked with its own copy, whose output nobody wants.
             for place, output in zip(places, taped.outputs(), strict=False):
-                calls[place].batch.tape = taped
+                calls[place].batch.tape = taped if self.keeps else None
                 smashed[place] = Smashed(output, batches[place][1])
         return [smashed[place] for place in range(len(calls))]
 
@@ -88,12 +95,15 @@ class ClientPasses:
                 of_tape.setdefault(taped, []).append(place)
         # From the state in which the batch was sent, which the client may have left since.
         again = [ClientForward(c.answer.batch, c.answer.batch.state.value) for c in (calls[i] for i in lost)]
-        for taped, places in self._tape(again, [inputs for inputs, _ in self._batches(again)]):
-            of_tape[taped] = [lost[place] for place in places]
-        for taped, places in of_tape.items():
-            states = self._backward(taped, [calls[place] for place in places])
-            for place, state in zip(places, states, strict=True):
-                after[place] = state
+        remade = self._tape(again, [inputs for inputs, _ in self._batches(again)])
+        steps: dict[int, Step] = {}
+        # Of those that are made again one is there at a time.
+        for taped, places in chain(of_tape.items(), ((t, [lost[i] for i in of_t]) for t, of_t in remade)):
+            gradients = self._gradients(taped, [calls[place] for place in places])
+            for place, of_call in zip(places, gradients, strict=True):
+                steps[place] = self._step(calls[place], of_call, taped)
+        for place, state in zip(steps, update_all(list(steps.values())), strict=True):
+            after[place] = state
         return after
 
     def _batches(self, calls: Sequence[ClientForward]) -> list[tuple[Tensor, Tensor]]:
@@ -101,19 +111,21 @@ class ClientPasses:
 
     def _tape(
         self, calls: Sequence[ClientForward], inputs: Sequence[Tensor]
-    ) -> list[tuple[_Taped, list[int]]]:
+    ) -> Iterator[tuple[_Taped, list[int]]]:
         """Forward passes with the places of their calls; stacked if that was chosen, where batches are of one size."""
         if not self.stacks:
-            return [(self._alone(call, inputs[place]), [place]) for place, call in enumerate(calls)]
+            yield from ((self._alone(call, inputs[place]), [place]) for place, call in enumerate(calls))
+            return
         of_size: dict[int, list[int]] = {}
         for place, given in enumerate(inputs):
             of_size.setdefault(len(given), []).append(place)
-        made = []
         for size, places in of_size.items():
             n = max(self.most_samples // size, 1)
             for group in (places[first : first + n] for first in range(0, len(places), n)):
-                made.append((self._stacked([(calls[place], inputs[place]) for place in group]), group))
-        return made
+                if len(group) == 1 and not self.doubles_lone:
+                    yield self._alone(calls[group[0]], inputs[group[0]]), group
+                else:
+                    yield self._stacked([(calls[place], inputs[place]) for place in group]), group
 
     def _alone(self, call: ClientForward, inputs: Tensor) -> _Taped:
         tape = self.side.forward(call.state, inputs, self.seed(call.batch.client, call.batch.step))
@@ -129,29 +141,27 @@ class ClientPasses:
         )
         return _Taped(tuple(call.batch.key for call, _ in group), tape, is_stacked=True)
 
-    def _backward(self, taped: _Taped, calls: Sequence[ClientBackward]) -> list[SideState]:
-        """BP and updates of clients whose forward passes were made together."""
+    def _gradients(self, taped: _Taped, calls: Sequence[ClientBackward]) -> list[tuple[Tensor, ...]]:
+        """BP of clients whose forward passes were made together."""
         if not taped.is_stacked:
             (call,) = calls
-            return [self._updated(call, self.side.backward(taped.tape, cut_gradient(call.answer)), taped)]
+            return [self.side.backward(taped.tape, cut_gradient(call.answer))]
         # Backpropagation frees the graph of all clients in the stack, also of those that are not here.
         taped.is_used = True
         places = [taped.keys.index(call.answer.batch.key) for call in calls]
+        given = dict(zip(places, (cut_gradient(call.answer) for call in calls), strict=True))
         # Who is in the stack but does not go back now gets gradient 0, which touches nobody else.
-        cuts = torch.zeros_like(taped.tape.output)
-        for place, call in zip(places, calls, strict=True):
-            cuts[place] = cut_gradient(call.answer)
+        for place in set(range(len(taped.keys))) - given.keys():
+            given[place] = torch.zeros_like(given[places[0]])
+        cuts = torch.stack([given[place] for place in range(len(taped.keys))])
         stacked = [gradient.unbind() for gradient in self.side.backward(taped.tape, cuts)]
-        return [
-            self._updated(call, tuple(gradient[place] for gradient in stacked), taped)
-            for place, call in zip(places, calls, strict=True)
-        ]
+        return [tuple(gradient[place] for gradient in stacked) for place in places]
 
-    def _updated(self, call: ClientBackward, gradients: tuple[Tensor, ...], taped: _Taped) -> SideState:
-        """The client's state after its step."""
+    def _step(self, call: ClientBackward, gradients: tuple[Tensor, ...], taped: _Taped) -> Step:
+        """The client's step."""
         adjusted = call.rule.adjust(gradients, call.state.parameters, call.initial.parameters)
         side = self.own.get(call.answer.batch.client, self.side)
-        return side.update(call.state, adjusted, taped.tape.buffers)
+        return Step(side, call.state, adjusted, taped.tape.buffers)
 
 
 def cut_gradient(answer: Answer) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -32,6 +32,11 @@ class Criterion:
         weights = None if counts is None else loss.weights_for(counts)
         given = None if weights is None else torch.as_tensor(weights).to(like.device, like.dtype)
         return cls(loss, given, target)
+
+    def on_cpu(self) -> Criterion:
+        """The same with its class weights on the CPU, where models are judged."""
+        weights = self.class_weights
+        return self if weights is None else replace(self, class_weights=weights.cpu())
 
     def mean(
         self, outputs: Float[Tensor, "b n_classes"], labels: Shaped[Tensor, "b ..."]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -24,12 +24,15 @@ from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import evaluate_views
 from gapslsim.learning.geometry import measure
+from gapslsim.learning.gradient_rows import Rows
 from gapslsim.learning.judging import Judge
+from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.probe import PROBED
 from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import (
+    WINDOW,
     ServerPass,
     average_over_clients,
     read_together,
@@ -58,6 +61,7 @@ class Engine:
         evaluation_batch: samples per forward pass of an evaluation.
         workers: how many operations are carried out side by side, or `auto`; see `choose_workers`. Of no account to
             any result.
+        ways: how it keeps within the memory of its device; of no account either.
     """
 
     def __init__(
@@ -67,10 +71,12 @@ class Engine:
         dtype: torch.dtype = torch.float32,
         evaluation_batch: int = 256,
         workers: int | Literal["auto"] = 1,
+        ways: Ways = Ways(),  # noqa: B008
     ) -> None:
         self._setup = setup
         self._device = device
         self._evaluation_batch = evaluation_batch
+        self._ways = ways
         data = setup.data
         built = build(setup.model, data.input_shape, data.n_classes, setup.seed)
         split = SplitModel(built.client.to(device, dtype), built.server.to(device, dtype))
@@ -79,22 +85,21 @@ class Engine:
             in_memory(samples.inputs).to(device, torch.int64 if data.input_dtype == "int64" else dtype)
             for samples in (data.train, data.test)
         )
-        self.client, self.server = self._sides(split)
+        limits = limits_for(device)
+        self.client, self.server = self._sides(split, stacks_all=not limits.is_cache)
         self.initial_client = self.client.initial()
         self.initial_server = self.server.initial()
         # Joining and stacking are chosen by shapes and the kind of device: a choice by what is free there would change
         # the rounding, and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size, data.input_dtype)
         self.workers = Workers(choose_workers(workers, device, costs))
-        limits = limits_for(device)
         self._joined_samples, self._stacked_samples = (
             limits.samples(most, costs.server, setup.batch_size)
             for most in (limits.joined_bytes, limits.stacked_bytes)
         )
         label_dtype = dtype if data.target == "numbers" else torch.int64
-        self._labels, self._test_labels = (
-            torch.from_numpy(samples.labels).to(device, label_dtype) for samples in (data.train, data.test)
-        )
+        self._labels = torch.from_numpy(data.train.labels).to(device, label_dtype)
+        self._test_labels = torch.from_numpy(data.test.labels).to(label_dtype)
         self._label_shares, counts = np.zeros((len(setup.shards), data.n_classes)), None
         if data.target == "class":
             of_clients = [np.bincount(data.train.labels[s], minlength=data.n_classes) for s in setup.shards]
@@ -107,6 +112,8 @@ class Engine:
             partial(self._seed, self.client, "client_forward"),
             stacked_client_samples(self.client, costs, setup.batch_size, limits),
             {c: self.client.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
+            doubles_lone=limits.is_cache,
+            keeps=not ways.remakes_passes,
         )
         # Elsewhere than on a CPU batches had better be picked together, even where passes are not stacked.
         self.stacks_clients = self._client_passes.stacks or device.type != "cpu"
@@ -114,18 +121,16 @@ class Engine:
         self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
 
-    def _sides(self, split: SplitModel) -> tuple[Side, Side]:
+    def _sides(self, split: SplitModel, stacks_all: bool) -> tuple[Side, Side]:
         """Both sides, with what passes of a few training samples tell of them."""
         setup = self._setup
         size = min(PROBED, setup.batch_size)
         chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
         inputs = torch.split(channels_last(self._inputs[chosen]), size)
-        client = Side(
-            split.client, setup.client_optimizer, setup.planned_client_steps, inputs, setup.precision
-        )
+        how = (stacks_all, setup.precision, setup.compile)
+        client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs, *how)
         smashed = client.example_outputs
-        server_steps = setup.planned_server_steps
-        return client, Side(split.server, setup.server_optimizer, server_steps, smashed, setup.precision)
+        return client, Side(split.server, setup.server_optimizer, setup.planned_server_steps, smashed, *how)
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -151,6 +156,9 @@ class Engine:
             step.rule.second_order,
             together=self.workers.together,
             criterion=self.criterion,
+            window=1 if self.workers.n == 1 else WINDOW,
+            remakes_graphs=self._ways.remakes_passes,
+            on_host=self._ways.rows_on_host,
         )
         passed = whole_pass(
             keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
@@ -189,10 +197,10 @@ class Engine:
         # No client has index -1, so the shared pass has a stream of its own.
         return [*seeds, self._seed(self.server, "server_step", -1, *step.draw)]
 
-    def _gradients(self, step: ServerStep, passed: ServerPass, matrix: Tensor) -> Gradients:
+    def _gradients(self, step: ServerStep, passed: ServerPass, matrix: Rows) -> Gradients:
         """What the rule is told."""
         return Gradients(
-            matrix=matrix,
+            matrix=cast("Tensor", matrix),  # Where it is none, the rule has said that it takes it.
             losses=passed.losses,
             clients=step.clients,
             round=step.round,
@@ -218,7 +226,7 @@ class Engine:
         losses: Sequence[float],
         decision: Decision,
         updated: SideState,
-        rows: Tensor,
+        rows: Rows,
         known: Gram | None,
     ) -> ServerOutcome:
         """What a step leaves.

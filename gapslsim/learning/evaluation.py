@@ -7,6 +7,9 @@ per class weighted by the client's share of that class in training, among the cl
 accuracy of several labels per sample is the share of all labels that are said rightly. Numbers have no accuracy, and
 what has no classes has no `local` view: its rows hold no number.
 
+Models compute on their device. What they say is read once and judged on the CPU, by the same operations everywhere and
+with float64 numbers, which not every device has.
+
 Where there is nothing to judge by there is no accuracy: NaN in the tables, None in the summary.
 """
 
@@ -78,7 +81,8 @@ def evaluate_views(
     clients, servers = with_shared_weights(clients), with_shared_weights(servers)
     batches = torch.split(inputs, batch_size)
     n_classes = label_shares.shape[1]
-    right = labels.cpu().numpy()
+    labels, criterion = labels.cpu(), criterion.on_cpu()
+    right = labels.numpy()
     if "local" in views:
         n_tested = np.bincount(right, minlength=n_classes)
         # What the test set has nothing of cannot be judged, and must count neither as right nor as wrong.
@@ -91,14 +95,14 @@ def evaluate_views(
             smashed = client_side.predict(client, batches[place], 2 * place)
             return server_side.predict(server, smashed, 2 * place + 1)
 
-        return torch.cat(together([partial(logits, place) for place in range(len(batches))]))
+        return torch.cat(together([partial(logits, place) for place in range(len(batches))])).cpu()
 
     of_classes = partial(_per_class, labels=labels, n_classes=n_classes)
 
     def judged(view: str, said: Tensor, clients: Sequence[int] = (-1,)) -> None:
         if judge is None:
             return
-        told = said.double().cpu().numpy()
+        told = said.double().numpy()
         if "clients" in views or view != "clients":
             judge(view, clients, told, right)
         for client in clients if view == "clients" and "local" in views else ():
@@ -108,21 +112,24 @@ def evaluate_views(
         return Accuracy(round, view, -1, float(criterion.accuracy(said, labels).mean()), float(loss))
 
     rows: list[Accuracy] = []
+    pairs = [
+        (identity_of(client), identity_of(server)) for client, server in zip(clients, servers, strict=True)
+    ]
+    of_all: Tensor | None = None
     if "global" in views:
         outputs = predicted(mean_model(clients), mean_model(servers))
+        # The mean of one model is that model.
+        of_all = outputs if len(set(pairs)) == 1 else None
         said = criterion.said(outputs)
         rows.append(row("global", said, criterion.judged(outputs, said, labels)[0]))
         judged("global", said)
     if not {"clients", "ensemble", "local"} & set(views):
         return rows
-    pairs = [
-        (identity_of(client), identity_of(server)) for client, server in zip(clients, servers, strict=True)
-    ]
-    total = torch.zeros(len(labels), n_classes, dtype=torch.float64, device=inputs.device)
+    total = torch.zeros(len(labels), n_classes, dtype=torch.float64)
     own: dict[object, tuple[Accuracy, tuple[np.ndarray, np.ndarray] | None]] = {}
     for pair, count in Counter(pairs).items():
         index = pairs.index(pair)
-        outputs = predicted(clients[index], servers[index])
+        outputs = predicted(clients[index], servers[index]) if of_all is None else of_all
         said = criterion.said(outputs)
         total += criterion.to_mix(said) * count
         loss, each = criterion.judged(outputs, said, labels)
@@ -144,7 +151,7 @@ def evaluate_views(
             share = shares[index] if shares[index].any() else np.full(n_classes, np.nan)
             local = weighted(share, losses)
             if criterion.class_weights is not None:
-                local /= weighted(share, criterion.class_weights.double().cpu().numpy())
+                local /= weighted(share, criterion.class_weights.double().numpy())
             rows.append(Accuracy(round, "local", index, weighted(share, accuracies), local))
     return rows
 
@@ -188,9 +195,15 @@ def identity_of(state: SideState) -> tuple[int, int]:
 
 def _digest(state: SideState) -> str:
     """Of all weights and buffers, bit by bit."""
+    tensors = [
+        tensor.detach().reshape(-1).view(torch.uint8) for tensor in (*state.parameters, *state.buffers)
+    ]
+    # In one read-back from the device; there a copy is nothing, on a CPU it is spared.
+    if tensors and tensors[0].device.type != "cpu":
+        tensors = [torch.cat(tensors).cpu()]
     digest = hashlib.sha256()
-    for tensor in (*state.parameters, *state.buffers):
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for tensor in tensors:
+        digest.update(tensor.numpy().data)
     return digest.hexdigest()
 
 
@@ -211,4 +224,4 @@ def _per_class(
     """Mean per class; 0 for a class without test samples."""
     count = torch.bincount(labels, minlength=n_classes).clamp_min(1).double()
     sums = torch.bincount(labels, weights=each.double(), minlength=n_classes)
-    return np.asarray((sums / count).cpu().numpy())
+    return np.asarray((sums / count).numpy())

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gapslsim.learning import alignment
+from gapslsim.learning.gradient_rows import Rows
 from gapslsim.learning.rules import AlignmentDetail, Fate
 from gapslsim.records import GradientRow, PairRow, UpdateRow
 
@@ -35,7 +36,7 @@ class Geometry(NamedTuple):
 
 
 def measure(
-    gradients: Float[Tensor, "S d"],
+    gradients: Rows,
     update: Float[Tensor, " d"] | None,
     clients: Sequence[int],
     round: int,

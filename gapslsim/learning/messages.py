@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from gapslsim.learning.state import OptimizerState
+    from gapslsim.learning.state import OptimizerState
 
 __all__ = ["Smashed", "Weights", "WholeWeights"]
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
-from gapslsim.errors import JournalError
 from gapslsim.learning._observations import Observations
 from gapslsim.work import NO_VALUE, Deferred, Keyed
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
     from gapslsim.learning.journal.journal import Journal
     from gapslsim.learning.state import SideState
-    from gapslsim.records import LossRow
 
 __all__ = ["Alike", "Operations"]
 
@@ -70,7 +68,8 @@ class Operations:
         self._engine: Engine | None = None if callable(engine) else engine
         self._observations = Observations()
         self._unobserved: list[_Observable] = []
-        self._waiting: list[Deferred[Any]] = []
+        self._waiting: dict[Deferred[Any], None] = {}
+        # Until they are there: what is done is held by who needs it, and by nobody else.
         self._spent_s = 0.0
         self._has_computed = False
         self._n_replayed = 0
@@ -168,8 +167,8 @@ class Operations:
             key: of the operation.
             inputs: what it reads.
             compute: carries it out.
-            record_of: what is seen, as JSON can write it; its `losses` are compared to those that a journal holds, if
-                the operation is carried out again.
+            record_of: what is seen, as JSON can write it; compared to what a journal holds, if the operation is carried
+                out again.
             later: it is one of many operations side by side, which `catch_up` observes together; no record yet.
         """
         if self.is_dry:
@@ -177,9 +176,8 @@ class Operations:
 
         def checked(engine: Engine) -> T:
             made = compute(engine)
-            known = None if self.journal is None else self.journal.peek(key)
-            if known is not None:
-                self._check(key, known["losses"], record_of(made)["losses"])
+            if self.journal is not None:
+                self.journal.compare(key, lambda: record_of(made))
             return made
 
         outcome = self._defer(inputs, checked)
@@ -251,7 +249,7 @@ class Operations:
             self._waiting.clear()
             return
         started = time.perf_counter()
-        self._resolve(self._waiting)
+        self._resolve(list(self._waiting))
         self._waiting.clear()
         self._has_computed = False
         self._spent_s += time.perf_counter() - started
@@ -263,7 +261,7 @@ class Operations:
         if self.journal is None or self._engine is None:
             return
         if self._has_computed:
-            self._resolve(self._waiting)
+            self._resolve(list(self._waiting))
         here = {
             key: state.value for key, state in states.items() if not state.deferred or state.deferred.done
         }
@@ -282,7 +280,7 @@ class Operations:
         lazy = self.in_waves or self.journal is not None  # What a journal knows may never be needed.
         if (lazy and not light) or not inputs or made.missing():
             if lazy:
-                self._waiting.append(made)
+                self._waiting[made] = None
         else:
             self._run([made])
         return made
@@ -306,20 +304,6 @@ class Operations:
         self._spent_s = 0.0
         return record
 
-    def _check(self, key: str, known: Sequence[LossRow], losses: Sequence[LossRow]) -> None:
-        """Compares losses that were computed again to those that the journal holds.
-
-        Raises:
-            JournalError: if they differ: the journal cannot be continued here.
-        """
-        assert self.journal is not None
-        self.journal.n_rebuilt += 1
-        if list(known) != list(losses):
-            raise JournalError(
-                f"{self.journal.training.folder}: operation {key[:12]} was computed again and gave other losses than "
-                "it holds. Results do not repeat bit for bit here; delete this folder, or run without a journal."
-            )
-
     def _resolve(self, wanted: Sequence[Deferred[Any]]) -> None:
         """Computes values and all that they depend on, wave by wave, without recursion."""
         missing: dict[Deferred[Any], int] = {}
@@ -341,6 +325,7 @@ class Operations:
             wave, ready = ready, []
             self._run(wave)
             for value in wave:
+                self._waiting.pop(value, None)
                 del missing[value]
                 for dependent in dependents.pop(value, ()):
                     missing[dependent] -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import PositiveFloat
 
@@ -47,6 +47,10 @@ class Optimizer(ABC):
 
     Its tag is `optimizer`, not `kind`: `{optimizer: sgd, lr: 0.05}`.
     """
+
+    slots_by_parameter: ClassVar[tuple[str, ...] | None] = None
+    """Names of the slots with a tensor per parameter, if `step` looks at each number by itself: steps of several models
+    may then be one call. Other slots are single numbers. None: one model at a time."""
 
     clip_norm: PositiveFloat | None = None
     """Greatest length of the gradient of this side's parameters, all together; a longer one is shortened before the

@@ -130,6 +130,8 @@ class _Trial:
             try:
                 output = self._copy(given)
             except (RuntimeError, ValueError, TypeError, IndexError) as error:
+                if "deterministic implementation" in str(error):
+                    raise  # no fault of the model's; see `numerics`
                 raise ComponentError(
                     f"a pass of a batch of {len(batch)} through the model fails: {error}"
                 ) from error

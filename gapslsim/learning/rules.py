@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from gapslsim.learning.alignment import Gram
     from gapslsim.learning.messages import Smashed
 
-__all__ = ["AlignmentDetail", "ClientUpdate", "CutGradient", "Decision", "Fate", "Gradients", "ServerUpdate"]
+__all__ = [
+    "AlignmentDetail",
+    "ClientUpdate",
+    "CutGradient",
+    "Decision",
+    "Fate",
+    "Gradients",
+    "ServerUpdate",
+    "whole_because",
+]
 
 Fate = Literal["train", "zero", "freeze"]
 """What becomes of a client in a round: its own cut gradient; a zero cut gradient; no update at all."""
@@ -36,7 +45,8 @@ class Gradients:
     """
 
     matrix: Tensor
-    """g_i as rows, detached, float [S, d]; their mean as one row for a rule without `needs_client_gradients`."""
+    """g_i as rows, detached, float [S, d]; their mean as one row for a rule without `needs_client_gradients`. Where
+    they do not fit, a rule that says `reads_blocks` gets `GradientRows`: rows one by one, or blocks of columns."""
     losses: Tensor
     """L_i, detached, float [S]."""
     clients: tuple[int, ...]
@@ -117,6 +127,11 @@ class ServerUpdate(ABC):
         return False
 
     @property
+    def reads_blocks(self) -> bool:
+        """Whether `decide` takes gradients that lie elsewhere, in blocks of columns (`GradientRows`)."""
+        return False
+
+    @property
     def n_generated(self) -> int:
         """Samples that it makes up for each step, which the server passes forward and backward; 0 for none."""
         return 0
@@ -189,3 +204,12 @@ class ClientUpdate(ABC):
     def cost(self, n_parameters: int) -> Cost:
         """What adjusting costs on the client beyond its backward pass."""
         return NO_COST
+
+
+def whole_because(rule: ServerUpdate, cut_rule: CutGradient) -> str:
+    """Why clients' gradients must be on the device all at once, in words; empty if blocks of columns will do."""
+    if rule.needs_client_gradients and not rule.reads_blocks:
+        return "the server's rule reads all gradients at once"
+    return (
+        "phi adds the shared samples' part to every gradient at the end" if cut_rule.shared_fraction else ""
+    )

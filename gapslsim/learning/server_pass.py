@@ -16,17 +16,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gapslsim.learning._joining import groups_of
 from gapslsim.learning._layout import sent
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
+from gapslsim.learning.gradient_rows import GradientRows, Rows, mean_of, new_rows
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, differentiate, flatten, unflatten
 from gapslsim.learning.workers import Together, one_by_one
 
-__all__ = ["ServerPass", "average_over_clients", "read_together", "server_pass", "weighed"]
+__all__ = ["WINDOW", "ServerPass", "average_over_clients", "read_together", "server_pass", "weighed"]
 
 _DoubleTape = tuple[Tape, Tensor, tuple[Tensor, ...]]
 
-_WINDOW = 32
-"""Passes that are carried out together before their results are added up."""
+WINDOW = 32
+"""Passes that threads carry out together before their results are added up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class ServerPass:
 
     losses: Float[Tensor, " S"]
     """L_i."""
-    matrix: Float[Tensor, "rows d"]
+    matrix: Rows
     """g_i as rows, S of them; or one row, their mean."""
     cuts: list[Float[Tensor, "_ ..."]]
     """Own cut gradients dL_i/d(smashed data), of b_i samples each; rows of shared samples are zero."""
@@ -76,6 +77,9 @@ def server_pass(
     stacked_samples: int = 0,
     together: Together = one_by_one,
     criterion: Criterion = CROSS_ENTROPY,
+    window: int = WINDOW,
+    remakes_graphs: bool = False,
+    on_host: bool = False,
 ) -> ServerPass:
     """Forward and backward for every participant.
 
@@ -83,7 +87,7 @@ def server_pass(
     `joined_samples`, where no layer mixes samples (batch norm) or draws (dropout). With client gradients batches of one
     size go side by side, up to `stacked_samples`. Else a group is one participant.
     What is computed depends on the groups alone, not on `together`. Only a group's cut gradients outlive it, and
-    its row if rows are kept: memory is bounded by the participants of `_WINDOW` groups.
+    its row if rows are kept: memory is bounded by the participants of `window` groups.
 
     Args:
         side: the server's layers.
@@ -97,6 +101,9 @@ def server_pass(
         stacked_samples: most samples of a stacked pass.
         together: carries out independent calls.
         criterion: the loss.
+        window: passes whose results wait to be added up; of no account to what is computed.
+        remakes_graphs: for Hessian products each pass is made again, so that one graph is there at a time.
+        on_host: whether rows go to the host's memory, where they are kept.
     """
     # Batch norm and dropout make the result of a joint pass depend on who is in it; second derivatives need a
     # graph per client.
@@ -110,31 +117,44 @@ def server_pass(
     d = sum(parameter.numel() for parameter in state.parameters)
     # A server without anything to learn still has losses and cut gradients to give.
     like = state.parameters[0] if state.parameters else smashed[0].activations
-    matrix = like.new_empty(len(smashed), d) if keep_rows else like.new_zeros(1, d)
+    # What EPSL's shared pass adds to every row comes last, so that those stay here.
+    elsewhere = new_rows(len(smashed), d, like) if keep_rows and on_host and not any(n_shared) else None
+    n_here = (len(smashed) if keep_rows else 1) if elsewhere is None else 0
+    matrix = like.new_empty(n_here, d) if keep_rows else like.new_zeros(n_here, d)
     parts: list[_Part] = []
     buffers = state.buffers
     # A pass that may change buffers starts from those that the one before left.
-    window = _WINDOW if independent else 1
+    window = window if independent else 1
+    tapes: list[Callable[[], _DoubleTape | None]] = []
     for start in range(0, len(groups), window):
-        calls = []
+        calls, of_groups = [], []
         for group in groups[start : start + window]:
             now = SideState(state.parameters, buffers, {})
-            messages, rows = smashed[group], matrix[group] if keep_rows else None
+            messages, rows = smashed[group], None
+            if keep_rows:
+                rows = matrix[group] if elsewhere is None else like.new_empty(len(messages), d)
+            of_groups.append((group, rows))
             if rows is not None and len(messages) > 1:
                 calls.append(partial(_stacked_pass, side, now, messages, rows, criterion))
             else:
                 # A joined group draws nothing, so that the seed of its first client is as good as any.
                 seed = seeds[group.start]
-                how = (n_shared[group], seed, second_order, rows, criterion)
-                calls.append(partial(_pass, side, now, messages, *how))
-        for part in together(calls):
+                one = partial(_pass, side, now, messages, n_shared[group], seed, second_order)
+                calls.append(partial(one, rows, criterion))
+                if second_order and remakes_graphs:
+                    tapes.append(lambda one=one: one(None, criterion).tape)  # type: ignore[misc]
+        for part, (group, rows) in zip(together(calls), of_groups, strict=True):
+            if elsewhere is not None and rows is not None:
+                elsewhere.write(group, rows)
             if not keep_rows:
                 assert part.gradient is not None
                 # In order of the groups, whichever is ready first: addition of floats is not associative.
                 matrix[0] += part.gradient
             buffers = part.buffers
             # The gradient is in the matrix now; what is kept beside it must not hold d numbers per group.
-            parts.append(part._replace(gradient=None))
+            parts.append(part._replace(gradient=None, tape=None))
+            if second_order and not remakes_graphs:
+                tapes.append(partial(_as_it_is, part.tape))
     if not keep_rows:
         matrix /= len(smashed)
     shared_cut = None
@@ -145,29 +165,33 @@ def server_pass(
         matrix += shared_row
     return ServerPass(
         losses=torch.cat([part.losses for part in parts]),
-        matrix=matrix,
+        matrix=matrix if elsewhere is None else elsewhere,
         cuts=[cut for part in parts for cut in part.cuts],
         shared_cut=shared_cut,
         buffers=buffers,
-        hessian_product=_hessian([part.tape for part in parts if part.tape]) if second_order else None,
+        hessian_product=_hessian(tapes) if second_order else None,
     )
 
 
 def read_together(
-    losses: Float[Tensor, " S"], rows: Sequence[Float[Tensor, " d"]] | Float[Tensor, "rows d"]
+    losses: Float[Tensor, " S"], rows: Rows | Sequence[Tensor]
 ) -> tuple[list[float], list[float]]:
     """Losses, and the sum of each row of gradients instead of a look at each element; in one read-back."""
-    sums = rows.sum(1) if isinstance(rows, Tensor) else torch.stack([row.sum() for row in rows])
+    if isinstance(rows, GradientRows):
+        sums = rows.sums
+    else:
+        sums = rows.sum(1) if isinstance(rows, Tensor) else torch.stack([row.sum() for row in rows])
     read: list[float] = torch.cat([losses, sums]).tolist()
     return read[: len(losses)], read[len(losses) :]
 
 
-def weighed(
-    weights: Sequence[float], matrix: Float[Tensor, "S d"], keep_rows: bool
-) -> Float[Tensor, "rows d"]:
+def weighed(weights: Sequence[float], matrix: Rows, keep_rows: bool) -> Rows:
     """Each row times its weight; or their mean as one row, over all rows and not over the weights."""
-    scaled = matrix * sent(torch.tensor(weights, dtype=matrix.dtype), matrix.device)[:, None]
-    return scaled if keep_rows else scaled.mean(0, keepdim=True)
+    if isinstance(matrix, GradientRows):
+        scaled = matrix.times(weights)
+        return scaled if keep_rows else mean_of(scaled, range(len(scaled)))[None]
+    made = matrix * sent(torch.tensor(weights, dtype=matrix.dtype), matrix.device)[:, None]
+    return made if keep_rows else made.mean(0, keepdim=True)
 
 
 def _pass(
@@ -279,11 +303,19 @@ def average_over_clients(
     return total / sent(count, total.device).view(-1, *([1] * (total.dim() - 1)))
 
 
-def _hessian(tapes: Sequence[_DoubleTape]) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
-    """Products with second derivatives of each client's loss, by double backpropagation."""
+def _as_it_is(tape: _DoubleTape | None) -> _DoubleTape | None:
+    return tape
+
+
+def _hessian(
+    tapes: Sequence[Callable[[], _DoubleTape | None]],
+) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
+    """Products with second derivatives of each client's loss, by double backpropagation of its graph."""
 
     def product(row: int, vector: Float[Tensor, " d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "b ..."]]:
-        tape, activations, firsts = tapes[row]
+        found = tapes[row]()
+        assert found is not None
+        tape, activations, firsts = found
         pieces = unflatten(vector, tape.parameters)
         # H v is the gradient of <g, v> with v held constant (Pearlmutter 1994).
         inner = sum((g * v).sum() for g, v in zip(firsts, pieces, strict=True))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
-from gapslsim.kernels import Precision
+from gapslsim.kernels import Compiling, Precision
 from gapslsim.learning.loss import Loss
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
@@ -53,6 +53,8 @@ class LearningSetup:
     """Of each client, where they are not all alike."""
     client_optimizers: tuple[Optimizer, ...] | None = None
     """Of each client's model, where they are not all alike."""
+    compile: Compiling = "none"
+    """How passes are compiled."""
     precision: Precision = "float32"
     """Of products and convolutions in passes."""
     sends_frozen: bool = False
@@ -92,6 +94,7 @@ class LearningSetup:
             "batch_sizes": None if self.batch_sizes is None else list(self.batch_sizes),
             "clients": [content_of(optimizer) for optimizer in self.client_optimizers or ()],
             **({} if self.precision == "float32" else {"precision": self.precision}),
+            **({} if self.compile == "none" else {"compile": self.compile}),
         }
         return content_key("setup", settings)
 

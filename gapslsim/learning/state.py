@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["OptimizerState", "RuleMemory", "SideState"]
 
-OptimizerState = dict[str, tuple[Tensor, ...]]
+OptimizerState: TypeAlias = "dict[str, tuple[Tensor, ...]]"
 """Named slots of an optimizer, each a tuple with one tensor per parameter (or one scalar tensor)."""
 
-RuleMemory = dict[str, Tensor]
+RuleMemory: TypeAlias = "dict[str, Tensor]"
 """Tensors that a server's rule remembers from one round to the next, by name."""
 
 

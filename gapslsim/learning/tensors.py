@@ -5,7 +5,7 @@ States come in and new states go out; nothing is written to. Losses are means ov
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass
@@ -15,14 +15,15 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from gapslsim.kernels import Precision
+from gapslsim.kernels import Compiling, Precision
+from gapslsim.learning.compiling import compiled
 from gapslsim.learning.criterion import CROSS_ENTROPY, Criterion
 from gapslsim.learning.layers.chain import LayerChain
 from gapslsim.learning.messages import Weights, WholeWeights
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.precision import in_full, passing
 from gapslsim.learning.probe import Traits, probe
-from gapslsim.learning.state import SideState
+from gapslsim.learning.state import OptimizerState, SideState
 from gapslsim.learning.torch_random import drawing
 
 __all__ = [
@@ -35,6 +36,11 @@ __all__ = [
     "unflatten",
     "with_frozen",
 ]
+
+
+_CLOSE = 0.05
+"""Largest difference of stacked passes to those of one model, relative to the largest output: several times what
+bfloat16 rounds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +63,9 @@ class Side:
         planned_steps: optimizer steps planned in all, for learning-rate schedules; None if unknown.
         examples: three batches of one size that may enter it, to find out what it does; without them it is taken to
             draw random numbers and to mix samples, which is right for every module but slower.
+        stacks_all: whether models are stacked whatever their layers are; tried with the examples.
         precision: of passes.
+        compiling: of passes.
 
     Raises:
         ComponentError: if a pass does not repeat with its seed.
@@ -69,7 +77,9 @@ class Side:
         optimizer: Optimizer,
         planned_steps: int | None,
         examples: Sequence[Shaped[Tensor, "b ..."]] = (),
+        stacks_all: bool = False,
         precision: Precision = "float32",
+        compiling: Compiling = "none",
     ) -> None:
         self.module = module
         self.precision: Precision = precision
@@ -80,7 +90,9 @@ class Side:
         """What comes out for each of the examples in training."""
         if examples:
             self.traits, self.example_outputs = probe(module, examples)
-        self._chain = LayerChain(module)
+        self._chain = LayerChain(module, stacks_all)
+        self._call: Callable[..., Tensor] = self._chain.__call__
+        self._call_stacked: Callable[..., Tensor] = self._chain.stacked
         for parameter in self.traits.unused:
             # Torch's optimizers leave what has no gradient as it is, weight decay included.
             parameter.requires_grad_(False)
@@ -92,6 +104,16 @@ class Side:
         }
         """By their places in `module.parameters()`."""
         self._begins_anew = False
+        self._can_stack = self._chain.can_stack and (stacks_all or precision != "bfloat16")
+        if stacks_all and examples and self.stackable:
+            self._can_stack = self._stacks(examples[:2])
+        # After the trials: layers make copies of themselves in the first pass of each mode, which no kernel does.
+        if compiling != "none" and examples:
+            self.predict(self.initial(), examples[0])
+            self.forward(self.initial(), examples[0], 0)
+        self._call, self._call_stacked = (
+            compiled(call, compiling) for call in (self._call, self._call_stacked)
+        )
 
     def with_optimizer(self, optimizer: Optimizer) -> Side:
         """The same side of another client, which has an optimizer of its own."""
@@ -150,15 +172,34 @@ class Side:
         # Batch norm writes its statistics in place, and the state that came in must stay as it was.
         buffers = tuple(b.clone() for b in state.buffers)
         with self.seeded(seed, inputs.device), passing(self.precision, inputs.device):
-            output = self._chain(self.all_parameters(parameters), buffers, inputs, training=True)
+            output = self._call(self.all_parameters(parameters), buffers, inputs, training=True)
         return Tape(in_full(output), parameters, buffers)
 
     @property
     def stackable(self) -> bool:
         """Whether `forward_stacked` can be called."""
-        # Stacked layers have gradients of their own making, which know float32 alone.
-        plain = self.precision != "bfloat16" and not self.draws and not self.mixes_samples
-        return self._chain.can_stack and plain
+        return self._can_stack and not self.draws and not self.mixes_samples
+
+    def _stacks(self, examples: Sequence[Shaped[Tensor, "b ..."]]) -> bool:
+        """Whether two models side by side give what each gives alone; not where `torch.vmap` refuses a layer."""
+        state = self.initial()
+        given = [batch.detach() for batch in examples]
+
+        def found(tape: Tape) -> list[Tensor]:
+            made = [tape.output.detach()]
+            return [*made, *differentiate(tape.output.square().sum(), tape.parameters)]
+
+        try:
+            twice = [p.expand(2, *p.shape) for p in state.parameters]
+            beside = found(self.forward_stacked(twice, torch.stack(given)))
+        except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
+            return False
+        alone = zip(*(found(self.forward(state, batch, 0)) for batch in given), strict=True)
+        return all(
+            one.shape == other.shape
+            and (not one.numel() or bool((one - other).abs().amax() <= _CLOSE * other.abs().amax()))
+            for one, other in zip(beside, map(torch.stack, alone), strict=True)
+        )
 
     def forward_stacked(
         self, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Shaped[Tensor, "n b ..."]
@@ -171,7 +212,7 @@ class Side:
         """
         leaves = tuple(parameter.detach().requires_grad_() for parameter in parameters)
         with passing(self.precision, inputs.device):
-            output = self._chain.stacked(self.all_parameters(leaves, len(inputs)), inputs)
+            output = self._call_stacked(self.all_parameters(leaves, len(inputs)), inputs)
         return Tape(in_full(output), leaves, ())
 
     def predict(
@@ -186,12 +227,19 @@ class Side:
         """
         device = inputs.device
         with torch.no_grad(), self.seeded(seed, device, training=False), passing(self.precision, device):
-            output = self._chain(self.all_parameters(state.parameters), state.buffers, inputs, training=False)
+            output = self._call(self.all_parameters(state.parameters), state.buffers, inputs, training=False)
         return in_full(output)
 
     def backward(self, tape: Tape, output_gradient: Float[Tensor, "*_"]) -> tuple[Float[Tensor, "*_"], ...]:
         """Gradients of the parameters, given that of the output; none for a side that has none to learn."""
         return differentiate(tape.output, tape.parameters, output_gradient)
+
+    def slots_of(self, state: SideState) -> OptimizerState:
+        """What the optimizer of this side goes on with."""
+        # The common initial state, and one that was installed anew, has the slots of the usual optimizer.
+        if self._begins_anew and not state.n_updates:
+            return self.optimizer.initial(state.parameters)
+        return state.optimizer
 
     def update(
         self,
@@ -200,14 +248,10 @@ class Side:
         buffers: tuple[Shaped[Tensor, "*_"], ...],
     ) -> SideState:
         """State after one optimizer step."""
-        slots = state.optimizer
-        # The common initial state, and one that was installed anew, has the slots of the usual optimizer.
-        if self._begins_anew and not state.n_updates:
-            slots = self.optimizer.initial(state.parameters)
         parameters, optimizer = self.optimizer.step(
             state.parameters,
             self.optimizer.clipped(gradients),
-            slots,
+            self.slots_of(state),
             state.n_updates,
             self.planned_steps,
         )
@@ -271,20 +315,20 @@ def mean_weights(weights: Sequence[Weights | SideState], shares: Sequence[float]
         shares: non-negative, summing to one.
     """
 
-    def mean(tensors: tuple[Shaped[Tensor, "*given"], ...]) -> Shaped[Tensor, "*given"]:
+    def mean(models: list[tuple[Shaped[Tensor, "*_"], ...]]) -> tuple[Shaped[Tensor, "*_"], ...]:
         # Batch norm counts its batches in an integer, of which a weighted mean has no meaning.
-        if not tensors[0].is_floating_point():
-            return tensors[0].clone()
-        # In order of the clients, one after the other: the sum is then the same on every machine.
-        total = tensors[0] * shares[0]
-        for tensor, share in zip(tensors[1:], shares[1:], strict=True):
-            total = total + tensor * share
-        return total
+        mixed = [place for place, tensor in enumerate(models[0]) if tensor.is_floating_point()]
+        found = [tensor if place in set(mixed) else tensor.clone() for place, tensor in enumerate(models[0])]
+        if mixed:
+            # In order of the clients, one after the other: the sum is then the same on every machine.
+            total = torch._foreach_mul([models[0][place] for place in mixed], shares[0])
+            for model, share in zip(models[1:], shares[1:], strict=True):
+                torch._foreach_add_(total, torch._foreach_mul([model[place] for place in mixed], share))
+            for place, tensor in zip(mixed, total, strict=True):
+                found[place] = tensor
+        return tuple(found)
 
-    return Weights(
-        tuple(mean(t) for t in zip(*(w.parameters for w in weights), strict=True)),
-        tuple(mean(t) for t in zip(*(w.buffers for w in weights), strict=True)),
-    )
+    return Weights(mean([w.parameters for w in weights]), mean([w.buffers for w in weights]))
 
 
 def train_locally(
@@ -313,7 +357,7 @@ def train_locally(
     buffers = (start.client.buffers, start.server.buffers)
     # Fresh in each call, as FedAvg's clients keep no momentum between rounds.
     optimizer = client.optimizer.initial(parameters)
-    losses: list[float] = []
+    losses: list[Tensor] = []
     for step, (inputs, labels, seed) in enumerate(batches):
         lower = client.forward(Weights(parameters[:n_client], buffers[0]), inputs, seed)
         # The next seed: with that of the lower half both would draw the same numbers.
@@ -324,9 +368,9 @@ def train_locally(
             parameters, found, optimizer, first_step + step, client.planned_steps
         )
         buffers = (lower.buffers, upper.buffers)
-        # As a number at once, so that no step's graph is kept alive.
-        losses.append(float(loss.detach()))
+        # Detached, so that no step's graph is kept alive; read once, as each read waits for the device.
+        losses.append(loss.detach())
     trained = WholeWeights(
         Weights(parameters[:n_client], buffers[0]), Weights(parameters[n_client:], buffers[1])
     )
-    return trained, float(np.mean(losses))
+    return trained, float(np.mean(torch.stack(losses).tolist()))

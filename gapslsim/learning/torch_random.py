@@ -25,11 +25,22 @@ def drawing(seed: int, device: torch.device, *, elsewhere: bool = False) -> Iter
         device: where its tensors are.
         elsewhere: the same for Python's and NumPy's global generators, which takes three times as long.
     """
-    with _LENT, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    lent = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with _LENT, lent, _of_apple() if device.type == "mps" else nullcontext():
         # `torch.manual_seed` also keeps a traceback of each call for every accelerator that is not in use.
         (torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed)(seed)
         with _drawing_elsewhere(seed) if elsewhere else nullcontext():
             yield
+
+
+@contextmanager
+def _of_apple() -> Iterator[None]:
+    """Which `fork_rng` does not know how to ask."""
+    before = torch.mps.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.mps.set_rng_state(before)
 
 
 @contextmanager
@@ -49,5 +60,7 @@ def random_states(device: torch.device) -> tuple[bytes, str]:
     of_torch = torch.get_rng_state().numpy().tobytes()
     if device.type == "cuda":
         of_torch += torch.cuda.get_rng_state(device).numpy().tobytes()
+    elif device.type == "mps":
+        of_torch += torch.mps.get_rng_state().numpy().tobytes()
     name, keys, *rest = np.random.get_state()  # noqa: NPY002
     return of_torch, repr((random.getstate(), name, np.asarray(keys).tobytes(), rest))

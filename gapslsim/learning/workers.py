@@ -12,11 +12,12 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gapslsim.models.cost import SplitCost
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["WORTH_FLOP", "Together", "Workers", "choose_workers", "one_by_one", "passes_flop"]
 
@@ -59,11 +60,15 @@ class Workers:
         if self.n == 1 or len(calls) < 2 or getattr(self._here, "is_worker", False):
             return one_by_one(calls)
         if self._pool is None:
+            import torch
+
             self._pool = ThreadPoolExecutor(self.n, "gapslsim", self._begin, (torch.get_num_threads(),))
         # At the first error in order, `map` cancels what has not begun.
         return list(self._pool.map(operator.call, calls))
 
     def _begin(self, n_threads: int) -> None:
+        import torch
+
         self._here.is_worker = True
         torch.set_num_threads(n_threads)
 

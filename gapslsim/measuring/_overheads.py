@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from gapslsim.learning.precision import in_full, passing
 from gapslsim.measuring._steps import Bench
 from gapslsim.measuring.probes import Probe
 from gapslsim.measuring.table import Measurement, compute_row
@@ -63,7 +64,9 @@ def loop_rows(
 
     def loss() -> tuple[torch.Tensor, torch.Tensor]:
         entered = smashed.detach().requires_grad_()
-        return F.cross_entropy(server(entered), labels), entered
+        with passing(bench.precision, bench.device):
+            logits = server(entered)
+        return F.cross_entropy(in_full(logits), labels), entered
 
     def iteration() -> None:
         optimizer.zero_grad()

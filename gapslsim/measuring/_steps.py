@@ -13,6 +13,7 @@ import torch
 from gapslsim.frameworks.rules.costs import angle_cost, average_cost, gram_cost
 from gapslsim.frameworks.rules.server_update.gapsl import GapslUpdate
 from gapslsim.frameworks.rules.server_update.mean import MeanUpdate
+from gapslsim.kernels import Precision
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import Gradients, ServerUpdate
 from gapslsim.learning.tensors import flatten
@@ -38,6 +39,8 @@ class Bench(NamedTuple):
     clock: Clock
     effort: Effort
     repeats: int
+    precision: Precision = "float32"
+    """Of passes."""
 
     def timed(self, call: Callable[[], object]) -> tuple[list[float], str]:
         """Kept samples of a call [s], and a note on those left out."""

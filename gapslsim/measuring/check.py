@@ -17,7 +17,7 @@ from gapslsim.hardware.device import Device
 from gapslsim.learning.engine import intra_op_threads
 from gapslsim.numerics import computing
 from gapslsim.scenario.schema import Scenario
-from gapslsim.stages.clock import Clock, MachineClock, keep
+from gapslsim.stages.clock import Clock, clock_of, keep
 from gapslsim.stages.measured import MeasuredStage
 from gapslsim.torch_device import choose_device
 
@@ -86,8 +86,8 @@ def check_round(
         GapslsimError: if the scenario cannot be run, or its protocol ends before the first round that counts.
     """
     here, training = choose_device(scenario.training.device), scenario.training
-    clock = clock or MachineClock(here, threads)
-    with intra_op_threads(threads), computing(here, training.precision, training.deterministic):
+    clock = clock or clock_of(here, threads)
+    with intra_op_threads(threads), computing(here, training.precision, deterministic=False):
         stage = assemble(scenario, dry=False, clock=clock).stage
         assert isinstance(stage, MeasuredStage)
         counted = _Counted(stage, clock, n_rounds, least_s, observer)

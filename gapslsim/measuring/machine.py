@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from gapslsim.kernels import Precision
+
 __all__ = ["machine_name", "runtime_name"]
 
 _BOARD = Path("/proc/device-tree/model")
@@ -29,9 +31,10 @@ def machine_name(device: torch.device, board: Path = _BOARD, processor: Path = _
     return _slug(platform.processor() or platform.machine() or "unknown")
 
 
-def runtime_name(device: torch.device) -> str:
-    """Of what computes, with its version."""
-    return f"pytorch {torch.__version__} {device.type}"
+def runtime_name(device: torch.device, precision: Precision = "float32") -> str:
+    """Of what computes, with its version; with the precision of passes where that is not float32."""
+    named = f"pytorch {torch.__version__} {device.type}"
+    return named if precision == "float32" else f"{named} {precision}"
 
 
 def _slug(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gapslsim.kernels import Precision
 from gapslsim.learning.engine import intra_op_threads
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.optimizers.adam import Adam
@@ -17,6 +18,7 @@ from gapslsim.measuring._steps import Bench, copy_rows, rule_rows, step_rows
 from gapslsim.measuring.passes import Effort, SideTimes, time_split
 from gapslsim.measuring.probes import Probe
 from gapslsim.measuring.table import Machine, Measurement
+from gapslsim.numerics import computing
 from gapslsim.stages.clock import Clock
 
 __all__ = ["Plan", "measure"]
@@ -51,6 +53,8 @@ class Plan:
     n_clients: Sequence[int] = (2, 10)
     """Numbers of clients that the server's rule is timed for."""
     copy_bytes: Sequence[int] = (1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26)
+    precision: Precision = "float32"
+    """Of passes; optimizer steps, rules and copies are float32 in each case."""
     message_bytes: Sequence[int] = (1 << 10, 1 << 14, 1 << 17, 1 << 20, 1 << 22)
     waits_s: Sequence[float] = (0.005, 0.03)
     """Waits before a mini-batch, for what cold caches cost."""
@@ -77,7 +81,8 @@ def measure(
         observer(what, done / n_parts)
         done += 1
 
-    with intra_op_threads(machine.threads):
+    # Kernels that repeat are not those that a device uses by itself.
+    with intra_op_threads(machine.threads), computing(device, plan.precision, deterministic=False):
         passes: dict[tuple[str, int], SideTimes] = {}
         # each network several times, so that a slow moment of the machine does not fall on one alone
         begun_s = clock.wall_s()
@@ -87,13 +92,14 @@ def measure(
             for batch_size in plan.batch_sizes:
                 for probe in plan.probes:
                     tell(f"{probe.name}, batch {batch_size}")
-                    for side in time_split(probe, batch_size, plan.optimizers[0], device, clock, plan.passes):
+                    what = (probe, batch_size, plan.optimizers[0], device, clock, plan.passes, plan.precision)
+                    for side in time_split(*what):
                         known = passes.setdefault((side.name, batch_size), side)
                         if known is not side:
                             known.add(side)
         rows = rows_of_passes(machine, list(passes.values()), plan.repeats)
         beside_s = call_s(rows)
-        bench = Bench(machine, device, clock, plan.steps, plan.repeats)
+        bench = Bench(machine, device, clock, plan.steps, plan.repeats, plan.precision)
         for number, probe in enumerate(plan.probes):
             if number >= _FEWEST_STEPS and clock.wall_s() - begun_s > _STEPS_BY * plan.enough_s:
                 break

@@ -2,8 +2,8 @@
 
 The passes are those of a device (`PlainSide`): a plain forward pass of the module in training
 mode and `torch.autograd.grad` backward. Layers are timed in place, because a layer by itself finds its input in the
-cache and its output's memory already mapped: it is faster than the same layer in a network. Forward, the clock is
-read as a layer is entered and left; backward, as the gradients of its output and of its input are complete. Passes
+cache and its output's memory already mapped: it is faster than the same layer in a network. Forward, a moment is
+marked as a layer is entered and left; backward, as the gradients of its output and of its input are complete. Passes
 without any hook in them are timed in turn with those, and are the whole that the parts have to add up to.
 """
 
@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gapslsim.kernels import Precision
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.measuring.probes import Probe
-from gapslsim.models.cost import SideCost, costed_layers, split_cost
+from gapslsim.models._trace import costed_layers
+from gapslsim.models.cost import SideCost, split_cost
 from gapslsim.models.split import build
 from gapslsim.stages.clock import Clock
 from gapslsim.stages.plain_side import PlainSide
@@ -81,13 +83,19 @@ class SideTimes:
 
 
 def time_split(
-    probe: Probe, batch_size: int, optimizer: Optimizer, device: torch.device, clock: Clock, effort: Effort
+    probe: Probe,
+    batch_size: int,
+    optimizer: Optimizer,
+    device: torch.device,
+    clock: Clock,
+    effort: Effort,
+    precision: Precision = "float32",
 ) -> tuple[SideTimes, SideTimes]:
     """Times of both sides of a network for one batch size."""
     split = build(probe.model, probe.input_shape, probe.n_classes, seed=1)
     cost = split_cost(probe.model, probe.input_shape, probe.n_classes, batch_size)
-    client = PlainSide(split.client, optimizer, device)
-    server = PlainSide(split.server, optimizer, device)
+    client = PlainSide(split.client, optimizer, device, precision=precision)
+    server = PlainSide(split.server, optimizer, device, precision=precision)
     generator = torch.Generator().manual_seed(1)
     data = torch.randn(4 * batch_size, *probe.input_shape, generator=generator).to(device)
     chosen = torch.randperm(4 * batch_size, generator=generator)[:batch_size].to(device)
@@ -120,10 +128,10 @@ class _Pass(ABC):
     def __init__(self, side: PlainSide, clock: Clock, entering: Tensor) -> None:
         self.side = side
         self.entering = entering
-        self.now_s = clock.now_s
+        self._clock = clock
         self.hooked = False
-        self.stamps: dict[tuple[str, str, str], float] = {}
-        """(phase, layer, start or end); the first stamp counts."""
+        self.stamps: dict[tuple[str, str, str], Any] = {}
+        """(phase, layer, start or end); the first stamp counts. Marks of the clock, and seconds after the run."""
         for name, layer in costed_layers(side.module):
             self._watch(name, layer)
 
@@ -138,15 +146,18 @@ class _Pass(ABC):
     def run(self) -> dict[str, float]:
         """Runs both passes; returns the seconds of each."""
         self.stamps.clear()
-        start_s = self.now_s()
+        start = self._clock.mark()
         output = self.forward()
-        middle_s = self.now_s()
+        middle = self._clock.mark()
         self.backward(output)
         # The layers whose inputs have no gradient end here: the first one.
         for phase, name, edge in list(self.stamps):
             if (phase, edge) == ("backward", "start"):
                 self.stamp("backward", name, "end")
-        return {"forward": middle_s - start_s, "backward": self.now_s() - middle_s}
+        marks = [start, middle, *self.stamps.values(), self._clock.mark()]
+        start_s, middle_s, *stamps_s, end_s = self._clock.read(marks)
+        self.stamps = dict(zip(self.stamps, stamps_s, strict=True))
+        return {"forward": middle_s - start_s, "backward": end_s - middle_s}
 
     def layers_s(self) -> dict[Key, float]:
         """Seconds of each layer in the last hooked run."""
@@ -158,7 +169,8 @@ class _Pass(ABC):
 
     def stamp(self, phase: str, name: str, edge: str) -> None:
         """Notes the time, once."""
-        self.stamps.setdefault((phase, name, edge), self.now_s())
+        if (phase, name, edge) not in self.stamps:
+            self.stamps[phase, name, edge] = self._clock.mark()
 
     def stamp_gradient(self, tensor: Tensor, name: str, edge: str) -> None:
         """Notes the time when the gradient of a tensor is complete."""
@@ -194,8 +206,7 @@ class _ClientPass(_Pass):
 
     def forward(self) -> Tensor:
         """From the data to smashed data."""
-        smashed: Tensor = self.side.module(self.entering[self._chosen])
-        return smashed
+        return self.side(self.entering[self._chosen])
 
     def backward(self, output: Tensor) -> object:
         """From the cut gradient."""
@@ -212,7 +223,7 @@ class _ServerPass(_Pass):
     def forward(self) -> Tensor:
         """From smashed data to the loss."""
         self.entering = self.entering.detach().requires_grad_()
-        logits = self.side.module(self.entering)
+        logits = self.side(self.entering)
         if self.hooked:
             self.stamp("forward", "loss", "start")
         loss = F.cross_entropy(logits, self._labels)

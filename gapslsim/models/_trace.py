@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -14,46 +13,15 @@ from torch.overrides import TorchFunctionMode
 from gapslsim.models._op_counts import OperationCounter, count, tensors_in
 from gapslsim.models._shapes import is_shown
 from gapslsim.models.layer_types import LayerType, n_bytes, show_shapes_alone, type_of
+from gapslsim.models.side_cost import SideCost
 from gapslsim.work import Cost, LayerCost, Phase
 
-__all__ = ["SideCost", "Trace", "costed_layers", "in_words"]
+__all__ = ["Trace", "costed_layers", "in_words"]
 
 _FUSED: Final = {F.scaled_dot_product_attention, F.multi_head_attention_forward}
 """Functions that one kernel does: scores of attention are not kept."""
 _LOSS_FORWARD, _LOSS_BACKWARD = 5, 2
 """FLOP of softmax cross-entropy per logit: maximum, difference, exp, sum, log; and (probability - target) / B."""
-
-
-@dataclass(frozen=True, eq=False)
-class SideCost:
-    """Cost of one side of a split network for one batch, and the sizes that its memory is made of."""
-
-    forward: Cost
-    """Layers in order. The server's last entry is the loss."""
-    backward: Cost
-    """Layers in reverse order: gradients of parameters and of inputs. A layer with nothing to learn before it needs no
-    gradient of its input: the client's first one. The server's first layer needs one: the cut gradient."""
-    n_parameters: int
-    n_trained: int
-    """Of those, the ones that are not frozen (`requires_grad_(False)`), of which gradients, optimizers, messages and
-    averages are."""
-    n_buffers: int
-    """Elements of the running statistics of batch norms and the like."""
-    parameter_bytes: int
-    trained_bytes: int
-    """Of the parameters that are not frozen."""
-    buffer_bytes: int
-    input_bytes: int
-    """The batch that enters: of inputs at the client, of smashed data at the server."""
-    output_bytes: int
-    """The batch that leaves: smashed data, whose gradient has the same size, or logits."""
-    activation_bytes: int
-    """Forward tensors that autograd keeps for the backward pass: the distinct storages that are neither the side's
-    input nor its parameters nor buffers. Attention keeps q, k, v, its output and one number per row (fused
-    kernel)."""
-    workspace_bytes: int
-    """Inputs and outputs of the layer where they are largest: what a pass needs at a time beyond what is kept, be it
-    values (forward) or their gradients (backward)."""
 
 
 class Trace(TorchFunctionMode):

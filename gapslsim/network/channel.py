@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gapslsim.registry import Family
+from gapslsim.units import json_schema_of
 
 __all__ = ["Channel", "Steps", "channels"]
 
@@ -55,5 +56,7 @@ def _shorthand(value: Any) -> Any:
     return value
 
 
-channels: Family[Channel] = Family("channel", "gapslsim.network.channels", shorthand=_shorthand)
+channels: Family[Channel] = Family(
+    "channel", "gapslsim.network.channels", shorthand=_shorthand, short_schema=json_schema_of("bit/s")
+)
 """A field of this family reads `40 Mbit/s` as `{kind: constant, rate: 40 Mbit/s}`."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from io import StringIO
 from typing import Any, Final
 
+from rich.console import Console
 from rich.table import Table
 
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
+from gapslsim.results.crossing import crossing_of
+from gapslsim.results.latex import booktabs
+from gapslsim.results.place import told_apart
 from gapslsim.results.tables import titled_table
 
 __all__ = ["Comparison", "compare", "labels_of"]
@@ -21,6 +27,20 @@ class Comparison:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    """Sentences on what it shows."""
+
+    def __str__(self) -> str:
+        return _text_of(self)
+
+    def _repr_html_(self) -> str:
+        head, *rows = [
+            [escape(cell).replace("\n", "<br>") for cell in line] for line in (self.columns, *self.rows)
+        ]
+        lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+        top = "".join(f"<th>{cell}</th>" for cell in head)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{notes}"
 
     def table(self, width: int = 80) -> Table:
         """For a terminal of so many columns: a row per run, or a column per run where that is too wide."""
@@ -33,6 +53,12 @@ class Comparison:
             table.add_row(*row)
         return table
 
+    def latex(self) -> str:
+        """For papers, with the rules of `booktabs`; a column per run where there are fewer runs than figures."""
+        lines = [self.columns, *self.rows]
+        head, *rows = zip(*lines, strict=True) if len(self.columns) > len(lines) else lines
+        return booktabs(head, rows)
+
     def markdown(self) -> str:
         """For documents; ends with a line break."""
         align = ["---"] + ["---:"] * (len(self.columns) - 1)
@@ -40,11 +66,14 @@ class Comparison:
         return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
 
 
-def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> Comparison:
+def compare(
+    summaries: Sequence[Mapping[str, Any]], *, spread: bool = False, scenarios: Sequence[str] = ()
+) -> Comparison:
     """One row per run, in the order given.
 
     Args:
         summaries: as `summary.json` holds them.
+        scenarios: of the same runs, see `labels_of`.
         spread: for views with one model per client, add the least and the greatest at the last evaluation.
     """
     views = list(dict.fromkeys(view for summary in summaries for view in summary["accuracy"]))
@@ -60,8 +89,9 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
         "up", "down", "energy", *told,
     ]  # fmt: skip
     rows = []
-    for label, summary in zip(labels_of(summaries), summaries, strict=True):
-        reached, drawn = summary["time_to_accuracy_s"], summary.get("uncertainty") or {}
+    for label, summary in zip(labels_of(summaries, scenarios), summaries, strict=True):
+        drawn = summary.get("uncertainty") or {}
+        reached = {target: crossing_of(summary, target) for target in summary["time_to_accuracy_s"]}
         rows.append(
             (
                 label,
@@ -73,7 +103,7 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
                 words.plain_seconds(summary["simulated_time_s"])
                 + _within(drawn.get("simulated_time_s"), words.plain_seconds),
                 *(
-                    words.plain_seconds(reached.get(target))
+                    (found.words(words.plain_seconds) if (found := reached.get(target)) else words.MISSING)
                     + _within(drawn.get("time_to_accuracy_s", {}).get(target), words.plain_seconds)
                     if summary["target_view"] == view
                     else words.MISSING
@@ -86,6 +116,14 @@ def compare(summaries: Sequence[Mapping[str, Any]], *, spread: bool = False) -> 
             )
         )
     return Comparison(tuple(columns), tuple(rows))
+
+
+def _text_of(found: Comparison) -> str:
+    """The table for 100 columns, and its notes."""
+    out = StringIO()
+    console = Console(file=out, width=100, highlight=False)
+    console.print(found.table(100))
+    return "\n".join(line.rstrip() for line in [*out.getvalue().strip("\n").splitlines(), *found.notes])
 
 
 def _metrics(summary: Mapping[str, Any]) -> Mapping[str, float | None]:
@@ -126,8 +164,12 @@ clients; least and most of the clients; last accuracy of the half of the clients
 others."""
 
 
-def labels_of(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The shortest texts that tell runs apart: framework, then with name, seed and a number if need be.
+def labels_of(summaries: Sequence[Mapping[str, Any]], scenarios: Sequence[str] = ()) -> list[str]:
+    """The shortest texts that tell runs apart: framework, then with name, seed, what differs, a number if need be.
+
+    Args:
+        summaries: as `summary.json` holds them.
+        scenarios: of the same runs, resolved; without, what differs in them cannot be told.
 
     A run that did not complete, or that was dry, says so.
     """
@@ -137,6 +179,10 @@ def labels_of(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
     for more in (names, seeds):
         if len(set(texts)) < len(texts) and len(set(more)) > 1:
             texts = [f"{text}, {addition}" for text, addition in zip(texts, more, strict=True)]
+    if len(set(texts)) < len(texts) and scenarios:
+        texts = [
+            f"{text}, {own}" if own else text for text, own in zip(texts, told_apart(scenarios), strict=True)
+        ]
     if len(set(texts)) < len(texts):
         texts = [f"{text} #{index}" for index, text in enumerate(texts, 1)]
     return [text + _caveat(summary) for text, summary in zip(texts, summaries, strict=True)]
@@ -165,8 +211,14 @@ def _within(interval: Mapping[str, float | None] | None, say: Callable[[float | 
 
 def _width(lines: Sequence[Sequence[str]]) -> int:
     """Characters that a table of these lines takes without wrapping."""
-    return sum(max(map(len, column)) + 2 for column in zip(*lines, strict=True)) - 2
+    return (
+        sum(
+            max(len(line) for cell in column for line in cell.split("\n")) + 2
+            for column in zip(*lines, strict=True)
+        )
+        - 2
+    )
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
+    return cell.replace("|", "\\|").replace("\n", "<br>")

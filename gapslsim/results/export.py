@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from gapslsim.results.store import write_text
+from gapslsim.results.outputs import write_text
 from gapslsim.results.study_tables import StudyTables
 
 __all__ = ["export", "write_csv"]

@@ -29,6 +29,8 @@ class Value(NamedTuple):
     number: float
     reached: bool = True
     """False if the run ended before; then the number is a lower bound."""
+    after: float | None = None
+    """Where something was found at an evaluation: at the one before, since when it may have been so."""
 
 
 @component
@@ -103,8 +105,11 @@ def _several(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
+_One = Annotated[Measure, measures]
 MeasureList = Annotated[
-    tuple[Annotated[Measure, measures], ...], Field(min_length=1), BeforeValidator(_several)
+    tuple[_One, ...],
+    Field(min_length=1),
+    BeforeValidator(_several, json_schema_input_type=_One | tuple[_One, ...]),
 ]
 """One measure or several."""
 
@@ -125,14 +130,15 @@ class OverSeeds:
         return self.n_reached == self.spread.n
 
     def words(self, factor: float) -> str:
-        """`48.3 ± 1.2`, `≥ 12.0 (1/3)`: one of three reached it."""
+        """`48.3 ± 1.2`; `4.1 .. 4.7` between two evaluations; `≥ 12.0 (1/3)`: one of three reached it."""
         if self.spread.n == 0:
             return "-"
-        mean, deviation = self.spread.mean * factor, self.spread.deviation * factor
+        mean, after = self.spread.mean * factor, self.spread.after * factor
         digits = _decimals(mean)
         if not self.reached:
             return f"≥ {mean:.{digits}f} ({self.n_reached}/{self.spread.n})"
-        text = f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if self.spread.n > 1 else "")
+        text = f"{mean:.{digits}f}" if math.isnan(after) else f"{after:.{digits}f} .. {mean:.{digits}f}"
+        text += f" ± {self.spread.deviation * factor:.{digits}f}" if self.spread.n > 1 else ""
         within = words.between(
             self.likely, lambda end: words.MISSING if end is None else f"{end * factor:.{digits}f}"
         )
@@ -147,13 +153,16 @@ def over_seeds(measure: Measure, runs: Sequence[StudyRun], view: str) -> OverSee
     drawn = [measure.of_draws(run, value) for run, value in of_run]
     is_drawn = len({len(one) for one in drawn}) == 1 and len(drawn[0]) > 0
     likely = interval(np.mean(drawn, axis=0), 0.9) if is_drawn else None
-    return OverSeeds(spread([value.number for value in known]), sum(value.reached for value in known), likely)
+    after = [value.after for value in known if value.reached and value.after is not None]
+    found = spread([value.number for value in known], after if len(after) == len(known) else [])
+    return OverSeeds(found, sum(value.reached for value in known), likely)
 
 
 def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]:
     """A measure of a cell as a row of numbers in stored units."""
     spread = over.spread
     likely = {} if over.likely is None else {f"draws_{end}": value for end, value in over.likely.items()}
+    ends = {} if math.isnan(spread.after) else {"mean_after": spread.after}
     return {
         **cell.axes,
         "measure": measure.name,
@@ -165,6 +174,7 @@ def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]
         "low": spread.low,
         "high": spread.high,
         "ci95_half_width": spread.half_width,
+        **ends,
         **likely,
     }
 

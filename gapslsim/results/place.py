@@ -20,6 +20,7 @@ from gapslsim.errors import ResultsError
 __all__ = [
     "JOURNAL", "PROVENANCE", "SCENARIO", "SUMMARY", "Identity", "StoredIdentity", "check_place", "choose_place",
     "claim", "is_run", "look", "name_of_changes", "release", "run_label",
+    "told_apart",
 ]  # fmt: skip
 
 SCENARIO: Final = "scenario.yaml"
@@ -29,6 +30,8 @@ JOURNAL: Final = "journal"
 """Folder of a run directory in which its training is recorded while it goes on."""
 _LONGEST: Final = 100
 """Characters of a directory's name."""
+_PLAIN: Final = ("kind", "optimizer", "rate", "delay", "value")
+"""Keys that say nothing without the one before."""
 _TOLD: Final = 3
 """Differences between two scenarios that a name or a message tells."""
 
@@ -201,7 +204,7 @@ def name_of_changes(overrides: Iterable[str]) -> str:
         is_bare = re.fullmatch(r"\w+", value.strip()) is not None
         if keys in (["seed"], ["name"]) or (is_bare and keys in (["framework"], ["framework", "kind"])):
             continue
-        key = keys[-2] if len(keys) > 1 and keys[-1] in ("kind", "optimizer") else "".join(keys[-1:])
+        key = _short_key(path.strip())
         parts.append(f"{_slug(key)}={_slug(value)}" if value else _slug(key))
     return _short(
         "-".join(dict.fromkeys(parts)), hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]
@@ -228,6 +231,26 @@ def _changes(old: str, new: str) -> list[tuple[str, str]]:
     before, after = (dict(_leaves(yaml.load(text, Loader=load), ())) for text in (old, new))
     paths = dict.fromkeys([*after, *before])
     return [(path, str(after.get(path, "unset"))) for path in paths if before.get(path) != after.get(path)]
+
+
+def told_apart(scenarios: Sequence[str]) -> list[str]:
+    """Of several resolved scenarios each by what it has unlike the others: `uplink=5 Mbit/s, cut=2`."""
+    load = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    all_leaves = [dict(_leaves(yaml.load(text, Loader=load), ())) for text in scenarios]
+    paths = dict.fromkeys(path for leaves in all_leaves for path in leaves)
+    unlike = [path for path in paths if len({repr(leaves.get(path)) for leaves in all_leaves}) > 1]
+    unlike = [path for path in unlike if path not in ("name", "seed", "description", "framework.kind")]
+    found = []
+    for leaves in all_leaves:
+        parts = dict.fromkeys(f"{_short_key(path)}={leaves.get(path, 'unset')}" for path in unlike)
+        found.append(", ".join(_first(list(parts))))
+    return found
+
+
+def _short_key(path: str) -> str:
+    """The last part that says something: `link` for `clients.0.link`, `uplink` for `clients.0.link.uplink.rate`."""
+    keys = [key for key in path.split(".") if not key.isdigit() and key != "*"]
+    return keys[-2] if len(keys) > 1 and keys[-1] in _PLAIN else "".join(keys[-1:])
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gapslsim.errors import ResultsError
+from gapslsim.results.compare import Comparison, compare
 from gapslsim.results.frames import TABLES, frame
 from gapslsim.results.place import Identity, run_label
 from gapslsim.results.summary import RunFacts, summarise
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Results"]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Results:
     """Tables of one run, with the columns of `records.py`, and its summary (what `summary.json` holds)."""
 
@@ -93,6 +94,14 @@ class Results:
             trained.save(file, {"scenario": self.scenario_yaml})
         except OSError as error:
             raise ResultsError(f"{file} could not be written: {error.strerror or error}") from error
+
+    def __repr__(self) -> str:
+        return str(compare([self.summary]))
+
+    def _repr_html_(self) -> str:
+        found = compare([self.summary])
+        turned = tuple(zip(found.columns[1:], found.rows[0][1:], strict=True))
+        return Comparison(("", found.rows[0][0]), turned)._repr_html_()
 
     @property
     def _trained(self) -> TrainedModels:

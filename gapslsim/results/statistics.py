@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from gapslsim.results import words
+from gapslsim.results.crossing import Crossing
 
 __all__ = ["Spread", "dominated", "ends_highest", "mean_curve", "seeds_words", "spread"]
 
@@ -26,9 +27,24 @@ class Spread:
     """Half of the 95 % confidence interval of the mean by Student's t; NaN for n < 2."""
     low: float
     high: float
+    after: float = math.nan
+    """Where numbers are known to lie between two evaluations: mean of the lower ends. `mean` is that of the upper ones,
+    and `low` is the least lower end. NaN if numbers are known exactly."""
+    after_half_width: float = math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the mean; with what is between evaluations, wherever it lies there."""
+        if math.isnan(self.after):
+            return self.mean - self.half_width, self.mean + self.half_width
+        return self.after - self.after_half_width, self.mean + self.half_width
+
+    def within(self, say: Callable[[float], str]) -> str:
+        """The mean: `48.3 %`, or `4.08 .. 4.71 s` between evaluations."""
+        return Crossing(self.mean if math.isnan(self.after) else self.after, self.mean, math.nan).words(say)
 
     def words(self, say: Callable[[float], str], most: float = math.inf) -> str:
-        """`48.3 % ± 1.2 %`, and in a second line the interval, `45.3 % .. 51.3 %`.
+        """`48.3 % ± 1.2 %`, or `4.08 .. 4.71 s ± 12 ms`, and in a second line the interval, `45.3 % .. 51.3 %`.
 
         Args:
             say: writes a number.
@@ -37,13 +53,21 @@ class Spread:
         if self.n == 0:
             return "-"
         if self.n == 1:
-            return say(self.mean)
-        low, high = max(0.0, self.mean - self.half_width), min(most, self.mean + self.half_width)
-        return f"{say(self.mean)} ± {say(self.deviation)}\n{say(low)} .. {say(high)}"
+            return self.within(say)
+        low, high = self.interval
+        return f"{self.within(say)} ± {say(self.deviation)}\n{say(max(0.0, low))} .. {say(min(most, high))}"
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Mean, deviation and 95 % t-interval of a few numbers; what is not finite is left out."""
+def spread(values: Sequence[float], after: Sequence[float] = ()) -> Spread:
+    """Mean, deviation and 95 % t-interval of a few numbers; what is not finite is left out.
+
+    Args:
+        values: one per seed.
+        after: where each is known to lie between two evaluations, the lower ends; then `values` are the upper ones.
+    """
+    if after:
+        lower, upper = spread(after), spread(values)
+        return replace(upper, low=lower.low, after=lower.mean, after_half_width=lower.half_width)
     finite = np.array([value for value in values if math.isfinite(value)], dtype=float)
     n = len(finite)
     if n == 0:

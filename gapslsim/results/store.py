@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,19 +15,19 @@ import yaml
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import OPTIONAL, TABLES, columns_of, frame
+from gapslsim.results.outputs import PARTIAL
 from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results
 from gapslsim.results.summary import plain, wrong_with
 
 __all__ = [
-    "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table", "whole",
-    "write_results", "write_text",
+    "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table",
+    "write_results",
 ]  # fmt: skip
 
 PARQUET: Final[dict[str, Any]] = {"engine": "pyarrow", "compression": "zstd", "index": False}
 """How tables are written."""
-_PARTIAL: Final = ".partial"
 
 
 def write_results(
@@ -69,7 +68,7 @@ def write_results(
         **{f"{name}.parquet": partial(getattr(results, name).to_parquet, **PARQUET) for name in TABLES},
         SUMMARY: lambda path: path.write_text(_json(summary), encoding="utf-8"),
     }
-    files = {name: target / f".{name}{_PARTIAL}" for name in writers}
+    files = {name: target / f".{name}{PARTIAL}" for name in writers}
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, write in writers.items():
@@ -89,30 +88,6 @@ def clear_run(directory: Path) -> None:
     """Deletes what `write_results` has written there, and nothing else."""
     for name in (SUMMARY, SCENARIO, PROVENANCE, *(f"{name}.parquet" for name in TABLES)):
         (directory / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file, which takes its place when the block ends: whole or not at all.
-
-    Raises:
-        ResultsError: if it cannot be written.
-    """
-    unfinished = path.with_name(f".{path.name}{_PARTIAL}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        unfinished.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise ResultsError(f"{path} could not be written: {error.strerror or error}") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all; see `whole`."""
-    with whole(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
 
 
 class StoredRun:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.store import write_text
+from gapslsim.results.outputs import write_text
 
 __all__ = ["RUNS", "RunRecord", "StudyRecord", "is_study", "read_study", "write_study"]
 

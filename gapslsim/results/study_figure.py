@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from gapslsim.errors import ResultsError, did_you_mean
 from gapslsim.registry import Family, component
+from gapslsim.results import words
 from gapslsim.results.drawing.drawing import Drawing
 from gapslsim.results.study import StudyRecord
 from gapslsim.results.study_tables import Cell, StudyTables
@@ -22,7 +23,9 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-AxisNames = Annotated[tuple[str, ...], BeforeValidator(_several)]
+AxisNames = Annotated[
+    tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])
+]
 """One axis or several, named as in the study's tables: `partition` for `data.partition`."""
 
 
@@ -102,8 +105,8 @@ class StudyFigure(ABC):
         return self.view or record.target_view
 
     def heading(self, record: StudyRecord) -> str:
-        """Its own title, or the study's name."""
-        return self.title or record.name
+        """Its own title, or the study's name in words."""
+        return self.title or words.titled(record.name)
 
 
 figures: Family[StudyFigure] = Family("figure", "gapslsim.results.figures")
@@ -150,6 +153,8 @@ def words_on_runs(
             f"{bound} is a lower bound: not every seed got there before it ended, and one that did not counts with "
             "all that it spent."
         )
+    if numbers is not None and "mean_after" in numbers:
+        said.append("A number as 4.1 .. 4.7 lies between two evaluations: nobody looked in between.")
     if study.missing:
         labels = ", ".join(run.label for run in study.missing[:3])
         more = f" and {len(study.missing) - 3} more" if len(study.missing) > 3 else ""

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 from gapslsim.records import EvaluationRow
 from gapslsim.results._attendance import attendance_summary, used, wasted
 from gapslsim.results.categories import CATEGORIES, Category, category_of, received, sent
+from gapslsim.results.crossing import Crossing, crossing
 
 __all__ = ["RunFacts", "accuracy_curve", "energy_of", "plain", "summarise", "wrong_with"]
 
@@ -119,6 +120,12 @@ class _Interval(BaseModel):
     high: float | None
 
 
+class _Crossing(BaseModel):
+    after: float
+    by: float
+    interpolated: float
+
+
 class _Share(BaseModel):
     share: float
     rests_on: str
@@ -183,6 +190,7 @@ class _Summary(BaseModel):
     max_staleness: int | None = None
     metrics: dict[str, dict[str, float | None]] | None = None
     uncertainty: _Uncertainty | None = None
+    time_to_accuracy_within_s: dict[str, _Crossing | None] | None = None
     computed_on: _ComputedOn | None = None
 
 
@@ -209,7 +217,7 @@ def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
     spans, rounds, evaluations = tables["spans"], tables["rounds"], tables["evaluations"]
     n_clients = len(facts.device_of_client)
     seconds = _seconds_per_client(spans, n_clients)
-    judged = accuracy_curve(evaluations, facts.target_view)
+    reached = _times_to_targets(accuracy_curve(evaluations, facts.target_view), facts.targets)
     own: dict[str, Any] = {
         **_of(facts, "name", "framework", "seed", "status", "stopped_by", "dry"),
         "rounds": len(rounds),
@@ -218,7 +226,8 @@ def summarise(facts: RunFacts, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
         "accuracy": _accuracy(evaluations),
         **_last_metrics(evaluations),
         "target_view": facts.target_view,
-        "time_to_accuracy_s": _times_to_targets(judged, facts.targets),
+        "time_to_accuracy_s": {target: found and found.by for target, found in reached.items()},
+        "time_to_accuracy_within_s": {target: found and found._asdict() for target, found in reached.items()},
         "bytes_up": _bytes(spans, sent),
         "bytes_down": _bytes(spans, received),
         "energy_j": energy_of(spans, facts.server_idle_w, facts.simulated_time_s),
@@ -312,12 +321,10 @@ def _last_metrics(evaluations: pd.DataFrame) -> dict[str, dict[str, dict[str, fl
     return {"metrics": {str(view): row.to_dict() for view, row in means.iterrows()}}
 
 
-def _times_to_targets(curve: pd.DataFrame, targets: Sequence[float]) -> dict[str, float | None]:
-    """Simulated time of the first evaluation at or above each target (no interpolation); None if there is none."""
-    return {
-        f"{target:g}": next(iter(curve.loc[curve["accuracy"] >= target, "time_s"]), None)
-        for target in targets
-    }
+def _times_to_targets(curve: pd.DataFrame, targets: Sequence[float]) -> dict[str, Crossing | None]:
+    """When each target was reached [s]; None if it was not."""
+    times, accuracies = curve["time_s"].tolist(), curve["accuracy"].tolist()
+    return {f"{target:g}": crossing(times, accuracies, target) for target in targets}
 
 
 def energy_of(spans: pd.DataFrame, server_idle_w: Mapping[str, float], elapsed_s: float) -> dict[str, float]:

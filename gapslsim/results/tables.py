@@ -14,6 +14,7 @@ from rich.text import Text
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.categories import CATEGORIES, LABELS
+from gapslsim.results.crossing import at_one_evaluation, crossing_of
 
 __all__ = ["end_table", "likely_lines", "titled_table"]
 
@@ -35,6 +36,8 @@ def end_table(summary: Mapping[str, Any]) -> RenderableType:
     if summary.get("uncertainty"):
         parts += [Text(), _likely_table(summary), *map(Text, likely_lines(summary["uncertainty"]))]
     parts += [Text(), _facts(summary)]
+    if at_one := at_one_evaluation(summary):
+        parts += [Text(at_one, style="yellow")]
     return Group(*parts)
 
 
@@ -109,16 +112,22 @@ def _likely_table(summary: Mapping[str, Any]) -> Table:
         "median",
         words.share(drawn["level"], 1.0) + " of draws",
     )
+    energy_j = summary["energy_j"]["total"]
     rows = [
-        ("simulated time", summary["simulated_time_s"], drawn["simulated_time_s"], words.seconds),
-        ("energy", summary["energy_j"]["total"], drawn["energy_j"], words.energy),
+        (
+            "simulated time",
+            words.seconds(summary["simulated_time_s"]),
+            drawn["simulated_time_s"],
+            words.seconds,
+        ),
+        ("energy", words.energy(energy_j), drawn["energy_j"], words.energy),
     ]
     for target, interval in drawn["time_to_accuracy_s"].items():
-        name = f"time to {words.accuracy(float(target))}"
-        rows.append((name, summary["time_to_accuracy_s"][target], interval, words.seconds))
+        if reached := crossing_of(summary, target):
+            name = f"time to {words.accuracy(float(target))}"
+            rows.append((name, reached.words(words.seconds), interval, words.seconds))
     for name, told, interval, say in rows:
-        if told is not None:
-            table.add_row(name, say(told), say(interval["median"]), words.between(interval, say))
+        table.add_row(name, told, say(interval["median"]), words.between(interval, say))
     return table
 
 
@@ -138,10 +147,9 @@ def _facts(summary: Mapping[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column()
-    for target, reached_s in summary["time_to_accuracy_s"].items():
-        if summary["dry"]:  # no accuracy was measured
-            break
-        text = words.seconds(reached_s) if reached_s is not None else "not reached"
+    for target in () if summary["dry"] else summary["time_to_accuracy_s"]:
+        reached = crossing_of(summary, target)
+        text = reached.words(words.seconds) if reached is not None else "not reached"
         table.add_row(f"time to {words.accuracy(float(target))}", f"{text} ({summary['target_view']} view)")
     up, down = summary["bytes_up"], summary["bytes_down"]
     table.add_row("bytes", f"{words.size(up)} up, {words.size(down)} down")

@@ -21,8 +21,8 @@ import pandas as pd
 from gapslsim.errors import ResultsError
 from gapslsim.results.categories import IN_VAIN, actor_order, category_of, received, sent
 from gapslsim.results.names import Names
+from gapslsim.results.outputs import write_output
 from gapslsim.results.results import Results
-from gapslsim.results.store import write_text
 
 __all__ = ["write_trace"]
 
@@ -52,7 +52,7 @@ def write_trace(results: Results, path: Path, rounds: tuple[int, int] | None = N
     about = {key: results.summary[key] for key in ("name", "framework", "seed", "timeline_sha256")}
     lines = ",\n".join(json.dumps(event, separators=(",", ":"), ensure_ascii=False) for event in events)
     head = json.dumps({"displayTimeUnit": "ms", "otherData": {k: str(v) for k, v in about.items()}})
-    write_text(path, f'{head[:-1]}, "traceEvents": [\n{lines}\n]}}\n')
+    write_output(path, f'{head[:-1]}, "traceEvents": [\n{lines}\n]}}\n')
     return len(events)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 __all__ = [
-    "MISSING", "accuracy", "between", "clock", "computed_on", "energy", "listed", "number", "percent", "plain_seconds",
-    "seconds", "share", "size",
+    "MISSING", "accuracy", "at_most", "between", "clock", "computed_on", "energy", "listed", "number", "percent",
+    "plain_seconds", "seconds", "share", "size", "titled",
 ]  # fmt: skip
 
 MISSING: Final = "-"
@@ -99,9 +99,20 @@ def share(part: float | None, whole: float | None) -> str:
     return "<1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
 
 
+def titled(name: str) -> str:
+    """A name as a heading: `table1_cifar10-psl` is `Table1 cifar10 psl`."""
+    text = name.replace("_", " ").replace("-", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
 def number(value: float | None) -> str:
     """Three significant digits, without needless zeros: `12.5`, `0.3`."""
     return MISSING if value is None or not math.isfinite(value) else f"{value:.3g}"
+
+
+def at_most(p: float) -> str:
+    """A probability that is hoped to be small: `0.03`, `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def _three(value: float) -> str:

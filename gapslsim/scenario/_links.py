@@ -15,7 +15,7 @@ from gapslsim.network.latencies.constant import NO_LATENCY
 from gapslsim.network.latency import Latency, latencies
 from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.network.netem import expanded
-from gapslsim.registry import component
+from gapslsim.registry import component, describe
 from gapslsim.scenario.presets import LINKS
 
 __all__ = ["Link", "NamedLink"]
@@ -48,6 +48,7 @@ class Link:
         """Rates are given, or `netem` may give them."""
         made = handler(schema)
         link = handler.resolve_ref_schema(made)
+        describe(cls, link)
         link["anyOf"] = [{"required": link.pop("required")}, {"required": ["netem"]}]
         return made
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gapslsim.errors import GapslsimError, Problem, ScenarioError, did_you_mean
+from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
@@ -37,10 +38,21 @@ def check(scenario: Scenario) -> list[Finding]:
         found
         + _check_steps(scenario)
         + _check_clock(scenario)
+        + _check_precision(scenario)
+        + _check_compile(scenario)
         + _check_faults(scenario)
         + _check_patience(scenario)
         + _check_groups(scenario)
+        + _check_memory(scenario)
     )
+
+
+def _check_memory(scenario: Scenario) -> list[Finding]:
+    """Gradients in the host's memory, where somebody needs them on the device."""
+    if scenario.training.memory.gradients != "host":
+        return []
+    why = scenario.framework.whole_gradients
+    return [(("training", "memory", "gradients"), f"{why}; write auto or device.")] if why else []
 
 
 def _check_patience(scenario: Scenario) -> list[Finding]:
@@ -73,6 +85,43 @@ def _check_clock(scenario: Scenario) -> list[Finding]:
         "per_client."
     )
     return [(("clock", "server", "computes"), text)]
+
+
+def _check_precision(scenario: Scenario) -> list[Finding]:
+    """Devices that have no rates for the precision that they are timed at."""
+    trained, timed = scenario.training.precision, scenario.clock.precision
+    wanted = trained if timed == "as_trained" else timed
+    places: dict[Path, str] = {
+        ("server", "device"): scenario.server.device,
+        ("parameter_server", "device"): scenario.parameter_server_device,
+        **{("clients", i, "device"): group.device for i, group in enumerate(scenario.clients)},
+    }
+    found: list[Finding] = []
+    for path, name in places.items():
+        device = load_device(name)
+        if device.precision == wanted or (path[0] == "parameter_server" and name == scenario.server.device):
+            continue
+        modes = [f"{name}@{m}" for m, mode in device.profile.modes.items() if mode.precision == wanted]
+        fix = f"name a mode that has ({', '.join(modes)})" if modes else "name a device or mode that has"
+        said = f"training.precision is {trained}" if timed == "as_trained" else f"clock.precision is {timed}"
+        text = (
+            f"{name} has rates for {device.precision}, and {said}; {fix}, or write clock.precision: {device.precision} "
+            "to time devices as if they computed in that."
+        )
+        found.append((path, text))
+    return found
+
+
+def _check_compile(scenario: Scenario) -> list[Finding]:
+    """Compiled passes where second derivatives are wanted."""
+    rule: Any = getattr(scenario.framework, "server_rule", None)
+    if scenario.training.compile == "none" or rule is None or not rule.second_order:
+        return []
+    text = (
+        f"found {scenario.training.compile!r}; compiled passes go backward once, and this framework needs second "
+        "derivatives. Write none, or gradient: detached."
+    )
+    return [(("training", "compile"), text)]
 
 
 def _check_faults(scenario: Scenario) -> list[Finding]:
@@ -235,7 +284,7 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
 
     One of the user's own is also tried on a few training samples, if inputs may be read.
     """
-    from gapslsim.models.cost import split_cost, try_backward
+    from gapslsim.models.cost import split_cost
 
     model, framework = scenario.model, scenario.framework
     batches = [min(own, n) for own, n in zip(scenario.batch_sizes, sizes, strict=False)]
@@ -245,6 +294,8 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         model.cut_index(loaded.input_shape, loaded.n_classes)
         cost = split_cost(*about, largest, loaded.input_dtype)
         if not is_shipped(model):
+            from gapslsim.models._costing import try_backward
+
             try_backward(*about, largest, loaded.input_dtype)
             if inputs:
                 _try_passes(scenario, loaded, largest)

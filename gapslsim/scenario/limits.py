@@ -66,6 +66,10 @@ class Every:
             raise ValueError(f"found {text!r}; the interval must be more than 0, for instance '30 s'")
         return cls(seconds, "s")
 
+    def passed(self, along: float) -> int:
+        """How many whole intervals lie behind a place; what rounding errors keep from one by less than 1e-9 counts."""
+        return int(along / self.amount + 1e-9)
+
     def __str__(self) -> str:
         if self.unit == "s":
             return format_quantity(self.amount, "s")
@@ -114,6 +118,9 @@ class Evaluation:
     """Test samples per forward pass; changes speed and memory only."""
     targets: tuple[Accuracy, ...] = ()
     """Accuracies in (0, 1] for which the simulated time to reach them is reported."""
+    near_targets: Every | None = None
+    """Interval between further evaluations while a target is near, for instance `1 round`: no further than ten points,
+    or than the last rise. They tell more finely when a target was reached, and change neither training nor the end."""
     geometry: Every | Literal["never"] | None = None
     """Interval between rounds whose gradients are measured (tables `gradients`, `updates`, `pairwise`), the first round
     included, for instance `10 rounds`; or `never`. Unless given: every round where the server's rule sees each client's
@@ -144,6 +151,17 @@ class Evaluation:
             raise ValueError(
                 f"target_view {self.target_view!r} is not among views ({', '.join(self.views)}); "
                 "add it to views or choose another target_view"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _near_targets_has_some(self) -> Evaluation:
+        near = self.near_targets
+        if near is not None and not self.targets:
+            raise ValueError("near_targets: there are no targets to be near to; add targets or leave it out")
+        if near is not None and near.unit == self.every.unit and near.amount >= self.every.amount:
+            raise ValueError(
+                f"near_targets ({near}) must be less than every ({self.every}); write less or leave it out"
             )
         return self
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LINKS"]
+__all__ = ["LINKS", "LinkPreset"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, did_you_mean
-from gapslsim.scenario.fields import Spot, attribute_of, fields_of, first_sentence, locate, type_words
+from gapslsim.scenario.fields import (
+    Spot,
+    attribute_of,
+    fields_of,
+    first_sentence,
+    locate,
+    meanings_of,
+    type_words,
+)
 from gapslsim.scenario.tree import Path, Tree, dotted
 
 __all__ = ["explain", "place", "pointed_at", "raise_if_any", "stray_booleans"]
@@ -106,7 +114,7 @@ def _unknown_key(name: str, spot: Spot) -> str:
 def _missing(name: str, spot: Spot) -> str:
     if spot.field is None:
         return "is missing; add it."
-    about = first_sentence(spot.field.description).rstrip(".")
+    about = first_sentence(meanings_of(spot.owner).get(name) if spot.owner else "").rstrip(".")
     kinds = f", one of: {', '.join(spot.family)}" if spot.family is not None else ""
     return f"is missing; add '{name}: <{type_words(spot.field)}>'{kinds}{f' ({about})' if about else ''}."
 

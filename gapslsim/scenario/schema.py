@@ -20,8 +20,9 @@ from gapslsim.clock_options import ClockOptions
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
-from gapslsim.kernels import Kernels, Precision
+from gapslsim.kernels import Compiling, Kernels, Precision
 from gapslsim.learning.loss import Loss, losses
+from gapslsim.learning.memory_options import MemoryOptions
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
@@ -30,6 +31,7 @@ from gapslsim.registry import component, settings_of
 from gapslsim.scenario._links import NamedLink
 from gapslsim.scenario.draws import Draws
 from gapslsim.scenario.limits import Evaluation, Stop
+from gapslsim.scenario.planning import Plan
 from gapslsim.sim.availability import Availability, availabilities
 from gapslsim.sim.fault import Fault, faults
 from gapslsim.sim.hazards import Member
@@ -98,15 +100,19 @@ class Training:
     loss: Annotated[Loss, losses] = Field(default_factory=lambda: losses["cross_entropy"]())
     """What models are trained by."""
     device: Annotated[str, AfterValidator(device_name)] = "auto"
-    """Where tensors are computed on this machine: `cpu`, `cuda`, `cuda:1`, or `auto`, the first GPU where there is one;
+    """Where tensors are computed on this machine: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`, the first CUDA GPU if any;
     no simulated figure."""
     precision: Precision = "float32"
     """Of products and convolutions. `float32`: IEEE's; `tf32`: 10 bits of mantissa, on NVIDIA GPUs since Ampere;
     `bfloat16`: passes as under `torch.autocast`. Weights, optimizers, averages, messages and the comparison of
-    gradients are float32 in each case."""
+    gradients are float32 in each case. `clock.precision` says which rates devices are timed by."""
     deterministic: bool = True
     """On a GPU: kernels that repeat bit for bit on one model of GPU, and a refusal of operations that have none. CPUs
     repeat in any case."""
+    compile: Compiling = "none"
+    """Of passes through layers, on a CUDA GPU: `compile` makes kernels of them by `torch.compile`, for each size of
+    batch; `cuda_graphs` records these besides and repeats them as a whole. The first rounds take longer. Not with
+    `gradient: exact`, which goes backward twice."""
     threads: PositiveInt = 1
     """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may
     differ."""
@@ -118,6 +124,8 @@ class Training:
     kernels: Kernels = "pinned"
     """Instructions that PyTorch computes with on a CPU. `pinned`: AVX2, so that one seed has one learning hash on every
     x86-64 processor; `native`: the widest that the processor has. Takes effect if torch is not imported before."""
+    memory: MemoryOptions = Field(default_factory=MemoryOptions)
+    """What training may take of the memory of its device, and what it does to keep within it. Changes no result."""
     frozen: Literal["installed", "sent"] = "installed"
     """Weights that nobody trains (`requires_grad_(False)`) are on the devices already, or sent to every client once,
     before training. Later messages and averages never hold them."""
@@ -234,6 +242,8 @@ class Scenario:
     """When and how accuracy is measured."""
     stop: Stop
     """When the run ends."""
+    plan: Plan | None = None
+    """What `gapslsim plan` may choose, and for which goal; a run does not look at it."""
     uncertainty: Draws | None = None
     """How often time and energy are drawn anew within what the figures of devices and links leave open; not at all
     unless given."""
@@ -294,6 +304,13 @@ class Scenario:
     def is_hazardous(self) -> bool:
         """Whether anybody can go away or anything can go wrong."""
         return bool(self.faults) or not all(group.availability.never_changes for group in self.clients)
+
+    @property
+    def time_decides_training(self) -> bool:
+        """Whether another clock would train something else: who is late, there or done first, or when it ends."""
+        intervals = self.evaluation.every, self.evaluation.near_targets
+        by_time = self.stop.simulated_time is not None or any(e and e.unit == "s" for e in intervals)
+        return self.framework.trains_by_the_clock or self.is_hazardous or by_time
 
     @property
     def parameter_server_device(self) -> str:

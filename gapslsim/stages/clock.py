@@ -7,11 +7,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 
-__all__ = ["Clock", "Kept", "MachineClock", "keep", "quantiles"]
+__all__ = ["Clock", "EventClock", "Kept", "MachineClock", "clock_of", "keep", "quantiles"]
 
 _DISTURBED = 1.25
 """Times the fast samples, from which a sample counts as disturbed."""
@@ -28,28 +28,34 @@ class Clock(ABC):
     def wall_s(self) -> float:
         """Wall time [s], for budgets and to say how busy the machine is with other things."""
 
+    def mark(self) -> Any:
+        """A moment of the device's work, for `read`; nothing need wait for it."""
+        return self.now_s()
+
+    def read(self, marks: Sequence[Any]) -> list[float]:
+        """Seconds of each mark, from a common beginning [s]; the last mark made comes last."""
+        return list(marks)
+
     def time(self, call: Callable[[], object]) -> float:
         """Seconds of one call."""
-        start_s = self.now_s()
+        start = self.mark()
         call()
-        return self.now_s() - start_s
+        start_s, end_s = self.read([start, self.mark()])
+        return end_s - start_s
 
 
 class MachineClock(Clock):
-    """The machine's own clock.
+    """A CPU's own clock.
 
-    With one thread on a CPU it is the processor time of this process: what other processes take in between is not in
-    it, and where there are none it is the wall time, since nothing here waits. With more threads, and on a GPU (for
-    which it waits, since CUDA and Metal work behind the caller's back), it is the wall time.
+    With one thread it is the processor time of this process: what other processes take in between is not in it, and
+    where there are none it is the wall time, since nothing here waits. With more threads it is the wall time.
 
     Args:
-        device: where tensors are computed.
         threads: inside each operation.
     """
 
-    def __init__(self, device: torch.device, threads: int) -> None:
-        self._wait = _waiting(device)
-        self.now_s = time.process_time if device.type == "cpu" and threads == 1 else self._waited_s  # type: ignore[method-assign]
+    def __init__(self, threads: int) -> None:
+        self.now_s = time.process_time if threads == 1 else time.perf_counter  # type: ignore[method-assign]
 
     def now_s(self) -> float:  # replaced above, so that reading the time costs one call
         """See the base class."""
@@ -59,18 +65,49 @@ class MachineClock(Clock):
         """See the base class."""
         return time.perf_counter()
 
-    def _waited_s(self) -> float:
-        self._wait()
+
+class EventClock(Clock):
+    """Events that a GPU notes in the course of its work.
+
+    Waiting at every reading instead would add the launch of each layer to its time, and have the GPU stand idle before
+    the next; so a pass is launched as in training, and waited for once, when its marks are read.
+
+    Args:
+        device: which GPU.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._is_cuda = device.type == "cuda"
+
+    def now_s(self) -> float:
+        """See the base class; waits."""
+        if self._is_cuda:
+            torch.cuda.synchronize(self._device)
+        else:
+            torch.mps.synchronize()
         return time.perf_counter()
 
+    def wall_s(self) -> float:
+        """See the base class."""
+        return time.perf_counter()
 
-def _waiting(device: torch.device) -> Callable[[], object]:
-    """What waits until a device, that very one where there are several, has done all that it was given."""
-    if device.type == "cuda":
-        return partial(torch.cuda.synchronize, device)
-    if device.type == "mps":
-        return torch.mps.synchronize
-    return lambda: None
+    def mark(self) -> Any:
+        """See the base class."""
+        event: Any = (torch.cuda.Event if self._is_cuda else torch.mps.event.Event)(enable_timing=True)
+        # Several GPUs have a stream each, Apple's has one.
+        event.record(*([torch.cuda.current_stream(self._device)] if self._is_cuda else []))
+        return event
+
+    def read(self, marks: Sequence[Any]) -> list[float]:
+        """See the base class; waits once."""
+        marks[-1].synchronize()
+        return [marks[0].elapsed_time(mark) / 1e3 for mark in marks]
+
+
+def clock_of(device: torch.device, threads: int) -> Clock:
+    """The clock of a device of this machine, with so many threads inside each operation on a CPU."""
+    return MachineClock(threads) if device.type == "cpu" else EventClock(device)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ class PlainEngine(Engine):
         sides = (self.client, self.server)
         client, server = (copy.deepcopy(side.module) for side in sides)
         self._client, self._server = (
-            PlainSide(module, side.optimizer, device, side.planned_steps)
+            PlainSide(module, side.optimizer, device, side.planned_steps, setup.precision)
             for module, side in zip((client, server), sides, strict=True)
         )
         self._whole = PlainSide(
@@ -105,7 +105,8 @@ class PlainEngine(Engine):
                 server_pass, self.server, state, step.messages, step.n_shared, seeds, criterion=self.criterion
             )
             passed = self._timed("pass", 0, lambda: whole_pass(rule.second_order))
-            rows, stacked = list(passed.matrix), lambda: passed.matrix
+            whole = cast("Tensor", passed.matrix)
+            rows, stacked = list(whole), lambda: whole
         else:
             passed, rows = self._passes(step, seeds)
             stacked = partial(torch.stack, rows)
@@ -118,7 +119,7 @@ class PlainEngine(Engine):
             if not rule.needs_client_gradients:
                 matrix = matrix.sum(0, keepdim=True) / len(step.messages)
             if step.weights is not None:
-                matrix = weighed(step.weights, stacked(), rule.needs_client_gradients)
+                matrix = cast("Tensor", weighed(step.weights, stacked(), rule.needs_client_gradients))
             gradients = self._gradients(step, passed, matrix)
             decision = rule.decide(gradients)
             if decision.updates_server:
@@ -173,9 +174,9 @@ class PlainEngine(Engine):
     def _local_step(self, chosen: Tensor, seed: int) -> Tensor:
         """One step of the whole model; its loss."""
         with self.client.seeded(seed, self._device):
-            output = self._client.module(self._inputs[chosen])
+            output = self._client(self._inputs[chosen])
         with self.server.seeded(seed + 1, self._device):
-            loss = self.criterion.mean(self._server.module(output), self._labels[chosen])
+            loss = self.criterion.mean(self._server(output), self._labels[chosen])
         self._whole.update(differentiate(loss, self._whole.parameters))
         return loss.detach()
 
@@ -186,7 +187,7 @@ class PlainEngine(Engine):
         side.load(call.state.parameters, call.state.buffers)
         seed = self._seed(self.client, "client_forward", batch.client, batch.step)
         with self.client.seeded(seed, self._device):
-            output = run(lambda: side.module(self._inputs[chosen]))
+            output = run(lambda: side(self._inputs[chosen]))
         return Tape(output, tuple(side.parameters), side.buffers)
 
     def _backward(self, call: ClientBackward) -> SideState:
@@ -228,7 +229,7 @@ class PlainEngine(Engine):
         sizes = [len(message.labels) for message in messages]
         entered = torch.cat([message.activations.detach() for message in messages]).requires_grad_()
         losses = self.criterion.means(
-            self._server.module(entered), torch.cat([message.labels for message in messages]), sizes
+            self._server(entered), torch.cat([message.labels for message in messages]), sizes
         )
         *gradients, cut = self._server.backward_from_loss(losses.sum(), entered)
         return flatten(gradients, cut), losses.detach(), torch.split(cut, sizes)

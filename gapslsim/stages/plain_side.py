@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gapslsim.kernels import Precision
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.optimizers.adam import Adam
 from gapslsim.learning.optimizers.adamw import AdamW
 from gapslsim.learning.optimizers.sgd import Sgd
+from gapslsim.learning.precision import in_full, passing
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import differentiate
 from gapslsim.registry import settings_of
@@ -54,15 +56,22 @@ class PlainSide:
         rule: the optimizer's settings.
         device: torch's.
         planned_steps: optimizer steps planned in all, for learning-rate schedules; None if unknown.
+        precision: of passes.
     """
 
     def __init__(
-        self, module: nn.Module, rule: Optimizer, device: torch.device, planned_steps: int | None = None
+        self,
+        module: nn.Module,
+        rule: Optimizer,
+        device: torch.device,
+        planned_steps: int | None = None,
+        precision: Precision = "float32",
     ) -> None:
         self.module = module.to(device).train()
         self.parameters: list[nn.Parameter] = [p for p in module.parameters() if p.requires_grad]
         self._places = {kind: _places(module, kind) for kind in ("_parameters", "_buffers")}
         self._rule = rule
+        self._precision: Precision = precision
         self._planned_steps = planned_steps
         own = tuple(parameter.detach() for parameter in self.parameters)
         self._before = self._after = SideState(own, (), rule.initial(own))
@@ -81,6 +90,12 @@ class PlainSide:
         for kind, tensors in (("_parameters", self.parameters), ("_buffers", copies)):
             for part, name, place in self._places[kind]:
                 setattr(part, name, tensors[place])
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """A forward pass."""
+        with passing(self._precision, inputs.device):
+            output: Tensor = self.module(inputs)
+        return in_full(output)
 
     @property
     def buffers(self) -> tuple[Tensor, ...]:

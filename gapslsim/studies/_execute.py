@@ -33,6 +33,8 @@ class Job:
     """File in which the run notes its share done; empty for none."""
     shares_cpus: bool = True
     """Whether other runs use the same CPUs; then `training.workers: auto` means one."""
+    memory_bytes: float | None = None
+    """Of its GPU that it may take; None for what is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,15 @@ class Outcome:
     error: str
     """In words; empty if the run completed."""
     wall_time_s: float
+    out_of_memory: bool = False
+    """Whether the memory of its device did not suffice."""
 
 
 def carry_out(job: Job) -> Outcome:
     """Runs a scenario; never raises but for Ctrl-C. Called in a process of its own or on another machine."""
     started = time.perf_counter()
     results: Results | None = None
-    error = ""
+    error, short = "", False
     try:
         results = _with_origin(_simulate(job))
         if results.summary["status"] == "interrupted":
@@ -64,7 +68,9 @@ def carry_out(job: Job) -> Outcome:
     except Exception as problem:
         # One broken run must not end the study, whatever is broken.
         error = _in_words(job, problem)
-    return Outcome(job.label, results, error, time.perf_counter() - started)
+        # Torch's own, by name: it need not have been imported.
+        short = type(problem).__name__ == "OutOfMemoryError"
+    return Outcome(job.label, results, error, time.perf_counter() - started, short)
 
 
 def _in_words(job: Job, problem: Exception) -> str:
@@ -91,6 +97,11 @@ def _simulate(job: Job) -> Results:
     # Several runs with several workers each would take the CPUs from one another.
     if job.shares_cpus and scenario.training.workers == "auto":
         scenario = replace(scenario, training=replace(scenario.training, workers=1))
+    if job.memory_bytes:
+        options = scenario.training.memory
+        options = replace(options, limit=min(job.memory_bytes, options.limit or job.memory_bytes))
+        # It sees one GPU, which has no other number then.
+        scenario = replace(scenario, training=replace(scenario.training, memory=options, device="cuda"))
     results = simulate(scenario, observer=_noting(job.note), journal=job.journal or None)
     # The number of workers changes no result, and the run is known by the scenario as it was planned.
     return replace(results, scenario_yaml=job.scenario_yaml)

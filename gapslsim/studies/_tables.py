@@ -9,9 +9,11 @@ from typing import Any, Final
 import pandas as pd
 
 from gapslsim.results.categories import CATEGORIES
+from gapslsim.results.crossing import crossing_of
 from gapslsim.results.frames import GEOMETRY
+from gapslsim.results.outputs import whole
 from gapslsim.results.place import is_run
-from gapslsim.results.store import PARQUET, load_results, whole
+from gapslsim.results.store import PARQUET, load_results
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord
 from gapslsim.results.summary import accuracy_curve
 
@@ -66,8 +68,8 @@ def _of_run(record: StudyRecord, run: RunRecord, out: Path) -> dict[str, pd.Data
             for device, seconds in summary["where_time_went_by_device_s"].items() for category in CATEGORIES
         ],
         "targets": [
-            {"target": float(t), "view": view, "time_s": time_s, "ended_s": summary["simulated_time_s"],
-             **_ends(summary, t)}
+            {"target": float(t), "view": view, "time_s": time_s, "after_s": _after(summary, t),
+             "ended_s": summary["simulated_time_s"], **_ends(summary, t)}
             for t, time_s in summary["time_to_accuracy_s"].items()
         ],
         "budgets": _budget_rows(record.budgets_s, accuracy_curve(results.evaluations, view), summary),
@@ -99,6 +101,12 @@ def _run_row(run: RunRecord, summary: Mapping[str, Any]) -> dict[str, Any]:
         row |= {f"{stem}_{end}_{unit}": drawn[name][end] for end in ("low", "high") if drawn}
     row |= {f"{category}_s": summary["where_time_went_s"][category] for category in CATEGORIES}
     return row | {key: summary[key] for key in ("timeline_sha256", "learning_sha256")}
+
+
+def _after(summary: Mapping[str, Any], target: str) -> float | None:
+    """Of the last evaluation below a target [s]."""
+    found = crossing_of(summary, target)
+    return None if found is None else found.after
 
 
 def _ends(summary: Mapping[str, Any], target: str) -> dict[str, float | None]:

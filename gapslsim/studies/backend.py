@@ -1,16 +1,16 @@
-"""Where runs are carried out: processes of this machine, Ray or Dask."""
+"""Where runs are carried out: processes of this machine, its GPUs, Ray or Dask."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from importlib import import_module
-from typing import Any
 
 from gapslsim.errors import ComponentError, unknown
 from gapslsim.studies._execute import Job, Outcome
+from gapslsim.studies.gpus import find_gpus
 
-__all__ = ["Backend", "make_backend", "optional"]
+__all__ = ["Backend", "make_backend"]
 
 
 class Backend(ABC):
@@ -38,30 +38,18 @@ BACKENDS = ("local", "ray", "dask")
 """Names of the files in `backends/`, each with the class of that name."""
 
 
-def optional(package: str, what: str, name: str, extra: str) -> Any:
-    """A package that only some studies need.
-
-    Args:
-        package: to import.
-        what: needs it.
-        name: of the package, as people know it.
-        extra: of gapslsim that installs it.
-
-    Raises:
-        ComponentError: if it is not installed.
-    """
-    try:
-        return import_module(package)
-    except ImportError:
-        fix = f"install it: pip install 'gapslsim[{extra}]'"
-        raise ComponentError(f"{what} needs {name}; {fix}") from None
-
-
-def make_backend(name: str, address: str = "", n_jobs: int | None = None) -> Backend:
+def make_backend(name: str, address: str = "", n_jobs: int | None = None, gpus: str | None = None) -> Backend:
     """A backend by name.
 
+    Args:
+        name: one of `BACKENDS`.
+        address: of a cluster.
+        n_jobs: runs at a time.
+        gpus: how many GPUs of this machine, or which; None for all that are here, if any.
+
     Raises:
-        ComponentError: if there is none of that name, it takes no address, or its package is not installed.
+        ComponentError: if there is none of that name, it takes no address, its package is not installed, or a GPU that
+            is asked for is not here.
     """
     if name not in BACKENDS:
         raise ComponentError(unknown("backend", name, BACKENDS))
@@ -69,6 +57,14 @@ def make_backend(name: str, address: str = "", n_jobs: int | None = None) -> Bac
         raise ComponentError(
             f"The backend 'local' takes no address (found {address!r}); add --backend ray or dask"
         )
+    if name != "local" and gpus is not None:
+        raise ComponentError(
+            f"--gpus shares the GPUs of this machine, and {name} places runs itself; leave it out"
+        )
+    made: Backend
+    if name == "local" and (found := find_gpus(gpus)):
+        made = import_module("gapslsim.studies.backends.on_gpus").OnGpus(found, n_jobs)
+        return made
     module = import_module(f"gapslsim.studies.backends.{name}")
-    backend: Backend = getattr(module, name.capitalize())(address, n_jobs)
-    return backend
+    made = getattr(module, name.capitalize())(address, n_jobs)
+    return made

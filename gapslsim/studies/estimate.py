@@ -12,16 +12,19 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import GapslsimError
+from gapslsim.hardware.memory import readable
 from gapslsim.scenario.limits import Stop, Unit
 from gapslsim.scenario.schema import Scenario
 from gapslsim.studies._order import training_and_timing
+from gapslsim.studies.backends.on_gpus import side_by_side
+from gapslsim.studies.gpus import Gpu
 from gapslsim.studies.plan import Plan
 
 __all__ = ["show_plan"]
@@ -47,6 +50,8 @@ class Estimate:
     wall_time_s: float
     retimed_s: float
     """Wall time of a run that finds its training in the journal."""
+    memory_bytes: int = 0
+    """Of the device that would compute it here, at the peak; 0 if it cannot be told."""
     problem: str = ""
     """Why it cannot be run; empty if it can."""
 
@@ -62,13 +67,16 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
         rate_flop_per_s: of this machine, see `machine_rate`.
     """
     from gapslsim.assembly import assemble
+    from gapslsim.device_memory import plan_memory
     from gapslsim.run import simulate
     from gapslsim.scenario.checks import deep_problems
+    from gapslsim.torch_device import choose_device
 
     try:
         of_two_rounds = dataclasses.replace(scenario, stop=Stop(rounds=2))
         setup = assemble(of_two_rounds, dry=True).learner.setup
         short = simulate(of_two_rounds, dry=True)
+        memory_bytes = plan_memory(scenario, setup, choose_device(scenario.training.device)).peak_bytes
     except (GapslsimError, ValueError) as error:
         return dataclasses.replace(
             _NOTHING, problem="; ".join(map(str, deep_problems(scenario))) or str(error)
@@ -92,7 +100,7 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     n_rounds = _rounds(scenario.stop, per_round)
     # Stops at an accuracy, which nothing tells beforehand.
     if n_rounds is None:
-        return _NOTHING
+        return dataclasses.replace(_NOTHING, memory_bytes=memory_bytes)
     sizes = scenario.batch_sizes
     n_batches = max(1.0, per_round["samples"] * len(sizes) / sum(sizes))
     every = scenario.evaluation.every
@@ -107,6 +115,7 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
         flop,
         flop / rate_flop_per_s + n_rounds * n_batches * _OVERHEAD_S + _SAVING_S,
         n_rounds * len(spans) / len(rounds) * _SPAN_S + _SAVING_S,
+        memory_bytes,
     )
 
 
@@ -138,7 +147,7 @@ def machine_rate() -> float:
     return times * 2.0 * 16 * 32 * 14 * 14 * 16 * 9 / elapsed
 
 
-def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
+def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ()) -> None:
     """Prints every combination with what a run of it costs, and what the whole study costs."""
     from rich import box
     from rich.console import Console
@@ -151,13 +160,22 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     table = Table(title=f"Plan of {plan.study.name}", title_justify="left", box=box.SIMPLE_HEAD)
     for axis in plan.record.axes:
         table.add_column(axis, overflow="fold")
-    for name in ("runs", "train", "rounds each", "simulated each", "work each", "wall each, roughly"):
+    for name in (
+        "runs",
+        "train",
+        "rounds each",
+        "simulated each",
+        "work each",
+        "memory each",
+        "wall each, roughly",
+    ):
         table.add_column(name, justify="right")
     rate = machine_rate()
     done, to_do = done_and_to_do(plan, out)
     trains, timed_again = training_and_timing(to_do, done)
     trained, retimed = ({run.record.label for run in group} for group in (trains, timed_again))
     train_s = retime_s = 0.0
+    largest = 0
     # Runs that differ in the seed alone follow one another.
     for _, cell in groupby(plan.runs, key=lambda run: tuple(run.record.axes.values())):
         runs = list(cell)
@@ -171,6 +189,7 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
                     f"{runs[0].record.label} is impossible: {cost.problem}", style="red", markup=False
                 )
             continue
+        largest = max(largest, cost.memory_bytes)
         n_train = sum(run.record.label in trained for run in runs)
         n_retime = sum(run.record.label in retimed for run in runs)
         if math.isfinite(cost.wall_time_s):
@@ -179,7 +198,8 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
         each_s = cost.retimed_s if n_retime and not n_train else cost.wall_time_s
         table.add_row(
             *axes, str(len(runs)), str(n_train), "?" if cost.rounds is None else str(cost.rounds),
-            words.seconds(cost.simulated_time_s), _flop(cost.work_flop), words.seconds(each_s),
+            words.seconds(cost.simulated_time_s), _flop(cost.work_flop),
+            readable(cost.memory_bytes) if cost.memory_bytes else "?", words.seconds(each_s),
         )  # fmt: skip
     console.print(table)
     for run in plan.impossible:
@@ -189,6 +209,9 @@ def show_plan(plan: Plan, out: Path, jobs: int | None) -> None:
     # Those that train come first and may be fewer than jobs; the others wait for their journal.
     wall_s = train_s / max(1, min(n_jobs, len(trains))) + retime_s / n_jobs
     wall_s += _START_S * max(1, bool(trains) + bool(timed_again))
+    if gpus:
+        listed, n = ", ".join(map(str, gpus)), side_by_side(gpus, largest)
+        console.print(f"Runs share {listed}: by memory {n} of the largest are there at a time.")
     kept = f", {len(done)} of them finished in {out} already" if done else ""
     train = "1 trains" if len(trains) == 1 else f"{len(trains)} train"
     shared = f"; {train}, {len(timed_again)} are timed again with the same training" if timed_again else ""

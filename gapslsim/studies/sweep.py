@@ -15,8 +15,9 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from gapslsim.errors import ResultsError
+from gapslsim.results.outputs import write_text
 from gapslsim.results.place import SCENARIO, is_run
-from gapslsim.results.store import StoredRun, clear_run, write_results, write_text
+from gapslsim.results.store import StoredRun, clear_run, write_results
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, read_study, write_study
 from gapslsim.studies._execute import Job, Outcome
 from gapslsim.studies._order import training_and_timing

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
 from gapslsim.network.channels.constant import Constant
+from gapslsim.registry import unchecked
 from gapslsim.scenario.schema import Scenario
 
 __all__ = ["with_links"]
@@ -35,11 +35,10 @@ def with_links(scenario: Scenario, spread: float, z: Callable[[str], float]) -> 
         return dataclasses.replace(value, **changed) if changed else value
 
     def with_link(group: Any) -> Any:
-        moved = copy.copy(group)
-        object.__setattr__(moved, "link", scaled(group.link, f"links of {group.name or group.device}"))
-        return moved
+        return unchecked(group, link=scaled(group.link, f"links of {group.name or group.device}"))
 
-    made = copy.copy(scenario)  # what is given was checked, and devices need not be looked up again
-    object.__setattr__(made, "clients", tuple(map(with_link, scenario.clients)))
-    object.__setattr__(made, "network", scaled(scenario.network, "links of the network"))
-    return made
+    return unchecked(  # what is given was checked, and devices need not be looked up again
+        scenario,
+        clients=tuple(map(with_link, scenario.clients)),
+        network=scaled(scenario.network, "links of the network"),
+    )

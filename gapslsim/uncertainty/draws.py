@@ -30,7 +30,7 @@ from gapslsim.scenario.loading import loads
 from gapslsim.scenario.schema import Scenario
 from gapslsim.uncertainty._causes import Causes
 from gapslsim.uncertainty._links import with_links
-from gapslsim.uncertainty._play import Played, play
+from gapslsim.uncertainty.play import Played, play
 
 __all__ = ["with_draws"]
 
@@ -130,7 +130,7 @@ class _Drawing:
         return assemble(scenario, dry=True)
 
     def _told(self, n_rounds: int) -> Played:
-        return play(self.scenario, n_rounds, self._parts, load_device, self.scenario.seed)
+        return play(self.scenario, n_rounds, self._parts)
 
     def _all(self, n_rounds: int) -> list[Played | None]:
         return [self._draw(i, n_rounds) for i in range(self.wanted.draws)]
@@ -257,9 +257,7 @@ class _Drawing:
     @cached_property
     def _same_training(self) -> bool:
         """Whether every draw trains what the run trained: everyone is waited for, and time ends nothing."""
-        scenario = self.scenario
-        by_time = scenario.stop.simulated_time is not None or scenario.evaluation.every.unit == "s"
-        return not (scenario.framework.trains_by_the_clock or scenario.is_hazardous or by_time)
+        return not self.scenario.time_decides_training
 
     def _summary(self, table: pd.DataFrame, notes: list[str]) -> dict[str, Any]:
         rests_on = self._rests_on()

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch._dynamo.variables  # when first needed, it would find functions of this file in place of PyTorch's
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -58,6 +59,7 @@ def _patches(kind: str, memory_bytes: int, log: Log) -> dict[Any, dict[str, Any]
         "is_available": lambda: is_cuda,
         "device_count": lambda: int(is_cuda),
         "current_device": lambda: 0,
+        "current_stream": lambda *_: None,
         "get_device_name": lambda *_: properties.name,
         "get_device_properties": lambda *_: properties,
         "get_device_capability": lambda *_: (9, 0),
@@ -77,7 +79,14 @@ def _patches(kind: str, memory_bytes: int, log: Log) -> dict[Any, dict[str, Any]
         torch: {"load": load_to},
         torch.cuda: of_cuda,
         torch.backends.mps: {"is_available": lambda: not is_cuda},
-        torch.mps: {"synchronize": wait, "manual_seed": nothing},
+        torch.mps: {
+            "synchronize": wait,
+            "manual_seed": nothing,
+            "get_rng_state": lambda: torch.get_rng_state(),
+            "set_rng_state": nothing,
+            "recommended_max_memory": lambda: memory_bytes,
+            "driver_allocated_memory": lambda: 0,
+        },
     }
 
 

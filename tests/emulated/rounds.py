@@ -15,7 +15,7 @@ def last_round(scenario: Scenario) -> tuple[Log, dict[str, Any]]:
     """What the last but one round asked for, without set-up and evaluations, and the summary of the run.
 
     Args:
-        scenario: of three rounds or more, evaluated at the ends only.
+        scenario: of two rounds or more, evaluated at the ends only.
     """
     begin, seen = Learner.begin_round, []
     with emulated() as log:

@@ -26,6 +26,7 @@ CARRIED_OUT = [
     page for page in pages() if page.startswith("docs/howto/") or page == "docs/tutorial-first-study.md"
 ]
 A_MINUTE, A_CLUSTER, MINUTES = "times this machine for a minute", "needs a cluster", "36 runs take minutes"
+AN_EXTRA = "needs a package that the tests do without"
 NOT_CARRIED_OUT = {
     "gapslsim measure --quick --name my-device -o measurements.csv": A_MINUTE,
     "gapslsim calibrate measurements.csv -o my-device.yaml --like raspberry-pi-4b": A_MINUTE,
@@ -36,6 +37,9 @@ NOT_CARRIED_OUT = {
     "dask worker tcp://HEAD:8786 --nthreads 1": A_CLUSTER,
     "gapslsim sweep studies/quickstart --backend ray --address HEAD:6379 --out /shared/quickstart": A_CLUSTER,
     "gapslsim sweep studies/quickstart --backend dask --address tcp://HEAD:8786 --out /shared/quickstart": A_CLUSTER,
+    "gapslsim run quickstart --track tensorboard=runs/tb": AN_EXTRA,
+    "gapslsim run quickstart --track wandb=my-team/edge --track mlflow=sqlite:///mlflow.db": AN_EXTRA,
+    "gapslsim sweep studies/quickstart --track mlflow=http://localhost:5000": AN_EXTRA,
     "gapslsim sweep studies/quickstart --backend ray --jobs 2": MINUTES,
     "gapslsim sweep studies/quickstart --backend dask --jobs 2 --resume": MINUTES,
 }

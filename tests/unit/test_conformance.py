@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import gapslsim.scenario.schema
-from gapslsim.registry import FAMILIES
+from gapslsim.registry import FAMILIES, meaning_of
 
 assert gapslsim.scenario.schema  # importing it defines every family that a scenario can use
 MEMBERS = [(family, kind) for family in sorted(FAMILIES) for kind in FAMILIES[family]]
@@ -52,18 +52,10 @@ def test_every_setting_of_a_component_is_described(member: tuple[str, str]) -> N
     cls = cls_of(member)
     bare = [
         name
-        for name, field in cls.__pydantic_fields__.items()  # type: ignore[attr-defined]
-        if name != FAMILIES[member[0]].tag and not described(cls, name, field)
+        for name in cls.__pydantic_fields__  # type: ignore[attr-defined]
+        if name != FAMILIES[member[0]].tag and not meaning_of(cls, name)
     ]
     assert bare == []
-
-
-def described(cls: type[Any], name: str, field: Any) -> bool:
-    """Whether the field has a description here or in the class that it is inherited from."""
-    if field.description:
-        return True
-    inherited = (getattr(base, "__pydantic_fields__", {}).get(name) for base in cls.__mro__[1:])
-    return any(other is not None and other.description for other in inherited)
 
 
 def test_no_module_of_the_package_has_more_than_400_lines() -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from gapslsim import load, simulate
 from gapslsim.errors import ComponentError
+from gapslsim.learning.probe import probe
 from gapslsim.numerics import computing
+from tests.support import three_batches
 
 GPU = torch.device("cuda", 0)
 NAME = "CUBLAS_WORKSPACE_CONFIG"
@@ -59,6 +64,28 @@ def test_a_gpu_repeats_unless_that_is_not_wanted(monkeypatch: pytest.MonkeyPatch
         assert switches()[2:] == before[2:]
 
 
+@pytest.mark.parametrize("loaded", ["before", "within", "never"])
+def test_torchs_compiler_repeats_too_whenever_it_is_loaded(
+    loaded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> SimpleNamespace:
+        config = SimpleNamespace(
+            deterministic=os.environ.get("TORCHINDUCTOR_DETERMINISTIC") == "1"
+        )  # as it does
+        monkeypatch.setitem(sys.modules, "torch._inductor.config", config)
+        return config
+
+    monkeypatch.delenv("TORCHINDUCTOR_DETERMINISTIC", raising=False)
+    monkeypatch.delitem(sys.modules, "torch._inductor.config", raising=False)
+    config = load() if loaded == "before" else SimpleNamespace(deterministic=False)
+    with computing(GPU):
+        if loaded == "within":
+            config = load()
+        assert config.deterministic is (loaded != "never")
+    assert config.deterministic is False
+    assert "TORCHINDUCTOR_DETERMINISTIC" not in os.environ
+
+
 @pytest.mark.parametrize(
     "change", ["set_float32_matmul_precision", "cudnn.allow_tf32", "fp32_precision", "workspace"]
 )
@@ -102,6 +129,27 @@ def test_an_operation_without_a_kernel_that_repeats_is_named_with_the_way_out() 
         raise RuntimeError("Deterministic behavior was enabled, but this operation uses CuBLAS")
     with pytest.raises(RuntimeError, match="out of memory"), computing(GPU):
         raise RuntimeError("CUDA out of memory")
+
+
+def test_such_an_operation_of_a_users_model_is_not_taken_for_a_mistake_in_it() -> None:
+    class Unpooled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if torch.are_deterministic_algorithms_enabled():  # as on a GPU
+                raise RuntimeError(
+                    "max_unpooling2d_forward_out does not have a deterministic implementation, but"
+                )
+            return 2 * x
+
+    batches = three_batches(Unpooled(), 4)
+    with (
+        pytest.raises(
+            ComponentError, match=r"^training\.deterministic: max_unpooling2d.*deterministic: false"
+        ),
+        computing(GPU),
+    ):
+        probe(Unpooled(), batches)
+    with computing(GPU, deterministic=False):
+        probe(Unpooled(), batches)
 
 
 def test_a_run_leaves_no_switch_behind_and_had_them_while_it_trained() -> None:

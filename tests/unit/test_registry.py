@@ -194,12 +194,17 @@ def test_two_classes_of_one_kind_are_refused(package):
         module.shapes.register(OtherDisc)
 
 
-def test_the_json_schema_admits_members_bare_names_and_the_shorthand(package):
+def test_the_json_schema_admits_members_by_kind_bare_names_and_the_shorthand(package):
     module = _import(package)
     schema = TypeAdapter(Annotated[module.Shape, module.shapes]).json_schema()
-    assert {"enum": ["point"]} in schema["anyOf"]
-    assert {"type": "string"} in schema["anyOf"]
-    assert sum("$ref" in choice for choice in schema["anyOf"]) == 3
+    assert schema["else"] == {"anyOf": [{"enum": ["point"]}, {"type": "string"}]}
+    assert schema["then"]["required"] == ["kind"]
+    assert [each["if"]["properties"]["kind"]["const"] for each in schema["then"]["allOf"]] == [
+        "disc",
+        "pair",
+        "point",
+    ]
+    assert all("$ref" in each["then"] for each in schema["then"]["allOf"])
 
 
 def test_settings_are_what_a_file_would_say(package):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
 
-from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.frameworks.framework import AtOnce, Framework, frameworks
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import component
 
@@ -57,6 +57,10 @@ class FedAvg(Framework):
     def reads_planned_rounds(self) -> bool:
         """No."""
         return False
+
+    def at_once(self, n_clients: int) -> AtOnce:
+        """No split pass; the models of all participants."""
+        return super().at_once(n_clients)._replace(waiting=0)
 
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """The mini-batches of local training."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from gapslsim.frameworks._mini_batch import train, upload
-from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.frameworks.framework import AtOnce, Framework, frameworks
 from gapslsim.frameworks.lateness import Limited
 from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Activity, Lost, Process, Stage
@@ -66,6 +66,10 @@ class PipelinedSplitLearning(Framework):
             if activity is not None:
                 yield from activity
         return (yield from w.attempt(upload(w, client)))
+
+    def at_once(self, n_clients: int) -> AtOnce:
+        """Two of each client: one that is trained, and one ahead."""
+        return AtOnce(2 * n_clients, n_clients)
 
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """One mini-batch of each client."""

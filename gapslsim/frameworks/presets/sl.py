@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import PositiveInt
 
-from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.frameworks.framework import AtOnce, Framework, frameworks
 from gapslsim.frameworks.lateness import Limited
 from gapslsim.frameworks.rules.lateness.deadline import Deadline
 from gapslsim.frameworks.slots import client_updates, server_updates
@@ -102,6 +102,10 @@ class VanillaSplitLearning(Framework):
     def reads_planned_rounds(self) -> bool:
         """No."""
         return False
+
+    def at_once(self, n_clients: int) -> AtOnce:
+        """One."""
+        return AtOnce(1, 1)
 
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """A turn's mini-batches of each participant."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from gapslsim.frameworks.rules._lgi import Leader, mask_of
 from gapslsim.frameworks.rules.gapsl_options import GapslOptions
 from gapslsim.learning import alignment
+from gapslsim.learning.gradient_rows import GradientRows, Rows, mean_of, new_rows
 from gapslsim.learning.rules import Fate, Gradients
 
 __all__ = ["admitted_clients", "aligned_update", "fates_of", "regularised_losses"]
@@ -77,22 +78,33 @@ def aligned_update(
     # A mean over nobody would be NaN.
     if not rows:
         return torch.zeros_like(gradients.matrix[0]), None
-    # A copy, so that the terms below are not added to the clients' own gradients.
-    chosen = torch.stack([gradients.matrix[row] for row in rows])
     cut_terms: list[Tensor | None] = [None] * len(admitted)
-    if options.lambda_ > 0 and options.gradient == "steer":
-        lead = leader.gradient()
-        for place, row in enumerate(rows):
-            chosen[place] += options.lambda_ * alignment.steer_term(gradients.matrix[row], lead)
-    elif options.lambda_ > 0 and options.gradient == "exact":
-        if gradients.hessian_product is None:
-            raise ValueError("'gradient: exact' needs Gradients.hessian_product, which was not given.")
-        lead = leader.gradient()
-        for place, row in enumerate(rows):
-            direction = alignment.penalty_gradient(gradients.matrix[row], lead).to(chosen.dtype)
+    if not options.lambda_ > 0 or options.gradient == "detached":
+        return mean_of(gradients.matrix, rows, total=options.reduction == "sum"), None
+    lead = leader.gradient()
+    matrix: Rows = gradients.matrix
+    # Rows of their own: the terms must not be added to the clients' gradients.
+    turned = (
+        new_rows(len(rows), len(lead), lead.to(matrix.dtype)) if isinstance(matrix, GradientRows) else None
+    )
+    copies: list[Tensor] = []
+    for place, row in enumerate(rows):
+        own = matrix[row]
+        if options.gradient == "steer":
+            own = (own + options.lambda_ * alignment.steer_term(own, lead)).to(own.dtype)
+        else:
+            if gradients.hessian_product is None:
+                raise ValueError("'gradient: exact' needs Gradients.hessian_product, which was not given.")
+            direction = alignment.penalty_gradient(own, lead).to(own.dtype)
             at_server, at_cut = gradients.hessian_product(row, direction)
-            chosen[place] += options.lambda_ * at_server
+            own = own + options.lambda_ * at_server
             # Exact differentiation reaches the smashed data as well, and through it the client.
             cut_terms[row] = options.lambda_ * at_cut
-    update = chosen.mean(0) if options.reduction == "mean" else chosen.sum(0)
+        if turned is None:
+            copies.append(own)
+        else:
+            turned.write(slice(place, place + 1), own[None])
+    update = mean_of(
+        torch.stack(copies) if turned is None else turned, range(len(rows)), total=options.reduction == "sum"
+    )
     return update, None if all(term is None for term in cut_terms) else tuple(cut_terms)

@@ -11,6 +11,7 @@ from torch import Tensor
 from gapslsim.errors import NumericalError, Problem, ScenarioError
 from gapslsim.frameworks.rules.gapsl_options import LeaderOptions
 from gapslsim.learning import alignment
+from gapslsim.learning.gradient_rows import Rows
 from gapslsim.learning.rules import AlignmentDetail, Gradients
 
 __all__ = ["Leader", "identify_leader", "mask_of", "refuse_non_finite"]
@@ -20,7 +21,7 @@ __all__ = ["Leader", "identify_leader", "mask_of", "refuse_non_finite"]
 class Leader:
     """The leader of one round and how it was found; S participants, d parameters."""
 
-    gradients: Tensor
+    gradients: Rows
     """g_i as rows, [S, d]."""
     angles: Tensor
     """theta_lead_i, Eq. (5) [rad], float64 [S]."""
@@ -91,7 +92,8 @@ def refuse_non_finite(gradients: Gradients) -> None:
     Raises:
         NumericalError: names the first such client and the round.
     """
-    largest = gradients.matrix.abs().amax(1).tolist()
+    rows = (gradients.matrix[row] for row in range(len(gradients.clients)))
+    largest = torch.stack([row.abs().amax() for row in rows]).tolist()
     for client, value in zip(gradients.clients, largest, strict=True):
         # So written, it holds for NaN too.
         if not value < float("inf"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import uuid
@@ -12,10 +11,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from gapslsim.errors import JournalError
-from gapslsim.learning.journal.folder import write_whole
+from gapslsim.learning.journal.folder import whole_file
 
 if TYPE_CHECKING:
     from gapslsim.learning.state import SideState
@@ -119,19 +118,18 @@ class Checkpoints:
         """
         import torch
 
-        buffer = io.BytesIO()
         # An empty memory is left out: most states have none.
         parts = {
             key: {name: part for name, part in vars(state).items() if name != "memory" or part}
             for key, state in states.items()
         }
-        torch.save(parts, buffer)
-        content = buffer.getbuffer()
         # A name that nobody else can have: processes write here at the same time, and nobody overwrites.
         name = f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
-        write_whole(self._folder / name, content)
-        digest = hashlib.sha256(content).hexdigest()
-        return CheckpointInfo(name, digest, len(content), round, list(states))
+        with whole_file(self._folder / name) as file:
+            # Tensor by tensor: a checkpoint may be larger than what is free in memory.
+            written = _Summed(file)
+            torch.save(parts, cast("BinaryIO", written))
+        return CheckpointInfo(name, written.sha256.hexdigest(), written.n_bytes, round, list(states))
 
     def delete(self, info: CheckpointInfo) -> None:
         """Deletes a checkpoint; who has it open can still read it."""
@@ -160,6 +158,23 @@ class Checkpoints:
         info = self._infos.pop(name, None)
         for key in info.keys if info else ():
             self._of_key[key].remove(name)
+
+
+class _Summed:
+    """A file that is written from beginning to end, with the checksum and the length of what was written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.sha256, self.n_bytes = hashlib.sha256(), 0
+        self._file = file
+        self.flush = file.flush
+
+    def write(self, part: Any) -> int:
+        """Appends a part, any buffer of bytes."""
+        self.sha256.update(part)
+        n_bytes = memoryview(part).nbytes
+        self.n_bytes += n_bytes
+        self._file.write(part)
+        return n_bytes
 
 
 def checksum_of(path: Path) -> str:

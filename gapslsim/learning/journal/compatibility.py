@@ -31,7 +31,7 @@ def compatibility(
 
     Args:
         execution: settings of how tensors are computed (threads and the like).
-        device: torch device, for instance `cpu`.
+        device: torch device, for instance `cpu` or `cuda:0`.
         dtype: of parameters and activations.
         components: files and modules of the user's own that the scenario names.
     """
@@ -42,7 +42,7 @@ def compatibility(
     found: dict[str, Any] = {
         **programs(),
         **({"components": own} if own else {}),
-        "device": device,
+        "device": device.partition(":")[0],  # which of several GPUs of a kind is of no account
         "dtype": dtype,
         "execution": execution,
         "machine": platform.machine(),
@@ -54,6 +54,7 @@ def compatibility(
     if device.startswith("cuda"):
         found["accelerator"] = torch.cuda.get_device_name(device)
         found["cuda"] = str(torch.version.cuda)
+        found["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return found
 
 

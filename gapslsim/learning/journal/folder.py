@@ -7,15 +7,26 @@ import json
 import os
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from gapslsim.errors import JournalError
 from gapslsim.learning.journal.compatibility import FORMAT, differences
 
-__all__ = ["HEADER", "LOCK", "MARKER", "Training", "open_training", "size_of", "trainings", "write_whole"]
+__all__ = [
+    "HEADER",
+    "LOCK",
+    "MARKER",
+    "Training",
+    "open_training",
+    "size_of",
+    "trainings",
+    "whole_file",
+    "write_whole",
+]
 
 MARKER: Final = "journal.json"
 HEADER: Final = "header.json"
@@ -114,15 +125,27 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; several processes may do so at once.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there with all that is written to it inside, or not at all.
 
     Raises:
         OSError: if it cannot be written.
     """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        partial.write_bytes(content)
+        with partial.open("wb") as file:
+            yield file
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +40,8 @@ class JournalSettings:
     max_checkpoints: int | None = None
     """How many are kept; the oldest go first. None keeps all within `max_bytes`."""
     max_bytes: int = 4 << 30
-    """Of this training's files; the oldest checkpoints go first, then nothing more is added."""
+    """Of this training's files without its newest checkpoint, which is kept whatever its size: a resume needs it. The
+    oldest checkpoints go first, then nothing more is added."""
 
     def open(self, setup: str, compatibility: dict[str, Any], about: dict[str, Any], device: str) -> Journal:
         """The journal of one training.
@@ -78,6 +79,10 @@ class Journal:
         self.n_computed = 0
         self.n_rebuilt = 0
         """Operations that were known, but computed again to have their values."""
+        self.n_differing = 0
+        """Those of them that gave other losses than the first time."""
+        self.largest_difference = 0.0
+        """Of such a loss, relative to the recorded one."""
         self.n_checkpoints = 0
         self.saved_s = 0.0
         """What the replayed operations took when they were computed."""
@@ -104,7 +109,14 @@ class Journal:
     @property
     def messages(self) -> list[str]:
         """What was ignored, torn, damaged or could not be written."""
-        return [*self._messages, *self._records.messages, *self._checkpoints.messages]
+        differing = []
+        if self.n_differing:
+            differing = [
+                f"{self.training.folder}: {self.n_differing} of {self.n_rebuilt} operations that were computed again "
+                f"gave other losses (by {self.largest_difference:.1g} of them at most): results do not repeat bit for "
+                "bit here. What was recorded stands; the run went on from what was computed again."
+            ]
+        return [*self._messages, *self._records.messages, *self._checkpoints.messages, *differing]
 
     def get(self, key: str) -> Seen | None:
         """What an operation let us see when it was computed; None if it never was. Counts as replayed."""
@@ -116,10 +128,20 @@ class Journal:
         self.saved_s += record["seconds"]
         return record
 
-    def peek(self, key: str) -> Seen | None:
-        """As `get`, without counting and without looking for what others have added."""
+    def compare(self, key: str, again: Callable[[], Mapping[str, Any]]) -> None:
+        """Counts an operation that was carried out again, and how far its losses are from those recorded, if they are.
+
+        Nothing stops: on another GPU, or one whose kernels do not repeat, the last bit differs, and both are right.
+        """
         found = self._records.get(key, look_again=False)
-        return None if found is None else read_record(found)
+        if found is None:
+            return
+        self.n_rebuilt += 1
+        before, now = ([row.loss for row in record["losses"]] for record in (read_record(found), again()))
+        if before != now:
+            self.n_differing += 1
+            off = max(abs(a - b) / (abs(a) or 1.0) for a, b in zip(before, now, strict=True))
+            self.largest_difference = max(self.largest_difference, off)
 
     def put(self, key: str, record: Mapping[str, Any], seconds: float) -> None:
         """Records what an operation that was computed let us see, and how long it took."""
@@ -154,13 +176,13 @@ class Journal:
         except OSError as error:
             return self._stop(f"no checkpoint was written ({error.strerror or error})")
         self._bytes += info.size_bytes
-        # Known before older ones go, so that this one counts as the newest and stays.
         self._checkpoints.add(info.payload())
-        self._make_room()
         self.n_checkpoints += 1
         # After the file is whole: a record never names a checkpoint that was not written. A file without a
         # record is an orphan, which pruning takes.
         self._append(CHECKPOINT, content_key("checkpoint", info.name), info.payload())
+        # Then older ones may go: whenever the run is killed, a recorded checkpoint is there.
+        self._make_room()
         self._last_round = round
         self._last_write = time.perf_counter()
         self._write_took_s = self._last_write - started
@@ -172,6 +194,8 @@ class Journal:
             "replayed": self.n_replayed,
             "computed": self.n_computed,
             "rebuilt": self.n_rebuilt,
+            "differing": self.n_differing,
+            "largest_difference": self.largest_difference,
             "checkpoints": self.n_checkpoints,
             "saved_s": self.saved_s - self.rebuilt_s,
             "rebuilt_s": self.rebuilt_s,
@@ -187,14 +211,16 @@ class Journal:
 
     def _make_room(self) -> None:
         """Deletes the oldest checkpoints beyond the limits, never the newest one."""
-        infos = self._checkpoints.infos()
-        most = self._settings.max_checkpoints or len(infos)
-        while len(infos) > 1 and (len(infos) > most or self._bytes > self._settings.max_bytes):
+        *infos, newest = self._checkpoints.infos()
+        most = (self._settings.max_checkpoints or len(infos) + 1) - 1
+        limit = self._settings.max_bytes + newest.size_bytes
+        while infos and (len(infos) > most or self._bytes > limit):
             self._checkpoints.delete(infos[0])
             self._bytes -= infos.pop(0).size_bytes
 
     def _append(self, kind: int, key: str, payload: bytes) -> None:
-        if self._bytes > self._settings.max_bytes:
+        of_checkpoints = sum(info.size_bytes for info in self._checkpoints.infos())
+        if self._bytes - of_checkpoints > self._settings.max_bytes:
             return self._stop(f"it has reached its limit of {self._settings.max_bytes} bytes")
         try:
             self._bytes += self._records.put(kind, key, payload)

@@ -43,19 +43,24 @@ class LayerChain:
 
     Args:
         module: the template; its own tensors are not used.
+        stacks_all: whether layers without a stacked form of their own are stacked too; see `stacked`.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, stacks_all: bool = False) -> None:
         self._stages: list[_Stage] = []
         n_parameters = n_buffers = 0
         for layer in _pool_before_relu(_flat(module)):
             # Each takes what follows after those of the layers before it.
             parameters = slice(n_parameters, n_parameters := n_parameters + len(list(layer.parameters())))
             buffers = slice(n_buffers, n_buffers := n_buffers + len(list(layer.buffers())))
-            self._stages.append(_Stage(parameters, buffers, _call(layer), stacked_call(layer)))
+            call, stacked = _call(layer), stacked_call(layer, grouped=stacks_all)
+            self._stages.append(
+                _Stage(parameters, buffers, call, stacked or (_mapped(call) if stacks_all else None))
+            )
         # A chain hands each layer tensors of its own, which would untie them: one template for all instead.
         if (n_parameters, n_buffers) != (len(list(module.parameters())), len(list(module.buffers()))):
-            self._stages = [_Stage(slice(None), slice(None), _Template(module), None)]
+            call = _Template(module)
+            self._stages = [_Stage(slice(None), slice(None), call, _mapped(call) if stacks_all else None)]
         # All or nothing: a model that leaves the stack half way would have to come back into it.
         self.can_stack = all(stage.stacked is not None for stage in self._stages)
         """Whether several models of this shape can be called side by side."""
@@ -128,6 +133,13 @@ def _call(layer: Any) -> _Call:
         case _:
             return _Template(layer)
     return lambda parameters, buffers, inputs, training: given(inputs, *parameters)
+
+
+def _mapped(call: _Call) -> StackedCall:
+    """The stacked form of any layer without buffers and without random numbers."""
+    return lambda parameters, inputs: torch.vmap(lambda own, batch: call(own, (), batch, True))(
+        tuple(parameters), inputs
+    )
 
 
 class _Template:

@@ -3,6 +3,9 @@
 Parameters [n, ...] and inputs [n, b, ...] have a leading dimension for the model. Everything is a batched matrix
 product or works sample by sample: what comes out of a model does not depend on the models beside it. It is that of a
 pass of its own up to rounding. For layers that take microseconds this is several times faster than a pass per model.
+
+On a GPU, where each call costs the same whatever its size, every layer has a stacked form: convolutions with unlike
+kernels are one grouped convolution, and what has no form of its own here goes through `torch.vmap`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
@@ -26,8 +29,15 @@ StackedCall = Callable[[Sequence[Tensor], Tensor], Tensor]
 """From a layer's parameters, each [n, ...], and its inputs [n, b, ...] to its outputs in training mode [n, b, ...]."""
 
 
-def stacked_call(layer: Any) -> StackedCall | None:
-    """The stacked form of a layer; None if there is none."""
+def stacked_call(layer: Any, grouped: bool = False) -> StackedCall | None:
+    """The stacked form of a layer; None if there is none.
+
+    Args:
+        layer: of a model.
+        grouped: whether convolutions are grouped ones, not products of patches.
+    """
+    if grouped and type(layer) is nn.Embedding and layer.max_norm is layer.padding_idx is None:
+        return _embedding
     match form_of(layer):
         case "bare":
             return partial(_bare, copy.deepcopy(layer).train())
@@ -36,7 +46,7 @@ def stacked_call(layer: Any) -> StackedCall | None:
         # Groups would need a product per group; padding given by name has no numbers to pad by.
         case "convolution" if layer.groups == 1 and not isinstance(layer.padding, str):
             sizes = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-            return partial(_convolution, _Window(*sizes))
+            return partial(_convolution, _Window(*sizes), grouped)
         case "group_norm":
             return partial(_group_norm, layer.num_groups, layer.eps)
     return None
@@ -56,6 +66,15 @@ def _linear(
     weight, bias = parameters
     output = torch.baddbmm(bias[:, None], inputs.flatten(1, -2), weight.transpose(1, 2))
     return output.view(*inputs.shape[:-1], -1)
+
+
+def _embedding(
+    parameters: Sequence[Float[Tensor, "n n_tokens dim"]], inputs: Int[Tensor, "n b ..."]
+) -> Float[Tensor, "n b ... dim"]:
+    """One table of all models' tokens, those of the first model first."""
+    (table,) = parameters
+    first = torch.arange(len(table), device=inputs.device) * table.shape[1]
+    return F.embedding(inputs + first.view(-1, *[1] * (inputs.dim() - 1)), table.flatten(0, 1))
 
 
 class _Window(NamedTuple):
@@ -91,9 +110,12 @@ class _Window(NamedTuple):
 
 
 def _convolution(
-    window: _Window, parameters: Sequence[Float[Tensor, "n ..."]], inputs: Float[Tensor, "n b c h w"]
+    window: _Window,
+    grouped: bool,
+    parameters: Sequence[Float[Tensor, "n ..."]],
+    inputs: Float[Tensor, "n b c h w"],
 ) -> Float[Tensor, "n b o h_out w_out"]:
-    """Convolution as a matrix product of patches with the weights, channels last."""
+    """Convolution as a matrix product of patches with the weights, channels last; or a grouped one."""
     weight, bias = parameters
     n, b = inputs.shape[:2]
     images = inputs.flatten(0, 1)
@@ -101,6 +123,11 @@ def _convolution(
     if weight.stride(0) == 0:  # a view that repeats one kernel
         shared: Tensor = _SharedConvolution.apply(images, weight, bias, window)
         return shared.view(n, b, *shared.shape[1:])
+    if grouped:
+        beside = inputs.transpose(0, 1).flatten(1, 2)
+        how = (window.stride, window.padding, window.dilation)
+        output = F.conv2d(beside, weight.flatten(0, 1), bias.flatten(), *how, groups=n)
+        return output.view(b, n, -1, *output.shape[2:]).transpose(0, 1)
     patches = window.patches(images)
     # Kernel first, then channels, as the patches lie.
     matrix = weight.permute(0, 3, 4, 2, 1).flatten(1, 3)
@@ -129,18 +156,20 @@ class _SharedConvolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Float[Tensor, "nb o h_out w_out"]) -> tuple[Tensor | None, ...]:
-        images, weight = ctx.saved_tensors
+        given, weight = ctx.saved_tensors
         n, n_out = weight.shape[:2]
+        images = given.to(gradient.dtype)  # passes in bfloat16 have gradients of that kind
         at_images = None
         # The first layer of a side may stand at inputs that nobody differentiates by.
         if ctx.needs_input_grad[0]:
             how = (ctx.window.stride, ctx.window.padding, ctx.window.dilation)
-            at_images = conv2d_input(images.shape, weight[0], gradient, *how)  # type: ignore[no-untyped-call]
+            kernel = weight[0].to(gradient.dtype)
+            at_images = conv2d_input(images.shape, kernel, gradient, *how).to(given.dtype)  # type: ignore[no-untyped-call]
         rows = gradient.permute(0, 2, 3, 1).reshape(n, -1, n_out)
         patches = ctx.window.patches(images)
         at_weight = torch.bmm(rows.transpose(1, 2), patches.reshape(n, rows.shape[1], -1))
         shaped = at_weight.view(n, n_out, *patches.shape[3:]).permute(0, 1, 4, 2, 3)
-        return at_images, shaped, rows.sum(1), None
+        return at_images, shaped.to(weight.dtype), rows.sum(1).to(weight.dtype), None
 
 
 def _group_norm(

@@ -25,6 +25,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class AdamOptimizer(Optimizer):
     """What Adam and AdamW share: two running moments and their count."""
 
+    slots_by_parameter: ClassVar[tuple[str, ...] | None] = ("first_moment", "second_moment")
     decoupled: ClassVar[bool] = False
     """Whether weight decay bypasses the moments (AdamW)."""
 
@@ -76,7 +77,8 @@ class AdamOptimizer(Optimizer):
         new = [p.detach().clone() for p in parameters]
         first = [m.clone() for m in state["first_moment"]]
         second = [m.clone() for m in state["second_moment"]]
-        (n_steps,) = state["n_steps"]
+        # A checkpoint is read to the device as a whole; there a count would be waited for in every step.
+        n_steps = state["n_steps"][0].cpu()
         with torch.no_grad():
             adam(
                 new,
@@ -86,6 +88,7 @@ class AdamOptimizer(Optimizer):
                 [],
                 [n_steps.clone() for _ in new],  # PyTorch counts in place, one count per parameter
                 decoupled_weight_decay=self.decoupled,
+                foreach=bool(new) and new[0].device.type == "cuda",
                 amsgrad=False,
                 beta1=self.betas[0],
                 beta2=self.betas[1],

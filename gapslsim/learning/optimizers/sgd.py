@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
@@ -23,6 +23,8 @@ __all__ = ["Sgd"]
 @component
 class Sgd(Optimizer):
     """SGD with momentum, bit for bit that of `torch.optim.SGD` (dampening 0)."""
+
+    slots_by_parameter: ClassVar[tuple[str, ...] | None] = ("momentum",)
 
     optimizer: Literal["sgd"] = "sgd"
     lr: PositiveFloat
@@ -82,10 +84,7 @@ class Sgd(Optimizer):
                 if self.nesterov:
                     velocity = torch._foreach_add(direction, velocity, alpha=self.momentum)
                 direction = velocity
-            # The one copy; all that goes before makes new tensors by itself.
-            new = tuple(p.detach().clone() for p in parameters)
-            torch._foreach_add_(new, direction, alpha=-lr)
-        return new, after
+            return tuple(torch._foreach_add(parameters, direction, alpha=-lr)), after
 
     def cost(self, n_parameters: int) -> Cost:
         """2 FLOP per parameter, 2 more each for weight decay, momentum and Nesterov's form.

@@ -81,6 +81,13 @@ class Graph(Topology):
             read, links=tuple(replace(one, rate=one.rate or self.default_rate) for one in read.links)
         )
 
+    def written_out(self) -> Graph:
+        """The same graph with its links in the settings, whatever file or default they came from."""
+        links = self._read().links
+        return replace(
+            self, links=links, file=None, attributes={}, names="", coordinates=None, default_rate=None
+        )
+
     def notes(self, fleet: Fleet) -> list[str]:
         """How many links there are, which way, and how many have no rate."""
         read = self._read()

@@ -1,19 +1,21 @@
 """Prints a `Drawing` with matplotlib: for PNG, SVG and PDF. Marks and dashes tell series apart without colour.
 
-A figure belongs to no window and to no global state. Matplotlib and seaborn are imported when one is made.
+A figure belongs to no window and to no global state. Matplotlib is imported when one is made. Text stays text: PDF has
+whole fonts (Type 42, as publishers ask), and SVG has letters, not outlines.
 """
 
 from __future__ import annotations
 
 import math
 import textwrap
-from functools import cache
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gapslsim.errors import ResultsError
+from gapslsim.errors import ResultsError, did_you_mean
 from gapslsim.results.categories import CATEGORIES, LABELS, Category
+from gapslsim.results.drawing import palette
 from gapslsim.results.drawing.drawing import (
     DASHES,
     N_COLOURS,
@@ -27,45 +29,93 @@ from gapslsim.results.drawing.drawing import (
     Span,
     shape_of,
 )  # fmt: skip
+from gapslsim.results.outputs import check_replaces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-__all__ = ["draw", "look", "save"]
+__all__ = ["Print", "draw", "look", "save"]
 
 _MARKERS: Final = dict(zip(SHAPES, "os^DvPX*", strict=True))
+
 _CHARACTERS_PER_INCH: Final = 15
 _INCHES_PER_UNIT: Final = 0.3 / 22
 """Of the heights of rows."""
 _SOFT: Final = "0.35"
+_LEAST_WIDTH: Final = 2.4
+"""Of a panel in a picture whose width is given [in]."""
+_NARROW: Final = 5.0
 
 
-def save(drawing: Drawing, path: str | Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class Print:
+    """How a picture is printed."""
+
+    width_in: float | None = None
+    """Of the whole [in], a column of a paper say; by what is drawn unless given."""
+    font: str | None = None
+    """Family of all letters; matplotlib's own unless given."""
+    title: bool = True
+    """Whether it has its heading and its caption; a paper has its own."""
+    dpi: float = 150
+    """Of PNG [dots/in]."""
+
+    @property
+    def style(self) -> Any:
+        """For `matplotlib.rcParams`.
+
+        Raises:
+            ResultsError: if the font is not installed.
+        """
+        from matplotlib.font_manager import get_font_names
+
+        if self.font is None:
+            named = {}
+        elif self.font in ("serif", "sans-serif", "monospace") or self.font in get_font_names():
+            named = {"font.family": self.font}
+        else:
+            near = did_you_mean(self.font, get_font_names())
+            raise ResultsError(
+                f"the font {self.font!r} is not installed.{near} Install it, or write serif, sans-serif or monospace"
+            )
+        return {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none", **named}
+
+
+def save(drawing: Drawing, path: str | Path, how: Print = Print()) -> Path:
     """Prints a drawing into a file; the ending of the name gives the format (png, svg, pdf).
 
     Raises:
-        ResultsError: if the format is unknown or the file cannot be written.
+        ResultsError: if the format or the font is unknown, or the file cannot be written.
     """
-    target, figure = Path(path), draw(drawing)
-    known = sorted(figure.canvas.get_supported_filetypes())
-    if target.suffix.lstrip(".").lower() not in known:
-        raise ResultsError(
-            f"{target}: {target.suffix or 'no ending'} is no picture format; use {', '.join(known)}"
-        )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=150)
-    except OSError as error:
-        raise ResultsError(f"{target} could not be written: {error.strerror or error}") from error
+    from matplotlib import rc_context
+
+    target = Path(path)
+    with rc_context(how.style):
+        figure = draw(drawing, how)
+        known = sorted(figure.canvas.get_supported_filetypes())
+        if target.suffix.lstrip(".").lower() not in known:
+            raise ResultsError(
+                f"{target}: {target.suffix or 'no ending'} is no picture format; use {', '.join(known)}"
+            )
+        check_replaces(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(target, dpi=how.dpi)
+        except OSError as error:
+            raise ResultsError(f"{target} could not be written: {error.strerror or error}") from error
     return target
 
 
-def draw(drawing: Drawing) -> Figure:
+def draw(drawing: Drawing, how: Print = Print()) -> Figure:
     """The figure: heading, panels in rows, names of series, caption below; or the table where it has no panels."""
+    if not how.title:
+        drawing = replace(drawing, title="", question="", caption=())
     if not drawing.panels:
-        return _draw_table(drawing)
+        return _draw_table(drawing, how.width_in)
     n_columns = min(drawing.n_columns, sum(not panel.wide for panel in drawing.panels)) or 1
+    if how.width_in is not None:
+        n_columns = min(n_columns, max(1, int(how.width_in / _LEAST_WIDTH)))
     lines = [
         [panels[i : i + (1 if wide else n_columns)] for i in range(0, len(panels), 1 if wide else n_columns)]
         for wide, group in groupby(drawing.panels, lambda panel: panel.wide)
@@ -73,7 +123,7 @@ def draw(drawing: Drawing) -> Figure:
     ]
     grid = [line for group in lines for line in group]
     heights = [max(map(_height, line)) for line in grid]
-    width = max(6.4 if n_columns > 1 or drawing.series else 8.0, 3.6 * n_columns)
+    width = how.width_in or max(6.4 if n_columns > 1 or drawing.series else 8.0, 3.6 * n_columns)
     figure, inside = _framed(drawing, width, sum(heights) + 0.1 * len(drawing.shown))
     places = inside.add_gridspec(len(grid), n_columns, height_ratios=heights)
     for index, line in enumerate(grid):
@@ -81,7 +131,7 @@ def draw(drawing: Drawing) -> Figure:
             axes = inside.add_subplot(places[index, slice(None) if panel.wide else column])
             _draw_panel(axes, panel, is_named=column == 0 or panel.rows != line[0].rows)
             if panel.has_categories and column == len(line) - 1:
-                _name_categories(axes, panel)
+                _name_categories(axes, panel, below=width < _NARROW)
     if drawing.shown:
         _name_series(inside, drawing, width)
     return figure
@@ -104,7 +154,7 @@ def look(dpi: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _draw_table(drawing: Drawing) -> Figure:
+def _draw_table(drawing: Drawing, width_in: float | None) -> Figure:
     """The table alone."""
     from matplotlib.transforms import Bbox
 
@@ -113,7 +163,8 @@ def _draw_table(drawing: Drawing) -> Figure:
     columns = zip(wrapped, *shown.rows, strict=True)
     chars = [max(4, *(len(line) for text in own for line in text.split("\n"))) + 3 for own in columns]
     lines = max((name.count("\n") + 1 for name in wrapped), default=1)
-    width = max(6.4, 0.4 + sum(chars) / 12)
+    usual = max(6.4, 0.4 + sum(chars) / 12)
+    width = width_in or usual
     figure, inside = _framed(drawing, width, 0.2 + 0.27 * len(shown.rows) + 0.2 * lines)
     axes = inside.subplots()
     axes.axis("off")
@@ -122,7 +173,7 @@ def _draw_table(drawing: Drawing) -> Figure:
         colWidths=[n / sum(chars) for n in chars], bbox=Bbox.unit(), edges="horizontal",
     )  # fmt: skip
     table.auto_set_font_size(False)
-    table.set_fontsize(9)
+    table.set_fontsize(9 * min(1.0, width / usual))
     share = 0.9 * lines / (len(shown.rows) + 0.9 * lines + 0.1)
     for (row, column), cell in table.get_celld().items():
         cell.set_height(share if row == 0 else (1 - share) / max(1, len(shown.rows)))
@@ -252,7 +303,7 @@ def _draw_span(axes: Axes, span: Span) -> None:
 def _draw_bar(axes: Axes, bar: Bar, by_height: float) -> None:
     colours: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "linewidth": 1.2, "zorder": 3}
     if bar.fill is not None:
-        colour = _colour(bar.fill) if isinstance(bar.fill, int) else _category_colours()[bar.fill]
+        colour = _colour(bar.fill) if isinstance(bar.fill, int) else _category_colour(bar.fill)
         colours = {"color": (*colour, bar.shade), "edgecolor": "white", "linewidth": 0.3}
     axes.barh(bar.row, bar.end - bar.begin, left=bar.begin, height=by_height, **colours)
     if bar.text:
@@ -274,31 +325,28 @@ def _name_series(inside: SubFigure, drawing: Drawing, width: float) -> None:
     )  # fmt: skip
 
 
-def _name_categories(axes: Axes, panel: Panel) -> None:
+def _name_categories(axes: Axes, panel: Panel, below: bool) -> None:
     from matplotlib.patches import Patch
 
     right = 1.25 if any(row.note for row in panel.rows) else 1.01
-    handles = [Patch(color=_category_colours()[name], label=LABELS[name]) for name in CATEGORIES]
-    axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(right, 1.0), fontsize="small", frameon=False
-    )
-
-
-@cache
-def _palette() -> tuple[tuple[float, float, float], ...]:
-    """Colours that can be told apart without colour vision."""
-    import seaborn as sns
-
-    return tuple((float(r), float(g), float(b)) for r, g, b in sns.color_palette("colorblind", N_COLOURS))
-
-
-def _category_colours() -> dict[Category, tuple[float, float, float]]:
-    """One colour per category; waiting is grey, so that what is done stands out."""
-    return dict(zip(CATEGORIES, _palette(), strict=False)) | {"waiting": (0.85, 0.85, 0.85)}
+    handles = [Patch(color=_category_colour(name), label=LABELS[name]) for name in CATEGORIES]
+    where: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (right, 1.0)}
+    if below:
+        where = {"loc": "upper center", "bbox_to_anchor": (0.4, -0.35), "ncols": 2}
+    axes.legend(handles=handles, fontsize="small", frameon=False, **where)
 
 
 def _colour(series: int) -> tuple[float, float, float]:
-    return _palette()[series % N_COLOURS]
+    return _rgb(palette.SERIES_LIGHT[series % N_COLOURS])
+
+
+def _category_colour(name: Category) -> tuple[float, float, float]:
+    return _rgb(palette.CATEGORY_LIGHT[name])
+
+
+def _rgb(code: str) -> tuple[float, float, float]:
+    red, green, blue = bytes.fromhex(code.removeprefix("#"))
+    return red / 255, green / 255, blue / 255
 
 
 def _marker(series: int) -> str:

@@ -17,13 +17,16 @@ import pandas as pd
 from gapslsim.results.categories import Category
 from gapslsim.results.drawing.drawing import DASHES, N_COLOURS, Bar, Curve, Mark, Panel, Span, shape_of
 
-__all__ = ["category_swatch", "panel_svg", "patterns", "swatch", "tag"]
+__all__ = ["category_swatch", "panel_svg", "patterns", "size_of", "swatch", "tag"]
 
 _WIDTH: Final = 380.0
 _WIDE: Final = 760.0
-_CHARACTER: Final = 6.2
-_MOST_CHARACTERS: Final = 18
-"""Of the name of a row."""
+_CHARACTER: Final = 6.9
+"""Width of a letter, with fonts that are wide."""
+_MOST_CHARACTERS: Final = 24
+"""Of the name of a row; the whole of a longer one is told to those who point at it."""
+_MOST_VALUES: Final = 200
+"""Points of a curve that tell their value."""
 _LINE: Final = 1.8
 _LEAST: Final = 0.25
 """Narrower bars are not drawn [units]."""
@@ -54,14 +57,21 @@ def _plain(value: object) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def panel_svg(panel: Panel, about: str = "") -> str:
+def size_of(panel: Panel) -> tuple[float, float]:
+    """Width and height of a panel [units]."""
+    frame = _Frame(panel)
+    return frame.width, frame.height
+
+
+def panel_svg(panel: Panel, about: str = "", series: Sequence[str] = ()) -> str:
     """A panel as an SVG element.
 
     Args:
         panel: whose title is not drawn: it is a heading of the page.
         about: text for those who do not see it; the title unless given.
+        series: names by number, for those who point at a value.
     """
-    frame = _Frame(panel)
+    frame = _Frame(panel, series)
     bands = [frame.band(part) for part in panel.parts if isinstance(part, Curve)]
     draw: dict[type, Callable[[Any], str]] = {
         Curve: frame.line, Mark: frame.mark, Span: frame.span, Bar: frame.bar,
@@ -75,8 +85,9 @@ def panel_svg(panel: Panel, about: str = "") -> str:
 class _Frame:
     """Where everything in a panel lies [units]."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, series: Sequence[str] = ()) -> None:
         self.panel = panel
+        self.series = series
         self.width = _WIDE if panel.wide else _WIDTH
         names = [_short(row.name) for row in panel.rows if not row.strong]
         notes = max((len(row.note) for row in panel.rows), default=0)
@@ -108,7 +119,8 @@ class _Frame:
         for tick in () if panel.columns else panel.x.ticks(8 if panel.wide else 5):
             at = self.x(tick)
             made.append(tag("line", x1=at, x2=at, y1=self.top, y2=self.floor, class_="grid"))
-            made.append(_text(at, self.floor + 14, f"{tick:g}", "middle"))
+            half = _CHARACTER / 2 * len(f"{tick:g}")
+            made.append(_text(min(at, self.width - half), self.floor + 14, f"{tick:g}", "middle"))
         for tick in () if panel.rows else panel.y.ticks():
             at = self.y(tick)
             made.append(tag("line", x1=self.left, x2=self.right, y1=at, y2=at, class_="grid"))
@@ -118,7 +130,7 @@ class _Frame:
             if row.strong:
                 made.append(_text(2, at, row.name, "start", "strong"))
             else:
-                made.append(_text(self.left - 6, at, _short(row.name), "end"))
+                made.append(_text(self.left - 6, at, _short(row.name), "end", whole=row.name))
             made.append(_text(self.right + 5, at, row.note))
         if not panel.columns:
             made.append(tag("line", x1=self.left, x2=self.right, y1=self.floor, y2=self.floor, class_="axis"))
@@ -138,7 +150,24 @@ class _Frame:
         made = _line(_path(places), series, width=0.8 if curve.thin else None)
         every = max(1, round(len(places) / 6))
         marked = [*places[series % every : -1 : every], places[-1]] if curve.marks else []
-        return made + "".join(_shape(x, y, series) for x, y in marked)
+        return made + "".join(_shape(x, y, series) for x, y in marked) + self._values(curve, series)
+
+    def _values(self, curve: Curve, series: int) -> str:
+        """The numbers at a curve's points, for those who point at them."""
+        names = ["x", "mean", *(["low", "high"] if "high" in curve.points else [])]
+        rows = _finite(curve.points, *names)
+        made = []
+        for x, mean, *ends in rows[:: 1 + len(rows) // _MOST_VALUES]:
+            told = self.told(series, x, mean, f" ({ends[0]:.4g} .. {ends[1]:.4g})" if ends else "")
+            made.append(tag("circle", told, cx=self.x(x), cy=self.y(mean), r=6, class_="hover"))
+        return "".join(made)
+
+    def told(self, series: int, x: float, y: float, more: str = "") -> str:
+        """A value in words: the series, and where it lies along the axes."""
+        panel = self.panel
+        places = [f"{panel.x.label} {x:.4g}"] + ([] if panel.rows else [f"{panel.y.label} {y:.4g}{more}"])
+        name = self.series[series] if series < len(self.series) else ""
+        return tag("title", escape(f"{name}: {', '.join(places)}" if name else ", ".join(places)))
 
     def band(self, curve: Curve) -> str:
         """The area between the lowest and the highest."""
@@ -157,7 +186,8 @@ class _Frame:
         arrow = (
             tag("path", d=f"M{x:.1f} {y:.1f}{way}", class_=f"arrow c{mark.series % N_COLOURS}") if way else ""
         )
-        return arrow + _shape(x, y, mark.series, size=4 * mark.size, hollow=bool(way))
+        told = self.told(mark.series, mark.x, mark.y, " or more" if way else "")
+        return arrow + _shape(x, y, mark.series, size=4 * mark.size, hollow=bool(way), inside=told)
 
     def span(self, span: Span) -> str:
         """A straight line."""
@@ -189,9 +219,12 @@ def _short(name: str) -> str:
     return name if len(name) <= _MOST_CHARACTERS else f"{name[: _MOST_CHARACTERS - 1]}…"
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start", cls: str | None = None) -> str:
-    """Nothing where there is no text."""
-    return text and tag("text", escape(text), x=x, y=y, text_anchor=anchor, class_=cls)
+def _text(
+    x: float, y: float, text: str, anchor: str = "start", cls: str | None = None, whole: str = ""
+) -> str:
+    """Nothing where there is no text; where it is cut, the whole is told to those who point at it."""
+    more = tag("title", escape(whole)) if whole not in ("", text) else ""
+    return text and tag("text", escape(text) + more, x=x, y=y, text_anchor=anchor, class_=cls)
 
 
 def _finite(points: pd.DataFrame, *columns: str) -> list[tuple[float, ...]]:
@@ -209,11 +242,13 @@ def _line(path: str, series: int, *, width: float | None = None) -> str:
     return tag("path", d=path, class_=cls, stroke_dasharray=dash, stroke_width=width)
 
 
-def _shape(x: float, y: float, series: int, *, size: float = 3.6, hollow: bool = False) -> str:
+def _shape(
+    x: float, y: float, series: int, *, size: float = 3.6, hollow: bool = False, inside: str = ""
+) -> str:
     cls = f"mark c{series % N_COLOURS}" + (" hollow" if hollow else "")
     shape = shape_of(series)
     if shape == "circle":
-        return tag("circle", cx=x, cy=y, r=size, class_=cls)
+        return tag("circle", inside, cx=x, cy=y, r=size, class_=cls)
     outline = {
         "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
         "up": [(0, -1.2), (1.1, 0.9), (-1.1, 0.9)],
@@ -227,7 +262,9 @@ def _shape(x: float, y: float, series: int, *, size: float = 3.6, hollow: bool =
             for r in [1.4 if k % 2 == 0 else 0.6]
         ],
     }[shape]
-    return tag("path", d=_path([(x + size * dx, y + size * dy) for dx, dy in outline]) + "Z", class_=cls)
+    return tag(
+        "path", inside, d=_path([(x + size * dx, y + size * dy) for dx, dy in outline]) + "Z", class_=cls
+    )
 
 
 def _cross(turn: float) -> list[_Point]:

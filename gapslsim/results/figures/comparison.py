@@ -33,9 +33,7 @@ def comparison(runs: Sequence[Results]) -> Drawing:
     }
     every = [curve for own in curves.values() for curve in own if len(curve)]
     along = Scale.along((curve["x"] for curve in every), "simulated time [s]")
-    high = Scale.over(
-        (100 * value for curve in every for value in curve["mean"]), "test accuracy [%]", zero=True
-    )
+    high = Scale.over((100 * value for curve in every for value in curve["mean"]), "test accuracy [%]")
     panels = [
         Panel(
             view, along, high,

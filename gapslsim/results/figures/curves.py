@@ -46,7 +46,7 @@ class Curves(StudyFigure):
     def draw(self, study: StudyTables) -> Drawing:
         """Means over seeds where all seeds have values; between two evaluations the line is straight."""
         axes = self.lay_out(study.record)
-        (label, factor), along_unit = _Y.get(self.y, (self.y, 1.0)), SPENT[self.x].unit
+        (label, factor), along_unit = _Y.get(self.y, (self.y.replace("_", " "), 1.0)), SPENT[self.x].unit
         numbers, rows = [], []
         cells = study.cells((*axes["panel"], *axes["series"]))
         series = list(dict.fromkeys(place_name(cell.axes, axes["series"]) for cell in cells))
@@ -63,13 +63,13 @@ class Curves(StudyFigure):
             lines.append(Curve(series.index(place_name(cell.axes, axes["series"])), shown))
         curves = [line.points for lines in found.values() for line in lines]
         along = Scale.along((points["x"] for points in curves), SPENT[self.x].label)
-        high = Scale.over((y for points in curves for y in points["high"]), label, zero=True)
+        high = Scale.over((y for points in curves for y in points[["low", "high"]].to_numpy().ravel()), label)
         panels = [Panel(title, along, high, lines) for title, lines in found.items()]
         view = self.view_of(study.record)
         return Drawing(
             title=self.heading(study.record),
             question=study.record.question,
-            caption=[f"Test {self.y} in the {view} view.", *words_on_runs(study, cells)],
+            caption=[f"Test {self.y.replace('_', ' ')} in the {view} view.", *words_on_runs(study, cells)],
             table=TextTable([*axes["panel"], *axes["series"], f"ends at {SPENT[self.x].label}", label], rows),
             numbers=pd.concat(numbers, ignore_index=True),
             panels=panels,

@@ -63,4 +63,5 @@ class Converged(SpendingMeasure):
         last = len(curve) - 1
         place = _converged_at(curve["accuracy"], self.within, self.rule)
         spent = spent_by(curve, run.rounds, self.spent)
-        return Value(float(spent.iloc[min(place, last)]), place < last)
+        before = float(spent.iloc[place - 1]) if 0 < place < last else None
+        return Value(float(spent.iloc[min(place, last)]), place < last, before)

@@ -45,8 +45,9 @@ def _panels(runs: RunSet, view: str, x: str) -> list[Panel]:
     if not any((curve["x"] > 0).any() for curve in shown):
         return []
     along = Scale.along((curve["x"] for curve in shown), _LABELS[x])
-    top = max(float(curve["high"].max()) for curve in shown)
-    high = Scale("accuracy [%]", 0.0, min(1.0, top * 1.08) * 100)
+    high = Scale.over(
+        (100 * end for curve in shown for end in curve[["low", "high"]].to_numpy().ravel()), "accuracy [%]"
+    )
     return [
         Panel(
             panel, along, high,

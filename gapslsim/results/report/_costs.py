@@ -86,7 +86,8 @@ def pareto_figure(runs: RunSet) -> Drawing | None:
         groups = [g for g in runs.of_panel(panel) if g.accuracies(runs.view)]
         panels += [_scatter(runs, panel, groups, label) for label in _COSTS]
     said = [_pareto_words(runs, panel) for panel in runs.panels]
-    how = f"Accuracy ({runs.view} view) at the end of the run against what the whole run cost; means over seeds, "
+    seeds = "means over seeds" if runs.n_seeds > 1 else "one seed"
+    how = f"Accuracy ({runs.view} view) at the end of the run against what the whole run cost; {seeds}, "
     how += "whiskers from the lowest to the highest seed. Up and to the left is better; the dashed line joins the "
     how += "series that no other beats in that panel."
     return Drawing(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from gapslsim.results.categories import CATEGORIES, LABELS
 from gapslsim.results.drawing.drawing import Drawing
+from gapslsim.results.drawing.files import csv_of, svg_of
 from gapslsim.results.drawing.svg import category_swatch, panel_svg, swatch, tag
 
 __all__ = ["figure_html", "html_table"]
@@ -14,7 +17,7 @@ __all__ = ["figure_html", "html_table"]
 
 def figure_html(drawing: Drawing) -> str:
     """A figure: heading, legend, panels, caption, table, and what is folded."""
-    parts = [tag("h2", escape(drawing.title)), _legend(drawing), _panels(drawing)]
+    parts = [tag("h2", escape(drawing.title)), _legend(drawing), _panels(drawing), _downloads(drawing)]
     parts.append(tag("figcaption", _told(drawing.caption)))
     parts.append(html_table(drawing.table.head, drawing.table.rows) if drawing.table.head else "")
     for folded in drawing.more:
@@ -50,10 +53,32 @@ def _panels(drawing: Drawing) -> str:
     made = []
     for panel in drawing.panels:
         heading = tag("h3", escape(panel.title)) if panel.title else ""
-        svg = panel_svg(panel, ", ".join(filter(None, [drawing.title, panel.title])))
-        frame = tag("div", svg, class_="scroll", tabindex="0") if panel.wide else svg
-        made.append(tag("div", heading + frame, class_="panel wide" if panel.wide else "panel"))
+        about = ", ".join(filter(None, [drawing.title, panel.title]))
+        cls, svg = "panel", panel_svg(panel, about, drawing.series)
+        if panel.wide:
+            cls, svg = "panel wide", tag("div", svg, class_="scroll", tabindex="0")
+        elif len(drawing.panels) == 1 and not panel.columns:
+            # One panel has the whole width for itself; on a phone it is drawn for a phone.
+            broad = panel_svg(replace(panel, wide=True, height=300.0), about, drawing.series)
+            svg = tag("div", svg, class_="slim") + tag("div", broad, class_="broad")
+            cls = "panel wide single"
+        made.append(tag("div", heading + svg, class_=cls))
     return tag("div", "".join(made), class_="panels") if made else ""
+
+
+def _downloads(drawing: Drawing) -> str:
+    """What is drawn, as files; they are in the page."""
+    if not drawing.panels:
+        return ""
+    links = []
+    for ending, kind, text in (
+        ("csv", "text/csv", csv_of(drawing)),
+        ("svg", "image/svg+xml", svg_of(drawing)),
+    ):
+        data = base64.b64encode(text.encode()).decode()
+        name = f"{drawing.name or 'figure'}.{ending}"
+        links.append(tag("a", ending.upper(), download=name, href=f"data:{kind};charset=utf-8;base64,{data}"))
+    return tag("p", f"Download: {' '.join(links)}", class_="downloads")
 
 
 def _legend(drawing: Drawing) -> str:

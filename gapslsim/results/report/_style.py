@@ -1,28 +1,18 @@
-"""The page's style: light and dark colours of one palette, safe without colour vision, readable on a phone.
-
-Series colours follow Okabe and Ito's palette, darkened for light and lightened for dark ground so that each has at
-least three to one contrast with it; marks and dashes tell series apart without colour.
-"""
+"""The page's style: light and dark colours of one palette, safe without colour vision, readable on a phone."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from gapslsim.results.drawing.svg_style import DARK, LIGHT, PLOT
+
 __all__ = ["STYLE"]
 
-STYLE: Final = """
-:root { color-scheme: light dark; --bg: #ffffff; --fg: #1b1d21; --soft: #5a616b; --grid: #e3e6ea; --card: #f6f7f9;
-  --line: #c9ced6; --accent: #0b5cad; --hatch: rgba(0,0,0,.42);
-  --s0: #0067a8; --s1: #c04f00; --s2: #00785a; --s3: #a8447f; --s4: #8a6400; --s5: #2a7fb8;
-  --s6: #5b3fb5; --s7: #55595f;
-  --client_compute: #4a90c4; --uplink: #e8a33d; --server_queue: #b35c8e; --server_compute: #2f9e79;
-  --downlink: #f3d36b; --waiting: #e4e6e9; }
-@media (prefers-color-scheme: dark) { :root { --bg: #14161a; --fg: #e8eaed; --soft: #a7aeb8; --grid: #2b2f36;
-  --card: #1c1f25; --line: #3c424b; --accent: #7db7f2; --hatch: rgba(0,0,0,.55);
-  --s0: #56b4e9; --s1: #ff9a4d; --s2: #35c99b; --s3: #eb9ccb; --s4: #f0bf3a; --s5: #9fd2f5;
-  --s6: #b7a3ff; --s7: #b9bec6;
-  --client_compute: #5aa6db; --uplink: #e0a04a; --server_queue: #cf86b1; --server_compute: #3fb48d;
-  --downlink: #d9bd5c; --waiting: #3a3f47; } }
+
+STYLE: Final = (
+    """
+LIGHT
+@media (prefers-color-scheme: dark) { DARK }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--bg); color: var(--fg); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto,
   "Noto Sans", "DejaVu Sans", sans-serif; }
@@ -40,35 +30,20 @@ figcaption, .caption { max-width: 85ch; color: var(--fg); margin: .6rem 0; font-
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); gap: .5rem 1.5rem; }
 .panel { min-width: 0; max-width: 560px; }
 .panel.wide { grid-column: 1 / -1; max-width: none; }
-.scroll { overflow-x: auto; max-width: 100%; }
+.scroll { overflow-x: auto; max-width: 100%; background:
+  linear-gradient(to right, var(--bg) 40%, transparent) left / 3rem 100% no-repeat local,
+  linear-gradient(to left, var(--bg) 40%, transparent) right / 3rem 100% no-repeat local,
+  linear-gradient(to right, var(--line), transparent) left / .8rem 100% no-repeat scroll,
+  linear-gradient(to left, var(--line), transparent) right / .8rem 100% no-repeat scroll; }
+.single .broad { display: none; }
+@media (min-width: 760px) { .single .broad { display: block; } .single .slim { display: none; } }
+.single svg.plot { max-width: 1100px; }
+.downloads { font-size: .85rem; margin: .3rem 0; }
 .scroll:focus-visible { outline: 2px solid var(--accent); }
 svg.plot { width: 100%; height: auto; display: block; }
-.wide svg.plot { min-width: 640px; max-width: 1100px; }
+.wide > .scroll > svg.plot { min-width: 640px; max-width: 1100px; }
 svg.defs { position: absolute; }
-svg text { font: 11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
-  fill: var(--soft); }
-svg text.label { fill: var(--fg); }
-svg text.strong { fill: var(--fg); font-weight: 600; }
-.grid { stroke: var(--grid); stroke-width: 1; }
-.axis { stroke: var(--soft); stroke-width: 1; }
-.c0 { --c: var(--s0); } .c1 { --c: var(--s1); } .c2 { --c: var(--s2); } .c3 { --c: var(--s3); }
-.c4 { --c: var(--s4); } .c5 { --c: var(--s5); } .c6 { --c: var(--s6); } .c7 { --c: var(--s7); }
-.line { fill: none; stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; }
-.band { fill: var(--c); fill-opacity: .16; stroke: none; }
-.reference { fill: var(--soft); fill-opacity: .12; stroke: none; }
-.mark { fill: var(--c); stroke: var(--bg); stroke-width: .7; }
-.mark.hollow { fill: var(--bg); stroke: var(--c); stroke-width: 1.4; }
-.arrow { fill: none; stroke: var(--c); stroke-width: 1.3; }
-.range { stroke: var(--c, var(--soft)); stroke-width: 1.2; }
-.tick { stroke: var(--fg); stroke-width: 2; }
-.front { fill: none; stroke: var(--soft); stroke-dasharray: 4 3; }
-.cell { fill: var(--c); }
-.bar { stroke: var(--bg); stroke-width: .4; }
-.chain { fill: none; stroke: var(--fg); stroke-width: 1.6; }
-.hatch { stroke: var(--hatch); stroke-width: 1; stroke-linecap: round; fill: none; }
-.k-client_compute { fill: var(--client_compute); } .k-uplink { fill: var(--uplink); }
-.k-server_queue { fill: var(--server_queue); } .k-server_compute { fill: var(--server_compute); }
-.k-downlink { fill: var(--downlink); } .k-waiting { fill: var(--waiting); }
+PLOT
 .legend { list-style: none; margin: .2rem 0 .4rem; padding: 0; display: flex; flex-wrap: wrap; gap: .1rem 1rem;
   font-size: .9rem; }
 .legend li { display: inline-flex; align-items: center; gap: .35rem; overflow-wrap: anywhere; }
@@ -89,4 +64,7 @@ summary { cursor: pointer; color: var(--accent); }
 .answer li { margin: .2rem 0; max-width: 85ch; }
 .small { color: var(--soft); font-size: .85rem; }
 @media print { details { display: block; } .scroll { overflow: visible; } }
-"""
+""".replace("PLOT", PLOT)
+    .replace("LIGHT", LIGHT)
+    .replace("DARK", DARK)
+)

@@ -10,13 +10,13 @@ from typing import Any
 from gapslsim.results import words
 from gapslsim.results.drawing.svg import tag
 from gapslsim.results.report._html import html_table
-from gapslsim.results.report._targets import reached
+from gapslsim.results.report._targets import reached, spread_of
 from gapslsim.results.report.data import Group, RunSet
 from gapslsim.results.statistics import spread
 from gapslsim.results.study import is_study
 from gapslsim.results.words import percent
 
-__all__ = ["commands", "failures", "provenance_table", "result_table", "settings_table"]
+__all__ = ["commands", "failures", "group_figures", "provenance_table", "result_table", "settings_table"]
 
 
 def result_table(runs: RunSet) -> str:
@@ -24,14 +24,14 @@ def result_table(runs: RunSet) -> str:
     made = []
     for panel in runs.panels:
         groups = runs.of_panel(panel)
-        columns = [_figures(runs, group) for group in groups]
+        columns = [group_figures(runs, group) for group in groups]
         rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
         heading = tag("h3", escape(panel)) if panel else ""
         made.append(heading + html_table(["", *(group.series for group in groups)], rows))
     return "".join(made)
 
 
-def _figures(runs: RunSet, group: Group) -> dict[str, str]:
+def group_figures(runs: RunSet, group: Group) -> dict[str, str]:
     """What a group's column says, by row."""
     told = {"seeds": str(len(group.runs))}
     for view in runs.views:
@@ -39,7 +39,7 @@ def _figures(runs: RunSet, group: Group) -> dict[str, str]:
     if runs.views:
         best = group.accuracies(runs.view, "best")
         told[f"best, {runs.view} view"] = spread(best).words(words.accuracy, 1.0)
-    told |= {f"time to {percent(target)}": _time_to(group, target) for target in runs.targets}
+    told |= {f"time to {percent(target)}": _time_to(group, target, runs.view) for target in runs.targets}
     told |= {f"accuracy within {words.seconds(b)}": _within(group, runs.view, b) for b in runs.budgets_s}
     return told | {
         "simulated time": spread(group.numbers("simulated_time_s")).words(words.seconds),
@@ -51,15 +51,15 @@ def _figures(runs: RunSet, group: Group) -> dict[str, str]:
     }
 
 
-def _time_to(group: Group, target: float) -> str:
-    times, lasted = reached(group, target)
+def _time_to(group: Group, target: float, view: str) -> str:
+    times, lasted = reached(group, target, view)
     if not times:
         return f"> {words.seconds(min(lasted))}\nnot reached"
     if lasted:
         # A mean over those that reached it says nothing of the others, so it gets no interval.
-        mean = words.seconds(spread(times).mean)
+        mean = spread_of(times).within(words.seconds)
         return f"{mean}\nreached by {len(times)} of {len(times) + len(lasted)} seeds"
-    return spread(times).words(words.seconds)
+    return spread_of(times).words(words.seconds)
 
 
 def _within(group: Group, view: str, budget_s: float) -> str:

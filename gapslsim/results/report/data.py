@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from gapslsim.errors import ResultsError
+from gapslsim.results import words
 from gapslsim.results.store import StoredRun
 from gapslsim.results.study import RUNS, StudyRecord, is_study, read_study
 from gapslsim.results.summary import accuracy_curve
@@ -157,7 +158,7 @@ def gather(paths: Iterable[Path]) -> RunSet:
     if first["accuracy"] and view not in first["accuracy"]:
         view = next(iter(first["accuracy"]))
     return RunSet(
-        title=", ".join(names),
+        title=", ".join(map(words.titled, names)),
         question=" ".join(study.question for study in studies if study.question),
         paths=given,
         studies=tuple(studies),

@@ -15,7 +15,7 @@ from gapslsim.results.report.data import Group, RunSet
 from gapslsim.results.study_tables import is_number
 from gapslsim.results.tables import likely_lines
 
-__all__ = ["likely_section", "orders_of"]
+__all__ = ["likely_section", "orders_of", "series_name"]
 
 
 def likely_section(runs: RunSet) -> str:
@@ -46,14 +46,14 @@ def orders_of(runs: RunSet, decided: float) -> dict[str, list[Order]]:
     for panel in runs.panels:
         groups = found.setdefault(panel, [])
         for quantity, name in _quantities(runs.of_panel(panel)).items():
-            drawn = {_name(runs, group): _over_seeds(group, quantity) for group in runs.of_panel(panel)}
+            drawn = {series_name(runs, group): _over_seeds(group, quantity) for group in runs.of_panel(panel)}
             known = {series: values for series, values in drawn.items() if len(values)}
             if len({len(values) for values in known.values()}) == 1:
                 groups += orders(known, name, decided)
     return found
 
 
-def _name(runs: RunSet, group: Group) -> str:
+def series_name(runs: RunSet, group: Group) -> str:
     """Of a series, with its axis where it is a bare number: `cut 2`."""
     axes = runs.studies[0].series if runs.studies else []
     return f"{axes[0]} {group.series}" if len(axes) == 1 and is_number(group.series) else group.series

@@ -7,28 +7,27 @@ from dataclasses import replace
 from html import escape
 from pathlib import Path
 
-from gapslsim.results import words
 from gapslsim.results.drawing.drawing import Drawing
 from gapslsim.results.drawing.svg import patterns, tag
+from gapslsim.results.outputs import write_output
 from gapslsim.results.report import _tables as tables
 from gapslsim.results.report._accuracy import accuracy_figure, client_figure
 from gapslsim.results.report._attendance import attendance_figure
 from gapslsim.results.report._classes import class_figure
 from gapslsim.results.report._costs import pareto_figure, where_figure
 from gapslsim.results.report._gantt import gantt_figure
-from gapslsim.results.report._html import figure_html
+from gapslsim.results.report._html import figure_html, html_table
 from gapslsim.results.report._metrics import metric_figure
 from gapslsim.results.report._style import STYLE
-from gapslsim.results.report._targets import reached, target_figure
+from gapslsim.results.report._targets import target_figure
+from gapslsim.results.report.answers import answers, basis
 from gapslsim.results.report.data import RunSet, gather
+from gapslsim.results.report.differences import rows_of
 from gapslsim.results.report.geometry import geometry_figure
 from gapslsim.results.report.likely import likely_section
-from gapslsim.results.statistics import ends_highest, spread
-from gapslsim.results.store import write_text
 from gapslsim.results.study import is_study, read_study
 from gapslsim.results.study_figure import figure_of
 from gapslsim.results.study_tables import has_tables, read_tables
-from gapslsim.results.words import percent
 
 __all__ = ["write_report"]
 
@@ -50,7 +49,7 @@ def write_report(
         ResultsError: if there is nothing to report on, no such round, or the file cannot be written.
     """
     runs = gather(paths)
-    write_text(target, page(runs, round=round, command=command))
+    write_output(target, page(runs, round=round, command=command), tells=False)
     return runs
 
 
@@ -86,12 +85,13 @@ def _of_studies(runs: RunSet) -> list[Drawing]:
 
 def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ()) -> str:
     """The page as HTML text."""
-    likely = likely_section(runs)
+    likely, gaps = likely_section(runs), _differences(runs)
     sections = [
         *map(_drawn, _of_studies(runs)),
         _section("settings", "Settings", tables.settings_table(runs)),
         *map(_drawn, _figures(runs, round)),
         _section("results", "Results in numbers", _results(runs)),
+        *([_section("differences", "Which differences are real", gaps)] if gaps else []),
         *([_section("likely", "How sure times and energies are", likely)] if likely else []),
         _section("provenance", "Provenance", tables.provenance_table(runs)),
         _section("commands", "Commands that make this again", tables.commands(runs, command or _COMMAND)),
@@ -127,34 +127,27 @@ def _drawn(figure: Drawing) -> tuple[str, str, str]:
 
 def _answers(runs: RunSet) -> str:
     """The main findings in a few sentences."""
-    said = []
-    for panel in runs.panels:
-        groups = runs.of_panel(panel)
-        where = f"On {panel}: " if panel else ""
-        parts = []
-        for target in runs.targets:
-            found = [(g.series, *reached(g, target)) for g in groups]
-            times = {name: spread(times).mean for name, times, lasted in found if times and not lasted}
-            if times:
-                first = min(times, key=times.__getitem__)
-                parts.append(f"{first} reaches {percent(target)} first ({words.seconds(times[first])})")
-            else:
-                parts.append(f"nothing reaches {percent(target)} with every seed")
-        ends = {g.series: spread(g.accuracies(runs.view)).mean for g in groups if g.accuracies(runs.view)}
-        if ends:
-            parts.append(f"{ends_highest(ends)} ({words.accuracy(max(ends.values()))})")
-        if parts:
-            said.append(tag("li", escape(f"{where}{'; '.join(parts)}.")))
-    told = f"Accuracies in the {runs.view} view, means over seeds, simulated time."
-    without = (
-        "No accuracy: nothing was tested, or numbers were."
-        if runs.has_evaluations
-        else "Dry runs: no accuracy."
+    said = "".join(tag("li", escape(text)) for text in answers(runs))
+    return tag("ul", said, class_="answer") + tag("p", escape(basis(runs)), class_="small")
+
+
+def _differences(runs: RunSet) -> str:
+    """Paired differences; empty where nothing has two seeds."""
+    rows = rows_of(runs)
+    if not rows:
+        return ""
+    how = (
+        "The best of each panel against each other series, by the seeds that both have: the mean difference with its "
+        "95 % interval (Student's t; of times it holds wherever they lie between two evaluations), the probability "
+        "that the order of the means is this, and whether it is decided at 5 %, corrected for all pairs of the same "
+        "quantity (Holm). Seeds that would decide it do so with a power of 80 %, if mean and spread stay."
     )
-    view = told if runs.views else without
-    return tag("ul", "".join(said), class_="answer") + tag("p", escape(view), class_="small")
+    head = ["", "better", "than", "by", "in seeds", "probability", "order"]
+    return tag("p", escape(how), class_="caption") + html_table(head, rows)
 
 
 def _results(runs: RunSet) -> str:
     how = "Mean ± standard deviation over seeds; below it the 95 % confidence interval of the mean (Student's t)."
+    if runs.n_seeds < 2:
+        how = "Each column is one run (one seed): no spread is known."
     return tag("p", escape(how), class_="caption") + tables.result_table(runs)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from gapslsim.errors import ComponentError
+from gapslsim.errors import ComponentError, optional
 from gapslsim.studies._execute import Job, Outcome, carry_out
-from gapslsim.studies.backend import Backend, optional
+from gapslsim.studies.backend import Backend
 
 __all__ = ["Dask"]
 

@@ -148,6 +148,18 @@ def test_schema_is_written_to_a_file(capsys, tmp_path):
     assert json.loads(out.out)["$schema"].endswith("2020-12/schema")
 
 
+def test_validate_tells_the_memory_of_training_here_and_on_a_gpu_that_is_not(capsys, sound_path):
+    code, out = _run(["validate", str(sound_path), "--gpu", "80 GB"], capsys)
+    assert code == 0
+    assert "Note: on a GPU of 80 GB: training takes about" in out.out
+    code, out = _run(["validate", str(sound_path), "--set", "training.memory.limit=1 kB"], capsys)
+    assert code == 0
+    assert "it would not run here: training does not fit" in out.out
+    code, out = _run(["validate", str(sound_path), "--gpu", "80"], capsys)
+    assert code == 2
+    assert "'80' has no unit" in out.err
+
+
 def test_validate_prints_the_resolved_scenario(capsys, sound_path):
     code, out = _run(["validate", str(sound_path), "--resolved", "--quick", "--set", "seed=7"], capsys)
     assert code == 0

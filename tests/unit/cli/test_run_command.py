@@ -36,7 +36,8 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
                 raise outcome
             made = getattr(outcome, "results", outcome)
             text = made.scenario_yaml if isinstance(made, Results) else "name: tiny\n"
-            return SimpleNamespace(name="tiny", seed=7, framework=_Framework(), text=text)
+            training = SimpleNamespace(device="cpu")
+            return SimpleNamespace(name="tiny", seed=7, framework=_Framework(), training=training, text=text)
 
         def simulate(
             scenario: Any,
@@ -45,6 +46,7 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
             observer: Any = None,
             journal: Any = None,
             models: bool = False,
+            track: Any = (),
         ) -> Any:
             seen.update(dry=dry, simulated=True, journal=journal)
             if isinstance(outcome, BaseException):
@@ -55,6 +57,7 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
 
         for name, functions in (
             ("gapslsim.scenario.loading", {"load": load}),
+            ("gapslsim.scenario.resets", {"resets": lambda path, changes, loaded: ()}),
             ("gapslsim.scenario.dumping", {"dump": lambda scenario: scenario.text}),
             ("gapslsim.run", {"simulate": simulate}),
         ):
@@ -160,6 +163,20 @@ def test_a_run_that_was_cut_off_is_gone_on_with_or_begun_anew_as_asked(command, 
     assert "holds this run already, but it ended as interrupted; go on with --resume, or begin" in refused.err
     assert command("run", "a.yaml", "--resume").code == 0
     assert load_summary("runs/tiny-gapsl-seed7")["status"] == "completed"
+
+
+def test_runs_and_comparisons_come_as_json(command, make_results):
+    outcomes = [make_results(scenario_yaml=f"clients:\n- link: {link}\n") for link in ("4g", "5g", "5g")]
+    told = []
+    for outcome in outcomes:
+        done = command("run", "a.yaml", "--json", outcome=outcome)
+        assert (done.code, done.err) == (0, "")
+        told.append(json.loads(done.out))
+    assert [each["was_there"] for each in told] == [False, False, True]
+    assert told[1]["summary"] == told[2]["summary"] == json.loads(json.dumps(outcomes[1].summary))
+    compared = command("compare", told[0]["directory"], told[1]["directory"], "--json", "-o", "table.md")
+    assert [row["run"] for row in json.loads(compared.out)["rows"]] == ["gapsl, link=4g", "gapsl, link=5g"]
+    assert compared.err == "Table written to table.md\n"
 
 
 def test_a_dry_run_has_a_directory_of_its_own(command, make_results):

@@ -252,3 +252,13 @@ def test_states_with_the_same_weights_and_other_statistics_are_not_the_same() ->
     )
     losses = [row.loss for row in rows if row.view == "clients"]
     assert losses[0] != losses[1]
+
+
+def test_models_that_are_one_are_evaluated_once_for_all_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    same = SideState((weight(2.0),), (), {})
+    calls: list[int] = []
+    real = Side.predict
+    monkeypatch.setattr(Side, "predict", lambda *given: (calls.append(1), real(*given))[1])
+    rows = evaluate([same] * 3, "global", "clients", "ensemble", "local", batch=4)
+    assert len(calls) == 2  # the client side and the server side
+    assert [row.accuracy for row in rows if row.view != "local"] == [0.75] * 5

@@ -220,6 +220,58 @@ def test_a_full_journal_takes_nothing_more_and_says_so(tmp_path: Path) -> None:
     full.close()
 
 
+def test_a_checkpoint_larger_than_the_limit_is_kept_and_the_run_goes_on_with_its_journal(
+    tmp_path: Path,
+) -> None:
+    kept = journal(tmp_path, max_bytes=3000)
+    large = {i: SideState((torch.full((50_000,), float(i)),), (), {}) for i in (1, 2, 3)}
+    for round, of_round in large.items():
+        kept.put(key(round), {"text": "x"}, 0.1)
+        kept.checkpoint({f"state {round}": of_round}, round)
+        assert not kept.checkpoint_is_due(0)
+    # Each takes 200 kB; the last alone is there, and records are still taken.
+    assert [kept.holding(f"state {round}") is not None for round in large] == [False, False, True]
+    assert kept.get(key(3)) is not None
+    assert kept.messages == []
+    kept.close()
+    content = content_of(trainings(tmp_path / "journal")[0], check_checkpoints=True)
+    assert content.problems == []
+    assert [info.round for info in content.checkpoints] == [3]
+    assert content.checkpoints[0].size_bytes > 200_000
+    again = journal(tmp_path, max_bytes=3000)
+    found = again.holding("state 3")
+    assert found is not None
+    assert torch.equal(found.state("state 3").parameters[0], large[3].parameters[0])
+    again.close()
+
+
+def test_older_checkpoints_stay_while_they_are_within_the_limit_beside_the_newest(tmp_path: Path) -> None:
+    one = journal(tmp_path / "one")
+    one.checkpoint({"state": state(1)}, 1)
+    one.close()
+    size = content_of(trainings(tmp_path / "one" / "journal")[0]).checkpoints[0].size_bytes
+    kept = journal(tmp_path / "two", max_bytes=int(2.9 * size))
+    for round in range(1, 6):
+        kept.checkpoint({f"state {round}": state(round)}, round)
+    assert [kept.holding(f"state {round}") is not None for round in range(1, 6)] == [False] * 2 + [True] * 3
+    kept.close()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: Any) -> None:
+    def full(parts: Any, file: Any) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    kept = journal(tmp_path)
+    kept.checkpoint({"state": state(1)}, 1)
+    assert "No space left on device" in kept.messages[0]
+    kept.close()
+    assert not [
+        file for file in trainings(tmp_path / "journal")[0].folder.iterdir() if "checkpoint" in file.name
+    ]
+
+
 def test_checkpoints_are_due_every_so_many_rounds(tmp_path: Path) -> None:
     kept = journal(tmp_path, checkpoint_every=3)
     assert [kept.checkpoint_is_due(round) for round in range(1, 7)] == [

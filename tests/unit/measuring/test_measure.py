@@ -43,7 +43,7 @@ def run(*arguments: str) -> object:
 
 def test_a_measurement_covers_layers_calls_steps_rules_and_memory_and_can_be_read(tmp_path: Path) -> None:
     told: list[float] = []
-    rows = measure(PLAN, MACHINE, CPU, MachineClock(CPU, 1), lambda what, share: told.append(share))
+    rows = measure(PLAN, MACHINE, CPU, MachineClock(1), lambda what, share: told.append(share))
     assert {(row.phase, row.kind) for row in rows} == {
         ("forward", "conv2d"), ("forward", "activation"), ("forward", "pool"), ("forward", "linear"),
         ("backward", "conv2d"), ("backward", "activation"), ("backward", "pool"), ("backward", "linear"),
@@ -74,7 +74,7 @@ def test_networks_are_not_visited_again_once_enough_time_has_passed() -> None:
 
 
 def test_layers_carry_the_costs_that_the_simulator_charges() -> None:
-    rows = measure(PLAN, MACHINE, CPU, MachineClock(CPU, 1), lambda what, share: None)
+    rows = measure(PLAN, MACHINE, CPU, MachineClock(1), lambda what, share: None)
     costs = split_cost(TINY.model, TINY.input_shape, 10, 3)
     (conv,) = {
         (row.work_flop, row.moved_bytes, row.n_parameters, row.n_activations)
@@ -139,7 +139,7 @@ def test_two_threads_are_measured_with_two_threads(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         "gapslsim.measuring.measure.step_rows", lambda *_: seen.append(torch.get_num_threads()) or iter(())
     )
-    rows = measure(PLAN, MACHINE._replace(threads=2), CPU, MachineClock(CPU, 2), lambda what, share: None)
+    rows = measure(PLAN, MACHINE._replace(threads=2), CPU, MachineClock(2), lambda what, share: None)
     assert seen == [2]
     assert torch.get_num_threads() == 1
     assert {row.threads for row in rows} == {2}

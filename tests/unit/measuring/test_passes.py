@@ -11,7 +11,8 @@ from gapslsim.measuring.passes import Effort, SideTimes, time_split
 from gapslsim.measuring.probes import Probe, ProbeCnn
 from gapslsim.measuring.table import Machine
 from gapslsim.models.zoo.vit import Vit
-from gapslsim.stages.clock import MachineClock
+from gapslsim.stages.clock import MachineClock, clock_of
+from tests.emulated import emulated
 from tests.unit.measuring.fakes import CLOCK, FakeClock, SpendingModel
 
 CPU = torch.device("cpu")
@@ -59,10 +60,24 @@ def test_every_costed_layer_is_timed_in_both_phases_and_no_other(probe: Probe) -
 
 def test_the_machines_clock_times_a_pass_with_its_layers_inside() -> None:
     probe = Probe("cnn", ProbeCnn(stages=((4,),), hidden=()), (1, 8, 8))
-    client, server = time_split(probe, 4, Sgd(lr=0.1), CPU, MachineClock(CPU, 1), THREE)
+    client, server = time_split(probe, 4, Sgd(lr=0.1), CPU, MachineClock(1), THREE)
     for side in (client, server):
         assert len(side.whole_s["forward"]) == len(side.whole_s["backward"]) == 3
         assert all(value >= 0 for values in side.layers_s.values() for value in values)
+
+
+def test_a_gpu_is_waited_for_once_in_a_pass_however_many_layers_it_has() -> None:
+    probe = Probe("cnn", ProbeCnn(stages=((4, 6), (8,)), norm="group", hidden=(5,)), (3, 8, 8))
+    with emulated() as log:
+        gpu = torch.device("cuda", 0)
+        sides = time_split(
+            probe, 2, Sgd(lr=0.1), gpu, clock_of(gpu, 1), Effort(least=3, most=3, budget_s=1e9)
+        )
+    for side in sides:
+        assert {name for phase, name in side.layers_s} >= {layer.name for layer in side.cost.forward.layers}
+        assert all(value >= 0 for values in side.layers_s.values() for value in values)
+    # Two passes to warm up, then three with hooks and three without, of each side.
+    assert log.total("waits") == 2 * (2 + 3 + 3)
 
 
 def test_what_is_left_of_passes_is_split_into_calls_and_layers() -> None:
@@ -119,3 +134,18 @@ def test_repeats_end_with_the_budget(budget_s: float, n: int) -> None:
         clock.seconds += 1.0
     assert repeats == n
     assert len(warm_ups) == 2
+
+
+def test_passes_are_measured_in_the_precision_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[torch.dtype] = set()
+    linear = torch.nn.functional.linear
+
+    def watched(*given: torch.Tensor) -> torch.Tensor:
+        made = linear(*given)
+        seen.add(made.dtype)
+        return made
+
+    monkeypatch.setattr(torch.nn.functional, "linear", watched)
+    probe = Probe("cnn", ProbeCnn(stages=((4,),), hidden=(3,)), (1, 8, 8))
+    time_split(probe, 2, Sgd(lr=0.1), CPU, FakeClock(tick=1.0), THREE, "bfloat16")
+    assert seen == {torch.bfloat16}

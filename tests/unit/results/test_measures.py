@@ -65,32 +65,35 @@ def test_what_is_spent_adds_up_over_rounds_and_is_nothing_before_the_first(what,
 )
 def test_a_run_has_converged_at_the_evaluation_that_is_near_its_best(accuracies, within, rule, place):
     found = value("converged", run(*accuracies), within=within, rule=rule, spent="rounds")
-    assert found == (min(place, 3), place < 3)  # the last of four evaluations is a lower bound
+    before = place - 1 if 0 < place < 3 else None
+    assert found == (min(place, 3), place < 3, before)  # the last of four evaluations is a lower bound
 
 
 def test_epochs_to_converge_are_a_lower_bound_where_only_the_last_evaluation_is_near_the_best():
-    assert value("converged", run(0.1, 0.55, 0.58, 0.57)) == (1.0, True)
-    assert value("converged", run(0.1, 0.2, 0.3, 0.4)) == (1.5, False)
-    assert value("converged", run(0.1, 0.58, 0.3, 0.2), rule="stays", spent="bytes") == (950.0, False)
-    assert value("converged", run(0.1, 0.58, 0.3, 0.2), spent="energy") == (30.0, True)
+    assert value("converged", run(0.1, 0.55, 0.58, 0.57)) == (1.0, True, 0.5)
+    assert value("converged", run(0.1, 0.2, 0.3, 0.4)) == (1.5, False, None)
+    assert value("converged", run(0.1, 0.58, 0.3, 0.2), rule="stays", spent="bytes") == (950.0, False, None)
+    assert value("converged", run(0.1, 0.58, 0.3, 0.2), spent="energy") == (30.0, True, 0.0)
 
 
 def test_a_target_is_reached_at_the_first_evaluation_at_or_above_it_or_not_at_all():
     rising = run(0.1, 0.3, 0.2, 0.4)
-    assert value("to_target", rising, target=0.3) == (5.0, True)
-    assert value("to_target", rising, target=0.31, spent="bytes") == (950.0, True)
-    assert value("to_target", rising, target=0.5) == (20.0, False)
+    assert value("to_target", rising, target=0.3) == (5.0, True, 0.0)
+    assert value("to_target", rising, target=0.31, spent="bytes") == (950.0, True, 920.0)
+    assert value("to_target", rising, target=0.5) == (20.0, False, None)
+    # A quarter of the way from 0.1 to 0.3 takes a quarter of the 5 s.
+    assert value("to_target", rising, target=0.15, interpolate=True) == (pytest.approx(1.25), True, None)
 
 
 def test_accuracy_is_that_of_the_last_evaluation_or_the_best():
     falling = run(0.1, 0.3, 0.2)
-    assert value("accuracy", falling) == (0.2, True)
-    assert value("accuracy", falling, at="best") == (0.3, True)
+    assert value("accuracy", falling) == (0.2, True, None)
+    assert value("accuracy", falling, at="best") == (0.3, True, None)
 
 
 def test_totals_are_those_of_the_whole_run_however_often_it_is_evaluated():
-    assert value("total", run(0.1), spent="energy") == (100.0, True)
-    assert value("total", run(0.1), spent="time") == (20.0, True)
+    assert value("total", run(0.1), spent="energy") == (100.0, True, None)
+    assert value("total", run(0.1), spent="time") == (20.0, True, None)
 
 
 def test_over_seeds_a_mean_with_an_unreached_target_is_told_as_a_lower_bound():
@@ -100,8 +103,10 @@ def test_over_seeds_a_mean_with_an_unreached_target_is_told_as_a_lower_bound():
     assert over.words(1.0) == "≥ 12.5 (1/2)"
     assert not over.reached
     both = over_seeds(to_half, [run(0.1, 0.5), run(0.1, 0.2, 0.5)], "global")
-    assert both.words(1.0) == f"7.0 ± {math.sqrt(8):.1f}"
-    assert over_seeds(to_half, [run(0.1, 0.5)], "global").words(1e-3) == "0.00500"
+    # Seen first at 5 and 9 s, at 0 and 5 s not yet.
+    assert both.words(1.0) == f"2.5 .. 7.0 ± {math.sqrt(8):.1f}"
+    assert (both.spread.low, both.spread.high) == (0.0, 9.0)
+    assert over_seeds(to_half, [run(0.1, 0.5)], "global").words(1e-3) == "0.00000 .. 0.00500"
     assert over_seeds(to_half, [], "global").words(1.0) == "-"
 
 

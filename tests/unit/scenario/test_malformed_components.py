@@ -38,8 +38,8 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "staleness": ("framework", "staleness"),
 }
 """Where a member of each family stands in a scenario."""
-ELSEWHERE = {"cost_model", "figure", "importer", "measure"}
-"""Families of hardware profiles and studies."""
+ELSEWHERE = {"cost_model", "figure", "importer", "measure", "tracker"}
+"""Families of hardware profiles, studies and the command line."""
 ALL = [(family, kind) for family in PLACES for kind in FAMILIES[family]]
 
 SOUND: dict[str, Any] = {

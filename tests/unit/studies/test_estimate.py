@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from gapslsim.assembly import memory_forecast
 from gapslsim.cli.main import main
 from gapslsim.run import simulate
 from gapslsim.studies.estimate import estimate, machine_rate
@@ -38,6 +39,13 @@ def test_samples_and_server_steps_end_a_run_as_rounds_do(tmp_path, limit, rounds
     base = "\n".join(line for line in STUDY.splitlines() if "targets" not in line)
     plan = load_study(write_study(tmp_path, f"{base}\nset: {{stop: {{{limit}}}}}\n"))
     assert estimate(plan.runs[0].scenario, 1e9).rounds == rounds
+
+
+def test_the_plan_tells_the_memory_of_each_run_and_which_do_not_fit(tmp_path):
+    scenario = load_study(write_study(tmp_path)).runs[0].scenario
+    assert estimate(scenario, 1e9).memory_bytes == memory_forecast(scenario).peak_bytes > 0
+    small = load_study(write_study(tmp_path, STUDY + "set: {training.memory.limit: 10 kB}\n"))
+    assert "10 kB can be used (training.memory.limit)" in estimate(small.runs[0].scenario, 1e9).problem
 
 
 def test_the_machine_does_some_arithmetic():

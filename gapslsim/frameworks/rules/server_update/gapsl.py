@@ -26,6 +26,11 @@ class GapslUpdate(GapslOptions, ServerUpdate):
         """With exact differentiation of Eq. (7)."""
         return self.gradient == "exact" and self.lambda_ > 0
 
+    @property
+    def reads_blocks(self) -> bool:
+        """Yes."""
+        return True
+
     def decide(self, gradients: Gradients) -> Decision:
         """Leads, admits, updates: Eqs. (1) to (8).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 from pydantic import Field, PositiveInt
 
 from gapslsim.frameworks.rules.costs import average_cost
@@ -14,7 +15,6 @@ from gapslsim.registry import component
 from gapslsim.work import Cost
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from gapslsim.learning.messages import Smashed
@@ -60,12 +60,18 @@ class GasUpdate(ServerUpdate):
         fates: tuple[Fate, ...] = tuple("train" for _ in gradients.clients)
         if gradients.at is None:  # Nothing to make activations from: the mean.
             return Decision(update=gradients.matrix.mean(0), fates=fates, losses=gradients.losses)
-        statistics = _updated(gradients.memory, gradients.smashed, self.memory)
-        activations, labels = _generated(statistics, gradients.smashed, self.generated, gradients.random)
-        sizes = gradients.matrix.new_tensor([len(message.labels) for message in gradients.smashed])
-        total = (sizes[:, None] * gradients.matrix).sum(0) + self.generated * gradients.at(
-            activations, labels
+        import torch
+
+        from gapslsim.learning._layout import sent
+
+        matrix = gradients.matrix
+        statistics, here = _updated(gradients.memory, gradients.smashed, self.memory)
+        activations, labels = _generated(
+            statistics, here, gradients.smashed[0].activations, self.generated, gradients.random
         )
+        n_samples = [len(message.labels) for message in gradients.smashed]
+        sizes = sent(torch.tensor(n_samples, dtype=matrix.dtype), matrix.device)
+        total = (sizes[:, None] * matrix).sum(0) + self.generated * gradients.at(activations, labels)
         return Decision(
             update=total / (sizes.sum() + self.generated),
             fates=fates,
@@ -78,49 +84,48 @@ class GasUpdate(ServerUpdate):
         return Cost((average_cost(n_clients + 1, n_parameters),))
 
 
-def _updated(before: Statistics, smashed: Sequence[Smashed], keep: float) -> dict[str, Tensor]:
-    """Statistics of each label with what arrived."""
+def _updated(
+    before: Statistics, smashed: Sequence[Smashed], keep: float
+) -> tuple[dict[str, Tensor], np.ndarray]:
+    """Statistics of each label with what arrived, and how often each label is among that."""
     import torch
     from torch.nn import functional as F
 
     activations = torch.cat([message.activations.detach().flatten(1) for message in smashed])
     labels = torch.cat([message.labels for message in smashed])
-    n_labels = max(int(labels.max()) + 1, len(before.get("count", ())))
+    # Read once: how many labels there are decides the shapes.
+    here = np.bincount(labels.cpu().numpy(), minlength=len(before.get("count", ())))
     shapes = {
-        "count": (n_labels,),
-        "mean": (n_labels, activations.shape[1]),
-        "square": (n_labels, activations.shape[1]),
+        "count": (len(here),),
+        "mean": (len(here), activations.shape[1]),
+        "square": (len(here), activations.shape[1]),
     }
     old = {name: activations.new_zeros(shape) for name, shape in shapes.items()}
     for name, known in before.items():
         old[name][: len(known)] = known
-    of_label = F.one_hot(labels, n_labels).to(activations.dtype).T
+    of_label = F.one_hot(labels, len(here)).to(activations.dtype).T
     kept = keep * old["count"]
     count = kept + of_label.sum(1)
     seen = count.clamp(min=torch.finfo(count.dtype).tiny)[:, None]
     mean = (kept[:, None] * old["mean"] + of_label @ activations) / seen
     square = (kept[:, None] * old["square"] + of_label @ activations**2) / seen
-    return {"count": count, "mean": mean, "square": square}
+    return {"count": count, "mean": mean, "square": square}, here
 
 
 def _generated(
-    statistics: Statistics, smashed: Sequence[Smashed], n: int, random: np.random.Generator
+    statistics: Statistics, here: np.ndarray, like: Tensor, n: int, random: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Activations [n, *smashed_shape] and labels [n]: more of those labels that are seldom in this step."""
     import torch
 
-    like = smashed[0].activations
-    here = (
-        torch.bincount(torch.cat([m.labels for m in smashed]), minlength=len(statistics["count"]))
-        .cpu()
-        .numpy()
-    )
+    from gapslsim.learning._layout import sent
+
     known = (statistics["count"] > 0).cpu().numpy()
     lacking = (here.max() - here) * known
     # Where all labels are as frequent, each is as likely.
     weights = lacking if lacking.any() else known.astype(float)
-    labels = torch.from_numpy(random.choice(len(weights), n, p=weights / weights.sum())).to(like.device)
+    labels = sent(torch.from_numpy(random.choice(len(weights), n, p=weights / weights.sum())), like.device)
     mean, square = statistics["mean"][labels], statistics["square"][labels]
-    noise = torch.from_numpy(random.standard_normal(mean.shape)).to(mean)
+    noise = sent(torch.from_numpy(random.standard_normal(mean.shape)).to(mean.dtype), like.device)
     deviation = (square - mean**2).clamp(min=0).sqrt()
     return (mean + deviation * noise).view(n, *like.shape[1:]), labels

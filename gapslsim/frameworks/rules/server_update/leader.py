@@ -26,6 +26,11 @@ class LeaderUpdate(LeaderOptions, ServerUpdate):
 
     kind: Literal["leader"] = "leader"
 
+    @property
+    def reads_blocks(self) -> bool:
+        """Yes."""
+        return True
+
     def decide(self, gradients: Gradients) -> Decision:
         """The leader gradient, Eqs. (1) to (4).
 

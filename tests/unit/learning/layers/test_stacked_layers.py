@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -138,3 +139,77 @@ def test_layers_that_mix_samples_are_not_stacked_even_without_statistics(affine:
 def test_layers_that_share_a_tensor_are_not_stacked() -> None:
     one = nn.Linear(3, 3)
     assert not LayerChain(nn.Sequential(one, nn.ReLU(), one)).can_stack
+
+
+class Doubled(nn.Module):
+    """A layer that nobody has heard of, with a norm inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.factor = nn.LayerNorm(6), nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.norm(inputs) * self.factor + inputs
+
+
+class Peeking(Doubled):
+    """One that looks at its numbers, which `torch.vmap` refuses."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return super().forward(inputs) if float(inputs.detach().sum()) > -1e9 else super().forward(-inputs)
+
+
+def convolutions() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 4, 3, stride=2), nn.Flatten())
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [(lambda: nn.Sequential(nn.Linear(6, 6), Doubled()), (6,)), (convolutions, (2, 7, 7))],
+)
+def test_on_a_gpu_every_layer_is_stacked(
+    make: Callable[[], nn.Module], shape: tuple[int, ...], shared: bool
+) -> None:
+    modules = [make().double() for _ in range(3)]
+    if shared:
+        modules = modules[:1] * 3
+    side = Side(modules[0], sgd(), None, three_batches(modules[0], *shape), stacks_all=True)
+    assert side.stackable
+    inputs = torch.randn(3, 5, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    columns = zip(*(module.parameters() for module in modules), strict=True)
+    stack = [
+        c[0].detach().expand(3, *c[0].shape) if shared else torch.stack(list(c)).detach() for c in columns
+    ]
+    tape = side.forward_stacked(stack, inputs)
+    found = torch.autograd.grad(tape.output.square().sum(), tape.parameters)
+    for place, module in enumerate(modules):
+        output = module(inputs[place])
+        torch.testing.assert_close(tape.output[place], output, rtol=1e-12, atol=1e-12)
+        wanted = torch.autograd.grad(output.square().sum(), list(module.parameters()))
+        for one, other in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one[place], other, rtol=1e-12, atol=1e-12)
+
+
+def test_what_vmap_refuses_goes_one_model_at_a_time() -> None:
+    module = nn.Sequential(nn.Linear(6, 6), Peeking())
+    assert not Side(module, sgd(), None, three_batches(module, 6), stacks_all=True).stackable
+
+
+def test_passes_in_bfloat16_are_stacked_on_a_gpu_alone() -> None:
+    module = convolutions()
+    examples = three_batches(module, 2, 7, 7)
+    assert not Side(module, sgd(), None, examples, precision="bfloat16").stackable
+    side = Side(module, sgd(), None, examples, stacks_all=True, precision="bfloat16")
+    assert side.stackable
+    shared = [p.detach().expand(2, *p.shape) for p in module.parameters()]
+    tape = side.forward_stacked(shared, torch.stack(examples[:2]))
+    plain = side.forward(side.initial(), examples[1], 0)
+    assert tape.output.dtype == torch.float32
+    torch.testing.assert_close(tape.output[1], plain.output, rtol=0.02, atol=0.02)
+    one, other = (
+        torch.autograd.grad(output.sum(), leaves)
+        for output, leaves in ((tape.output, tape.parameters), (plain.output, plain.parameters))
+    )
+    assert one[0].dtype == torch.float32
+    torch.testing.assert_close(one[0][1], other[0], rtol=0.05, atol=0.2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from gapslsim.assembly import Parts, Retiming, assemble
 from gapslsim.collector import rare_collections
 from gapslsim.hardware.device import Device
+from gapslsim.hardware.devices import load_device
 from gapslsim.records import SpanRow
 from gapslsim.results.frames import frame
 from gapslsim.results.summary import energy_of
@@ -20,15 +23,29 @@ from gapslsim.stages.simulated import SimulatedStage
 __all__ = ["Played", "play"]
 
 
-class Played(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Played:
     """What a dry run gave."""
 
     ends_s: NDArray[np.float64]
     """End of each round."""
-    energy_j: float
-    """Of clients and servers by the last of them."""
-    first_j: float
-    """Of that, what belongs to the first round."""
+    rows: Sequence[tuple[Any, ...]]
+    """Spans, with the fields of `SpanRow`."""
+    server_idle_w: Mapping[str, float]
+    """Of each server that counts."""
+    now_s: float
+    """When everything had ended."""
+
+    @cached_property
+    def energy_j(self) -> float:
+        """Of clients and servers by the last of the rounds."""
+        return energy_of(frame(SpanRow, self.rows), self.server_idle_w, self.now_s)["total"]
+
+    @cached_property
+    def first_j(self) -> float:
+        """Of that, what belongs to the first round."""
+        spans = frame(SpanRow, [row for row in self.rows if row[3] <= 1])
+        return energy_of(spans, self.server_idle_w, float(self.ends_s[0]))["total"]
 
     def time_s(self, told: Played, at_s: float) -> float:
         """When this run is where `told` is at `at_s`; beyond the rounds of both, at the pace of those behind the first.
@@ -48,7 +65,11 @@ class Played(NamedTuple):
 
 
 def play(
-    scenario: Scenario, n_rounds: int, like: Parts, device: Callable[[str], Device], seed: int
+    scenario: Scenario,
+    n_rounds: int,
+    like: Parts,
+    device: Callable[[str], Device] = load_device,
+    seed: int | None = None,
 ) -> Played:
     """Plays so many rounds without tensors.
 
@@ -57,13 +78,14 @@ def play(
         n_rounds: how many rounds.
         like: whose set-up of the training is taken.
         device: devices by name.
-        seed: of what is random in time.
+        seed: of what is random in time; that of the scenario unless given.
 
     Raises:
         GapslsimError: if the run cannot go on.
     """
     with rare_collections():
-        parts = assemble(scenario, dry=True, retiming=Retiming(like, device, seed))
+        retiming = Retiming(like, device, scenario.seed if seed is None else seed)
+        parts = assemble(scenario, dry=True, retiming=retiming)
         watcher = _Counted(parts.stage, n_rounds)
         try:
             parts.stage.play(scenario.framework, watcher)
@@ -71,13 +93,10 @@ def play(
         finally:
             parts.stage.close()
     stage = parts.stage
-    ends_s = np.array(watcher.ends_s)
     servers = {stage.server.name: stage.server.device.power.idle_w}
     if stage.parameter_server.name in parts.recorder.servers:
         servers[stage.parameter_server.name] = stage.parameter_server.device.power.idle_w
-    spans = frame(SpanRow, parts.recorder.rows)
-    first = energy_of(spans[spans["round"] <= 1], servers, float(ends_s[0]))["total"]
-    return Played(ends_s, energy_of(spans, servers, float(stage.now_s))["total"], first)
+    return Played(np.array(watcher.ends_s), parts.recorder.rows, servers, float(stage.now_s))
 
 
 class _Counted:

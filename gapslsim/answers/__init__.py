@@ -1,0 +1,1 @@
+"""Questions to a run that re-timing answers: what set its pace, and what if something were otherwise."""

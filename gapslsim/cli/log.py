@@ -1,0 +1,46 @@
+"""What the command line says of its own doing, with `-v` on the error output and with `--log FILE` in a file."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from pathlib import Path
+
+from gapslsim._version import __version__
+from gapslsim.errors import GapslsimError
+
+__all__ = ["log", "start_log"]
+
+
+class LogError(GapslsimError):
+    """A log file that cannot be written."""
+
+    exit_code = 2
+
+
+def log() -> logging.Logger:
+    """Where commands tell what they do; nobody hears of it unless the user asked."""
+    return logging.getLogger("gapslsim")
+
+
+def start_log(verbose: bool, file: Path | None) -> None:
+    """Sends everything, Python's warnings too, where the user asked for it.
+
+    Raises:
+        LogError: if the file cannot be written.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if verbose else []
+    if file is not None:
+        try:
+            handlers.append(logging.FileHandler(file, encoding="utf-8"))
+        except OSError as error:
+            raise LogError(f"--log {file} cannot be written: {error.strerror}; give another file") from error
+    for logger in (log(), logging.getLogger("py.warnings")):
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.handlers = handlers
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.captureWarnings(True)
+    log().info("gapslsim %s, Python %s, %s", __version__, platform.python_version(), platform.platform())

@@ -1,0 +1,1 @@
+"""Chooses settings of a scenario by timing combinations of them."""

@@ -1,0 +1,1 @@
+"""Trackers of experiments that follow runs: one interface, a file for each."""

@@ -1,0 +1,1 @@
+"""The trackers that runs can be told to; each file is one."""

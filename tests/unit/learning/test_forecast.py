@@ -1,0 +1,190 @@
+"""What a training takes of its memory, said before it begins, against tensors that are counted while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor
+from torch.nn import functional
+
+from gapslsim import load, simulate
+from gapslsim.assembly import memory_forecast
+from gapslsim.device_memory import described
+from gapslsim.errors import MemoryShortError
+from gapslsim.learning.live_bytes import LiveBytes
+from gapslsim.learning.losses.cross_entropy import CrossEntropy
+from gapslsim.learning.memory_options import Ways
+from gapslsim.scenario.schema import Scenario
+from tests.emulated import emulated
+
+TEXT = """
+name: memory
+seed: 1
+data: {{kind: synthetic, input_shape: {shape}, n_classes: 10, n_train: 240, n_test: 60}}
+model: {model}
+framework: {framework}
+training:
+  batch_size: 8
+  workers: 1
+  client: {{optimizer: adam, lr: 0.001}}
+  memory: {memory}
+server: {{device: jetson-orin-nx}}
+clients: [{{count: 6, device: jetson-nano, link: {{uplink: 1 Gbit/s, downlink: 1 Gbit/s, latency: 1 ms}}}}]
+network: {{kind: star, backhaul: 1 Gbit/s}}
+evaluation: {{every: 1 rounds, batch_size: 32}}
+stop: {{rounds: 3}}
+"""
+MLP = "{kind: mlp, hidden: [300, 300], cut: 1}"
+MODELS = {
+    "mlp": (MLP, [64]),
+    "mlp, large clients": ("{kind: mlp, hidden: [1000, 20], cut: 1}", [256]),
+    "cnn": ("{kind: cnn, channels: [16, 32, 32], cut: 1}", [1, 8, 8]),
+    "cnn with statistics": ("{kind: cnn, channels: [16, 32, 32], norm: batch, cut: 1}", [1, 8, 8]),
+    "vgg16": ("{kind: vgg16, width: 0.125, cut: 4}", [3, 32, 32]),
+    "vit": ("{kind: vit, patch: 4, dim: 48, depth: 3, heads: 3, cut: 1}", [3, 16, 16]),
+    "squeezenet": ("{kind: torchvision, arch: squeezenet1_1, cut: 3}", [3, 32, 32]),
+}
+FRAMEWORKS = [
+    "{kind: psl}", "{kind: sfl}", "{kind: sl}", "{kind: fedavg, local_steps: 2}", "{kind: epsl}", "{kind: gapsl}",
+    "{kind: non_gda}", "{kind: gapsl, gradient: exact, lambda: 0.1}", "{kind: pipelined_psl}",
+    "{kind: async_gapsl}", "{kind: async_sfl}", "{kind: gas}", "{kind: psl, client_update: {kind: frozen}}",
+    "{kind: parallel, server_update: {kind: torchjd, aggregator: PCGrad}}",
+    "{kind: gapsl, participation: {kind: sample, k: 3}}",
+]  # fmt: skip
+
+
+def scenario(
+    folder: Path, framework: str = "{kind: gapsl}", model: str = "mlp", memory: str = "{}"
+) -> Scenario:
+    file = folder / "memory.yaml"
+    settings, shape = MODELS[model]
+    file.write_text(TEXT.format(model=settings, shape=shape, framework=framework, memory=memory))
+    return load(file)
+
+
+def measured(of: Scenario) -> tuple[int, str]:
+    """Peak of all tensors, and the hash of what was learned."""
+    with LiveBytes() as meter:
+        results = simulate(of)
+    return meter.peak_bytes, results.summary["learning_sha256"]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_forecast_is_within_a_quarter_of_what_a_run_of_every_framework_takes(
+    framework: str, tmp_path: Path
+) -> None:
+    run = scenario(tmp_path, framework)
+    assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_forecast_is_within_a_quarter_of_what_a_run_of_every_model_takes(
+    model: str, tmp_path: Path
+) -> None:
+    run = scenario(tmp_path, "{kind: gapsl}", model)
+    assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
+
+
+class _OnAccelerator(LiveBytes):
+    """What lies on the emulated device, and not in the host's memory."""
+
+    def _add(self, tensor: Any) -> None:
+        super()._add(tensor.elem)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # of the emulated device's, for attention
+@pytest.mark.parametrize(
+    ("framework", "model", "memory"),
+    [
+        ("{kind: psl}", "mlp", "{}"),
+        ("{kind: gapsl}", "vit", "{gradients: host, passes: remade}"),
+    ],
+)
+def test_the_forecast_is_within_a_quarter_of_what_lies_on_a_gpu_with_its_own_ways_of_joining_passes(
+    framework: str, model: str, memory: str, tmp_path: Path
+) -> None:
+    with emulated():
+        run = scenario(tmp_path, framework, model, memory)
+        plan = memory_forecast(run)
+        with _OnAccelerator(device="cuda") as meter:
+            simulate(run)
+    assert plan.peak_bytes == pytest.approx(meter.peak_bytes, rel=0.25)
+    assert plan.ways.rows_on_host == ("host" in memory)
+
+
+def test_the_parts_are_those_of_shapes(tmp_path: Path) -> None:
+    parts = memory_forecast(scenario(tmp_path)).parts
+    # 300 samples of 64 numbers and a label; rows of 300 x 300 + 300 and 300 x 10 + 10 parameters; six batches of
+    # eight times 300 numbers at the cut.
+    assert parts["data set"] == 300 * (64 * 4 + 8)
+    assert parts["gradients of clients"] == 6 * 4 * (300 * 301 + 301 * 10)
+    assert parts["cut gradients"] == 6 * 8 * 300 * 4
+
+
+def test_a_run_that_does_not_fit_makes_its_passes_again_within_the_limit_and_to_the_last_bit(
+    tmp_path: Path,
+) -> None:
+    kept = scenario(tmp_path, "{kind: psl}", "vit", "{passes: kept}")
+    whole, learned = measured(kept)
+    limit = 0.9 * whole
+    small = scenario(tmp_path, "{kind: psl}", "vit", f"{{limit: {limit:.0f} B}}")
+    plan = memory_forecast(small)
+    assert plan.ways.remakes_passes
+    assert plan.peak_bytes < limit < memory_forecast(kept).peak_bytes
+    taken, again = measured(small)
+    assert taken == pytest.approx(plan.peak_bytes, rel=0.25)
+    assert taken < limit
+    assert again == learned
+
+
+def test_graphs_of_exact_gradients_are_made_again_one_at_a_time_with_the_same_bits(tmp_path: Path) -> None:
+    exact = "{kind: gapsl, gradient: exact, lambda: 0.1}"
+    kept, remade = (scenario(tmp_path, exact, "cnn", f"{{passes: {how}}}") for how in ("kept", "remade"))
+    (whole, learned), (taken, again) = measured(kept), measured(remade)
+    assert taken < 0.7 * whole
+    assert taken == pytest.approx(memory_forecast(remade).peak_bytes, rel=0.25)
+    assert again == learned
+
+
+def test_a_run_that_fits_in_no_way_is_refused_with_what_takes_how_much_and_what_to_change(
+    tmp_path: Path,
+) -> None:
+    run = scenario(tmp_path, memory="{limit: 1 MB}")
+    with pytest.raises(
+        MemoryShortError,
+        match=r"1 MB can be used \(training.memory.limit\).*gradients of clients.*batch_size",
+    ):
+        simulate(run)
+
+
+def test_a_loss_that_looks_at_numbers_has_no_forecast_and_runs_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def curious(self: CrossEntropy, outputs: Tensor, labels: Tensor, weights: Any) -> Tensor:
+        each = functional.cross_entropy(outputs, labels, reduction="none")
+        return each if each.mean().item() < 100 else each / 2
+
+    monkeypatch.setattr(CrossEntropy, "each", curious)
+    monkeypatch.setattr(CrossEntropy, "mean", lambda self, *given: self.each(*given).mean())
+    run = scenario(tmp_path, memory="{limit: 1 kB, passes: remade}")
+    plan = memory_forecast(run)
+    assert "cannot be forecast" in described(plan)
+    assert "meta" in plan.unknown
+    assert plan.ways.remakes_passes
+    assert simulate(run).summary["status"] == "completed"
+
+
+def test_what_a_gpu_of_another_size_would_do_is_told_without_it(tmp_path: Path) -> None:
+    # ViT-Base of the paper with 40 clients: kept passes alone would take 40 x 1.94 GB.
+    model = "{kind: vit, cut: 3, resize: 224}"
+    text = TEXT.format(model=model, shape=[3, 32, 32], framework="{kind: gapsl}", memory="{}")
+    for old, new in {"count: 6": "count: 40", "batch_size: 8": "batch_size: 64", "240": "5000"}.items():
+        text = text.replace(old, new)
+    file = tmp_path / "vit.yaml"
+    file.write_text(text)
+    run = load(file, deep=False)
+    assert memory_forecast(run, gpu_bytes=80e9).ways == Ways(remakes_passes=True)
+    with pytest.raises(MemoryShortError, match="90% of the GPU"):
+        memory_forecast(run, gpu_bytes=20e9)
