@@ -5,7 +5,7 @@ from __future__ import annotations
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "imports", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "site", "tests"]
 
 
 @nox.session
@@ -25,6 +25,12 @@ def types(session: nox.Session) -> None:
 def imports(session: nox.Session) -> None:
     """Layers, and the two sides that never import each other."""
     session.run("lint-imports")
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """The documentation site; a broken link or a page that nothing leads to is an error."""
+    session.run("mkdocs", "build", "--quiet", *(session.posargs or ("--site-dir", session.create_tmp())))
 
 
 @nox.session

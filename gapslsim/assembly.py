@@ -144,7 +144,7 @@ def assemble(
 
         if is_limited(scenario, device):
             made = plan_memory(scenario, setup, device)
-            ways, memory["training_bytes"] = made.ways, made.peak_bytes
+            ways, memory["training_bytes"] = made.ways, made.peak_bytes or None
     at_once, plain = scenario.evaluation.batch_size, None
     if clock is not None and device is not None:
         from gapslsim.stages.measured import MeasuredStage

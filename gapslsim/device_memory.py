@@ -60,8 +60,13 @@ def plan_memory(
         limits, limit = limits_of_gpu(int(gpu_bytes)), min(options.limit or gpu_bytes, _USABLE * gpu_bytes)
     protocol = protocol_of(scenario)
     on_cpu = device.type == "cpu" and gpu_bytes is None
-    forecaster = Forecaster(setup, protocol, limits, _n_workers(scenario, setup, device) if on_cpu else 1)
-    tried = [forecaster.forecast(ways) for ways in _ways(scenario, protocol)]
+    ways = _ways(scenario, protocol)
+    try:
+        forecaster = Forecaster(setup, protocol, limits, _n_workers(scenario, setup, device) if on_cpu else 1)
+        tried = [forecaster.forecast(way) for way in ways]
+    # A loss or an optimizer of the user's own may look at numbers, and raise anything where there are none.
+    except Exception as error:
+        return Forecast(ways[0], "", {}, 0, f"{type(error).__name__}: {str(error).splitlines()[0]}")
     fitting = next((made for made in tried if limit is None or made.peak_bytes <= limit), None)
     if fitting is not None:
         return fitting
@@ -118,6 +123,11 @@ def _n_workers(scenario: Scenario, setup: LearningSetup, device: torch.device) -
 
 def described(made: Forecast) -> str:
     """A forecast in a sentence or two."""
+    if made.unknown:
+        return (
+            "the memory of training cannot be forecast, as a part of it does not work with shapes alone "
+            f"({made.unknown})."
+        )
     ways = []
     if made.ways.remakes_passes:
         ways.append("forward passes are made again for their backward passes")

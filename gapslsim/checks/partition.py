@@ -93,7 +93,7 @@ def splitting_is_pure(partition: Partition) -> None:
 def the_impossible_is_refused(partition: Partition) -> None:
     """More clients than samples are refused with a `DataError`.
 
-    Raise it as `gapslsim.data._division.check_enough(n_samples, n_clients)` does.
+    Raise `gapslsim.DataError` if `len(labels) < n_clients`.
     """
     try:
         _split(partition, _labels(5), 6)

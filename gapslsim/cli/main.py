@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 
 COMMANDS: dict[str, Entry] = {
     "run": Entry("run:run_command", "Run a scenario: train, simulate, write a run directory."),
+    "new": Entry("new:new_command", "Make a folder with a scenario, a study and stubs to begin from."),
     "sweep": Entry("sweep:sweep_command", "Run a study: many scenarios from one file."),
     "figure": Entry("figure:figure_command", "Draw a study's own figure, with its numbers."),
     "report": Entry("report:report_command", "Write runs or studies as one HTML page."),

@@ -52,6 +52,8 @@ class Forecast:
     """What they are, then."""
     host_bytes: int
     """Of gradients that lie in the host's memory."""
+    unknown: str = ""
+    """Why there is none, in words: a component of the user's own cannot be run on shapes."""
 
     @property
     def peak_bytes(self) -> int:

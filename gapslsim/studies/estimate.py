@@ -51,7 +51,7 @@ class Estimate:
     retimed_s: float
     """Wall time of a run that finds its training in the journal."""
     memory_bytes: int = 0
-    """Of the device that would compute it here, at the peak."""
+    """Of the device that would compute it here, at the peak; 0 if it cannot be told."""
     problem: str = ""
     """Why it cannot be run; empty if it can."""
 
@@ -198,8 +198,8 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
         each_s = cost.retimed_s if n_retime and not n_train else cost.wall_time_s
         table.add_row(
             *axes, str(len(runs)), str(n_train), "?" if cost.rounds is None else str(cost.rounds),
-            words.seconds(cost.simulated_time_s), _flop(cost.work_flop), readable(cost.memory_bytes),
-            words.seconds(each_s),
+            words.seconds(cost.simulated_time_s), _flop(cost.work_flop),
+            readable(cost.memory_bytes) if cost.memory_bytes else "?", words.seconds(each_s),
         )  # fmt: skip
     console.print(table)
     for run in plan.impossible:

@@ -173,7 +173,9 @@ def memory_on(job: Job, gpu: Gpu) -> float:
     scenario = loads(job.scenario_yaml, file=job.label)
     if scenario.training.device == "cpu":
         return 0.0
-    return float(memory_forecast(scenario, gpu.total_bytes).peak_bytes)
+    made = memory_forecast(scenario, gpu.total_bytes)
+    # Where there is no forecast it has a GPU for itself.
+    return gpu.total_bytes if made.unknown else float(made.peak_bytes)
 
 
 def _usable(gpu: Gpu) -> float:

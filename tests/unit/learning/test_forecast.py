@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
+from torch.nn import functional
 
 from gapslsim import load, simulate
 from gapslsim.assembly import memory_forecast
+from gapslsim.device_memory import described
 from gapslsim.errors import MemoryShortError
 from gapslsim.learning.live_bytes import LiveBytes
+from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.memory_options import Ways
 from gapslsim.scenario.schema import Scenario
 from tests.emulated import emulated
@@ -153,6 +157,23 @@ def test_a_run_that_fits_in_no_way_is_refused_with_what_takes_how_much_and_what_
         match=r"1 MB can be used \(training.memory.limit\).*gradients of clients.*batch_size",
     ):
         simulate(run)
+
+
+def test_a_loss_that_looks_at_numbers_has_no_forecast_and_runs_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def curious(self: CrossEntropy, outputs: Tensor, labels: Tensor, weights: Any) -> Tensor:
+        each = functional.cross_entropy(outputs, labels, reduction="none")
+        return each if each.mean().item() < 100 else each / 2
+
+    monkeypatch.setattr(CrossEntropy, "each", curious)
+    monkeypatch.setattr(CrossEntropy, "mean", lambda self, *given: self.each(*given).mean())
+    run = scenario(tmp_path, memory="{limit: 1 kB, passes: remade}")
+    plan = memory_forecast(run)
+    assert "cannot be forecast" in described(plan)
+    assert "meta" in plan.unknown
+    assert plan.ways.remakes_passes
+    assert simulate(run).summary["status"] == "completed"
 
 
 def test_what_a_gpu_of_another_size_would_do_is_told_without_it(tmp_path: Path) -> None:

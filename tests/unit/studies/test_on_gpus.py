@@ -7,8 +7,11 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from gapslsim import assembly
 from gapslsim.cli.main import main
 from gapslsim.errors import ComponentError, MemoryShortError
+from gapslsim.learning.forecast import Forecast
+from gapslsim.learning.memory_options import Ways
 from gapslsim.studies import _execute
 from gapslsim.studies import gpus as gpus_module
 from gapslsim.studies._execute import Job, Outcome, carry_out
@@ -273,6 +276,12 @@ def test_a_study_is_swept_on_a_gpu_by_its_forecasts(tmp_path) -> None:
 def test_a_run_that_computes_on_the_cpu_needs_no_gpu(tmp_path) -> None:
     plan = load_study(write_study(tmp_path), set=["training.device=cpu"])
     assert memory_on(Job("a", plan.runs[0].yaml), gpu("0", 8 * GB)) == 0
+
+
+def test_a_run_without_a_forecast_has_a_gpu_for_itself(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "memory_forecast", lambda *_: Forecast(Ways(), "", {}, 0, "no shapes"))
+    plan = load_study(write_study(tmp_path))
+    assert memory_on(Job("a", plan.runs[0].yaml), gpu("0", 8 * GB)) == 8 * GB
 
 
 def test_the_plan_tells_how_many_runs_share_the_gpus(
