@@ -89,7 +89,7 @@ def _of_group(scenario: Scenario, place: int, name: str) -> Iterator[Resource]:
 
     def changed(**changes: Any) -> Scenario:
         # Faults know groups by the names that they had.
-        made = unchecked(group, name=group.name or group.device, **changes)
+        made = unchecked(group, name=group.label, **changes)
         groups = (*scenario.clients[:place], made, *scenario.clients[place + 1 :])
         copied: Scenario = unchecked(scenario, clients=groups)
         return copied

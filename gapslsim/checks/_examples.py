@@ -93,6 +93,9 @@ def _guess(schema: Schema, definitions: Schema) -> Any:
         if values:
             return values[0]
     choices = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if "if" in schema:  # a family: a bare name or shorthand, else its members by kind
+        members = [member["then"] for member in schema["then"]["allOf"]]
+        choices = [*(() if schema["else"] == {"type": "object"} else (schema["else"],)), *members]
     if choices:  # The shortest first: a bare name before a mapping.
         tried = (_guess(choice, definitions) for choice in sorted(choices, key=lambda c: "enum" not in c))
         return next((value for value in tried if value is not None), None)

@@ -44,7 +44,7 @@ def draw_partition(name: str, console: Console, png: Path | None = None) -> None
         noisy = [int((labels[share] != clean.train.labels[share]).sum()) for share in shares]
     else:  # Without classes all samples are of one kind, and none is noisy.
         found, noisy = skew(np.zeros(len(labels), np.int64), shares, 1), [0] * len(shares)
-    groups = [group.name or group.device for group in scenario.clients for _ in range(group.count)]
+    groups = [group.label for group in scenario.clients for _ in range(group.count)]
     settings = {key: value for key, value in settings_of(scenario.data.partition).items() if value}
     kind, more = settings.pop("kind"), ", ".join(f"{key}: {value}" for key, value in settings.items())
     title = f"{settings_of(scenario.data)['kind']} by {kind}{f' ({more})' if more else ''}"

@@ -126,7 +126,7 @@ def _check_compile(scenario: Scenario) -> list[Finding]:
 
 def _check_faults(scenario: Scenario) -> list[Finding]:
     """Faults of groups that do not exist, and more servers that crash than there are."""
-    groups = {group.name or group.device for group in scenario.clients}
+    groups = {group.label for group in scenario.clients}
     found: list[Finding] = []
     for place, fault in enumerate(scenario.faults):
         for name in fault.groups or ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -204,6 +205,11 @@ class ClientGroup:
     training: GroupTraining = Field(default_factory=GroupTraining)
     """Batch size, optimizer or learning rate of their own."""
 
+    @property
+    def label(self) -> str:
+        """What tables and faults call the group: its name, or its device's, of a file without folder and ending."""
+        return self.name or re.sub(r"\.ya?ml(?=@|$)", "", re.split(r"[/\\]", self.device)[-1])
+
 
 @component
 class Scenario:
@@ -263,7 +269,7 @@ class Scenario:
     @property
     def group_names(self) -> tuple[str, ...]:
         """Of each group, no two alike: its own, or its device's; later groups of one name get a number."""
-        names = [group.name or group.device for group in self.clients]
+        names = [group.label for group in self.clients]
         return tuple(
             name if name not in names[:i] else f"{name} #{names[: i + 1].count(name)}"
             for i, name in enumerate(names)
@@ -296,7 +302,7 @@ class Scenario:
         """What may happen to every client; with their idle power [W]."""
         groups = [group for group in self.clients for _ in range(group.count)]
         return [
-            Member(group.availability, group.name or group.device, group.access_point, power_w)
+            Member(group.availability, group.label, group.access_point, power_w)
             for group, power_w in zip(groups, idle_w, strict=True)
         ]
 

@@ -71,7 +71,12 @@ class Tracker(ABC):
         """
 
 
-def _short(text: str) -> dict[str, str]:
+def _short(value: Any) -> Any:
+    """`KIND=WHERE` as a mapping; what is none stays as it is."""
+    return _parts(value) if isinstance(value, str) else value
+
+
+def _parts(text: str) -> dict[str, str]:
     kind, _, where = text.partition("=")
     return {"kind": kind.strip(), "where": where.strip()}
 
@@ -85,7 +90,7 @@ def tracker_of(text: str) -> Tracker:
     Raises:
         ComponentError: for an unknown tracker, or one whose package is not installed.
     """
-    short = _short(text)
+    short = _parts(text)
     if short["kind"] not in trackers:
         raise ComponentError(unknown("tracker", short["kind"], trackers))
     try:

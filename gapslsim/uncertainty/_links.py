@@ -35,7 +35,7 @@ def with_links(scenario: Scenario, spread: float, z: Callable[[str], float]) -> 
         return dataclasses.replace(value, **changed) if changed else value
 
     def with_link(group: Any) -> Any:
-        return unchecked(group, link=scaled(group.link, f"links of {group.name or group.device}"))
+        return unchecked(group, link=scaled(group.link, f"links of {group.label}"))
 
     return unchecked(  # what is given was checked, and devices need not be looked up again
         scenario,

@@ -135,7 +135,7 @@ def test_the_command_prints_a_table_a_sentence_json_a_picture_and_csv(tmp_path, 
         assert (tmp_path / out).read_bytes().startswith(head)
     told = capsys.readouterr().out
     assert "uplink of phones" in told
-    assert max(map(len, told.splitlines())) <= 80
+    assert max(len(line) for line in told.splitlines() if str(tmp_path) not in line) <= 80
     with pytest.raises(SystemExit):
         main(["explain", str(run), "--factor", "3", "--json"])
     made = json.loads(capsys.readouterr().out)

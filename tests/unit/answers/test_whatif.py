@@ -71,7 +71,7 @@ def test_the_command_prints_alternatives_side_by_side_as_a_table_json_and_files(
         )
     assert not ended.value.code
     told = capsys.readouterr().out
-    assert max(map(len, told.splitlines())) <= 80
+    assert max(len(line) for line in told.splitlines() if str(tmp_path) not in line) <= 80
     assert "| as it was |" in (tmp_path / "a.md").read_text()
     with pytest.raises(SystemExit):
         main([*call, "--json"])
