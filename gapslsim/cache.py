@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gapslsim._version import __version__
+from gapslsim.whole_files import whole_file
 
 __all__ = ["cache_folder", "remembered"]
 
@@ -64,13 +64,8 @@ def remembered(about: Any, compute: Callable[[], Any], code: tuple[str, ...] = (
 
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=file.parent, suffix=".partial")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(text)
-        Path(unfinished).replace(file)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
+    with whole_file(file) as opened:
+        opened.write(text.encode())
     entries = [path for path in file.parent.iterdir() if len(path.name) == len(file.name)]
     if len(entries) > MOST_ENTRIES:
         for old in sorted(entries, key=lambda path: path.stat().st_mtime)[: len(entries) - MOST_ENTRIES // 2]:

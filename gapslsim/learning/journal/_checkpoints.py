@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from gapslsim.errors import JournalError
-from gapslsim.learning.journal.folder import whole_file
+from gapslsim.whole_files import whole_file
 
 if TYPE_CHECKING:
     from gapslsim.learning.state import SideState

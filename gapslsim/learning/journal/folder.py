@@ -6,15 +6,14 @@ import hashlib
 import json
 import os
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from gapslsim.errors import JournalError
 from gapslsim.learning.journal.compatibility import FORMAT, differences
+from gapslsim.whole_files import whole_file
 
 __all__ = [
     "HEADER",
@@ -24,8 +23,6 @@ __all__ = [
     "open_training",
     "size_of",
     "trainings",
-    "whole_file",
-    "write_whole",
 ]
 
 MARKER: Final = "journal.json"
@@ -125,32 +122,6 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; several processes may do so at once.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    with whole_file(path) as file:
-        file.write(content)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there with all that is written to it inside, or not at all.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _claim(directory: Path) -> None:
     """Makes a new or empty directory a journal; refuses one that holds something else.
 
@@ -184,9 +155,10 @@ def _last_used(folder: Path) -> tuple[float, str]:
 
 
 def _is_partial(path: Path, name: str) -> bool:
-    """Whether a file is what `write_whole` has made of a file of this name so far."""
+    """Whether a file is what `whole_file` has made of a file of this name so far."""
     return path.name.startswith(f".{name}.") and path.name.endswith(".partial")
 
 
 def _write(path: Path, value: object) -> None:
-    write_whole(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    with whole_file(path) as file:
+        file.write((json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
