@@ -16,7 +16,8 @@ from gapslsim.results.statistics import spread
 from gapslsim.results.study import is_study
 from gapslsim.results.words import percent
 
-__all__ = ["commands", "failures", "group_figures", "provenance_table", "result_table", "settings_table"]
+__all__ = ["commands", "group_figures", "provenance_table", "result_table", "settings_table", "without_whole_result",
+]  # fmt: skip
 
 
 def result_table(runs: RunSet) -> str:
@@ -125,14 +126,31 @@ def _compact(value: Any) -> str:
     return str(value)
 
 
-def failures(runs: RunSet) -> str:
-    """Runs that are missing, with the reason; empty if there are none."""
-    if not runs.missing:
-        return ""
-    table = html_table(["run", "what happened"], runs.missing, "wrap")
-    n_missing = len(runs.missing)
-    said = tag("p", f"{n_missing} of {n_missing + len(runs.runs)} runs gave no result.")
-    return tag("section", tag("h2", "Runs without a result") + said + table, id="failures")
+def without_whole_result(runs: RunSet) -> str:
+    """Runs that are missing, and those that their study stopped, with the reason; empty if there are none."""
+    n = len(runs.runs) + len(runs.missing) + len(runs.stopped)
+    said = {
+        "failures": (
+            "Runs without a result",
+            runs.missing,
+            f"{len(runs.missing)} of {n} runs gave no result.",
+        ),
+        "stopped": (
+            "Stopped early",
+            runs.stopped,
+            f"{len(runs.stopped)} of {n} runs were stopped or spared by the study, or are other seeds of such "
+            "settings. They are in no mean and no figure but the study's own.",
+        ),
+    }
+    return "".join(
+        tag(
+            "section",
+            tag("h2", title) + tag("p", text) + html_table(["run", "what happened"], rows, "wrap"),
+            id=name,
+        )
+        for name, (title, rows, text) in said.items()
+        if rows
+    )
 
 
 def provenance_table(runs: RunSet) -> str:

@@ -101,7 +101,7 @@ def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ())
         tag("h1", escape(runs.title)),
         tag("p", escape(runs.question), class_="question") if runs.question else "",
         _answers(runs),
-        tables.failures(runs),
+        tables.without_whole_result(runs),
         tag("nav", tag("ul", links), aria_label="Contents"),
         *(html for _, _, html in sections),
     ]
