@@ -43,7 +43,7 @@ def simulate(
     journal: str | Path | JournalSettings | None = None,
     models: bool = False,
     track: Sequence[Tracker] = (),
-    until: Every | None = None,
+    until: str | None = None,
 ) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
 
@@ -55,8 +55,9 @@ def simulate(
             computed again: a run that was killed goes on, other hardware or another network costs no training.
         models: have `Results.model` also where the journal knows the training; what is missing is then computed.
         track: trackers that follow the run, such as `TensorBoard(where="runs/tb")`; none can harm it.
-        until: end at the first round that closes there or later, with status `stopped: after ...`. What is in the
-            tables then is what the whole run begins with, and a journal has all that it takes to go on.
+        until: `5 epochs`, say: end with the first round that closes there or later, with status
+            `stopped: after ...`. Its tables are what those of the whole run begin with, and a journal has all that it
+            takes to go on.
 
     Returns:
         Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far; a run in which
@@ -72,6 +73,7 @@ def simulate(
         )
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
+    stop_at = None if until is None else Every.parse(until)
     choose(scenario.training.kernels)
     from gapslsim.assembly import assemble  # Which imports torch, unless it is dry.
 
@@ -83,7 +85,7 @@ def simulate(
                 from gapslsim.numerics import computing
 
                 around.enter_context(computing(parts.device, training.precision, training.deterministic))
-            results = _simulate(_Run(scenario, parts, dry, observer, models, until))
+            results = _simulate(_Run(scenario, parts, dry, observer, models, stop_at))
     if scenario.uncertainty is None or results.summary["status"] != "completed":
         return results
     from gapslsim.uncertainty.draws import with_draws

@@ -93,7 +93,6 @@ def _in_words(job: Job, problem: Exception) -> str:
 
 def _simulate(job: Job) -> Results:
     from gapslsim.run import simulate
-    from gapslsim.scenario.limits import Every
     from gapslsim.scenario.loading import loads
 
     scenario = loads(job.scenario_yaml, file=job.label)
@@ -105,8 +104,9 @@ def _simulate(job: Job) -> Results:
         options = replace(options, limit=min(job.memory_bytes, options.limit or job.memory_bytes))
         # It sees one GPU, which has no other number then.
         scenario = replace(scenario, training=replace(scenario.training, memory=options, device="cuda"))
-    until = Every.parse(job.until) if job.until else None
-    results = simulate(scenario, observer=_noting(job.note), journal=job.journal or None, until=until)
+    results = simulate(
+        scenario, observer=_noting(job.note), journal=job.journal or None, until=job.until or None
+    )
     # The number of workers changes no result, and the run is known by the scenario as it was planned.
     return replace(results, scenario_yaml=job.scenario_yaml)
 

@@ -203,7 +203,7 @@ def test_by_force_all_is_run_anew(halved, tmp_path):
 
 
 @pytest.mark.parametrize("framework", ["gapsl", "async_sl", "fedavg"])
-@pytest.mark.parametrize("until", [Every(5, "rounds"), Every(0.7, "epochs")])
+@pytest.mark.parametrize("until", ["5 rounds", "0.7 epochs"])
 def test_a_run_that_is_stopped_is_the_beginning_of_the_whole_run(tmp_path, framework, until):
     (tmp_path / "base.yaml").write_text(BASE)
     scenario = load(tmp_path / "base.yaml", set=[f"framework={framework}", "stop={rounds: 10}"])
