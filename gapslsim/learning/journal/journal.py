@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from gapslsim.learning.journal._checkpoints import Checkpoints, OpenCheckpoint
 from gapslsim.learning.journal._frames import CHECKPOINT, OBSERVATION
 from gapslsim.learning.journal._records import RecordFiles
 from gapslsim.learning.journal.folder import LOCK, open_training, size_of
-from gapslsim.learning.journal.locks import lock
+from gapslsim.locks import take
 from gapslsim.work import content_key
 
 if TYPE_CHECKING:
@@ -91,11 +90,16 @@ class Journal:
         self.training, self._messages = open_training(settings.directory, setup, compatibility, about)
         """Where this training is kept."""
         folder = self.training.folder
-        self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         # Shared: any number of runs may use a training, but none while it is pruned.
-        if not lock(self._lock, shared=True):
-            os.close(self._lock)
+        try:
+            hold = take(folder / LOCK, shared=True)
+        except OSError as error:
+            raise JournalError(f"{folder / LOCK} cannot be written: {error.strerror or error}.") from error
+        if hold is None:
             raise JournalError(f"{folder} is being pruned or verified by another process; try again.")
+        self._hold = hold
+        if hold.how:
+            self._messages.append(f"{folder}: {hold.how}.")
         self._records = RecordFiles(folder)
         self._checkpoints = Checkpoints(folder, device)
         # Counted once and then kept up to date: a listing per record would cost more than the record.
@@ -205,9 +209,7 @@ class Journal:
     def close(self) -> None:
         """Lets go of every file; the summary can still be had."""
         self._records.close()
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._hold.release()
 
     def _make_room(self) -> None:
         """Deletes the oldest checkpoints beyond the limits, never the newest one."""

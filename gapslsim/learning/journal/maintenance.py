@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from typing import Any
 from gapslsim.learning.journal._checkpoints import PREFIX, SUFFIX, CheckpointInfo, checksum_of
 from gapslsim.learning.journal._frames import CHECKPOINT, Damage, Frame, Torn, scan
 from gapslsim.learning.journal.folder import HEADER, LOCK, MARKER, Training, check_journal, size_of, trainings
-from gapslsim.learning.journal.locks import lock
+from gapslsim.locks import take
 
 __all__ = ["Content", "content_of", "delete_journal", "prune", "verify"]
 
@@ -177,8 +176,9 @@ def _orphans(folder: Path, named: set[str]) -> list[Path]:
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Whether nobody uses a training's folder; nobody can begin to meanwhile."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    hold = take(folder / LOCK)
     try:
-        yield lock(descriptor)
+        yield hold is not None
     finally:
-        os.close(descriptor)
+        if hold is not None:
+            hold.release()
