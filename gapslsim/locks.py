@@ -1,9 +1,9 @@
 """Who holds a file, alone or together with others, between processes and machines. The only place that locks.
 
 `flock` does it where the system and the file system have it: the system lets a lock go however its process ends.
-Elsewhere (Windows, Lustre without `-o flock`, some NFS and FUSE) each holder leaves a small file beside the held one. It
-says who that is, and its time of change is a heart beat. One whose process is gone, or whose heart does not beat any
-more, does not count.
+Elsewhere (Windows, Lustre without `-o flock`, some NFS and FUSE) each holder leaves a small file beside the held one.
+It says who that is, and its time of change is a heart beat. One whose process is gone, or whose heart does not beat
+any more, does not count.
 """
 
 from __future__ import annotations
