@@ -11,19 +11,21 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import socket
+import stat
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Lock, Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, Final
 
-__all__ = ["DEAD_AFTER_S", "Hold", "Holder", "take"]
+__all__ = ["DEAD_AFTER_S", "Hold", "Holder", "Turns", "claims_of", "take"]
 
 _fcntl: Any
 try:
@@ -36,6 +38,8 @@ _BUSY: Final = (BlockingIOError, PermissionError)
 _BEAT_S: Final = 15.0
 DEAD_AFTER_S: Final = 180.0
 """Without a heart beat; NFS may show a time of change that is a minute old."""
+_LONGEST_TURN_S: Final = 300.0
+_LOOK_S: Final = 2e-3
 _MOUNTS: Final = Path("/proc/self/mounts")
 _FOR_ONE_MACHINE: Final = {"localflock", "local_lock=flock", "local_lock=all"}
 """Options of Lustre and NFS under which `flock` says yes and other machines never hear of it."""
@@ -160,11 +164,22 @@ def take(file: Path, *, shared: bool = False) -> Hold | None:
 
 
 def _open(file: Path) -> int:
-    """For writing, which NFS asks for; what may only be read is opened for that."""
-    try:
-        return os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-    except PermissionError:
-        return os.open(file, os.O_RDONLY)
+    """For writing, which locks of NFS ask for; nothing is followed or waited for."""
+    no_other = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | no_other, 0o644)
+    status = os.fstat(descriptor)
+    # Its holder writes to it, so that it must be nobody else's file.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(
+            errno.EINVAL, "it is no file of its own but a pipe, a device or a second name", str(file)
+        )
+    return descriptor
+
+
+def claims_of(file: str) -> str:
+    """Regular expression of the files beside one whose name matches another, where there is no `flock`."""
+    return rf"\.({file})\.(shared|alone)-[0-9a-f]{{32}}\.held"
 
 
 def _claimed(file: Path, shared: bool, how: str) -> Hold | None:
@@ -186,9 +201,15 @@ def _living(file: Path, own: Path) -> Iterator[Path]:
     """Claims of others that count. Those that do not are cleared away."""
     # By the clock of the file system, which all machines share.
     now = own.stat().st_mtime
-    for other in file.parent.glob(f".{file.name}.*.held"):
+    ours = re.compile(claims_of(re.escape(file.name)))
+    for entry in list(os.scandir(file.parent)):
+        other = Path(entry.path)
         with suppress(FileNotFoundError):
-            if other == own:
+            if (
+                other.name == own.name
+                or not ours.fullmatch(other.name)
+                or not entry.is_file(follow_symlinks=False)
+            ):
                 continue
             holder = Holder.read(other)
             if now - other.stat().st_mtime > DEAD_AFTER_S or (holder is not None and holder.is_gone):
@@ -210,6 +231,53 @@ def _is_for_one_machine(file: Path) -> bool:
         if path.startswith(mount.rstrip("/") + "/")
     ]
     return bool(holding) and not _FOR_ONE_MACHINE.isdisjoint(max(holding)[1].split(","))
+
+
+class Turns:
+    """Of many things, each by a number, one process at a time does one; the others wait.
+
+    Record locks on the bytes of a file, so that no thing needs a file. Where there are none, nobody waits for anybody.
+
+    Args:
+        file: whose bytes stand for the things; it stays empty.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._descriptor = -1
+        with suppress(OSError):
+            self._descriptor = _open(file)
+
+    @contextmanager
+    def of(self, numbers: Iterable[int]) -> Iterator[None]:
+        """Has all of these turns; waits for those of others, but not for ever: one that was stopped may hold one."""
+        taken: list[int] = []
+        deadline_s = monotonic() + _LONGEST_TURN_S
+        try:
+            # In one order, so that two never wait for each other.
+            for number in sorted(set(numbers)):
+                while self._descriptor >= 0 and not self._take(number) and monotonic() < deadline_s:
+                    sleep(_LOOK_S)
+                taken.append(number)
+            yield
+        finally:
+            for number in taken if self._descriptor >= 0 else ():
+                with suppress(OSError):
+                    _fcntl.lockf(self._descriptor, _fcntl.LOCK_UN, 1, number)
+
+    def _take(self, number: int) -> bool:
+        try:
+            _fcntl.lockf(self._descriptor, _fcntl.LOCK_EX | _fcntl.LOCK_NB, 1, number)
+        except _BUSY:
+            return False
+        except (OSError, AttributeError):  # no such locks here, or no fcntl
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Gives up every turn."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 @dataclass(eq=False)

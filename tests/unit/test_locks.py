@@ -103,7 +103,7 @@ def test_a_killed_process_holds_nothing(way: str, tmp_path: Path, monkeypatch: A
 
 def test_a_holder_on_another_machine_counts_while_its_heart_beats(tmp_path: Path, monkeypatch: Any) -> None:
     refuse_flock(monkeypatch)
-    claim = tmp_path / ".lock.alone-0.held"
+    claim = tmp_path / f".lock.alone-{0:032x}.held"
     claim.write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "now", "space": ""}))
     assert take(tmp_path / "lock") is None
     age_s = claim.stat().st_mtime - DEAD_AFTER_S - 5
