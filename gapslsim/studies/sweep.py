@@ -51,6 +51,8 @@ class SweepProgress:
     """Label of the run that has just ended; empty for news of runs under way."""
     error: str = ""
     """Of that run."""
+    note: str = ""
+    """What else is to be told: how the directory is protected, a worker that died."""
 
 
 Observer = Callable[[SweepProgress], None]
@@ -87,7 +89,7 @@ def sweep(
         KeyboardInterrupt: after Ctrl-C; what is finished is kept and gathered.
     """
     check_place(plan, out, resume=resume, force=force)
-    with held(out):
+    with held(out) as hold:
         # Another sweep may have ended here just now.
         check_place(plan, out, resume=resume, force=force)
         records = {run.record.label: run.record for run in plan.runs}
@@ -111,12 +113,14 @@ def sweep(
             outcomes = adaptive_outcomes(plan, plan.study.adaptive, records, partial(_stored, out), carry)
         try:
             _save(plan, records, out)
-            with _watch(to_do, out, observer, records) as told, closing(outcomes):
+            with _watch(to_do, out, observer, records) as news, closing(outcomes):
+                if hold.how:
+                    news(note=f"{out}: {hold.how}.")
                 for outcome in outcomes:
                     record = _keep(records[outcome.label], outcome, out)
                     records[record.label] = record
                     _save(plan, records, out)
-                    told(record)
+                    news(record)
                     if on_result is not None and record.status == "completed":
                         on_result(record, outcome.results)
         finally:
@@ -163,7 +167,7 @@ def check_place(plan: Plan, out: Path, *, resume: bool = False, force: bool = Fa
     """
     if out.exists() and not out.is_dir():
         raise ResultsError(f"{out} is a file; give a directory with --out")
-    if not out.exists() or not any(entry.name != LOCK for entry in out.iterdir()):
+    if not out.exists() or not any(LOCK not in entry.name for entry in out.iterdir()):
         return
     if not is_study(out):
         raise ResultsError(f"{out} is not empty and holds no study; give another directory with --out")
@@ -261,24 +265,24 @@ def _save(plan: Plan, records: dict[str, RunRecord], out: Path) -> StudyRecord:
 @contextmanager
 def _watch(
     to_do: list[PlannedRun], out: Path, observer: Observer | None, records: dict[str, RunRecord]
-) -> Iterator[Callable[[RunRecord], None]]:
+) -> Iterator[Callable[..., None]]:
     """Tells the observer of every run that ends, and each second of what is under way."""
     started = time.monotonic()
     stop = Event()
 
-    def news(label: str = "", error: str = "") -> None:
+    def news(record: RunRecord | None = None, note: str = "") -> None:
         if observer is None:
             return
+        label, error = "", ""
+        if record is not None:
+            label, error = record.label, "" if record.status in ("completed", "planned") else record.status
         of = {run.record.label: records[run.record.label] for run in to_do}
-        ended = {name: record for name, record in of.items() if record.status != "planned"}
+        ended = {name: each for name, each in of.items() if each.status != "planned"}
         under_way = sum(_noted(out / NOTES / name) for name in of.keys() - ended.keys())
         share = (len(ended) + under_way) / len(to_do) if to_do else 1.0
-        n_failed = sum(not record.has_ended for record in ended.values())
+        n_failed = sum(not each.has_ended for each in ended.values())
         elapsed_s = time.monotonic() - started
-        observer(SweepProgress(len(to_do), len(ended), n_failed, share, elapsed_s, label, error))
-
-    def told(record: RunRecord) -> None:
-        news(record.label, "" if record.status in ("completed", "planned") else record.status)
+        observer(SweepProgress(len(to_do), len(ended), n_failed, share, elapsed_s, label, error, note))
 
     def look() -> None:
         while not stop.wait(_LOOK_EVERY_S):
@@ -288,7 +292,7 @@ def _watch(
     thread = Thread(target=look, daemon=True)
     thread.start()
     try:
-        yield told
+        yield news
     finally:
         stop.set()
         thread.join()
