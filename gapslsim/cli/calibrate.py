@@ -71,6 +71,7 @@ def calibrate_command(
     from gapslsim.calibration.table import check_table, read_table
     from gapslsim.hardware.devices import load_device, load_profile
     from gapslsim.hardware.profile_file import write_profile
+    from gapslsim.results.outputs import write_output
 
     if output is not None and (output.suffix not in (".yaml", ".yml") or not output.parent.is_dir()):
         why = (
@@ -79,6 +80,8 @@ def calibrate_command(
             else f"there is no folder {output.parent}; make it first"
         )
         raise typer.BadParameter(f"--out: {output} cannot be a profile: {why}.")
+    if output is not None:
+        _check_replaces(output)
     console = Console()
 
     def rows_of(path: Path, mode: str | None = power_mode, several: bool = False) -> MeasurementTable:
@@ -117,7 +120,7 @@ def calibrate_command(
     if rows.compute.empty and links:
         console.print(*map(str, links), link_section(links), sep="\n", highlight=False, markup=False)
         if output is not None:
-            output.write_text(link_section(links) + "\n", encoding="utf-8")
+            write_output(output, link_section(links) + "\n")
             console.print(f"Written to {output}: a line for a client group of a scenario.", highlight=False)
         return
     done_modes = calibrate_modes(rows, model, output.stem if output is not None else None, base)
@@ -141,3 +144,15 @@ def calibrate_command(
             console.print(f"Its mode: {output}@{name}", highlight=False, markup=False)
     if picture is not None:
         plot(made.samples, made.predicted, made.profile.name, picture)
+
+
+def _check_replaces(path: Path) -> None:
+    """Says before the work that a file is there which is no profile."""
+    from gapslsim.hardware.profile_file import ProfileError, read_profile
+    from gapslsim.results.outputs import check_replaces
+
+    try:
+        if path.is_file():
+            read_profile(path)
+    except ProfileError:
+        check_replaces(path, "link: {uplink: ")

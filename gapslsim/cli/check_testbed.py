@@ -94,7 +94,7 @@ def check_testbed_command(
         write_output(out, found.markdown())
         typer.echo(f"Written to {out}")
     if numbers is not None:
-        found.compared.to_csv(numbers, index=False)
+        write_output(numbers, found.compared.to_csv(index=False))
         typer.echo(f"Numbers written to {numbers}")
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save

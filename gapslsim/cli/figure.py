@@ -135,8 +135,7 @@ def _write(drawing: Drawing, picture: Path, table: Path | None, how: Print | Non
     from gapslsim.results.outputs import check_replaces
 
     numbers = table if table is not None else picture.with_suffix(".csv")
-    if table is not None:
-        check_replaces(table, drawing.numbers.to_csv(index=False))
+    check_replaces(numbers, drawing.numbers.to_csv(index=False))
     return [save(drawing, picture, how or Print()), write_csv(drawing.numbers, numbers)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,8 +84,11 @@ def _importer(form: str, changes: list[str]) -> Any:
 def _written(made: Imported, output: Path) -> int:
     if not output.parent.is_dir():
         raise typer.BadParameter(f"--out: there is no folder {output.parent}; make it first.")
-    with output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([made.columns, *(map(_cell, row) for row in made.rows)])
+    from gapslsim.results.outputs import write_output
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([made.columns, *(map(_cell, row) for row in made.rows)])
+    write_output(output, text.getvalue())
     return len(made.rows)
 
 

@@ -89,9 +89,11 @@ def measure_command(
         _check(check or ["quickstart"], profile, device, threads, rounds, console)
     else:
         from gapslsim.measuring.meter import power_rows, rest, watched
+        from gapslsim.measuring.table import check_table, idle_row, write_table
 
         if not out.parent.is_dir():
             raise typer.BadParameter(f"--out: there is no folder {out.parent}; make it first.")
+        check_table(out)
         machine, torch_device = _machine(device, precision, threads, name, power_mode, power)
         plan = _plan(scenario or [], batch_sizes, repeats, quick, precision)
         meter = _meter(rails, torch_device, console)
@@ -101,7 +103,6 @@ def measure_command(
         if meter is not None:
             rows += power_rows(machine, meter, resting, working)
         from gapslsim.calibration.calibrate import slug
-        from gapslsim.measuring.table import idle_row, write_table
 
         if idle_power is not None:
             rows.append(idle_row(machine, idle_power))

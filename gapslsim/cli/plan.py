@@ -61,7 +61,7 @@ def plan_command(
 ) -> None:
     """Choose settings for a goal: every combination is timed by the simulator, without tensors."""
     from gapslsim.planning.plan import plan, values_of
-    from gapslsim.results.outputs import write_text
+    from gapslsim.results.outputs import write_output
 
     found = plan(
         scenario, choose=dict(map(values_of, choose)) if choose else None, goal=_goal(goal),
@@ -72,7 +72,7 @@ def plan_command(
     else:
         _print(found, show)
     if table is not None:
-        write_text(table, found.table.to_csv(index=False))
+        write_output(table, found.table.to_csv(index=False))
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save
 

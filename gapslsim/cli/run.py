@@ -129,6 +129,9 @@ def _check_save(file: Path, dry: bool) -> None:
         raise typer.BadParameter(f"--save {file}: name the file with .safetensors at its end")
     if file.is_dir() or not file.absolute().parent.is_dir():
         raise typer.BadParameter(f"--save {file}: give a file in a directory that exists")
+    from gapslsim.results.outputs import check_replaces
+
+    check_replaces(file)
 
 
 @dataclass(frozen=True)

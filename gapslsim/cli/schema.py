@@ -31,7 +31,9 @@ def schema(
     if out is None:
         typer.echo(text, nl=False)
         return
-    out.write_text(text, encoding="utf-8")
+    from gapslsim.results.outputs import write_output
+
+    write_output(out, text)
     typer.echo(
         f"Wrote {out}. Put '# yaml-language-server: $schema={out}' at the top of a {what} file to use it."
     )

@@ -117,5 +117,7 @@ def draw(kind: str, what: str, console: Console, png: Path | None, duration: str
 
 
 def _save(figure: Figure, png: Path, console: Console) -> None:
-    figure.savefig(png, format="png", dpi=150)
+    from gapslsim.results.drawing.matplotlib_printer import write_figure
+
+    write_figure(figure, png)
     console.print(f"written: {png}", highlight=False)

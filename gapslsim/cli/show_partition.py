@@ -58,7 +58,9 @@ def draw_partition(name: str, console: Console, png: Path | None = None) -> None
         highlight=False,
     )
     if png is not None:
-        _figure(title, found.counts).savefig(png, format="png", dpi=150)
+        from gapslsim.results.drawing.matplotlib_printer import write_figure
+
+        write_figure(_figure(title, found.counts), png)
         console.print(f"written: {png}", highlight=False)
 
 

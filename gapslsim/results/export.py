@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from gapslsim.results.outputs import write_text
+from gapslsim.results.outputs import write_output
 from gapslsim.results.study_tables import StudyTables
 
 __all__ = ["export", "write_csv"]
@@ -41,10 +41,10 @@ def export(study: StudyTables, folder: Path) -> list[Path]:
 
 
 def write_csv(table: pd.DataFrame, file: Path) -> Path:
-    """Writes a table, whole or not at all.
+    """Writes a table, whole or not at all, and never over another file.
 
     Raises:
-        ResultsError: if it cannot be written.
+        ResultsError: if another file is there, or it cannot be written.
     """
-    write_text(file, table.to_csv(index=False, float_format=_DIGITS, lineterminator="\n"))
+    write_output(file, table.to_csv(index=False, float_format=_DIGITS, lineterminator="\n"))
     return file
