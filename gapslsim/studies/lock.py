@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import ResultsError
-from gapslsim.learning.journal.locks import lock
+from gapslsim.learning.journal.locks import lock, open_lock
 
 __all__ = ["LOCK", "held", "left_behind"]
 
@@ -48,7 +48,7 @@ def held(directory: Path) -> Iterator[None]:
     file = directory / LOCK
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = open_lock(file)
     except OSError as error:
         raise ResultsError(f"{file} could not be written: {error.strerror or error}") from error
     try:

@@ -14,9 +14,10 @@ from gapslsim.errors import JournalError
 from gapslsim.learning._observations import Seen, read_record
 from gapslsim.learning.journal._checkpoints import Checkpoints, OpenCheckpoint
 from gapslsim.learning.journal._frames import CHECKPOINT, OBSERVATION
+from gapslsim.learning.journal._own_files import LOCK, size_of
 from gapslsim.learning.journal._records import RecordFiles
-from gapslsim.learning.journal.folder import LOCK, open_training, size_of
-from gapslsim.learning.journal.locks import lock
+from gapslsim.learning.journal.folder import open_training
+from gapslsim.learning.journal.locks import lock, open_lock
 from gapslsim.work import content_key
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ class Journal:
         self.training, self._messages = open_training(settings.directory, setup, compatibility, about)
         """Where this training is kept."""
         folder = self.training.folder
-        self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._lock = open_lock(folder / LOCK)
+        except OSError as error:
+            raise JournalError(f"{folder / LOCK} cannot be used: {error.strerror}.") from error
         # Shared: any number of runs may use a training, but none while it is pruned.
         if not lock(self._lock, shared=True):
             os.close(self._lock)
@@ -154,7 +158,7 @@ class Journal:
     def holding(self, key: str) -> OpenCheckpoint | None:
         """A sound checkpoint that holds this state."""
         # Other processes may have added some since.
-        if self._records.checkpoint_frames:
+        if self._records.checkpoints:
             self._learn_of_checkpoints()
         return self._checkpoints.holding(key)
 
@@ -176,7 +180,7 @@ class Journal:
         except OSError as error:
             return self._stop(f"no checkpoint was written ({error.strerror or error})")
         self._bytes += info.size_bytes
-        self._checkpoints.add(info.payload())
+        self._checkpoints.add(info)
         self.n_checkpoints += 1
         # After the file is whole: a record never names a checkpoint that was not written. A file without a
         # record is an orphan, which pruning takes.
@@ -234,6 +238,6 @@ class Journal:
         self._messages.append(f"{self.training.folder}: {why}; the rest of this run is not in the journal.")
 
     def _learn_of_checkpoints(self) -> None:
-        for payload in self._records.checkpoint_frames:
-            self._checkpoints.add(payload)
-        self._records.checkpoint_frames.clear()
+        for info in self._records.checkpoints:
+            self._checkpoints.add(info)
+        self._records.checkpoints.clear()

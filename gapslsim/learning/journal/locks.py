@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
+from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["lock", "unlock"]
+__all__ = ["lock", "open_lock", "unlock"]
 
 _fcntl: Any
 try:
@@ -14,6 +18,24 @@ except ImportError:  # Windows
 
 # Which of the two it is depends on the system and its file system.
 _BUSY: Final = (BlockingIOError, PermissionError)
+
+
+def open_lock(file: Path) -> int:
+    """Opens a file to lock it, made if need be.
+
+    Raises:
+        OSError: if it cannot be opened, or is a link, a pipe or a second name of another file.
+    """
+    no_other = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | no_other, 0o644)
+    status = os.fstat(descriptor)
+    # Its holder writes to it, so that it must be nobody else's file.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(
+            errno.EINVAL, "it is no file of its own but a pipe, a device or a second name", str(file)
+        )
+    return descriptor
 
 
 def lock(descriptor: int, *, shared: bool = False) -> bool:

@@ -292,7 +292,7 @@ def test_pruning_leaves_what_is_in_use_and_comes_down_to_the_size(tmp_path: Path
     place = tmp_path / "journal"
     assert "in use" in prune(place, max_bytes=0)[0]
     kept.close()
-    (kept.training.folder / "checkpoint-nobody.pt").write_bytes(b"left over")
+    (kept.training.folder / f"checkpoint-{32 * '0'}.pt").write_bytes(b"left over")
     size = content_of(kept.training).checkpoints[0].size_bytes
     total = sum(path.stat().st_size for path in kept.training.folder.iterdir())
     done = prune(place, max_bytes=total - 9 - size)
