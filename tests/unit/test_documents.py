@@ -37,7 +37,7 @@ def test_aliases_within_the_limit_are_read():
 
 @pytest.mark.parametrize("kind", NESTED)
 def test_deep_nesting_is_told_in_words(kind):
-    with pytest.raises(DocumentError, match=r"deeper than 100 levels|nesting"):
+    with pytest.raises(DocumentError, match="deeper than 100 levels"):
         yaml_data(NESTED[kind])
     tree, problems = parse(NESTED[kind], "a.yaml")
     assert tree.value is None
