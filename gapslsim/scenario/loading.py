@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, did_you_mean
 from gapslsim.kernels import choose
+from gapslsim.regular_files import read_text
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
 from gapslsim.scenario.schema import OwnComponents, Scenario
@@ -195,7 +196,7 @@ def _label(file: FilePath) -> str:
 
 def _read_file(file: FilePath, label: str, chain: tuple[FilePath, ...]) -> tuple[Tree, list[Problem]]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         return Tree(None, label), [Problem("", f"cannot be read as UTF-8 text: {error}.", label)]
     return _read_text(text, label, file.parent, (*chain, file.resolve()))
