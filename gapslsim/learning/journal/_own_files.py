@@ -12,20 +12,25 @@ from pathlib import Path
 from typing import Final
 
 from gapslsim.learning.journal import _checkpoint_info as checkpoint
+from gapslsim.locks import claims_of
 
 __all__ = [
-    "CHECKPOINTS", "HEADER", "LOCK", "RECORDS", "UNFINISHED", "delete_training", "own_files", "size_of",
+    "CHECKPOINTS", "HEADER", "LOCK", "RECORDS", "TURNS", "UNFINISHED", "delete_training", "own_files", "size_of",
 ]  # fmt: skip
 
 HEADER: Final = "header.json"
 LOCK: Final = "lock"
+TURNS: Final = "turns"
+"""Whose bytes stand for operations under way."""
 CHECKPOINTS: Final = re.compile(checkpoint.NAME)
 RECORDS: Final = re.compile(r"records-[0-9a-f]{32}\.log")
 UNFINISHED: Final = re.compile(rf"\.(header\.json|{checkpoint.NAME})\.[0-9a-f]{{32}}\.partial")
 """What `whole_file` makes of them, left by a writer that was killed."""
+CLAIMS: Final = claims_of(rf"{LOCK}|{RECORDS.pattern}")
+"""Of holders, where there is no `flock`."""
 
 _ALL: Final = re.compile(
-    f"{RECORDS.pattern}|{checkpoint.NAME}|{UNFINISHED.pattern}|{re.escape(HEADER)}|{LOCK}"
+    f"{RECORDS.pattern}|{checkpoint.NAME}|{UNFINISHED.pattern}|{re.escape(HEADER)}|{LOCK}|{TURNS}|{CLAIMS}"
 )
 
 

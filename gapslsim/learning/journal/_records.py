@@ -12,7 +12,7 @@ from typing import Final
 from gapslsim.learning.journal._checkpoint_info import CheckpointInfo
 from gapslsim.learning.journal._frames import CHECKPOINT, HEADER_BYTES, Damage, Frame, Torn, frame_bytes, scan
 from gapslsim.learning.journal._own_files import RECORDS, own_files
-from gapslsim.learning.journal.locks import lock, unlock
+from gapslsim.locks import Hold, take
 
 __all__ = ["RecordFiles"]
 
@@ -39,6 +39,7 @@ class RecordFiles:
         self._files: dict[str, _File] = {}
         self._index: dict[bytes, tuple[_File, int, int]] = {}
         self._own: _File | None = None
+        self._hold: Hold | None = None
         self.refresh(first=True)
 
     def get(self, key: str, *, look_again: bool = True) -> bytes | None:
@@ -67,7 +68,9 @@ class RecordFiles:
             name = f"records-{uuid.uuid4().hex}.log"
             # Made at the first record, so that a run that replays everything leaves no empty file.
             descriptor = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-            lock(descriptor)
+            if self._hold is not None:
+                self._hold.release()
+            self._hold = take(self._folder / name)
             self._own = self._files[name] = _File(name, descriptor, is_own=True)
         own, digest = self._own, bytes.fromhex(key)
         framed = frame_bytes(kind, digest, payload)
@@ -99,6 +102,8 @@ class RecordFiles:
         self._files.clear()
         self._index.clear()
         self._own = None
+        if self._hold is not None:
+            self._hold.release()
 
     def _read_on(self, file: _File, first: bool) -> bool:
         size = os.fstat(file.descriptor).st_size
@@ -135,13 +140,13 @@ class RecordFiles:
 
     def _drop_torn(self, file: _File, start: int, size: int) -> None:
         """Cuts off what a killed process left; a living one holds the lock and is left alone."""
-        if not lock(file.descriptor):
-            return
         # In a folder that may only be read it stays where it is; so it does under a second name, maybe not ours.
-        if os.fstat(file.descriptor).st_nlink == 1:
-            with suppress(OSError):
+        with suppress(OSError):
+            hold = take(self._folder / file.name)
+            if hold is None:
+                return
+            with hold:
                 os.ftruncate(file.descriptor, start)
-        unlock(file.descriptor)
         self.messages.append(
             f"{self._folder.name}/{file.name}: its last record was torn ({size - start} bytes) and is dropped; "
             "what it held is computed again."

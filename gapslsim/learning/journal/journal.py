@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,10 +14,10 @@ from gapslsim.errors import JournalError
 from gapslsim.learning._observations import Seen, read_record
 from gapslsim.learning.journal._checkpoints import Checkpoints, OpenCheckpoint
 from gapslsim.learning.journal._frames import CHECKPOINT, OBSERVATION
-from gapslsim.learning.journal._own_files import LOCK, size_of
+from gapslsim.learning.journal._own_files import LOCK, TURNS, size_of
 from gapslsim.learning.journal._records import RecordFiles
 from gapslsim.learning.journal.folder import open_training
-from gapslsim.learning.journal.locks import lock, open_lock
+from gapslsim.locks import Turns, take
 from gapslsim.work import content_key
 
 if TYPE_CHECKING:
@@ -92,14 +92,17 @@ class Journal:
         self.training, self._messages = open_training(settings.directory, setup, compatibility, about)
         """Where this training is kept."""
         folder = self.training.folder
+        # Shared: any number of runs may use a training, but none while it is pruned.
         try:
-            self._lock = open_lock(folder / LOCK)
+            hold = take(folder / LOCK, shared=True)
         except OSError as error:
             raise JournalError(f"{folder / LOCK} cannot be used: {error.strerror}.") from error
-        # Shared: any number of runs may use a training, but none while it is pruned.
-        if not lock(self._lock, shared=True):
-            os.close(self._lock)
+        if hold is None:
             raise JournalError(f"{folder} is being pruned or verified by another process; try again.")
+        self._hold = hold
+        if hold.how:
+            self._messages.append(f"{folder}: {hold.how}.")
+        self._turns = Turns(folder / TURNS)
         self._records = RecordFiles(folder)
         self._checkpoints = Checkpoints(folder, device)
         # Counted once and then kept up to date: a listing per record would cost more than the record.
@@ -131,6 +134,13 @@ class Journal:
         self.n_replayed += 1
         self.saved_s += record["seconds"]
         return record
+
+    @contextmanager
+    def computing(self, keys: Sequence[str]) -> Iterator[dict[str, Seen]]:
+        """Nobody else computes these operations meanwhile; gives those that others have computed until then."""
+        with self._turns.of(int(key[:15], 16) for key in keys):
+            news = self._records.refresh()
+            yield {key: found for key in keys if (found := self.get(key))} if news else {}
 
     def compare(self, key: str, again: Callable[[], Mapping[str, Any]]) -> None:
         """Counts an operation that was carried out again, and how far its losses are from those recorded, if they are.
@@ -209,9 +219,8 @@ class Journal:
     def close(self) -> None:
         """Lets go of every file; the summary can still be had."""
         self._records.close()
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._turns.close()
+        self._hold.release()
 
     def _make_room(self) -> None:
         """Deletes the oldest checkpoints beyond the limits, never the newest one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from gapslsim.learning.journal._own_files import (
 )
 from gapslsim.learning.journal._records import MOST_BYTES
 from gapslsim.learning.journal.folder import MARKER, Training, check_journal, trainings
-from gapslsim.learning.journal.locks import lock, open_lock
+from gapslsim.locks import take
 from gapslsim.regular_files import read_bytes
 
 __all__ = ["Content", "content_of", "delete_journal", "prune", "verify"]
@@ -192,10 +191,11 @@ def _orphans(folder: Path, named: set[str]) -> list[Path]:
 def _alone(folder: Path) -> Iterator[bool]:
     """Whether nobody uses a training's folder; nobody can begin to meanwhile."""
     try:
-        descriptor = open_lock(folder / LOCK)
+        hold = take(folder / LOCK)
     except OSError as error:
         raise JournalError(f"{folder / LOCK} cannot be used: {error.strerror}.") from error
     try:
-        yield lock(descriptor)
+        yield hold is not None
     finally:
-        os.close(descriptor)
+        if hold is not None:
+            hold.release()
