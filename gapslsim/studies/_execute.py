@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gapslsim.errors import GapslsimError
+from gapslsim.faults import in_words, out_of_memory
 
 if TYPE_CHECKING:
     from gapslsim.records import Progress
@@ -69,14 +69,12 @@ def carry_out(job: Job) -> Outcome:
         results = _with_origin(problem.results) if problem.results is not None else None
     except Exception as problem:
         # One broken run must not end the study, whatever is broken.
-        error = _in_words(job, problem)
-        # Torch's own, by name: it need not have been imported.
-        short = type(problem).__name__ == "OutOfMemoryError"
+        error, short = _in_words(job, problem), out_of_memory(problem)
     return Outcome(job.label, results, error, time.perf_counter() - started, short)
 
 
 def _in_words(job: Job, problem: Exception) -> str:
-    """What the deep checks of the scenario say, if they find something; else the error and its place."""
+    """What the deep checks of the scenario say, if they find something; else the error, with a report here."""
     from gapslsim.scenario.checks import deep_problems
     from gapslsim.scenario.loading import loads
 
@@ -86,9 +84,7 @@ def _in_words(job: Job, problem: Exception) -> str:
         found = []
     if found:
         return "; ".join(map(str, found))
-    # The innermost frame in words: a traceback cannot be sent to another process.
-    where = traceback.extract_tb(problem.__traceback__)[-1]
-    return f"{type(problem).__name__}: {problem} (in {Path(where.filename).name}:{where.lineno})"
+    return in_words(problem, f"run {job.label} of a study")
 
 
 def _simulate(job: Job) -> Results:
