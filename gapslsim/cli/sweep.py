@@ -79,6 +79,7 @@ def sweep_command(
     from gapslsim.studies.backend import make_backend
     from gapslsim.studies.lock import left_behind
     from gapslsim.studies.plan import load_study
+    from gapslsim.studies.searching import best_trials
     from gapslsim.studies.sweep import check_place, lies_in, sweep
 
     plan = load_study(study, set=overrides or ())
@@ -135,7 +136,7 @@ def sweep_command(
     elif quiet:
         typer.echo(str(target))
     else:
-        _tell(record, target, n_wrong, drawn)
+        _tell(record, target, n_wrong, drawn, list(best_trials(plan, target)))
     if n_wrong:
         raise typer.Exit(1)
 
@@ -160,7 +161,7 @@ def _told(record: StudyRecord, target: Path) -> dict[str, Any]:
     return {"directory": str(target), "name": record.name, "question": record.question, "runs": runs}
 
 
-def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:
+def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path], best: list[str]) -> None:
     for run in record.runs:
         if run.status != "completed":
             typer.echo(f"{run.label}: {run.status}", err=True)
@@ -168,7 +169,7 @@ def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) ->
     early = len(record.runs) - n_wrong - n_completed
     stopped = f", {early} were stopped early or spared" if early else ""
     typer.echo(f"{n_completed} of {len(record.runs)} runs completed{stopped}. Written to {target}")
-    for line in _answers(target):
+    for line in [*best, *_answers(target)]:
         typer.echo(line)
     for file in drawn:
         typer.echo(f"Its figure: {file}")

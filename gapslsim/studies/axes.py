@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final
 
@@ -37,6 +37,8 @@ class Axis:
     name: str
     choices: tuple[Choice, ...]
     line: int | None
+    searched: bool = False
+    """Whether its values are those of the points of a search, in their order."""
 
     @property
     def is_framework(self) -> bool:
@@ -55,14 +57,15 @@ def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
     problems: list[Problem] = []
     for kind, entries in (tree.value or {}).items():
         for name, entry in entries.value.items():
-            make = {"grid": _grid, "zip": _zip, "variants": _variants}[kind]
+            make = {"grid": _grid, "zip": _zip, "variants": _variants, "search": _grid}[kind]
             found, wrong = make(name, entry)
             wrong += [text for text in map(_unclean, [name, *(choice.name for choice in found)]) if text]
-            axes.append(Axis(name, tuple(_told_apart(found)), entry.line))
+            searched = kind == "search"
+            axes.append(Axis(name, tuple(found if searched else _told_apart(found)), entry.line, searched))
             problems += [Problem(f"axes.{kind}.{name}", text, file, entry.line) for text in wrong]
     short = [_short(axis.name) for axis in axes]
     named = [
-        Axis(axis.name if is_column(brief) or short.count(brief) > 1 else brief, axis.choices, axis.line)
+        axis if is_column(brief) or short.count(brief) > 1 else replace(axis, name=brief)
         for axis, brief in zip(axes, short, strict=True)
     ]
     problems += check_names(named, file)
@@ -70,8 +73,12 @@ def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
 
 
 def combinations(axes: Sequence[Axis]) -> Iterator[tuple[dict[str, str], tuple[Change, ...]]]:
-    """Every combination: names by axis, and the changes to make."""
-    for choices in product(*(axis.choices for axis in axes)):
+    """Every combination: names by axis, and the changes to make. Values that a search drew together stay together."""
+    crossed = [axis for axis in axes if not axis.searched]
+    axes = [*crossed, *(axis for axis in axes if axis.searched)]
+    drawn = list(zip(*(axis.choices for axis in axes if axis.searched), strict=True)) or [()]
+    for others, point in product(product(*(axis.choices for axis in crossed)), drawn):
+        choices = (*others, *point)
         names = {axis.name: choice.name for axis, choice in zip(axes, choices, strict=True)}
         yield names, tuple(change for choice in choices for change in choice.changes)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,11 @@ from gapslsim.scenario.problems import explain, place, raise_if_any
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shipped import find_study
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
+from gapslsim.studies._drawn import search_problems, with_drawn
 from gapslsim.studies._truth import Setting, alike, not_as_labelled, settings_of_axes, undone
 from gapslsim.studies.axes import Axis, Change, axes_of, check_names, combinations, slug
 from gapslsim.studies.schema import Study
+from gapslsim.studies.search import Point
 from gapslsim.units import STRICT_UNITS
 
 __all__ = ["Plan", "PlannedRun", "load_study"]
@@ -49,6 +52,14 @@ class Plan:
     study: Study
     record: StudyRecord
     runs: tuple[PlannedRun, ...]
+    with_points: Callable[[Sequence[Point]], Plan] = field(repr=False, compare=False)
+    """The same study with other points of its search."""
+    points: tuple[Point, ...] = ()
+    """What its search tries, in order; some more than once."""
+    searched: tuple[str, ...] = ()
+    """Axes of the search."""
+    trials: tuple[tuple[str, ...], ...] = ()
+    """Values on these of each point, in words; the same points once."""
 
     @property
     def possible(self) -> list[PlannedRun]:
@@ -85,10 +96,18 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     tree, problems = parse(text, str(file))
     raise_if_any(problems if tree.value is None else ())
     study = _study(tree, str(file), problems)
-    axes, found = axes_of(tree.value.get("axes", Tree({})), str(file))
+    return _plan(study, tree, file, text, tuple(set), study.search.ask([]) if study.search else ())
+
+
+def _plan(
+    study: Study, tree: Tree, file: Path, text: str, overrides: Iterable[str], points: Sequence[Point]
+) -> Plan:
+    space = tree.value["search"].value["space"] if study.search else Tree({})
+    drawn = with_drawn(tree.value.get("axes", Tree({})), study.search, space, points)
+    axes, found = axes_of(drawn, str(file))
     raise_if_any(found)
     source = _base(study, tree, file)
-    common = _common(study, tree, set, str(file))
+    common = _common(study, tree, overrides, str(file))
     own = [
         Setting(f"the study's {key!r}", key, tree, f"write it under {name!r}") for key, name in _OWN.items()
     ]
@@ -107,11 +126,24 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
         possible.insert(0, vary(source, changes))
     runs = tuple(_unlike(runs))
     raise_if_any(
-        [*_figure_problems(study, tree, axes, runs), *_adaptive_problems(study, tree, axes, possible)]
+        [
+            *_figure_problems(study, tree, axes, runs),
+            *_adaptive_problems(study, tree, axes, possible),
+            *search_problems(study, tree, axes),
+        ]
     )
     if all(run.scenario is None for run in runs):
         raise_if_any(problem for run in runs for problem in run.problems)
-    return Plan(study, _record(study, axes, runs, possible[0], file, text), runs)
+    searched = [axis for axis in axes if axis.searched]
+    return Plan(
+        study,
+        _record(study, axes, runs, possible[0], file, text),
+        runs,
+        partial(_plan, study, tree, file, text, overrides),
+        tuple(points),
+        tuple(axis.name for axis in searched),
+        tuple(zip(*([choice.name for choice in axis.choices] for axis in searched), strict=True)),
+    )
 
 
 def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
@@ -275,14 +307,14 @@ def _record(
     file: Path,
     text: str,
 ) -> StudyRecord:
-    framework = [axis.name for axis in axes if axis.is_framework]
+    framework = [axis.name for axis in axes if axis.is_framework or axis.searched]
     several = [axis.name for axis in axes if len(axis.choices) > 1]
     return StudyRecord(
         name=study.name,
         question=study.question,
         base=study.base,
         series=framework or several[:1],
-        axes={axis.name: [choice.name for choice in axis.choices] for axis in axes},
+        axes={axis.name: list(dict.fromkeys(choice.name for choice in axis.choices)) for axis in axes},
         seeds=list(study.seeds),
         targets=list(study.targets.accuracy or some.evaluation.targets),
         budgets_s=list(study.targets.time),

@@ -28,6 +28,7 @@ from gapslsim.studies.adaptive import adaptive_outcomes
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.lock import LOCK, held
 from gapslsim.studies.plan import Plan, PlannedRun
+from gapslsim.studies.searching import more_points
 
 __all__ = ["SweepProgress", "check_place", "done_and_to_do", "lies_in", "others_in", "sweep"]
 
@@ -128,6 +129,19 @@ def sweep(
             gathered = _save(plan, records, out)
             write_tables(gathered, out)
             shutil.rmtree(out / NOTES, ignore_errors=True)
+    # A search that learns: the same study with some trials more.
+    if more := more_points(plan, out):
+        longer = plan.with_points([*plan.points, *more])
+        return sweep(
+            longer,
+            out,
+            backend,
+            resume=True,
+            force=force,
+            journal=journal,
+            observer=observer,
+            on_result=on_result,
+        )
     return gathered
 
 
