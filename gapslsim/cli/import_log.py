@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gapslsim.cli.say import say
+
 if TYPE_CHECKING:
     from gapslsim.importing.importer import Imported
 
@@ -48,10 +50,10 @@ def import_command(
         load_components(each)
     made = read_with(_importer(form, set or []), file)
     n_rows = _appended(made, output) if append else _written(made, output)
-    typer.echo(f"{n_rows} rows of {form} in {output}")
+    say(f"{n_rows} rows of {form} in {output}")
     for note in made.notes:
-        typer.echo(f"Note: {note}.")
-    typer.echo(f"Next: {made.use.replace('{file}', str(output))}")
+        say(f"Note: {note}.")
+    say(f"Next: {made.use.replace('{file}', str(output))}")
 
 
 def _importer(form: str, changes: list[str]) -> Any:

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from gapslsim.cli.log import log, start_log
+from gapslsim.cli.say import say
 from gapslsim.errors import GapslsimError, ScenarioError
 
 __all__ = ["COMMANDS", "main"]
@@ -114,7 +115,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"gapslsim {version('gapslsim')}")
+        say(f"gapslsim {version('gapslsim')}")
         raise typer.Exit
 
 
@@ -166,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         call(args=given, prog_name="gapslsim")
     except GapslsimError as error:
         log().debug("", exc_info=error)
-        typer.echo(f"{_heading(error)}{error}", err=True)
+        say(f"{_heading(error)}{error}", err=True)
         code = error.exit_code
         sys.exit(code)
     except SystemExit as ended:

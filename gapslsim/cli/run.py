@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gapslsim._version import __version__
 from gapslsim.cli.json_output import print_json
 from gapslsim.cli.log import log
+from gapslsim.cli.say import say
 from gapslsim.errors import GapslsimError, ResultsError, StalledError
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +116,7 @@ def run_command(
     try:
         code = _run(scenario, changes, request, record)
     except KeyboardInterrupt:
-        typer.echo("Interrupted before the first round; nothing was written.", err=True)
+        say("Interrupted before the first round; nothing was written.", err=True)
         code = 130
     if code:
         raise typer.Exit(code)
@@ -152,7 +153,7 @@ class _Request:
         if self.as_json:
             print_json({"directory": str(target), "was_there": found, "summary": summary})
         elif self.quiet:
-            typer.echo(str(target))
+            say(str(target))
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     dry, save, quiet = request.dry, request.save, request.quiet
     loaded = load(path, set=changes, deep=True, dry=dry)
     for note in () if quiet else resets(path, changes, loaded):
-        typer.echo(f"Note: {note}.", err=True)
+        say(f"Note: {note}.", err=True)
     label = run_label(loaded.name, settings_of(loaded.framework)["kind"], loaded.seed)
     wanted = Identity(label=label, scenario_yaml=dump(loaded), dry=dry, components=digests())
     target = request.out
@@ -221,7 +222,7 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     if save is not None:
         results.save_models(save)
         if not quiet:
-            typer.echo(f"Trained models in {save}")
+            say(f"Trained models in {save}")
     return _code(str(results.summary["status"]))
 
 
@@ -244,7 +245,7 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
         elif request.quiet:
             request.tell(target, {})
         else:
-            typer.echo(
+            say(
                 f"This run is already there: {target}. Nothing was run; --force runs it again and replaces it."
             )
         return _code(held.status)
@@ -258,7 +259,7 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
 def _code(status: str) -> int:
     """Exit code of a run that ended so."""
     if status.startswith("stalled"):
-        typer.echo(f"The run {status}.", err=True)
+        say(f"The run {status}.", err=True)
         return StalledError.exit_code
     return 130 if status == "interrupted" else 0
 
@@ -275,7 +276,7 @@ def _simulate(scenario: Scenario, request: _Request, journal: JournalSettings | 
     quiet, dry, models = request.quiet, request.dry, request.save is not None
     # A GPU is told before hours are spent on it, or on the wrong one.
     if not (dry or quiet) and (device := choose_device(scenario.training.device)).type != "cpu":
-        typer.echo(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
+        say(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else show_progress(sys.stderr)
     with shown as observer:
         from gapslsim.run import simulate  # Torch is imported here, when the bar already says so.
@@ -305,15 +306,15 @@ def _leave(results: Results, target: Path, replaces: bool, request: _Request) ->
     write_results(results, target, replace=replaces)
     journal = results.summary.get("journal", {})
     for message in journal.get("messages", ()):
-        typer.echo(f"Journal: {message}", err=True)
+        say(f"Journal: {message}", err=True)
     if request.quiet:
         request.tell(target, results.summary)
         return
-    Console(highlight=False).print(end_table(results.summary))
+    Terminal().print(end_table(results.summary))
     note = " (the earlier run there was replaced)" if replaces else ""
     if journal.get("replayed"):
-        typer.echo(
+        say(
             f"\nFrom the journal: {journal['replayed']} operations, {journal['saved_s']:.1f} s saved; "
             f"{journal['computed']} computed."
         )
-    typer.echo(f"\nWritten to {target}{note}")
+    say(f"\nWritten to {target}{note}")

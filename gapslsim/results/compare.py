@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 
 from gapslsim.results import words
@@ -17,6 +16,7 @@ from gapslsim.results.drawing.markup import joined, tag
 from gapslsim.results.latex import booktabs
 from gapslsim.results.place import told_apart
 from gapslsim.results.tables import titled_table
+from gapslsim.terminal import Terminal
 
 __all__ = ["Comparison", "compare", "labels_of"]
 
@@ -118,7 +118,7 @@ def compare(
 def _text_of(found: Comparison) -> str:
     """The table for 100 columns, and its notes."""
     out = StringIO()
-    console = Console(file=out, width=100, highlight=False)
+    console = Terminal(file=out, width=100)
     console.print(found.table(100))
     return "\n".join(line.rstrip() for line in [*out.getvalue().strip("\n").splitlines(), *found.notes])
 
