@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType  # noqa: TID251
 from rich.segment import Segment
+from rich.text import Text
 
 from gapslsim.plain_text import visible
 
@@ -18,6 +19,10 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "highlight": False, **options})
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Before it is measured, so that tables have room for it."""
+        return super().render_str(visible(text), **how)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """As rich renders it; its own movements of the cursor are marked as such and stay."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.errors import Problem, ScenarioError
 from gapslsim.terminal import Terminal
 
@@ -95,7 +96,7 @@ def check_testbed_command(
         write_output(out, found.markdown())
         say(f"Written to {out}")
     if numbers is not None:
-        write_output(numbers, found.compared.to_csv(index=False))
+        write_output(numbers, csv_of(found.compared))
         say(f"Numbers written to {numbers}")
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save

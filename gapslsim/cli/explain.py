@@ -10,6 +10,7 @@ import typer
 
 from gapslsim.cli.json_output import print_json
 from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.results import words
 from gapslsim.terminal import Terminal
 
@@ -43,7 +44,7 @@ def explain_command(
         if out.suffix == ".csv":
             from gapslsim.results.outputs import write_output
 
-            write_output(out, found.table.to_csv(index=False))
+            write_output(out, csv_of(found.table))
         else:
             from gapslsim.results.drawing.matplotlib_printer import save
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.errors import ResultsError
 from gapslsim.terminal import Terminal
 
@@ -136,7 +137,7 @@ def _write(drawing: Drawing, picture: Path, table: Path | None, how: Print | Non
     from gapslsim.results.outputs import check_replaces
 
     numbers = table if table is not None else picture.with_suffix(".csv")
-    check_replaces(numbers, drawing.numbers.to_csv(index=False))
+    check_replaces(numbers, csv_of(drawing.numbers))
     return [save(drawing, picture, how or Print()), write_csv(drawing.numbers, numbers)]
 
 

@@ -9,6 +9,7 @@ import typer
 
 from gapslsim.cli.json_output import print_json
 from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.results import words
 from gapslsim.terminal import Terminal
 
@@ -73,7 +74,7 @@ def plan_command(
     else:
         _print(found, show)
     if table is not None:
-        write_output(table, found.table.to_csv(index=False))
+        write_output(table, csv_of(found.table))
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save
 

@@ -11,6 +11,7 @@ import typer
 
 from gapslsim.cli.json_output import print_json
 from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -66,5 +67,5 @@ def whatif_command(
         console = Terminal()
         console.print(found.comparison().table(console.width))
     if out is not None:
-        write_output(out, found.table.to_csv(index=False) if out.suffix == ".csv" else str(found))
+        write_output(out, csv_of(found.table) if out.suffix == ".csv" else str(found))
         say(f"Written to {out}", err=as_json)

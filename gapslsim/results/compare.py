@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from gapslsim.plain_text import markdown
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.crossing import crossing_of
@@ -60,7 +61,7 @@ class Comparison:
         """For documents; ends with a line break."""
         align = ["---"] + ["---:"] * (len(self.columns) - 1)
         lines = [self.columns, tuple(align), *self.rows]
-        return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
+        return "".join(f"| {' | '.join(map(markdown, line))} |\n" for line in lines)
 
 
 def compare(
@@ -220,7 +221,3 @@ def _width(lines: Sequence[Sequence[str]]) -> int:
 def _broken(cell: str) -> list[str]:
     first, *rest = cell.split("\n")
     return [first, *(part for line in rest for part in (tag("br"), line))]
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", "<br>")

@@ -16,6 +16,7 @@ from gapslsim.cli.log import start_log
 from gapslsim.cli.main import main
 from gapslsim.cli.say import say
 from gapslsim.plain_text import visible
+from gapslsim.results.compare import Comparison
 from gapslsim.results.store import write_results
 from gapslsim.terminal import Terminal
 
@@ -34,11 +35,12 @@ def test_tables_headings_titles_and_lines_of_a_terminal_are_texts() -> None:
     terminal = Terminal(file=out, width=300, force_terminal=True, no_color=True)
     table = Table(EVIL + "head", title=EVIL + "title")
     table.add_row(EVIL + "cell")
-    table.add_row(Text(EVIL + "text"))
+    table.add_row(Text(f"text{EVIL}"))
     terminal.print(table)
     terminal.print(EVIL + "line")
-    for what in ("head", "title", "cell", "text", "line"):
-        assert SHOWN.replace("\\x07\\x0d", "") + what in out.getvalue()  # rich drops these two
+    for what in ("head", "title", "cell", "line"):
+        assert SHOWN + what in out.getvalue()
+    assert "text[red]x[/red] \\x1b[2J" in out.getvalue()
     assert not {"\x07", "\r", "\x9b", "\u202e"} & set(out.getvalue())
     assert "\x1b[2J" not in out.getvalue()
     assert "\x1b]" not in out.getvalue()
@@ -90,3 +92,13 @@ def test_errors_are_told_as_text(tmp_path, capsys) -> None:
     assert ended.value.code == 2
     assert visible(err) == err
     assert "\\x1b[2J" in err
+
+
+def test_markdown_and_latex_take_texts_as_texts() -> None:
+    told = Comparison(("", "a"), (("<img src=x>[go](javascript:a)|`x`", "[3pt]\\input{/etc/passwd}\x1b"),))
+    assert told.markdown().splitlines()[2] == (
+        "| \\<img src=x>\\[go\\](javascript:a)\\|\\`x\\` | \\[3pt\\]\\\\input{/etc/passwd}\\\\x1b |"
+    )
+    row = told.latex().splitlines()[4]
+    assert r"{[}3pt]\textbackslash{}input\{/etc/passwd\}\textbackslash{}x1b" in row
+    assert "<script>" not in Comparison(("<script>",), (("<script>\n<b>",),), ("<i>",))._repr_html_()
