@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gapslsim._version import __version__
+from gapslsim.cli.endings import INTERRUPTED
 from gapslsim.cli.json_output import print_json
 from gapslsim.cli.log import log
 from gapslsim.cli.say import say
+from gapslsim.cli.signals import held_back
 from gapslsim.errors import GapslsimError, ResultsError, StalledError
 from gapslsim.terminal import Terminal
 
@@ -113,11 +115,7 @@ def run_command(
     changes = [*(overrides or ()), *([] if device is None else [f"training.device={device}"])]
     changes += [] if draws is None else [f"uncertainty.draws={draws}"]
     request = _Request(out, dry, quiet or as_json, resume, force, save, tuple(track or ()), as_json)
-    try:
-        code = _run(scenario, changes, request, record)
-    except KeyboardInterrupt:
-        say("Interrupted before the first round; nothing was written.", err=True)
-        code = 130
+    code = _run(scenario, changes, request, record)
     if code:
         raise typer.Exit(code)
 
@@ -216,14 +214,22 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
         if error.results is not None:
             _leave(error.results, target, held is not None, request)
         raise
+    except KeyboardInterrupt:
+        say("Nothing was written but what the journal holds; --resume makes use of it.", err=True)
+        raise
     finally:
         release(target)
     _leave(results, target, held is not None, request)
     if save is not None:
-        results.save_models(save)
+        with held_back():
+            results.save_models(save)
         if not quiet:
             say(f"Trained models in {save}")
-    return _code(str(results.summary["status"]))
+    status = str(results.summary["status"])
+    if status == "interrupted":
+        goes_on = "; go on with --resume" if journal is not None else ""
+        say(f"Interrupted after {len(results.rounds)} rounds, which lie in {target}{goes_on}.", err=True)
+    return _code_of(status)
 
 
 def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
@@ -248,7 +254,7 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
             say(
                 f"This run is already there: {target}. Nothing was run; --force runs it again and replaces it."
             )
-        return _code(held.status)
+        return _code_of(held.status)
     if held.is_finished or request.resume:
         return None
     how = f"it ended as {held.status}" if held.status else "it was cut off"
@@ -256,12 +262,12 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
     raise ResultsError(f"{target} holds this run already, but {how}; {goes_on}begin it anew with --force")
 
 
-def _code(status: str) -> int:
+def _code_of(status: str) -> int:
     """Exit code of a run that ended so."""
     if status.startswith("stalled"):
         say(f"The run {status}.", err=True)
         return StalledError.exit_code
-    return 130 if status == "interrupted" else 0
+    return INTERRUPTED if status == "interrupted" else 0
 
 
 def _simulate(scenario: Scenario, request: _Request, journal: JournalSettings | None) -> Results:
@@ -303,7 +309,8 @@ def _leave(results: Results, target: Path, replaces: bool, request: _Request) ->
     from gapslsim.results.store import write_results
     from gapslsim.results.tables import end_table
 
-    write_results(results, target, replace=replaces)
+    with held_back():
+        write_results(results, target, replace=replaces)
     journal = results.summary.get("journal", {})
     for message in journal.get("messages", ()):
         say(f"Journal: {message}", err=True)

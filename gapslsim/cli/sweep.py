@@ -128,7 +128,7 @@ def sweep_command(
         say(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
         raise typer.Exit(130) from None
     drawn = _draw(target)
-    n_wrong = sum(run.status != "completed" for run in record.runs)
+    n_wrong = sum(not run.has_ended for run in record.runs)
     if as_json:
         print_json(_told(record, target))
     elif quiet:
@@ -163,7 +163,10 @@ def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) ->
     for run in record.runs:
         if run.status != "completed":
             say(f"{run.label}: {run.status}", err=True)
-    say(f"{len(record.runs) - n_wrong} of {len(record.runs)} runs completed. Written to {target}")
+    n_completed = sum(run.status == "completed" for run in record.runs)
+    early = len(record.runs) - n_wrong - n_completed
+    stopped = f", {early} were stopped early or spared" if early else ""
+    say(f"{n_completed} of {len(record.runs)} runs completed{stopped}. Written to {target}")
     for line in _answers(target):
         say(line)
     for file in drawn:
