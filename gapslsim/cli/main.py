@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from gapslsim.cli.endings import INTERRUPTED, end, flush, prepare_streams
 from gapslsim.cli.log import log, start_log
+from gapslsim.cli.say import say
 from gapslsim.cli.signals import interrupting
 
 __all__ = ["COMMANDS", "main"]
@@ -129,7 +130,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"gapslsim {version('gapslsim')}")
+        say(f"gapslsim {version('gapslsim')}")
         raise typer.Exit
 
 
@@ -194,7 +195,7 @@ def _code_of(call: Callable[..., Any], given: list[str]) -> int:
         except SystemExit as ended:
             code = ended.code
             if isinstance(code, str):
-                typer.echo(code, err=True)
+                say(code, err=True)
             flush()
             return code if isinstance(code, int) else int(code is not None)
         flush()

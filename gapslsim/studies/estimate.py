@@ -152,13 +152,14 @@ def machine_rate() -> float:
 def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ()) -> None:
     """Prints every combination with what a run of it costs, and what the whole study costs."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from gapslsim.results import words
     from gapslsim.studies.sweep import done_and_to_do
+    from gapslsim.terminal import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal()
     table = Table(title=f"Plan of {plan.study.name}", title_justify="left", box=box.SIMPLE_HEAD)
     for axis in plan.record.axes:
         table.add_column(axis, overflow="fold")
@@ -185,11 +186,9 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
         cost = estimate(first, rate) if first is not None else _NOTHING
         axes = runs[0].record.axes.values()
         if first is None or cost.problem:
-            table.add_row(*axes, str(len(runs)), "[red]impossible[/red]")
+            table.add_row(*axes, str(len(runs)), Text("impossible", "red"))
             if cost.problem:
-                console.print(
-                    f"{runs[0].record.label} is impossible: {cost.problem}", style="red", markup=False
-                )
+                console.print(f"{runs[0].record.label} is impossible: {cost.problem}", style="red")
             continue
         largest = max(largest, cost.memory_bytes)
         n_train = sum(run.record.label in trained for run in runs)
@@ -206,14 +205,14 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
     console.print(table)
     for run in plan.impossible:
         for problem in run.problems:
-            console.print(f"{run.record.label} is impossible: {problem}", style="red", markup=False)
+            console.print(f"{run.record.label} is impossible: {problem}", style="red")
     if plan.study.search is not None and plan.study.search.learns:
         left = plan.study.search.trials - len(plan.points)
         console.print(
             f"These are the first trials; {left} more follow from what they give, or fewer if some are the same."
         )
     if plan.study.adaptive is not None:
-        console.print(_steps(plan, plan.study.adaptive), markup=False)
+        console.print(_steps(plan, plan.study.adaptive))
     n_jobs = jobs or os.cpu_count() or 1
     # Those that train come first and may be fewer than jobs; the others wait for their journal.
     wall_s = train_s / max(1, min(n_jobs, len(trains))) + retime_s / n_jobs
