@@ -122,7 +122,7 @@ def test_tables_have_a_cell_per_trial_and_none_for_what_was_not_tried(searched):
         ("{from: 0.001, to: 1, scale: log}", "{from: 0, to: 1, scale: log}", "from must be more than 0"),
         ("{from: 0.001, to: 1, scale: log}", "{from: 2, to: 1}", "must be less than to"),
         ("{from: 2, to: 8, whole: true}", "{from: 2.5, to: 8, whole: true}", "whole numbers lie between whole ends"),
-        ("{from: 2, to: 8, whole: true}", "{from: 2, til: 8}", "batch_size.til: unknown key. Allowed here: from, scale, to, whole"),
+        ("{from: 2, to: 8, whole: true}", "{from: 2, til: 8}", "til: unknown key. Allowed here: from, scale, to"),
         ("[psl, {kind: epsl, phi: 0.5}]", "[psl]", "search.space.framework"),
         ("kind: sobol", "kind: sobel", "Did you mean 'sobol'?"),
         ("training.client.lr", "training.client.lrr", "lrr"),
