@@ -97,7 +97,7 @@ def number_of(text: str, kind: str) -> int | float:
         value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         if not math.isfinite(value):
             raise DocumentError(f"found {text:.40}; write a finite number")
-        return value
+        return value + 0.0  # a zero without a sign
     # Checked before it is read: Python refuses to read or write integers of some thousand digits.
     if len(text) > 100 or abs(whole := int(text, 16 if text.startswith("0x") else 10)) >= _LARGEST:
         raise DocumentError(f"found the integer {text:.40}; write one of at most 64 bits")
