@@ -12,6 +12,7 @@ import pandas as pd
 from gapslsim.calibration._cells import cells
 from gapslsim.calibration._columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
 from gapslsim.calibration._rows import row_problems
+from gapslsim.csv_text import originals
 from gapslsim.errors import ComponentError, GapslsimError, Problem, did_you_mean
 from gapslsim.unpacking import check_parquet, unpacked
 
@@ -138,8 +139,10 @@ def load_table(path: Path) -> pd.DataFrame:
         # As texts: pandas would turn `NA` into a missing number and a bad cell into a column of objects.
         # A byte-order mark would become part of the first column's name.
         with unpacked(path) as file:
-            return pd.read_csv(
-                file, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
+            return originals(
+                pd.read_csv(
+                    file, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
+                )
             )
     except Exception as error:
         # The parsers of pandas and pyarrow raise classes of their own that are nowhere promised.

@@ -13,7 +13,7 @@ from gapslsim.documents import Core
 from gapslsim.scenario.fields import attribute_of, fields_of
 from gapslsim.scenario.schema import Scenario
 
-__all__ = ["dump"]
+__all__ = ["dump", "to_dict"]
 
 
 def dump(scenario: Scenario) -> str:
