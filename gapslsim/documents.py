@@ -247,7 +247,7 @@ def json_data(text: str, longest: int = MAX_CHARACTERS) -> Any:
         read = partial(number_of, kind="int") if _LONG.search(text) else None
         data = json.loads(text, parse_constant=refuse, parse_int=read)
     except json.JSONDecodeError as error:
-        raise DocumentError(f"not JSON: {error.msg}", error.lineno) from error
+        raise DocumentError(f"it is no JSON: {error.msg}", error.lineno) from error
     except RecursionError:
         raise _too_deep(None) from None
     layer = [data]

@@ -56,7 +56,7 @@ _EXAMPLE = {
 _PATTERN = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*([A-Za-zµ/]*)\s*$")
 _SIGNED = {"dB", "dBm"}
 BOUNDS: dict[str, tuple[float, float]] = {
-    "bit/s": (1e-3, 1e18), "B/s": (1e-3, 1e18), "s": (1e-30, 1e10), "B": (1e-3, 1e18), "FLOP/s": (1.0, 1e24),
+    "bit/s": (1e-3, 1e18), "B/s": (1e-12, 1e18), "s": (1e-30, 1e10), "B": (1e-3, 1e18), "FLOP/s": (1e-12, 1e24),
     "W": (1e-30, 1e12), "J": (1e-30, 1e18), "Hz": (1e-3, 1e18), "m": (1e-30, 1e12), "m/s": (1e-9, 3e8),
     "dB": (0.0, 1e3), "dBm": (0.0, 1e3),
 }  # fmt: skip

@@ -111,7 +111,7 @@ def _json(path: Path) -> Any:
     try:
         return json_data(text_of(path), MOST_TEXT_BYTES)
     except DocumentError as error:
-        raise FaultError(f"it cannot be read as JSON: {error}", error.line or 0) from error
+        raise FaultError(str(error), error.line or 0) from error
 
 
 def _amount(of: Any, key: str, place: str) -> float:
