@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
+from gapslsim.cli.say import say
 from gapslsim.cli.validate import SetOption
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.checks.check import Outcome
@@ -50,18 +53,18 @@ def check_component_command(
     shape = None if inputs is None else _shape(inputs)
     found = {pair: check(*pair, given.get(pair[1]), inputs=shape) for pair in chosen}
     for (family, name), outcomes in found.items():
-        typer.echo(f"{family} {name}")
+        say(f"{family} {name}")
         for outcome in outcomes:
             _show(outcome)
     for (family, name), outcomes in found.items():
         for outcome in outcomes:
             if outcome.result == "failed":
-                typer.echo(f"\n{family} {name} fails: {outcome.sentence}\n  {outcome.words}")
+                say(f"\n{family} {name} fails: {outcome.sentence}\n  {outcome.words}")
     n = Counter(outcome.result for outcomes in found.values() for outcome in outcomes)
     what = "1 component" if len(found) == 1 else f"{len(found)} components"
     fail = f"{n['failed']} {'fails' if n['failed'] == 1 else 'fail'}"
     rest = f", {n['not looked at']} not looked at" if n["not looked at"] else ""
-    typer.echo(f"\n{what}: {n['passed'] + n['note']} claims hold, {fail}{rest}.")
+    say(f"\n{what}: {n['passed'] + n['note']} claims hold, {fail}{rest}.")
     if n["failed"]:
         raise typer.Exit(1)
 
@@ -80,7 +83,8 @@ def _show(outcome: Outcome) -> None:
     """A line: what is claimed and what came of it."""
     mark, colour = _MARKS[outcome.result]
     why = f" ({outcome.words:.160})" if outcome.result in ("note", "not looked at") else ""
-    typer.echo(f"  {typer.style(f'{mark:<5}', fg=colour)} {outcome.sentence}{why}")
+    line = Text.assemble("  ", (f"{mark:<5}", colour), f" {outcome.sentence}{why}")
+    Terminal().print(line, soft_wrap=True)
 
 
 def _chosen(file: str | None, kinds: Sequence[str], shipped: Iterable[str]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from gapslsim.cli.log import log
+from gapslsim.cli.say import say
 from gapslsim.errors import GapslsimError, ScenarioError
 
 __all__ = ["FAULT", "INTERRUPTED", "end", "flush", "prepare_streams"]
@@ -75,11 +76,9 @@ def flush() -> None:
 
 
 def _told(text: str, code: int) -> int:
-    import typer
-
     # Whoever reads the errors may be gone, too.
     with suppress(OSError, ValueError):
-        typer.echo(text, err=True)
+        say(text, err=True)
     return code
 
 

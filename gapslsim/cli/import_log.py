@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_lines, neutral
+
 if TYPE_CHECKING:
     from gapslsim.importing.importer import Imported
 
@@ -48,10 +51,10 @@ def import_command(
         load_components(each)
     made = read_with(_importer(form, set or []), file)
     n_rows = _appended(made, output) if append else _written(made, output)
-    typer.echo(f"{n_rows} rows of {form} in {output}")
+    say(f"{n_rows} rows of {form} in {output}")
     for note in made.notes:
-        typer.echo(f"Note: {note}.")
-    typer.echo(f"Next: {made.use.replace('{file}', str(output))}")
+        say(f"Note: {note}.")
+    say(f"Next: {made.use.replace('{file}', str(output))}")
 
 
 def _importer(form: str, changes: list[str]) -> Any:
@@ -89,9 +92,7 @@ def _written(made: Imported, output: Path) -> int:
         raise typer.BadParameter(f"--out: there is no folder {output.parent}; make it first.")
     from gapslsim.results.outputs import write_output
 
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([made.columns, *(map(_cell, row) for row in made.rows)])
-    write_output(output, text.getvalue())
+    write_output(output, csv_lines([made.columns, *(map(_cell, row) for row in made.rows)]))
     return len(made.rows)
 
 
@@ -121,7 +122,9 @@ def _appended(made: Imported, output: Path) -> int:
     one = {column: values.pop() for column, values in held.items() if len(values) == 1}
     added = io.StringIO()
     writer = csv.DictWriter(added, header, extrasaction="ignore", lineterminator="\n")
-    writer.writerows(dict(zip(made.columns, map(_cell, row), strict=True)) | one for row in made.rows)
+    writer.writerows(
+        dict(zip(made.columns, map(neutral, map(_cell, row)), strict=True)) | one for row in made.rows
+    )
     from gapslsim.whole_files import whole_file
 
     # Anew rather than at its end: a table that a full disk cuts off in a row would be no table any more.

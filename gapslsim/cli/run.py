@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gapslsim._version import __version__
 from gapslsim.cli.endings import INTERRUPTED
 from gapslsim.cli.json_output import print_json
 from gapslsim.cli.log import log
+from gapslsim.cli.say import say
 from gapslsim.cli.signals import held_back
 from gapslsim.errors import GapslsimError, ResultsError, StalledError
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,7 +151,7 @@ class _Request:
         if self.as_json:
             print_json({"directory": str(target), "was_there": found, "summary": summary})
         elif self.quiet:
-            typer.echo(str(target))
+            say(str(target))
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     dry, save, quiet = request.dry, request.save, request.quiet
     loaded = load(path, set=changes, deep=True, dry=dry)
     for note in () if quiet else resets(path, changes, loaded):
-        typer.echo(f"Note: {note}.", err=True)
+        say(f"Note: {note}.", err=True)
     label = run_label(loaded.name, settings_of(loaded.framework)["kind"], loaded.seed)
     wanted = Identity(label=label, scenario_yaml=dump(loaded), dry=dry, components=digests())
     target = request.out
@@ -214,7 +215,7 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
             _leave(error.results, target, held is not None, request)
         raise
     except KeyboardInterrupt:
-        typer.echo("Nothing was written but what the journal holds; --resume makes use of it.", err=True)
+        say("Nothing was written but what the journal holds; --resume makes use of it.", err=True)
         raise
     finally:
         release(target)
@@ -229,13 +230,11 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
         with held_back():
             results.save_models(save)
         if not quiet:
-            typer.echo(f"Trained models in {save}")
+            say(f"Trained models in {save}")
     status = str(results.summary["status"])
     if status == "interrupted":
         goes_on = "; go on with --resume" if journal is not None else ""
-        typer.echo(
-            f"Interrupted after {len(results.rounds)} rounds, which lie in {target}{goes_on}.", err=True
-        )
+        say(f"Interrupted after {len(results.rounds)} rounds, which lie in {target}{goes_on}.", err=True)
     return _code_of(status)
 
 
@@ -258,7 +257,7 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
         elif request.quiet:
             request.tell(target, {})
         else:
-            typer.echo(
+            say(
                 f"This run is already there: {target}. Nothing was run; --force runs it again and replaces it."
             )
         return _code_of(held.status)
@@ -272,7 +271,7 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
 def _code_of(status: str) -> int:
     """Exit code of a run that ended so."""
     if status.startswith("stalled"):
-        typer.echo(f"The run {status}.", err=True)
+        say(f"The run {status}.", err=True)
         return StalledError.exit_code
     return INTERRUPTED if status == "interrupted" else 0
 
@@ -289,7 +288,7 @@ def _simulate(scenario: Scenario, request: _Request, journal: JournalSettings | 
     quiet, dry, models = request.quiet, request.dry, request.save is not None
     # A GPU is told before hours are spent on it, or on the wrong one.
     if not (dry or quiet) and (device := choose_device(scenario.training.device)).type != "cpu":
-        typer.echo(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
+        say(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else show_progress(sys.stderr)
     with shown as observer:
         from gapslsim.run import simulate  # Torch is imported here, when the bar already says so.
@@ -320,15 +319,15 @@ def _leave(results: Results, target: Path, replaces: bool, request: _Request) ->
         write_results(results, target, replace=replaces)
     journal = results.summary.get("journal", {})
     for message in journal.get("messages", ()):
-        typer.echo(f"Journal: {message}", err=True)
+        say(f"Journal: {message}", err=True)
     if request.quiet:
         request.tell(target, results.summary)
         return
-    Console(highlight=False).print(end_table(results.summary))
+    Terminal().print(end_table(results.summary))
     note = " (the earlier run there was replaced)" if replaces else ""
     if journal.get("replayed"):
-        typer.echo(
+        say(
             f"\nFrom the journal: {journal['replayed']} operations, {journal['saved_s']:.1f} s saved; "
             f"{journal['computed']} computed."
         )
-    typer.echo(f"\nWritten to {target}{note}")
+    say(f"\nWritten to {target}{note}")

@@ -33,6 +33,8 @@ class Job:
     """File in which the run notes its share done; empty for none."""
     shares_cpus: bool = True
     """Whether other runs use the same CPUs; then `training.workers: auto` means one."""
+    until: str = ""
+    """How far it goes, `5 epochs`; empty for its end."""
     memory_bytes: float | None = None
     """Of its GPU that it may take; None for what is free."""
 
@@ -60,7 +62,7 @@ def carry_out(job: Job) -> Outcome:
         results = _with_origin(_simulate(job))
         if results.summary["status"] == "interrupted":
             raise KeyboardInterrupt
-        if results.summary["status"] != "completed":
+        if not str(results.summary["status"]).startswith(("completed", "stopped")):
             error = str(results.summary["status"])
     except GapslsimError as problem:
         error = str(problem)
@@ -98,7 +100,9 @@ def _simulate(job: Job) -> Results:
         options = replace(options, limit=min(job.memory_bytes, options.limit or job.memory_bytes))
         # It sees one GPU, which has no other number then.
         scenario = replace(scenario, training=replace(scenario.training, memory=options, device="cuda"))
-    results = simulate(scenario, observer=_noting(job.note), journal=job.journal or None)
+    results = simulate(
+        scenario, observer=_noting(job.note), journal=job.journal or None, until=job.until or None
+    )
     # The number of workers changes no result, and the run is known by the scenario as it was planned.
     return replace(results, scenario_yaml=job.scenario_yaml)
 
