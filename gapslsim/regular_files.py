@@ -51,13 +51,14 @@ def open_regular(path: Path, most_bytes: int | None = None, *, follow: bool = Tr
     """
     # Before it is opened: to open a device may do something, and a pipe's writer would hear of a reader.
     check_regular(path, most_bytes, follow=follow)
-    descriptor = os.open(path, _FLAGS | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
+    flags = _FLAGS | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
+    file = open(path, "rb", opener=lambda name, _: os.open(name, flags))  # noqa: SIM115
     try:
-        _checked(os.fstat(descriptor), path, most_bytes)  # it may have become something else meanwhile
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
+        _checked(os.fstat(file.fileno()), path, most_bytes)  # it may have become something else meanwhile
+    except OSError:
+        file.close()
         raise
+    return file
 
 
 def read_bytes(path: Path, most_bytes: int = MOST_TEXT_BYTES, *, follow: bool = True) -> bytes:

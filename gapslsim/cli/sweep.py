@@ -217,6 +217,8 @@ def _show(out: TextIO) -> Iterator[Observer]:
     if not is_live(out):
 
         def line(progress: SweepProgress) -> None:
+            if progress.note:
+                out.write(f"{progress.note}\n")
             if progress.ended:
                 how = f": {progress.error.splitlines()[0]}" if progress.error else ""
                 out.write(f"{describe(progress)}; {progress.ended}{how}\n")
@@ -230,6 +232,8 @@ def _show(out: TextIO) -> Iterator[Observer]:
 
         def observe(progress: SweepProgress) -> None:
             bar.update(task, completed=progress.share, description=describe(progress))
+            if progress.note:
+                bar.console.print(progress.note, markup=False, highlight=False)
             if progress.error:
                 first = progress.error.splitlines()[0]
                 bar.console.print(f"{progress.ended}: {first}", markup=False, highlight=False)

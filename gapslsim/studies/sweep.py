@@ -48,6 +48,8 @@ class SweepProgress:
     """Label of the run that has just ended; empty for news of runs under way."""
     error: str = ""
     """Of that run."""
+    note: str = ""
+    """What else is to be told: how the directory is protected, a worker that died."""
 
 
 Observer = Callable[[SweepProgress], None]
@@ -84,7 +86,7 @@ def sweep(
         KeyboardInterrupt: after Ctrl-C; what is finished is kept and gathered.
     """
     check_place(plan, out, resume=resume, force=force)
-    with held(out):
+    with held(out) as hold:
         # Another sweep may have ended here just now.
         check_place(plan, out, resume=resume, force=force)
         records = {run.record.label: run.record for run in plan.runs}
@@ -99,12 +101,14 @@ def sweep(
         outcomes = _outcomes(done, to_do, out, trained, backend)
         try:
             _save(plan, records, out)
-            with _watch(to_do, out, observer) as told, closing(outcomes):
+            with _watch(to_do, out, observer) as news, closing(outcomes):
+                if hold.how:
+                    news(note=f"{out}: {hold.how}.")
                 for outcome in outcomes:
                     record = _keep(records[outcome.label], outcome, out)
                     records[record.label] = record
                     _save(plan, records, out)
-                    told(record)
+                    news(record)
                     if on_result is not None and record.status == "completed":
                         on_result(record, outcome.results)
         finally:
@@ -143,7 +147,7 @@ def check_place(plan: Plan, out: Path, *, resume: bool = False, force: bool = Fa
     """
     if out.exists() and not out.is_dir():
         raise ResultsError(f"{out} is a file; give a directory with --out")
-    if not out.exists() or not any(entry.name != LOCK for entry in out.iterdir()):
+    if not out.exists() or not any(LOCK not in entry.name for entry in out.iterdir()):
         return
     if not is_study(out):
         raise ResultsError(f"{out} is not empty and holds no study; give another directory with --out")
@@ -227,15 +231,17 @@ def _save(plan: Plan, records: dict[str, RunRecord], out: Path) -> StudyRecord:
 
 
 @contextmanager
-def _watch(
-    to_do: list[PlannedRun], out: Path, observer: Observer | None
-) -> Iterator[Callable[[RunRecord], None]]:
+def _watch(to_do: list[PlannedRun], out: Path, observer: Observer | None) -> Iterator[Callable[..., None]]:
     """Tells the observer of every run that ends, and each second of what is under way."""
     started = time.monotonic()
     ended: dict[str, str] = {}
     stop = Event()
 
-    def news(label: str = "", error: str = "") -> None:
+    def news(record: RunRecord | None = None, note: str = "") -> None:
+        label, error = "", ""
+        if record is not None:
+            label, error = record.label, "" if record.status == "completed" else record.status
+            ended[label] = record.status
         if observer is None:
             return
         under_way = sum(
@@ -244,11 +250,7 @@ def _watch(
         share = (len(ended) + under_way) / len(to_do) if to_do else 1.0
         n_failed = sum(status != "completed" for status in ended.values())
         elapsed_s = time.monotonic() - started
-        observer(SweepProgress(len(to_do), len(ended), n_failed, share, elapsed_s, label, error))
-
-    def told(record: RunRecord) -> None:
-        ended[record.label] = record.status
-        news(record.label, "" if record.status == "completed" else record.status)
+        observer(SweepProgress(len(to_do), len(ended), n_failed, share, elapsed_s, label, error, note))
 
     def look() -> None:
         while not stop.wait(_LOOK_EVERY_S):
@@ -258,7 +260,7 @@ def _watch(
     thread = Thread(target=look, daemon=True)
     thread.start()
     try:
-        yield told
+        yield news
     finally:
         stop.set()
         thread.join()
