@@ -197,7 +197,7 @@ def read_table(
 def _check_columns(file: Path, columns: Mapping[str, type], fix: str) -> int:
     """Looks at a table without reading its values; returns its number of rows."""
     try:
-        check_regular(file, follow=False)
+        check_regular(file)
         with pq.ParquetFile(file) as opened:
             schema, about = opened.schema_arrow, opened.metadata
             chunks = [
