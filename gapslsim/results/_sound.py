@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gapslsim.results.stored_json import LARGEST, is_printable
+from gapslsim.results.stored_json import LARGEST
 
 __all__ = ["unsound"]
 
@@ -74,7 +74,7 @@ def _bad_texts(values: pd.Series[str], name: str, n_clients: int | None) -> _Bad
 
 
 def _is_bad(text: object, name: str, n_clients: int | None) -> bool:
-    if not isinstance(text, str) or not is_printable(text):
+    if not isinstance(text, str):
         return True
     if name == "quantity":
         return re.fullmatch(_QUANTITY, text) is None

@@ -11,8 +11,8 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
+from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 from gapslsim.regular_files import check_regular, read_text
 from gapslsim.results._sound import unsound
@@ -270,10 +270,9 @@ def _json(value: object) -> str:
 
 
 def _scenario(text: str) -> tuple[str, dict[str, Any]]:
-    # The parser in C, where there is one, takes a tenth of the time.
     try:
-        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        found = yaml_data(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"is not YAML ({error})") from error
     if not isinstance(found, dict):
         raise ValueError("holds no mapping")

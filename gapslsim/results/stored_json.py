@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gapslsim._version import __version__
+from gapslsim.documents import json_data
 from gapslsim.results.categories import CATEGORIES, Category
 
-__all__ = ["LARGEST", "is_printable", "read_provenance", "read_summary", "written_by"]
+__all__ = ["LARGEST", "read_provenance", "read_summary", "written_by"]
 
 LARGEST: Final = 1e100
 """No number of a run is larger: nobody measures one, and squares of larger ones are none."""
 _TOLD: Final = 3
-
-
-def is_printable(text: str) -> bool:
-    """Whether a name has no signs that steer a terminal."""
-    return re.search(r"[\x00-\x1f\x7f-\x9f]", text) is None
-
-
-def _name(text: str) -> str:
-    if not is_printable(text):
-        raise ValueError(f"{text[:40]!r} has control characters")
-    return text
 
 
 def _target(text: str) -> str:
@@ -36,7 +24,6 @@ def _target(text: str) -> str:
     return text
 
 
-_Name = Annotated[str, AfterValidator(_name)]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 _Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 _Amount = Annotated[float, Field(ge=0, le=LARGEST)]
@@ -90,7 +77,7 @@ class _Away(_Entry):
 
 
 class _Fairness(_Entry):
-    view: _Name | None
+    view: str | None
     often_away: _Share | None
     seldom_away: _Share | None
 
@@ -109,7 +96,7 @@ class _Crossing(_Entry):
 
 class _Cause(_Entry):
     share: _Number
-    rests_on: _Name
+    rests_on: str
 
 
 class _Uncertainty(_Entry):
@@ -120,14 +107,14 @@ class _Uncertainty(_Entry):
     simulated_time_s: _Interval
     energy_j: _Interval
     time_to_accuracy_s: dict[_Target, _Interval]
-    spread_of_time: dict[_Name, _Cause]
+    spread_of_time: dict[str, _Cause]
     notes: list[str]
 
 
 class _ComputedOn(_Entry):
-    device: _Name
-    precision: _Name
-    name: _Name | None = None
+    device: str
+    precision: str
+    name: str | None = None
     deterministic: bool | None = None
 
 
@@ -138,8 +125,8 @@ _Went = Annotated[dict[Category, _Number], Field(min_length=len(CATEGORIES))]
 class _Summary(_Entry):
     """Entries that are read again; a number that did not exist is None. Others may stand beside them."""
 
-    name: _Name
-    framework: _Name
+    name: str
+    framework: str
     seed: int
     status: str
     stopped_by: str
@@ -148,19 +135,19 @@ class _Summary(_Entry):
     epochs: _Amount
     simulated_time_s: _Amount
     wall_time_s: _Amount | None
-    accuracy: dict[_Name, _Accuracy]
-    target_view: _Name
+    accuracy: dict[str, _Accuracy]
+    target_view: str
     time_to_accuracy_s: dict[_Target, _Amount | None]
     bytes_up: _Count
     bytes_down: _Count
     energy_j: _Energy
     where_time_went_s: _Went
-    where_time_went_by_device_s: dict[_Name, _Went]
+    where_time_went_by_device_s: dict[str, _Went]
     n_clients: _Count
-    clients_by_device: dict[_Name, _Count]
+    clients_by_device: dict[str, _Count]
     memory: dict[str, _Amount | None]
-    timeline_sha256: _Name
-    learning_sha256: _Name
+    timeline_sha256: str
+    learning_sha256: str
     warnings: list[str]
     # What runs of earlier versions do not have, and where there is nothing to tell.
     wasted: _Wasted | None = None
@@ -170,7 +157,7 @@ class _Summary(_Entry):
     fairness: _Fairness | None = None
     mean_staleness: _Amount | None = None
     max_staleness: _Count | None = None
-    metrics: dict[_Name, dict[_Name, _Number | None]] | None = None
+    metrics: dict[str, dict[str, _Number | None]] | None = None
     uncertainty: _Uncertainty | None = None
     time_to_accuracy_within_s: dict[_Target, _Crossing | None] | None = None
     computed_on: _ComputedOn | None = None
@@ -192,26 +179,26 @@ class _Summary(_Entry):
 
 
 class _Git(_Entry):
-    commit: _Name | None
+    commit: str | None
     dirty: bool | None
 
 
 class _Machine(_Entry):
-    processor: _Name | None = None
+    processor: str | None = None
     n_cpus: _Count | None = None
 
 
 class _Provenance(_Entry):
     """Entries that are read again; earlier versions lack some."""
 
-    run: _Name = ""
-    gapslsim: _Name = ""
+    run: str = ""
+    gapslsim: str = ""
     git: _Git | None = None
-    python: _Name = ""
-    packages: dict[_Name, _Name] = {}
-    components: dict[_Name, _Name] = {}
+    python: str = ""
+    packages: dict[str, str] = {}
+    components: dict[str, str] = {}
     machine: _Machine = _Machine()
-    started: _Name | None = None
+    started: str | None = None
 
 
 def read_summary(text: str) -> dict[str, Any]:
@@ -236,23 +223,19 @@ def read_provenance(text: str) -> dict[str, Any]:
 
 def written_by(version: object) -> str:
     """`; gapslsim 0.9 wrote it, this is 1.0`; empty if this version did, or nothing tells."""
-    if not isinstance(version, str) or version in ("", __version__) or not is_printable(version):
+    if not isinstance(version, str) or version in ("", __version__):
         return ""
     return f"; gapslsim {version[:40]} wrote it, this is {__version__}"
 
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        found: Any = json.loads(text, parse_constant=_no_number)
+        found = json_data(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON ({error})") from error
     if not isinstance(found, dict):
         raise ValueError("holds no JSON object")
     return found
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
 
 
 def _check(entries: type[_Entry], found: dict[str, Any], what: str, version: object) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from gapslsim.results import store, stored_json
+from gapslsim.results import store
 from gapslsim.results.drawing.markup import Markup, joined, tag
 from gapslsim.results.frames import TABLES, columns_of
 from gapslsim.results.report.data import gather
@@ -66,7 +66,6 @@ def taint(value: Any, kept: tuple[str, ...] = (), where: str = "summary") -> Any
 def _any_text_is_read() -> Iterator[None]:
     """Readers of run directories refuse some of it; the page does not rely on them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stored_json, "is_printable", lambda text: True)
         patch.setattr(store, "unsound", lambda *given: "")
         patch.setattr(store.StoredRun, "_check_rows", lambda *given: None)
         yield
