@@ -174,7 +174,7 @@ def read_table(
 
     Args:
         file: Parquet.
-        columns: names with their Python types; a column of integers may stand for numbers.
+        columns: names with their Python types; a column of integers may stand for numbers, anything for `object`.
         fix: what the reader of an error is to do; running the scenario again unless given.
         n_clients: of the run; unless given, clients may have any number.
 
@@ -236,6 +236,7 @@ _HOLDS: Final[dict[type, Callable[[pa.DataType], bool]]] = {
     float: lambda t: pa.types.is_floating(t) or pa.types.is_integer(t),
     bool: pa.types.is_boolean,
     str: lambda t: pa.types.is_string(t) or pa.types.is_large_string(t),
+    object: lambda _: True,
 }
 """Whether a column of a file can stand for values of a Python type."""
 
