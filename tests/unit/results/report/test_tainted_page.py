@@ -66,6 +66,7 @@ def taint(value: Any, kept: tuple[str, ...] = (), where: str = "summary") -> Any
 def _any_text_is_read() -> Iterator[None]:
     """Readers of run directories refuse some of it; the page does not rely on them."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "yaml_data", yaml.safe_load)
         patch.setattr(store, "unsound", lambda *given: "")
         patch.setattr(store.StoredRun, "_check_rows", lambda *given: None)
         yield
