@@ -19,7 +19,7 @@ from gapslsim.results.outputs import write_text
 
 __all__ = [
     "JOURNAL", "PROVENANCE", "SCENARIO", "SUMMARY", "Identity", "StoredIdentity", "check_place", "choose_place",
-    "claim", "is_run", "look", "name_of_changes", "release", "run_label",
+    "claim", "is_run", "look", "name_of_changes", "read_loosely", "release", "run_label",
     "told_apart",
 ]  # fmt: skip
 
@@ -263,7 +263,7 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _stored(directory: Path) -> StoredIdentity | None:
-    summary, made = _json(directory / SUMMARY), _json(directory / PROVENANCE)
+    summary, made = read_loosely(directory / SUMMARY), read_loosely(directory / PROVENANCE)
     label = _label_in(summary) or (str(made["run"]) if "run" in made else None)
     try:
         text = (directory / SCENARIO).read_text(encoding="utf-8")
@@ -271,7 +271,7 @@ def _stored(directory: Path) -> StoredIdentity | None:
         text = ""
     if label is None and (directory / JOURNAL).is_dir():
         headers = (directory / JOURNAL).glob("training-*/header.json")
-        label = next(filter(None, (_label_in(_json(header).get("about")) for header in headers)), None)
+        label = next(filter(None, (_label_in(read_loosely(header).get("about")) for header in headers)), None)
     if label is None:
         return None
     components = made.get("components")
@@ -293,7 +293,8 @@ def _label_in(about: Any) -> str | None:
         return None
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_loosely(file: Path) -> dict[str, Any]:
+    """The object in a file of JSON; an empty one if there is none."""
     with suppress(OSError, ValueError, RecursionError):
         found = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(found, dict):
