@@ -162,7 +162,7 @@ def _told(record: StudyRecord, target: Path) -> dict[str, Any]:
 
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path], best: list[str]) -> None:
     for run in record.runs:
-        if run.status != "completed":
+        if not run.has_ended:
             say(f"{run.label}: {run.status}", err=True)
     n_completed = sum(run.status == "completed" for run in record.runs)
     early = len(record.runs) - n_wrong - n_completed

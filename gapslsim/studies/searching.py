@@ -46,6 +46,7 @@ def best_trials(plan: Plan, out: Path) -> Iterator[str]:
         return
     others = [axis for axis in plan.record.axes if axis not in plan.searched]
     groups: dict[str, list[Cell]] = {}
+    n_tried = len(plan.trials)
     tables = read_tables(out)
     for cell in tables.cells([*others, *plan.searched]):
         if _told(plan, cell) is not None:
@@ -57,7 +58,12 @@ def best_trials(plan: Plan, out: Path) -> Iterator[str]:
         ]
         best = [cell for cell, beaten_by in zip(cells, dominated(costs), strict=True) if beaten_by is None]
         told = "; or ".join(f"{_point(plan, cell)} ({_values(plan, cell)})" for cell in best)
-        yield f"Best of {len(cells)} trials{place and f' for {place}'}: {told}."
+        yield f"Best of {n_tried} trials{_left_out(n_tried - len(cells))}{place and f' for {place}'}: {told}."
+
+
+def _left_out(n: int) -> str:
+    """Of how many trials nobody knows the end."""
+    return f" ({n} of them stopped early, failed or not begun)" if n else ""
 
 
 def _point(plan: Plan, cell: Cell) -> str:
