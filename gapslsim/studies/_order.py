@@ -10,7 +10,7 @@ import yaml
 
 from gapslsim.studies.plan import PlannedRun
 
-__all__ = ["training_and_timing"]
+__all__ = ["training_and_timing", "tree_of_run"]
 
 _TIMING_ONLY: Final = ("name", "network")
 """Sections that training does not depend on, unless the clock decides who is in time."""
@@ -41,14 +41,20 @@ def training_and_timing(
     return trains, timed_again
 
 
+def tree_of_run(run: PlannedRun) -> dict[str, Any]:
+    """The resolved scenario of a run as plain values."""
+    tree: dict[str, Any] = yaml.load(run.yaml, Loader=_LOADER)
+    return tree
+
+
 def _training(run: PlannedRun) -> str:
     """The resolved scenario without what only its clock depends on."""
-    tree: dict[str, Any] = yaml.load(run.yaml, Loader=_LOADER)
+    tree = tree_of_run(run)
     for section in _TIMING_ONLY:
         tree.pop(section, None)
     scenario = run.scenario
     if scenario is not None and (scenario.is_hazardous or scenario.framework.trains_by_the_clock):
-        return json.dumps([tree, yaml.load(run.yaml, Loader=_LOADER)["network"]], sort_keys=True, default=str)
+        return json.dumps([tree, tree_of_run(run)["network"]], sort_keys=True, default=str)
     # Devices change times and nothing else.
     tree["server"] = None
     # How many there are is all that training knows of clients; links and devices belong to the clock.
