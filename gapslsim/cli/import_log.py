@@ -55,9 +55,9 @@ def import_command(
 
 
 def _importer(form: str, changes: list[str]) -> Any:
-    import yaml
     from pydantic import TypeAdapter, ValidationError
 
+    from gapslsim.documents import DocumentError, yaml_data
     from gapslsim.importing.importer import importers
     from gapslsim.units import STRICT_UNITS
 
@@ -72,7 +72,10 @@ def _importer(form: str, changes: list[str]) -> Any:
             raise typer.BadParameter(
                 f"--set: found {change!r}; write KEY=VALUE, for instance interval='0.2 s'."
             )
-        settings[key] = yaml.safe_load(text)
+        try:
+            settings[key] = yaml_data(text)
+        except DocumentError as error:
+            raise typer.BadParameter(f"--set {key}: {error}.") from error
     try:
         return TypeAdapter(Annotated[Any, importers]).validate_python(settings, context=STRICT_UNITS)
     except ValidationError as error:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from gapslsim.documents import DocumentError, yaml_data
 from gapslsim.errors import ComponentError, GapslsimError
 from gapslsim.models.model import Model, models
 from gapslsim.units import STRICT_UNITS
@@ -57,8 +57,8 @@ def show_cuts(name: str, console: Console, input_shape: str, n_classes: int) -> 
 
 def _read(name: str, input_shape: str, n_classes: int) -> tuple[Model, tuple[int, ...], int, str]:
     try:
-        settings = yaml.safe_load(name)
-    except yaml.YAMLError as error:
+        settings = yaml_data(name)
+    except DocumentError as error:
         raise ComponentError(f"{name!r} is no model; write {{kind: cnn, cut: 1}}.") from error
     if isinstance(settings, dict):
         return *_model(settings, input_shape), n_classes, ""

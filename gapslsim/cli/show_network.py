@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
+from gapslsim.documents import DocumentError, yaml_data
 from gapslsim.errors import NetworkError
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
@@ -109,8 +109,8 @@ def draw(kind: str, what: str, console: Console, png: Path | None, duration: str
         channel: Channel = getattr(groups[int(group)].link, side)
     else:
         try:
-            settings = yaml.safe_load(what)
-        except yaml.YAMLError as error:
+            settings = yaml_data(what)
+        except DocumentError as error:
             raise NetworkError(f"{what!r} is no channel; write its settings as in a scenario.") from error
         channel = read_channel(settings)
     show_channel(channel, console, duration_s=duration_s, seed=seed, png=png)

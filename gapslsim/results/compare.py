@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from io import StringIO
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.crossing import crossing_of
+from gapslsim.results.drawing.markup import joined, tag
 from gapslsim.results.latex import booktabs
 from gapslsim.results.place import told_apart
 from gapslsim.results.tables import titled_table
@@ -34,13 +34,10 @@ class Comparison:
         return _text_of(self)
 
     def _repr_html_(self) -> str:
-        head, *rows = [
-            [escape(cell).replace("\n", "<br>") for cell in line] for line in (self.columns, *self.rows)
-        ]
-        lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-        top = "".join(f"<th>{cell}</th>" for cell in head)
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{notes}"
+        head = tag("tr", *(tag("th", *_broken(cell)) for cell in self.columns))
+        rows = [tag("tr", *(tag("td", *_broken(cell)) for cell in row)) for row in self.rows]
+        table = tag("table", tag("thead", head), tag("tbody", *rows))
+        return joined([table, *(tag("p", note) for note in self.notes)])
 
     def table(self, width: int = 80) -> Table:
         """For a terminal of so many columns: a row per run, or a column per run where that is too wide."""
@@ -218,6 +215,11 @@ def _width(lines: Sequence[Sequence[str]]) -> int:
         )
         - 2
     )
+
+
+def _broken(cell: str) -> list[str]:
+    first, *rest = cell.split("\n")
+    return [first, *(part for line in rest for part in (tag("br"), line))]
 
 
 def _escaped(cell: str) -> str:

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -19,7 +19,8 @@ from gapslsim.results.statistics import Spread, spread
 from gapslsim.results.study_tables import Cell, StudyRun
 
 __all__ = [
-    "Measure", "MeasureList", "OverSeeds", "SpendingMeasure", "Value", "measure_row", "measures", "over_seeds",
+    "NUMBERS", "Measure", "MeasureList", "OverSeeds", "SpendingMeasure", "Value", "measure_row", "measures",
+    "over_seeds",
 ]  # fmt: skip
 
 
@@ -158,6 +159,37 @@ def over_seeds(measure: Measure, runs: Sequence[StudyRun], view: str) -> OverSee
     return OverSeeds(found, sum(value.reached for value in known), likely)
 
 
+class MeasureRow(NamedTuple):
+    """A measure of one cell, in stored units."""
+
+    measure: str
+    unit: str
+    n_seeds: int
+    n_reached: int
+    mean: float
+    std: float
+    low: float
+    high: float
+    ci95_half_width: float
+
+
+NUMBERS: Final = frozenset(
+    {
+        *MeasureRow._fields,
+        *SPENT,
+        "mean_after",
+        "draws_low",
+        "draws_median",
+        "draws_high",
+        "quantity",
+        "accuracy",
+        "loss",
+        "round",
+    }
+)
+"""Columns of the numbers of figures beside their axes; curves may have a metric's besides."""
+
+
 def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]:
     """A measure of a cell as a row of numbers in stored units."""
     spread = over.spread
@@ -165,18 +197,13 @@ def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]
     ends = {} if math.isnan(spread.after) else {"mean_after": spread.after}
     return {
         **cell.axes,
-        "measure": measure.name,
-        "unit": measure.unit.stored,
-        "n_seeds": spread.n,
-        "n_reached": over.n_reached,
-        "mean": spread.mean,
-        "std": spread.deviation,
-        "low": spread.low,
-        "high": spread.high,
-        "ci95_half_width": spread.half_width,
+        **MeasureRow(
+            measure.name, measure.unit.stored, spread.n, over.n_reached, spread.mean, spread.deviation,
+            spread.low, spread.high, spread.half_width,
+        )._asdict(),
         **ends,
         **likely,
-    }
+    }  # fmt: skip
 
 
 def _decimals(number: float) -> int:

@@ -11,8 +11,8 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
+from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import OPTIONAL, TABLES, columns_of, frame
 from gapslsim.results.outputs import PARTIAL
@@ -108,9 +108,7 @@ class StoredRun:
             if not isinstance(self.provenance.get(name, {}), kind):
                 raise ResultsError(_torn(self.folder / PROVENANCE, f"holds something else under {name!r}"))
         self.scenario_yaml = _read(self.folder / SCENARIO)
-        # The parser in C, where there is one, takes a tenth of the time.
-        load = partial(yaml.load, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        self.scenario = _parsed(self.folder / SCENARIO, self.scenario_yaml, load, "YAML", "mapping")
+        self.scenario = _parsed(self.folder / SCENARIO, self.scenario_yaml, yaml_data, "YAML", "mapping")
         self._tables: dict[str, pd.DataFrame] = {}
         for name in TABLES:
             drawn = name == "uncertainty" and self.summary.get(name)
@@ -268,7 +266,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _parsed(path: Path, text: str, parse: Callable[[str], Any], language: str, what: str) -> dict[str, Any]:
     try:
         found = parse(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ResultsError(_torn(path, f"is not {language} ({' '.join(str(error).split())})")) from error
     if not isinstance(found, dict):
         raise ResultsError(_torn(path, f"holds no {what}"))

@@ -85,10 +85,10 @@ class Outcome:
     error: str
     """In words; empty if the run completed."""
     wall_time_s: float
-    apart: str = ""
-    """The machine, if it does not see the journal."""
     out_of_memory: bool = False
     """Whether the memory of its device did not suffice."""
+    apart: str = ""
+    """The machine, if it does not see the journal."""
 
 
 def carry_out(job: Job) -> Outcome:
@@ -111,7 +111,7 @@ def carry_out(job: Job) -> Outcome:
         # Torch's own, by name: it need not have been imported.
         short = type(problem).__name__ == "OutOfMemoryError"
     apart = "" if job.disk is None else job.disk.blind()
-    return Outcome(job.label, results, error, time.perf_counter() - started, apart, short)
+    return Outcome(job.label, results, error, time.perf_counter() - started, short, apart)
 
 
 def _in_words(job: Job, problem: Exception) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
-from gapslsim.studies._order import training_and_timing, tree_of_run
+from gapslsim.studies._order import training_and_timing
 from gapslsim.studies.plan import PlannedRun
 
 __all__ = ["Shard", "cut"]
@@ -84,7 +85,7 @@ def cut(runs: Sequence[PlannedRun], number: int) -> list[Part]:
 
 
 def _trained_by(run: PlannedRun, *leave_out: str) -> str:
-    tree = tree_of_run(run)
+    tree = yaml_data(run.yaml)
     clients = sum(group["count"] for group in tree["clients"])
     wanted = [tree.get(name) for name in _TRAINED_BY if name not in leave_out]
     return json.dumps([*wanted, clients], sort_keys=True, default=str)
@@ -98,10 +99,10 @@ def _work(runs: Iterable[PlannedRun]) -> dict[str, float]:
     known: dict[str, tuple[float, float]] = {}
     found: dict[str, float] = {}
     for run in runs:
-        tree = tree_of_run(run)
+        tree = yaml_data(run.yaml)
         alike = json.dumps([_trained_by(run, "seed"), tree["stop"], tree["evaluation"]], default=str)
         if alike not in known and run.scenario is not None:
-            cost = estimate(run.scenario, _RATE_FLOP_PER_S)
+            cost = estimate(run.scenario, _RATE_FLOP_PER_S, with_memory=False)
             known[alike] = cost.wall_time_s, cost.retimed_s
         found[run.record.label] = known[alike][run.record.label not in trains]
     finite = [value for value in found.values() if math.isfinite(value)]

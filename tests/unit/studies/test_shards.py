@@ -123,7 +123,7 @@ def test_what_is_missing_is_told_with_the_command_that_does_it(tmp_path: Path, c
         return ended.value.code or 0, *capsys.readouterr()
 
     code, _, err = call("--gather")
-    assert (code, "holds no shards; run some first" in err) == (1, True)
+    assert (code, "holds no shards; run some first" in err) == (2, True)
     code, told, _ = call("--shard", "2/2")
     assert code == 0
     assert "Shard 2/2: 2 of 2 runs completed." in told
