@@ -23,7 +23,7 @@ from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
 from gapslsim.roster import client_rows
 from gapslsim.scenario.dumping import dump
-from gapslsim.scenario.limits import Patience
+from gapslsim.scenario.limits import Every, Patience
 from gapslsim.scenario.schema import Scenario
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def simulate(
     journal: str | Path | JournalSettings | None = None,
     models: bool = False,
     track: Sequence[Tracker] = (),
+    until: str | None = None,
 ) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
 
@@ -54,6 +55,9 @@ def simulate(
             computed again: a run that was killed goes on, other hardware or another network costs no training.
         models: have `Results.model` also where the journal knows the training; what is missing is then computed.
         track: trackers that follow the run, such as `TensorBoard(where="runs/tb")`; none can harm it.
+        until: `5 epochs`, say: end with the first round that closes there or later, with status
+            `stopped: after ...`. Its tables are what those of the whole run begin with, and a journal has all that it
+            takes to go on.
 
     Returns:
         Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far; a run in which
@@ -64,9 +68,12 @@ def simulate(
             a channel that gives no rate) its `results` hold everything so far.
     """
     if track:
-        return _followed(scenario, track, dry=dry, observer=observer, journal=journal, models=models)
+        return _followed(
+            scenario, track, dry=dry, observer=observer, journal=journal, models=models, until=until
+        )
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
+    stop_at = None if until is None else Every.parse(until)
     choose(scenario.training.kernels)
     from gapslsim.assembly import assemble  # Which imports torch, unless it is dry.
 
@@ -78,7 +85,7 @@ def simulate(
                 from gapslsim.numerics import computing
 
                 around.enter_context(computing(parts.device, training.precision, training.deterministic))
-            results = _simulate(_Run(scenario, parts, dry, observer, models))
+            results = _simulate(_Run(scenario, parts, dry, observer, models, stop_at))
     if scenario.uncertainty is None or results.summary["status"] != "completed":
         return results
     from gapslsim.uncertainty.draws import with_draws
@@ -115,8 +122,7 @@ def _followed(
 def _simulate(run: _Run) -> Results:
     try:
         with run.threads:
-            run.play()
-        status = "completed"
+            status = run.play()
     except KeyboardInterrupt:
         run.parts.learner.save()
         status = "interrupted"
@@ -135,9 +141,17 @@ class _Run:
     """One run under way."""
 
     def __init__(
-        self, scenario: Scenario, parts: Parts, dry: bool, observer: Observer | None, models: bool
+        self,
+        scenario: Scenario,
+        parts: Parts,
+        dry: bool,
+        observer: Observer | None,
+        models: bool,
+        until: Every | None,
     ) -> None:
         self.parts = parts
+        self._until = until
+        self._is_cut = False
         self._models = models
         self.threads: AbstractContextManager[None] = nullcontext()
         if not dry:
@@ -167,10 +181,18 @@ class _Run:
         self._judged: float | None = None
         """Accuracy in the target view at the last evaluation that was due."""
 
-    def play(self) -> None:
-        """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
+    def play(self) -> str:
+        """Rounds until a stop condition holds; evaluation before the first, when due, and after the last.
+
+        Returns:
+            The status.
+        """
         self._evaluate()
         self.parts.stage.play(self._scenario.framework, self)
+        if self._is_cut:
+            # For whoever goes on from here. Nothing is evaluated that the whole run would not evaluate.
+            self.parts.learner.save()
+            return f"stopped: after {self._until}"
         if not self._stopped_by:
             self._stopped_by = "the end of the protocol"
             self._evaluate()
@@ -178,6 +200,7 @@ class _Run:
             self.parts.learner.predict(self._scenario.evaluation.views)
         if self._models:
             self.parts.learner.trained(compute=True)
+        return "completed"
 
     def opens(self) -> None:
         """Decides whether the gradients of the round that begins are measured."""
@@ -284,6 +307,9 @@ class _Run:
         )
         if not self.is_over:
             self.updated()
+            until = self._until
+            if not self.is_over and until is not None and until.passed(self._position().along(until.unit)):
+                self._is_cut, self._stopped_by = True, f"{until}, where it was to stop for now"
         if self._observer is not None:
             self._observer(
                 Progress(

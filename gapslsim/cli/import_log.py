@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_lines, neutral
 
 if TYPE_CHECKING:
     from gapslsim.importing.importer import Imported
@@ -48,10 +50,10 @@ def import_command(
         load_components(each)
     made = read_with(_importer(form, set or []), file)
     n_rows = _appended(made, output) if append else _written(made, output)
-    typer.echo(f"{n_rows} rows of {form} in {output}")
+    say(f"{n_rows} rows of {form} in {output}")
     for note in made.notes:
-        typer.echo(f"Note: {note}.")
-    typer.echo(f"Next: {made.use.replace('{file}', str(output))}")
+        say(f"Note: {note}.")
+    say(f"Next: {made.use.replace('{file}', str(output))}")
 
 
 def _importer(form: str, changes: list[str]) -> Any:
@@ -89,9 +91,7 @@ def _written(made: Imported, output: Path) -> int:
         raise typer.BadParameter(f"--out: there is no folder {output.parent}; make it first.")
     from gapslsim.results.outputs import write_output
 
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([made.columns, *(map(_cell, row) for row in made.rows)])
-    write_output(output, text.getvalue())
+    write_output(output, csv_lines([made.columns, *(map(_cell, row) for row in made.rows)]))
     return len(made.rows)
 
 
@@ -122,7 +122,8 @@ def _appended(made: Imported, output: Path) -> int:
     with output.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, header, extrasaction="ignore")
         for row in made.rows:
-            writer.writerow(dict(zip(made.columns, map(_cell, row), strict=True)) | one)
+            cells = map(neutral, map(_cell, row))
+            writer.writerow(dict(zip(made.columns, cells, strict=True)) | one)
     return len(made.rows)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
-from rich.console import Console
 
 from gapslsim.cli.json_output import JsonOption, print_json
+from gapslsim.cli.say import say
 from gapslsim.errors import ResultsError
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.results.study import RunRecord, StudyRecord
@@ -123,7 +124,7 @@ def sweep_command(
         if as_json:
             print_json(_told(read_study(target), target))
             return
-        typer.echo(
+        say(
             str(target)
             if quiet
             else f"This study is already there: {target}. Nothing was run; --force runs it again."
@@ -133,9 +134,7 @@ def sweep_command(
         check_place(plan, target, resume=resume, force=force)
     killed = left_behind(target)
     if killed is not None and not quiet:
-        typer.echo(
-            f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True
-        )
+        say(f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True)
     chosen = make_backend(backend, address, jobs, gpus)
     on_result = None
     if track:
@@ -144,9 +143,9 @@ def sweep_command(
 
         on_result = tracked([tracker_of(text) for text in track], plan.study.name)
     for run in plan.impossible if not quiet else ():
-        typer.echo(f"{run.record.label} is impossible:", err=True)
+        say(f"{run.record.label} is impossible:", err=True)
         for problem in run.problems:
-            typer.echo(f"  {problem}", err=True)
+            say(f"  {problem}", err=True)
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet or as_json else _show(sys.stderr)
     try:
         with shown as observer:
@@ -161,7 +160,7 @@ def sweep_command(
                 )  # fmt: skip
     except KeyboardInterrupt:
         how = "the same command" if part is not None else "--resume"
-        typer.echo(f"Interrupted. What is finished lies in {target}; go on with {how}.", err=True)
+        say(f"Interrupted. What is finished lies in {target}; go on with {how}.", err=True)
         raise typer.Exit(130) from None
     if part is not None:
         command = _command(study, overrides, target, journal)
@@ -173,11 +172,11 @@ def sweep_command(
 def _finish(record: StudyRecord, target: Path, *, as_json: bool, quiet: bool) -> None:
     """Draws the figure and tells how the runs ended; ends with 1 unless all are completed."""
     drawn = _draw(target)
-    n_wrong = sum(run.status != "completed" for run in record.runs)
+    n_wrong = sum(not run.has_ended for run in record.runs)
     if as_json:
         print_json(_told(record, target))
     elif quiet:
-        typer.echo(str(target))
+        say(str(target))
     else:
         _tell(record, target, n_wrong, drawn)
     if n_wrong:
@@ -196,7 +195,7 @@ def _show_shards(plan: Plan, part: Shard) -> None:
 
     for index, each in enumerate(cut(plan.possible, part.number), 1):
         share = f"{each.share:.0%} of the work" if each.labels else "nothing to do"
-        typer.echo(f"Shard {index}/{part.number}: {len(each.labels)} runs, {share}.")
+        say(f"Shard {index}/{part.number}: {len(each.labels)} runs, {share}.")
 
 
 def _tell_shard(
@@ -208,14 +207,14 @@ def _tell_shard(
             {"directory": str(target), "shard": str(part), "runs": [_told_run(run, target) for run in ended]}
         )
     elif quiet:
-        typer.echo(str(target))
+        say(str(target))
     else:
         for run in ended:
             if run.status != "completed":
-                typer.echo(f"{run.label}: {run.status}", err=True)
+                say(f"{run.label}: {run.status}", err=True)
         none = "" if ended else " The study has fewer chains of training than shards."
-        typer.echo(f"Shard {part}: {len(ended) - n_wrong} of {len(ended)} runs completed.{none}")
-        typer.echo(f"When all shards have ended: {command} --gather")
+        say(f"Shard {part}: {len(ended) - n_wrong} of {len(ended)} runs completed.{none}")
+        say(f"When all shards have ended: {command} --gather")
     if n_wrong:
         raise typer.Exit(1)
 
@@ -230,7 +229,7 @@ def _gather(plan: Plan, target: Path, command: str, *, as_json: bool, quiet: boo
         few = ", ".join(left.labels[:3]) + (
             f" and {len(left.labels) - 3} more" if len(left.labels) > 3 else ""
         )
-        typer.echo(f"Shard {left.shard} has not done {few}; {how}", err=True)
+        say(f"Shard {left.shard} has not done {few}; {how}", err=True)
     _finish(found.record, target, as_json=as_json, quiet=quiet)
 
 
@@ -260,13 +259,16 @@ def _told_run(run: RunRecord, target: Path) -> dict[str, Any]:
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:
     for run in record.runs:
         if run.status != "completed":
-            typer.echo(f"{run.label}: {run.status}", err=True)
-    typer.echo(f"{len(record.runs) - n_wrong} of {len(record.runs)} runs completed. Written to {target}")
+            say(f"{run.label}: {run.status}", err=True)
+    n_completed = sum(run.status == "completed" for run in record.runs)
+    early = len(record.runs) - n_wrong - n_completed
+    stopped = f", {early} were stopped early or spared" if early else ""
+    say(f"{n_completed} of {len(record.runs)} runs completed{stopped}. Written to {target}")
     for line in _answers(target):
-        typer.echo(line)
+        say(line)
     for file in drawn:
-        typer.echo(f"Its figure: {file}")
-    typer.echo(f"Next: gapslsim report {target} -o {target / 'report.html'}")
+        say(f"Its figure: {file}")
+    say(f"Next: gapslsim report {target} -o {target / 'report.html'}")
 
 
 def _answers(target: Path) -> list[str]:
@@ -292,7 +294,7 @@ def _draw(target: Path) -> list[Path]:
     try:
         return draw_study(target)
     except ResultsError as error:
-        typer.echo(f"The figure could not be drawn: {error}", err=True)
+        say(f"The figure could not be drawn: {error}", err=True)
         return []
 
 
@@ -324,15 +326,15 @@ def _show(out: TextIO) -> Iterator[Observer]:
         yield line
         return
 
-    with bar_on(Console(file=out), 24) as bar:
+    with bar_on(Terminal(file=out), 24) as bar:
         task = bar.add_task("starting", total=1.0)
 
         def observe(progress: SweepProgress) -> None:
             bar.update(task, completed=progress.share, description=describe(progress))
             if progress.note:
-                bar.console.print(progress.note, markup=False, highlight=False)
+                bar.console.print(progress.note)
             if progress.error:
                 first = progress.error.splitlines()[0]
-                bar.console.print(f"{progress.ended}: {first}", markup=False, highlight=False)
+                bar.console.print(f"{progress.ended}: {first}")
 
         yield observe

@@ -17,13 +17,12 @@ The time of a layer is what it adds to the pass that it is a part of, so that ca
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gapslsim.csv_text import csv_lines
 from gapslsim.results.outputs import check_replaces, write_output
 from gapslsim.work import LayerCost
 
@@ -125,9 +124,7 @@ def write_table(path: Path, rows: Iterable[Measurement]) -> None:
     Raises:
         ResultsError: if another file is there, or it cannot be written.
     """
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *(map(_cell, row) for row in rows)])
-    write_output(path, text.getvalue())
+    write_output(path, csv_lines([COLUMNS, *(map(_cell, row) for row in rows)]))
 
 
 def check_table(path: Path) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 
+from gapslsim.plain_text import markdown
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.crossing import crossing_of
@@ -17,6 +17,7 @@ from gapslsim.results.drawing.markup import joined, tag
 from gapslsim.results.latex import booktabs
 from gapslsim.results.place import told_apart
 from gapslsim.results.tables import titled_table
+from gapslsim.terminal import Terminal
 
 __all__ = ["Comparison", "compare", "labels_of"]
 
@@ -60,7 +61,7 @@ class Comparison:
         """For documents; ends with a line break."""
         align = ["---"] + ["---:"] * (len(self.columns) - 1)
         lines = [self.columns, tuple(align), *self.rows]
-        return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
+        return "".join(f"| {' | '.join(map(markdown, line))} |\n" for line in lines)
 
 
 def compare(
@@ -118,7 +119,7 @@ def compare(
 def _text_of(found: Comparison) -> str:
     """The table for 100 columns, and its notes."""
     out = StringIO()
-    console = Console(file=out, width=100, highlight=False)
+    console = Terminal(file=out, width=100)
     console.print(found.table(100))
     return "\n".join(line.rstrip() for line in [*out.getvalue().strip("\n").splitlines(), *found.notes])
 
@@ -220,7 +221,3 @@ def _width(lines: Sequence[Sequence[str]]) -> int:
 def _broken(cell: str) -> list[str]:
     first, *rest = cell.split("\n")
     return [first, *(part for line in rest for part in (tag("br"), line))]
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", "<br>")

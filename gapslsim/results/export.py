@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 
+from gapslsim.csv_text import csv_of
 from gapslsim.results.outputs import write_output
 from gapslsim.results.study_tables import StudyTables
 
@@ -46,5 +47,5 @@ def write_csv(table: pd.DataFrame, file: Path) -> Path:
     Raises:
         ResultsError: if another file is there, or it cannot be written.
     """
-    write_output(file, table.to_csv(index=False, float_format=_DIGITS, lineterminator="\n"))
+    write_output(file, csv_of(table, float_format=_DIGITS, lineterminator="\n"))
     return file

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -38,6 +38,8 @@ class Value(NamedTuple):
 class Measure(ABC):
     """Settings of a measure; a pydantic component."""
 
+    greater_is_better: ClassVar[bool] = True
+    """Whether the setting with the most of it is the best."""
     kind: str
     """Name in study files; each measure fixes its own."""
 
@@ -60,6 +62,10 @@ class Measure(ABC):
             view: in which accuracies are judged.
         """
 
+    def of_stopped(self, run: StudyRun, view: str) -> Value:
+        """What a run that its study stopped early tells of the whole run; NaN for nothing."""
+        return Value(math.nan, reached=False)
+
     def of_draws(self, run: StudyRun, value: Value) -> Array:
         """The number in every draw of what devices leave open; empty if it does not depend on it, or nothing was drawn.
 
@@ -79,6 +85,7 @@ class Measure(ABC):
 class SpendingMeasure(Measure):
     """A measure that counts what a run spends."""
 
+    greater_is_better: ClassVar[bool] = False
     spent: Spent = "time"
     """What is counted: epochs, rounds, simulated time, bytes or energy."""
 
@@ -86,6 +93,10 @@ class SpendingMeasure(Measure):
     def unit(self) -> Unit:
         """Of what is counted."""
         return SPENT[self.spent].unit
+
+    def of_stopped(self, run: StudyRun, view: str) -> Value:
+        """A lower bound: the whole run spends more."""
+        return Value(self.of_run(run, view).number, reached=False)
 
     def of_draws(self, run: StudyRun, value: Value) -> Array:
         """Time and energy in proportion to those of the whole run."""
@@ -125,6 +136,9 @@ class OverSeeds:
     likely: dict[str, float | None] | None = None
     """Nine of ten draws of the mean lie between its `low` and `high`; None if nothing was drawn."""
 
+    n_stopped: int = 0
+    """Runs that the study stopped early."""
+
     @property
     def reached(self) -> bool:
         """Whether every run reached it; else the mean is a lower bound."""
@@ -133,7 +147,7 @@ class OverSeeds:
     def words(self, factor: float) -> str:
         """`48.3 ± 1.2`; `4.1 .. 4.7` between two evaluations; `≥ 12.0 (1/3)`: one of three reached it."""
         if self.spread.n == 0:
-            return "-"
+            return "stopped" if self.n_stopped else "-"
         mean, after = self.spread.mean * factor, self.spread.after * factor
         digits = _decimals(mean)
         if not self.reached:
@@ -147,8 +161,18 @@ class OverSeeds:
 
 
 def over_seeds(measure: Measure, runs: Sequence[StudyRun], view: str) -> OverSeeds:
-    """A measure of every run, together; runs where it has no meaning (NaN) are left out."""
-    values = [measure.of_run(run, view) for run in runs]
+    """A measure of every run, together; runs where it has no meaning (NaN) are left out.
+
+    Where a run was stopped and says nothing of the whole run, there is no number: those that are left
+    would be the better ones.
+    """
+    stopped = [run.record.is_stopped for run in runs]
+    values = [
+        measure.of_stopped(run, view) if early else measure.of_run(run, view)
+        for run, early in zip(runs, stopped, strict=True)
+    ]
+    if any(early and math.isnan(value.number) for early, value in zip(stopped, values, strict=True)):
+        return OverSeeds(spread([]), 0, n_stopped=sum(stopped))
     of_run = [(run, value) for run, value in zip(runs, values, strict=True) if math.isfinite(value.number)]
     known = [value for _, value in of_run]
     drawn = [measure.of_draws(run, value) for run, value in of_run]
@@ -156,7 +180,7 @@ def over_seeds(measure: Measure, runs: Sequence[StudyRun], view: str) -> OverSee
     likely = interval(np.mean(drawn, axis=0), 0.9) if is_drawn else None
     after = [value.after for value in known if value.reached and value.after is not None]
     found = spread([value.number for value in known], after if len(after) == len(known) else [])
-    return OverSeeds(found, sum(value.reached for value in known), likely)
+    return OverSeeds(found, sum(value.reached for value in known), likely, sum(stopped))
 
 
 class MeasureRow(NamedTuple):
@@ -178,6 +202,7 @@ NUMBERS: Final = frozenset(
         *MeasureRow._fields,
         *SPENT,
         "mean_after",
+        "n_stopped",
         "draws_low",
         "draws_median",
         "draws_high",
@@ -195,6 +220,8 @@ def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]
     spread = over.spread
     likely = {} if over.likely is None else {f"draws_{end}": value for end, value in over.likely.items()}
     ends = {} if math.isnan(spread.after) else {"mean_after": spread.after}
+    if over.n_stopped:
+        ends["n_stopped"] = over.n_stopped
     return {
         **cell.axes,
         **MeasureRow(

@@ -85,19 +85,19 @@ class StudyTables:
 
     @cached_property
     def runs(self) -> tuple[StudyRun, ...]:
-        """Completed runs in the order of the study."""
+        """Runs in the order of the study that completed, or were stopped by the study: see `RunRecord.is_stopped`."""
         tables = {name: self.table(name) for name in ("evaluations", "rounds", "alignment", "uncertainty")}
         by_run = {name: dict(iter(table.groupby("run", sort=False))) for name, table in tables.items()}
         return tuple(
             StudyRun(run, **{name: by_run[name].get(run.label, tables[name].iloc[:0]) for name in tables})
             for run in self.record.runs
-            if run.status == "completed"
+            if run.status == "completed" or run.is_stopped
         )
 
     @property
     def missing(self) -> list[RunRecord]:
         """Runs without a result."""
-        return [run for run in self.record.runs if run.status != "completed"]
+        return [run for run in self.record.runs if not run.has_ended]
 
     def cells(self, axes: Sequence[str]) -> list[Cell]:
         """Every combination of values of some axes, in the order of the study, with its completed runs."""

@@ -19,16 +19,20 @@ from gapslsim.learning.journal.folder import claim_journal
 from gapslsim.results.place import SCENARIO, is_run
 from gapslsim.results.store import StoredRun, clear_run, write_results
 from gapslsim.results.study import RUNS, RunRecord
+from gapslsim.scenario.limits import Every
 from gapslsim.studies._execute import Job, Outcome, SharedDisk
 from gapslsim.studies._order import training_and_timing
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.plan import Plan, PlannedRun
 
-__all__ = ["Observer", "SweepProgress", "carry_out_all", "done_and_to_do", "is_same"]
+__all__ = ["Observer", "SweepProgress", "carry_out_all", "done_and_to_do", "is_same", "stored"]
 
 JOURNAL: Final = "journal"
 NOTES: Final = ".notes"
 _LOOK_EVERY_S: Final = 1.0
+
+Carry = Callable[..., Generator[Outcome, None, None]]
+"""Carries runs out, as far as is said: `carry(runs, until)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,14 @@ Observer = Callable[[SweepProgress], None]
 
 
 def carry_out_all(
+    records: dict[str, RunRecord],
     done: Sequence[PlannedRun],
     to_do: Sequence[PlannedRun],
     out: Path,
     backend: Backend,
-    keep: Callable[[RunRecord], None],
+    save: Callable[[], object],
     *,
+    choose: Callable[[Carry], Generator[Outcome, None, None]] | None = None,
     journal: Path | None = None,
     observer: Observer | None = None,
     on_result: Callable[[RunRecord, Any], None] | None = None,
@@ -69,11 +75,13 @@ def carry_out_all(
     """Carries runs out and writes each into its directory as it ends; one that fails does not stop the rest.
 
     Args:
+        records: of the runs by label; each is replaced by one with its status as it ends.
         done: runs that are finished, whose training the journal has.
         to_do: runs to carry out.
         out: the study's directory, which the caller holds.
         backend: where, connected.
-        keep: is given the record of each run that has ended, with its status.
+        save: keeps the records; called whenever one has changed.
+        choose: decides what is carried out and how far; all to its end, in the order of the study, unless given.
         journal: its folder, `out/journal` by default.
         observer: told now and then how far it is; may be called from another thread.
         on_result: called with the record and the results of each run that completes.
@@ -86,10 +94,13 @@ def carry_out_all(
     for folder in (out / RUNS, notes):
         folder.mkdir(parents=True, exist_ok=True)
     disk = SharedDisk.of(trained)
-    outcomes = _outcomes(done, to_do, notes, disk, backend)
-    records = {run.record.label: run.record for run in to_do}
+
+    def carry(runs: Sequence[PlannedRun], until: Every | None = None) -> Generator[Outcome, None, None]:
+        return _outcomes(done, runs, notes, disk, backend, until)
+
+    outcomes = carry(to_do) if choose is None else choose(carry)
     try:
-        with _watch(to_do, notes, observer) as news, closing(outcomes):
+        with _watch(to_do, notes, observer, records) as news, closing(outcomes):
             backend.say = lambda note: news(note=note)
             if told:
                 news(note=told)
@@ -100,8 +111,8 @@ def carry_out_all(
                 if outcome.apart and outcome.apart not in apart:
                     apart.add(outcome.apart)
                     news(note=_apart(outcome.apart, trained))
-                record = _write(records[outcome.label], outcome, out)
-                keep(record)
+                record = records[outcome.label] = _write(records[outcome.label], outcome, out)
+                save()
                 news(record)
                 if on_result is not None and record.status == "completed":
                     on_result(record, outcome.results)
@@ -122,14 +133,19 @@ def _outcomes(
     notes: Path,
     disk: SharedDisk,
     backend: Backend,
+    until: Every | None,
 ) -> Generator[Outcome, None, None]:
     """Of the runs that train, then of those that the journal spares it."""
     for wave in filter(None, training_and_timing(to_do, done)):
         # Per wave, as a wave of one run has the machine for itself.
         shares_cpus = backend.shares_cpus(len(wave))
         jobs = [
-            Job(run.record.label, run.yaml, disk, str(notes / run.record.label), shares_cpus) for run in wave
-        ]
+            Job(
+                run.record.label, run.yaml, disk, str(notes / run.record.label), shares_cpus,
+                str(until) if until else "",
+            )
+            for run in wave
+        ]  # fmt: skip
         with closing(backend.run(jobs)) as outcomes:
             yield from outcomes
 
@@ -144,11 +160,17 @@ def done_and_to_do(plan: Plan, out: Path) -> tuple[list[PlannedRun], list[Planne
 
 
 def _finished(out: Path, record: RunRecord) -> bool:
-    """Whether this very run lies there, completed and whole: the resolved scenario has the same hash."""
+    """Whether this very run lies there, completed and whole."""
+    found = stored(out, record)
+    return found is not None and found.summary["status"] == "completed"
+
+
+def stored(out: Path, record: RunRecord) -> StoredRun | None:
+    """The very run, whole, if it lies there: the resolved scenario has the same hash."""
     try:
-        return is_same(out, record) and StoredRun(out / RUNS / record.label).summary["status"] == "completed"
+        return StoredRun(out / RUNS / record.label) if is_same(out, record) else None
     except ResultsError:
-        return False
+        return None
 
 
 def is_same(out: Path, record: RunRecord) -> bool:
@@ -165,6 +187,8 @@ def is_same(out: Path, record: RunRecord) -> bool:
 def _write(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:
     """Writes the run directory; a failure to write is the run's own."""
     status = f"failed: {outcome.error}" if outcome.error else "completed"
+    if not outcome.error and outcome.results is not None and outcome.results.summary["status"] != "completed":
+        status = record.status  # It was stopped for now; the study decides whether it goes on.
     folder = out / RUNS / record.label
     try:
         if outcome.results is None:
@@ -178,23 +202,23 @@ def _write(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:
 
 @contextmanager
 def _watch(
-    to_do: Sequence[PlannedRun], notes: Path, observer: Observer | None
+    to_do: Sequence[PlannedRun], notes: Path, observer: Observer | None, records: dict[str, RunRecord]
 ) -> Iterator[Callable[..., None]]:
     """Tells the observer of every run that ends, and each second of what is under way."""
     started = time.monotonic()
-    ended: dict[str, str] = {}
     stop = Event()
 
     def news(record: RunRecord | None = None, note: str = "") -> None:
-        label, error = "", ""
-        if record is not None:
-            label, error = record.label, "" if record.status == "completed" else record.status
-            ended[label] = record.status
         if observer is None:
             return
-        under_way = sum(_noted(notes / run.record.label) for run in to_do if run.record.label not in ended)
+        label, error = "", ""
+        if record is not None:
+            label, error = record.label, "" if record.status in ("completed", "planned") else record.status
+        of = {run.record.label: records[run.record.label] for run in to_do}
+        ended = {name: each for name, each in of.items() if each.status != "planned"}
+        under_way = sum(_noted(notes / name) for name in of.keys() - ended.keys())
         share = (len(ended) + under_way) / len(to_do) if to_do else 1.0
-        n_failed = sum(status != "completed" for status in ended.values())
+        n_failed = sum(not each.has_ended for each in ended.values())
         elapsed_s = time.monotonic() - started
         observer(SweepProgress(len(to_do), len(ended), n_failed, share, elapsed_s, label, error, note))
 

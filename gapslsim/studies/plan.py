@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from gapslsim.errors import Problem, ScenarioError
+from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.registry import settings_of
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
@@ -106,7 +106,9 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     with suppress(ScenarioError):
         possible.insert(0, vary(source, changes))
     runs = tuple(_unlike(runs))
-    raise_if_any(_figure_problems(study, tree, axes, runs))
+    raise_if_any(
+        [*_figure_problems(study, tree, axes, runs), *_adaptive_problems(study, tree, axes, possible)]
+    )
     if all(run.scenario is None for run in runs):
         raise_if_any(problem for run in runs for problem in run.problems)
     return Plan(study, _record(study, axes, runs, possible[0], file, text), runs)
@@ -151,6 +153,22 @@ def _figure_problems(
     known = {axis.name: [choice.name for choice in axis.choices] for axis in axes}
     found = study.figure.problems(known, views or {study.figure.view or ""})
     return [place(tree, ("figure", setting), text) for setting, text in found.items()]
+
+
+def _adaptive_problems(
+    study: Study, tree: Tree, axes: Sequence[Axis], scenarios: Sequence[Scenario]
+) -> list[Problem]:
+    """Where what stops runs early does not fit the study."""
+    if study.adaptive is None:
+        return []
+    found: dict[str, str] = {}
+    for scenario in scenarios:
+        found |= study.adaptive.problems(scenario.stop, len(study.seeds))
+    names = [axis.name for axis in axes]
+    for name in study.adaptive.within:
+        if name not in names:
+            found["within"] = unknown("axis", name, names)
+    return [place(tree, ("adaptive", setting), text) for setting, text in found.items()]
 
 
 _OWN: Final = {"seed": "seeds", "name": "name"}

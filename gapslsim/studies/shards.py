@@ -64,6 +64,11 @@ def sweep_shard(
         ResultsError: if the directory holds something else, was cut into another number of shards or for another
             version of the study, or this shard or a whole sweep is at work there.
     """
+    if plan.study.adaptive is not None:
+        raise ResultsError(
+            f"{plan.study.name}: an adaptive study decides by all of its runs, so that it cannot be cut; run it "
+            "without --shard, or without the section 'adaptive'"
+        )
     with backend, _joined(plan, out, shard) as (mine, told):
         own = dataclasses.replace(plan, runs=tuple(run for run in plan.possible if run.record.label in mine))
         records = _records(own)
@@ -71,13 +76,12 @@ def sweep_shard(
         for run in done:
             records[run.record.label] = dataclasses.replace(run.record, status="completed")
 
-        def keep(record: RunRecord) -> None:
-            records[record.label] = record
+        def save() -> None:
             ended = {label: one.status for label, one in records.items() if one.status != "planned"}
             write_text(_statuses(out, shard.index), json.dumps(ended, indent=1, ensure_ascii=False) + "\n")
 
         carry_out_all(
-            done, to_do, out, backend, keep, journal=journal, observer=observer, on_result=on_result,
+            records, done, to_do, out, backend, save, journal=journal, observer=observer, on_result=on_result,
             told=told, name=f"-{shard.index}",
         )  # fmt: skip
     return list(records.values())

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.outputs import write_text
 from gapslsim.results.place import is_run
+from gapslsim.results.store import clear_run
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, read_study, write_study
-from gapslsim.studies._runs import Observer, SweepProgress, carry_out_all, done_and_to_do, is_same
+from gapslsim.studies._runs import Observer, SweepProgress, carry_out_all, done_and_to_do, is_same, stored
 from gapslsim.studies._tables import write_tables
+from gapslsim.studies.adaptive import adaptive_outcomes
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.lock import LOCK, held
 from gapslsim.studies.plan import Plan
@@ -61,20 +64,21 @@ def sweep(
             records[run.record.label] = dataclasses.replace(run.record, status="completed")
         # The file as it was, beside the results: the original may be edited while the sweep goes on.
         write_text(out / "study.yaml", plan.record.study_yaml)
-
-        def keep(record: RunRecord) -> None:
-            records[record.label] = record
-            _save(plan, records, out)
-
+        choose = None
+        if plan.study.adaptive is not None:
+            for run in to_do if force and not resume else ():
+                clear_run(out / RUNS / run.record.label)
+            choose = partial(adaptive_outcomes, plan, plan.study.adaptive, records, partial(stored, out))
+        save = partial(_save, plan, records, out)
         try:
-            _save(plan, records, out)
+            save()
             carry_out_all(
-                done, to_do, out, backend, keep, journal=journal, observer=observer, on_result=on_result,
-                told=f"{out}: {hold.how}." if hold.how else "",
+                records, done, to_do, out, backend, save, choose=choose, journal=journal, observer=observer,
+                on_result=on_result, told=f"{out}: {hold.how}." if hold.how else "",
             )  # fmt: skip
         finally:
             # Also after Ctrl-C: what is finished is gathered and can be looked at.
-            gathered = _save(plan, records, out)
+            gathered = save()
             write_tables(gathered, out)
     return gathered
 
@@ -117,9 +121,13 @@ def others_in(plan: Plan, out: Path) -> list[str]:
 
 def lies_in(plan: Plan, out: Path) -> bool:
     """Whether a directory holds the whole study, with every possible run finished."""
-    if not is_study(out) or done_and_to_do(plan, out)[1]:
+    if not is_study(out):
         return False
-    return {run.label for run in read_study(out).runs} == {run.record.label for run in plan.runs}
+    record, left = read_study(out), done_and_to_do(plan, out)[1]
+    if plan.study.adaptive is not None and record.study_yaml == plan.record.study_yaml:
+        ended = {(run.label, run.scenario_sha256) for run in record.runs if run.has_ended}
+        left = [run for run in left if (run.record.label, run.record.scenario_sha256) not in ended]
+    return not left and {run.label for run in record.runs} == {run.record.label for run in plan.runs}
 
 
 def _save(plan: Plan, records: dict[str, RunRecord], out: Path) -> StudyRecord:

@@ -77,7 +77,6 @@ class Running:
     program: Callable[[list[str]], None] = main
     pid: int = 0
     _before: dict[str, Any] = field(default_factory=dict)
-    _base: int = 0
     _began: float = 0.0
     _cpu: float = 0.0
     _waited: float = 0.0
@@ -88,7 +87,6 @@ class Running:
     def start(self) -> int:
         """Forks; returns the child's id."""
         self._before = dict(self._tree())
-        self._base = _resident()
         self._began = self._looked = time.monotonic()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -123,6 +121,7 @@ class Running:
         resource.setrlimit(resource.RLIMIT_AS, (_virtual() + _ADDRESSES,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 30, 2 << 30))
+        (self.world / "resident").write_text(str(_resident()))
         sys.addaudithook(_Watch(self.world, self.cache))
         code = 0
         try:
@@ -169,7 +168,9 @@ class Running:
     def _ending(self, status: int, used: Any) -> Ending:
         said = (self.world / "said").read_text("utf-8", "replace") if (self.world / "said").exists() else ""
         code = os.waitstatus_to_exitcode(status)
-        growth = used.ru_maxrss * 1024 - self._base
+        # Taken by itself at its start: pages of files are not counted until it touches them.
+        resident = self.world / "resident"
+        growth = used.ru_maxrss * 1024 - int(resident.read_text() or 0) if resident.exists() else 0
         return Ending(
             self._fault(code, growth, said),
             code,
@@ -215,7 +216,7 @@ class Running:
         while left:
             for entry in os.scandir(left.pop()):
                 name = os.path.relpath(entry.path, self.world)
-                if name in ("cwd", "out", "home", "tmp", "said", "watched") or name.startswith(
+                if name in ("cwd", "out", "home", "tmp", "said", "watched", "resident") or name.startswith(
                     self.writes or ("\0",)
                 ):
                     continue

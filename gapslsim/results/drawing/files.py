@@ -6,6 +6,7 @@ from typing import Final
 
 import pandas as pd
 
+from gapslsim import csv_text
 from gapslsim.results.categories import CATEGORIES, LABELS
 from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Mark, Panel, Span
 from gapslsim.results.drawing.markup import Markup, tag
@@ -25,7 +26,7 @@ def csv_of(drawing: Drawing) -> str:
     if table.empty and drawing.panels:
         every = pd.concat([_numbers(drawing, panel) for panel in drawing.panels], ignore_index=True)
         table = every.dropna(axis="columns", how="all")
-    return str(table.to_csv(index=False))
+    return csv_text.csv_of(table)
 
 
 def _numbers(drawing: Drawing, panel: Panel) -> pd.DataFrame:

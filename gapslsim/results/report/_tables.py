@@ -15,7 +15,8 @@ from gapslsim.results.statistics import spread
 from gapslsim.results.study import is_study
 from gapslsim.results.words import percent
 
-__all__ = ["commands", "failures", "group_figures", "provenance_table", "result_table", "settings_table"]
+__all__ = ["commands", "group_figures", "provenance_table", "result_table", "settings_table", "without_whole_result",
+]  # fmt: skip
 
 
 def result_table(runs: RunSet) -> Markup:
@@ -128,14 +129,31 @@ def _compact(value: Any) -> str:
     return str(value)
 
 
-def failures(runs: RunSet) -> Markup:
-    """Runs that are missing, with the reason; empty if there are none."""
-    if not runs.missing:
-        return Markup()
-    table = html_table(["run", "what happened"], runs.missing, "wrap")
-    n_missing = len(runs.missing)
-    said = tag("p", f"{n_missing} of {n_missing + len(runs.runs)} runs gave no result.")
-    return tag("section", tag("h2", "Runs without a result"), said, table, id="failures")
+def without_whole_result(runs: RunSet) -> Markup:
+    """Runs that are missing, and those that their study stopped, with the reason; empty if there are none."""
+    n = len(runs.runs) + len(runs.missing) + len(runs.stopped)
+    early = (
+        f"{len(runs.stopped)} of {n} runs were stopped or spared by the study, or are other seeds of such settings. "
+        "They are in no mean and no figure but the study's own."
+    )
+    failed = f"{len(runs.missing)} of {n} runs gave no result."
+    sections = [
+        ("failures", "Runs without a result", failed, runs.missing),
+        ("stopped", "Stopped early", early, runs.stopped),
+    ]
+    return joined(
+        [
+            tag(
+                "section",
+                tag("h2", title),
+                tag("p", said),
+                html_table(["run", "what happened"], rows, "wrap"),
+                id=name,
+            )
+            for name, title, said, rows in sections
+            if rows
+        ]
+    )
 
 
 def provenance_table(runs: RunSet) -> Markup:

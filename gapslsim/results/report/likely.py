@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 
 from gapslsim.results import words
 from gapslsim.results.drawing.markup import Markup, joined, tag
-from gapslsim.results.likely import Array, Order, draws_of, interval, orders
+from gapslsim.results.likely import Array, Order, draws_of, earliest_of, interval, orders
 from gapslsim.results.rankings import drawn_quantities
 from gapslsim.results.report._html import html_table
 from gapslsim.results.report.data import Group, RunSet
@@ -46,8 +49,12 @@ def orders_of(runs: RunSet, decided: float) -> dict[str, list[Order]]:
         for quantity, name in _quantities(runs.of_panel(panel)).items():
             drawn = {series_name(runs, group): _over_seeds(group, quantity) for group in runs.of_panel(panel)}
             known = {series: values for series, values in drawn.items() if len(values)}
+            earliest = {
+                series_name(runs, group): _over_seeds(group, quantity, earliest_of)
+                for group in runs.of_panel(panel)
+            }
             if len({len(values) for values in known.values()}) == 1:
-                groups += orders(known, name, decided)
+                groups += orders(known, name, decided, earliest)
     return found
 
 
@@ -73,9 +80,9 @@ def _quantities(groups: list[Group]) -> dict[str, str]:
     return found
 
 
-def _over_seeds(group: Group, quantity: str) -> Array:
+def _over_seeds(group: Group, quantity: str, of: Callable[[pd.DataFrame, str], Array] = draws_of) -> Array:
     """Mean of the seeds in each draw; empty if not all have as many draws."""
-    found = [draws_of(run.table("uncertainty"), quantity) for run in group.runs]
+    found = [of(run.table("uncertainty"), quantity) for run in group.runs]
     if len({len(values) for values in found}) != 1:
         return np.zeros(0)
     mean: Array = np.mean(found, axis=0)

@@ -111,7 +111,7 @@ def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ())
         tag("h1", runs.title),
         tag("p", runs.question, class_="question") if runs.question else Markup(),
         _answers(runs),
-        tables.failures(runs),
+        tables.without_whole_result(runs),
         tag("nav", tag("ul", *links), aria_label="Contents"),
         *(html for _, _, html in sections),
     ]

@@ -198,3 +198,11 @@ def test_a_shard_that_is_none_is_refused(wrong: str) -> None:
     with pytest.raises(ResultsError, match="from 1/4 to 4/4"):
         Shard.parse(wrong)
     assert Shard.parse("2/4") == Shard(2, 4)
+
+
+def test_an_adaptive_study_is_not_cut(tmp_path: Path) -> None:
+    text = STUDY + "adaptive: race\n"
+    plan = load_study(write_study(tmp_path, text))
+    with pytest.raises(ResultsError, match="decides by all of its runs, so that it cannot be cut"):
+        sweep_shard(plan, tmp_path / "out", InThisProcess(), Shard(1, 2))
+    assert not (tmp_path / "out").exists()
