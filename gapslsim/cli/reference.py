@@ -98,7 +98,9 @@ def pages() -> dict[str, str]:
 
 
 def _index(made: dict[str, str]) -> str:
+    from gapslsim.bounds import LARGEST
     from gapslsim.registry import FAMILIES
+    from gapslsim.units import BOUNDS
 
     families = [
         f"| [{name}]({name}.md) | {_inline(', '.join(FAMILIES[name]))} |" for name in sorted(FAMILIES)
@@ -108,7 +110,12 @@ def _index(made: dict[str, str]) -> str:
         for name, text in made.items()
         if name.removesuffix(".md") not in FAMILIES
     ]
-    text = "# Reference\n\nWritten from the program itself, so it is what the program does.\n\n"
+    by_unit = "; ".join(f"{least:g} to {most:g} {unit}" for unit, (least, most) in BOUNDS.items())
+    text = (
+        "# Reference\n\nWritten from the program itself, so it is what the program does.\n\n"
+        f"Where a setting tells no bounds, whole numbers end at {LARGEST['int']:g} and others at {LARGEST['float']:g}, "
+        f"of both signs. Quantities that are not 0 lie within these, of both signs for dB and dBm: {by_unit}.\n\n"
+    )
     table = "## Components\n\n| family | members |\n|---|---|\n"
     return f"{text}{chr(10).join(others)}\n\n{table}{chr(10).join(families)}"
 

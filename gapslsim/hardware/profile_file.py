@@ -50,7 +50,8 @@ def read_profile(path: Path) -> Profile:
     try:
         data, node = yaml_data(text), composed(text)
     except DocumentError as error:
-        raise ProfileError([Problem("", f"cannot be read: {error}", str(path), error.line)]) from error
+        is_ = "is " if str(error).startswith("not ") else ""
+        raise ProfileError([Problem("", f"{is_}{error}", str(path), error.line)]) from error
     written = _Lines(node)
     problems = [Problem(_dotted(where), why, str(path), line) for where, why, line in written.duplicates]
     if not isinstance(data, dict):

@@ -28,7 +28,9 @@ def export(study: StudyTables, folder: Path) -> list[Path]:
     name = "".join(sign if sign.isalnum() or sign in "-.+" else "_" for sign in study.record.name)
     axes = list(study.record.axes)
     rows = study.table("evaluations")
-    grouped = rows.groupby(["run", *axes, "seed", "round", "time_s", "view"], sort=False, dropna=False)
+    grouped = rows.groupby(
+        ["run", *axes, "seed", "round", "time_s", "view"], sort=False, dropna=False, observed=True
+    )
     evaluations = grouped.agg(
         accuracy=("accuracy", "mean"),
         least=("accuracy", "min"),

@@ -158,7 +158,7 @@ def read_table(file: Path, columns: Mapping[str, type], fix: str = "") -> pd.Dat
 
     Args:
         file: Parquet.
-        columns: names with their Python types; a column of integers may stand for numbers.
+        columns: names with their Python types; a column of integers may stand for numbers, anything for `object`.
         fix: what the reader of an error is to do; running the scenario again unless given.
 
     Raises:
@@ -214,6 +214,7 @@ _HOLDS: Final[dict[type, Callable[[pa.DataType], bool]]] = {
     float: lambda t: pa.types.is_floating(t) or pa.types.is_integer(t),
     bool: pa.types.is_boolean,
     str: lambda t: pa.types.is_string(t) or pa.types.is_large_string(t),
+    object: lambda _: True,
 }
 """Whether a column of a file can stand for values of a Python type."""
 

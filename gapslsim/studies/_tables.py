@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, get_args
 import pandas as pd
 
 from gapslsim.learning.metric import metrics
+from gapslsim.results.axis_values import AxisValues, axis_values
 from gapslsim.results.categories import CATEGORIES
 from gapslsim.results.crossing import crossing_of
 from gapslsim.results.frames import GEOMETRY, columns_of
@@ -98,10 +99,11 @@ def write_tables(record: StudyRecord, out: Path) -> None:
     Raises:
         ResultsError: if they cannot be written.
     """
+    axes = {name: axis_values(values) for name, values in record.axes.items()}
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for run in record.runs:
         for name, table in _of_run(record, run, out).items():
-            parts[name].append(_keyed(run, table))
+            parts[name].append(_keyed(axes, run, table))
     for name in TABLES:
         # Empty parts have columns without types, and would turn those of the others into objects.
         filled = [part for part in parts[name] if len(part)] or parts[name][:1]
@@ -110,10 +112,14 @@ def write_tables(record: StudyRecord, out: Path) -> None:
             table.to_parquet(unfinished, **PARQUET)
 
 
-def _keyed(run: RunRecord, table: pd.DataFrame) -> pd.DataFrame:
+def _keyed(axes: Mapping[str, AxisValues], run: RunRecord, table: pd.DataFrame) -> pd.DataFrame:
     """With columns run, axes and seed in front."""
-    keys: dict[str, Any] = {"run": run.label, **run.axes, "seed": run.seed}
-    front = pd.DataFrame({key: [value] * len(table) for key, value in keys.items()})
+    keys = {
+        "run": pd.Series([run.label]),
+        **{name: values.column([run.axes[name]]) for name, values in axes.items()},
+        "seed": pd.Series([run.seed]),
+    }
+    front = pd.DataFrame(keys).loc[[0] * len(table)].reset_index(drop=True)
     return pd.concat([front, table.reset_index(drop=True)], axis=1)
 
 

@@ -132,9 +132,11 @@ def not_as_labelled(changes: Iterable[Change], resolved: Mapping[str, Any]) -> I
 
     Units and names are written in several ways; numbers are not.
     """
-    for path, value in changes:
+    later: list[Path] = []
+    for path, value in reversed([*changes]):
         for parts, given in _leaves(parts_of(path), plain(value)):
-            for has in _at(resolved, parts):
+            # `clients.*.count: 4, clients.0.count: 1` of one variant: all but the first.
+            for has in () if any(_meet(parts, other) for other in later) else _at(resolved, parts):
                 if (
                     isinstance(given, (bool, int, float))
                     and isinstance(has, (bool, int, float))
@@ -142,6 +144,7 @@ def not_as_labelled(changes: Iterable[Change], resolved: Mapping[str, Any]) -> I
                 ):
                     text = f"is {given!r} in the study, and would be {has!r} in the run; write {has!r}."
                     yield Problem(path, text, value.file, value.line)
+        later.append(parts_of(path))
 
 
 def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from gapslsim.results import words
+from gapslsim.results.axis_values import is_number
 from gapslsim.results.drawing.markup import Markup, joined, tag
 from gapslsim.results.likely import Array, Order, draws_of, earliest_of, interval, orders
 from gapslsim.results.rankings import drawn_quantities
 from gapslsim.results.report._html import html_table
 from gapslsim.results.report.data import Group, RunSet
-from gapslsim.results.study_tables import is_number
 from gapslsim.results.tables import likely_lines
 
 __all__ = ["likely_section", "orders_of", "series_name"]
