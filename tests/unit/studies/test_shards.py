@@ -201,7 +201,7 @@ def test_a_shard_that_is_none_is_refused(wrong: str) -> None:
 
 
 def test_an_adaptive_study_is_not_cut(tmp_path: Path) -> None:
-    text = STUDY + "adaptive: race\n"
+    text = STUDY.replace("[1, 2]", "[1, 2, 3, 4, 5]") + "adaptive: race\n"
     plan = load_study(write_study(tmp_path, text))
     with pytest.raises(ResultsError, match="decides by all of its runs, so that it cannot be cut"):
         sweep_shard(plan, tmp_path / "out", InThisProcess(), Shard(1, 2))
