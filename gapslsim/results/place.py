@@ -15,6 +15,7 @@ from typing import Any, Final
 from gapslsim._version import __version__
 from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
+from gapslsim.results.outputs import write_text
 
 __all__ = [
     "JOURNAL", "PROVENANCE", "SCENARIO", "SUMMARY", "Identity", "StoredIdentity", "check_place", "choose_place",
@@ -155,10 +156,10 @@ def claim(directory: Path, wanted: Identity) -> None:
     about = {"run": wanted.label, "gapslsim": __version__, "components": dict(wanted.components)}
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / PROVENANCE).write_text(json.dumps(about), encoding="utf-8")
-        (directory / SCENARIO).write_text(wanted.scenario_yaml, encoding="utf-8")
     except OSError as error:
-        raise ResultsError(f"{directory} could not be written: {error.strerror or error}") from error
+        raise ResultsError(f"{directory} could not be made: {error.strerror or error}") from error
+    write_text(directory / PROVENANCE, json.dumps(about))
+    write_text(directory / SCENARIO, wanted.scenario_yaml)
 
 
 def release(directory: Path) -> None:
