@@ -15,6 +15,7 @@ from typing import Any, Final
 from gapslsim._version import __version__
 from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import read_text
 
 __all__ = [
     "JOURNAL", "PROVENANCE", "SCENARIO", "SUMMARY", "Identity", "StoredIdentity", "check_place", "choose_place",
@@ -265,7 +266,7 @@ def _stored(directory: Path) -> StoredIdentity | None:
     summary, made = _json(directory / SUMMARY), _json(directory / PROVENANCE)
     label = _label_in(summary) or (str(made["run"]) if "run" in made else None)
     try:
-        text = (directory / SCENARIO).read_text(encoding="utf-8")
+        text = read_text(directory / SCENARIO)
     except (OSError, UnicodeDecodeError):
         text = ""
     if label is None and (directory / JOURNAL).is_dir():
@@ -294,7 +295,7 @@ def _label_in(about: Any) -> str | None:
 
 def _json(file: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_text(file))
         if isinstance(found, dict):
             return found
     return {}

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import read_text
 from gapslsim.results.frames import OPTIONAL, TABLES, columns_of, frame
 from gapslsim.results.outputs import PARTIAL
 from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run
@@ -253,7 +254,7 @@ def _json(value: object) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         raise ResultsError(_torn(path, "is missing")) from None
     except (OSError, UnicodeDecodeError) as error:
