@@ -19,7 +19,7 @@ from gapslsim.errors import Problem, did_you_mean
 from gapslsim.kernels import choose
 from gapslsim.regular_files import read_text
 from gapslsim.scenario.presets import LINKS
-from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
+from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import OwnComponents, Scenario
 from gapslsim.scenario.shipped import find_scenario, is_file, shipped_scenarios
 from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
@@ -158,7 +158,7 @@ def _finish(
     scenario: Scenario | None = None
     try:
         scenario = TypeAdapter(Scenario).validate_python(plain_of(tree), context=context)
-        problems.extend(stray_booleans(tree, scenario))
+        problems.extend(stray_words(tree, scenario))
     except ValidationError as error:
         told = {(problem.line, problem.path) for problem in problems}
         problems.extend(p for p in explain(error, Scenario, tree) if (p.line, p.path) not in told)
@@ -208,7 +208,8 @@ def _read_text(
     tree, problems = parse(text, label)
     if not isinstance(tree.value, dict):
         if not problems:
-            found = "is empty" if tree.value is None else f"holds {plain_of(tree)!r:.60}"
+            # Not what it holds: it may be a file that is nobody's business, named as a base.
+            found = "is empty" if tree.value is None else "holds no mapping"
             fix = "write a mapping, 'key: value' lines; 'gapslsim show scenario quickstart' prints one to start from"
             problems = [Problem("", f"the file {found}; {fix}.", label, tree.line)]
         return Tree(None, label), problems

@@ -18,7 +18,7 @@ from gapslsim.registry import settings_of
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
 from gapslsim.scenario.loading import Source, read, read_override, vary
-from gapslsim.scenario.problems import explain, place, raise_if_any
+from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shipped import find_study, is_file
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
@@ -123,7 +123,7 @@ def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
     except ValidationError as error:
         raise_if_any([*problems, *explain(error, Study, tree)])
         raise
-    raise_if_any(problems)
+    raise_if_any([*problems, *stray_words(tree, study)])
     return study
 
 

@@ -130,8 +130,17 @@ def _header_of(folder: Path) -> dict[str, Any] | None:
         header = json.loads(read_text(folder / HEADER, follow=False))
     except (OSError, ValueError, RecursionError):
         return None
-    wanted = ("setup", "compatibility", "about")
-    return header if isinstance(header, dict) and all(name in header for name in wanted) else None
+    about, made_by = (
+        header.get(name) if isinstance(header, dict) else None for name in ("about", "compatibility")
+    )
+    is_whole = (
+        isinstance(about, dict)
+        and isinstance(made_by, dict)
+        and isinstance(header.get("setup"), str)
+        and about.keys() >= {"name", "framework", "seed"}
+        and made_by.keys() >= {"gapslsim", "torch"}
+    )
+    return header if is_whole else None
 
 
 def _last_used(folder: Path) -> tuple[float, str]:
