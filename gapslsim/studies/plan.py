@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.registry import settings_of
+from gapslsim.regular_files import read_text
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
 from gapslsim.scenario.loading import Source, read, read_override, vary
@@ -56,8 +57,6 @@ class Plan:
     """The same study with other points of its search."""
     points: tuple[Point, ...] = ()
     """What its search tries, in order; some more than once."""
-    searched: tuple[str, ...] = ()
-    """Axes of the search."""
     trials: tuple[tuple[str, ...], ...] = ()
     """Values on these of each point, in words; the same points once."""
 
@@ -90,7 +89,7 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     """
     file = find_study(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError([Problem("", f"cannot be read as UTF-8 text: {error}.", str(file))]) from None
     tree, problems = parse(text, str(file))
@@ -141,7 +140,6 @@ def _plan(
         runs,
         partial(_plan, study, tree, file, text, overrides),
         tuple(points),
-        tuple(axis.name for axis in searched),
         tuple(zip(*([choice.name for choice in axis.choices] for axis in searched), strict=True)),
     )
 
@@ -321,6 +319,8 @@ def _record(
         target_view=study.targets.view or some.evaluation.target_view,
         command=["gapslsim", "sweep", str(file)],
         study_yaml=text,
+        searched=[axis.name for axis in axes if axis.searched],
+        objective=[settings_of(measure) for measure in study.search.objective] if study.search else [],
         figure=settings_of(study.figure) if study.figure is not None else None,
         runs=[run.record for run in runs],
     )

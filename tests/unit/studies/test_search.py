@@ -91,7 +91,7 @@ def searched(tmp_path_factory):
 
 
 def test_what_no_other_trial_beats_is_told(searched):
-    folder, plan = searched
+    folder, _ = searched
     runs = pd.read_parquet(folder / "out" / "runs.parquet")
     mean = runs.groupby(["lr", "batch_size", "framework"])[
         ["accuracy_global_last", "simulated_time_s"]
@@ -102,7 +102,7 @@ def test_what_no_other_trial_beats_is_told(searched):
             a >= row.iloc[0] and s <= row.iloc[1] and (a, s) != tuple(row) for a, s in mean.itertuples(index=False)
         )
     ]  # fmt: skip
-    (told,) = best_trials(plan, folder / "out")
+    (told,) = best_trials(read_tables(folder / "out"))
     assert told.startswith("Best of 4 trials: ")
     assert told.count("accuracy") == len(front)
     assert all(f"lr {lr}, batch_size {batch}, framework {name}" in told for lr, batch, name in front)
@@ -110,7 +110,7 @@ def test_what_no_other_trial_beats_is_told(searched):
 
 def test_tables_have_a_cell_per_trial_and_none_for_what_was_not_tried(searched):
     folder, plan = searched
-    cells = read_tables(folder / "out").cells(plan.searched)
+    cells = read_tables(folder / "out").cells(plan.record.searched)
     assert [len(cell.runs) for cell in cells] == [2] * 4
     assert lies_in(plan, folder / "out")
 
