@@ -18,7 +18,7 @@ from gapslsim.registry import settings_of
 from gapslsim.regular_files import read_text
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
-from gapslsim.scenario.loading import Source, read, read_override, vary
+from gapslsim.scenario.loading import Source, is_yaml, read, read_override, vary
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shipped import find_study, is_file
@@ -131,6 +131,10 @@ def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
 def _base(study: Study, tree: Tree, file: Path) -> Source:
     beside = file.parent / study.base
     try:
+        if is_file(beside) and not is_yaml(beside):
+            raise ScenarioError(
+                [Problem("", "is called neither .yaml nor .yml, so that it is not read; rename it")]
+            )
         return read(beside if is_file(beside) else study.base)
     except ScenarioError as error:
         texts = (f"{study.base!r}: {problem.message}" for problem in error.problems)
