@@ -21,8 +21,10 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+import gapslsim.learning.engine  # noqa: F401
 from benchmarks.kill_test import SCENARIO
-from gapslsim.cli.main import main as gapslsim
+from gapslsim import load, simulate
+from gapslsim.cli.main import main as command
 from gapslsim.frameworks.framework import frameworks
 
 __all__ = ["Moments"]
@@ -37,6 +39,7 @@ class Moments:
         self._folder, self._dice = folder, random.Random(seed)
         self._file = folder / "kill.yaml"
         self._file.write_text(SCENARIO)
+        simulate(load(self._file), dry=True)  # what is imported late is imported here, once
         self._alone: dict[str, tuple[dict[str, Any], float]] = {}
         for kind in kinds:
             began = time.monotonic()
@@ -82,7 +85,7 @@ class Moments:
             os.dup2(said, 2)
             sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
             call = ["run", str(self._file), "-o", str(out), "-q", "--checkpoint-every", "4", *more]
-            gapslsim([*call, "--set", f"framework={kind}"])
+            command([*call, "--set", f"framework={kind}"])
         except SystemExit as ended:
             code = int(ended.code or 0)
         finally:
