@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.registry import settings_of
+from gapslsim.regular_files import read_text
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
 from gapslsim.scenario.loading import Source, read, read_override, vary
@@ -79,7 +80,7 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     """
     file = find_study(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError([Problem("", f"cannot be read as UTF-8 text: {error}.", str(file))]) from None
     tree, problems = parse(text, str(file))
