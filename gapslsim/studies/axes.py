@@ -37,8 +37,13 @@ class Axis:
     name: str
     choices: tuple[Choice, ...]
     line: int | None
-    searched: bool = False
-    """Whether its values are those of the points of a search, in their order."""
+    kind: str = "grid"
+    """Under which key it stands: grid, zip or variants; `search` where its values are those of a search's points."""
+
+    @property
+    def searched(self) -> bool:
+        """Whether its values go together with those of the other searched axes."""
+        return self.kind == "search"
 
     @property
     def is_framework(self) -> bool:
@@ -60,10 +65,11 @@ def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
             make = {"grid": _grid, "zip": _zip, "variants": _variants, "search": _grid}[kind]
             found, wrong = make(name, entry)
             wrong += [text for text in map(_unclean, [name, *(choice.name for choice in found)]) if text]
-            searched = kind == "search"
-            axes.append(Axis(name, tuple(found if searched else _told_apart(found)), entry.line, searched))
+            told_apart = found if kind == "search" else _told_apart(found)
+            axes.append(Axis(name, tuple(told_apart), entry.line, kind))
             problems += [Problem(f"axes.{kind}.{name}", text, file, entry.line) for text in wrong]
-    short = [_short(axis.name) for axis in axes]
+    # Others were given their names.
+    short = [_short(axis.name) if axis.kind in ("grid", "search") else axis.name for axis in axes]
     named = [
         axis if is_column(brief) or short.count(brief) > 1 else replace(axis, name=brief)
         for axis, brief in zip(axes, short, strict=True)
