@@ -19,8 +19,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gapslsim.errors import did_you_mean
 
 __all__ = [
-    "BOUNDS", "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate", "Seconds",
-    "Speed", "StepLength", "example", "format_quantity", "json_schema_of", "parse_quantity", "unit_factor",
+    "BOUNDS", "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate",
+    "Seconds", "Speed", "StepLength", "example", "format_quantity", "json_schema_of", "parse_quantity", "unit_factor",
 ]  # fmt: skip
 
 STRICT_UNITS: dict[str, str] = {"units": "required"}

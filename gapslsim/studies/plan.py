@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.registry import settings_of
+from gapslsim.regular_files import read_text
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
 from gapslsim.scenario.loading import Source, read, read_override, vary
@@ -28,6 +30,10 @@ from gapslsim.studies.schema import Study
 from gapslsim.units import STRICT_UNITS
 
 __all__ = ["Plan", "PlannedRun", "load_study"]
+
+
+MOST_RUNS = 100_000
+"""Of a study: each is resolved and told before the first begins."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     """
     file = find_study(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError([Problem("", f"cannot be read as UTF-8 text: {error}.", str(file))]) from None
     tree, problems = parse(text, str(file))
@@ -87,6 +93,11 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     study = _study(tree, str(file), problems)
     axes, found = axes_of(tree.value.get("axes", Tree({})), str(file))
     raise_if_any(found)
+    n_runs = prod(len(axis.choices) for axis in axes) * len(study.seeds)
+    if n_runs > MOST_RUNS:
+        fix = "shorten a list, or let lists go together by 'zip'"
+        text = f"axes and seeds make {n_runs:,} runs; the most is {MOST_RUNS:,}: {fix}."
+        raise ScenarioError([place(tree, ("axes",), text)])
     source = _base(study, tree, file)
     common = _common(study, tree, set, str(file))
     own = [
