@@ -60,12 +60,13 @@ def reference_command(
             raise typer.Exit(1)
         say(f"{out}: {len(made)} pages are up to date.")
         return
-    out.mkdir(parents=True, exist_ok=True)
+    from gapslsim.results.outputs import write_text
+
     for page in out.glob("*.md"):
         if page.name not in made and page.read_text(encoding="utf-8").startswith(_HEAD):
             page.unlink()
     for name, text in made.items():
-        (out / name).write_text(text, encoding="utf-8")
+        write_text(out / name, text)
     say(f"{len(made)} pages written to {out}")
 
 

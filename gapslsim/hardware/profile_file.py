@@ -19,6 +19,7 @@ from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import Profile, profile_schema
 from gapslsim.regular_files import read_text
 from gapslsim.units import STRICT_UNITS
+from gapslsim.whole_files import whole_file
 
 __all__ = ["ProfileError", "profile_text", "read_profile", "write_profile"]
 
@@ -71,7 +72,8 @@ def read_profile(path: Path) -> Profile:
 
 def write_profile(profile: Profile, path: Path) -> None:
     """Writes a profile so that `read_profile` gives it back equal, and writing that gives the same bytes."""
-    path.write_text(profile_text(profile), encoding="utf-8")
+    with whole_file(path) as file:
+        file.write(profile_text(profile).encode())
 
 
 def profile_text(profile: Profile) -> str:
