@@ -35,6 +35,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gapslsim.bounds import bounded_schema
 from gapslsim.docstrings import attribute_docstrings
 from gapslsim.errors import ComponentError, unknown
+from gapslsim.regular_files import open_regular
 
 __all__ = [
     "FAMILIES", "Family", "component", "content_of", "describe", "files_sha256", "is_shipped", "meaning_of",
@@ -201,7 +202,12 @@ def _is_file(text: str) -> bool:
 
 def files_sha256(files: Iterable[Path]) -> str:
     """SHA-256 of what files hold, one after the other."""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    digest = hashlib.sha256()
+    for file in files:
+        with open_regular(file) as opened:
+            while part := opened.read(1 << 20):
+                digest.update(part)
+    return digest.hexdigest()
 
 
 def registered_by_users() -> set[object]:

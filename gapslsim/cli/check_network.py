@@ -15,6 +15,7 @@ from rich.table import Table
 from gapslsim.errors import NetworkError
 from gapslsim.network.protocols.tcp import Tcp
 from gapslsim.network.reference_cases import FlowTime, run_case
+from gapslsim.regular_files import read_text
 from gapslsim.terminal import Terminal
 
 __all__ = ["check_network_command"]
@@ -106,7 +107,7 @@ def check_network(paths: Iterable[Path], console: Terminal) -> int:
 
 def _cases(path: Path) -> list[dict[str, Any]]:
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise NetworkError(f"{path} cannot be read as JSON: {error}") from error
     cases = document.get("cases") if isinstance(document, dict) else None

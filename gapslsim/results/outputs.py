@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import open_regular
 from gapslsim.whole_files import whole_path
 
 __all__ = ["PARTIAL", "check_replaces", "whole", "write_output", "write_text"]
@@ -35,7 +36,7 @@ def check_replaces(path: Path, start: str = "") -> None:
     if not path.is_file():
         return
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(_LOOKED_AT)
             file.seek(max(path.stat().st_size - _LOOKED_AT, 0))
             ends = head + file.read()

@@ -15,6 +15,7 @@ from typing import Any, Final
 from gapslsim._version import __version__
 from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import read_text
 from gapslsim.results.outputs import write_text
 
 __all__ = [
@@ -266,7 +267,7 @@ def _stored(directory: Path) -> StoredIdentity | None:
     summary, made = read_loosely(directory / SUMMARY), read_loosely(directory / PROVENANCE)
     label = _label_in(summary) or (str(made["run"]) if "run" in made else None)
     try:
-        text = (directory / SCENARIO).read_text(encoding="utf-8")
+        text = read_text(directory / SCENARIO)
     except (OSError, UnicodeDecodeError):
         text = ""
     if label is None and (directory / JOURNAL).is_dir():
@@ -296,7 +297,7 @@ def _label_in(about: Any) -> str | None:
 def read_loosely(file: Path) -> dict[str, Any]:
     """The object in a file of JSON; an empty one if there is none."""
     with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_text(file))
         if isinstance(found, dict):
             return found
     return {}

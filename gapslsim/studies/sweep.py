@@ -16,6 +16,7 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import read_bytes, read_text
 from gapslsim.results.outputs import write_text
 from gapslsim.results.place import SCENARIO, is_run
 from gapslsim.results.store import StoredRun, clear_run, write_results
@@ -234,7 +235,7 @@ def _is_same(out: Path, record: RunRecord) -> bool:
     folder = out / RUNS / record.label
     try:
         return is_run(folder) and (
-            hashlib.sha256((folder / SCENARIO).read_bytes()).hexdigest() == record.scenario_sha256
+            hashlib.sha256(read_bytes(folder / SCENARIO)).hexdigest() == record.scenario_sha256
         )
     except OSError:
         return False
@@ -301,6 +302,6 @@ def _watch(
 def _noted(note: Path) -> float:
     """Share done that a run under way has noted."""
     try:
-        return min(1.0, float(json.loads(note.read_text(encoding="ascii"))))
+        return min(1.0, float(json.loads(read_text(note))))
     except (OSError, ValueError):
         return 0.0
