@@ -65,12 +65,13 @@ class Estimate:
 _NOTHING: Final = Estimate(None, math.nan, math.nan, math.nan, math.nan)
 
 
-def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
+def estimate(scenario: Scenario, rate_flop_per_s: float, *, with_memory: bool = True) -> Estimate:
     """Costs of one run from two rounds of it without tensors.
 
     Args:
         scenario: what to run.
         rate_flop_per_s: of this machine, see `machine_rate`.
+        with_memory: also what it takes of memory.
     """
     from gapslsim.assembly import assemble
     from gapslsim.device_memory import plan_memory
@@ -82,7 +83,9 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
         of_two_rounds = dataclasses.replace(scenario, stop=Stop(rounds=2), uncertainty=None)
         setup = assemble(of_two_rounds, dry=True).learner.setup
         short = simulate(of_two_rounds, dry=True)
-        memory_bytes = plan_memory(scenario, setup, choose_device(scenario.training.device)).peak_bytes
+        memory_bytes = 0
+        if with_memory:
+            memory_bytes = plan_memory(scenario, setup, choose_device(scenario.training.device)).peak_bytes
     except (GapslsimError, ValueError) as error:
         return dataclasses.replace(
             _NOTHING, problem="; ".join(map(str, deep_problems(scenario))) or str(error)

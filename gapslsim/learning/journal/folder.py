@@ -18,7 +18,7 @@ from gapslsim.learning.journal.compatibility import FORMAT, differences
 from gapslsim.regular_files import read_text
 from gapslsim.whole_files import whole_file
 
-__all__ = ["MARKER", "Training", "check_journal", "open_training", "trainings"]
+__all__ = ["MARKER", "Training", "check_journal", "claim_journal", "open_training", "trainings"]
 
 MARKER: Final = "journal.json"
 _NAME: Final = re.compile(r"training-[0-9a-f]{16}")
@@ -47,7 +47,7 @@ def open_training(
     Raises:
         JournalError: if the directory is something else, or a journal of another format.
     """
-    _claim(directory)
+    claim_journal(directory)
     # The folder is named by both, so that trainings of other programs lie beside this one and never mix.
     text = json.dumps([setup, compatibility], sort_keys=True)
     folder = directory / f"training-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -109,10 +109,13 @@ def check_journal(directory: Path) -> None:
         )
 
 
-def _claim(directory: Path) -> None:
+def claim_journal(directory: Path) -> None:
     """Makes a new or empty directory a journal; refuses one that holds something else.
 
     Others may be at it at the same time, or may have been killed over it: their unfinished markers do not count.
+
+    Raises:
+        JournalError: if it holds something else, or cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
