@@ -178,6 +178,7 @@ def keep(world: Path, call: Call, case: Case, ending: Ending, folder: Path) -> P
         "arguments": call.arguments,
         "may_last": call.may_last,
         "writes": call.writes,
+        "pipes": [str(path.relative_to(world)) for path in (world / "in").rglob("*") if path.is_fifo()],
         "fault": ending.fault,
         "again": case.again,
     }
@@ -199,6 +200,8 @@ def replay(place: Path, folder: Path, cache: str) -> Ending:
     furnish(folder)
     shutil.copytree(place / "in", folder / "in", symlinks=True, dirs_exist_ok=True)
     told = json.loads((place / CALL).read_text())
+    for pipe in told.get("pipes", ()):
+        os.mkfifo(folder / pipe)
     running = Running(folder, told["arguments"], told["may_last"], tuple(told["writes"]), cache)
     running.start()
     while (ending := running.look()) is None:
