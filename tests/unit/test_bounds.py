@@ -124,18 +124,6 @@ def test_every_number_of_a_command_line_has_bounds():
     assert {name for name, bounds in found.items() if None in bounds} == {"run --draws"}
 
 
-def test_runs_of_a_study_are_counted_before_they_are_made(tmp_path):
-    values = [round(0.001 * n, 3) for n in range(1, 301)]
-    path = tmp_path / "study.yaml"
-    grid = {f"training.client.{name}": values for name in ("lr", "momentum", "weight_decay")}
-    path.write_text(f"name: x\nbase: quickstart\nseeds: [1, 2]\naxes: {{grid: {grid}}}\n".replace("'", ""))
-    with pytest.raises(
-        ScenarioError, match="make 54,000,000 runs; the most is 100,000: shorten a list"
-    ) as error:
-        load_study(path)
-    assert error.value.problems[0].line == 4
-
-
 def test_numbers_of_a_study_are_no_text(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("name: x\nbase: quickstart\nseeds: ['1', 2]\n")
