@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,8 @@ def write_results(
         **{f"{name}.parquet": partial(getattr(results, name).to_parquet, **PARQUET) for name in TABLES},
         SUMMARY: lambda path: path.write_text(_json(summary), encoding="utf-8"),
     }
-    files = {name: target / f".{name}{PARTIAL}" for name in writers}
+    # Names that nobody can foresee: a link of that name in a directory from elsewhere would be written through.
+    files = {name: target / f".{name}.{uuid.uuid4().hex}{PARTIAL}" for name in writers}
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, write in writers.items():
