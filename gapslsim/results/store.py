@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import yaml
 
 from gapslsim.errors import ResultsError
-from gapslsim.results.frames import OPTIONAL, TABLES, columns_of, frame
+from gapslsim.results.frames import OPTIONAL, TABLES, frame
 from gapslsim.results.outputs import PARTIAL
 from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results
 from gapslsim.results.summary import plain, wrong_with
+from gapslsim.tables.table import FrameTable, ParquetTable, Table, columns_of
 
 __all__ = [
     "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table",
@@ -65,7 +66,7 @@ def write_results(
     writers: dict[str, Callable[[Path], object]] = {
         SCENARIO: lambda path: path.write_text(results.scenario_yaml, encoding="utf-8"),
         PROVENANCE: lambda path: path.write_text(_json(origin), encoding="utf-8"),
-        **{f"{name}.parquet": partial(getattr(results, name).to_parquet, **PARQUET) for name in TABLES},
+        **{f"{name}.parquet": results.table(name).write for name in TABLES},
         SUMMARY: lambda path: path.write_text(_json(summary), encoding="utf-8"),
     }
     files = {name: target / f".{name}{PARTIAL}" for name in writers}
@@ -132,9 +133,16 @@ class StoredRun:
             )
         return self._tables[name]
 
+    def lazily(self, name: str) -> Table:
+        """One of `TABLES`; a long one is read from its file, in pieces or whole, when it is asked for."""
+        file = self._file(name)
+        if name in self._tables or not self._is_there(name) or pq.read_metadata(file).num_rows <= Table.PIECE:
+            return FrameTable(self.table(name))
+        return ParquetTable(file, _later(file), lambda error: _torn(file, f"cannot be read ({error})"))
+
     def results(self) -> Results:
         """With all tables."""
-        tables = {name: self.table(name) for name in TABLES}
+        tables: dict[str, Any] = {name: self.lazily(name) for name in TABLES}
         return Results(
             scenario_yaml=self.scenario_yaml, summary=self.summary, provenance=self.provenance, **tables
         )

@@ -104,7 +104,7 @@ def _simulate(job: Job) -> Results:
         scenario = replace(scenario, training=replace(scenario.training, memory=options, device="cuda"))
     results = simulate(scenario, observer=_noting(job.note), journal=job.journal or None)
     # The number of workers changes no result, and the run is known by the scenario as it was planned.
-    return replace(results, scenario_yaml=job.scenario_yaml)
+    return results.changed(scenario_yaml=job.scenario_yaml)
 
 
 def _with_origin(results: Results) -> Results:
@@ -115,7 +115,7 @@ def _with_origin(results: Results) -> Results:
     made = provenance(
         seed=of_run["seed"], wall_time_s=of_run["wall_time_s"] or 0.0, computed_on=of_run["computed_on"]
     )
-    return replace(results, provenance={"run": results.label, **made})
+    return results.changed(provenance={"run": results.label, **made})
 
 
 def _noting(note: str) -> Callable[[Progress], None] | None:
