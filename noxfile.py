@@ -37,3 +37,9 @@ def site(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests; extra arguments go to pytest."""
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Hostile and broken inputs on every reader and command: `nox -s fuzz -- --inputs 20000 --only graph`."""
+    session.run("python", "-m", "tests.fuzz", *session.posargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 from gapslsim.milestones import Position
@@ -16,6 +17,8 @@ _NEAR: Final = 0.1
 class NearTargets:
     """Knows when a target is near: no further than ten points, or than accuracy last rose between two due evaluations.
 
+    Until the first due evaluation nothing is known, so that every target counts as near.
+
     Args:
         every: interval between further evaluations; None for none.
         targets: accuracies whose times are asked for.
@@ -27,7 +30,8 @@ class NearTargets:
         self._n_passed = 0
         self._last: float | None = None
         self._rise = 0.0
-        self._is_near = False
+        self._is_begun = False
+        self._is_near = every is not None
 
     def note(self, at: Position, accuracy: float | None, is_due: bool) -> None:
         """Notes an evaluation.
@@ -41,10 +45,12 @@ class NearTargets:
             return
         self._n_passed = self._passed(at)
         self._missing = [target for target in self._missing if target > accuracy]
-        if is_due:
+        if is_due or self._last is None:
             self._rise = 0.0 if self._last is None else accuracy - self._last
             self._last = accuracy
-        self._is_near = bool(self._missing) and self._missing[0] - accuracy <= max(_NEAR, self._rise)
+        self._is_begun |= is_due
+        nearest = self._missing[0] - accuracy if self._missing else inf
+        self._is_near = nearest <= max(_NEAR, self._rise) or (nearest < inf and not self._is_begun)
 
     def evaluation_is_due(self, at: Position) -> bool:
         """Whether the run is to be evaluated besides."""

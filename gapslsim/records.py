@@ -293,8 +293,8 @@ class DrawRow(NamedTuple):
     draw: int
     """From 0. A draw with one number means the same boards and links in every run with as many draws."""
     quantity: str
-    """`simulated_time_s`, `energy_j`, `time_to_accuracy_s 0.8`, or `z` and a cause, as `z rates of jetson-nano`: the
-    standard normal number that was drawn for it."""
+    """`simulated_time_s`, `energy_j`, `time_to_accuracy_s 0.8` and `time_to_accuracy_after_s 0.8` (the evaluation
+    before it), or `z` and a cause, as `z rates of jetson-nano`: the standard normal number that was drawn for it."""
     value: float
     """NaN where there is none."""
 

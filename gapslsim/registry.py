@@ -67,6 +67,7 @@ _HOMES: Final = {
     "partition": "gapslsim.data.partition",
     "protocol": "gapslsim.network.protocol",
     "schedule": "gapslsim.learning.optimizer",
+    "scheduler": "gapslsim.studies.scheduler",
     "staleness": "gapslsim.frameworks.staleness",
     "server_update": "gapslsim.frameworks.slots",
     "tracker": "gapslsim.tracking.tracker",

@@ -23,7 +23,7 @@ from gapslsim.results.results import Results
 from gapslsim.results.summary import RunFacts
 from gapslsim.roster import client_rows
 from gapslsim.scenario.dumping import dump
-from gapslsim.scenario.limits import Patience
+from gapslsim.scenario.limits import Every, Patience
 from gapslsim.scenario.schema import Scenario
 from gapslsim.tables.rows import Rows
 
@@ -45,6 +45,7 @@ def simulate(
     models: bool = False,
     track: Sequence[Tracker] = (),
     scratch: str | Path | None = None,
+    until: str | None = None,
 ) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
 
@@ -58,6 +59,9 @@ def simulate(
         track: trackers that follow the run, such as `TensorBoard(where="runs/tb")`; none can harm it.
         scratch: directory for the tables of a long run while it goes on, which do not stay in memory; that of the
             system for temporary files unless given. Nothing is left there.
+        until: `5 epochs`, say: end with the first round that closes there or later, with status
+            `stopped: after ...`. Its tables are what those of the whole run begin with, and a journal has all that it
+            takes to go on.
 
     Returns:
         Tables and summary. Ctrl-C ends the run early with status `interrupted` and everything so far; a run in which
@@ -68,10 +72,11 @@ def simulate(
             a channel that gives no rate) its `results` hold everything so far.
     """
     if track:
-        how = {"dry": dry, "journal": journal, "models": models, "scratch": scratch}
+        how = {"dry": dry, "journal": journal, "models": models, "scratch": scratch, "until": until}
         return _followed(scenario, track, observer=observer, **how)
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
+    stop_at = None if until is None else Every.parse(until)
     choose(scenario.training.kernels)
     from gapslsim.assembly import assemble  # Which imports torch, unless it is dry.
 
@@ -83,7 +88,7 @@ def simulate(
                 from gapslsim.numerics import computing
 
                 around.enter_context(computing(parts.device, training.precision, training.deterministic))
-            results = _simulate(_Run(scenario, parts, dry, observer, models, scratch))
+            results = _simulate(_Run(scenario, parts, dry, observer, models, stop_at, scratch))
     if scenario.uncertainty is None or results.summary["status"] != "completed":
         return results
     from gapslsim.uncertainty.draws import with_draws
@@ -120,8 +125,7 @@ def _followed(
 def _simulate(run: _Run) -> Results:
     try:
         with run.threads:
-            run.play()
-        status = "completed"
+            status = run.play()
     except KeyboardInterrupt:
         run.parts.learner.save()
         status = "interrupted"
@@ -146,9 +150,12 @@ class _Run:
         dry: bool,
         observer: Observer | None,
         models: bool,
+        until: Every | None,
         scratch: str | Path | None,
     ) -> None:
         self.parts = parts
+        self._until = until
+        self._is_cut = False
         self._models = models
         self.threads: AbstractContextManager[None] = nullcontext()
         if not dry:
@@ -181,10 +188,18 @@ class _Run:
         self._judged: float | None = None
         """Accuracy in the target view at the last evaluation that was due."""
 
-    def play(self) -> None:
-        """Rounds until a stop condition holds; evaluation before the first, when due, and after the last."""
+    def play(self) -> str:
+        """Rounds until a stop condition holds; evaluation before the first, when due, and after the last.
+
+        Returns:
+            The status.
+        """
         self._evaluate()
         self.parts.stage.play(self._scenario.framework, self)
+        if self._is_cut:
+            # For whoever goes on from here. Nothing is evaluated that the whole run would not evaluate.
+            self.parts.learner.save()
+            return f"stopped: after {self._until}"
         if not self._stopped_by:
             self._stopped_by = "the end of the protocol"
             self._evaluate()
@@ -192,6 +207,7 @@ class _Run:
             self.parts.learner.predict(self._scenario.evaluation.views)
         if self._models:
             self.parts.learner.trained(compute=True)
+        return "completed"
 
     def opens(self) -> None:
         """Decides whether the gradients of the round that begins are measured."""
@@ -295,6 +311,9 @@ class _Run:
         )
         if not self.is_over:
             self.updated()
+            until = self._until
+            if not self.is_over and until is not None and until.passed(self._position().along(until.unit)):
+                self._is_cut, self._stopped_by = True, f"{until}, where it was to stop for now"
         if self._observer is not None:
             self._observer(
                 Progress(

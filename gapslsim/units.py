@@ -20,7 +20,7 @@ from gapslsim.errors import did_you_mean
 
 __all__ = [
     "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate",
-    "Seconds", "Speed", "StepLength", "example", "format_quantity", "json_schema_of", "parse_quantity",
+    "Seconds", "Speed", "StepLength", "example", "format_quantity", "json_schema_of", "parse_quantity", "unit_factor",
 ]  # fmt: skip
 
 STRICT_UNITS: dict[str, str] = {"units": "required"}
@@ -101,6 +101,14 @@ def format_quantity(value: float, unit: str) -> str:
             return text
     number = repr(float(value))
     return f"{number.removesuffix('.0')} {unit}"
+
+
+def unit_factor(symbol: str, unit: str) -> float | None:
+    """How many of one unit another one is: 1000 for `Mbit/s` in `kbit/s`; None for units of other kinds."""
+    if symbol == unit:
+        return 1.0
+    known = next((of_kind for of_kind in _UNITS.values() if {symbol, unit} <= of_kind.keys()), None)
+    return None if known is None else float(Fraction(repr(known[symbol])) / Fraction(repr(known[unit])))
 
 
 def example(unit: str) -> str:

@@ -12,7 +12,9 @@ import pandas as pd
 from gapslsim.calibration._cells import cells
 from gapslsim.calibration._columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
 from gapslsim.calibration._rows import row_problems
+from gapslsim.csv_text import originals
 from gapslsim.errors import ComponentError, GapslsimError, Problem, did_you_mean
+from gapslsim.regular_files import check_regular
 
 __all__ = ["MeasurementTable", "TableError", "load_table", "read_table"]
 
@@ -131,12 +133,13 @@ def load_table(path: Path) -> pd.DataFrame:
             [Problem("", f"{path.suffix or 'no extension'} is not known; give a .csv or .parquet", str(path))]
         )
     try:
+        check_regular(path)
         if name.endswith(".parquet"):
             return pd.read_parquet(path)
         # As texts: pandas would turn `NA` into a missing number and a bad cell into a column of objects.
         # A byte-order mark would become part of the first column's name.
-        return pd.read_csv(
-            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
+        return originals(
+            pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
         )
     except Exception as error:
         # The parsers of pandas and pyarrow raise classes of their own that are nowhere promised.

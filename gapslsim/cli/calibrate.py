@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.calibration.table import MeasurementTable
@@ -71,6 +72,7 @@ def calibrate_command(
     from gapslsim.calibration.table import check_table, read_table
     from gapslsim.hardware.devices import load_device, load_profile
     from gapslsim.hardware.profile_file import write_profile
+    from gapslsim.results.outputs import write_output
 
     if output is not None and (output.suffix not in (".yaml", ".yml") or not output.parent.is_dir()):
         why = (
@@ -79,7 +81,9 @@ def calibrate_command(
             else f"there is no folder {output.parent}; make it first"
         )
         raise typer.BadParameter(f"--out: {output} cannot be a profile: {why}.")
-    console = Console()
+    if output is not None:
+        _check_replaces(output)
+    console = Terminal()
 
     def rows_of(path: Path, mode: str | None = power_mode, several: bool = False) -> MeasurementTable:
         if source is None:
@@ -91,11 +95,11 @@ def calibrate_command(
                 raw = raw if value is None or value not in set(raw[column]) else raw[raw[column] == value]
             read = check_table(raw.reset_index(drop=True), str(path), drop_bad)
         for problem in read.dropped:
-            console.print(f"left out: {problem}", markup=False, highlight=False)
+            console.print(f"left out: {problem}")
         return select_rows(read, device, runtime, mode, threads, kind, several)
 
     def told(errors: tuple[HeldOutError, ...]) -> None:
-        console.print(headline(errors), highlight=False, markup=False, soft_wrap=True)
+        console.print(headline(errors), soft_wrap=True)
         console.print(error_table(errors))
 
     rows = rows_of(table, several=profile is None and split is None)
@@ -115,16 +119,16 @@ def calibrate_command(
         return
     links = link_of(rows)
     if rows.compute.empty and links:
-        console.print(*map(str, links), link_section(links), sep="\n", highlight=False, markup=False)
+        console.print(*map(str, links), link_section(links), sep="\n")
         if output is not None:
-            output.write_text(link_section(links) + "\n", encoding="utf-8")
-            console.print(f"Written to {output}: a line for a client group of a scenario.", highlight=False)
+            write_output(output, link_section(links) + "\n")
+            console.print(f"Written to {output}: a line for a client group of a scenario.")
         return
     done_modes = calibrate_modes(rows, model, output.stem if output is not None else None, base)
     made = done_modes.base
     console.print(report(made, links))
     for name, variant in done_modes.variants.items():
-        console.print(f"\nPower mode {made.profile.name}@{name}:", markup=False, highlight=False)
+        console.print(f"\nPower mode {made.profile.name}@{name}:")
         console.print(report(variant))
     if check is not None:
         errors = flow.check(made.profile.cost_model, rows_of(check, done_modes.own or None))[2]
@@ -134,10 +138,20 @@ def calibrate_command(
         write_profile(made.profile, output)
         # A profile's name has no capitals, spaces or underscores, which a file may have.
         called = "" if made.profile.name == output.stem else f" (named {made.profile.name})"
-        console.print(
-            f"Profile written to {output}{called}; a scenario takes it as its device's path.", highlight=False
-        )
+        console.print(f"Profile written to {output}{called}; a scenario takes it as its device's path.")
         for name in done_modes.variants:
-            console.print(f"Its mode: {output}@{name}", highlight=False, markup=False)
+            console.print(f"Its mode: {output}@{name}")
     if picture is not None:
         plot(made.samples, made.predicted, made.profile.name, picture)
+
+
+def _check_replaces(path: Path) -> None:
+    """Says before the work that a file is there which is no profile."""
+    from gapslsim.hardware.profile_file import ProfileError, read_profile
+    from gapslsim.results.outputs import check_replaces
+
+    try:
+        if path.is_file():
+            read_profile(path)
+    except ProfileError:
+        check_replaces(path, "link: {uplink: ")

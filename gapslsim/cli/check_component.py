@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gapslsim.cli.say import say
 from gapslsim.cli.validate import SetOption
 
 if TYPE_CHECKING:
@@ -50,18 +51,18 @@ def check_component_command(
     shape = None if inputs is None else _shape(inputs)
     found = {pair: check(*pair, given.get(pair[1]), inputs=shape) for pair in chosen}
     for (family, name), outcomes in found.items():
-        typer.echo(f"{family} {name}")
+        say(f"{family} {name}")
         for outcome in outcomes:
             _show(outcome)
     for (family, name), outcomes in found.items():
         for outcome in outcomes:
             if outcome.result == "failed":
-                typer.echo(f"\n{family} {name} fails: {outcome.sentence}\n  {outcome.words}")
+                say(f"\n{family} {name} fails: {outcome.sentence}\n  {outcome.words}")
     n = Counter(outcome.result for outcomes in found.values() for outcome in outcomes)
     what = "1 component" if len(found) == 1 else f"{len(found)} components"
     fail = f"{n['failed']} {'fails' if n['failed'] == 1 else 'fail'}"
     rest = f", {n['not looked at']} not looked at" if n["not looked at"] else ""
-    typer.echo(f"\n{what}: {n['passed'] + n['note']} claims hold, {fail}{rest}.")
+    say(f"\n{what}: {n['passed'] + n['note']} claims hold, {fail}{rest}.")
     if n["failed"]:
         raise typer.Exit(1)
 
@@ -80,7 +81,7 @@ def _show(outcome: Outcome) -> None:
     """A line: what is claimed and what came of it."""
     mark, colour = _MARKS[outcome.result]
     why = f" ({outcome.words:.160})" if outcome.result in ("note", "not looked at") else ""
-    typer.echo(f"  {typer.style(f'{mark:<5}', fg=colour)} {outcome.sentence}{why}")
+    say(f"  {typer.style(f'{mark:<5}', fg=colour)} {outcome.sentence}{why}")
 
 
 def _chosen(file: str | None, kinds: Sequence[str], shipped: Iterable[str]) -> list[tuple[str, str]]:

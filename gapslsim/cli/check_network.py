@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from gapslsim.errors import NetworkError
 from gapslsim.network.protocols.tcp import Tcp
 from gapslsim.network.reference_cases import FlowTime, run_case
+from gapslsim.terminal import Terminal
 
 __all__ = ["check_network_command"]
 
@@ -57,10 +57,10 @@ def check_network_command(
     cases: Annotated[list[Path], typer.Argument(help="Files of reference cases (JSON).")],
 ) -> None:
     """Runs reference cases through the network; exit code 1 if a flow is beyond the tolerance."""
-    raise typer.Exit(check_network(cases, Console(soft_wrap=False)))
+    raise typer.Exit(check_network(cases, Terminal(soft_wrap=False)))
 
 
-def check_network(paths: Iterable[Path], console: Console) -> int:
+def check_network(paths: Iterable[Path], console: Terminal) -> int:
     """Runs every case of some reference files and prints the errors.
 
     Files with `reference.maxmin` are held to the tolerance, family by family. Files with `reference.ns3` are compared
@@ -98,7 +98,7 @@ def check_network(paths: Iterable[Path], console: Console) -> int:
         errors += estimates.values()
     beyond = [line for family in errors for line in family.beyond]
     for line in beyond[:10]:
-        console.print(f"[red]beyond tolerance[/red] {line}", highlight=False)
+        console.print(f"beyond tolerance {line}", style="red")
     if len(beyond) > 10:
         console.print(f"... and {len(beyond) - 10} more")
     return 1 if beyond else 0

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.errors import Problem, ScenarioError
+from gapslsim.terminal import Terminal
 
 __all__ = ["check_testbed_command"]
 
@@ -85,28 +87,28 @@ def check_testbed_command(
         rounds=rounds, calibrate=calibrate or (), fit=[kind.strip() for kind in fit.split(",")], network=network or "",
         draws=draws,
     )  # fmt: skip
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(found.cells().table(console.width))
     console.print(found.overall().table(console.width))
     for sentence in found.sentences():
-        console.print(sentence, markup=False)
+        console.print(sentence)
     if out is not None:
         write_output(out, found.markdown())
-        typer.echo(f"Written to {out}")
+        say(f"Written to {out}")
     if numbers is not None:
-        found.compared.to_csv(numbers, index=False)
-        typer.echo(f"Numbers written to {numbers}")
+        write_output(numbers, csv_of(found.compared))
+        say(f"Numbers written to {numbers}")
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save
 
         save(found.drawing(), plot)
-        typer.echo(f"Plot written to {plot}")
+        say(f"Plot written to {plot}")
     if profiles is not None:
         for path in found.write_profiles(profiles):
-            typer.echo(f"Profile written to {path}")
+            say(f"Profile written to {path}")
     if limit is not None and len(beyond := found.beyond(limit)):
         worst = beyond.loc[beyond["error_median"].abs().idxmax()]
-        typer.echo(
+        say(
             f"{len(beyond)} of {len(found.predicted)} medians are off by more than {100 * limit:g} %; the worst is "
             f"{worst['cell']}, {worst['measure']}: {100 * worst['error_median']:+.1f} %."
         )

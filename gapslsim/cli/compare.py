@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from gapslsim.cli.json_output import JsonOption, print_json
+from gapslsim.cli.say import say
 from gapslsim.errors import ResultsError
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.results.compare import Comparison
@@ -99,19 +100,19 @@ def compare_command(
         rows = [dict(zip(full.columns, row, strict=True)) for row in full.rows]
         print_json({"rows": rows, "remarks": ranked})
     else:
-        console = Console(highlight=False)
+        console = Terminal()
         console.print(table.table(console.width))
-        typer.echo("".join(f"{line}\n" for line in ranked), nl=False)
+        say("".join(f"{line}\n" for line in ranked), nl=False)
     if out is not None:
         said = "".join(f"\n- {line}" for line in ranked) + ("\n" if ranked else "")
         write_output(out, table.latex() if out.suffix == ".tex" else full.markdown() + said)
-        typer.echo(f"Table written to {out}", err=as_json)
+        say(f"Table written to {out}", err=as_json)
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save
         from gapslsim.results.figures.comparison import comparison
 
         save(comparison([StoredRun(run).results() for run in runs]), plot)
-        typer.echo(f"Plot written to {plot}", err=as_json)
+        say(f"Plot written to {plot}", err=as_json)
 
 
 def _drawn(run: Results, draws: int | None) -> Results:

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
+from gapslsim.cli.say import say
 from gapslsim.errors import DataError
 
 __all__ = ["data_command"]
@@ -48,9 +49,9 @@ def data_command(
 
     # Read as a run reads it, so that what is said here is true there.
     loaded = datasets[name.value](root=folder).load(None, 0)  # type: ignore[call-arg]
-    typer.echo(f"{name.value}: {len(loaded.train)} training and {len(loaded.test)} test images in {folder}")
+    say(f"{name.value}: {len(loaded.train)} training and {len(loaded.test)} test images in {folder}")
     if to is not None:
-        typer.echo(f"Scenarios read it there with data: {{kind: {name.value}, root: {folder}}}")
+        say(f"Scenarios read it there with data: {{kind: {name.value}, root: {folder}}}")
 
 
 def _folder(name: Name, to: Path | None) -> Path:

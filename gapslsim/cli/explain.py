@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from gapslsim.cli.json_output import print_json
+from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.results import words
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.answers.explain import Explanation
@@ -35,19 +37,19 @@ def explain_command(
 
     found = explain(run, factor)
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
+        print_json(found.to_dict())
     else:
         _print(found)
     if out is not None:
         if out.suffix == ".csv":
             from gapslsim.results.outputs import write_output
 
-            write_output(out, found.table.to_csv(index=False))
+            write_output(out, csv_of(found.table))
         else:
             from gapslsim.results.drawing.matplotlib_printer import save
 
             save(found.drawing(), out)
-        typer.echo(f"Written to {out}", err=as_json)
+        say(f"Written to {out}", err=as_json)
 
 
 def _print(found: Explanation) -> None:
@@ -61,7 +63,7 @@ def _print(found: Explanation) -> None:
         share = "" if math.isnan(row.share) else words.share(row.share, 1.0)
         less = f"{_signed(row.saved_s)} ({words.share(row.saved_share, 1.0)})"
         table.add_row(row.name, share, words.plain_seconds(row.time_s), less, _joules(row.saved_j))
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(table)
     for sentence in found.sentences:
         console.print(sentence)

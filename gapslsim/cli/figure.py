@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.errors import ResultsError
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.results.drawing.drawing import Drawing
@@ -73,12 +75,12 @@ def figure_command(
         picture = out if out is not None else directory / "figure.png"
         _print(drawing)
         for file in _write(drawing, picture, table, how):
-            typer.echo(f"Written to {file}")
+            say(f"Written to {file}")
     if export is not None:
         from gapslsim.results.export import export as export_tables
 
         for file in export_tables(tables, export):
-            typer.echo(f"Written to {file}")
+            say(f"Written to {file}")
 
 
 def draw_study(directory: Path) -> list[Path]:
@@ -135,8 +137,7 @@ def _write(drawing: Drawing, picture: Path, table: Path | None, how: Print | Non
     from gapslsim.results.outputs import check_replaces
 
     numbers = table if table is not None else picture.with_suffix(".csv")
-    if table is not None:
-        check_replaces(table, drawing.numbers.to_csv(index=False))
+    check_replaces(numbers, csv_of(drawing.numbers))
     return [save(drawing, picture, how or Print()), write_csv(drawing.numbers, numbers)]
 
 
@@ -146,6 +147,6 @@ def _print(drawing: Drawing) -> None:
         shown.add_column(Text(name), justify="left" if number == 0 else "right", overflow="fold")
     for row in drawing.table.rows:
         shown.add_row(*map(Text, row))
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(shown)
-    console.print(" ".join(drawing.caption), markup=False)
+    console.print(" ".join(drawing.caption))

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_lines, neutral
+
 if TYPE_CHECKING:
     from gapslsim.importing.importer import Imported
 
@@ -47,16 +50,16 @@ def import_command(
         load_components(each)
     made = read_with(_importer(form, set or []), file)
     n_rows = _appended(made, output) if append else _written(made, output)
-    typer.echo(f"{n_rows} rows of {form} in {output}")
+    say(f"{n_rows} rows of {form} in {output}")
     for note in made.notes:
-        typer.echo(f"Note: {note}.")
-    typer.echo(f"Next: {made.use.replace('{file}', str(output))}")
+        say(f"Note: {note}.")
+    say(f"Next: {made.use.replace('{file}', str(output))}")
 
 
 def _importer(form: str, changes: list[str]) -> Any:
-    import yaml
     from pydantic import TypeAdapter, ValidationError
 
+    from gapslsim.documents import DocumentError, yaml_data
     from gapslsim.importing.importer import importers
     from gapslsim.units import STRICT_UNITS
 
@@ -71,7 +74,10 @@ def _importer(form: str, changes: list[str]) -> Any:
             raise typer.BadParameter(
                 f"--set: found {change!r}; write KEY=VALUE, for instance interval='0.2 s'."
             )
-        settings[key] = yaml.safe_load(text)
+        try:
+            settings[key] = yaml_data(text)
+        except DocumentError as error:
+            raise typer.BadParameter(f"--set {key}: {error}.") from error
     try:
         return TypeAdapter(Annotated[Any, importers]).validate_python(settings, context=STRICT_UNITS)
     except ValidationError as error:
@@ -83,8 +89,9 @@ def _importer(form: str, changes: list[str]) -> Any:
 def _written(made: Imported, output: Path) -> int:
     if not output.parent.is_dir():
         raise typer.BadParameter(f"--out: there is no folder {output.parent}; make it first.")
-    with output.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([made.columns, *(map(_cell, row) for row in made.rows)])
+    from gapslsim.results.outputs import write_output
+
+    write_output(output, csv_lines([made.columns, *(map(_cell, row) for row in made.rows)]))
     return len(made.rows)
 
 
@@ -115,7 +122,8 @@ def _appended(made: Imported, output: Path) -> int:
     with output.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, header, extrasaction="ignore")
         for row in made.rows:
-            writer.writerow(dict(zip(made.columns, map(_cell, row), strict=True)) | one)
+            cells = map(neutral, map(_cell, row))
+            writer.writerow(dict(zip(made.columns, cells, strict=True)) | one)
     return len(made.rows)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from gapslsim.cli.say import say
+from gapslsim.terminal import Terminal
 
 __all__ = ["journal_command"]
 
@@ -69,7 +71,7 @@ def _list(directory: Path) -> None:
             time.strftime("%Y-%m-%d %H:%M", time.localtime(content.last_used))
             + (", in use" if content.in_use else ""),
         )
-    Console(highlight=False).print(table)
+    Terminal().print(table)
 
 
 def _prune(directory: Path, max_size: str | None, other_versions: bool) -> None:
@@ -78,7 +80,7 @@ def _prune(directory: Path, max_size: str | None, other_versions: bool) -> None:
 
     done = prune(directory, _bytes(max_size), programs() if other_versions else None)
     for line in done or ["Nothing to do."]:
-        typer.echo(line)
+        say(line)
 
 
 def _bytes(text: str | None) -> float | None:
@@ -97,6 +99,6 @@ def _verify(directory: Path) -> bool:
 
     n_checked, problems = verify(directory)
     for problem in problems:
-        typer.echo(problem)
-    typer.echo(f"{n_checked} records and checkpoints checked, {len(problems)} problems.")
+        say(problem)
+    say(f"{n_checked} records and checkpoints checked, {len(problems)} problems.")
     return not problems

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from gapslsim.cli.say import say
+
 __all__ = ["JsonOption", "print_json"]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -15,7 +17,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing
 
 def print_json(value: Any) -> None:
     """Prints a value; what is no number in JSON (NaN, infinity) becomes null."""
-    typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    # In ASCII, where JSON has escapes of its own for what `say` would spell out in another way.
+    say(json.dumps(_plain(value), indent=2, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
 def _plain(value: Any) -> Any:

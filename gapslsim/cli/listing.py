@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gapslsim.cli.json_output import JsonOption, print_json
+from gapslsim.cli.say import say
 from gapslsim.errors import ComponentError, unknown
 from gapslsim.scenario.presets import LINKS, LinkPreset
 from gapslsim.scenario.shipped import shipped_scenarios
 from gapslsim.scenario.tree import parse, plain
+from gapslsim.terminal import Terminal
 
 __all__ = ["list_components", "show"]
 
@@ -70,7 +71,7 @@ def list_components(
         table.add_row(Text(each, "bold"), "")
         for name, about in found[each]:
             table.add_row(f"  {name}", Text(about))
-    Console().print(table)
+    Terminal().print(table)
 
 
 def show(
@@ -104,15 +105,15 @@ def show(
     if kind in ("channel", "network") and name not in FAMILIES[kind]:
         from gapslsim.cli.show_network import draw
 
-        draw(kind, name, Console(), png, duration, seed)
+        draw(kind, name, Terminal(), png, duration, seed)
     elif kind == "model" and name not in FAMILIES[kind]:
         from gapslsim.cli.show_model import show_cuts
 
-        show_cuts(name, Console(), input, classes)
+        show_cuts(name, Terminal(), input, classes)
     elif kind == "partition" and name not in FAMILIES[kind]:
         from gapslsim.cli.show_partition import draw_partition
 
-        draw_partition(name, Console(), png)
+        draw_partition(name, Terminal(), png)
     elif kind in FAMILIES:
         _show_component(kind, name)
     else:
@@ -257,11 +258,11 @@ def _link(name: str) -> LinkPreset:
 def _show_link(name: str) -> None:
     link = _link(name)
     for field in ("uplink", "downlink", "latency", "source"):
-        typer.echo(f"{field + ':':<10}{getattr(link, field)}")
+        say(f"{field + ':':<10}{getattr(link, field)}")
 
 
 def _show_scenario(name: str) -> None:
-    typer.echo(_scenario_text(name), nl=False)
+    say(_scenario_text(name), nl=False)
 
 
 def _scenario_text(name: str) -> str:
@@ -271,9 +272,9 @@ def _scenario_text(name: str) -> str:
     return known[name].read_text(encoding="utf-8")
 
 
-def _headed(heading: str, text: str | None) -> Console:
+def _headed(heading: str, text: str | None) -> Terminal:
     """The console, on which a heading and what stands below it are printed."""
-    console = Console()
-    console.print(f"[bold]{heading}[/bold]")
-    console.print(inspect.cleandoc(text or "").strip() + "\n", markup=False, highlight=False)
+    console = Terminal()
+    console.print(heading, style="bold")
+    console.print(inspect.cleandoc(text or "").strip() + "\n")
     return console

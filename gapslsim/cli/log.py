@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gapslsim._version import __version__
 from gapslsim.errors import GapslsimError
+from gapslsim.plain_text import visible
 
 __all__ = ["log", "start_log"]
 
@@ -17,6 +18,13 @@ class LogError(GapslsimError):
     """A log file that cannot be written."""
 
     exit_code = 2
+
+
+class _Lines(logging.Formatter):
+    """Texts of anybody's file go to a terminal here too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 def log() -> logging.Logger:
@@ -41,6 +49,6 @@ def start_log(verbose: bool, file: Path | None) -> None:
         logger.propagate = False
         logger.handlers = handlers
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.captureWarnings(True)
     log().info("gapslsim %s, Python %s, %s", __version__, platform.python_version(), platform.platform())

@@ -1,6 +1,5 @@
-"""The command line: finds commands by name and turns errors into words and exit codes.
+"""The command line: finds commands by name; `endings` turns errors into words and exit codes.
 
-Exit codes: 0 all went well; 2 a broken scenario or a wrong call; 3 a stalled run; 1 anything else; 130 after Ctrl-C.
 A command's module is imported when the command is called, so that `--help` answers at once.
 """
 
@@ -18,8 +17,10 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from gapslsim.cli.endings import INTERRUPTED, end, flush, prepare_streams
 from gapslsim.cli.log import log, start_log
-from gapslsim.errors import GapslsimError, ScenarioError
+from gapslsim.cli.say import say
+from gapslsim.cli.signals import interrupting
 
 __all__ = ["COMMANDS", "main"]
 
@@ -93,6 +94,21 @@ class _Commands(TyperGroup):
             return name, stub, rest
         return name, load_command(name), rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Carries the command out; errors that typer would end in its own way are handed on."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, EOFError, OSError) as error:
+            raise _PassedError(error) from error
+
+
+class _PassedError(Exception):
+    """An error on its way past typer."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
 
 def load_command(name: str) -> Any:
     """The command's own parser, from its module."""
@@ -114,7 +130,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"gapslsim {version('gapslsim')}")
+        say(f"gapslsim {version('gapslsim')}")
         raise typer.Exit
 
 
@@ -161,24 +177,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     call: Callable[..., Any] = get_command(_application())
     given = list(arguments) if arguments is not None else sys.argv[1:]
-    started_s, code = time.perf_counter(), 1
+    started_s = time.perf_counter()
+    prepare_streams()
+    with interrupting() as signalled:
+        code = _code_of(call, given)
+    if code == INTERRUPTED and signalled.number:
+        code = 128 + signalled.number
+    told = " ".join(map(shlex.quote, given))
+    log().info("gapslsim %s: exit code %d after %.1f s", told, code, time.perf_counter() - started_s)
+    sys.exit(code)
+
+
+def _code_of(call: Callable[..., Any], given: list[str]) -> int:
     try:
-        call(args=given, prog_name="gapslsim")
-    except GapslsimError as error:
-        log().debug("", exc_info=error)
-        typer.echo(f"{_heading(error)}{error}", err=True)
-        code = error.exit_code
-        sys.exit(code)
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-        raise
-    finally:
-        told = " ".join(map(shlex.quote, given))
-        log().info("gapslsim %s: exit code %d after %.1f s", told, code, time.perf_counter() - started_s)
-
-
-def _heading(error: GapslsimError) -> str:
-    if not isinstance(error, ScenarioError):
-        return "Error: "
-    count = len(error.problems)
-    return f"The scenario has {'a problem' if count == 1 else f'{count} problems'}:\n"
+        try:
+            call(args=given, prog_name="gapslsim")
+        except SystemExit as ended:
+            code = ended.code
+            if isinstance(code, str):
+                say(code, err=True)
+            flush()
+            return code if isinstance(code, int) else int(code is not None)
+        flush()
+        return 0
+    except _PassedError as passed:
+        return end(passed.error, given)
+    except BaseException as error:
+        return end(error, given)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gapslsim.cli.say import say
 from gapslsim.kernels import Precision
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.measuring.check import RoundCheck
@@ -82,16 +83,18 @@ def measure_command(
     ] = 10,
 ) -> None:
     """Time PyTorch on this machine: layers in place, both sides of split models, optimizer steps, memory, links."""
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True)
     if serve is not None:
         _serve(serve)
     elif check or profile:
         _check(check or ["quickstart"], profile, device, threads, rounds, console)
     else:
         from gapslsim.measuring.meter import power_rows, rest, watched
+        from gapslsim.measuring.table import check_table, idle_row, write_table
 
         if not out.parent.is_dir():
             raise typer.BadParameter(f"--out: there is no folder {out.parent}; make it first.")
+        check_table(out)
         machine, torch_device = _machine(device, precision, threads, name, power_mode, power)
         plan = _plan(scenario or [], batch_sizes, repeats, quick, precision)
         meter = _meter(rails, torch_device, console)
@@ -101,15 +104,12 @@ def measure_command(
         if meter is not None:
             rows += power_rows(machine, meter, resting, working)
         from gapslsim.calibration.calibrate import slug
-        from gapslsim.measuring.table import idle_row, write_table
 
         if idle_power is not None:
             rows.append(idle_row(machine, idle_power))
         write_table(out, rows)
-        typer.echo(
-            f"{len(rows)} rows for {machine.device} ({machine.runtime}, {machine.threads} threads) in {out}"
-        )
-        typer.echo(f"Next: gapslsim calibrate {out} -o {slug(machine.device)}.yaml")
+        say(f"{len(rows)} rows for {machine.device} ({machine.runtime}, {machine.threads} threads) in {out}")
+        say(f"Next: gapslsim calibrate {out} -o {slug(machine.device)}.yaml")
 
 
 def _machine(
@@ -130,7 +130,7 @@ def _machine(
     return Machine(name or machine_name(chosen), runtime, n_threads, power_mode, power_w), chosen
 
 
-def _meter(rails: str, torch_device: Any, console: Console) -> Meter | None:
+def _meter(rails: str, torch_device: Any, console: Terminal) -> Meter | None:
     """The machine's own meter, if it has one."""
     from gapslsim.measuring.meter import find_meter
 
@@ -181,7 +181,7 @@ def _sizes(text: str) -> list[int]:
 
 
 def _measure(
-    plan: Plan, machine: Machine, torch_device: Any, peer: str, console: Console
+    plan: Plan, machine: Machine, torch_device: Any, peer: str, console: Terminal
 ) -> list[Measurement]:
     from gapslsim.measuring.links import measure_link, parse_peer
     from gapslsim.measuring.measure import measure
@@ -198,7 +198,7 @@ def _measure(
     return rows + links
 
 
-def _warn_if_busy(machine: Machine, torch_device: Any, console: Console) -> None:
+def _warn_if_busy(machine: Machine, torch_device: Any, console: Terminal) -> None:
     """Other processes are in the times wherever the clock is the wall time: not with one thread on a CPU."""
     import os
 
@@ -213,14 +213,12 @@ def _warn_if_busy(machine: Machine, torch_device: Any, console: Console) -> None
 def _serve(port: int) -> None:
     from gapslsim.measuring.links import serve
 
-    seen = serve(
-        port, ready=lambda port: typer.echo(f"Waiting for 'gapslsim measure --peer THIS-HOST:{port}'")
-    )
-    typer.echo(f"Measured with {seen}")
+    seen = serve(port, ready=lambda port: say(f"Waiting for 'gapslsim measure --peer THIS-HOST:{port}'"))
+    say(f"Measured with {seen}")
 
 
 def _check(
-    scenarios: list[str], profile: str, device: str, threads: int | None, rounds: int, console: Console
+    scenarios: list[str], profile: str, device: str, threads: int | None, rounds: int, console: Terminal
 ) -> None:
     import torch
 
@@ -254,15 +252,15 @@ def _show(scenario: str, device: str, result: RoundCheck) -> None:
             f"{1e3 * row.predicted_s:.2f} ms",
             f"{row.error:+.1%}",
         )
-    Console(highlight=False).print(table)
-    typer.echo(
+    Terminal().print(table)
+    say(
         f"Medians of {result.n_rounds} rounds; all devices of the scenario are this one. "
         f"Wall time was {result.wall_over_work:.2f} times the time worked."
     )
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str, float], None]]:
+def _progress(console: Terminal) -> Iterator[Callable[[str, float], None]]:
     """A bar on a terminal; elsewhere a line at each tenth."""
     if console.is_terminal:
         columns = (
@@ -280,6 +278,6 @@ def _progress(console: Console) -> Iterator[Callable[[str, float], None]]:
         nonlocal told
         if int(10 * share) > told:
             told = int(10 * share)
-            console.print(f"{share:4.0%} {what}", markup=False)
+            console.print(f"{share:4.0%} {what}")
 
     yield line

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from gapslsim.cli.say import say
+
 __all__ = ["new_command"]
 
 _TEMPLATES = Path(__file__).parents[1] / "_new"
@@ -43,8 +45,8 @@ def new_command(
         target = folder / file.relative_to(_TEMPLATES)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_named(file.read_text("utf-8"), word), encoding="utf-8")
-        typer.echo(f"Wrote {target}")
-    typer.echo(f"Next: cd {folder} && gapslsim run scenario.yaml --dry")
+        say(f"Wrote {target}")
+    say(f"Next: cd {folder} && gapslsim run scenario.yaml --dry")
 
 
 def _named(template: str, word: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from gapslsim.cli.json_output import print_json
+from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
 from gapslsim.results import words
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.planning.plan import Planned
@@ -61,18 +63,18 @@ def plan_command(
 ) -> None:
     """Choose settings for a goal: every combination is timed by the simulator, without tensors."""
     from gapslsim.planning.plan import plan, values_of
-    from gapslsim.results.outputs import write_text
+    from gapslsim.results.outputs import write_output
 
     found = plan(
         scenario, choose=dict(map(values_of, choose)) if choose else None, goal=_goal(goal),
         limits=dict(map(_pair, limit)) if limit else None, rounds=rounds, set=overrides or (), most=most, train=train,
     )  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
+        print_json(found.to_dict())
     else:
         _print(found, show)
     if table is not None:
-        write_text(table, found.table.to_csv(index=False))
+        write_output(table, csv_of(found.table))
     if plot is not None:
         from gapslsim.results.drawing.matplotlib_printer import save
 
@@ -81,7 +83,7 @@ def plan_command(
         found.write(out)
     for file in (table, plot, out):
         if file is not None:
-            typer.echo(f"Written to {file}", err=as_json)
+            say(f"Written to {file}", err=as_json)
     if found.scenario is None:
         raise typer.Exit(1)
 
@@ -115,7 +117,7 @@ def _print(found: Planned, show: int) -> None:
         table.add_row(
             row["choices"].replace(", ", "\n"), *_figures(row), *(words.accuracy(row[n]) for n in trained)
         )
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(table)
     for sentence in found.sentences:
         console.print(sentence)

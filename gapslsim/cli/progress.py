@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TextIO
 
-from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from gapslsim.records import Progress
 from gapslsim.results import words
+from gapslsim.terminal import Terminal
 
 __all__ = ["bar_on", "is_live", "show_progress", "time_left"]
 
@@ -32,7 +32,7 @@ def show_progress(out: TextIO) -> Iterator[Observer]:
         out: usually standard error, so that standard output holds results only.
     """
     if is_live(out):
-        with _bar(Console(file=out)) as observer:
+        with _bar(Terminal(file=out)) as observer:
             yield observer
     else:
         yield _Lines(out, time.monotonic)
@@ -40,7 +40,7 @@ def show_progress(out: TextIO) -> Iterator[Observer]:
 
 def is_live(out: TextIO) -> bool:
     """Whether the stream is a terminal that can redraw a line."""
-    return out.isatty() and not Console(file=out).is_dumb_terminal
+    return out.isatty() and not Terminal(file=out).is_dumb_terminal
 
 
 def describe(progress: Progress) -> str:
@@ -60,14 +60,14 @@ def time_left(share: float | None, wall_time_s: float) -> str:
     return f"{words.clock(wall_time_s * (1.0 / min(share, 1.0) - 1.0))} left"
 
 
-def bar_on(console: Console, width: int) -> Bar:
+def bar_on(console: Terminal, width: int) -> Bar:
     """A bar of that many characters with a line of text behind it; it vanishes at the end."""
     columns = (SpinnerColumn(), BarColumn(bar_width=width), TextColumn("{task.description}", markup=False))
     return Bar(*columns, console=console, transient=True)
 
 
 @contextmanager
-def _bar(console: Console) -> Iterator[Observer]:
+def _bar(console: Terminal) -> Iterator[Observer]:
     with bar_on(console, 16) as bar:
         task = bar.add_task("preparing data and model", total=None)
 

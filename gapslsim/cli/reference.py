@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from gapslsim.cli.say import say
+
 if TYPE_CHECKING:
     from gapslsim.registry import Family
 
@@ -54,9 +56,9 @@ def reference_command(
         found = {page.name: page.read_text(encoding="utf-8") for page in there}
         stale = sorted(name for name in made.keys() | found.keys() if made.get(name) != found.get(name))
         if stale:
-            typer.echo(f"{out}: out of date: {', '.join(stale)}. Run: gapslsim reference -o {out}", err=True)
+            say(f"{out}: out of date: {', '.join(stale)}. Run: gapslsim reference -o {out}", err=True)
             raise typer.Exit(1)
-        typer.echo(f"{out}: {len(made)} pages are up to date.")
+        say(f"{out}: {len(made)} pages are up to date.")
         return
     out.mkdir(parents=True, exist_ok=True)
     for page in out.glob("*.md"):
@@ -64,7 +66,7 @@ def reference_command(
             page.unlink()
     for name, text in made.items():
         (out / name).write_text(text, encoding="utf-8")
-    typer.echo(f"{len(made)} pages written to {out}")
+    say(f"{len(made)} pages written to {out}")
 
 
 def pages() -> dict[str, str]:

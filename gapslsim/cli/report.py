@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gapslsim.cli.say import say
+
 __all__ = ["report_command"]
 
 
@@ -26,4 +28,4 @@ def report_command(
     if round is not None:
         command += ["--round", str(round)]
     runs = write_report(paths, out, round=round, command=command)
-    typer.echo(f"{len(runs.runs)} runs reported in {out}")
+    say(f"{len(runs.runs)} runs reported in {out}")

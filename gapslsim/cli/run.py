@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gapslsim._version import __version__
+from gapslsim.cli.endings import INTERRUPTED
 from gapslsim.cli.json_output import print_json
 from gapslsim.cli.log import log
+from gapslsim.cli.say import say
+from gapslsim.cli.signals import held_back
 from gapslsim.errors import GapslsimError, ResultsError, StalledError
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,11 +115,7 @@ def run_command(
     changes = [*(overrides or ()), *([] if device is None else [f"training.device={device}"])]
     changes += [] if draws is None else [f"uncertainty.draws={draws}"]
     request = _Request(out, dry, quiet or as_json, resume, force, save, tuple(track or ()), as_json)
-    try:
-        code = _run(scenario, changes, request, record)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted before the first round; nothing was written.", err=True)
-        code = 130
+    code = _run(scenario, changes, request, record)
     if code:
         raise typer.Exit(code)
 
@@ -129,6 +128,9 @@ def _check_save(file: Path, dry: bool) -> None:
         raise typer.BadParameter(f"--save {file}: name the file with .safetensors at its end")
     if file.is_dir() or not file.absolute().parent.is_dir():
         raise typer.BadParameter(f"--save {file}: give a file in a directory that exists")
+    from gapslsim.results.outputs import check_replaces
+
+    check_replaces(file)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class _Request:
         if self.as_json:
             print_json({"directory": str(target), "was_there": found, "summary": summary})
         elif self.quiet:
-            typer.echo(str(target))
+            say(str(target))
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     dry, save, quiet = request.dry, request.save, request.quiet
     loaded = load(path, set=changes, deep=True, dry=dry)
     for note in () if quiet else resets(path, changes, loaded):
-        typer.echo(f"Note: {note}.", err=True)
+        say(f"Note: {note}.", err=True)
     label = run_label(loaded.name, settings_of(loaded.framework)["kind"], loaded.seed)
     wanted = Identity(label=label, scenario_yaml=dump(loaded), dry=dry, components=digests())
     target = request.out
@@ -212,14 +214,22 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
         if error.results is not None:
             _leave(error.results, target, held is not None, request)
         raise
+    except KeyboardInterrupt:
+        say("Nothing was written but what the journal holds; --resume makes use of it.", err=True)
+        raise
     finally:
         release(target)
     _leave(results, target, held is not None, request)
     if save is not None:
-        results.save_models(save)
+        with held_back():
+            results.save_models(save)
         if not quiet:
-            typer.echo(f"Trained models in {save}")
-    return _code(str(results.summary["status"]))
+            say(f"Trained models in {save}")
+    status = str(results.summary["status"])
+    if status == "interrupted":
+        goes_on = "; go on with --resume" if journal is not None else ""
+        say(f"Interrupted after {len(results.rounds)} rounds, which lie in {target}{goes_on}.", err=True)
+    return _code_of(status)
 
 
 def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
@@ -241,10 +251,10 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
         elif request.quiet:
             request.tell(target, {})
         else:
-            typer.echo(
+            say(
                 f"This run is already there: {target}. Nothing was run; --force runs it again and replaces it."
             )
-        return _code(held.status)
+        return _code_of(held.status)
     if held.is_finished or request.resume:
         return None
     how = f"it ended as {held.status}" if held.status else "it was cut off"
@@ -252,12 +262,12 @@ def _found(held: StoredIdentity, target: Path, request: _Request) -> int | None:
     raise ResultsError(f"{target} holds this run already, but {how}; {goes_on}begin it anew with --force")
 
 
-def _code(status: str) -> int:
+def _code_of(status: str) -> int:
     """Exit code of a run that ended so."""
     if status.startswith("stalled"):
-        typer.echo(f"The run {status}.", err=True)
+        say(f"The run {status}.", err=True)
         return StalledError.exit_code
-    return 130 if status == "interrupted" else 0
+    return INTERRUPTED if status == "interrupted" else 0
 
 
 def _simulate(
@@ -274,7 +284,7 @@ def _simulate(
     quiet, dry, models = request.quiet, request.dry, request.save is not None
     # A GPU is told before hours are spent on it, or on the wrong one.
     if not (dry or quiet) and (device := choose_device(scenario.training.device)).type != "cpu":
-        typer.echo(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
+        say(f"Tensors on {named(device)} (training.device: {scenario.training.device}).", err=True)
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet else show_progress(sys.stderr)
     with shown as observer:
         from gapslsim.run import simulate  # Torch is imported here, when the bar already says so.
@@ -302,18 +312,19 @@ def _leave(results: Results, target: Path, replaces: bool, request: _Request) ->
     from gapslsim.results.store import write_results
     from gapslsim.results.tables import end_table
 
-    write_results(results, target, replace=replaces)
+    with held_back():
+        write_results(results, target, replace=replaces)
     journal = results.summary.get("journal", {})
     for message in journal.get("messages", ()):
-        typer.echo(f"Journal: {message}", err=True)
+        say(f"Journal: {message}", err=True)
     if request.quiet:
         request.tell(target, results.summary)
         return
-    Console(highlight=False).print(end_table(results.summary))
+    Terminal().print(end_table(results.summary))
     note = " (the earlier run there was replaced)" if replaces else ""
     if journal.get("replayed"):
-        typer.echo(
+        say(
             f"\nFrom the journal: {journal['replayed']} operations, {journal['saved_s']:.1f} s saved; "
             f"{journal['computed']} computed."
         )
-    typer.echo(f"\nWritten to {target}{note}")
+    say(f"\nWritten to {target}{note}")

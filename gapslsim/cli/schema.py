@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from gapslsim.cli.say import say
+
 __all__ = ["What", "schema", "schema_text"]
 
 
@@ -29,12 +31,12 @@ def schema(
     """Writes the schema; an editor uses it by a first line `# yaml-language-server: $schema=FILE`."""
     text = schema_text(what)
     if out is None:
-        typer.echo(text, nl=False)
+        say(text, nl=False)
         return
-    out.write_text(text, encoding="utf-8")
-    typer.echo(
-        f"Wrote {out}. Put '# yaml-language-server: $schema={out}' at the top of a {what} file to use it."
-    )
+    from gapslsim.results.outputs import write_output
+
+    write_output(out, text)
+    say(f"Wrote {out}. Put '# yaml-language-server: $schema={out}' at the top of a {what} file to use it.")
 
 
 def schema_text(what: What) -> str:

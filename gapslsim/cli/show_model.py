@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
 from rich.table import Table
 
+from gapslsim.documents import DocumentError, yaml_data
 from gapslsim.errors import ComponentError, GapslsimError
 from gapslsim.models.model import Model, models
+from gapslsim.terminal import Terminal
 from gapslsim.units import STRICT_UNITS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _TITLES = (
 )  # fmt: skip
 
 
-def show_cuts(name: str, console: Console, input_shape: str, n_classes: int) -> None:
+def show_cuts(name: str, console: Terminal, input_shape: str, n_classes: int) -> None:
     """Lists the cuts of a model, per sample: forward and backward FLOP, smashed data, parameters (trained of all).
 
     Args:
@@ -46,7 +46,7 @@ def show_cuts(name: str, console: Console, input_shape: str, n_classes: int) -> 
         rows = list(_rows(model, shape, classes, dtype))
     except (ValueError, TypeError) as error:
         raise ComponentError(f"{error} See --input and --classes.") from error
-    console.print(f"[bold]{name}[/bold]\n", highlight=False)
+    console.print(name, style="bold", end="\n\n")
     console.print(
         f"Inputs {'x'.join(map(str, shape))}, {classes} classes; per sample, batch of 2, 4 bytes per number.\n"
     )
@@ -57,8 +57,8 @@ def show_cuts(name: str, console: Console, input_shape: str, n_classes: int) -> 
 
 def _read(name: str, input_shape: str, n_classes: int) -> tuple[Model, tuple[int, ...], int, str]:
     try:
-        settings = yaml.safe_load(name)
-    except yaml.YAMLError as error:
+        settings = yaml_data(name)
+    except DocumentError as error:
         raise ComponentError(f"{name!r} is no model; write {{kind: cnn, cut: 1}}.") from error
     if isinstance(settings, dict):
         return *_model(settings, input_shape), n_classes, ""

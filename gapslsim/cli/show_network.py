@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console, Group
+from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
+from gapslsim.documents import DocumentError, yaml_data
 from gapslsim.errors import NetworkError
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
@@ -23,6 +23,7 @@ from gapslsim.network.show import (
 )
 from gapslsim.network.topology import Topology
 from gapslsim.scenario.loading import load
+from gapslsim.terminal import Terminal
 from gapslsim.units import STRICT_UNITS, parse_quantity
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def read_channel(settings: Any) -> Channel:
 
 
 def show_channel(
-    channel: Channel, console: Console, *, duration_s: float = 60.0, seed: int = 0, png: Path | None = None,
+    channel: Channel, console: Terminal, *, duration_s: float = 60.0, seed: int = 0, png: Path | None = None,
     title: str = "channel",
 ) -> None:  # fmt: skip
     """Draws a channel over time in the terminal, and into a PNG file if one is named.
@@ -69,7 +70,7 @@ def show_channel(
         _save(channel_figure(points, duration_s, title), png, console)
 
 
-def show_topology(topology: Topology, fleet: Fleet, console: Console, *, png: Path | None = None) -> None:
+def show_topology(topology: Topology, fleet: Fleet, console: Terminal, *, png: Path | None = None) -> None:
     """Lists the links of a network with rates and latencies, and draws them into a PNG file if one is named."""
     router = topology.router(fleet)
     kind = str(getattr(topology, "kind", "network"))
@@ -78,7 +79,7 @@ def show_topology(topology: Topology, fleet: Fleet, console: Console, *, png: Pa
         _save(topology_figure(router, kind), png, console)
 
 
-def draw(kind: str, what: str, console: Console, png: Path | None, duration: str, seed: int) -> None:
+def draw(kind: str, what: str, console: Terminal, png: Path | None, duration: str, seed: int) -> None:
     """What `gapslsim show channel` and `gapslsim show network` draw.
 
     Args:
@@ -109,13 +110,15 @@ def draw(kind: str, what: str, console: Console, png: Path | None, duration: str
         channel: Channel = getattr(groups[int(group)].link, side)
     else:
         try:
-            settings = yaml.safe_load(what)
-        except yaml.YAMLError as error:
+            settings = yaml_data(what)
+        except DocumentError as error:
             raise NetworkError(f"{what!r} is no channel; write its settings as in a scenario.") from error
         channel = read_channel(settings)
     show_channel(channel, console, duration_s=duration_s, seed=seed, png=png)
 
 
-def _save(figure: Figure, png: Path, console: Console) -> None:
-    figure.savefig(png, format="png", dpi=150)
-    console.print(f"written: {png}", highlight=False)
+def _save(figure: Figure, png: Path, console: Terminal) -> None:
+    from gapslsim.results.drawing.matplotlib_printer import write_figure
+
+    write_figure(figure, png)
+    console.print(f"written: {png}")

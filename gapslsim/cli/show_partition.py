@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from gapslsim.data.division import divide, load_sound
@@ -15,6 +14,7 @@ from gapslsim.data.skew import skew
 from gapslsim.data.source import public_data_folder
 from gapslsim.registry import settings_of
 from gapslsim.scenario.loading import load
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ __all__ = ["draw_partition"]
 _MOST_ROWS, _MOST_COLUMNS, _MOST_COLOURS = 40, 12, 20
 
 
-def draw_partition(name: str, console: Console, png: Path | None = None) -> None:
+def draw_partition(name: str, console: Terminal, png: Path | None = None) -> None:
     """Prints who has what in a scenario; also draws it if a file is named.
 
     Args:
@@ -55,11 +55,12 @@ def draw_partition(name: str, console: Console, png: Path | None = None) -> None
         f"{len(shares)} clients, {found.sizes.sum()} samples{f' ({unused} unused)' if unused else ''}, "
         f"{found.sizes.min()} to {found.sizes.max()} each; distance from the whole: mean {distance.mean():.2f}, "
         f"largest {distance.max():.2f}",
-        highlight=False,
     )
     if png is not None:
-        _figure(title, found.counts).savefig(png, format="png", dpi=150)
-        console.print(f"written: {png}", highlight=False)
+        from gapslsim.results.drawing.matplotlib_printer import write_figure
+
+        write_figure(_figure(title, found.counts), png)
+        console.print(f"written: {png}")
 
 
 def _table(

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
-from rich.console import Console
 
 from gapslsim.cli.json_output import JsonOption, print_json
+from gapslsim.cli.say import say
 from gapslsim.errors import ResultsError
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.results.study import StudyRecord
@@ -95,7 +96,7 @@ def sweep_command(
         if as_json:
             print_json(_told(read_study(target), target))
             return
-        typer.echo(
+        say(
             str(target)
             if quiet
             else f"This study is already there: {target}. Nothing was run; --force runs it again."
@@ -104,9 +105,7 @@ def sweep_command(
     check_place(plan, target, resume=resume, force=force)
     killed = left_behind(target)
     if killed is not None and not quiet:
-        typer.echo(
-            f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True
-        )
+        say(f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True)
     chosen = make_backend(backend, address, jobs, gpus)
     on_result = None
     if track:
@@ -115,9 +114,9 @@ def sweep_command(
 
         on_result = tracked([tracker_of(text) for text in track], plan.study.name)
     for run in plan.impossible if not quiet else ():
-        typer.echo(f"{run.record.label} is impossible:", err=True)
+        say(f"{run.record.label} is impossible:", err=True)
         for problem in run.problems:
-            typer.echo(f"  {problem}", err=True)
+            say(f"  {problem}", err=True)
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet or as_json else _show(sys.stderr)
     try:
         with shown as observer:
@@ -126,14 +125,14 @@ def sweep_command(
                 on_result=on_result,
             )  # fmt: skip
     except KeyboardInterrupt:
-        typer.echo(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
+        say(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
         raise typer.Exit(130) from None
     drawn = _draw(target)
-    n_wrong = sum(run.status != "completed" for run in record.runs)
+    n_wrong = sum(not run.has_ended for run in record.runs)
     if as_json:
         print_json(_told(record, target))
     elif quiet:
-        typer.echo(str(target))
+        say(str(target))
     else:
         _tell(record, target, n_wrong, drawn)
     if n_wrong:
@@ -163,13 +162,16 @@ def _told(record: StudyRecord, target: Path) -> dict[str, Any]:
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:
     for run in record.runs:
         if run.status != "completed":
-            typer.echo(f"{run.label}: {run.status}", err=True)
-    typer.echo(f"{len(record.runs) - n_wrong} of {len(record.runs)} runs completed. Written to {target}")
+            say(f"{run.label}: {run.status}", err=True)
+    n_completed = sum(run.status == "completed" for run in record.runs)
+    early = len(record.runs) - n_wrong - n_completed
+    stopped = f", {early} were stopped early or spared" if early else ""
+    say(f"{n_completed} of {len(record.runs)} runs completed{stopped}. Written to {target}")
     for line in _answers(target):
-        typer.echo(line)
+        say(line)
     for file in drawn:
-        typer.echo(f"Its figure: {file}")
-    typer.echo(f"Next: gapslsim report {target} -o {target / 'report.html'}")
+        say(f"Its figure: {file}")
+    say(f"Next: gapslsim report {target} -o {target / 'report.html'}")
 
 
 def _answers(target: Path) -> list[str]:
@@ -195,7 +197,7 @@ def _draw(target: Path) -> list[Path]:
     try:
         return draw_study(target)
     except ResultsError as error:
-        typer.echo(f"The figure could not be drawn: {error}", err=True)
+        say(f"The figure could not be drawn: {error}", err=True)
         return []
 
 
@@ -217,6 +219,8 @@ def _show(out: TextIO) -> Iterator[Observer]:
     if not is_live(out):
 
         def line(progress: SweepProgress) -> None:
+            if progress.note:
+                out.write(f"{progress.note}\n")
             if progress.ended:
                 how = f": {progress.error.splitlines()[0]}" if progress.error else ""
                 out.write(f"{describe(progress)}; {progress.ended}{how}\n")
@@ -225,13 +229,15 @@ def _show(out: TextIO) -> Iterator[Observer]:
         yield line
         return
 
-    with bar_on(Console(file=out), 24) as bar:
+    with bar_on(Terminal(file=out), 24) as bar:
         task = bar.add_task("starting", total=1.0)
 
         def observe(progress: SweepProgress) -> None:
             bar.update(task, completed=progress.share, description=describe(progress))
+            if progress.note:
+                bar.console.print(progress.note)
             if progress.error:
                 first = progress.error.splitlines()[0]
-                bar.console.print(f"{progress.ended}: {first}", markup=False, highlight=False)
+                bar.console.print(f"{progress.ended}: {first}")
 
         yield observe

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from gapslsim.cli.say import say
 from gapslsim.results import words
 from gapslsim.results.tables import titled_table
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.results.results import Results
@@ -47,7 +48,7 @@ def trace_command(
 
     target = out if out is not None else run / "trace.json"
     n_events = write_trace(results, target, chosen)
-    typer.echo(f"{n_events} events written to {target}; open it at https://ui.perfetto.dev (it stays local)")
+    say(f"{n_events} events written to {target}; open it at https://ui.perfetto.dev (it stays local)")
 
 
 def _rounds(text: str | None) -> tuple[int, int] | None:
@@ -66,7 +67,7 @@ def _first(results: Results) -> tuple[int, int] | None:
     if n_rounds >= len(rounds):
         return None
     last = int(rounds.iloc[max(n_rounds, 1) - 1])
-    typer.echo(
+    say(
         f"Note: {results.label} has {n_spans:,} spans in {len(rounds):,} rounds; these are rounds 1 to {last}. Choose "
         "others by --rounds.", err=True,
     )  # fmt: skip
@@ -94,7 +95,7 @@ def _print_pace(results: Results, chosen: tuple[int, int] | None) -> None:
         table.add_row(
             str(row.round), words.seconds(row.duration_s), client, share, part, words.seconds(row.phase_s)
         )
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(table)
     causes = titled_table("By client group", "who", "what", "on the chain", "share")
     for row in by_group(path, names).itertuples(index=False):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gapslsim.cli.json_output import JsonOption, print_json
+from gapslsim.cli.say import say
 
 __all__ = ["validate"]
 
@@ -58,15 +59,15 @@ def validate(
         about = {"n_clients": loaded.n_clients, "seed": loaded.seed, "notes": [*reset, *notes]}
         print_json({"scenario": scenario, "problems": [], **about, "resolved": to_dict(loaded)})
     elif resolved:
-        typer.echo(dump(loaded), nl=False)
+        say(dump(loaded), nl=False)
     else:
-        typer.echo(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")
+        say(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")
         for note in (
             reset if quick else [*reset, *loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]
         ):
-            typer.echo(f"Note: {note}.")
+            say(f"Note: {note}.")
         for name in loaded.components or ():
-            typer.echo(
+            say(
                 f"Whether what it registers keeps its promises is another question: gapslsim check-component {name}"
             )
 

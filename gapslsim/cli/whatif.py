@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from gapslsim.cli.json_output import print_json
+from gapslsim.cli.say import say
+from gapslsim.csv_text import csv_of
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -59,10 +62,10 @@ def whatif_command(
     with shown as observer:
         found = whatif(run, *alternatives, train=trains, observer=observer)
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
+        print_json(found.to_dict())
     else:
-        console = Console(highlight=False)
+        console = Terminal()
         console.print(found.comparison().table(console.width))
     if out is not None:
-        write_output(out, found.table.to_csv(index=False) if out.suffix == ".csv" else str(found))
-        typer.echo(f"Written to {out}", err=as_json)
+        write_output(out, csv_of(found.table) if out.suffix == ".csv" else str(found))
+        say(f"Written to {out}", err=as_json)

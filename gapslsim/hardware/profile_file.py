@@ -11,11 +11,13 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from gapslsim.documents import DocumentError, composed, yaml_data
 from gapslsim.errors import ComponentError, Problem, did_you_mean
 from gapslsim.hardware import profile as schema
 from gapslsim.hardware.cost_model import cost_models
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import Profile, profile_schema
+from gapslsim.regular_files import read_text
 from gapslsim.units import STRICT_UNITS
 
 __all__ = ["ProfileError", "profile_text", "read_profile", "write_profile"]
@@ -41,18 +43,16 @@ def read_profile(path: Path) -> Profile:
         ProfileError: if it is not a correct profile; lists every problem with file, line and path.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ComponentError(f"{path}: cannot read the profile: {error}.") from error
     # PyYAML takes the last of two equal keys in silence and forgets lines; both matter to whoever edits.
-    loader = _LinedLoader(text)
     try:
-        data = loader.get_single_data()
-    except yaml.YAMLError as error:
-        raise ProfileError([_yaml_problem(error, path)]) from error
-    finally:
-        loader.dispose()
-    problems = [Problem(_dotted(where), why, str(path), line) for where, why, line in loader.duplicates]
+        data, node = yaml_data(text), composed(text)
+    except DocumentError as error:
+        raise ProfileError([Problem("", f"cannot be read: {error}", str(path), error.line)]) from error
+    written = _Lines(node)
+    problems = [Problem(_dotted(where), why, str(path), line) for where, why, line in written.duplicates]
     if not isinstance(data, dict):
         problems.append(Problem("", "is not a mapping; begin with 'name: my-device'", str(path), 1))
         raise ProfileError(problems)
@@ -61,7 +61,7 @@ def read_profile(path: Path) -> Profile:
     try:
         profile = profile_schema().validate_python(resolved, context=STRICT_UNITS)
     except ValidationError as error:
-        problems += _problems(error.errors(include_url=False), data, resolved, loader.lines, path)
+        problems += _problems(error.errors(include_url=False), data, resolved, written.lines, path)
         raise ProfileError(problems) from error
     if problems:
         raise ProfileError(problems)
@@ -98,19 +98,15 @@ def _represent_list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
 _Dumper.add_representer(list, _represent_list)
 
 
-class _LinedLoader(yaml.SafeLoader):
-    """Safe loader that keeps the line of every path and notes keys given twice."""
+class _Lines:
+    """Keeps the line of every path and notes keys given twice."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, node: yaml.Node | None) -> None:
         self.lines: dict[_Path, int] = {}
         self.duplicates: list[tuple[_Path, str, int]] = []
         self._seen: set[int] = set()
-
-    def construct_document(self, node: yaml.Node) -> Any:
-        """The document's data."""
-        self._note(node, ())
-        return super().construct_document(node)
+        if node is not None:
+            self._note(node, ())
 
     def _note(self, node: yaml.Node, path: _Path) -> None:
         self.lines.setdefault(path, node.start_mark.line + 1)
@@ -131,12 +127,6 @@ class _LinedLoader(yaml.SafeLoader):
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self._note(item, (*path, index))
-
-
-def _yaml_problem(error: yaml.YAMLError, path: Path) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or str(error)
-    return Problem("", f"is not YAML: {reason}", str(path), mark.line + 1 if mark is not None else None)
 
 
 def _inherit(data: dict[Hashable, Any]) -> dict[Hashable, Any]:

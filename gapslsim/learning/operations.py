@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
@@ -210,16 +210,25 @@ class Operations:
             return []
         wanted, self._unobserved = self._unobserved, []
         journal = self.journal
-        known = [None if journal is None else journal.get(one.key) for one in wanted]
-        unknown = [one for one, record in zip(wanted, known, strict=True) if record is None]
-        if unknown:
-            self._has_computed = True
-            self._bring_about([value for one in unknown for value in one.inputs])
-        records: list[Record] = []
-        for one, record in zip(wanted, known, strict=True):
-            records.append(self._observe_now(one) if record is None else record)
-            self._observations.add(records[-1])
+        found: dict[str, Record | None] = (
+            {} if journal is None else {one.key: journal.get(one.key) for one in wanted}
+        )
+        if unknown := [one.key for one in wanted if found.get(one.key) is None]:
+            # What another process is computing right now is waited for, and not computed twice.
+            with nullcontext(()) if journal is None else journal.computing(unknown) as news:
+                found.update(news)
+                self._compute([one for one in wanted if found.get(one.key) is None], found)
+        records: list[Record] = [cast("Record", found[one.key]) for one in wanted]
+        for record in records:
+            self._observations.add(record)
         return records
+
+    def _compute(self, unknown: Sequence[_Observable], found: dict[str, Record | None]) -> None:
+        """Computes together what nobody has, and adds what is seen."""
+        self._has_computed |= bool(unknown)
+        self._bring_about([value for one in unknown for value in one.inputs])
+        for one in unknown:
+            found[one.key] = self._observe_now(one)
 
     @contextmanager
     def aside(self) -> Iterator[Observations]:

@@ -21,6 +21,7 @@ from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import with_frozen
 from gapslsim.models.model import Model
 from gapslsim.models.split import build, whole
+from gapslsim.whole_files import whole_file
 
 __all__ = ["TrainedModels"]
 
@@ -102,14 +103,8 @@ class TrainedModels:
         for name, state in zip(names, distinct, strict=True):
             tensors |= _named(name, self._side(1, state))
         server_of = {f"client-{client}": of[identity_of(state)] for client, state in enumerate(servers)}
-        unfinished = path.with_name(f".{path.name}.partial")
-        try:
-            unfinished.write_bytes(
-                save(tensors, {**about, "format": "pt", "server_of": json.dumps(server_of)})
-            )
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(path) as file:
+            file.write(save(tensors, {"format": "pt", "server_of": json.dumps(server_of), **about}))
 
     @cached_property
     def _global(self) -> _Pair:

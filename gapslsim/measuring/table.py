@@ -17,18 +17,20 @@ The time of a layer is what it adds to the pass that it is a part of, so that ca
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gapslsim.csv_text import csv_lines
+from gapslsim.results.outputs import check_replaces, write_output
 from gapslsim.work import LayerCost
 
 __all__ = [
     "COLUMNS",
     "Machine",
     "Measurement",
+    "check_table",
     "compute_row",
     "idle_row",
     "link_row",
@@ -117,9 +119,21 @@ def load_row(machine: Machine, power_w: float, time_s: float = 1.0) -> Measureme
 
 
 def write_table(path: Path, rows: Iterable[Measurement]) -> None:
-    """Writes the rows as CSV; times with 6 digits, counts in full."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *(map(_cell, row) for row in rows)])
+    """Writes the rows as CSV; times with 6 digits, counts in full.
+
+    Raises:
+        ResultsError: if another file is there, or it cannot be written.
+    """
+    write_output(path, csv_lines([COLUMNS, *(map(_cell, row) for row in rows)]))
+
+
+def check_table(path: Path) -> None:
+    """Refuses a path where `write_table` would.
+
+    Raises:
+        ResultsError: if another file is there.
+    """
+    check_replaces(path, ",".join(COLUMNS))
 
 
 def _cell(value: object) -> str:

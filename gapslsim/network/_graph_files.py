@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
+from gapslsim.documents import json_data, yaml_data
 from gapslsim.errors import NetworkError, did_you_mean
+from gapslsim.regular_files import MOST_TEXT_BYTES, read_text
 
 __all__ = ["RawGraph", "RawLink", "read_raw"]
 
@@ -57,11 +58,9 @@ def read_raw(path: Path) -> RawGraph:
 def _read(path: Path) -> RawGraph:
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
-        import yaml
-
-        return _document(yaml.safe_load(path.read_text(encoding="utf-8-sig")), path)
+        return _document(yaml_data(read_text(path, encoding="utf-8-sig")), path)
     if suffix in (".json", ".mn"):
-        return _document(json.loads(path.read_text(encoding="utf-8-sig")), path)
+        return _document(json_data(read_text(path, encoding="utf-8-sig"), MOST_TEXT_BYTES), path)
     import networkx as nx
 
     if suffix == ".graphml":

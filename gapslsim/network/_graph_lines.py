@@ -6,6 +6,11 @@ import re
 from pathlib import Path
 from typing import Final
 
+import yaml
+
+from gapslsim.documents import DocumentError, composed
+from gapslsim.regular_files import read_text
+
 __all__ = ["line_of"]
 
 _LINKS: Final = {
@@ -24,7 +29,7 @@ def line_of(path: Path, ends: tuple[str, ...], place: int) -> int:
         ends: ids of the two nodes.
         place: of the link in the list of a YAML or JSON file, from 0.
     """
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_text(path, encoding="utf-8-sig")
     if path.suffix.lower() not in _LINKS:
         return _line_in_list(text, place)
     begin, end_of = _LINKS[path.suffix.lower()]
@@ -39,11 +44,9 @@ def line_of(path: Path, ends: tuple[str, ...], place: int) -> int:
 
 def _line_in_list(text: str, place: int) -> int:
     """Of an item of the list `links` or `edges`; JSON is YAML but for tabs."""
-    import yaml
-
     try:
-        document = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+        document = composed(text.replace("\t", " "))
+    except (yaml.YAMLError, DocumentError):
         return 0
     for key, value in document.value if isinstance(document, yaml.MappingNode) else ():
         if key.value in ("links", "edges") and isinstance(value, yaml.SequenceNode):

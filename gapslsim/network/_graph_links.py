@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from gapslsim.documents import yaml_data
 from gapslsim.errors import NetworkError
 from gapslsim.network._graph_attributes import named, strangers
 from gapslsim.network._graph_files import RawGraph, read_raw
@@ -188,7 +188,7 @@ def _propagation_s(
 def _plain(field: str, value: Any) -> Any:
     """A value as YAML has it: formats without types write `true`, and settings of a channel, as text."""
     is_text = isinstance(value, str) and (value.startswith("{") or field == "shared")
-    return yaml.safe_load(value) if is_text else value
+    return yaml_data(value) if is_text else value
 
 
 def _words(item: Any, origin: Mapping[str, str]) -> str:

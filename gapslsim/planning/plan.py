@@ -18,7 +18,7 @@ from gapslsim.planning.search import Found, search, value_of
 from gapslsim.planning.timing import Outcome, Timer
 from gapslsim.results import words
 from gapslsim.results.drawing.drawing import Drawing, Mark, Panel, Scale
-from gapslsim.results.outputs import write_text
+from gapslsim.results.outputs import write_output
 from gapslsim.results.summary import plain
 from gapslsim.run import simulate
 from gapslsim.scenario.dumping import dump
@@ -128,7 +128,7 @@ class Planned:
         if self.scenario is None:
             raise ScenarioError([Problem("plan", self.sentences[0])])
         note = "".join(f"# {line}\n" for line in self.sentences)
-        write_text(Path(path), f"# Chosen by gapslsim plan.\n{note}{dump(self.scenario)}")
+        write_output(Path(path), f"# Chosen by gapslsim plan.\n{note}{dump(self.scenario)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON."""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from io import StringIO
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 
+from gapslsim.plain_text import markdown
 from gapslsim.results import words
 from gapslsim.results._attendance import often_and_seldom
 from gapslsim.results.crossing import crossing_of
+from gapslsim.results.drawing.markup import joined, tag
 from gapslsim.results.latex import booktabs
 from gapslsim.results.place import told_apart
 from gapslsim.results.tables import titled_table
+from gapslsim.terminal import Terminal
 
 __all__ = ["Comparison", "compare", "labels_of"]
 
@@ -34,13 +35,10 @@ class Comparison:
         return _text_of(self)
 
     def _repr_html_(self) -> str:
-        head, *rows = [
-            [escape(cell).replace("\n", "<br>") for cell in line] for line in (self.columns, *self.rows)
-        ]
-        lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-        top = "".join(f"<th>{cell}</th>" for cell in head)
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{notes}"
+        head = tag("tr", *(tag("th", *_broken(cell)) for cell in self.columns))
+        rows = [tag("tr", *(tag("td", *_broken(cell)) for cell in row)) for row in self.rows]
+        table = tag("table", tag("thead", head), tag("tbody", *rows))
+        return joined([table, *(tag("p", note) for note in self.notes)])
 
     def table(self, width: int = 80) -> Table:
         """For a terminal of so many columns: a row per run, or a column per run where that is too wide."""
@@ -63,7 +61,7 @@ class Comparison:
         """For documents; ends with a line break."""
         align = ["---"] + ["---:"] * (len(self.columns) - 1)
         lines = [self.columns, tuple(align), *self.rows]
-        return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
+        return "".join(f"| {' | '.join(map(markdown, line))} |\n" for line in lines)
 
 
 def compare(
@@ -121,7 +119,7 @@ def compare(
 def _text_of(found: Comparison) -> str:
     """The table for 100 columns, and its notes."""
     out = StringIO()
-    console = Console(file=out, width=100, highlight=False)
+    console = Terminal(file=out, width=100)
     console.print(found.table(100))
     return "\n".join(line.rstrip() for line in [*out.getvalue().strip("\n").splitlines(), *found.notes])
 
@@ -220,5 +218,6 @@ def _width(lines: Sequence[Sequence[str]]) -> int:
     )
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", "<br>")
+def _broken(cell: str) -> list[str]:
+    first, *rest = cell.split("\n")
+    return [first, *(part for line in rest for part in (tag("br"), line))]

@@ -7,7 +7,8 @@ from typing import Final
 
 import pandas as pd
 
-from gapslsim.results.outputs import write_text
+from gapslsim.csv_text import csv_of
+from gapslsim.results.outputs import write_output
 from gapslsim.results.study_tables import StudyTables
 
 __all__ = ["export", "write_csv"]
@@ -27,7 +28,9 @@ def export(study: StudyTables, folder: Path) -> list[Path]:
     name = "".join(sign if sign.isalnum() or sign in "-.+" else "_" for sign in study.record.name)
     axes = list(study.record.axes)
     rows = study.table("evaluations")
-    grouped = rows.groupby(["run", *axes, "seed", "round", "time_s", "view"], sort=False, dropna=False)
+    grouped = rows.groupby(
+        ["run", *axes, "seed", "round", "time_s", "view"], sort=False, dropna=False, observed=True
+    )
     evaluations = grouped.agg(
         accuracy=("accuracy", "mean"),
         least=("accuracy", "min"),
@@ -41,10 +44,10 @@ def export(study: StudyTables, folder: Path) -> list[Path]:
 
 
 def write_csv(table: pd.DataFrame, file: Path) -> Path:
-    """Writes a table, whole or not at all.
+    """Writes a table, whole or not at all, and never over another file.
 
     Raises:
-        ResultsError: if it cannot be written.
+        ResultsError: if another file is there, or it cannot be written.
     """
-    write_text(file, table.to_csv(index=False, float_format=_DIGITS, lineterminator="\n"))
+    write_output(file, csv_of(table, float_format=_DIGITS, lineterminator="\n"))
     return file

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from gapslsim.plain_text import visible
+
 __all__ = ["booktabs"]
 
 _ESCAPED: Final = str.maketrans(
     {sign: f"\\{sign}" for sign in "&%$#_{}"}
     | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": r"\textless{}"}
+    # A bracket after the end of a line would be that line's option.
+    | {"[": "{[}"}
     | {
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
@@ -34,4 +38,4 @@ def _line(cells: Sequence[str]) -> str:
 def _cell(text: str) -> str:
     first, _, rest = text.partition("\n")
     # A number keeps its unit on its line.
-    return (f"{first} ({rest})" if rest else first).translate(_ESCAPED).replace(r" \%", r"~\%")
+    return visible(f"{first} ({rest})" if rest else first).translate(_ESCAPED).replace(r" \%", r"~\%")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -11,10 +11,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["CAUSE", "Array", "Order", "draws_of", "interval", "orders", "spread_of_time"]
+__all__ = [
+    "AFTER",
+    "CAUSE",
+    "Array",
+    "Order",
+    "draws_of",
+    "earliest_of",
+    "interval",
+    "orders",
+    "spread_of_time",
+]
 
 CAUSE: Final = "z "
 """Quantities that are the random number of a cause begin so."""
+AFTER: Final = "time_to_accuracy_after_s "
+"""And so the last evaluation below a target: the time to it lies between the two."""
 Array = NDArray[np.float64]
 
 
@@ -23,6 +35,12 @@ def draws_of(uncertainty: pd.DataFrame, quantity: str) -> Array:
     own = uncertainty[uncertainty["quantity"] == quantity].sort_values("draw")
     values: Array = own["value"].to_numpy(dtype="float64")
     return values
+
+
+def earliest_of(uncertainty: pd.DataFrame, quantity: str) -> Array:
+    """The last evaluation below a target, draw by draw; for quantities that are known exactly, their values."""
+    found = draws_of(uncertainty, quantity.replace("time_to_accuracy_s ", AFTER))
+    return found if len(found) else draws_of(uncertainty, quantity)
 
 
 def interval(values: Array, level: float) -> dict[str, float | None]:
@@ -69,7 +87,7 @@ class Order:
     of: str
     """What is compared, in words."""
     share: float
-    """Of the draws in which that is so; ties count half."""
+    """Of the draws in which that is so; those in which nobody can tell count half."""
     threshold: float
     """Share from which the order is decided."""
 
@@ -86,7 +104,7 @@ class Order:
 
 
 def orders(
-    drawn: Mapping[str, Array], of: str, threshold: float = 0.95, pairs: Sequence[tuple[str, str]] = ()
+    drawn: Mapping[str, Array], of: str, threshold: float = 0.95, earliest: Mapping[str, Array] | None = None
 ) -> list[Order]:
     """Whether each neighbour in a ranking by median is decided.
 
@@ -94,7 +112,8 @@ def orders(
         drawn: less is better; by name, paired: place i of each is the same draw.
         of: what they are, in words.
         threshold: share of the draws from which an order is decided.
-        pairs: which names to compare; neighbours in the order of their medians unless given.
+        earliest: what each draw may be as little as, where it is known between two evaluations only: where the ranges
+            of two runs overlap, nothing says which is first.
 
     Raises:
         ValueError: if they do not have as many draws.
@@ -103,11 +122,16 @@ def orders(
     if len({len(values) for values in known.values()}) > 1:
         raise ValueError("runs have different numbers of draws, so they are not paired; draw again")
     ranked = sorted(known, key=lambda name: float(np.nanmedian(known[name])))
-    return [_order(known[a], known[b], a, b, of, threshold) for a, b in pairs or pairwise(ranked)]
+    ranges = {name: ((earliest or known)[name], known[name]) for name in ranked}
+    return [_order(ranges[a], ranges[b], a, b, of, threshold) for a, b in pairwise(ranked)]
 
 
-def _order(a: Array, b: Array, first: str, second: str, of: str, threshold: float) -> Order:
-    both: Any = np.isfinite(a) & np.isfinite(b)
-    share = float(np.mean((a < b)[both]) + np.mean((a == b)[both]) / 2) if both.any() else 0.5
+def _order(
+    a: tuple[Array, Array], b: tuple[Array, Array], first: str, second: str, of: str, threshold: float
+) -> Order:
+    both: Any = np.isfinite(a[1]) & np.isfinite(b[1])
+    # Exact values are before one another where they are unlike, ranges where they do not overlap.
+    before, behind = ((x[1] <= y[0]) & (x[1] < y[1]) for x, y in ((a, b), (b, a)))
+    share = float(np.mean((1.0 + before - behind)[both])) / 2 if both.any() else 0.5
     names = (first, second) if share >= 0.5 else (second, first)
     return Order(*names, of, max(share, 1 - share), threshold)

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -19,7 +19,8 @@ from gapslsim.results.statistics import Spread, spread
 from gapslsim.results.study_tables import Cell, StudyRun
 
 __all__ = [
-    "Measure", "MeasureList", "OverSeeds", "SpendingMeasure", "Value", "measure_row", "measures", "over_seeds",
+    "NUMBERS", "Measure", "MeasureList", "OverSeeds", "SpendingMeasure", "Value", "measure_row", "measures",
+    "over_seeds",
 ]  # fmt: skip
 
 
@@ -37,6 +38,8 @@ class Value(NamedTuple):
 class Measure(ABC):
     """Settings of a measure; a pydantic component."""
 
+    greater_is_better: ClassVar[bool] = True
+    """Whether the setting with the most of it is the best."""
     kind: str
     """Name in study files; each measure fixes its own."""
 
@@ -59,6 +62,10 @@ class Measure(ABC):
             view: in which accuracies are judged.
         """
 
+    def of_stopped(self, run: StudyRun, view: str) -> Value:
+        """What a run that its study stopped early tells of the whole run; NaN for nothing."""
+        return Value(math.nan, reached=False)
+
     def of_draws(self, run: StudyRun, value: Value) -> Array:
         """The number in every draw of what devices leave open; empty if it does not depend on it, or nothing was drawn.
 
@@ -78,6 +85,7 @@ class Measure(ABC):
 class SpendingMeasure(Measure):
     """A measure that counts what a run spends."""
 
+    greater_is_better: ClassVar[bool] = False
     spent: Spent = "time"
     """What is counted: epochs, rounds, simulated time, bytes or energy."""
 
@@ -85,6 +93,10 @@ class SpendingMeasure(Measure):
     def unit(self) -> Unit:
         """Of what is counted."""
         return SPENT[self.spent].unit
+
+    def of_stopped(self, run: StudyRun, view: str) -> Value:
+        """A lower bound: the whole run spends more."""
+        return Value(self.of_run(run, view).number, reached=False)
 
     def of_draws(self, run: StudyRun, value: Value) -> Array:
         """Time and energy in proportion to those of the whole run."""
@@ -124,6 +136,9 @@ class OverSeeds:
     likely: dict[str, float | None] | None = None
     """Nine of ten draws of the mean lie between its `low` and `high`; None if nothing was drawn."""
 
+    n_stopped: int = 0
+    """Runs that the study stopped early."""
+
     @property
     def reached(self) -> bool:
         """Whether every run reached it; else the mean is a lower bound."""
@@ -132,7 +147,7 @@ class OverSeeds:
     def words(self, factor: float) -> str:
         """`48.3 ± 1.2`; `4.1 .. 4.7` between two evaluations; `≥ 12.0 (1/3)`: one of three reached it."""
         if self.spread.n == 0:
-            return "-"
+            return "stopped" if self.n_stopped else "-"
         mean, after = self.spread.mean * factor, self.spread.after * factor
         digits = _decimals(mean)
         if not self.reached:
@@ -146,8 +161,18 @@ class OverSeeds:
 
 
 def over_seeds(measure: Measure, runs: Sequence[StudyRun], view: str) -> OverSeeds:
-    """A measure of every run, together; runs where it has no meaning (NaN) are left out."""
-    values = [measure.of_run(run, view) for run in runs]
+    """A measure of every run, together; runs where it has no meaning (NaN) are left out.
+
+    Where a run was stopped and says nothing of the whole run, there is no number: those that are left
+    would be the better ones.
+    """
+    stopped = [run.record.is_stopped for run in runs]
+    values = [
+        measure.of_stopped(run, view) if early else measure.of_run(run, view)
+        for run, early in zip(runs, stopped, strict=True)
+    ]
+    if any(early and math.isnan(value.number) for early, value in zip(stopped, values, strict=True)):
+        return OverSeeds(spread([]), 0, n_stopped=sum(stopped))
     of_run = [(run, value) for run, value in zip(runs, values, strict=True) if math.isfinite(value.number)]
     known = [value for _, value in of_run]
     drawn = [measure.of_draws(run, value) for run, value in of_run]
@@ -155,7 +180,39 @@ def over_seeds(measure: Measure, runs: Sequence[StudyRun], view: str) -> OverSee
     likely = interval(np.mean(drawn, axis=0), 0.9) if is_drawn else None
     after = [value.after for value in known if value.reached and value.after is not None]
     found = spread([value.number for value in known], after if len(after) == len(known) else [])
-    return OverSeeds(found, sum(value.reached for value in known), likely)
+    return OverSeeds(found, sum(value.reached for value in known), likely, sum(stopped))
+
+
+class MeasureRow(NamedTuple):
+    """A measure of one cell, in stored units."""
+
+    measure: str
+    unit: str
+    n_seeds: int
+    n_reached: int
+    mean: float
+    std: float
+    low: float
+    high: float
+    ci95_half_width: float
+
+
+NUMBERS: Final = frozenset(
+    {
+        *MeasureRow._fields,
+        *SPENT,
+        "mean_after",
+        "n_stopped",
+        "draws_low",
+        "draws_median",
+        "draws_high",
+        "quantity",
+        "accuracy",
+        "loss",
+        "round",
+    }
+)
+"""Columns of the numbers of figures beside their axes; curves may have a metric's besides."""
 
 
 def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]:
@@ -163,20 +220,17 @@ def measure_row(cell: Cell, measure: Measure, over: OverSeeds) -> dict[str, Any]
     spread = over.spread
     likely = {} if over.likely is None else {f"draws_{end}": value for end, value in over.likely.items()}
     ends = {} if math.isnan(spread.after) else {"mean_after": spread.after}
+    if over.n_stopped:
+        ends["n_stopped"] = over.n_stopped
     return {
         **cell.axes,
-        "measure": measure.name,
-        "unit": measure.unit.stored,
-        "n_seeds": spread.n,
-        "n_reached": over.n_reached,
-        "mean": spread.mean,
-        "std": spread.deviation,
-        "low": spread.low,
-        "high": spread.high,
-        "ci95_half_width": spread.half_width,
+        **MeasureRow(
+            measure.name, measure.unit.stored, spread.n, over.n_reached, spread.mean, spread.deviation,
+            spread.low, spread.high, spread.half_width,
+        )._asdict(),
         **ends,
         **likely,
-    }
+    }  # fmt: skip
 
 
 def _decimals(number: float) -> int:

@@ -14,9 +14,9 @@ __all__ = ["PARTIAL", "check_replaces", "whole", "write_output", "write_text"]
 PARTIAL: Final = ".partial"
 """At the end of the name of a file that is being written."""
 
-_LOOKED_AT: Final = 4096
-_MARKS: Final = (b"gapslsim", b"Matplotlib")
-"""In pages, and in pictures."""
+_LOOKED_AT: Final = 1 << 16
+_MARKS: Final = (b"gapslsim", b"Matplotlib", b'"server_of"')
+"""In pages, in pictures, and in trained models."""
 _ALIKE: Final = 8
 """Characters at the start that tables and traces have in common with those that they replace: `| run | `."""
 

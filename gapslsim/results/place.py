@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from gapslsim._version import __version__
+from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 
 __all__ = [
@@ -227,16 +226,14 @@ def _first(differences: Sequence[str]) -> list[str]:
 
 def _changes(old: str, new: str) -> list[tuple[str, str]]:
     """Where two resolved scenarios differ: dotted path and new value."""
-    load = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    before, after = (dict(_leaves(yaml.load(text, Loader=load), ())) for text in (old, new))
+    before, after = (dict(_leaves(yaml_data(text), ())) for text in (old, new))
     paths = dict.fromkeys([*after, *before])
     return [(path, str(after.get(path, "unset"))) for path in paths if before.get(path) != after.get(path)]
 
 
 def told_apart(scenarios: Sequence[str]) -> list[str]:
     """Of several resolved scenarios each by what it has unlike the others: `uplink=5 Mbit/s, cut=2`."""
-    load = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    all_leaves = [dict(_leaves(yaml.load(text, Loader=load), ())) for text in scenarios]
+    all_leaves = [dict(_leaves(yaml_data(text), ())) for text in scenarios]
     paths = dict.fromkeys(path for leaves in all_leaves for path in leaves)
     unlike = [path for path in paths if len({repr(leaves.get(path)) for leaves in all_leaves}) > 1]
     unlike = [path for path in unlike if path not in ("name", "seed", "description", "framework.kind")]

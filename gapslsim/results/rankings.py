@@ -9,7 +9,7 @@ import pandas as pd
 from gapslsim.errors import ResultsError
 from gapslsim.results import words
 from gapslsim.results.compare import labels_of
-from gapslsim.results.likely import Order, draws_of, orders
+from gapslsim.results.likely import Order, draws_of, earliest_of, orders
 from gapslsim.results.results import Results
 
 __all__ = ["drawn_quantities", "rankings"]
@@ -29,7 +29,7 @@ def rankings(runs: Sequence[Results] | Mapping[str, Results], decided: float | N
     """The order of neighbours in simulated time, energy and time to each target, with the share of draws that say so.
 
     Draws are paired: place i of each run means the same boards and links. A run that never reached a target is left out
-    there.
+    there. When a target was reached is known between two evaluations; draws in which these overlap count half.
 
     Args:
         runs: with draws (`with_draws`, or `uncertainty` in their scenario); those without are left out. By name, or
@@ -52,8 +52,11 @@ def rankings(runs: Sequence[Results] | Mapping[str, Results], decided: float | N
     found: list[Order] = []
     for quantity, of in quantities.items():
         drawn = {label: draws_of(table, quantity) for label, table in tables.items()}
+        earliest = {label: earliest_of(table, quantity) for label, table in tables.items()}
         try:
-            found += orders({label: values for label, values in drawn.items() if len(values)}, of, decided)
+            found += orders(
+                {label: values for label, values in drawn.items() if len(values)}, of, decided, earliest
+            )
         except ValueError as error:
             raise ResultsError(
                 f"{error} with one number for all, as 'gapslsim compare --draws 200' does"

@@ -13,6 +13,7 @@ import pandas as pd
 from gapslsim.errors import ResultsError
 from gapslsim.results.compare import Comparison, compare
 from gapslsim.results.frames import TABLES
+from gapslsim.results.outputs import check_replaces
 from gapslsim.results.place import Identity, run_label
 from gapslsim.results.summary import RunFacts, summarise
 from gapslsim.tables.rows import Rows
@@ -117,9 +118,10 @@ class Results:
         """Writes the networks of all views to a file of safetensors; docs/howto/trained-model.md says how to read it.
 
         Raises:
-            ResultsError: if there are none, or the file cannot be written.
+            ResultsError: if there are none, another file is there, or it cannot be written.
         """
         trained, file = self._trained, Path(path)
+        check_replaces(file)
         try:
             trained.save(file, {"scenario": self.scenario_yaml})
         except OSError as error:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
+from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 from gapslsim.results.frames import OPTIONAL, TABLES, frame
 from gapslsim.results.outputs import PARTIAL
@@ -109,9 +108,7 @@ class StoredRun:
             if not isinstance(self.provenance.get(name, {}), kind):
                 raise ResultsError(_torn(self.folder / PROVENANCE, f"holds something else under {name!r}"))
         self.scenario_yaml = _read(self.folder / SCENARIO)
-        # The parser in C, where there is one, takes a tenth of the time.
-        load = partial(yaml.load, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        self.scenario = _parsed(self.folder / SCENARIO, self.scenario_yaml, load, "YAML", "mapping")
+        self.scenario = _parsed(self.folder / SCENARIO, self.scenario_yaml, yaml_data, "YAML", "mapping")
         self._tables: dict[str, pd.DataFrame] = {}
         for name in TABLES:
             drawn = name == "uncertainty" and self.summary.get(name)
@@ -168,7 +165,7 @@ def read_table(file: Path, columns: Mapping[str, type], fix: str = "") -> pd.Dat
 
     Args:
         file: Parquet.
-        columns: names with their Python types; a column of integers may stand for numbers.
+        columns: names with their Python types; a column of integers may stand for numbers, anything for `object`.
         fix: what the reader of an error is to do; running the scenario again unless given.
 
     Raises:
@@ -224,6 +221,7 @@ _HOLDS: Final[dict[type, Callable[[pa.DataType], bool]]] = {
     float: lambda t: pa.types.is_floating(t) or pa.types.is_integer(t),
     bool: pa.types.is_boolean,
     str: lambda t: pa.types.is_string(t) or pa.types.is_large_string(t),
+    object: lambda _: True,
 }
 """Whether a column of a file can stand for values of a Python type."""
 
@@ -276,7 +274,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _parsed(path: Path, text: str, parse: Callable[[str], Any], language: str, what: str) -> dict[str, Any]:
     try:
         found = parse(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ResultsError(_torn(path, f"is not {language} ({' '.join(str(error).split())})")) from error
     if not isinstance(found, dict):
         raise ResultsError(_torn(path, f"holds no {what}"))

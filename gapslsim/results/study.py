@@ -32,7 +32,18 @@ class RunRecord:
     scenario_sha256: str
     """Hash of the resolved scenario; empty if the scenario is impossible."""
     status: str = "planned"
-    """`planned`, `completed`, `failed: ...` or `impossible: ...`."""
+    """`planned`, `completed`, `failed: ...` or `impossible: ...`; in an adaptive study `stopped: ...`, with tables of
+    its beginning, or `spared: ...`, if it was not begun."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether its study stopped it before its end: its tables are those of its beginning."""
+        return self.status.startswith("stopped")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is left to do for it and nothing went wrong."""
+        return self.status == "completed" or self.status.startswith(("stopped", "spared"))
 
 
 @dataclass(frozen=True, slots=True)

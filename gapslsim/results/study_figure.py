@@ -155,6 +155,12 @@ def words_on_runs(
         )
     if numbers is not None and "mean_after" in numbers:
         said.append("A number as 4.1 .. 4.7 lies between two evaluations: nobody looked in between.")
+    stopped = [run.record.label for run in study.runs if run.record.is_stopped]
+    if stopped:
+        said.append(
+            f"{len(stopped)} runs were stopped early by the study: their lines end there, and what they would "
+            "have come to is not known."
+        )
     if study.missing:
         labels = ", ".join(run.label for run in study.missing[:3])
         more = f" and {len(study.missing) - 3} more" if len(study.missing) > 3 else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,17 +13,17 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from gapslsim.errors import ResultsError
+from gapslsim.results.axis_values import axis_values, is_number
 from gapslsim.results.frames import TABLES, frame
 from gapslsim.results.store import read_table
 from gapslsim.results.study import RunRecord, StudyRecord, read_study
 from gapslsim.results.summary import accuracy_curve
 from gapslsim.tables.table import columns_of
 
-__all__ = ["Cell", "StudyRun", "StudyTables", "has_tables", "is_number", "place_name", "read_tables"]
+__all__ = ["Cell", "StudyRun", "StudyTables", "has_tables", "place_name", "read_tables"]
 
 _KEYS: Final = ("seed", "round", "time_s", "view", "client", "accuracy")
 """Columns of `evaluations` that are no mean over clients, or known already."""
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,19 +85,19 @@ class StudyTables:
 
     @cached_property
     def runs(self) -> tuple[StudyRun, ...]:
-        """Completed runs in the order of the study."""
+        """Runs in the order of the study that completed, or were stopped by the study: see `RunRecord.is_stopped`."""
         tables = {name: self.table(name) for name in ("evaluations", "rounds", "alignment", "uncertainty")}
         by_run = {name: dict(iter(table.groupby("run", sort=False))) for name, table in tables.items()}
         return tuple(
             StudyRun(run, **{name: by_run[name].get(run.label, tables[name].iloc[:0]) for name in tables})
             for run in self.record.runs
-            if run.status == "completed"
+            if run.status == "completed" or run.is_stopped
         )
 
     @property
     def missing(self) -> list[RunRecord]:
         """Runs without a result."""
-        return [run for run in self.record.runs if run.status != "completed"]
+        return [run for run in self.record.runs if not run.has_ended]
 
     def cells(self, axes: Sequence[str]) -> list[Cell]:
         """Every combination of values of some axes, in the order of the study, with its completed runs."""
@@ -111,13 +110,18 @@ class StudyTables:
             for values in product(*names)
         ]
 
+    def typed(self, numbers: pd.DataFrame) -> pd.DataFrame:
+        """With columns of axes as they are in the tables: numbers as numbers."""
+        axes = {name: axis_values(values) for name, values in self.record.axes.items() if name in numbers}
+        return numbers.assign(**{name: axis.column(numbers[name].tolist()) for name, axis in axes.items()})
+
     def table(self, name: str) -> pd.DataFrame:
         """A whole table: `runs`, or a table of the runs with the columns run, axes and seed in front.
 
         Raises:
             ResultsError: if it cannot be read, or lacks a column.
         """
-        keys = {"run": str, **dict.fromkeys(self.record.axes, str), "seed": int}
+        keys = {"run": str, **dict.fromkeys(self.record.axes, object), "seed": int}
         own = columns_of(TABLES[name]) if name in TABLES else {}
         # Without a completed run there are no columns either.
         columns = keys | own if len(self.missing) < len(self.record.runs) else {}
@@ -148,11 +152,6 @@ def read_tables(folder: str | Path) -> StudyTables:
             "'gapslsim sweep' again with --resume"
         )
     return StudyTables(record, directory)
-
-
-def is_number(name: str) -> bool:
-    """Whether the name of a value is a bare number."""
-    return _NUMBER.fullmatch(name) is not None
 
 
 def place_name(axes: dict[str, str], which: Sequence[str]) -> str:

@@ -51,7 +51,7 @@ def write_trace(results: Results, path: Path, rounds: tuple[int, int] | None = N
     """
     events = list(trace_events(results, rounds))
     about = {key: results.summary[key] for key in ("name", "framework", "seed", "timeline_sha256")}
-    lines = ",\n".join(json.dumps(event, separators=(",", ":"), ensure_ascii=False) for event in events)
+    lines = ",\n".join(json.dumps(event, separators=(",", ":")) for event in events)
     head = json.dumps({"displayTimeUnit": "ms", "otherData": {k: str(v) for k, v in about.items()}})
     write_output(path, f'{head[:-1]}, "traceEvents": [\n{lines}\n]}}\n')
     return len(events)

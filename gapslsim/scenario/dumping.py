@@ -9,11 +9,11 @@ import yaml
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from gapslsim.documents import Core
 from gapslsim.scenario.fields import attribute_of, fields_of
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.tree import Core
 
-__all__ = ["dump"]
+__all__ = ["dump", "to_dict"]
 
 
 def dump(scenario: Scenario) -> str:

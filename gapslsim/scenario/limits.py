@@ -120,7 +120,8 @@ class Evaluation:
     """Accuracies in (0, 1] for which the simulated time to reach them is reported."""
     near_targets: Every | None = None
     """Interval between further evaluations while a target is near, for instance `1 round`: no further than ten points,
-    or than the last rise. They tell more finely when a target was reached, and change neither training nor the end."""
+    or than the last rise, and before the first evaluation that is due. They tell more finely when a target was reached,
+    and change neither training nor the end."""
     geometry: Every | Literal["never"] | None = None
     """Interval between rounds whose gradients are measured (tables `gradients`, `updates`, `pairwise`), the first round
     included, for instance `10 rounds`; or `never`. Unless given: every round where the server's rule sees each client's

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, did_you_mean
 from gapslsim.kernels import choose
+from gapslsim.regular_files import read_text
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
 from gapslsim.scenario.schema import OwnComponents, Scenario
@@ -25,7 +26,7 @@ from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
 from gapslsim.units import STRICT_UNITS
 
-__all__ = ["Source", "load", "load_dict", "loads", "read", "read_override", "vary"]
+__all__ = ["Source", "load", "load_dict", "loads", "parts_of", "read", "read_override", "vary"]
 
 
 def load(
@@ -113,7 +114,7 @@ def vary(source: Source, changes: Iterable[tuple[str, Tree]], *, deep: bool = Fa
     raise_if_any(p for p in problems if tree.value is None)
     for name, value in changes:
         try:
-            tree = _put_everywhere(tree, _parts(name), value)
+            tree = _put_everywhere(tree, parts_of(name), value)
         except LookupError as error:
             problems.append(Problem(name, str(error.args[0]), value.file, value.line))
     return _finish(tree, problems, (), deep, source.folder)
@@ -195,7 +196,7 @@ def _label(file: FilePath) -> str:
 
 def _read_file(file: FilePath, label: str, chain: tuple[FilePath, ...]) -> tuple[Tree, list[Problem]]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         return Tree(None, label), [Problem("", f"cannot be read as UTF-8 text: {error}.", label)]
     return _read_text(text, label, file.parent, (*chain, file.resolve()))
@@ -261,13 +262,15 @@ def _override(root: Tree, text: str) -> tuple[Tree, list[Problem]]:
     if problems:
         return root, problems
     try:
-        return _put_everywhere(root, _parts(name), value), []
+        return _put_everywhere(root, parts_of(name), value), []
     except LookupError as error:
         return root, [Problem(name, f"{error.args[0]} (from {value.origin})", root.file)]
 
 
-def _parts(name: str) -> Path:
-    return tuple(int(part) if part.isdigit() else part for part in name.split("."))
+def parts_of(name: str) -> Path:
+    """Keys and indices of `clients.0.count`, which `clients[0].count` means too."""
+    parts = _INDEX.sub(r".\1", name.strip()).split(".")
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 def _put(tree: Tree, parts: Path, depth: int, value: Tree) -> Tree:

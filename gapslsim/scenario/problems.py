@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +26,8 @@ __all__ = ["explain", "place", "pointed_at", "raise_if_any", "stray_booleans"]
 
 MAX_SHOWN = 12
 """Problems shown at once, so that they fit one screen."""
+_MAX_EXPLAINED = 500
+"""Complaints that are put into words: each takes a millisecond, and a file may hold a hundred thousand."""
 
 
 def place(root: Tree, path: Path, message: str) -> Problem:
@@ -47,7 +50,7 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
 def explain(error: ValidationError, schema: type[Any], root: Tree) -> list[Problem]:
     """One problem per mistake; several complaints about one value (an untagged union) become one."""
     grouped: dict[Path, list[str]] = {}
-    for item in error.errors(include_url=False):
+    for item in error.errors(include_url=False)[:_MAX_EXPLAINED]:
         if (
             item["type"] == "default_factory_not_called"
         ):  # the value it starts from is wrong and reported itself
@@ -129,8 +132,19 @@ def _takes(spot: Spot) -> str:
 
 
 def _show(value: object) -> str:
-    text = "nothing" if value is None else repr(value)
+    """At most 60 signs; of a long list or mapping no more than that is looked at."""
+    text = "nothing" if value is None else repr(_beginning(value, 3))
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _beginning(value: Any, depth: int) -> Any:
+    if not isinstance(value, (dict, list)) or not value:
+        return value
+    if depth == 0:
+        return ...
+    if isinstance(value, list):
+        return [_beginning(inner, depth - 1) for inner in value[:20]]
+    return {key: _beginning(inner, depth - 1) for key, inner in islice(value.items(), 20)}
 
 
 def stray_booleans(root: Tree, settings: object) -> list[Problem]:

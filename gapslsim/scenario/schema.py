@@ -19,6 +19,7 @@ from pydantic import (
 
 from gapslsim.clock_options import ClockOptions
 from gapslsim.data.dataset import Dataset, datasets
+from gapslsim.documents import is_printable
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.kernels import Compiling, Kernels, Precision
@@ -60,8 +61,8 @@ DeviceName = Annotated[str, AfterValidator(_known_device)]
 
 
 def _folder_name(name: str) -> str:
-    if not 1 <= len(name.strip()) <= 100 or set(name) & set("/\\\n\0"):
-        rule = "a run's folder is called so: write 1 to 100 characters without slashes and line breaks"
+    if not 1 <= len(name.strip()) <= 100 or set(name) & set("/\\\n\0") or not is_printable(name):
+        rule = "a run's folder is called so: write 1 to 100 characters, no slashes, line breaks, control characters"
         raise ValueError(f"found {name!r:.60}; {rule}")
     return name
 

@@ -1,22 +1,20 @@
 """YAML as a tree in which every value knows its file and line.
 
-The scalars follow the core schema of YAML 1.2, as editors read it: `1e-3` is a number; `yes`, `on` and dates
-are text. Anchors and `<<` merges work. Duplicate keys, NaN, infinity and YAML's tags are problems.
+Anchors and `<<` merges work. Duplicate keys, NaN, infinity, YAML's tags and what is beyond the limits of
+`gapslsim.documents` are problems.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from gapslsim.documents import PREFIX, DocumentError, composed, number_of, printable
 from gapslsim.errors import Problem
 
-__all__ = ["Core", "Path", "Tree", "dotted", "merge", "parse", "plain", "tree_of"]
+__all__ = ["Path", "Tree", "dotted", "merge", "parse", "plain", "tree_of"]
 
 Path = tuple[str | int, ...]
 """Keys and list indices from the root, for instance ("clients", 0, "count")."""
@@ -64,36 +62,6 @@ def _has(value: object, index: int) -> bool:
     return isinstance(value, list) and 0 <= index < len(value)
 
 
-class Core(yaml.SafeLoader):
-    """PyYAML's loader with the scalars of YAML 1.2's core schema; only its `compose` is used."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
-
-
-class _Fast(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same by libyaml, eight times as fast."""
-
-    yaml_implicit_resolvers = Core.yaml_implicit_resolvers
-
-
-_PREFIX = "tag:yaml.org,2002:"
-Core.add_implicit_resolver(f"{_PREFIX}null", re.compile(r"^(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-Core.add_implicit_resolver(
-    f"{_PREFIX}bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-Core.add_implicit_resolver(
-    f"{_PREFIX}int", re.compile(r"^([-+]?[0-9]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")
-)
-Core.add_implicit_resolver(
-    f"{_PREFIX}float",
-    re.compile(
-        r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
-    ),
-    list("-+0123456789."),
-)
-Core.add_implicit_resolver(f"{_PREFIX}merge", re.compile(r"^<<$"), ["<"])
-
-
 def parse(text: str, file: str | None, first_line: int = 1, origin: str = "") -> tuple[Tree, list[Problem]]:
     """Reads one YAML document.
 
@@ -102,21 +70,14 @@ def parse(text: str, file: str | None, first_line: int = 1, origin: str = "") ->
     """
     reader = _Reader(file, first_line, origin)
     try:
-        node = _composed(text)
+        node = composed(text)
     except yaml.YAMLError as error:
         reader.syntax(error)
         node = None
+    except DocumentError as error:
+        reader.limit(error)
+        node = None
     return (reader.read(node, ()) if node is not None else Tree(None, file, None, origin)), reader.problems
-
-
-def _composed(text: str) -> yaml.Node | None:
-    """The node of a text, or PyYAML's words on what is wrong: libyaml's are others, and it is lenient with tabs."""
-    if "\t" not in text:
-        with suppress(yaml.YAMLError, UnicodeError):
-            fast: yaml.Node | None = yaml.compose(text, Loader=_Fast)
-            return fast
-    slow: yaml.Node | None = yaml.compose(text, Loader=Core)
-    return slow
 
 
 class _Reader:
@@ -138,6 +99,9 @@ class _Reader:
         line = mark.line + self._first if mark is not None else None
         self._add((), f"not YAML: {what}; {fix}.", line)
 
+    def limit(self, error: DocumentError) -> None:
+        self._add((), f"{error}.", error.line + self._first - 1 if error.line is not None else None)
+
     def read(self, node: yaml.Node, path: Path) -> Tree:
         if id(node) in self._open:
             self._add(path, "an alias contains itself; write the value out.", self._line(node))
@@ -156,14 +120,18 @@ class _Reader:
         own: dict[str, Tree] = {}
         merged: dict[str, Tree] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == f"{_PREFIX}merge":
+            if key_node.tag == f"{PREFIX}merge":
                 for key, value in self._sources(value_node, path).items():
                     merged.setdefault(key, value)
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self._add(path, "a key must be text, not a list or mapping.", self._line(key_node))
                 continue
-            key = key_node.value
+            try:
+                key = printable(key_node.value)
+            except DocumentError as error:
+                self._add(path, f"a key: {error}.", self._line(key_node))
+                continue
             value = self.read(value_node, (*path, key))
             if key in own:
                 message = f"the key {key!r} is given twice (first in line {own[key].line}); keep one."
@@ -177,28 +145,29 @@ class _Reader:
         result: dict[str, Tree] = {}
         for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(part, yaml.MappingNode):
-                result = self.read(part, path).value | result
+                result = (self.read(part, path).value or {}) | result
             else:
                 self._add(path, "'<<' takes a mapping, for instance '<<: *fleet'.", self._line(part))
         return result
 
     def _scalar(self, node: yaml.Node, path: Path) -> object:
-        tag, text = node.tag.removeprefix(_PREFIX), str(node.value)
-        if tag == "str":
-            return text
+        tag, text = node.tag.removeprefix(PREFIX), str(node.value)
         if tag == "null":
             return None
-        if tag == "bool":
+        if tag == "bool" and text.lower() in ("true", "false"):
             return text.lower() == "true"
+        message = f"the tag {node.tag!r} is not supported; write plain YAML."
         try:
-            number = {"int": _int, "float": _float}[tag](text)
-        except (ValueError, KeyError):
-            self._add(path, f"the tag {node.tag!r} is not supported; write plain YAML.", self._line(node))
-            return None
-        if not math.isfinite(number):
-            self._add(path, f"found {text}; write a finite number.", self._line(node))
-            return None
-        return number
+            if tag == "str":
+                return printable(text)
+            if tag in ("int", "float"):
+                return number_of(text, tag)
+        except DocumentError as error:
+            message = f"{error}."
+        except ValueError:  # as in `!!int two`
+            pass
+        self._add(path, message, self._line(node))
+        return None
 
     def _tree(self, value: object, node: yaml.Node) -> Tree:
         return Tree(value, self._file, self._line(node), self._origin)
@@ -211,14 +180,6 @@ class _Reader:
         self.problems.append(
             Problem(dotted(path), message + suffix, self._file, None if self._origin else line)
         )
-
-
-def _int(text: str) -> int:
-    return int(text, 16 if text.startswith("0x") else 10)
-
-
-def _float(text: str) -> float:
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
 def tree_of(data: object, file: str | None = None) -> Tree:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gapslsim.errors import GapslsimError
+from gapslsim.faults import in_words, out_of_memory
 
 if TYPE_CHECKING:
     from gapslsim.records import Progress
@@ -33,6 +33,8 @@ class Job:
     """File in which the run notes its share done; empty for none."""
     shares_cpus: bool = True
     """Whether other runs use the same CPUs; then `training.workers: auto` means one."""
+    until: str = ""
+    """How far it goes, `5 epochs`; empty for its end."""
     memory_bytes: float | None = None
     """Of its GPU that it may take; None for what is free."""
 
@@ -60,21 +62,19 @@ def carry_out(job: Job) -> Outcome:
         results = _with_origin(_simulate(job))
         if results.summary["status"] == "interrupted":
             raise KeyboardInterrupt
-        if results.summary["status"] != "completed":
+        if not str(results.summary["status"]).startswith(("completed", "stopped")):
             error = str(results.summary["status"])
     except GapslsimError as problem:
         error = str(problem)
         results = _with_origin(problem.results) if problem.results is not None else None
     except Exception as problem:
         # One broken run must not end the study, whatever is broken.
-        error = _in_words(job, problem)
-        # Torch's own, by name: it need not have been imported.
-        short = type(problem).__name__ == "OutOfMemoryError"
+        error, short = _in_words(job, problem), out_of_memory(problem)
     return Outcome(job.label, results, error, time.perf_counter() - started, short)
 
 
 def _in_words(job: Job, problem: Exception) -> str:
-    """What the deep checks of the scenario say, if they find something; else the error and its place."""
+    """What the deep checks of the scenario say, if they find something; else the error, with a report here."""
     from gapslsim.scenario.checks import deep_problems
     from gapslsim.scenario.loading import loads
 
@@ -84,9 +84,7 @@ def _in_words(job: Job, problem: Exception) -> str:
         found = []
     if found:
         return "; ".join(map(str, found))
-    # The innermost frame in words: a traceback cannot be sent to another process.
-    where = traceback.extract_tb(problem.__traceback__)[-1]
-    return f"{type(problem).__name__}: {problem} (in {Path(where.filename).name}:{where.lineno})"
+    return in_words(problem, f"run {job.label} of a study")
 
 
 def _simulate(job: Job) -> Results:
@@ -102,7 +100,9 @@ def _simulate(job: Job) -> Results:
         options = replace(options, limit=min(job.memory_bytes, options.limit or job.memory_bytes))
         # It sees one GPU, which has no other number then.
         scenario = replace(scenario, training=replace(scenario.training, memory=options, device="cuda"))
-    results = simulate(scenario, observer=_noting(job.note), journal=job.journal or None)
+    results = simulate(
+        scenario, observer=_noting(job.note), journal=job.journal or None, until=job.until or None
+    )
     # The number of workers changes no result, and the run is known by the scenario as it was planned.
     return results.changed(scenario_yaml=job.scenario_yaml)
 

@@ -6,16 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import yaml
-
+from gapslsim.documents import yaml_data
 from gapslsim.studies.plan import PlannedRun
 
 __all__ = ["training_and_timing"]
 
 _TIMING_ONLY: Final = ("name", "network")
 """Sections that training does not depend on, unless the clock decides who is in time."""
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, which is ten times as fast, where PyYAML has it: for text that gapslsim wrote."""
 
 
 def training_and_timing(
@@ -43,12 +40,12 @@ def training_and_timing(
 
 def _training(run: PlannedRun) -> str:
     """The resolved scenario without what only its clock depends on."""
-    tree: dict[str, Any] = yaml.load(run.yaml, Loader=_LOADER)
+    tree: dict[str, Any] = yaml_data(run.yaml)
     for section in _TIMING_ONLY:
         tree.pop(section, None)
     scenario = run.scenario
     if scenario is not None and (scenario.is_hazardous or scenario.framework.trains_by_the_clock):
-        return json.dumps([tree, yaml.load(run.yaml, Loader=_LOADER)["network"]], sort_keys=True, default=str)
+        return json.dumps([tree, yaml_data(run.yaml)["network"]], sort_keys=True, default=str)
     # Devices change times and nothing else.
     tree["server"] = None
     # How many there are is all that training knows of clients; links and devices belong to the clock.

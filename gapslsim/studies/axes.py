@@ -11,21 +11,15 @@ from itertools import product
 from typing import Any, Final
 
 from gapslsim.errors import Problem
-from gapslsim.records import AlignmentRow, EvaluationRow, GradientRow, PairRow, RoundRow, UpdateRow
 from gapslsim.scenario.tree import Tree, plain
+from gapslsim.studies._tables import is_column
 
-__all__ = ["Axis", "axes_of", "combinations", "slug"]
+__all__ = ["Axis", "axes_of", "check_names", "combinations", "slug"]
 
 Change = tuple[str, Tree]
 """Dotted path and value."""
 
 _LONGEST: Final = 48
-RESERVED: Final = frozenset(
-    {"run", "seed", "name", "status", "view", "client", "device", "category"}
-    | {*RoundRow._fields, *EvaluationRow._fields, *AlignmentRow._fields}
-    | {*GradientRow._fields, *UpdateRow._fields, *PairRow._fields}
-)
-"""Columns of the tables, which an axis must not be called."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +57,15 @@ def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
         for name, entry in entries.value.items():
             make = {"grid": _grid, "zip": _zip, "variants": _variants}[kind]
             found, wrong = make(name, entry)
+            wrong += [text for text in map(_unclean, [name, *(choice.name for choice in found)]) if text]
             axes.append(Axis(name, tuple(_told_apart(found)), entry.line))
             problems += [Problem(f"axes.{kind}.{name}", text, file, entry.line) for text in wrong]
     short = [_short(axis.name) for axis in axes]
     named = [
-        Axis(axis.name if brief in RESERVED or short.count(brief) > 1 else brief, axis.choices, axis.line)
+        Axis(axis.name if is_column(brief) or short.count(brief) > 1 else brief, axis.choices, axis.line)
         for axis, brief in zip(axes, short, strict=True)
     ]
-    problems += _check_names(named, file)
+    problems += check_names(named, file)
     return named, problems
 
 
@@ -122,7 +117,7 @@ def _name(value: Any) -> str:
     elif isinstance(value, (list, tuple)):
         text = "+".join(map(_name, value))
     elif isinstance(value, str):
-        text = value
+        text = " ".join(value.split()) or "(empty)"
     else:
         text = json.dumps(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
@@ -144,13 +139,26 @@ def _short(name: str) -> str:
     return parts[-1] if parts else name
 
 
-def _check_names(axes: Sequence[Axis], file: str) -> list[Problem]:
+def _unclean(name: str) -> str:
+    """What is wrong with a name beside what it means; empty if nothing is."""
+    tidy = " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
+    if tidy == name != "":
+        return ""
+    fix = f"write {tidy!r}" if tidy else "give it one that can be seen"
+    return f"the name {name!r} has blanks or signs that nobody sees; {fix}"
+
+
+def check_names(axes: Sequence[Axis], file: str) -> list[Problem]:
+    """Axes that are called as another one, or as a column of the tables, in any case of letters."""
     found = []
-    names = [axis.name for axis in axes]
+    names = [axis.name.casefold() for axis in axes]
     for axis in axes:
-        if axis.name in RESERVED:
-            fix = "write the seeds under 'seeds'" if axis.name == "seed" else "call it otherwise"
-            found.append((axis, f"an axis must not be called as a column of the tables is; {fix}"))
-        elif names.count(axis.name) > 1:
+        if is_column(axis.name):
+            fix = "call it otherwise, a path by 'zip: {NAME: {PATH: [...]}}'"
+            fix = "write the seeds under 'seeds'" if axis.name == "seed" else fix
+            found.append(
+                (axis, f"a column of the study's tables is called so, and an axis must not be; {fix}")
+            )
+        elif names.count(axis.name.casefold()) > 1:
             found.append((axis, "two axes have this name; rename one"))
     return [Problem(f"axes.{axis.name}", text, file, axis.line) for axis, text in found]

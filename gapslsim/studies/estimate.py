@@ -23,9 +23,11 @@ from gapslsim.hardware.memory import readable
 from gapslsim.scenario.limits import Stop, Unit
 from gapslsim.scenario.schema import Scenario
 from gapslsim.studies._order import training_and_timing
+from gapslsim.studies.adaptive import shortest
 from gapslsim.studies.backends.on_gpus import side_by_side
 from gapslsim.studies.gpus import Gpu
 from gapslsim.studies.plan import Plan
+from gapslsim.studies.scheduler import Scheduler
 
 __all__ = ["show_plan"]
 
@@ -150,13 +152,14 @@ def machine_rate() -> float:
 def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ()) -> None:
     """Prints every combination with what a run of it costs, and what the whole study costs."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from gapslsim.results import words
     from gapslsim.studies.sweep import done_and_to_do
+    from gapslsim.terminal import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal()
     table = Table(title=f"Plan of {plan.study.name}", title_justify="left", box=box.SIMPLE_HEAD)
     for axis in plan.record.axes:
         table.add_column(axis, overflow="fold")
@@ -183,11 +186,9 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
         cost = estimate(first, rate) if first is not None else _NOTHING
         axes = runs[0].record.axes.values()
         if first is None or cost.problem:
-            table.add_row(*axes, str(len(runs)), "[red]impossible[/red]")
+            table.add_row(*axes, str(len(runs)), Text("impossible", "red"))
             if cost.problem:
-                console.print(
-                    f"{runs[0].record.label} is impossible: {cost.problem}", style="red", markup=False
-                )
+                console.print(f"{runs[0].record.label} is impossible: {cost.problem}", style="red")
             continue
         largest = max(largest, cost.memory_bytes)
         n_train = sum(run.record.label in trained for run in runs)
@@ -204,7 +205,9 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
     console.print(table)
     for run in plan.impossible:
         for problem in run.problems:
-            console.print(f"{run.record.label} is impossible: {problem}", style="red", markup=False)
+            console.print(f"{run.record.label} is impossible: {problem}", style="red")
+    if plan.study.adaptive is not None:
+        console.print(_steps(plan, plan.study.adaptive))
     n_jobs = jobs or os.cpu_count() or 1
     # Those that train come first and may be fewer than jobs; the others wait for their journal.
     wall_s = train_s / max(1, min(n_jobs, len(trains))) + retime_s / n_jobs
@@ -218,6 +221,18 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
     console.print(
         f"{len(plan.runs)} runs{kept}{shared}; roughly {words.seconds(wall_s)} of wall time with {n_jobs} "
         f"at a time (an order of magnitude). Nothing was run."
+    )
+
+
+def _steps(plan: Plan, scheduler: Scheduler) -> str:
+    """What is run at least, if as many settings are given up as can be."""
+    told = [
+        f"{n} {'run' if n == 1 else 'runs'} {f'up to {step.until}' if step.until else 'to the end'}"
+        for step, n in shortest(plan, scheduler)
+    ]
+    return (
+        f"Stopped early by {scheduler.kind}: at least {', then '.join(told)}; at most all to the end, which is what "
+        "the figures here are for. What a run was trained before, it is not trained again."
     )
 
 

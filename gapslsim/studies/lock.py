@@ -1,23 +1,18 @@
-"""One sweep at a time in a directory: a locked file that says which process holds it, and on which machine.
+"""One sweep at a time in a directory, or any number of its shards: a held file that says by which process.
 
-The system lets a lock go when its process ends, however it ends. What the file still says then is told to whoever comes
-next: that sweep was killed.
+The hold ends with its process, however that ends. What the file still says then is told to whoever comes next: that
+sweep was killed.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import ResultsError
-from gapslsim.learning.journal.locks import lock
+from gapslsim.locks import Hold, Holder, take
 
 __all__ = ["LOCK", "held", "left_behind"]
 
@@ -25,68 +20,51 @@ LOCK: Final = ".lock"
 """Name of the file; it is empty where nobody sweeps and nobody was killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a directory, or held it last."""
-
-    pid: int
-    host: str
-    since: str
-    """When it began, as local time with offset."""
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, begun {self.since}"
-
-
 @contextmanager
-def held(directory: Path) -> Iterator[None]:
+def held(directory: Path, name: str = LOCK, *, shared: bool = False) -> Iterator[Hold]:
     """Holds a directory, which is made if need be, until the block ends.
+
+    Args:
+        directory: which.
+        name: of the file in it.
+        shared: with others that hold it so; then the file does not say by whom.
 
     Raises:
         ResultsError: if another process holds it, or it cannot be written to.
     """
-    file = directory / LOCK
+    file = directory / name
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        hold = take(file, shared=shared)
+        if hold is None:
+            raise ResultsError(
+                f"another sweep is at work in {directory} ({Holder.read(file) or 'it has just begun'}); wait until it "
+                "ends, stop it and go on with --resume, or give another directory with --out"
+            )
+        # Written once it is held: who reads it meanwhile learns whom to wait for.
+        if not shared:
+            file.write_text(Holder.me().text, encoding="utf-8")
     except OSError as error:
         raise ResultsError(f"{file} could not be written: {error.strerror or error}") from error
-    try:
-        # The lock decides, not the content: a file alone would outlive a killed process.
-        if not lock(descriptor):
-            who = _read(file)
-            raise ResultsError(
-                f"another sweep is at work in {directory} ({who or 'it has just begun'}); wait until it ends, stop it "
-                "and go on with --resume, or give another directory with --out"
-            )
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        # Written once the lock is held: who reads it meanwhile learns whom to wait for.
-        text = json.dumps(asdict(Holder(os.getpid(), socket.gethostname(), now)))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text.encode(), 0)
+    with hold:
         try:
-            yield
+            yield hold
         finally:
-            os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
+            if not shared:
+                with suppress(OSError):  # on a full disk the next one is told of a kill
+                    file.write_text("", encoding="utf-8")
 
 
-def left_behind(directory: Path) -> Holder | None:
+def left_behind(directory: Path, name: str = LOCK) -> Holder | None:
     """Whose sweep was killed in a directory; None if the last one ended by itself, or is still at work."""
-    file = directory / LOCK
-    holder = _read(file)
+    holder = Holder.read(directory / name)
     if holder is None:
         return None
     try:
-        with file.open("rb") as stream:
-            return holder if lock(stream.fileno()) else None
+        hold = take(directory / name)
     except OSError:
         return None
-
-
-def _read(file: Path) -> Holder | None:
-    try:
-        return Holder(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    if hold is None:
         return None
+    with hold:
+        return holder

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from gapslsim.errors import Problem, ScenarioError
+from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.registry import settings_of
 from gapslsim.results.study import RunRecord, StudyRecord
-from gapslsim.scenario.dumping import dump
+from gapslsim.scenario.dumping import dump, to_dict
 from gapslsim.scenario.loading import Source, read, read_override, vary
 from gapslsim.scenario.problems import explain, place, raise_if_any
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shipped import find_study
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
-from gapslsim.studies.axes import Axis, Change, axes_of, combinations, slug
+from gapslsim.studies._truth import Setting, alike, not_as_labelled, settings_of_axes, undone
+from gapslsim.studies.axes import Axis, Change, axes_of, check_names, combinations, slug
 from gapslsim.studies.schema import Study
 from gapslsim.units import STRICT_UNITS
 
@@ -85,14 +88,27 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     axes, found = axes_of(tree.value.get("axes", Tree({})), str(file))
     raise_if_any(found)
     source = _base(study, tree, file)
-    common = [*_common(study, tree), *_overrides(set, axes, str(file))]
-    runs = tuple(run for each in combinations(axes) for run in _runs(study, source, common, axes, each))
+    common = _common(study, tree, set, str(file))
+    own = [
+        Setting(f"the study's {key!r}", key, tree, f"write it under {name!r}") for key, name in _OWN.items()
+    ]
+    raise_if_any(undone([*common, *settings_of_axes(axes), *own], axes))
+    changes = [(setting.path, setting.place) for setting in common]
+    cells = [_cell(study, source, changes, axes, each) for each in combinations(axes)]
+    # Again: the metrics of own components are columns, too, and known by now.
+    raise_if_any(check_names(axes, str(file)))
+    raise_if_any(problem for cell in cells for problem in cell.untrue)
+    raise_if_any(alike({tuple(cell.names.values()): cell.content for cell in cells}, axes, str(file)))
+    runs = tuple(run for cell in cells for run in cell.runs)
+    raise_if_any(_judged_alike(runs, tree))
     # The base without any axis tells targets and view even where the first combination is impossible.
     possible = [run.scenario for run in runs if run.scenario is not None]
     with suppress(ScenarioError):
-        possible.insert(0, vary(source, common))
+        possible.insert(0, vary(source, changes))
     runs = tuple(_unlike(runs))
-    raise_if_any(_figure_problems(study, tree, axes, runs))
+    raise_if_any(
+        [*_figure_problems(study, tree, axes, runs), *_adaptive_problems(study, tree, axes, possible)]
+    )
     if all(run.scenario is None for run in runs):
         raise_if_any(problem for run in runs for problem in run.problems)
     return Plan(study, _record(study, axes, runs, possible[0], file, text), runs)
@@ -120,6 +136,13 @@ def _base(study: Study, tree: Tree, file: Path) -> Source:
         raise ScenarioError([place(tree, ("base",), text) for text in texts]) from None
 
 
+def _judged_alike(runs: Iterable[PlannedRun], tree: Tree) -> Iterator[Problem]:
+    views = {run.scenario.evaluation.target_view for run in runs if run.scenario is not None}
+    if len(views) > 1:
+        text = f"evaluation.target_view is {' and '.join(sorted(views))}, but all runs are judged in one view"
+        yield place(tree, ("axes",), f"{text}; write 'targets: {{view: ...}}' instead.")
+
+
 def _figure_problems(
     study: Study, tree: Tree, axes: Sequence[Axis], runs: Sequence[PlannedRun]
 ) -> list[Problem]:
@@ -132,68 +155,93 @@ def _figure_problems(
     return [place(tree, ("figure", setting), text) for setting, text in found.items()]
 
 
-def _common(study: Study, tree: Tree) -> list[Change]:
-    """Changes that every run has."""
+def _adaptive_problems(
+    study: Study, tree: Tree, axes: Sequence[Axis], scenarios: Sequence[Scenario]
+) -> list[Problem]:
+    """Where what stops runs early does not fit the study."""
+    if study.adaptive is None:
+        return []
+    found: dict[str, str] = {}
+    for scenario in scenarios:
+        found |= study.adaptive.problems(scenario.stop, len(study.seeds))
+    names = [axis.name for axis in axes]
+    for name in study.adaptive.within:
+        if name not in names:
+            found["within"] = unknown("axis", name, names)
+    return [place(tree, ("adaptive", setting), text) for setting, text in found.items()]
+
+
+_OWN: Final = {"seed": "seeds", "name": "name"}
+"""What the study sets in every run, and where it is written."""
+
+
+def _common(study: Study, tree: Tree, overrides: Iterable[str], file: str) -> list[Setting]:
+    """Changes that every run has: of the file, of its targets, of the command line. Raises ScenarioError."""
     given = tree.value.get("set")
-    changes = list(given.value.items()) if given is not None and given.value else []
+    settings = [Setting("'set'", path, value) for path, value in ((given and given.value) or {}).items()]
     targets = tree.value.get("targets")
-    if study.targets.accuracy:
-        changes.append(("evaluation.targets", targets.value["accuracy"]))
-    if study.targets.view is not None:
-        changes.append(("evaluation.target_view", targets.value["view"]))
-    return changes
-
-
-def _overrides(given: Iterable[str], axes: Sequence[Axis], file: str) -> Iterator[Change]:
-    """Changes from the command line. Raises ScenarioError for one that the study would undo."""
-    varied = {path: axis.name for axis in axes for choice in axis.choices for path, _ in choice.changes}
-    for text in given:
+    for key, path in {"accuracy": "evaluation.targets", "view": "evaluation.target_view"}.items():
+        if getattr(study.targets, key):
+            settings.append(Setting(f"'targets.{key}'", path, targets.value[key], "change it there"))
+    of_file = [setting for setting in settings if setting.by != "'set'"]
+    for text in overrides:
         name, value, problems = read_override(text, file)
         raise_if_any(problems)
-        for path, axis in varied.items():
-            if f"{name}.".startswith(f"{path}."):
-                problems.append(
-                    Problem(name, f"is varied by the axis {axis!r}; change it in the study.", file)
-                )
-        if name in ("seed", "name"):
-            problems.append(
-                Problem(
-                    name, f"is set by the study; write {'seeds' if name == 'seed' else 'name'} into it.", file
-                )
-            )
-        raise_if_any(problems[:1])
-        yield name, value
+        settings.append(Setting(f"--set {text}", name, value))
+        # What only the command line says may replace what the file says, but not what the study is judged by.
+        raise_if_any(undone([*of_file, settings[-1]], ()))
+    return settings
 
 
-def _runs(
+@dataclass(frozen=True)
+class _Cell:
+    """The runs of one combination, which differ in the seed alone."""
+
+    names: dict[str, str]
+    runs: tuple[PlannedRun, ...]
+    content: str = ""
+    """What is run, without name and seed."""
+    untrue: tuple[Problem, ...] = ()
+
+
+def _cell(
     study: Study,
     source: Source,
     common: list[Change],
     axes: Sequence[Axis],
     combination: tuple[dict[str, str], tuple[Change, ...]],
-) -> Iterator[PlannedRun]:
+) -> _Cell:
     """One combination with every seed; what is wrong with one is wrong with all."""
     names, changes = combination
     others = [names[axis.name] for axis in axes if not axis.is_framework]
     title = " ".join(" ".join([study.name, *others]).translate(_UNSAFE).split())[:100]
-    scenario: Scenario | None = None
-    problems: tuple[Problem, ...] = ()
+    labels = {
+        seed: "-".join([*(slug(name) for name in names.values()), f"seed{seed}"]) for seed in study.seeds
+    }
     try:
         scenario = vary(
             source, [*common, *changes, ("name", tree_of(title)), ("seed", tree_of(study.seeds[0]))]
         )
     except ScenarioError as error:
-        problems = error.problems
-    for seed in study.seeds:
-        label = "-".join([*(slug(name) for name in names.values()), f"seed{seed}"])
-        if scenario is None:
-            status = f"impossible: {'; '.join(map(str, problems))}"
-            yield PlannedRun(RunRecord(label, names, seed, "", status), None, "", problems)
-            continue
+        status = f"impossible: {'; '.join(map(str, error.problems))}"
+        return _Cell(
+            names,
+            tuple(
+                PlannedRun(RunRecord(label, names, seed, "", status), None, "", error.problems)
+                for seed, label in labels.items()
+            ),
+        )
+    runs = []
+    for seed, label in labels.items():
         # Not resolved anew: only the seed differs, and reading a scenario takes longer than all else here.
         own = dataclasses.replace(scenario, seed=seed)
         text = dump(own)
-        yield PlannedRun(RunRecord(label, names, seed, hashlib.sha256(text.encode()).hexdigest()), own, text)
+        runs.append(
+            PlannedRun(RunRecord(label, names, seed, hashlib.sha256(text.encode()).hexdigest()), own, text)
+        )
+    resolved = to_dict(dataclasses.replace(scenario, name="any", seed=0))
+    untrue = tuple(not_as_labelled(changes, resolved))
+    return _Cell(names, tuple(runs), json.dumps(resolved, sort_keys=True), untrue)
 
 
 _UNSAFE = str.maketrans({sign: " " for sign in "/\\\n\0"})

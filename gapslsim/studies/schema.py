@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from gapslsim.registry import component
 from gapslsim.results.study_figure import StudyFigure, figures
 from gapslsim.scenario.limits import Accuracy, PositiveSeconds, View
+from gapslsim.studies.scheduler import Scheduler, schedulers
 
 __all__ = ["Study"]
 
@@ -68,5 +69,7 @@ class Study:
     """Every combination is run once with each."""
     targets: Targets = Field(default_factory=Targets)
     """What the runs are judged by."""
+    adaptive: Annotated[Scheduler, schedulers] | None = None
+    """How runs that cannot matter are stopped early; unless given, every run goes to its end."""
     figure: Annotated[StudyFigure, figures] | None = None
     """How the study's own figure or table is drawn."""

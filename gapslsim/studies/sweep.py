@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
@@ -19,9 +20,11 @@ from gapslsim.results.outputs import write_text
 from gapslsim.results.place import SCENARIO, is_run
 from gapslsim.results.store import StoredRun, clear_run, write_results
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord, is_study, read_study, write_study
+from gapslsim.scenario.limits import Every
 from gapslsim.studies._execute import Job, Outcome
 from gapslsim.studies._order import training_and_timing
 from gapslsim.studies._tables import write_tables
+from gapslsim.studies.adaptive import adaptive_outcomes
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.lock import LOCK, held
 from gapslsim.studies.plan import Plan, PlannedRun
@@ -48,6 +51,8 @@ class SweepProgress:
     """Label of the run that has just ended; empty for news of runs under way."""
     error: str = ""
     """Of that run."""
+    note: str = ""
+    """What else is to be told: how the directory is protected, a worker that died."""
 
 
 Observer = Callable[[SweepProgress], None]
@@ -84,7 +89,7 @@ def sweep(
         KeyboardInterrupt: after Ctrl-C; what is finished is kept and gathered.
     """
     check_place(plan, out, resume=resume, force=force)
-    with held(out):
+    with held(out) as hold:
         # Another sweep may have ended here just now.
         check_place(plan, out, resume=resume, force=force)
         records = {run.record.label: run.record for run in plan.runs}
@@ -96,15 +101,26 @@ def sweep(
             folder.mkdir(parents=True, exist_ok=True)
         # The file as it was, beside the results: the original may be edited while the sweep goes on.
         write_text(out / "study.yaml", plan.record.study_yaml)
-        outcomes = _outcomes(done, to_do, out, trained, backend)
+
+        def carry(runs: Sequence[PlannedRun], until: Every | None = None) -> Generator[Outcome, None, None]:
+            return _outcomes(done, runs, out, trained, backend, until)
+
+        if plan.study.adaptive is None:
+            outcomes = carry(to_do)
+        else:
+            for run in to_do if force and not resume else ():
+                clear_run(out / RUNS / run.record.label)
+            outcomes = adaptive_outcomes(plan, plan.study.adaptive, records, partial(_stored, out), carry)
         try:
             _save(plan, records, out)
-            with _watch(to_do, out, observer) as told, closing(outcomes):
+            with _watch(to_do, out, observer, records) as news, closing(outcomes):
+                if hold.how:
+                    news(note=f"{out}: {hold.how}.")
                 for outcome in outcomes:
                     record = _keep(records[outcome.label], outcome, out)
                     records[record.label] = record
                     _save(plan, records, out)
-                    told(record)
+                    news(record)
                     if on_result is not None and record.status == "completed":
                         on_result(record, outcome.results)
         finally:
@@ -121,6 +137,7 @@ def _outcomes(
     out: Path,
     journal: Path,
     backend: Backend,
+    until: Every | None,
 ) -> Generator[Outcome, None, None]:
     """Of the runs that train, then of those that the journal spares it."""
     for wave in filter(None, training_and_timing(to_do, done)):
@@ -128,7 +145,14 @@ def _outcomes(
         shares_cpus = backend.shares_cpus(len(wave))
         note, trained = (out / NOTES).resolve(), str(journal.resolve())
         jobs = [
-            Job(run.record.label, run.yaml, trained, str(note / run.record.label), shares_cpus)
+            Job(
+                run.record.label,
+                run.yaml,
+                trained,
+                str(note / run.record.label),
+                shares_cpus,
+                str(until) if until else "",
+            )
             for run in wave
         ]
         with closing(backend.run(jobs)) as outcomes:
@@ -143,7 +167,7 @@ def check_place(plan: Plan, out: Path, *, resume: bool = False, force: bool = Fa
     """
     if out.exists() and not out.is_dir():
         raise ResultsError(f"{out} is a file; give a directory with --out")
-    if not out.exists() or not any(entry.name != LOCK for entry in out.iterdir()):
+    if not out.exists() or not any(LOCK not in entry.name for entry in out.iterdir()):
         return
     if not is_study(out):
         raise ResultsError(f"{out} is not empty and holds no study; give another directory with --out")
@@ -173,9 +197,13 @@ def others_in(plan: Plan, out: Path) -> list[str]:
 
 def lies_in(plan: Plan, out: Path) -> bool:
     """Whether a directory holds the whole study, with every possible run finished."""
-    if not is_study(out) or done_and_to_do(plan, out)[1]:
+    if not is_study(out):
         return False
-    return {run.label for run in read_study(out).runs} == {run.record.label for run in plan.runs}
+    record, left = read_study(out), done_and_to_do(plan, out)[1]
+    if plan.study.adaptive is not None and record.study_yaml == plan.record.study_yaml:
+        ended = {(run.label, run.scenario_sha256) for run in record.runs if run.has_ended}
+        left = [run for run in left if (run.record.label, run.record.scenario_sha256) not in ended]
+    return not left and {run.label for run in record.runs} == {run.record.label for run in plan.runs}
 
 
 def done_and_to_do(plan: Plan, out: Path) -> tuple[list[PlannedRun], list[PlannedRun]]:
@@ -188,11 +216,17 @@ def done_and_to_do(plan: Plan, out: Path) -> tuple[list[PlannedRun], list[Planne
 
 
 def _finished(out: Path, record: RunRecord) -> bool:
-    """Whether this very run lies there, completed and whole: the resolved scenario has the same hash."""
+    """Whether this very run lies there, completed and whole."""
+    stored = _stored(out, record)
+    return stored is not None and stored.summary["status"] == "completed"
+
+
+def _stored(out: Path, record: RunRecord) -> StoredRun | None:
+    """The very run, whole, if it lies there: the resolved scenario has the same hash."""
     try:
-        return _is_same(out, record) and StoredRun(out / RUNS / record.label).summary["status"] == "completed"
+        return StoredRun(out / RUNS / record.label) if _is_same(out, record) else None
     except ResultsError:
-        return False
+        return None
 
 
 def _is_same(out: Path, record: RunRecord) -> bool:
@@ -209,6 +243,8 @@ def _is_same(out: Path, record: RunRecord) -> bool:
 def _keep(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:
     """Writes the run directory; a failure to write is the run's own."""
     status = f"failed: {outcome.error}" if outcome.error else "completed"
+    if not outcome.error and outcome.results is not None and outcome.results.summary["status"] != "completed":
+        status = record.status  # It was stopped for now; the study decides whether it goes on.
     folder = out / RUNS / record.label
     try:
         if outcome.results is None:
@@ -228,27 +264,25 @@ def _save(plan: Plan, records: dict[str, RunRecord], out: Path) -> StudyRecord:
 
 @contextmanager
 def _watch(
-    to_do: list[PlannedRun], out: Path, observer: Observer | None
-) -> Iterator[Callable[[RunRecord], None]]:
+    to_do: list[PlannedRun], out: Path, observer: Observer | None, records: dict[str, RunRecord]
+) -> Iterator[Callable[..., None]]:
     """Tells the observer of every run that ends, and each second of what is under way."""
     started = time.monotonic()
-    ended: dict[str, str] = {}
     stop = Event()
 
-    def news(label: str = "", error: str = "") -> None:
+    def news(record: RunRecord | None = None, note: str = "") -> None:
         if observer is None:
             return
-        under_way = sum(
-            _noted(out / NOTES / run.record.label) for run in to_do if run.record.label not in ended
-        )
+        label, error = "", ""
+        if record is not None:
+            label, error = record.label, "" if record.status in ("completed", "planned") else record.status
+        of = {run.record.label: records[run.record.label] for run in to_do}
+        ended = {name: each for name, each in of.items() if each.status != "planned"}
+        under_way = sum(_noted(out / NOTES / name) for name in of.keys() - ended.keys())
         share = (len(ended) + under_way) / len(to_do) if to_do else 1.0
-        n_failed = sum(status != "completed" for status in ended.values())
+        n_failed = sum(not each.has_ended for each in ended.values())
         elapsed_s = time.monotonic() - started
-        observer(SweepProgress(len(to_do), len(ended), n_failed, share, elapsed_s, label, error))
-
-    def told(record: RunRecord) -> None:
-        ended[record.label] = record.status
-        news(record.label, "" if record.status == "completed" else record.status)
+        observer(SweepProgress(len(to_do), len(ended), n_failed, share, elapsed_s, label, error, note))
 
     def look() -> None:
         while not stop.wait(_LOOK_EVERY_S):
@@ -258,7 +292,7 @@ def _watch(
     thread = Thread(target=look, daemon=True)
     thread.start()
     try:
-        yield told
+        yield news
     finally:
         stop.set()
         thread.join()

@@ -11,6 +11,7 @@ from typing import Final
 import pandas as pd
 
 from gapslsim.hardware.profile_file import write_profile
+from gapslsim.plain_text import markdown
 from gapslsim.results import words
 from gapslsim.results.compare import Comparison
 from gapslsim.results.drawing.drawing import Curve, Drawing, Mark, Panel, Part, Scale, Span
@@ -134,8 +135,19 @@ class TestbedCheck:
 
     def markdown(self) -> str:
         """The whole check."""
-        lines = [f"# {self.title}", "", self.cells().markdown(), "", "## Over all predicted cells", ""]
-        lines += [self.overall().markdown(), "", *(f"- {sentence}" for sentence in self.sentences())]
+        lines = [
+            f"# {markdown(self.title)}",
+            "",
+            self.cells().markdown(),
+            "",
+            "## Over all predicted cells",
+            "",
+        ]
+        lines += [
+            self.overall().markdown(),
+            "",
+            *(f"- {markdown(sentence)}" for sentence in self.sentences()),
+        ]
         return "\n".join(lines) + "\n"
 
     def drawing(self) -> Drawing:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from gapslsim.documents import yaml_data
 from gapslsim.records import Progress
 from gapslsim.results.results import Results
 from gapslsim.results.summary import accuracy_curve
@@ -33,7 +33,7 @@ class Following:
         self, trackers: Iterable[Tracker], name: str, group: str, scenario_yaml: str,
         more: Mapping[str, str | float] | None = None,
     ) -> None:  # fmt: skip
-        settings = {**flat(yaml.safe_load(scenario_yaml)), **(more or {})}
+        settings = {**flat(yaml_data(scenario_yaml)), **(more or {})}
         run = TrackedRun(name, group, settings, scenario_yaml)
         self._logs: dict[Tracker, RunLog] = {}
         self._accuracy: dict[str, float] = {}

@@ -20,7 +20,7 @@ from gapslsim.hardware.drawn import causes_of, drawn
 from gapslsim.hardware.profiled_device import ProfiledDevice
 from gapslsim.records import DrawRow
 from gapslsim.results.frames import frame
-from gapslsim.results.likely import CAUSE, draws_of, interval, spread_of_time
+from gapslsim.results.likely import AFTER, CAUSE, draws_of, interval, spread_of_time
 from gapslsim.results.results import Results
 from gapslsim.results.summary import plain
 from gapslsim.rng import stream
@@ -210,6 +210,8 @@ class _Drawing:
     def _rows(self, draw: int, told: Played, one: Played | None, own: float) -> Iterator[DrawRow]:
         times = {"simulated_time_s": self.told.summary["simulated_time_s"]}
         times |= {f"time_to_accuracy_s {target}": at_s for target, at_s in self._targets_s.items()}
+        within = self.told.summary.get("time_to_accuracy_within_s") or {}
+        times |= {f"{AFTER}{target}": found and found["after"] for target, found in within.items()}
         for name, at_s in times.items():
             there = one is not None and at_s is not None
             yield DrawRow(draw, name, own * one.time_s(told, at_s) if one is not None and there else math.nan)

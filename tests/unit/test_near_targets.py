@@ -40,6 +40,19 @@ def test_it_begins_ten_points_before_a_target_or_as_many_as_the_last_rise_and_en
     assert evaluated(NearTargets(None, [0.5]), slow, 4) == []
 
 
+def test_a_target_that_the_first_interval_jumps_past_is_seen_in_it() -> None:
+    one, steep = Every(1, "rounds"), [0.2, 0.6, 0.9, 0.95, 0.95, 0.96, 0.97, 0.98, 0.98]
+    near = NearTargets(one, [0.5])
+    # Rounds count from 1, as in a run: the first that is due is the fourth.
+    found = []
+    for round, accuracy in enumerate(steep, start=1):
+        at = Position(round, 0.0, 0.0)
+        if round % 4 == 0 or near.evaluation_is_due(at):
+            found.append(round)
+            near.note(at, accuracy, is_due=round % 4 == 0)
+    assert found == [1, 2, 4, 8]
+
+
 def run(near: str | None) -> Results:
     evaluation = {"every": "4 rounds", "targets": [0.8], "near_targets": near}
     # Accuracy falls between rounds 9 and 10, which must not end the run.

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import uuid
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from gapslsim.errors import JournalError
+from gapslsim.learning.journal._checkpoint_info import CheckpointInfo, new_name
+from gapslsim.regular_files import check_regular, open_regular
 from gapslsim.whole_files import whole_file
 
 if TYPE_CHECKING:
     from gapslsim.learning.state import SideState
 
-__all__ = ["CheckpointInfo", "Checkpoints", "OpenCheckpoint", "checksum_of"]
-
-PREFIX: Final = "checkpoint-"
-SUFFIX: Final = ".pt"
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """What a record says of a checkpoint file."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-    round: int
-    """Last round that the states know of."""
-    keys: list[str]
-    """Content keys of the states in it."""
-
-    def payload(self) -> bytes:
-        """As it is recorded."""
-        return json.dumps(asdict(self)).encode()
+__all__ = ["Checkpoints", "OpenCheckpoint", "checksum_of"]
 
 
 class OpenCheckpoint:
@@ -49,6 +28,7 @@ class OpenCheckpoint:
         self.info = info
         self._file: BinaryIO | None = file
         self._device = device
+        self._path = file.name
         self._states: dict[str, SideState] = {}
         # A finalizer is called before the file dies, even where both die in a cycle; `__del__` is not.
         self._close = weakref.finalize(self, file.close)
@@ -59,6 +39,10 @@ class OpenCheckpoint:
             self._states = _read_states(self._file, self._device)
             self._close()
             self._file = None
+        if key not in self._states:
+            raise JournalError(
+                f"{self._path}: the checkpoint lacks a state that its record names. Delete the journal and run again."
+            )
         return self._states[key]
 
 
@@ -83,11 +67,13 @@ class Checkpoints:
         """All that are known, the oldest first."""
         return list(self._infos.values())
 
-    def add(self, payload: bytes) -> None:
+    def add(self, info: CheckpointInfo) -> None:
         """Makes a recorded checkpoint known, unless its file is gone."""
-        info = CheckpointInfo(**json.loads(payload))
-        # Another run may have deleted it to make room after it was recorded.
-        if info.name in self._infos or not (self._folder / info.name).exists():
+        if info.name in self._infos:
+            return
+        try:
+            check_regular(self._folder / info.name, follow=False)
+        except OSError:  # Another run may have deleted it to make room after it was recorded.
             return
         self._infos[info.name] = info
         for key in info.keys:
@@ -123,8 +109,7 @@ class Checkpoints:
             key: {name: part for name, part in vars(state).items() if name != "memory" or part}
             for key, state in states.items()
         }
-        # A name that nobody else can have: processes write here at the same time, and nobody overwrites.
-        name = f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
+        name = new_name()
         with whole_file(self._folder / name) as file:
             # Tensor by tensor: a checkpoint may be larger than what is free in memory.
             written = _Summed(file)
@@ -140,7 +125,7 @@ class Checkpoints:
     def _verified(self, info: CheckpointInfo) -> OpenCheckpoint | None:
         path = self._folder / info.name
         try:
-            file = path.open("rb")
+            file = open_regular(path, follow=False)
         except OSError as error:
             self.messages.append(f"{path}: cannot be read ({error.strerror}); its states are computed again.")
             return None
@@ -179,7 +164,7 @@ class _Summed:
 
 def checksum_of(path: Path) -> str:
     """SHA-256 of a file's content."""
-    with path.open("rb") as file:
+    with open_regular(path, follow=False) as file:
         return _sum_of_open(file)
 
 
@@ -204,9 +189,9 @@ def _read_states(file: BinaryIO, device: str) -> dict[str, SideState]:
     try:
         # `weights_only`: a journal may come from elsewhere, and a pickle can run any code.
         stored: dict[str, dict[str, Any]] = torch.load(file, map_location=device, weights_only=True)
+        return {key: SideState(**parts) for key, parts in stored.items()}
     except Exception as error:  # Torch raises many kinds, and none of them may pass for another trouble.
         raise JournalError(
             f"{file.name}: the checkpoint cannot be read ({error}), although its checksum is right. "
             "Delete the journal and run again."
         ) from error
-    return {key: SideState(**parts) for key, parts in stored.items()}

@@ -2,7 +2,8 @@
 
 A frame is a mark of 4 bytes, one byte for its kind, length and CRC-32 of the payload (little endian, 4 bytes each), the
 content key (32 bytes) and the payload. The checksum covers kind, length, key and payload. The mark holds a byte that
-no ASCII text has, so that reading goes on at the next frame after a damaged one.
+no ASCII text has, so that reading goes on at the next frame after a damaged one. A frame of another kind, or a record
+of a checkpoint that says something else than such records do, is damage too, whatever its checksum.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 from typing import Final, NamedTuple
+
+from gapslsim.learning.journal._checkpoint_info import CheckpointInfo, read_info
 
 __all__ = ["CHECKPOINT", "HEADER_BYTES", "OBSERVATION", "Damage", "Frame", "Torn", "frame_bytes", "scan"]
 
@@ -34,6 +37,8 @@ class Frame(NamedTuple):
     start: int
     """Of the payload."""
     length: int
+    checkpoint: CheckpointInfo | None = None
+    """What the payload says, if it is the record of one."""
 
 
 class Damage(NamedTuple):
@@ -89,9 +94,11 @@ def _frame_at(data: bytes, at: int, offset: int) -> Frame | None:
     mark, kind, length, checksum, key = _HEADER.unpack_from(data, at)
     if mark != _MARK or start + length > len(data):
         return None
-    if _checksum(kind, key, data[start : start + length]) != checksum:
+    payload = data[start : start + length]
+    if _checksum(kind, key, payload) != checksum:
         return None
-    return Frame(kind, key, start + offset, length)
+    info = read_info(payload) if kind == CHECKPOINT else None
+    return Frame(kind, key, start + offset, length, info) if info or kind == OBSERVATION else None
 
 
 def _is_incomplete(data: bytes, at: int) -> bool:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gapslsim.learning.journal._checkpoint_info import CheckpointInfo
 from gapslsim.learning.journal._frames import CHECKPOINT, HEADER_BYTES, Damage, Frame, Torn, frame_bytes, scan
-from gapslsim.learning.journal.locks import lock, unlock
+from gapslsim.learning.journal._own_files import RECORDS, own_files
+from gapslsim.locks import Hold, take
 
 __all__ = ["RecordFiles"]
 
-_PREFIX: Final = "records-"
-_SUFFIX: Final = ".log"
+MOST_BYTES: Final = 1 << 29
+"""Of a record file that is read, as it is read in one piece; a writer begins another one at half of it."""
 
 
 class RecordFiles:
@@ -31,12 +33,13 @@ class RecordFiles:
     def __init__(self, folder: Path) -> None:
         self.messages: list[str] = []
         """What was torn or damaged, naming the file."""
-        self.checkpoint_frames: list[bytes] = []
-        """Payloads of checkpoint records, in the order in which they were found."""
+        self.checkpoints: list[CheckpointInfo] = []
+        """What checkpoint records say, in the order in which they were found."""
         self._folder = folder
         self._files: dict[str, _File] = {}
         self._index: dict[bytes, tuple[_File, int, int]] = {}
         self._own: _File | None = None
+        self._hold: Hold | None = None
         self.refresh(first=True)
 
     def get(self, key: str, *, look_again: bool = True) -> bytes | None:
@@ -61,12 +64,14 @@ class RecordFiles:
         Raises:
             OSError: if it cannot be written.
         """
-        if self._own is None:
-            name = f"{_PREFIX}{uuid.uuid4().hex}{_SUFFIX}"
+        if self._own is None or self._own.scanned > MOST_BYTES // 2:
+            name = f"records-{uuid.uuid4().hex}.log"
             # Made at the first record, so that a run that replays everything leaves no empty file.
             descriptor = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-            lock(descriptor)
-            self._own = self._files[name] = _File(name, descriptor)
+            if self._hold is not None:
+                self._hold.release()
+            self._hold = take(self._folder / name)
+            self._own = self._files[name] = _File(name, descriptor, is_own=True)
         own, digest = self._own, bytes.fromhex(key)
         framed = frame_bytes(kind, digest, payload)
         # A short write (a full disk) leaves a torn frame, which the next reader cuts off.
@@ -81,14 +86,12 @@ class RecordFiles:
     def refresh(self, first: bool = False) -> bool:
         """Reads what was appended since the last time; returns whether there was anything."""
         news = False
-        for entry in os.scandir(self._folder):
-            if not (entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)):
-                continue
+        for entry in own_files(self._folder, RECORDS):
             file = self._files.get(entry.name)
             if file is None:
                 file = self._files[entry.name] = _File(entry.name, _open(entry.path))
             # What this process wrote is in the index since it was written.
-            if file is not self._own:
+            if not file.is_own:
                 news |= self._read_on(file, first)
         return news
 
@@ -99,6 +102,8 @@ class RecordFiles:
         self._files.clear()
         self._index.clear()
         self._own = None
+        if self._hold is not None:
+            self._hold.release()
 
     def _read_on(self, file: _File, first: bool) -> bool:
         size = os.fstat(file.descriptor).st_size
@@ -106,18 +111,25 @@ class RecordFiles:
         if size <= file.scanned:
             return False
         begin = file.scanned
+        if size - begin > MOST_BYTES:
+            file.scanned = size
+            self.messages.append(
+                f"{self._folder.name}/{file.name}: {(size - begin) / 1e6:.0f} MB are more than any run writes into one "
+                "file; what it holds is computed again."
+            )
+            return False
         data = os.pread(file.descriptor, size - begin, begin)
         for found in scan(data, begin):
             if isinstance(found, Frame):
                 end = found.start + found.length
-                if found.kind == CHECKPOINT:
-                    self.checkpoint_frames.append(data[found.start - begin : end - begin])
+                if found.checkpoint is not None:
+                    self.checkpoints.append(found.checkpoint)
                 else:
                     self._index[found.key] = (file, found.start, found.length)
                 file.scanned = end
             elif isinstance(found, Damage):
                 self.messages.append(
-                    f"{self._folder.name}/{file.name}: bytes {found.start} to {found.end} are damaged (checksum); "
+                    f"{self._folder.name}/{file.name}: bytes {found.start} to {found.end} are damaged; "
                     "what they held is computed again."
                 )
                 file.scanned = found.end
@@ -128,11 +140,13 @@ class RecordFiles:
 
     def _drop_torn(self, file: _File, start: int, size: int) -> None:
         """Cuts off what a killed process left; a living one holds the lock and is left alone."""
-        if not lock(file.descriptor):
-            return
-        with suppress(OSError):  # In a folder that may only be read it stays where it is.
-            os.ftruncate(file.descriptor, start)
-        unlock(file.descriptor)
+        # In a folder that may only be read it stays where it is; so it does under a second name, maybe not ours.
+        with suppress(OSError):
+            hold = take(self._folder / file.name)
+            if hold is None:
+                return
+            with hold:
+                os.ftruncate(file.descriptor, start)
         self.messages.append(
             f"{self._folder.name}/{file.name}: its last record was torn ({size - start} bytes) and is dropped; "
             "what it held is computed again."
@@ -141,10 +155,11 @@ class RecordFiles:
 
 def _open(path: str) -> int:
     """A record file for reading; also for cutting off a torn end, where that is permitted."""
+    no_other = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        return os.open(path, os.O_RDWR)
+        return os.open(path, os.O_RDWR | no_other)
     except PermissionError:
-        return os.open(path, os.O_RDONLY)
+        return os.open(path, os.O_RDONLY | no_other)
 
 
 @dataclass(eq=False)
@@ -155,3 +170,5 @@ class _File:
     descriptor: int
     scanned: int = 0
     """Bytes that have been read and understood."""
+    is_own: bool = False
+    """This process writes it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,22 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from gapslsim.errors import JournalError
+from gapslsim.learning.journal._own_files import HEADER
 from gapslsim.learning.journal.compatibility import FORMAT, differences
+from gapslsim.regular_files import read_text
 from gapslsim.whole_files import whole_file
 
-__all__ = [
-    "HEADER",
-    "LOCK",
-    "MARKER",
-    "Training",
-    "open_training",
-    "size_of",
-    "trainings",
-]
+__all__ = ["MARKER", "Training", "check_journal", "open_training", "trainings"]
 
 MARKER: Final = "journal.json"
-HEADER: Final = "header.json"
-LOCK: Final = "lock"
+_NAME: Final = re.compile(r"training-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,7 @@ def open_training(
     folder = directory / f"training-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     messages: list[str] = []
     header = {"setup": setup, "compatibility": compatibility, "about": about}
+    _make(folder)
     found = _header_of(folder)
     # Sixteen digits of a hash are a name, not a proof; the header holds the whole.
     if found is not None and (found["setup"], found["compatibility"]) != (setup, compatibility):
@@ -68,7 +63,6 @@ def open_training(
             if other.header["setup"] == setup:
                 differs = ", ".join(differences(other.header["compatibility"], compatibility))
                 messages.append(f"{other.folder}: records of this training are ignored: {differs}.")
-        folder.mkdir(exist_ok=True)
         _write(folder / HEADER, header)
     else:
         with suppress(OSError):
@@ -84,7 +78,10 @@ def trainings(directory: Path) -> list[Training]:
     """
     check_journal(directory)
     found = []
-    for folder in sorted(directory.glob("training-*"), key=_last_used):
+    # A link among them is no folder that this program made; `directory` itself may be one, as the user gave it.
+    folders = [entry for entry in os.scandir(directory) if _NAME.fullmatch(entry.name)]
+    own = [directory / entry.name for entry in folders if entry.is_dir(follow_symlinks=False)]
+    for folder in sorted(own, key=_last_used):
         header = _header_of(folder)
         if header is not None:
             found.append(Training(folder, header))
@@ -99,9 +96,9 @@ def check_journal(directory: Path) -> None:
     """
     try:
         # A broken marker is treated as none: whatever lies here, it is not to be written to.
-        marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
+        marker = json.loads(read_text(directory / MARKER, follow=False))
         made_by = marker["format"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise JournalError(
             f"{directory} is no journal: it has no readable {MARKER}. Give the directory of a journal, or a new one."
         ) from None
@@ -110,16 +107,6 @@ def check_journal(directory: Path) -> None:
             f"{directory} is a journal of format {made_by}; this version reads format {FORMAT}. Give another "
             "directory, or delete it."
         )
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of the files in a folder."""
-    total = 0
-    # Files come and go meanwhile: what is deleted between listing and asking counts as nothing.
-    for entry in os.scandir(folder):
-        with suppress(OSError):
-            total += entry.stat().st_size if entry.is_file() else 0
-    return total
 
 
 def _claim(directory: Path) -> None:
@@ -140,8 +127,8 @@ def _claim(directory: Path) -> None:
 
 def _header_of(folder: Path) -> dict[str, Any] | None:
     try:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        header = json.loads(read_text(folder / HEADER, follow=False))
+    except (OSError, ValueError, RecursionError):
         return None
     wanted = ("setup", "compatibility", "about")
     return header if isinstance(header, dict) and all(name in header for name in wanted) else None
@@ -149,9 +136,17 @@ def _header_of(folder: Path) -> dict[str, Any] | None:
 
 def _last_used(folder: Path) -> tuple[float, str]:
     try:
-        return (folder / HEADER).stat().st_mtime, folder.name
+        return (folder / HEADER).lstat().st_mtime, folder.name
     except OSError:
         return 0.0, folder.name
+
+
+def _make(folder: Path) -> None:
+    """Makes a training's folder, unless it is there; refuses what is none."""
+    with suppress(FileExistsError):
+        folder.mkdir()
+    if folder.is_symlink() or not folder.is_dir():
+        raise JournalError(f"{folder} is no folder that a journal made; delete it, or give another journal.")
 
 
 def _is_partial(path: Path, name: str) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +14,10 @@ from gapslsim.errors import JournalError
 from gapslsim.learning._observations import Seen, read_record
 from gapslsim.learning.journal._checkpoints import Checkpoints, OpenCheckpoint
 from gapslsim.learning.journal._frames import CHECKPOINT, OBSERVATION
+from gapslsim.learning.journal._own_files import LOCK, TURNS, size_of
 from gapslsim.learning.journal._records import RecordFiles
-from gapslsim.learning.journal.folder import LOCK, open_training, size_of
-from gapslsim.learning.journal.locks import lock
+from gapslsim.learning.journal.folder import open_training
+from gapslsim.locks import Turns, take
 from gapslsim.work import content_key
 
 if TYPE_CHECKING:
@@ -91,11 +92,17 @@ class Journal:
         self.training, self._messages = open_training(settings.directory, setup, compatibility, about)
         """Where this training is kept."""
         folder = self.training.folder
-        self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         # Shared: any number of runs may use a training, but none while it is pruned.
-        if not lock(self._lock, shared=True):
-            os.close(self._lock)
+        try:
+            hold = take(folder / LOCK, shared=True)
+        except OSError as error:
+            raise JournalError(f"{folder / LOCK} cannot be used: {error.strerror}.") from error
+        if hold is None:
             raise JournalError(f"{folder} is being pruned or verified by another process; try again.")
+        self._hold = hold
+        if hold.how:
+            self._messages.append(f"{folder}: {hold.how}.")
+        self._turns = Turns(folder / TURNS)
         self._records = RecordFiles(folder)
         self._checkpoints = Checkpoints(folder, device)
         # Counted once and then kept up to date: a listing per record would cost more than the record.
@@ -128,6 +135,13 @@ class Journal:
         self.saved_s += record["seconds"]
         return record
 
+    @contextmanager
+    def computing(self, keys: Sequence[str]) -> Iterator[dict[str, Seen]]:
+        """Nobody else computes these operations meanwhile; gives those that others have computed until then."""
+        with self._turns.of(int(key[:15], 16) for key in keys):
+            news = self._records.refresh()
+            yield {key: found for key in keys if (found := self.get(key))} if news else {}
+
     def compare(self, key: str, again: Callable[[], Mapping[str, Any]]) -> None:
         """Counts an operation that was carried out again, and how far its losses are from those recorded, if they are.
 
@@ -154,7 +168,7 @@ class Journal:
     def holding(self, key: str) -> OpenCheckpoint | None:
         """A sound checkpoint that holds this state."""
         # Other processes may have added some since.
-        if self._records.checkpoint_frames:
+        if self._records.checkpoints:
             self._learn_of_checkpoints()
         return self._checkpoints.holding(key)
 
@@ -176,7 +190,7 @@ class Journal:
         except OSError as error:
             return self._stop(f"no checkpoint was written ({error.strerror or error})")
         self._bytes += info.size_bytes
-        self._checkpoints.add(info.payload())
+        self._checkpoints.add(info)
         self.n_checkpoints += 1
         # After the file is whole: a record never names a checkpoint that was not written. A file without a
         # record is an orphan, which pruning takes.
@@ -205,9 +219,8 @@ class Journal:
     def close(self) -> None:
         """Lets go of every file; the summary can still be had."""
         self._records.close()
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._turns.close()
+        self._hold.release()
 
     def _make_room(self) -> None:
         """Deletes the oldest checkpoints beyond the limits, never the newest one."""
@@ -234,6 +247,6 @@ class Journal:
         self._messages.append(f"{self.training.folder}: {why}; the rest of this run is not in the journal.")
 
     def _learn_of_checkpoints(self) -> None:
-        for payload in self._records.checkpoint_frames:
-            self._checkpoints.add(payload)
-        self._records.checkpoint_frames.clear()
+        for info in self._records.checkpoints:
+            self._checkpoints.add(info)
+        self._records.checkpoints.clear()

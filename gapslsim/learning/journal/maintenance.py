@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gapslsim.learning.journal._checkpoints import PREFIX, SUFFIX, CheckpointInfo, checksum_of
-from gapslsim.learning.journal._frames import CHECKPOINT, Damage, Frame, Torn, scan
-from gapslsim.learning.journal.folder import HEADER, LOCK, MARKER, Training, check_journal, size_of, trainings
-from gapslsim.learning.journal.locks import lock
+from gapslsim.errors import JournalError
+from gapslsim.learning.journal._checkpoint_info import CheckpointInfo
+from gapslsim.learning.journal._checkpoints import checksum_of
+from gapslsim.learning.journal._frames import Damage, Frame, Torn, scan
+from gapslsim.learning.journal._own_files import (
+    CHECKPOINTS,
+    HEADER,
+    LOCK,
+    RECORDS,
+    UNFINISHED,
+    delete_training,
+    own_files,
+    size_of,
+)
+from gapslsim.learning.journal._records import MOST_BYTES
+from gapslsim.learning.journal.folder import MARKER, Training, check_journal, trainings
+from gapslsim.locks import take
+from gapslsim.regular_files import read_bytes
 
 __all__ = ["Content", "content_of", "delete_journal", "prune", "verify"]
 
@@ -46,19 +57,24 @@ def content_of(training: Training, check_checkpoints: bool = False) -> Content:
     keys: set[bytes] = set()
     infos: dict[str, CheckpointInfo] = {}
     # By age, so that checkpoints come in the order in which they were written.
-    for path in sorted(folder.glob("records-*.log"), key=lambda path: path.stat().st_mtime):
-        data = path.read_bytes()
+    for entry in sorted(own_files(folder, RECORDS), key=lambda entry: entry.stat().st_mtime):
+        path = folder / entry.name
+        try:
+            data = read_bytes(path, MOST_BYTES, follow=False)
+        except OSError as error:
+            problems.append(f"{path}: cannot be read ({error.strerror}).")
+            continue
         for found in scan(data):
-            if isinstance(found, Frame) and found.kind == CHECKPOINT:
-                info = CheckpointInfo(**json.loads(data[found.start : found.start + found.length]))
-                infos[info.name] = info
+            if isinstance(found, Frame) and found.checkpoint is not None:
+                infos[found.checkpoint.name] = found.checkpoint
             elif isinstance(found, Frame):
                 keys.add(found.key)
             elif isinstance(found, Damage):
-                problems.append(f"{path}: bytes {found.start} to {found.end} are damaged (checksum).")
+                problems.append(f"{path}: bytes {found.start} to {found.end} are damaged.")
             elif isinstance(found, Torn):
                 problems.append(f"{path}: the last record is torn ({len(data) - found.start} bytes).")
-    here = [info for info in infos.values() if (folder / info.name).exists()]
+    there = {entry.name for entry in own_files(folder, CHECKPOINTS)}
+    here = [info for info in infos.values() if info.name in there]
     if check_checkpoints:
         for info in here:
             if checksum_of(folder / info.name) != info.sha256:
@@ -68,7 +84,7 @@ def content_of(training: Training, check_checkpoints: bool = False) -> Content:
     problems += [f"{path}: no record names this file." for path in _orphans(folder, set(infos))]
     with _alone(folder) as alone:
         in_use = not alone
-    used = (folder / HEADER).stat().st_mtime
+    used = (folder / HEADER).lstat().st_mtime
     return Content(training, len(keys), here, size_of(folder), used, in_use, problems)
 
 
@@ -91,8 +107,9 @@ def prune(
 ) -> list[str]:
     """Makes a journal smaller. What is in use stays as it is.
 
-    Files that no record names always go. Then, where asked for: trainings made by other programs; checkpoints,
-    those of the training used longest ago first and of each the oldest first; whole trainings, in the same order.
+    Checkpoints that no record names always go, and what interrupted writing left. Then, where asked for: trainings
+    made by other programs; checkpoints, those of the training used longest ago first and of each the oldest first;
+    whole trainings, in the same order. Other files in the folders are never touched.
 
     Args:
         directory: of the journal.
@@ -115,7 +132,7 @@ def prune(
                 continue
             made_by = training.header["compatibility"]
             if keep_made_by is not None and any(made_by.get(k) != v for k, v in keep_made_by.items()):
-                shutil.rmtree(training.folder)
+                delete_training(training.folder)
                 done.append(f"{training.folder.name}: deleted, made by another version.")
                 continue
             content = content_of(training)
@@ -136,7 +153,7 @@ def delete_journal(directory: Path) -> None:
     """
     check_journal(directory)
     for training in trainings(directory):
-        shutil.rmtree(training.folder)
+        delete_training(training.folder)
     # Last, so that a deletion that was broken off leaves something that is still a journal.
     (directory / MARKER).unlink()
     with suppress(OSError):  # Something else lies in it as well.
@@ -159,26 +176,26 @@ def _come_down_to(max_bytes: float, contents: list[Content], size: int) -> list[
                         done.append(f"{folder.name}/{info.name}: deleted ({info.size_bytes} bytes).")
                 if whole and size > max_bytes:
                     size -= size_of(folder)
-                    shutil.rmtree(folder)
+                    delete_training(folder)
                     done.append(f"{folder.name}: deleted.")
     return done
 
 
 def _orphans(folder: Path, named: set[str]) -> list[Path]:
     """Checkpoints that nothing names, and what interrupted writing left."""
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.name.endswith(".partial")
-        or (path.name.startswith(PREFIX) and path.name.endswith(SUFFIX) and path.name not in named)
-    ]
+    checkpoints = [entry for entry in own_files(folder, CHECKPOINTS) if entry.name not in named]
+    return [folder / entry.name for entry in own_files(folder, UNFINISHED) + checkpoints]
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Whether nobody uses a training's folder; nobody can begin to meanwhile."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        yield lock(descriptor)
+        hold = take(folder / LOCK)
+    except OSError as error:
+        raise JournalError(f"{folder / LOCK} cannot be used: {error.strerror}.") from error
+    try:
+        yield hold is not None
     finally:
-        os.close(descriptor)
+        if hold is not None:
+            hold.release()

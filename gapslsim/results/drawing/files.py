@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Final
 
 import pandas as pd
 
+from gapslsim import csv_text
 from gapslsim.results.categories import CATEGORIES, LABELS
 from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Mark, Panel, Span
-from gapslsim.results.drawing.svg import category_swatch, panel_svg, patterns, size_of, swatch, tag
+from gapslsim.results.drawing.markup import Markup, tag
+from gapslsim.results.drawing.svg import category_swatch, panel_svg, patterns, size_of, swatch
 from gapslsim.results.drawing.svg_style import LIGHT, PLOT
 
 __all__ = ["csv_of", "svg_of"]
@@ -25,7 +26,7 @@ def csv_of(drawing: Drawing) -> str:
     if table.empty and drawing.panels:
         every = pd.concat([_numbers(drawing, panel) for panel in drawing.panels], ignore_index=True)
         table = every.dropna(axis="columns", how="all")
-    return str(table.to_csv(index=False))
+    return csv_text.csv_of(table)
 
 
 def _numbers(drawing: Drawing, panel: Panel) -> pd.DataFrame:
@@ -83,16 +84,26 @@ def svg_of(drawing: Drawing) -> str:
         made.append(_placed(panel_svg(panel, series=drawing.series), 0, y, wide, high))
         y += high + _LINE / 2
     ground = tag("rect", width=width, height=y, fill="var(--bg)")
-    style = tag("style", escape(LIGHT + PLOT, quote=False))
-    fills = patterns() if drawing.has_categories else ""
-    box = f"0 0 {width:g} {y:g}"
-    inside = style + ground + fills + "".join(made)
-    return tag("svg", inside, xmlns="http://www.w3.org/2000/svg", viewBox=box, width=width, height=y)
+    style = tag("style", LIGHT + PLOT)
+    fills = [patterns()] if drawing.has_categories else []
+    view = f"0 0 {width:g} {y:g}"
+    return tag(
+        "svg",
+        style,
+        ground,
+        *fills,
+        *made,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=view,
+        width=width,
+        height=y,
+    )
 
 
-def _placed(svg: str, x: float, y: float, width: float, height: float) -> str:
-    return svg.replace("<svg ", f'<svg x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" ', 1)
+def _placed(svg: Markup, x: float, y: float, width: float, height: float) -> Markup:
+    place = f'<svg x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" '
+    return Markup(svg.replace("<svg ", place, 1))
 
 
-def _text(text: str, y: float, cls: str, x: float = 2) -> str:
-    return tag("text", escape(text), x=x, y=y, class_=cls)
+def _text(text: str, y: float, cls: str, x: float = 2) -> Markup:
+    return tag("text", text, x=x, y=y, class_=cls)

@@ -29,7 +29,7 @@ from gapslsim.results.drawing.drawing import (
     Span,
     shape_of,
 )  # fmt: skip
-from gapslsim.results.outputs import check_replaces
+from gapslsim.results.outputs import check_replaces, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,13 +98,19 @@ def save(drawing: Drawing, path: str | Path, how: Print = Print()) -> Path:
             raise ResultsError(
                 f"{target}: {target.suffix or 'no ending'} is no picture format; use {', '.join(known)}"
             )
-        check_replaces(target)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(target, dpi=how.dpi)
-        except OSError as error:
-            raise ResultsError(f"{target} could not be written: {error.strerror or error}") from error
+        write_figure(figure, target, how.dpi)
     return target
+
+
+def write_figure(figure: Figure, path: Path, dpi: float = 150.0) -> None:
+    """Writes a figure, whole or not at all, and never over another file; the ending of the name gives the format.
+
+    Raises:
+        ResultsError: if another file is there, or it cannot be written.
+    """
+    check_replaces(path)
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, format=path.suffix.lstrip(".").lower() or "png", dpi=dpi)
 
 
 def draw(drawing: Drawing, how: Print = Print()) -> Figure:

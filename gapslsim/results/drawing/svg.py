@@ -9,15 +9,15 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any, Final
 
 import pandas as pd
 
 from gapslsim.results.categories import Category
 from gapslsim.results.drawing.drawing import DASHES, N_COLOURS, Bar, Curve, Mark, Panel, Span, shape_of
+from gapslsim.results.drawing.markup import Markup, joined, tag
 
-__all__ = ["category_swatch", "panel_svg", "patterns", "size_of", "swatch", "tag"]
+__all__ = ["category_swatch", "panel_svg", "patterns", "size_of", "swatch"]
 
 _WIDTH: Final = 380.0
 _WIDE: Final = 760.0
@@ -40,21 +40,9 @@ _HATCHES: Final[dict[Category, str]] = {
 }
 """Tell categories apart without colour."""
 
+_NOTHING: Final = Markup()
+
 _Point = tuple[float, float]
-
-
-def tag(name: str, content: str = "", **attributes: object) -> str:
-    """An element; `_` in names of attributes is written `-`, a trailing `_` is dropped. Content is not escaped."""
-    given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"'
-        for key, value in attributes.items()
-        if value is not None
-    )
-    return f"<{name}{given}>{content}</{name}>" if content else f"<{name}{given}/>"
-
-
-def _plain(value: object) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def size_of(panel: Panel) -> tuple[float, float]:
@@ -63,7 +51,7 @@ def size_of(panel: Panel) -> tuple[float, float]:
     return frame.width, frame.height
 
 
-def panel_svg(panel: Panel, about: str = "", series: Sequence[str] = ()) -> str:
+def panel_svg(panel: Panel, about: str = "", series: Sequence[str] = ()) -> Markup:
     """A panel as an SVG element.
 
     Args:
@@ -73,13 +61,13 @@ def panel_svg(panel: Panel, about: str = "", series: Sequence[str] = ()) -> str:
     """
     frame = _Frame(panel, series)
     bands = [frame.band(part) for part in panel.parts if isinstance(part, Curve)]
-    draw: dict[type, Callable[[Any], str]] = {
+    draw: dict[type, Callable[[Any], Markup]] = {
         Curve: frame.line, Mark: frame.mark, Span: frame.span, Bar: frame.bar,
     }  # fmt: skip
     drawn = [*frame.axes(), *bands, *(draw[type(part)](part) for part in panel.parts)]
-    named = tag("title", escape(about or panel.title or panel.x.label))
+    named = tag("title", about or panel.title or panel.x.label)
     box = f"0 0 {frame.width:g} {frame.height:g}"
-    return tag("svg", named + "".join(drawn), viewBox=box, role="img", class_="plot")
+    return tag("svg", named, *drawn, viewBox=box, role="img", class_="plot")
 
 
 class _Frame:
@@ -111,9 +99,10 @@ class _Frame:
             return self.top + (value + 0.5) * self.panel.row_height
         return self.floor - self.panel.y.share(value) * (self.floor - self.top)
 
-    def axes(self) -> list[str]:
+    def axes(self) -> list[Markup]:
         """Grid, ticks, labels and names of rows; all else lies above."""
-        panel, made = self.panel, []
+        panel = self.panel
+        made: list[Markup] = []
         for number, name in enumerate(panel.columns):
             made.append(_text(self.left + (number + 0.5) * panel.row_height, self.top - 6, name, "middle"))
         for tick in () if panel.columns else panel.x.ticks(8 if panel.wide else 5):
@@ -139,20 +128,20 @@ class _Frame:
         made.append(_text(self.width - 2, self.top - 9, panel.note_label, "end", "label"))
         return made
 
-    def line(self, curve: Curve) -> str:
+    def line(self, curve: Curve) -> Markup:
         """A line in the colour, dash and marks of its series."""
         places = [(self.x(x), self.y(y)) for x, y in _finite(curve.points, "x", "mean")]
         if not places:
-            return ""
+            return _NOTHING
         if curve.series is None:
             return tag("path", d=_path(places), class_="front")
         series = curve.series
         made = _line(_path(places), series, width=0.8 if curve.thin else None)
         every = max(1, round(len(places) / 6))
         marked = [*places[series % every : -1 : every], places[-1]] if curve.marks else []
-        return made + "".join(_shape(x, y, series) for x, y in marked) + self._values(curve, series)
+        return joined([made, *(_shape(x, y, series) for x, y in marked), self._values(curve, series)])
 
-    def _values(self, curve: Curve, series: int) -> str:
+    def _values(self, curve: Curve, series: int) -> Markup:
         """The numbers at a curve's points, for those who point at them."""
         names = ["x", "mean", *(["low", "high"] if "high" in curve.points else [])]
         rows = _finite(curve.points, *names)
@@ -160,59 +149,58 @@ class _Frame:
         for x, mean, *ends in rows[:: 1 + len(rows) // _MOST_VALUES]:
             told = self.told(series, x, mean, f" ({ends[0]:.4g} .. {ends[1]:.4g})" if ends else "")
             made.append(tag("circle", told, cx=self.x(x), cy=self.y(mean), r=6, class_="hover"))
-        return "".join(made)
+        return joined(made)
 
-    def told(self, series: int, x: float, y: float, more: str = "") -> str:
+    def told(self, series: int, x: float, y: float, more: str = "") -> Markup:
         """A value in words: the series, and where it lies along the axes."""
         panel = self.panel
         places = [f"{panel.x.label} {x:.4g}"] + ([] if panel.rows else [f"{panel.y.label} {y:.4g}{more}"])
         name = self.series[series] if series < len(self.series) else ""
-        return tag("title", escape(f"{name}: {', '.join(places)}" if name else ", ".join(places)))
+        return tag("title", f"{name}: {', '.join(places)}" if name else ", ".join(places))
 
-    def band(self, curve: Curve) -> str:
+    def band(self, curve: Curve) -> Markup:
         """The area between the lowest and the highest."""
         points = _finite(curve.points, "x", "low", "high") if "high" in curve.points else []
         if len(points) < 2 or not any(high > low for _, low, high in points):
-            return ""
+            return _NOTHING
         there = [(self.x(x), self.y(high)) for x, _, high in points]
         back = [(self.x(x), self.y(low)) for x, low, _ in reversed(points)]
         cls = "reference" if curve.series is None else f"band c{curve.series % N_COLOURS}"
         return tag("path", d=_path([*there, *back]) + "Z", class_=cls)
 
-    def mark(self, mark: Mark) -> str:
+    def mark(self, mark: Mark) -> Markup:
         """The mark of a series, with an arrow for a lower bound."""
         x, y = self.x(mark.x), self.y(mark.y)
         way = {"": "", "right": "h14m-4 -3l4 3l-4 3", "up": "v-14m-3 4l3 -4l3 4"}[mark.beyond]
-        arrow = (
-            tag("path", d=f"M{x:.1f} {y:.1f}{way}", class_=f"arrow c{mark.series % N_COLOURS}") if way else ""
-        )
+        colour = f"arrow c{mark.series % N_COLOURS}"
+        arrow = tag("path", d=f"M{x:.1f} {y:.1f}{way}", class_=colour) if way else _NOTHING
         told = self.told(mark.series, mark.x, mark.y, " or more" if way else "")
-        return arrow + _shape(x, y, mark.series, size=4 * mark.size, hollow=bool(way), inside=told)
+        return joined([arrow, _shape(x, y, mark.series, size=4 * mark.size, hollow=bool(way), inside=told)])
 
-    def span(self, span: Span) -> str:
+    def span(self, span: Span) -> Markup:
         """A straight line."""
         (x1, x2), (y1, y2) = map(self.x, span.x), map(self.y, span.y)
         cls = "tick" if span.strong else "range"
         cls += "" if span.series is None else f" c{span.series % N_COLOURS}"
         return tag("line", x1=x1, x2=x2, y1=y1, y2=y2, class_=cls)
 
-    def bar(self, bar: Bar) -> str:
+    def bar(self, bar: Bar) -> Markup:
         """A rectangle in its row."""
         x, width = self.x(bar.begin), self.x(bar.end) - self.x(bar.begin)
         gap = 1 if self.panel.columns else 0
         high = self.panel.row_height - (gap or (2 if isinstance(bar.fill, int) else 3))
         place: dict[str, object] = {"x": x, "y": self.y(bar.row) - high / 2, "height": high}
         if bar.fill is None:
-            return tag("rect", "", **place, width=max(width, 0.5), class_="chain")
+            return tag("rect", **place, width=max(width, 0.5), class_="chain")
         if width < _LEAST:
-            return ""
-        inner = tag("title", escape(bar.about)) if bar.about else ""
+            return _NOTHING
+        inner = tag("title", bar.about) if bar.about else _NOTHING
         if isinstance(bar.fill, str):
             fill, shade = f"url(#p-{bar.fill})", None if bar.shade == 1 else bar.shade
             return tag("rect", inner, **place, width=width, fill=fill, fill_opacity=shade, class_="bar")
         cls, gap = f"cell c{bar.fill % N_COLOURS}", 1 if self.panel.columns else 0
         made = tag("rect", inner, **place, width=width - gap, class_=cls, fill_opacity=round(bar.shade, 3))
-        return made + _text(x + width / 2, self.y(bar.row) + 4, bar.text, "middle")
+        return joined([made, _text(x + width / 2, self.y(bar.row) + 4, bar.text, "middle")])
 
 
 def _short(name: str) -> str:
@@ -221,10 +209,10 @@ def _short(name: str) -> str:
 
 def _text(
     x: float, y: float, text: str, anchor: str = "start", cls: str | None = None, whole: str = ""
-) -> str:
+) -> Markup:
     """Nothing where there is no text; where it is cut, the whole is told to those who point at it."""
-    more = tag("title", escape(whole)) if whole not in ("", text) else ""
-    return text and tag("text", escape(text) + more, x=x, y=y, text_anchor=anchor, class_=cls)
+    more = tag("title", whole) if whole not in ("", text) else _NOTHING
+    return tag("text", text, more, x=x, y=y, text_anchor=anchor, class_=cls) if text else _NOTHING
 
 
 def _finite(points: pd.DataFrame, *columns: str) -> list[tuple[float, ...]]:
@@ -236,7 +224,7 @@ def _path(places: Sequence[_Point]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
 
 
-def _line(path: str, series: int, *, width: float | None = None) -> str:
+def _line(path: str, series: int, *, width: float | None = None) -> Markup:
     dash = " ".join(f"{_LINE * part:.1f}" for part in DASHES[series % len(DASHES)]) or None
     cls = f"line c{series % N_COLOURS}"
     return tag("path", d=path, class_=cls, stroke_dasharray=dash, stroke_width=width)
@@ -244,7 +232,7 @@ def _line(path: str, series: int, *, width: float | None = None) -> str:
 
 def _shape(
     x: float, y: float, series: int, *, size: float = 3.6, hollow: bool = False, inside: str = ""
-) -> str:
+) -> Markup:
     cls = f"mark c{series % N_COLOURS}" + (" hollow" if hollow else "")
     shape = shape_of(series)
     if shape == "circle":
@@ -274,26 +262,28 @@ def _cross(turn: float) -> list[_Point]:
     return [(corner.real, corner.imag) for corner in corners]
 
 
-def patterns() -> str:
+def patterns() -> Markup:
     """The fills of categories; one SVG for a whole page."""
-    made = ""
+    made = []
     for name, path in _HATCHES.items():
-        hatch = tag("path", d=path, class_="hatch") if path else ""
+        hatch = tag("path", d=path, class_="hatch") if path else _NOTHING
         back = tag("rect", width=6, height=6, class_=f"k-{name}")
-        made += tag("pattern", back + hatch, id=f"p-{name}", width=6, height=6, patternUnits="userSpaceOnUse")
-    return tag("svg", tag("defs", made), width=0, height=0, aria_hidden="true", class_="defs")
+        made.append(
+            tag("pattern", back, hatch, id=f"p-{name}", width=6, height=6, patternUnits="userSpaceOnUse")
+        )
+    return tag("svg", tag("defs", *made), width=0, height=0, aria_hidden="true", class_="defs")
 
 
-def swatch(series: int, *, line: bool = True) -> str:
+def swatch(series: int, *, line: bool = True) -> Markup:
     """A piece of a series' line with its mark, for legends."""
-    below = _line("M1 7L29 7", series) if line else ""
-    return _legend_box(below + _shape(15, 7, series, size=4))
+    below = _line("M1 7L29 7", series) if line else _NOTHING
+    return _legend_box(below, _shape(15, 7, series, size=4))
 
 
-def category_swatch(name: Category) -> str:
+def category_swatch(name: Category) -> Markup:
     """A piece of a category's fill, for legends."""
     return _legend_box(tag("rect", x=1, y=1, width=28, height=12, fill=f"url(#p-{name})", class_="bar"))
 
 
-def _legend_box(inside: str) -> str:
-    return tag("svg", inside, viewBox="0 0 30 14", class_="swatch", aria_hidden="true")
+def _legend_box(*inside: str) -> Markup:
+    return tag("svg", *inside, viewBox="0 0 30 14", class_="swatch", aria_hidden="true")

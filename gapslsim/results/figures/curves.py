@@ -71,7 +71,7 @@ class Curves(StudyFigure):
             question=study.record.question,
             caption=[f"Test {self.y.replace('_', ' ')} in the {view} view.", *words_on_runs(study, cells)],
             table=TextTable([*axes["panel"], *axes["series"], f"ends at {SPENT[self.x].label}", label], rows),
-            numbers=pd.concat(numbers, ignore_index=True),
+            numbers=study.typed(pd.concat(numbers, ignore_index=True)),
             panels=panels,
             series=series,
         )

@@ -93,7 +93,7 @@ class Geometry(StudyFigure):
             question=study.record.question,
             caption=self._caption(study, cells, blind, width),
             table=TextTable([*axes["panel"], *axes["series"], "", "first", "mean", "last"], rows),
-            numbers=pd.concat(numbers, ignore_index=True),
+            numbers=study.typed(pd.concat(numbers, ignore_index=True)),
             panels=panels,
             series=series,
             n_columns=len(places) if len(places) > 1 else 3,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final, Literal
 
 import pandas as pd
 
 from gapslsim.registry import component
+from gapslsim.results.axis_values import AxisValues, axis_values
 from gapslsim.results.drawing.drawing import Curve, Drawing, Panel, Part, Row, Scale, TextTable, points_of
 from gapslsim.results.measure import MeasureList, measure_row, over_seeds
 from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
-from gapslsim.results.study_tables import StudyTables, is_number, place_name
+from gapslsim.results.study_tables import StudyTables, place_name
 
 __all__ = ["Points"]
 
@@ -38,6 +39,27 @@ class Points(StudyFigure):
     scale: Literal["linear", "log"] = "linear"
     """Of an axis `x` of numbers. What runs take, in rows of names, is logarithmic where it is far apart."""
 
+    def _numbers(self, axes: Mapping[str, Sequence[str]]) -> AxisValues | None:
+        """What lies along the axis, if that are numbers."""
+        found = axis_values(axes[self.x[0]]) if len(self.x) == 1 else None
+        return found if found is not None and found.numbers else None
+
+    def problems(self, axes: Mapping[str, Sequence[str]], views: Collection[str]) -> dict[str, str]:
+        """Besides, values that no logarithmic axis has a place for."""
+        found = super().problems(axes, views)
+        if self.scale == "log" and "x" not in found:
+            x = self._numbers(axes)
+            if x is None:
+                found["scale"] = (
+                    "the values along 'x' are names, which no logarithmic axis can show; leave it out."
+                )
+            elif min(x.numbers) <= 0:
+                name = x.names[x.numbers.index(min(x.numbers))]
+                found["scale"] = (
+                    f"{name} of {self.x[0]!r} has no place on a logarithmic axis; write 'scale: linear'."
+                )
+        return found
+
     def draw(self, study: StudyTables) -> Drawing:
         """Means over seeds; a hollow mark with an arrow is a lower bound."""
         axes = self.lay_out(study.record)
@@ -45,8 +67,8 @@ class Points(StudyFigure):
         cells = study.cells(names)
         at = pd.DataFrame([{place: place_name(c.axes, own) for place, own in axes.items()} for c in cells])
         series, rows, n_panels = list(at["series"].unique()), list(at["x"].unique()), at["panel"].nunique()
-        numeric = len(axes["x"]) == 1 and all(map(is_number, study.record.axes[axes["x"][0]]))
-        at["x"] = [float(c.axes[axes["x"][0]]) for c in cells] if numeric else at["x"].map(rows.index)
+        x = self._numbers(study.record.axes)
+        at["x"] = [x.number(c.axes[self.x[0]]) for c in cells] if x else at["x"].map(rows.index)
         view = self.view_of(study.record)
         panels, numbers, told = [], [], [[*cell.axes.values()] for cell in cells]
         for measure in self.y:
@@ -64,16 +86,16 @@ class Points(StudyFigure):
             far_apart = not is_share and points["mean"].max() > _FAR_APART * points["mean"].min() > 0
             values = Scale.over(
                 shown[["low", "high"]].to_numpy().ravel(), measure.label, zero=not is_share,
-                log=far_apart and not numeric, beyond=not points["reached"].all(),
+                log=far_apart and x is None, beyond=not points["reached"].all(),
             )  # fmt: skip
             for place, own in points.groupby("panel", sort=False):
                 lines = {
                     series.index(name): line.sort_values("x")
                     for name, line in own.groupby("series", sort=False)
                 }
-                if numeric:
-                    xs = sorted(set(at["x"]))
-                    along = replace(Scale.over(xs, axes["x"][0], log=self.scale == "log"), at=xs)
+                if x:
+                    xs = sorted(x.numbers)
+                    along = replace(Scale.over(xs, x.label(self.x[0]), log=self.scale == "log"), at=xs)
                     panels.append(Panel(str(place), along, values, _joined(lines)))
                 else:
                     height = max(22.0, 13.0 * len(lines))
@@ -81,7 +103,7 @@ class Points(StudyFigure):
                     panels.append(
                         Panel(str(place), values, Scale(), _in_rows(lines), panel_rows, row_height=height)
                     )
-        every = pd.concat(numbers, ignore_index=True)
+        every = study.typed(pd.concat(numbers, ignore_index=True))
         return Drawing(
             title=self.heading(study.record),
             question=study.record.question,

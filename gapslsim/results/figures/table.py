@@ -44,7 +44,7 @@ class Table(StudyFigure):
                 heading = ", ".join(filter(None, [place_name(cell.axes, axes["columns"]), measure.label]))
                 row[heading] = over.words(measure.unit.factor)
         head = ["", *dict.fromkeys(heading for row in texts.values() for heading in row)]
-        numbers = pd.DataFrame(rows)
+        numbers = study.typed(pd.DataFrame(rows))
         said = words_on_runs(study, cells, numbers, "A number with ≥")
         if len(study.record.seeds) > 1:
             said[0] = said[0].partition(";")[0] + " ± sample standard deviation."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from gapslsim.registry import component
@@ -35,3 +36,7 @@ class Accuracy(Measure):
         """The share of right answers."""
         accuracy = run.curve(view)["accuracy"]
         return Value(float(accuracy.iloc[-1] if self.at == "last" else accuracy.max()))
+
+    def of_stopped(self, run: StudyRun, view: str) -> Value:
+        """The best so far is a lower bound of the best; the last so far says nothing of the last."""
+        return Value(self.of_run(run, view).number if self.at == "best" else math.nan, reached=False)

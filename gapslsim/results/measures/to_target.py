@@ -44,3 +44,7 @@ class ToTarget(SpendingMeasure):
         if found is None:
             return Value(float(spent.iloc[-1]), reached=False)
         return Value(found.interpolated) if self.interpolate else Value(found.by, after=found.after)
+
+    def of_stopped(self, run: StudyRun, view: str) -> Value:
+        """What it reached it has reached; else a lower bound, as of any run that ended before."""
+        return self.of_run(run, view)

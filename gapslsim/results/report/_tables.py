@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 from gapslsim.results import words
-from gapslsim.results.drawing.svg import tag
+from gapslsim.results.drawing.markup import Markup, joined, tag
 from gapslsim.results.report._html import html_table
 from gapslsim.results.report._targets import reached, spread_of
 from gapslsim.results.report.data import Group, RunSet
@@ -16,19 +15,20 @@ from gapslsim.results.statistics import spread
 from gapslsim.results.study import is_study
 from gapslsim.results.words import percent
 
-__all__ = ["commands", "failures", "group_figures", "provenance_table", "result_table", "settings_table"]
+__all__ = ["commands", "group_figures", "provenance_table", "result_table", "settings_table", "without_whole_result",
+]  # fmt: skip
 
 
-def result_table(runs: RunSet) -> str:
+def result_table(runs: RunSet) -> Markup:
     """Mean, deviation and 95 % interval of every figure; one table per panel."""
-    made = []
+    made: list[Markup] = []
     for panel in runs.panels:
         groups = runs.of_panel(panel)
         columns = [group_figures(runs, group) for group in groups]
         rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
-        heading = tag("h3", escape(panel)) if panel else ""
-        made.append(heading + html_table(["", *(group.series for group in groups)], rows))
-    return "".join(made)
+        made += [tag("h3", panel)] if panel else []
+        made.append(html_table(["", *(group.series for group in groups)], rows))
+    return joined(made)
 
 
 def group_figures(runs: RunSet, group: Group) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _within(group: Group, view: str, budget_s: float) -> str:
     return spread(found).words(words.accuracy, 1.0) + (f"\n{short} ended before" if short else "")
 
 
-def settings_table(runs: RunSet) -> str:
+def settings_table(runs: RunSet) -> Markup:
     """What was run: axes, fleet, model, data, training, of the first run; the rest is in the folded scenario."""
     rows: list[list[str]] = []
     for study in runs.studies:
@@ -97,9 +97,13 @@ def settings_table(runs: RunSet) -> str:
             told = f"{group.get('count', 1)} x {group.get('device')}, {_compact(group.get('link', {}))}"
         rows.append(["clients", told])
     rows += [[name, _compact(scenario[name])] for name in ("network", "server") if name in scenario]
-    note = tag("p", escape(f"Fleet, model and data as in the first run: {first.series}{_of(first.panel)}."))
-    folded = tag("summary", "The first run's whole scenario") + tag("pre", escape(first.stored.scenario_yaml))
-    return html_table(["setting", "value"], rows, "wrap") + note + tag("details", folded)
+    note = tag("p", f"Fleet, model and data as in the first run: {first.series}{_of(first.panel)}.")
+    folded = _folded("The first run's whole scenario", tag("pre", first.stored.scenario_yaml))
+    return joined([html_table(["setting", "value"], rows, "wrap"), note, folded])
+
+
+def _folded(title: str, inside: Markup) -> Markup:
+    return tag("details", tag("summary", title), inside)
 
 
 def _of(panel: str) -> str:
@@ -125,17 +129,34 @@ def _compact(value: Any) -> str:
     return str(value)
 
 
-def failures(runs: RunSet) -> str:
-    """Runs that are missing, with the reason; empty if there are none."""
-    if not runs.missing:
-        return ""
-    table = html_table(["run", "what happened"], runs.missing, "wrap")
-    n_missing = len(runs.missing)
-    said = tag("p", f"{n_missing} of {n_missing + len(runs.runs)} runs gave no result.")
-    return tag("section", tag("h2", "Runs without a result") + said + table, id="failures")
+def without_whole_result(runs: RunSet) -> Markup:
+    """Runs that are missing, and those that their study stopped, with the reason; empty if there are none."""
+    n = len(runs.runs) + len(runs.missing) + len(runs.stopped)
+    early = (
+        f"{len(runs.stopped)} of {n} runs were stopped or spared by the study, or are other seeds of such settings. "
+        "They are in no mean and no figure but the study's own."
+    )
+    failed = f"{len(runs.missing)} of {n} runs gave no result."
+    sections = [
+        ("failures", "Runs without a result", failed, runs.missing),
+        ("stopped", "Stopped early", early, runs.stopped),
+    ]
+    return joined(
+        [
+            tag(
+                "section",
+                tag("h2", title),
+                tag("p", said),
+                html_table(["run", "what happened"], rows, "wrap"),
+                id=name,
+            )
+            for name, title, said, rows in sections
+            if rows
+        ]
+    )
 
 
-def provenance_table(runs: RunSet) -> str:
+def provenance_table(runs: RunSet) -> Markup:
     """Versions, machines and hashes."""
     first = runs.runs[0].stored.provenance
     git = first.get("git") or {}
@@ -157,11 +178,11 @@ def provenance_table(runs: RunSet) -> str:
          run.summary["learning_sha256"][:16]]
         for run in runs.runs
     ]  # fmt: skip
-    folded = tag("summary", "Hashes of every run") + html_table(["run", "timeline", "learning"], hashes)
-    return html_table(["", "value"], rows, "wrap") + tag("details", folded)
+    folded = _folded("Hashes of every run", html_table(["run", "timeline", "learning"], hashes))
+    return joined([html_table(["", "value"], rows, "wrap"), folded])
 
 
-def commands(runs: RunSet, report_command: Sequence[str]) -> str:
+def commands(runs: RunSet, report_command: Sequence[str]) -> Markup:
     """The commands that make the runs and this page again."""
     folders = filter(is_study, runs.paths)
     lines = [
@@ -173,8 +194,5 @@ def commands(runs: RunSet, report_command: Sequence[str]) -> str:
             source = str(run.stored.folder / "scenario.yaml")
             lines.append(shlex.join(["gapslsim", "run", source, "--out", f"{run.stored.folder}-again"]))
     lines.append(shlex.join(report_command))
-    made = tag("pre", escape("\n".join(lines)))
-    for study in runs.studies:
-        summary = tag("summary", escape(f"The study file of {study.name}"))
-        made += tag("details", summary + tag("pre", escape(study.study_yaml)))
-    return made
+    files = [_folded(f"The study file of {one.name}", tag("pre", one.study_yaml)) for one in runs.studies]
+    return joined([tag("pre", "\n".join(lines)), *files])

@@ -63,7 +63,10 @@ def basis(runs: RunSet) -> str:
     if not runs.views:
         tested = "No accuracy: nothing was tested, or numbers were."
         return tested if runs.has_evaluations else "Dry runs: no accuracy."
+    told = f"Accuracies in the {runs.view} view, means over up to {runs.n_seeds} seeds, simulated time."
     if runs.n_seeds < 2:
         told = "One seed: no spread is known, so nothing is decided."
-        return f"Accuracies in the {runs.view} view, simulated time. {told}"
-    return f"Accuracies in the {runs.view} view, means over up to {runs.n_seeds} seeds, simulated time."
+        told = f"Accuracies in the {runs.view} view, simulated time. {told}"
+    if runs.stopped:
+        told += f" {len(runs.stopped)} runs of settings that were stopped early are not among them."
+    return told

@@ -74,6 +74,9 @@ class RunSet:
     runs: tuple[Run, ...]
     missing: tuple[tuple[str, str], ...]
     """Runs without results: label and what is wrong."""
+    stopped: tuple[tuple[str, str], ...]
+    """Runs that an adaptive study stopped early or spared, and other seeds of such settings: label and why. They are in
+    no mean: what they would have come to is not known."""
     targets: tuple[float, ...]
     budgets_s: tuple[float, ...]
     view: str
@@ -135,14 +138,16 @@ def gather(paths: Iterable[Path]) -> RunSet:
     runs: list[Run] = []
     loose: list[StoredRun] = []
     missing: list[tuple[str, str]] = []
+    stopped: list[tuple[str, str]] = []
     several = sum(is_study(path) for path in given) > 1
     for path in given:
         if is_study(path):
             record = read_study(path)
             studies.append(record)
-            found, lost = _of_study(record, path, record.name if several else "")
+            found, lost, early = _of_study(record, path, record.name if several else "")
             runs += found
             missing += lost
+            stopped += early
         else:
             loose.append(StoredRun(path))
     runs += _loose(loose)
@@ -164,16 +169,25 @@ def gather(paths: Iterable[Path]) -> RunSet:
         studies=tuple(studies),
         runs=tuple(runs),
         missing=tuple(missing),
+        stopped=tuple(stopped),
         targets=tuple(sorted(targets)),
         budgets_s=tuple(sorted({budget for study in studies for budget in study.budgets_s})),
         view=view,
     )
 
 
-def _of_study(record: StudyRecord, path: Path, prefix: str) -> tuple[list[Run], list[tuple[str, str]]]:
-    runs, missing = [], []
+def _of_study(
+    record: StudyRecord, path: Path, prefix: str
+) -> tuple[list[Run], list[tuple[str, str]], list[tuple[str, str]]]:
+    """Runs with results, those without, and those whose setting was stopped early."""
+    runs, missing, stopped = [], [], []
+    early = [entry.axes for entry in record.runs if entry.is_stopped]
     for entry in record.runs:
         folder = path / RUNS / entry.label
+        if entry.has_ended and (entry.status != "completed" or entry.axes in early):
+            alone = "completed, but other seeds of its setting were stopped"
+            stopped.append((entry.label, alone if entry.status == "completed" else entry.status))
+            continue
         if entry.status != "completed" or not folder.is_dir():
             what = entry.status if entry.status != "completed" else f"completed, but {folder} is not there"
             missing.append((entry.label, what))
@@ -183,7 +197,7 @@ def _of_study(record: StudyRecord, path: Path, prefix: str) -> tuple[list[Run], 
         panel = ", ".join(filter(None, [prefix, *(entry.axes[axis] for axis in others)]))
         stored = StoredRun(folder)
         runs.append(Run(series or str(stored.summary["framework"]), panel, entry.seed, stored))
-    return runs, missing
+    return runs, missing, stopped
 
 
 def _loose(found: Sequence[StoredRun]) -> list[Run]:

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
 from gapslsim.results import words
-from gapslsim.results.drawing.svg import tag
-from gapslsim.results.likely import Array, Order, draws_of, interval, orders
+from gapslsim.results.axis_values import is_number
+from gapslsim.results.drawing.markup import Markup, joined, tag
+from gapslsim.results.likely import Array, Order, draws_of, earliest_of, interval, orders
 from gapslsim.results.rankings import drawn_quantities
 from gapslsim.results.report._html import html_table
 from gapslsim.results.report.data import Group, RunSet
-from gapslsim.results.study_tables import is_number
 from gapslsim.results.tables import likely_lines
 
 __all__ = ["likely_section", "orders_of", "series_name"]
 
 
-def likely_section(runs: RunSet) -> str:
+def likely_section(runs: RunSet) -> Markup:
     """A table and the rankings of each panel; empty if no run was drawn. Seeds are averaged draw by draw."""
     drawn = [run for run in runs.runs if run.summary.get("uncertainty")]
     if not drawn:
-        return ""
+        return Markup()
     about = drawn[0].summary["uncertainty"]
     said = (
         f"{about['draws']} draws of what profiles leave open: the median, and the ends between which "
         f"{words.share(about['level'], 1.0)} lie. All runs have the same boards in a draw. Means over seeds."
     )
     found = orders_of(runs, about["decided"])
-    made = [tag("p", escape(said), class_="caption")]
+    made = [tag("p", said, class_="caption")]
     for panel in runs.panels:
-        lines = "".join(tag("li", escape(f"{order}.")) for order in found[panel])
-        made += [tag("h3", escape(panel)) if panel else "", _table(runs.of_panel(panel), about["level"])]
-        made.append(tag("ul", lines))
+        made += [tag("h3", panel)] if panel else []
+        made.append(_table(runs.of_panel(panel), about["level"]))
+        made.append(tag("ul", *(tag("li", f"{order}.") for order in found[panel])))
     causes = dict.fromkeys(line for run in drawn for line in likely_lines(run.summary["uncertainty"]))
     folded = tag("summary", "Where the spread comes from, run by run")
-    made.append(tag("details", folded + tag("ul", "".join(tag("li", escape(line)) for line in causes))))
-    return "".join(made)
+    made.append(tag("details", folded, tag("ul", *(tag("li", line) for line in causes))))
+    return joined(made)
 
 
 def orders_of(runs: RunSet, decided: float) -> dict[str, list[Order]]:
@@ -48,8 +49,12 @@ def orders_of(runs: RunSet, decided: float) -> dict[str, list[Order]]:
         for quantity, name in _quantities(runs.of_panel(panel)).items():
             drawn = {series_name(runs, group): _over_seeds(group, quantity) for group in runs.of_panel(panel)}
             known = {series: values for series, values in drawn.items() if len(values)}
+            earliest = {
+                series_name(runs, group): _over_seeds(group, quantity, earliest_of)
+                for group in runs.of_panel(panel)
+            }
             if len({len(values) for values in known.values()}) == 1:
-                groups += orders(known, name, decided)
+                groups += orders(known, name, decided, earliest)
     return found
 
 
@@ -59,7 +64,7 @@ def series_name(runs: RunSet, group: Group) -> str:
     return f"{axes[0]} {group.series}" if len(axes) == 1 and is_number(group.series) else group.series
 
 
-def _table(groups: list[Group], level: float) -> str:
+def _table(groups: list[Group], level: float) -> Markup:
     rows = []
     for quantity, name in _quantities(groups).items():
         say = words.energy if quantity == "energy_j" else words.seconds
@@ -75,9 +80,9 @@ def _quantities(groups: list[Group]) -> dict[str, str]:
     return found
 
 
-def _over_seeds(group: Group, quantity: str) -> Array:
+def _over_seeds(group: Group, quantity: str, of: Callable[[pd.DataFrame, str], Array] = draws_of) -> Array:
     """Mean of the seeds in each draw; empty if not all have as many draws."""
-    found = [draws_of(run.table("uncertainty"), quantity) for run in group.runs]
+    found = [of(run.table("uncertainty"), quantity) for run in group.runs]
     if len({len(values) for values in found}) != 1:
         return np.zeros(0)
     mean: Array = np.mean(found, axis=0)

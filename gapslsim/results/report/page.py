@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from html import escape
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from gapslsim.results.drawing.drawing import Drawing
-from gapslsim.results.drawing.svg import patterns, tag
+from gapslsim.results.drawing.markup import Markup, joined, tag
+from gapslsim.results.drawing.svg import patterns
 from gapslsim.results.outputs import write_output
 from gapslsim.results.report import _tables as tables
 from gapslsim.results.report._accuracy import accuracy_figure, client_figure
@@ -32,6 +35,13 @@ from gapslsim.results.study_tables import has_tables, read_tables
 __all__ = ["write_report"]
 
 _COMMAND = ("gapslsim", "report")
+
+_STYLE: Final = Markup(STYLE)
+_POLICY: Final = (
+    "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src 'sha256-"
+    f"{b64encode(sha256(STYLE.encode()).digest()).decode()}'"
+)
+"""The page has a style of its own and links to its own data; a browser is told to run and to fetch nothing else."""
 
 
 def write_report(
@@ -96,46 +106,48 @@ def page(runs: RunSet, *, round: int | None = None, command: Sequence[str] = ())
         _section("provenance", "Provenance", tables.provenance_table(runs)),
         _section("commands", "Commands that make this again", tables.commands(runs, command or _COMMAND)),
     ]
-    links = "".join(tag("li", tag("a", escape(title), href=f"#{name}")) for name, title, _ in sections)
+    links = [tag("li", tag("a", title, href=f"#{name}")) for name, title, _ in sections]
     body = [
-        tag("h1", escape(runs.title)),
-        tag("p", escape(runs.question), class_="question") if runs.question else "",
+        tag("h1", runs.title),
+        tag("p", runs.question, class_="question") if runs.question else Markup(),
         _answers(runs),
-        tables.failures(runs),
-        tag("nav", tag("ul", links), aria_label="Contents"),
+        tables.without_whole_result(runs),
+        tag("nav", tag("ul", *links), aria_label="Contents"),
         *(html for _, _, html in sections),
     ]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{escape(runs.title)} - gapslsim</title>' + tag("style", STYLE)
-    )
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>{patterns()}'
-        + tag("main", "\n".join(filter(None, body)))
-        + "</body></html>\n"
-    )
+    head = [
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", f"{runs.title} - gapslsim"),
+        tag("style", _STYLE),
+    ]
+    main = tag("main", *(part for html in body if html for part in (html, "\n")))
+    inside = joined([tag("head", *head), "\n", tag("body", patterns(), main)])
+    return f"<!DOCTYPE html>\n{tag('html', inside, lang='en')}\n"
 
 
-def _section(name: str, title: str, html: str) -> tuple[str, str, str]:
+def _section(name: str, title: str, *html: str) -> tuple[str, str, Markup]:
     """Its name for links, its title, and the whole as HTML."""
-    return name, title, tag("section", tag("h2", escape(title)) + html, id=name)
+    return name, title, tag("section", tag("h2", title), *html, id=name)
 
 
-def _drawn(figure: Drawing) -> tuple[str, str, str]:
+def _drawn(figure: Drawing) -> tuple[str, str, Markup]:
     return figure.name, figure.title, figure_html(figure)
 
 
-def _answers(runs: RunSet) -> str:
+def _answers(runs: RunSet) -> Markup:
     """The main findings in a few sentences."""
-    said = "".join(tag("li", escape(text)) for text in answers(runs))
-    return tag("ul", said, class_="answer") + tag("p", escape(basis(runs)), class_="small")
+    said = tag("ul", *(tag("li", text) for text in answers(runs)), class_="answer")
+    return joined([said, tag("p", basis(runs), class_="small")])
 
 
-def _differences(runs: RunSet) -> str:
+def _differences(runs: RunSet) -> Markup:
     """Paired differences; empty where nothing has two seeds."""
     rows = rows_of(runs)
     if not rows:
-        return ""
+        return Markup()
     how = (
         "The best of each panel against each other series, by the seeds that both have: the mean difference with its "
         "95 % interval (Student's t; of times it holds wherever they lie between two evaluations), the probability "
@@ -143,11 +155,11 @@ def _differences(runs: RunSet) -> str:
         "quantity (Holm). Seeds that would decide it do so with a power of 80 %, if mean and spread stay."
     )
     head = ["", "better", "than", "by", "in seeds", "probability", "order"]
-    return tag("p", escape(how), class_="caption") + html_table(head, rows)
+    return joined([tag("p", how, class_="caption"), html_table(head, rows)])
 
 
-def _results(runs: RunSet) -> str:
+def _results(runs: RunSet) -> Markup:
     how = "Mean ± standard deviation over seeds; below it the 95 % confidence interval of the mean (Student's t)."
     if runs.n_seeds < 2:
         how = "Each column is one run (one seed): no spread is known."
-    return tag("p", escape(how), class_="caption") + tables.result_table(runs)
+    return joined([tag("p", how, class_="caption"), tables.result_table(runs)])

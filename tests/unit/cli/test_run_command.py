@@ -215,7 +215,7 @@ def test_an_interrupted_run_is_written_and_ends_with_130(command, make_results):
 def test_an_interruption_before_the_first_round_writes_nothing(command, tmp_path):
     done = command("run", "a.yaml", outcome=KeyboardInterrupt())
     assert done.code == 130
-    assert "nothing was written" in done.err
+    assert "Nothing was written" in done.err
     assert not (tmp_path / "runs").exists()
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gapslsim.learning.journal._checkpoint_info import CheckpointInfo, new_name
 from gapslsim.learning.journal._frames import (
     CHECKPOINT,
     HEADER_BYTES,
@@ -22,11 +26,57 @@ FILE = b"".join(FRAMES)
 
 
 def test_whole_frames_are_found_with_kind_key_and_place() -> None:
-    data = frame_bytes(OBSERVATION, KEYS[0], b"abc") + frame_bytes(CHECKPOINT, KEYS[1], b"")
+    info = CheckpointInfo(new_name(), "0" * 64, 12, 3, ["a"])
+    payload = info.payload()
+    data = frame_bytes(OBSERVATION, KEYS[0], b"abc") + frame_bytes(CHECKPOINT, KEYS[1], payload)
     assert list(scan(data, offset=100)) == [
         Frame(OBSERVATION, KEYS[0], 100 + HEADER_BYTES, 3),
-        Frame(CHECKPOINT, KEYS[1], 100 + 2 * HEADER_BYTES + 3, 0),
+        Frame(CHECKPOINT, KEYS[1], 100 + 2 * HEADER_BYTES + 3, len(payload), info),
     ]
+
+
+HEX = "0123456789abcdef" * 2
+SOUND = {"name": f"checkpoint-{HEX}.pt", "sha256": "0", "size_bytes": 1, "round": 1, "keys": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "../../../victim.txt"},
+        {"name": "/etc/passwd"},
+        {"name": f"../checkpoint-{HEX}.pt"},
+        {"name": f"checkpoint-{HEX}.pt\n"},
+        {"name": f"checkpoint-{HEX}.pt/../../x"},
+        {"name": f"checkpoint-{HEX[1:]}.pt"},
+        {"name": f"checkpoint-{HEX.upper()}.pt"},
+        {"name": None},
+        {"size_bytes": -1},
+        {"size_bytes": "1"},
+        {"round": 1.5},
+        {"keys": "a"},
+        {"keys": [1]},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_record_that_says_something_else_is_damage_whatever_its_checksum(wrong) -> None:
+    data = frame_bytes(CHECKPOINT, KEYS[0], json.dumps(SOUND | wrong).encode())
+    assert list(scan(data + FRAMES[1])) == [
+        Damage(0, len(data)),
+        Frame(OBSERVATION, KEYS[1], len(data) + HEADER_BYTES, len(FRAMES[1]) - HEADER_BYTES),
+    ]
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"null", b'{"name": 1', b"[" * 100_000, b"\xff"], ids=lambda p: repr(p[:9])
+)
+def test_a_checkpoint_record_that_is_no_record_is_damage(payload: bytes) -> None:
+    data = frame_bytes(CHECKPOINT, KEYS[0], payload)
+    assert list(scan(data)) == [Damage(0, len(data))]
+
+
+def test_a_frame_of_a_kind_that_nobody_writes_is_damage() -> None:
+    data = frame_bytes(7, KEYS[0], b"{}")
+    assert list(scan(data)) == [Damage(0, len(data))]
 
 
 @given(st.integers(0, len(FILE)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -63,6 +65,33 @@ def test_processes_read_what_the_others_append_while_they_run(tmp_path: Path) ->
     assert len(list(tmp_path.glob("records-*.log"))) == 2
     left.close()
     right.close()
+
+
+@pytest.mark.parametrize("end", ["ends", "is killed"])
+def test_what_another_process_is_computing_is_waited_for_and_not_computed_twice(
+    tmp_path: Path, end: str
+) -> None:
+    first = journal(tmp_path)
+    ready, started = os.pipe()
+    child = os.fork()
+    if not child:
+        other = journal(tmp_path)
+        with other.computing([key(1), key(2)]):
+            os.write(started, b"x")
+            time.sleep(0.2)
+            if end == "is killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            other.put(key(1), {"losses": []}, seconds=1.0)
+            os._exit(0)
+    os.read(ready, 1)
+    # Another operation is nobody's affair.
+    with first.computing([key(3)]) as news:
+        assert news == {}
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    with first.computing([key(2), key(1)]) as news:
+        assert news == ({} if end == "is killed" else {key(1): {"seconds": 1.0, "losses": []}})
+    os.waitpid(child, 0)
+    first.close()
 
 
 def test_a_torn_end_is_cut_off_once_its_writer_is_gone_and_told_once(tmp_path: Path) -> None:
@@ -292,7 +321,7 @@ def test_pruning_leaves_what_is_in_use_and_comes_down_to_the_size(tmp_path: Path
     place = tmp_path / "journal"
     assert "in use" in prune(place, max_bytes=0)[0]
     kept.close()
-    (kept.training.folder / "checkpoint-nobody.pt").write_bytes(b"left over")
+    (kept.training.folder / f"checkpoint-{32 * '0'}.pt").write_bytes(b"left over")
     size = content_of(kept.training).checkpoints[0].size_bytes
     total = sum(path.stat().st_size for path in kept.training.folder.iterdir())
     done = prune(place, max_bytes=total - 9 - size)

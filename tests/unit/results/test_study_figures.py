@@ -12,6 +12,7 @@ import pytest
 
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
+from gapslsim.results.drawing.drawing import Mark
 from gapslsim.results.drawing.matplotlib_printer import draw
 from gapslsim.results.report.data import gather
 from gapslsim.results.report.page import page
@@ -90,6 +91,35 @@ def test_points_are_the_accuracies_of_the_table_of_runs(digits):
         assert (row.low, row.high) == (own.min(), own.max())
         assert (row.n_seeds, row.n_reached, row.unit) == (2, 2, "1")
     assert len(found) == 4
+
+
+def test_axes_of_numbers_are_numbers_in_every_table(digits):
+    for file in digits.glob("*.parquet"):
+        table = pd.read_parquet(file)
+        assert table["alpha"].dtype == "float64", file
+        assert table["framework"].dtype == "str", file
+    assert parquet(digits, "runs").query("alpha > 1")["run"].str.startswith("5.0").all()
+
+
+def test_quantities_lie_along_an_axis_in_their_unit(digits):
+    study = read_tables(digits)
+    names = {"0.5": "500 kbit/s", "5.0": "5 Mbit/s"}
+    runs = [
+        replace(
+            run,
+            record=replace(run.record, axes=run.record.axes | {"uplink": names[run.record.axes["alpha"]]}),
+        )
+        for run in study.runs
+    ]
+    figure = {"kind": "points", "x": "uplink", "y": "accuracy", "scale": "log"}
+    axes = {"uplink": ["5 Mbit/s", "500 kbit/s"], "framework": ["GAPSL", "PSL"]}
+    record = replace(study.record, axes=axes, figure=figure)
+    study = replace(study, record=record)
+    vars(study)["runs"] = tuple(runs)
+    (panel,) = figure_of(record).draw(study).panels
+    assert panel.x.text == "uplink [Mbit/s], log scale"
+    assert list(panel.x.at) == [0.5, 5]
+    assert {part.x for part in panel.parts if isinstance(part, Mark)} == {0.5, 5}
 
 
 def test_a_target_that_no_run_reaches_is_a_lower_bound_with_a_hollow_mark_and_an_arrow(digits):
@@ -182,7 +212,7 @@ def test_a_run_without_a_result_is_left_out_and_told(digits, tmp_path):
     cut = replace(study, record=replace(study.record, runs=broken, figure=ALL["points"]))
     drawing = figure_of(cut.record).draw(cut)
     first = drawing.numbers.iloc[0]
-    assert (first["alpha"], first["framework"], first["n_seeds"]) == ("0.5", "GAPSL", 1)
+    assert (first["alpha"], first["framework"], first["n_seeds"]) == (0.5, "GAPSL", 1)
     assert any("Without a result: 0.5-GAPSL-seed1." in text for text in drawing.caption)
 
 
@@ -197,7 +227,7 @@ def test_the_command_draws_by_another_study_file_and_writes_picture_numbers_and_
     assert "accuracy [%]" in told
     assert "GAPSL" in told
     assert "<svg" in picture.read_text()
-    numbers = pd.read_csv(tmp_path / "f.csv", dtype={"alpha": str, "unit": str})
+    numbers = pd.read_csv(tmp_path / "f.csv", dtype={"unit": str})
     pd.testing.assert_frame_equal(
         numbers, drawn(digits, {"kind": "points", "x": "alpha", "y": "accuracy"}).numbers, rtol=1e-8
     )

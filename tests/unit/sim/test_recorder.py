@@ -71,13 +71,6 @@ def test_the_hash_is_that_of_the_sorted_rows() -> None:
     assert recorder.timeline_sha256() == digest.hexdigest()
 
 
-def test_all_spans_of_a_client_share_one_name() -> None:
-    recorder = Recorder([1.0])
-    recorder.begin(1.0, 0)
-    recorder.client_span(0, "x", 1.0, 2.0, 1.0)
-    assert len({id(row.actor) for row in recorder.spans}) == 1
-
-
 def test_of_two_things_at_once_the_one_that_ends_later_says_what_is_accounted_for() -> None:
     recorder = Recorder([2.0])
     recorder.begin(1.0, 0)  # an uplink from 1 to 6

@@ -60,6 +60,22 @@ def test_settings_of_a_figure_are_checked_in_words(tmp_path, figure, told):
     assert told in mistakes(tmp_path, figure)
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("data.partition.alpha: [0.9, 0, 0.1]", "scale: 0 of 'alpha' has no place on a logarithmic axis"),
+        ("data.partition.alpha: {much: 0.9, little: 0.1}", "scale: the values along 'x' are names"),
+    ],
+)
+def test_a_logarithmic_axis_of_what_has_no_logarithm_is_refused(tmp_path, lines, told):
+    text = f"name: x\nbase: base.yaml\nset: {{data.partition: dirichlet}}\naxes: {{grid: {{{lines}}}}}\n"
+    with pytest.raises(ScenarioError) as caught:
+        load_study(
+            write_study(tmp_path, text + "figure: {kind: points, x: alpha, y: accuracy, scale: log}\n")
+        )
+    assert f"study.yaml:5: figure.scale: {told.removeprefix('scale: ')}" in str(caught.value)
+
+
 def test_the_figure_is_kept_with_the_record_and_read_back_as_it_was(tmp_path):
     text = (
         TWO_AXES

@@ -10,10 +10,12 @@ import pytest
 
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
+from gapslsim.results.store import load_summary
 from gapslsim.studies.lock import LOCK, held, left_behind
 from gapslsim.studies.plan import load_study
 from gapslsim.studies.sweep import sweep
 from tests.study_files import InThisProcess, write_study
+from tests.unit.test_locks import refuse_flock
 
 HOLD = """
 import sys
@@ -84,3 +86,23 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultsError, match="could not be written"), held(Path(tmp_path / "file")):
         pass
+
+
+def test_without_flock_studies_run_are_protected_all_the_same_and_say_so(tmp_path, monkeypatch):
+    refuse_flock(monkeypatch)
+    plan = load_study(write_study(tmp_path))
+    notes = []
+    with held(tmp_path / "out"), pytest.raises(ResultsError, match="another sweep is at work"):
+        sweep(plan, tmp_path / "out", InThisProcess())
+    record = sweep(
+        plan,
+        tmp_path / "out",
+        InThisProcess(),
+        observer=lambda told: notes.append(told.note) if told.note else None,
+    )
+    assert all(run.status == "completed" for run in record.runs)
+    (note,) = notes
+    assert note.startswith(f"{tmp_path / 'out'}: flock fails here: ENOSYS")
+    messages = load_summary(tmp_path / "out" / "runs" / "gapsl-seed1")["journal"]["messages"]
+    assert any("flock fails here: ENOSYS" in message for message in messages)
+    assert not list((tmp_path / "out").rglob("*.held"))

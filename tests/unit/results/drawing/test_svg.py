@@ -22,7 +22,7 @@ def test_attributes_and_text_are_escaped():
     svg = panel_svg(panel, '"title" <i>')
     assert "&lt;b&gt;&amp;" in svg
     assert not re.search("<[ibusn]>", svg)
-    assert tag("a", href='"><script>') == '<a href="&quot;&gt;&lt;script&gt;"/>'
+    assert tag("a", href='"><script>') == '<a href="&quot;&gt;&lt;script&gt;"></a>'
     ET.fromstring(svg)
 
 

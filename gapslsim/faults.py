@@ -1,0 +1,89 @@
+"""What nobody expected: told as a fault of ours, with a report; and memory that ran out, in its many guises."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from gapslsim._version import __version__
+
+__all__ = ["in_words", "out_of_memory"]
+
+_MOST_REPORTS: Final = 20
+"""Above, the oldest go."""
+_MEMORY: Final = re.compile(
+    "can.?t allocate|cannot allocate|not enough memory|out of memory|bad_alloc|failed to map segment",
+    re.IGNORECASE,
+)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the machine, or of its GPU, did not suffice."""
+    # Torch's own, by name: it need not have been imported. Its allocator and the loader of libraries say it in words.
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (
+        isinstance(error, (RuntimeError, ImportError, OSError)) and bool(_MEMORY.search(str(error)))
+    )
+
+
+def in_words(error: BaseException, doing: str) -> str:
+    """An error that no part of gapslsim expected, as one sentence that names its report.
+
+    Args:
+        error: as it was caught.
+        doing: what was asked for, for the report.
+    """
+    if out_of_memory(error):
+        return (
+            f"The memory did not suffice ({_said(error)}). Make the run smaller (batch size, model, clients, test "
+            "samples; fewer at a time), or give it more memory; what had begun goes on with --resume"
+        )
+    report = _report(error, doing)
+    place = (
+        f"its report lies in {report}; please send us that file" if report else "no report could be written"
+    )
+    return f"This is a fault of ours, not of your input: {_said(error)}; {place}"
+
+
+def _said(error: BaseException) -> str:
+    """Name and text, on one line, the innermost place of ours behind it."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:300]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "gapslsim" in frame.filename]
+    place = f" (in {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' if text else ''}{text}{place}"
+
+
+def _report(error: BaseException, doing: str) -> Path | None:
+    """Writes the traceback where it surprises nobody; None if it can be written nowhere."""
+    now = datetime.now(UTC)
+    machine = f"gapslsim {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    # As many frames as help: a RecursionError has a thousand.
+    trace = "".join(traceback.format_exception(error, limit=-60))
+    text = f"{now:%Y-%m-%d %H:%M:%S} UTC\n{machine}\n{doing}\n\n{trace}"
+    for folder in _folders():
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"fault-{now:%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            for old in sorted(folder.glob("fault-*.txt"))[:-_MOST_REPORTS]:
+                old.unlink(missing_ok=True)
+            return path
+    sys.stderr.write(text)
+    return None
+
+
+def _folders() -> Iterator[Path]:
+    """The user's folder for what programs note, else that for temporary files."""
+    with suppress(RuntimeError):  # nobody's home is known
+        yield Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "gapslsim"
+    with suppress(OSError):
+        yield Path(tempfile.gettempdir())

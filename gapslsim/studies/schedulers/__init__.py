@@ -1,0 +1,1 @@
+"""The ways to stop runs of a study early; each file is one."""

@@ -1,0 +1,260 @@
+"""Thousands of inputs, each made by dice that its number seeds; those that fail are kept, and made small."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import shlex
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.fuzz.corpus import build
+from tests.fuzz.mutations import mutate_file
+from tests.fuzz.readers import READERS, Call
+from tests.fuzz.sandbox import Ending, Running, furnish
+
+__all__ = ["CALL", "Campaign", "Case", "Tally", "keep", "replay", "shrink"]
+
+CALL: Final = "call.json"
+"""In a kept input, beside `in/`."""
+_LATE: Final = (
+    "matplotlib.pyplot",
+    "seaborn",
+    "sklearn.datasets",
+    "torchvision.models",
+    "torch.func",
+    "scipy.optimize",
+    "PIL.PngImagePlugin",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An input by its number."""
+
+    reader: str
+    seed: int
+    number: int
+
+    @property
+    def dice(self) -> Random:
+        """Always the same for it."""
+        return Random(f"{self.seed} {self.reader} {self.number}")
+
+    @property
+    def again(self) -> str:
+        """How to repeat it."""
+        return f"python -m tests.fuzz --only {self.reader} --seed {self.seed} --case {self.number}"
+
+
+@dataclass
+class Tally:
+    """What came out."""
+
+    codes: Counter[int] = field(default_factory=Counter)
+    faults: dict[str, list[Case]] = field(default_factory=dict)
+    slowest_s: float = 0.0
+    largest_bytes: int = 0
+    seconds: float = 0.0
+
+    def add(self, case: Case, ending: Ending) -> bool:
+        """Counts it; whether its fault is new."""
+        self.codes[ending.code] += 1
+        self.slowest_s = max(self.slowest_s, ending.seconds)
+        self.largest_bytes = max(self.largest_bytes, ending.growth_bytes)
+        if ending.fault:
+            self.faults.setdefault(f"{case.reader}: {ending.fault}", []).append(case)
+        return bool(ending.fault) and len(self.faults[f"{case.reader}: {ending.fault}"]) == 1
+
+    def __str__(self) -> str:
+        codes = ", ".join(f"{count} with {code}" for code, count in sorted(self.codes.items()))
+        bad = sum(map(len, self.faults.values()))
+        bounds = (
+            f"{self.slowest_s:.1f} s of processor time, {self.largest_bytes / 1e6:.0f} MB of growth at most"
+        )
+        failed = f"{bad} failed, in {len(self.faults)} ways."
+        return f"{self.codes.total()} inputs in {self.seconds:.0f} s: {codes}. {bounds}. {failed}"
+
+
+class Campaign:
+    """A corpus and a folder to try inputs in."""
+
+    def __init__(self, folder: Path, readers: Iterable[str] = READERS) -> None:
+        self.folder = folder
+        self._corpus = folder / "corpus"
+        _import_all()
+        if not self._corpus.exists():
+            build(self._corpus)
+        self.cache = str(folder / "cache")
+        self.readers = list(readers)
+        self._victims = {name: list(self._found(name)) for name in self.readers}
+
+    def _source(self, reader: str) -> Path:
+        return self._corpus / ("run" if reader == "command" else reader)
+
+    def _found(self, reader: str) -> Iterator[str]:
+        source = self._source(reader)
+        for pattern in READERS[reader].victims:
+            for path in sorted(
+                source.rglob("*") if pattern == "*" else source.glob(pattern.replace("**", "**/*"))
+            ):
+                if path.is_file():
+                    yield str(path.relative_to(source))
+
+    def prepare(self, case: Case, world: Path, sound: bool = False) -> Call:
+        """Writes the inputs of a case and says what is called."""
+        furnish(world)
+        source, dice = self._source(case.reader), case.dice
+        inputs = world / "in"
+        shutil.copytree(source, inputs, dirs_exist_ok=True)
+        chosen = dice.choice(self._victims[case.reader])
+        if sound or case.reader == "command":
+            return READERS[case.reader].call(chosen, dice)
+        others = [source / name for name in self._victims[case.reader]]
+        mutate_file(inputs / chosen, dice, others)
+        second = inputs / dice.choice(self._victims[case.reader])
+        if dice.random() < 0.1 and second.is_file():
+            mutate_file(second, dice, others)
+        return READERS[case.reader].call(chosen, dice)
+
+    def running(self, case: Case, world: Path, call: Call) -> Running:
+        """The command of a case, not yet started."""
+        cache = str(world / "in" / "kept") if case.reader == "cache" else self.cache
+        return Running(
+            world,
+            call.arguments,
+            call.may_last,
+            ("in/kept",) if case.reader == "cache" else call.writes,
+            cache,
+        )
+
+    def run(
+        self,
+        cases: Iterable[Case],
+        jobs: int,
+        told: Callable[[Case, Ending, Path], None],
+        sound: bool = False,
+    ) -> Tally:
+        """Tries them, several at a time; `told` hears of each before its world is swept away."""
+        tally, left, live = Tally(), iter(cases), dict[int, tuple[Case, Running]]()
+        gc.freeze()  # a collection in a fork would copy the memory of this process
+        began, number = time.monotonic(), 0
+        while True:
+            while len(live) < jobs and (case := next(left, None)) is not None:
+                world = self.folder / f"world-{number % 1000:03d}-{os.getpid()}"
+                number += 1
+                shutil.rmtree(world, ignore_errors=True)
+                running = self.running(case, world, self.prepare(case, world, sound))
+                live[running.start()] = case, running
+            if not live:
+                break
+            for pid, (case, running) in list(live.items()):
+                if (ending := running.look()) is not None:
+                    del live[pid]
+                    tally.add(case, ending)
+                    told(case, ending, running.world)
+                    shutil.rmtree(running.world, ignore_errors=True)
+            time.sleep(0.002)
+        tally.seconds = time.monotonic() - began
+        return tally
+
+
+def keep(world: Path, call: Call, case: Case, ending: Ending, folder: Path) -> Path:
+    """Copies an input that failed, with its call, how it ended and how to repeat it."""
+    place = folder / f"{case.reader}-{case.seed}-{case.number}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    shutil.copytree(world / "in", place / "in", symlinks=True, copy_function=_copy)
+    told = {
+        "arguments": call.arguments,
+        "may_last": call.may_last,
+        "writes": call.writes,
+        "fault": ending.fault,
+        "again": case.again,
+    }
+    (place / CALL).write_text(json.dumps(told, indent=1))
+    (place / "said.txt").write_text(
+        f"gapslsim {shlex.join(call.arguments)}\n{ending.code}\n{ending.said}\n{ending.report}"
+    )
+    return place
+
+
+def _copy(source: str, target: str) -> None:
+    if os.path.isfile(source):
+        shutil.copy2(source, target)
+
+
+def replay(place: Path, folder: Path, cache: str) -> Ending:
+    """Tries a kept input again."""
+    shutil.rmtree(folder, ignore_errors=True)
+    furnish(folder)
+    shutil.copytree(place / "in", folder / "in", symlinks=True, dirs_exist_ok=True)
+    told = json.loads((place / CALL).read_text())
+    running = Running(folder, told["arguments"], told["may_last"], tuple(told["writes"]), cache)
+    running.start()
+    while (ending := running.look()) is None:
+        time.sleep(0.002)
+    shutil.rmtree(folder, ignore_errors=True)
+    return ending
+
+
+def shrink(place: Path, folder: Path, cache: str, tries: int = 150) -> None:
+    """Takes out what a kept input fails without: whole files, then lines, halves first."""
+    fault = json.loads((place / CALL).read_text())["fault"]
+    left = tries
+
+    def fails() -> bool:
+        nonlocal left
+        left -= 1
+        return replay(place, folder, cache).fault == fault
+
+    for path in sorted(
+        (p for p in (place / "in").rglob("*") if p.is_file() and not p.is_symlink()),
+        key=lambda p: -p.stat().st_size,
+    ):
+        content = path.read_bytes()
+        path.unlink()
+        if left > 0 and fails():
+            continue
+        path.write_bytes(content)
+        parts = content.splitlines(keepends=True)
+        step = len(parts) // 2
+        while step and left > 0:
+            at = 0
+            while at < len(parts) and left > 0:
+                fewer = parts[:at] + parts[at + step :]
+                path.write_bytes(b"".join(fewer))
+                if fails():
+                    parts = fewer
+                else:
+                    at += step
+            step //= 2
+        path.write_bytes(b"".join(parts))
+
+
+def _import_all() -> None:
+    """The whole package and what it imports late, so that every fork has it."""
+    import pkgutil
+
+    import gapslsim
+    from gapslsim.kernels import choose
+
+    choose("pinned")
+    names = [
+        found.name
+        for found in pkgutil.walk_packages(gapslsim.__path__, "gapslsim.")
+        if "._new" not in found.name
+    ]
+    for name in [*names, *_LATE]:
+        if not name.endswith("__main__"):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
