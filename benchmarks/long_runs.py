@@ -16,7 +16,6 @@ import sys
 import time
 from pathlib import Path
 
-
 HERE = Path(__file__).parents[1]
 RUNS = ("10x2000", "10x10000", "10x40000", "5000x100")
 QUICK = ("10x400", "200x4")

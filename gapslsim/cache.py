@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gapslsim._version import __version__
+from gapslsim.regular_files import read_text
 from gapslsim.whole_files import whole_file
 
 __all__ = ["cache_folder", "remembered"]
@@ -52,7 +53,7 @@ def remembered(about: Any, compute: Callable[[], Any], code: tuple[str, ...] = (
     file = folder / f"{key}.json"
     # A damaged entry is as good as none.
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        entry = json.loads(file.read_text(encoding="utf-8"))
+        entry = json.loads(read_text(file))
         if entry["sha256"] == _digest(entry["value"]):
             return entry["value"]
     value = compute()

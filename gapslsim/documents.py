@@ -97,7 +97,7 @@ def number_of(text: str, kind: str) -> int | float:
         value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         if not math.isfinite(value):
             raise DocumentError(f"found {text:.40}; write a finite number")
-        return value
+        return value + 0.0  # a zero without a sign
     # Checked before it is read: Python refuses to read or write integers of some thousand digits.
     if len(text) > 100 or abs(whole := int(text, 16 if text.startswith("0x") else 10)) >= _LARGEST:
         raise DocumentError(f"found the integer {text:.40}; write one of at most 64 bits")
@@ -247,7 +247,7 @@ def json_data(text: str, longest: int = MAX_CHARACTERS) -> Any:
         read = partial(number_of, kind="int") if _LONG.search(text) else None
         data = json.loads(text, parse_constant=refuse, parse_int=read)
     except json.JSONDecodeError as error:
-        raise DocumentError(f"not JSON: {error.msg}", error.lineno) from error
+        raise DocumentError(f"it is no JSON: {error.msg}", error.lineno) from error
     except RecursionError:
         raise _too_deep(None) from None
     layer = [data]

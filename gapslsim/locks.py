@@ -25,6 +25,8 @@ from threading import Lock, Thread
 from time import monotonic, sleep
 from typing import Any, Final
 
+from gapslsim.regular_files import read_text
+
 __all__ = ["DEAD_AFTER_S", "Hold", "Holder", "Turns", "claims_of", "take"]
 
 _fcntl: Any
@@ -66,7 +68,7 @@ class Holder:
     def read(cls, file: Path) -> Holder | None:
         """Of whom a file says that it is held; None if it says nothing."""
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            found = json.loads(read_text(file, follow=False))
             return cls(int(found["pid"]), *(str(found[name]) for name in ("host", "since", "space")))
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None

@@ -1,8 +1,9 @@
 """Components of your own: Python files and modules that a scenario names under `components`.
 
 A file is carried out once per process, as an import would, and again if its text has changed; what its classes
-register is known from then on. Nothing is carried out unless a scenario or a command names it. Files beside it can be
-imported, as from a script, and count as a part of it.
+register is known from then on. Nothing is carried out unless a scenario or a command names it, and nothing at all where
+`GAPSLSIM_NO_COMPONENTS` is set (`--no-components`). Files beside it can be imported, as from a script, and count as a
+part of it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,25 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from gapslsim.errors import ComponentError
 from gapslsim.registry import FAMILIES, files_sha256, registered_by_users
 
-__all__ = ["digests", "is_file", "load_components", "registered_by"]
+__all__ = ["REFUSED", "TELL", "digests", "is_file", "load_components", "registered_by"]
+
+REFUSED: Final = "GAPSLSIM_NO_COMPONENTS"
+"""Environment variable: whether no file or module may be carried out; inherited by workers."""
+
+TELL: ContextVar[Callable[[str], object]] = ContextVar("tell", default=lambda name: None)
+"""Is told what is about to be carried out. The command line prints it; workers say nothing."""
 
 _PREFIX = "gapslsim_own_"
 _LOADED: dict[str, str] = {}
@@ -41,17 +51,24 @@ def load_components(name: str) -> None:
         name: path of a `.py` file, or the name of a module that can be imported.
 
     Raises:
-        ComponentError: if it is not there, breaks, or registers nothing.
+        ComponentError: if it is not there, breaks, registers nothing, or none may be carried out.
     """
+    if os.environ.get(REFUSED, "0") not in ("", "0"):
+        raise ComponentError(
+            f"{name} is Python code and was not run, as --no-components (or {REFUSED}) is set; read it first, then "
+            "leave that out, or take the name out of 'components'."
+        )
     before = registered_by_users()
     try:
         new = _load_file(Path(name)) if is_file(name) else _load_module(name)
     except ComponentError:
         raise
-    except Exception as error:
-        # Whatever a user's file does wrong is told in words, with its line.
+    except BaseException as error:
+        if type(error) is KeyboardInterrupt:  # Ctrl-C
+            raise
+        # Whatever a user's file does wrong is told in words, with its line; `sys.exit` ends nobody else's program.
         raise ComponentError(f"{name} cannot be used: {_in_words(error, name)}") from error
-    if new and registered_by_users() <= before:
+    if new and registered_by_users() <= before and not registered_by(name):
         _LOADED.pop(_key(name))
         known = ", ".join(FAMILIES)
         raise ComponentError(
@@ -110,6 +127,7 @@ def _load_file(file: Path) -> bool:
     digest = files_sha256([file])
     if not _forget_changed_modules() and _LOADED.get(path) == digest:
         return False
+    TELL.get()(path)
     if (folder := str(Path(path).parent)) not in sys.path:
         # Behind all others, so that a file of a user's hides nobody else's; for good, since methods import later.
         sys.path.append(folder)
@@ -168,9 +186,11 @@ def _forget_changed_modules() -> bool:
 
 
 def _load_module(name: str) -> bool:
-    is_new = name not in sys.modules
+    is_new = name not in _LOADED
     if not all(part.isidentifier() for part in name.split(".")):
         raise ComponentError(f"found {name!r}; write a .py file or a module's name such as my_package.rules.")
+    if is_new:
+        TELL.get()(name)
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -191,7 +211,7 @@ def _sources(module: ModuleType) -> list[Path]:
     return [Path(module.__file__)] if module.__file__ else []
 
 
-def _in_words(error: Exception, name: str) -> str:
+def _in_words(error: BaseException, name: str) -> str:
     """The error and the last line of the user's own file that it came through."""
     frames = [
         f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == Path(name).name

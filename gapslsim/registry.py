@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,8 +32,10 @@ from pydantic.fields import Field, FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from gapslsim.bounds import bounded_schema
 from gapslsim.docstrings import attribute_docstrings
 from gapslsim.errors import ComponentError, unknown
+from gapslsim.regular_files import open_regular
 
 __all__ = [
     "FAMILIES", "Family", "component", "content_of", "describe", "files_sha256", "is_shipped", "meaning_of",
@@ -120,8 +121,9 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowe
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def component(cls: type[C]) -> type[C]:
     """Makes a class a frozen, keyword-only pydantic dataclass that refuses unknown keys, NaN and infinity."""
-    if not hasattr(cls, "__get_pydantic_json_schema__"):
-        cls.__get_pydantic_json_schema__ = classmethod(_describe)  # type: ignore[attr-defined]
+    for name, hook in (("json", _describe), ("core", bounded_schema)):
+        if not hasattr(cls, method := f"__get_pydantic_{name}_schema__"):
+            setattr(cls, method, classmethod(hook))
     return cast("type[C]", pydantic_dataclass(frozen=True, kw_only=True, config=_STRICT)(cls))
 
 
@@ -202,7 +204,9 @@ def files_sha256(files: Iterable[Path]) -> str:
     """SHA-256 of what files hold, one after the other."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.read_bytes())
+        with open_regular(file) as opened:
+            while part := opened.read(1 << 20):
+                digest.update(part)
     return digest.hexdigest()
 
 

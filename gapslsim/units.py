@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gapslsim.errors import did_you_mean
 
 __all__ = [
-    "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate",
+    "BOUNDS", "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate",
     "Seconds", "Speed", "StepLength", "example", "format_quantity", "json_schema_of", "parse_quantity", "unit_factor",
 ]  # fmt: skip
 
@@ -55,6 +55,13 @@ _EXAMPLE = {
 }  # fmt: skip
 _PATTERN = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*([A-Za-zµ/]*)\s*$")
 _SIGNED = {"dB", "dBm"}
+BOUNDS: dict[str, tuple[float, float]] = {
+    "bit/s": (1e-3, 1e18), "B/s": (1e-12, 1e18), "s": (1e-30, 1e10), "B": (1e-3, 1e18), "FLOP/s": (1e-12, 1e24),
+    "W": (1e-30, 1e12), "J": (1e-30, 1e18), "Hz": (1e-3, 1e18), "m": (1e-30, 1e12), "m/s": (1e-9, 3e8),
+    "dB": (0.0, 1e3), "dBm": (0.0, 1e3),
+}  # fmt: skip
+"""Least (but for zero) and most of each base unit, of both signs. Between them a product or a quotient of a few stays a
+number, and times stay far enough from where a float's steps grow beyond a microsecond (1e10 s, 317 years)."""
 
 
 def parse_quantity(value: object, unit: str) -> float:
@@ -66,9 +73,11 @@ def parse_quantity(value: object, unit: str) -> float:
     write = f"write it with its unit, for instance '{_EXAMPLE[unit]}'"
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"{value!r} is not a quantity in {unit}; {write}")
-    match = _PATTERN.match(str(value))
+    text = str(value)
+    # No quantity is longer, and the pattern takes time that grows with the square of the digits.
+    match = _PATTERN.match(text) if len(text) <= 100 else None
     if match is None:
-        raise ValueError(f"{value!r} is not a quantity in {unit}; {write}")
+        raise ValueError(f"{value!r:.60} is not a quantity in {unit}; {write}")
     symbol = match[2]
     if not symbol:
         raise ValueError(f"{value!r} has no unit; {write}")
@@ -80,25 +89,34 @@ def parse_quantity(value: object, unit: str) -> float:
             f"{symbol!r} is not a unit of {unit}; {write} (known: {', '.join(sorted(known))}).{hint}"
         )
     try:
-        result = float(Fraction(match[1]) * Fraction(repr(known[symbol])))
+        result = _times(match[1], known[symbol])
     except OverflowError:
         raise ValueError(f"{value!r} is not finite; {write}") from None
     if result < 0 and unit not in _SIGNED:
         raise ValueError(f"{value!r} is negative; it must be 0 or more, for instance '{_EXAMPLE[unit]}'")
+    least, most = BOUNDS[unit]
+    if result and not least <= abs(result) <= most:
+        rule = f"at most {most:g} {unit}" if abs(result) > most else f"0, or {least:g} {unit} or more"
+        raise ValueError(f"{value!r} is no sensible quantity; write {rule}, for instance '{_EXAMPLE[unit]}'")
     return result
+
+
+def _times(number: str, scale: float) -> float:
+    """The float that is nearest to the product."""
+    return float(Fraction(number) * Fraction(repr(scale)))
 
 
 def format_quantity(value: float, unit: str) -> str:
     """Writes 4e7 bit/s as `"40 Mbit/s"`; `parse_quantity` reads exactly the same value back."""
     if unit in ("bit/s", "B/s", "FLOP/s", "Hz", "B"):
         for prefix in ("T", "G", "M", "k"):
-            text = f"{value / _DECIMAL[prefix]:.12g} {prefix}{unit}"
-            if abs(value) >= _DECIMAL[prefix] and parse_quantity(text, unit) == value:
-                return text
+            number = f"{value / _DECIMAL[prefix]:.12g}"
+            if abs(value) >= _DECIMAL[prefix] and _times(number, _DECIMAL[prefix]) == value:
+                return f"{number} {prefix}{unit}"
     if unit == "s" and 0 < value < 1:
-        text = f"{value / 1e-3:.12g} ms"
-        if parse_quantity(text, unit) == value:
-            return text
+        number = f"{value / 1e-3:.12g}"
+        if _times(number, 1e-3) == value:
+            return f"{number} ms"
     number = repr(float(value))
     return f"{number.removesuffix('.0')} {unit}"
 

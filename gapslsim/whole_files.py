@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-__all__ = ["whole_file"]
+__all__ = ["whole_file", "whole_path"]
+
+_LONGEST: Final = 50
+"""Characters of a name that its unfinished file repeats: all of those that anybody looks for."""
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there with all that is written to it inside, or not at all; several processes may do so at once.
+def whole_path(path: Path) -> Iterator[Path]:
+    """Where to write a file, which takes its place when the block ends; whatever ends it, nothing else is left.
+
+    Several processes may write the same file at once; the last one's stays.
 
     Raises:
         OSError: if it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    partial = path.with_name(f".{path.name[:_LONGEST]}.{uuid.uuid4().hex}.partial")
     try:
-        with partial.open("wb") as file:
-            yield file
+        yield partial
         partial.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not name it
+        raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what is told
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """The same, opened for bytes."""
+    with whole_path(path) as partial, partial.open("wb") as file:
+        yield file

@@ -14,7 +14,7 @@ from gapslsim.calibration._columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
 from gapslsim.calibration._rows import row_problems
 from gapslsim.csv_text import originals
 from gapslsim.errors import ComponentError, GapslsimError, Problem, did_you_mean
-from gapslsim.regular_files import check_regular
+from gapslsim.unpacking import check_parquet, unpacked
 
 __all__ = ["MeasurementTable", "TableError", "load_table", "read_table"]
 
@@ -133,14 +133,17 @@ def load_table(path: Path) -> pd.DataFrame:
             [Problem("", f"{path.suffix or 'no extension'} is not known; give a .csv or .parquet", str(path))]
         )
     try:
-        check_regular(path)
         if name.endswith(".parquet"):
+            check_parquet(path)
             return pd.read_parquet(path)
         # As texts: pandas would turn `NA` into a missing number and a bad cell into a column of objects.
         # A byte-order mark would become part of the first column's name.
-        return originals(
-            pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
-        )
+        with unpacked(path) as file:
+            return originals(
+                pd.read_csv(
+                    file, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
+                )
+            )
     except Exception as error:
         # The parsers of pandas and pyarrow raise classes of their own that are nowhere promised.
         theirs = type(error).__module__.split(".")[0] in ("pandas", "pyarrow")

@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gapslsim.cli.say import say
 from gapslsim.cli.validate import SetOption
+from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
     from gapslsim.checks.check import Outcome
@@ -81,7 +83,8 @@ def _show(outcome: Outcome) -> None:
     """A line: what is claimed and what came of it."""
     mark, colour = _MARKS[outcome.result]
     why = f" ({outcome.words:.160})" if outcome.result in ("note", "not looked at") else ""
-    say(f"  {typer.style(f'{mark:<5}', fg=colour)} {outcome.sentence}{why}")
+    line = Text.assemble("  ", (f"{mark:<5}", colour), f" {outcome.sentence}{why}")
+    Terminal().print(line, soft_wrap=True)
 
 
 def _chosen(file: str | None, kinds: Sequence[str], shipped: Iterable[str]) -> list[tuple[str, str]]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from rich.table import Table
 
-from gapslsim.errors import NetworkError
 from gapslsim.network.protocols.tcp import Tcp
 from gapslsim.network.reference_cases import FlowTime, run_case
+from gapslsim.network.reference_files import ReferenceCase, read_cases
 from gapslsim.terminal import Terminal
 
 __all__ = ["check_network_command"]
@@ -77,17 +76,15 @@ def check_network(paths: Iterable[Path], console: Terminal) -> int:
         NetworkError: if a file is not in this format.
     """
     families: dict[str, _Errors] = {}
-    packet_cases: list[dict[str, Any]] = []
-    for path in paths:
-        for case in _cases(path):
-            if "maxmin" in case["reference"]:
-                reference = {
-                    name: FlowTime(time["start_s"], time["finish_s"])
-                    for name, time in case["reference"]["maxmin"].items()
-                }
-                families.setdefault(case["family"], _Errors()).add(case["id"], run_case(case), reference)
-            else:
-                packet_cases.append(case)
+    packet_cases: list[ReferenceCase] = []
+    for case in [case for path in paths for case in read_cases(path)]:
+        if case.reference.maxmin is None:
+            packet_cases.append(case)
+            continue
+        reference = {
+            name: FlowTime(time.start_s, time.finish_s) for name, time in case.reference.maxmin.items()
+        }
+        families.setdefault(case.family, _Errors()).add(case.id, run_case(case), reference)
     if families:
         console.print(_fluid_table(families))
     errors = list(families.values())
@@ -104,17 +101,6 @@ def check_network(paths: Iterable[Path], console: Terminal) -> int:
     return 1 if beyond else 0
 
 
-def _cases(path: Path) -> list[dict[str, Any]]:
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise NetworkError(f"{path} cannot be read as JSON: {error}") from error
-    cases = document.get("cases") if isinstance(document, dict) else None
-    if not isinstance(cases, list) or document.get("schema_version") != 1:
-        raise NetworkError(f"{path} holds no reference cases; it needs schema_version 1 and a list `cases`.")
-    return cases
-
-
 def _fluid_table(families: Mapping[str, _Errors], title: str = "Engine against max-min reference") -> Table:
     table = Table(title=title, caption="relative error of durations; tolerance 1e-9 s + 1e-6 x duration")
     table.add_column("family")
@@ -127,7 +113,7 @@ def _fluid_table(families: Mapping[str, _Errors], title: str = "Engine against m
     return table
 
 
-def _packet_tables(cases: list[dict[str, Any]]) -> tuple[dict[str, _Errors], Table]:
+def _packet_tables(cases: list[ReferenceCase]) -> tuple[dict[str, _Errors], Table]:
     estimates = {name: _Errors() for name in ("raw", "headers", "headers + set-up")}
     keys = ("fluid_raw_finish_s", "fluid_overhead_finish_s", "fluid_overhead_handshake_finish_s")
     models = {
@@ -139,15 +125,17 @@ def _packet_tables(cases: list[dict[str, Any]]) -> tuple[dict[str, _Errors], Tab
     }
     variants: dict[tuple[str, str], _Errors] = {}
     for case in cases:
-        starts = {flow["id"]: float(flow["start_s"]) for flow in case["flows"]}
+        starts = {flow.id: flow.start_s for flow in case.flows}
         results = {name: run_case(case, protocol=protocol) for name, protocol in models.items()}
         for (name, errors), key in zip(estimates.items(), keys, strict=True):
-            estimate = {flow: FlowTime(starts[flow], end) for flow, end in case["reference"][key].items()}
-            errors.add(case["id"], results[name], estimate)
-        for variant, ends in case["reference"]["ns3"].items():
+            estimate = {
+                flow: FlowTime(starts[flow], end) for flow, end in getattr(case.reference, key).items()
+            }
+            errors.add(case.id, results[name], estimate)
+        for variant, ends in (case.reference.ns3 or {}).items():
             packets = {flow: FlowTime(starts[flow], end) for flow, end in ends.items()}
             for name, times in results.items():
-                variants.setdefault((variant, name), _Errors()).add(case["id"], times, packets)
+                variants.setdefault((variant, name), _Errors()).add(case.id, times, packets)
     table = Table(
         title="Engine against ns-3 TCP", caption="absolute relative error; max-min knows no losses or queues"
     )

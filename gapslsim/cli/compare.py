@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -50,6 +50,10 @@ def compare_command(
         str,
         typer.Option(metavar="SERIES", help="Compare all others with this one over seeds; else the best is."),
     ] = "",
+    pairs: Annotated[
+        Literal["few", "all"],
+        typer.Option(help="Which pairs of series are told where there are many: few, or all."),
+    ] = "few",
     as_json: JsonOption = False,
     geometry: Annotated[
         bool,
@@ -70,6 +74,8 @@ def compare_command(
     from gapslsim.results.study import is_study
 
     ranked: list[str] = []
+    # A file and a program have room for all.
+    every = pairs == "all" or as_json or out is not None
     if geometry:
         table = full = _geometry(runs)
     elif any(map(is_study, runs)):
@@ -79,8 +85,9 @@ def compare_command(
                 "draw it with 'gapslsim figure' or 'gapslsim report'"
             )
         found = gather(runs)
-        table, full = study_table(found, brief=True), study_table(found)
-        ranked = [found.question, *answers(found), basis(found), *difference_lines(found, against)]
+        full = study_table(found)
+        table = full.brief()
+        ranked = [found.question, *answers(found), basis(found), *difference_lines(found, against, every)]
     else:
         stored = [StoredRun(run) for run in runs]
         summaries, scenarios = [run.summary for run in stored], [run.scenario_yaml for run in stored]
@@ -92,7 +99,7 @@ def compare_command(
         ranked += [
             f"{label}: {one}" for label, one in zip(labels_of(summaries, scenarios), told, strict=True) if one
         ]
-        ranked += difference_lines(gather(runs), against)
+        ranked += difference_lines(gather(runs), against, every)
         table = compare(summaries, scenarios=scenarios)
         full = compare(summaries, spread=True, scenarios=scenarios)
     ranked = [line for line in ranked if line]

@@ -48,25 +48,20 @@ def prepare_streams() -> None:
 def end(error: BaseException, arguments: Sequence[str]) -> int:
     """Says what ended a command; returns its exit code."""
     is_read = _is_read(sys.stdout)
+    log().debug("", exc_info=error)
     if isinstance(error, GapslsimError):
-        log().debug("", exc_info=error)
         return _told(f"{_heading(error)}{error}", error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return _told("Interrupted.", INTERRUPTED)
     if isinstance(error, BrokenPipeError) and not is_read:
         return _UNREAD
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-        what = (
-            f"{error.filename} could not be written or read"
-            if error.filename
-            else "what is printed could not be written"
-        )
+        what = error.filename or "what was to be written or printed"
         return _told(f"Error: {what}: {error.strerror}; see to that, then call again", 1)
     if isinstance(error, FileNotFoundError) and not _has_place():
         return _told("Error: the folder in which this runs is gone; go to one that is there", 2)
     from gapslsim.faults import in_words, out_of_memory
 
-    log().debug("", exc_info=error)
     told = in_words(error, f"gapslsim {shlex.join(arguments)}")
     return _told(f"Error: {told}.", 1 if out_of_memory(error) else FAULT)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,11 +120,17 @@ def _appended(made: Imported, output: Path) -> int:
         )
     held = {column: {row[column] for row in there} for column in _OWNERS if column in header}
     one = {column: values.pop() for column, values in held.items() if len(values) == 1}
-    with output.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, header, extrasaction="ignore")
-        for row in made.rows:
-            cells = map(neutral, map(_cell, row))
-            writer.writerow(dict(zip(made.columns, cells, strict=True)) | one)
+    added = io.StringIO()
+    writer = csv.DictWriter(added, header, extrasaction="ignore", lineterminator="\n")
+    writer.writerows(
+        dict(zip(made.columns, map(neutral, map(_cell, row)), strict=True)) | one for row in made.rows
+    )
+    from gapslsim.whole_files import whole_file
+
+    # Anew rather than at its end: a table that a full disk cuts off in a row would be no table any more.
+    before = output.read_bytes()
+    with whole_file(output) as file:
+        file.write(before + (b"" if before.endswith(b"\n") else b"\n") + added.getvalue().encode())
     return len(made.rows)
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from gapslsim.cli.json_output import JsonOption, print_json
 from gapslsim.cli.say import say
 from gapslsim.errors import ComponentError, unknown
+from gapslsim.regular_files import read_text
 from gapslsim.scenario.presets import LINKS, LinkPreset
 from gapslsim.scenario.shipped import shipped_scenarios
 from gapslsim.scenario.tree import parse, plain
@@ -163,7 +164,7 @@ def _scenarios() -> Rows:
 
     rows = []
     for name, file in shipped_scenarios().items():
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
         data = plain(parse(text, str(file))[0])
         described = data.get("description") if isinstance(data, dict) else None
         rows.append((name, first_sentence(str(described or text.partition("\n")[0].lstrip("# ")))))
@@ -269,7 +270,7 @@ def _scenario_text(name: str) -> str:
     known = shipped_scenarios()
     if name not in known:
         raise ComponentError(unknown("scenario", name, known))
-    return known[name].read_text(encoding="utf-8")
+    return read_text(known[name])
 
 
 def _headed(heading: str, text: str | None) -> Terminal:

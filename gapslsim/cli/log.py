@@ -20,6 +20,15 @@ class LogError(GapslsimError):
     exit_code = 2
 
 
+class _File(logging.FileHandler):
+    """Stops at the first line that cannot be written, on a full disk for instance: a log is worth no command."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        log().removeHandler(self)
+        logging.getLogger("py.warnings").removeHandler(self)
+        sys.stderr.write(f"--log {self.baseFilename}: {sys.exc_info()[1]}; nothing more is added to it.\n")
+
+
 class _Lines(logging.Formatter):
     """Texts of anybody's file go to a terminal here too."""
 
@@ -41,7 +50,7 @@ def start_log(verbose: bool, file: Path | None) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if verbose else []
     if file is not None:
         try:
-            handlers.append(logging.FileHandler(file, encoding="utf-8"))
+            handlers.append(_File(file, encoding="utf-8"))
         except OSError as error:
             raise LogError(f"--log {file} cannot be written: {error.strerror}; give another file") from error
     for logger in (log(), logging.getLogger("py.warnings")):

@@ -6,10 +6,12 @@ A command's module is imported when the command is called, so that `--help` answ
 from __future__ import annotations
 
 import importlib
+import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -81,6 +83,7 @@ COMMANDS: dict[str, Entry] = {
 """Every command; a new one is one line here."""
 
 
+_NO_COMPONENTS: Final = "--no-components"
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
 
@@ -92,6 +95,10 @@ class _Commands(TyperGroup):
         name, stub, rest = super().resolve_command(ctx, args)
         if name is None or stub is None or name not in COMMANDS:
             return name, stub, rest
+        from gapslsim.own_components import TELL
+
+        told = TELL.set(lambda own: say(f"Runs the Python of {own}; {_NO_COMPONENTS} runs none.", err=True))
+        ctx.call_on_close(lambda: TELL.reset(told))
         return name, load_command(name), rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -160,6 +167,13 @@ def _application() -> typer.Typer:
             Path | None,
             typer.Option("--log", metavar="FILE", help="Add the same to this file, with the time."),
         ] = None,
+        no_components: Annotated[
+            bool,
+            typer.Option(
+                _NO_COMPONENTS,
+                help="Run no Python that a scenario or study names under components, as GAPSLSIM_NO_COMPONENTS=1.",
+            ),
+        ] = False,
     ) -> None:
         if verbose or log is not None:
             start_log(verbose, to_file)
@@ -179,13 +193,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(arguments) if arguments is not None else sys.argv[1:]
     started_s = time.perf_counter()
     prepare_streams()
-    with interrupting() as signalled:
-        code = _code_of(call, given)
+    with interrupting() as signalled, _components_refused(given) as rest:
+        code = _code_of(call, rest)
     if code == INTERRUPTED and signalled.number:
         code = 128 + signalled.number
     told = " ".join(map(shlex.quote, given))
     log().info("gapslsim %s: exit code %d after %.1f s", told, code, time.perf_counter() - started_s)
     sys.exit(code)
+
+
+@contextmanager
+def _components_refused(given: list[str]) -> Iterator[list[str]]:
+    """The arguments without `--no-components`, which may stand anywhere; a variable tells of it, to workers too."""
+    if _NO_COMPONENTS not in given:
+        yield given
+        return
+    from gapslsim.own_components import REFUSED
+
+    before = os.environ.get(REFUSED, "")
+    os.environ[REFUSED] = "1"
+    try:
+        yield [argument for argument in given if argument != _NO_COMPONENTS]
+    finally:
+        os.environ[REFUSED] = before
 
 
 def _code_of(call: Callable[..., Any], given: list[str]) -> int:

@@ -70,9 +70,13 @@ def measure_command(
     peer: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Also measure the link to a machine that runs --serve.")
     ] = "",
+    token: Annotated[str, typer.Option(help="That --serve has printed on the peer; --peer needs it.")] = "",
     serve: Annotated[
         int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Only answer one --peer, then end.")
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address that --serve listens on; 0.0.0.0 for all of this machine's.")
+    ] = "127.0.0.1",
     check: Annotated[
         list[str] | None,
         typer.Option(help="Only compare rounds of this scenario, carried out here, with --profile."),
@@ -85,7 +89,7 @@ def measure_command(
     """Time PyTorch on this machine: layers in place, both sides of split models, optimizer steps, memory, links."""
     console = Terminal(stderr=True)
     if serve is not None:
-        _serve(serve)
+        _serve(serve, host)
     elif check or profile:
         _check(check or ["quickstart"], profile, device, threads, rounds, console)
     else:
@@ -100,7 +104,7 @@ def measure_command(
         meter = _meter(rails, torch_device, console)
         resting = rest(meter, _REST_S) if meter is not None and idle_power is None else []
         with watched(meter if power is None else None) as working:
-            rows = _measure(plan, machine, torch_device, peer, console)
+            rows = _measure(plan, machine, torch_device, peer, token, console)
         if meter is not None:
             rows += power_rows(machine, meter, resting, working)
         from gapslsim.calibration.calibrate import slug
@@ -181,7 +185,7 @@ def _sizes(text: str) -> list[int]:
 
 
 def _measure(
-    plan: Plan, machine: Machine, torch_device: Any, peer: str, console: Terminal
+    plan: Plan, machine: Machine, torch_device: Any, peer: str, token: str, console: Terminal
 ) -> list[Measurement]:
     from gapslsim.measuring.links import measure_link, parse_peer
     from gapslsim.measuring.measure import measure
@@ -193,7 +197,7 @@ def _measure(
     with _progress(console) as observer:
         if address is not None:  # first, so that a peer that is not there is found out at once
             observer(f"link to {peer}", 0.0)
-            links = measure_link(machine, address)
+            links = measure_link(machine, address, token=token)
         rows = measure(plan, machine, torch_device, clock_of(torch_device, machine.threads), observer)
     return rows + links
 
@@ -210,11 +214,16 @@ def _warn_if_busy(machine: Machine, torch_device: Any, console: Terminal) -> Non
         )
 
 
-def _serve(port: int) -> None:
-    from gapslsim.measuring.links import serve
+def _serve(port: int, host: str) -> None:
+    from gapslsim.measuring.link_server import LOOPBACK, serve
 
-    seen = serve(port, ready=lambda port: say(f"Waiting for 'gapslsim measure --peer THIS-HOST:{port}'"))
-    say(f"Measured with {seen}")
+    def ready(port: int, token: str) -> None:
+        if host == LOOPBACK:
+            say("Listening to this machine alone; --host 0.0.0.0 listens to others.", err=True)
+        here = "THIS-HOST" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host
+        say(f"Waiting for 'gapslsim measure --peer {here}:{port} --token {token}'")
+
+    say(f"Measured with {serve(port, host=host, ready=ready)}")
 
 
 def _check(
@@ -265,7 +274,7 @@ def _progress(console: Terminal) -> Iterator[Callable[[str, float], None]]:
     if console.is_terminal:
         columns = (
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f}% {task.description}"),
+            TextColumn("{task.percentage:>3.0f}% {task.description}", markup=False),
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=console, transient=True) as bar:

@@ -26,6 +26,7 @@ def new_command(
 ) -> None:
     """Writes NAME/ with scenario.yaml, study.yaml, README.md and components/. Nothing that is there is replaced."""
     from gapslsim.errors import ComponentError, did_you_mean
+    from gapslsim.results.outputs import write_text
 
     folder = Path(name)
     word = folder.name
@@ -43,8 +44,7 @@ def new_command(
     chosen = [file for kind, file in stubs.items() if not stub or kind in stub]
     for file in [_TEMPLATES / "scenario.yaml", _TEMPLATES / "study.yaml", _TEMPLATES / "README.md", *chosen]:
         target = folder / file.relative_to(_TEMPLATES)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_named(file.read_text("utf-8"), word), encoding="utf-8")
+        write_text(target, _named(file.read_text("utf-8"), word))
         say(f"Wrote {target}")
     say(f"Next: cd {folder} && gapslsim run scenario.yaml --dry")
 

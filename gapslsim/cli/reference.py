@@ -60,12 +60,13 @@ def reference_command(
             raise typer.Exit(1)
         say(f"{out}: {len(made)} pages are up to date.")
         return
-    out.mkdir(parents=True, exist_ok=True)
+    from gapslsim.results.outputs import write_text
+
     for page in out.glob("*.md"):
         if page.name not in made and page.read_text(encoding="utf-8").startswith(_HEAD):
             page.unlink()
     for name, text in made.items():
-        (out / name).write_text(text, encoding="utf-8")
+        write_text(out / name, text)
     say(f"{len(made)} pages written to {out}")
 
 
@@ -98,7 +99,9 @@ def pages() -> dict[str, str]:
 
 
 def _index(made: dict[str, str]) -> str:
+    from gapslsim.bounds import LARGEST
     from gapslsim.registry import FAMILIES
+    from gapslsim.units import BOUNDS
 
     families = [
         f"| [{name}]({name}.md) | {_inline(', '.join(FAMILIES[name]))} |" for name in sorted(FAMILIES)
@@ -108,7 +111,12 @@ def _index(made: dict[str, str]) -> str:
         for name, text in made.items()
         if name.removesuffix(".md") not in FAMILIES
     ]
-    text = "# Reference\n\nWritten from the program itself, so it is what the program does.\n\n"
+    by_unit = "; ".join(f"{least:g} to {most:g} {unit}" for unit, (least, most) in BOUNDS.items())
+    text = (
+        "# Reference\n\nWritten from the program itself, so it is what the program does.\n\n"
+        f"Where a setting tells no bounds, whole numbers end at {LARGEST['int']:g} and others at {LARGEST['float']:g}, "
+        f"of both signs. Quantities that are not 0 lie within these, of both signs for dB and dBm: {by_unit}.\n\n"
+    )
     table = "## Components\n\n| family | members |\n|---|---|\n"
     return f"{text}{chr(10).join(others)}\n\n{table}{chr(10).join(families)}"
 

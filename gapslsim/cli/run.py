@@ -219,7 +219,13 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
         raise
     finally:
         release(target)
-    _leave(results, target, held is not None, request)
+    try:
+        _leave(results, target, held is not None, request)
+    except ResultsError as error:
+        if journal is None:
+            raise
+        kept = f"what was trained lies in {journal.directory}, as far as there was room"
+        raise ResultsError(f"{error}; {kept}: make some, then go on with --resume") from error
     if save is not None:
         with held_back():
             results.save_models(save)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,7 +17,8 @@ from gapslsim.errors import ResultsError
 from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
-    from gapslsim.results.study import StudyRecord
+    from gapslsim.results.study import RunRecord, StudyRecord
+    from gapslsim.studies.cut import Shard
     from gapslsim.studies.plan import Plan
     from gapslsim.studies.sweep import Observer, SweepProgress
 
@@ -62,6 +64,16 @@ def sweep_command(
             help="Folder of the journal, to share training with other studies [default: OUT/journal]."
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Run this part of N only, beside the others in the same directory; begun again, it goes on.",
+        ),
+    ] = None,
+    gather: Annotated[
+        bool, typer.Option("--gather", help="Run nothing; put together what the shards have left.")
+    ] = False,
     dry: Annotated[
         bool, typer.Option("--dry", help="Show the plan and what it will cost; run nothing.")
     ] = False,
@@ -78,12 +90,23 @@ def sweep_command(
     """Run a study: every combination of its axes with every seed."""
     from gapslsim.results.study import read_study
     from gapslsim.studies.backend import make_backend
+    from gapslsim.studies.cut import Shard
     from gapslsim.studies.lock import left_behind
     from gapslsim.studies.plan import load_study
+    from gapslsim.studies.shards import sweep_shard
     from gapslsim.studies.sweep import check_place, lies_in, sweep
 
+    part = Shard.parse(shard) if shard is not None else None
+    if (shard or gather) and force:
+        raise typer.BadParameter(
+            "--force would replace what other shards have done; delete the directory instead"
+        )
+    if shard and gather:
+        raise typer.BadParameter("--gather puts the shards together when they have ended; leave out --shard")
     plan = load_study(study, set=overrides or ())
-    target = out if out is not None else _place(plan, overrides or [], resume or force)
+    target = (
+        out if out is not None else _place(plan, overrides or [], resume or force or bool(shard or gather))
+    )
     if dry and as_json:
         raise typer.BadParameter("--dry prints a plan for people; leave out --json or --dry")
     if dry:
@@ -91,8 +114,13 @@ def sweep_command(
         from gapslsim.studies.gpus import find_gpus
 
         show_plan(plan, target, jobs, find_gpus(gpus))
+        if part is not None:
+            _show_shards(plan, part)
         return
-    if not (resume or force) and lies_in(plan, target):
+    if gather:
+        _gather(plan, target, _command(study, overrides, target, journal), as_json=as_json, quiet=quiet)
+        return
+    if not (resume or force or part) and lies_in(plan, target):
         if as_json:
             print_json(_told(read_study(target), target))
             return
@@ -102,7 +130,8 @@ def sweep_command(
             else f"This study is already there: {target}. Nothing was run; --force runs it again."
         )
         return
-    check_place(plan, target, resume=resume, force=force)
+    if part is None:
+        check_place(plan, target, resume=resume, force=force)
     killed = left_behind(target)
     if killed is not None and not quiet:
         say(f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True)
@@ -120,13 +149,28 @@ def sweep_command(
     shown: AbstractContextManager[Observer | None] = nullcontext() if quiet or as_json else _show(sys.stderr)
     try:
         with shown as observer:
-            record = sweep(
-                plan, target, chosen, resume=resume, force=force, journal=journal, observer=observer,
-                on_result=on_result,
-            )  # fmt: skip
+            if part is not None:
+                ended = sweep_shard(
+                    plan, target, chosen, part, journal=journal, observer=observer, on_result=on_result
+                )
+            else:
+                record = sweep(
+                    plan, target, chosen, resume=resume, force=force, journal=journal, observer=observer,
+                    on_result=on_result,
+                )  # fmt: skip
     except KeyboardInterrupt:
-        say(f"Interrupted. What is finished lies in {target}; go on with --resume.", err=True)
+        how = "the same command" if part is not None else "--resume"
+        say(f"Interrupted. What is finished lies in {target}; go on with {how}.", err=True)
         raise typer.Exit(130) from None
+    if part is not None:
+        command = _command(study, overrides, target, journal)
+        _tell_shard(part, ended, target, command, as_json=as_json, quiet=quiet)
+        return
+    _finish(record, target, as_json=as_json, quiet=quiet)
+
+
+def _finish(record: StudyRecord, target: Path, *, as_json: bool, quiet: bool) -> None:
+    """Draws the figure and tells how the runs ended; ends with 1 unless all are completed."""
     drawn = _draw(target)
     n_wrong = sum(not run.has_ended for run in record.runs)
     if as_json:
@@ -137,6 +181,56 @@ def sweep_command(
         _tell(record, target, n_wrong, drawn)
     if n_wrong:
         raise typer.Exit(1)
+
+
+def _command(study: str, overrides: list[str] | None, target: Path, journal: Path | None) -> str:
+    """Without which shard."""
+    words = ["gapslsim", "sweep", study, "--out", str(target)]
+    words += [word for change in overrides or () for word in ("--set", change)]
+    return shlex.join(words if journal is None else [*words, "--journal", str(journal)])
+
+
+def _show_shards(plan: Plan, part: Shard) -> None:
+    from gapslsim.studies.cut import cut
+
+    for index, each in enumerate(cut(plan.possible, part.number), 1):
+        share = f"{each.share:.0%} of the work" if each.labels else "nothing to do"
+        say(f"Shard {index}/{part.number}: {len(each.labels)} runs, {share}.")
+
+
+def _tell_shard(
+    part: Shard, ended: list[RunRecord], target: Path, command: str, *, as_json: bool, quiet: bool
+) -> None:
+    n_wrong = sum(run.status != "completed" for run in ended)
+    if as_json:
+        print_json(
+            {"directory": str(target), "shard": str(part), "runs": [_told_run(run, target) for run in ended]}
+        )
+    elif quiet:
+        say(str(target))
+    else:
+        for run in ended:
+            if run.status != "completed":
+                say(f"{run.label}: {run.status}", err=True)
+        none = "" if ended else " The study has fewer chains of training than shards."
+        say(f"Shard {part}: {len(ended) - n_wrong} of {len(ended)} runs completed.{none}")
+        say(f"When all shards have ended: {command} --gather")
+    if n_wrong:
+        raise typer.Exit(1)
+
+
+def _gather(plan: Plan, target: Path, command: str, *, as_json: bool, quiet: bool) -> None:
+    """Puts shards together; ends with 1 if something is missing or has failed."""
+    from gapslsim.studies.shards import gather
+
+    found = gather(plan, target)
+    for left in found.missing:
+        how = f"at work: {left.at_work}" if left.at_work else f"go on with: {command} --shard {left.shard}"
+        few = ", ".join(left.labels[:3]) + (
+            f" and {len(left.labels) - 3} more" if len(left.labels) > 3 else ""
+        )
+        say(f"Shard {left.shard} has not done {few}; {how}", err=True)
+    _finish(found.record, target, as_json=as_json, quiet=quiet)
 
 
 def _place(plan: Plan, overrides: list[str], goes_on: bool) -> Path:
@@ -151,12 +245,15 @@ def _place(plan: Plan, overrides: list[str], goes_on: bool) -> Path:
 
 
 def _told(record: StudyRecord, target: Path) -> dict[str, Any]:
-    runs = [
-        {"label": run.label, "axes": run.axes, "seed": run.seed, "status": run.status,
-         "directory": str(target / "runs" / run.label)}
-        for run in record.runs
-    ]  # fmt: skip
+    runs = [_told_run(run, target) for run in record.runs]
     return {"directory": str(target), "name": record.name, "question": record.question, "runs": runs}
+
+
+def _told_run(run: RunRecord, target: Path) -> dict[str, Any]:
+    return {
+        "label": run.label, "axes": run.axes, "seed": run.seed, "status": run.status,
+        "directory": str(target / "runs" / run.label),
+    }  # fmt: skip
 
 
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:

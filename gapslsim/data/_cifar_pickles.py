@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 
 from gapslsim.data._images import ImageFiles, Split, find_whole
 from gapslsim.errors import DataError
+from gapslsim.regular_files import read_bytes
 
 __all__ = ["find_pickles"]
 
 _SHAPE = (3, 32, 32)
+_MOST_BYTES = 512 << 20
+"""Of a file; the largest of CIFAR has 155 MB."""
 
 
 def find_pickles(place: Path, folder: str, files: dict[Split, list[str]], label: str) -> CifarPickles | None:
@@ -52,14 +56,18 @@ class CifarPickles(ImageFiles):
         """Labels [n] and pixels [n, 3072] of one file; rows are red, green and blue planes."""
         path = self._path_of[name]
         try:
-            with path.open("rb") as file:
-                read = _Safe(file, encoding="bytes").load()
+            read = _Safe(io.BytesIO(read_bytes(path, _MOST_BYTES)), encoding="bytes").load()
             # Keys are bytes where Python 2 wrote the file, as for the original ones.
             content = {key if isinstance(key, bytes) else key.encode(): part for key, part in read.items()}
             for field in (self.label.encode(), b"data"):
                 if field not in content:
                     raise ValueError(f"it has no field {field.decode()!r}")
-            labels = np.asarray(content[self.label.encode()], dtype=np.int64)
+            given = content[self.label.encode()]
+            # Lists within lists that share their items would become an array of all of them.
+            flat = isinstance(given, (list, np.ndarray)) and not any(isinstance(each, list) for each in given)
+            if not flat:
+                raise ValueError("its labels are no list of numbers")
+            labels = np.asarray(given, dtype=np.int64)
             data = content[b"data"]
             if not isinstance(data, np.ndarray) or data.dtype != np.uint8:
                 raise ValueError("its data are no uint8 array")
@@ -74,8 +82,11 @@ class CifarPickles(ImageFiles):
         return labels, data
 
 
-class _Safe(pickle.Unpickler):
-    """Reads arrays, lists and strings; refuses to call anything else, as pickles can run any code."""
+class _Safe(pickle._Unpickler):
+    """Reads arrays, lists and strings; refuses to call anything else, as pickles can run any code.
+
+    The unpickler in Python: that in C makes a table as long as the largest number a file names (2**31 entries, say).
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         """The three names that an array needs, wherever the NumPy that wrote it kept them."""

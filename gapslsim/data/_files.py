@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from gapslsim.errors import DataError
 from gapslsim.own_path import OwnPath
+from gapslsim.regular_files import open_regular
 
 __all__ = ["OwnPath", "digest_of", "found_file", "found_folder", "state_of"]
 
@@ -52,6 +53,7 @@ def digest_of(paths: Iterable[Path]) -> str:
     if state not in _digests:
         digest = hashlib.sha256()
         for path in paths:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            with open_regular(path) as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())  # type: ignore[arg-type]
         _digests[state] = digest.hexdigest()
     return _digests[state]

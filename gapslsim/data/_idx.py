@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from gapslsim.data._images import ImageFiles, Split, find_whole
 from gapslsim.errors import DataError
+from gapslsim.unpacking import unpacked
 
 __all__ = ["find_idx"]
 
@@ -66,7 +66,8 @@ def _read(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
     32-bit integer, then the values.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with unpacked(path) as file:
+            content = file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is cut short or corrupted ({error}); fetch it again.") from error
     n_dimensions = 1 + len(item)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import Field
 
+from gapslsim.data._open_image import opened_image
 from gapslsim.data._own_data import OwnData, Reader, scaled
 from gapslsim.data.dataset import LoadedData, Samples
 from gapslsim.errors import DataError
@@ -21,6 +21,7 @@ from gapslsim.work import content_key
 
 __all__ = ["Encoded", "FoundImages", "OwnImages"]
 
+Side = Annotated[int, Field(ge=1, le=8192)]
 Encoded = Callable[[Sequence[int]], list[Path | bytes | None]]
 """From places in the order of the labels to image files, or what these hold."""
 
@@ -47,7 +48,7 @@ class FoundImages:
 class OwnImages(OwnData):
     """Settings common to images of the user's own."""
 
-    size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    size: Side | tuple[Side, Side] | None = None
     """Side, or height and width, that images are resized to (bilinear); needed where they differ in size."""
     fit: Literal["stretch", "crop"] = "stretch"
     """How an image of another shape becomes `size`: each side for itself, or cut to the shape around the middle."""
@@ -127,11 +128,9 @@ class OwnImages(OwnData):
 
 
 def _opened(given: Path | bytes | None, name: str) -> Any:
-    from PIL import Image
-
     if given is None:
         raise DataError(f"Image {name} holds nothing; replace it or take it out.")
     try:
-        return Image.open(io.BytesIO(given) if isinstance(given, bytes) else given)
+        return opened_image(given)
     except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"Image {name} cannot be read ({error}); replace it or take it out.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gapslsim.data._images import ImageFiles, Split
+from gapslsim.data._open_image import opened_image
 from gapslsim.errors import DataError
+from gapslsim.unpacking import check_parquet
 
 __all__ = ["find_parquet", "reading"]
 
@@ -102,14 +103,12 @@ class ParquetImages(ImageFiles):
 
     def _decode(self, encoded: bytes | None, path: Path, row: int) -> NDArray[np.uint8]:
         """Pixels of one encoded image, uint8 [channels, height, width]."""
-        from PIL import Image
-
         channels, height, width = self._shape
         mode = "L" if channels == 1 else "RGB"
         try:
             if encoded is None:
                 raise ValueError("no image bytes")
-            with Image.open(io.BytesIO(encoded)) as image:
+            with opened_image(encoded) as image:
                 values = np.asarray(image if image.mode == mode else image.convert(mode), dtype=np.uint8)
         # Pillow raises SyntaxError for a broken PNG.
         except (OSError, ValueError, SyntaxError) as error:
@@ -130,6 +129,7 @@ def reading(path: Path) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
+        check_parquet(path)
         with pq.ParquetFile(path) as parquet:
             yield parquet
     except (OSError, pa.ArrowException, KeyError, IndexError) as error:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gapslsim.bounds import LARGEST
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.figure import Figure
 from gapslsim.registry import component
@@ -14,7 +15,7 @@ from gapslsim.work import LayerCost, Phase
 
 __all__ = ["Corrected", "Corrections"]
 
-Factor = Annotated[float, Field(gt=0)]
+Factor = Annotated[float, Field(gt=0, le=LARGEST["float"])]
 
 
 @component

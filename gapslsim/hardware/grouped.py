@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from gapslsim.bounds import LARGEST
 from gapslsim.hardware.cost_model import CostModel
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.terms import Array, TermName, columns_of, term
@@ -19,7 +20,7 @@ __all__ = ["GroupedModel", "Jump", "Trend", "pick_group"]
 
 FittedPhase = Literal["", "forward", "backward", "update", "other", "training"]
 """Phase of a group; `training` is forward, backward and update timed as one, empty is any phase."""
-NonNegative = Annotated[float, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0, le=LARGEST["float"])]
 """A coefficient: seconds per unit of its term."""
 
 _TRAINING = {"forward": (3.0, 1 / 3), "backward": (1.5, 2 / 3)}

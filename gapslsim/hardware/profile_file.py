@@ -19,6 +19,7 @@ from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.profile import Profile, profile_schema
 from gapslsim.regular_files import read_text
 from gapslsim.units import STRICT_UNITS
+from gapslsim.whole_files import whole_file
 
 __all__ = ["ProfileError", "profile_text", "read_profile", "write_profile"]
 
@@ -50,7 +51,8 @@ def read_profile(path: Path) -> Profile:
     try:
         data, node = yaml_data(text), composed(text)
     except DocumentError as error:
-        raise ProfileError([Problem("", f"cannot be read: {error}", str(path), error.line)]) from error
+        is_ = "is " if str(error).startswith("not ") else ""
+        raise ProfileError([Problem("", f"{is_}{error}", str(path), error.line)]) from error
     written = _Lines(node)
     problems = [Problem(_dotted(where), why, str(path), line) for where, why, line in written.duplicates]
     if not isinstance(data, dict):
@@ -70,7 +72,8 @@ def read_profile(path: Path) -> Profile:
 
 def write_profile(profile: Profile, path: Path) -> None:
     """Writes a profile so that `read_profile` gives it back equal, and writing that gives the same bytes."""
-    path.write_text(profile_text(profile), encoding="utf-8")
+    with whole_file(path) as file:
+        file.write(profile_text(profile).encode())
 
 
 def profile_text(profile: Profile) -> str:

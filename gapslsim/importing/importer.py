@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gapslsim.documents import json_data
 from gapslsim.errors import GapslsimError
 from gapslsim.measuring.table import COLUMNS, Measurement
 from gapslsim.registry import Family
+from gapslsim.regular_files import MOST_TEXT_BYTES, read_text
 
 __all__ = ["ForeignError", "Imported", "Importer", "Source", "importers", "measurements", "read_with"]
 
@@ -38,7 +39,7 @@ class Source:
             ForeignError: if there is none.
         """
         try:
-            return cls(str(path), path.read_text(encoding="utf-8-sig"))
+            return cls(str(path), read_text(path, encoding="utf-8-sig"))
         except UnicodeDecodeError as error:
             raise ForeignError(f"{path} is no text in UTF-8; unpack it, or save it as such.") from error
         except OSError as error:
@@ -48,7 +49,7 @@ class Source:
     def json(self) -> Any:
         """The document, or None if it is no JSON."""
         try:
-            return json.loads(self.text)
+            return json_data(self.text, MOST_TEXT_BYTES)
         except ValueError:
             return None
 

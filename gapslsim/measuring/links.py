@@ -1,8 +1,8 @@
 """Rate and latency of the link to a peer, over one TCP connection per direction, both ways.
 
-The protocol, one request per line in ASCII: `ping` is answered by one byte; `up N` is followed by N bytes and answered
-by one byte when the last has arrived; `down N` is answered by N bytes; `end` closes. Everything is bounded: sizes,
-numbers of requests, waiting times.
+The protocol, one request per line in ASCII: `hello TOKEN` begins and is answered by one byte, as is `ping`; `up N` is
+followed by N bytes and answered by one byte when the last has arrived; `down N` is answered by N bytes; `end` closes.
+Everything is bounded: sizes, numbers of requests, waiting times, the whole. Nothing is encrypted.
 """
 
 from __future__ import annotations
@@ -15,14 +15,10 @@ from itertools import product
 from statistics import median_high
 
 from gapslsim.errors import NetworkError
+from gapslsim.measuring._link_wire import Wire
 from gapslsim.measuring.table import Machine, Measurement, link_row
 
-__all__ = ["LinkPlan", "measure_link", "parse_peer", "serve"]
-
-_CHUNK = 1 << 16
-_LARGEST = 1 << 30
-"""Bytes of one transfer at most."""
-_MOST_REQUESTS = 10_000
+__all__ = ["LinkPlan", "measure_link", "parse_peer"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,8 @@ class LinkPlan:
     long_s: float = 2.0
     timeout_s: float = 10.0
     """The longest silence of the peer."""
+    whole_s: float = 600.0
+    """For all."""
 
 
 def parse_peer(text: str) -> tuple[str, int]:
@@ -55,8 +53,17 @@ def measure_link(
     peer: tuple[str, int],
     plan: LinkPlan | None = None,
     now_s: Callable[[], float] = time.perf_counter,
+    *,
+    token: str = "",
 ) -> list[Measurement]:
     """Times round trips and transfers to and from a peer that runs `gapslsim measure --serve PORT`.
+
+    Args:
+        machine: this one.
+        peer: host and port.
+        plan: what to send.
+        now_s: the clock.
+        token: that the peer has printed.
 
     Raises:
         NetworkError: if the peer cannot be reached, is silent, or is something else.
@@ -64,9 +71,16 @@ def measure_link(
     plan = plan or LinkPlan()
     try:
         with socket.create_connection(peer, timeout=plan.timeout_s) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            rows = list(_session(machine, connection, plan, now_s))
-            connection.sendall(b"end\n")
+            wire = Wire(connection, plan.timeout_s, time.monotonic() + plan.whole_s)
+            wire.say(f"hello {token}\n".encode("ascii", "replace"))
+            try:
+                wire.receive(1)
+            except ConnectionError as error:
+                raise NetworkError(
+                    f"--token: {peer[0]}:{peer[1]} does not take it; give the one that --serve has printed there."
+                ) from error
+            rows = list(_session(machine, wire, plan, now_s))
+            wire.say(b"end\n")
             return rows
     except OSError as error:
         raise NetworkError(
@@ -76,111 +90,25 @@ def measure_link(
 
 
 def _session(
-    machine: Machine, connection: socket.socket, plan: LinkPlan, now_s: Callable[[], float]
+    machine: Machine, wire: Wire, plan: LinkPlan, now_s: Callable[[], float]
 ) -> Iterator[Measurement]:
     round_trips: list[float] = []
     for _ in range(plan.pings):
         begun_s = now_s()
-        connection.sendall(b"ping\n")
-        _receive(connection, 1)
+        wire.say(b"ping\n")
+        wire.receive(1)
         round_trips.append(now_s() - begun_s)
         yield link_row(machine, "up", round_trip_s=round_trips[-1])
     latency_s = median_high(round_trips) if round_trips else None
     for direction in ("up", "down"):
         for size, _ in product(plan.sizes, range(plan.repeats)):
             begun_s = now_s()
-            connection.sendall(f"{direction} {size}\n".encode())
+            wire.say(f"{direction} {size}\n".encode())
             if direction == "up":
-                _send(connection, size)
-            _receive(connection, 1 if direction == "up" else size)
+                wire.send(size)
+            wire.receive(1 if direction == "up" else size)
             took_s = now_s() - begun_s
             yield link_row(machine, direction, size, took_s, latency_s)
             # On a slow link neither this size again nor a larger one tells enough to wait for it.
             if took_s > plan.long_s:
                 break
-
-
-def serve(
-    port: int,
-    *,
-    host: str = "",
-    patience_s: float = 600.0,
-    timeout_s: float = 10.0,
-    ready: Callable[[int], None] = lambda port: None,
-) -> str:
-    """Answers one measurement, then ends.
-
-    Args:
-        port: to listen on; 0 for any free one.
-        host: address to listen on; all of this machine's unless given.
-        patience_s: how long to wait for the peer.
-        timeout_s: the longest silence of the peer.
-        ready: told the port when listening.
-
-    Returns:
-        The peer's address.
-
-    Raises:
-        NetworkError: if the port is taken, nobody comes, or the peer breaks off.
-    """
-    try:
-        with socket.create_server((host, port)) as listener:
-            listener.settimeout(patience_s)
-            ready(listener.getsockname()[1])
-            connection, address = listener.accept()
-            with connection:
-                connection.settimeout(timeout_s)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _answer(connection)
-                return str(address[0])
-    except TimeoutError as error:
-        raise NetworkError(
-            f"--serve: no measurement within {patience_s:g} s, or silent for {timeout_s:g} s; start again."
-        ) from error
-    except OSError as error:
-        raise NetworkError(f"--serve: port {port}: {error}; choose another port, or start again.") from error
-
-
-def _answer(connection: socket.socket) -> None:
-    for _ in range(_MOST_REQUESTS):
-        verb, _, rest = _line(connection).partition(" ")
-        size = int(rest) if rest.isdigit() else 0
-        if size > _LARGEST:
-            raise NetworkError(f"--serve: the peer asks for {size} bytes; at most {_LARGEST} are served.")
-        if verb == "ping":
-            connection.sendall(b".")
-        elif verb == "up":
-            _receive(connection, size)
-            connection.sendall(b".")
-        elif verb == "down":
-            _send(connection, size)
-        elif verb in ("end", ""):
-            return
-        else:
-            raise NetworkError(f"--serve: the peer says {verb[:40]!r}; it is no 'gapslsim measure --peer'.")
-
-
-def _line(connection: socket.socket) -> str:
-    """The next line, 64 bytes at most; byte by byte, so that nothing of what follows is taken."""
-    text = b""
-    while len(text) < 64:
-        byte = connection.recv(1)
-        if byte in (b"", b"\n"):
-            break
-        text += byte
-    return text.decode("ascii", "replace")
-
-
-def _send(connection: socket.socket, size: int) -> None:
-    chunk = bytes(_CHUNK)
-    for begin in range(0, size, _CHUNK):
-        connection.sendall(chunk[: size - begin])
-
-
-def _receive(connection: socket.socket, size: int) -> None:
-    left = size
-    while left > 0:
-        got = len(connection.recv(min(left, _CHUNK)))
-        if got == 0:
-            raise ConnectionError("the peer closed the connection")
-        left -= got

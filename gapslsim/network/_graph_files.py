@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
 from gapslsim.documents import json_data, yaml_data
 from gapslsim.errors import NetworkError, did_you_mean
-from gapslsim.regular_files import MOST_TEXT_BYTES, read_text
+from gapslsim.regular_files import MOST_TEXT_BYTES, read_bytes, read_text
 
 __all__ = ["RawGraph", "RawLink", "read_raw"]
 
@@ -50,6 +51,10 @@ def read_raw(path: Path) -> RawGraph:
         return _read(path)
     except NetworkError:
         raise
+    except RecursionError:
+        raise NetworkError(
+            f"{path} cannot be read as a graph: it is nested too deep; write it flatter."
+        ) from None
     except Exception as error:  # networkx, yaml and expat raise many kinds for a malformed file
         text = str(error) or type(error).__name__
         raise NetworkError(f"{path} cannot be read as a graph: {text}") from error
@@ -64,15 +69,25 @@ def _read(path: Path) -> RawGraph:
     import networkx as nx
 
     if suffix == ".graphml":
-        return _from_networkx(nx.read_graphml(path, force_multigraph=True))
+        return _from_networkx(nx.read_graphml(BytesIO(_xml(path)), force_multigraph=True))
     if suffix == ".gml":
-        return _from_networkx(nx.parse_gml(path.read_text(encoding="utf-8-sig"), label="id"))
+        return _from_networkx(nx.parse_gml(read_text(path, encoding="utf-8-sig"), label="id"))
     if suffix == ".xml":
-        return _sndlib(ElementTree.fromstring(path.read_text(encoding="utf-8-sig")), path)
+        return _sndlib(ElementTree.fromstring(_xml(path)), path)
     known = (".yaml", ".yml", ".json", ".graphml", ".gml", ".xml", ".mn")
     raise NetworkError(
         f"{path} is no graph file; its name must end in {', '.join(known)}.{did_you_mean(suffix, known)}"
     )
+
+
+def _xml(path: Path) -> bytes:
+    """XML without entities, by which a few lines become gigabytes."""
+    content = read_bytes(path)
+    if b"<!entity" in content.lower():
+        raise NetworkError(
+            f"{path} declares entities (<!ENTITY ...>), which are not read; write their text out."
+        )
+    return content
 
 
 def _document(document: Any, path: Path) -> RawGraph:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gapslsim.errors import NetworkError
-from gapslsim.network._trace_formats import FaultError
+from gapslsim.network._trace_formats import LONGEST_S, FaultError, check_times
 from gapslsim.network._trace_table import table_points
 from gapslsim.network._traces import Table
 
@@ -48,17 +47,18 @@ def _read(path: Path, changed_ns: int, table: Table) -> LatencyTrace:
         for line, time_s, delay_s in table_points(
             path, table.columns, table.units, dict(table.where), [], "s"
         ):
-            if delay_s is None or not 0 <= delay_s < math.inf:
-                raise FaultError(f"the latency is {delay_s!r} s; it must be finite and 0 or more", line)
+            if delay_s is None or not 0 <= delay_s <= LONGEST_S:
+                raise FaultError(f"the latency is {delay_s!r} s; it must be 0 to {LONGEST_S:g} s", line)
             if found and time_s < next(reversed(found)):
                 said = f"the time {time_s:g} s comes after {next(reversed(found)):g} s; times must not fall"
                 raise FaultError(f"{said}: sort the file, or choose one run of it with `where`", line)
             found[time_s] = delay_s
         if not found:
             raise FaultError("it is empty")
+        times = np.array(list(found)) - next(iter(found))
+        last_s = float(times[-1] - times[-2]) if len(times) > 1 else 1.0
+        check_times(times, float(times[-1]) + last_s)
     except FaultError as fault:
         place = f"{path}:{fault.line}" if fault.line else str(path)
         raise NetworkError(f"{place} is not a trace of latencies: {fault}.") from fault
-    times = np.array(list(found)) - next(iter(found))
-    last_s = float(times[-1] - times[-2]) if len(times) > 1 else 1.0
     return LatencyTrace(tuple(times.tolist()), tuple(found.values()), float(times[-1]) + last_s)

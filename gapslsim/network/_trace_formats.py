@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-__all__ = ["READERS", "FaultError", "Point", "number", "packet_stamps", "text_of"]
+from gapslsim.documents import DocumentError, json_data
+from gapslsim.regular_files import MOST_TEXT_BYTES, read_text
+from gapslsim.units import BOUNDS
+
+__all__ = ["LONGEST_S", "READERS", "FaultError", "Point", "check_times", "number", "packet_stamps", "text_of"]
+
+
+LONGEST_S: Final = BOUNDS["s"][1]
+"""Of a trace."""
+
+
+_SHORTEST_STEP_S: Final = 1e-6
 
 
 class FaultError(ValueError):
@@ -36,21 +46,35 @@ class Point(NamedTuple):
 def text_of(path: Path) -> str:
     """What a file holds, without the mark that some programs put first (BOM)."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise FaultError("it is no text in UTF-8; save it as such") from error
+    except OSError as error:
+        raise FaultError(f"it cannot be read: {error.strerror}") from error
 
 
 def number(text: str, line: int, what: str) -> float:
     """A finite number."""
     try:
-        value = float(text)
+        value = float(text if "_" not in text else "")
     except ValueError:
         point = "; write a decimal point" if "," in text else ""
-        raise FaultError(f"{what} is {text!r}, which is no number{point}", line) from None
+        raise FaultError(f"{what} is {text[:40]!r}, which is no number{point}", line) from None
     if not math.isfinite(value):
         raise FaultError(f"{what} is {text!r}, which is not finite; leave the line out", line)
     return value
+
+
+def check_times(times_s: np.ndarray, duration_s: float) -> None:
+    """Raises FaultError if a trace is too long for a clock, or has so short steps that time does not go on."""
+    if not duration_s <= LONGEST_S:
+        raise FaultError(
+            f"it spans {duration_s:g} s; the most is {LONGEST_S:g} s: are the units of times right?"
+        )
+    if duration_s < _SHORTEST_STEP_S * len(times_s):
+        raise FaultError(
+            f"its {len(times_s)} steps take {duration_s:g} s; write a microsecond or more for each"
+        )
 
 
 def packet_stamps(path: Path) -> np.ndarray:
@@ -59,6 +83,8 @@ def packet_stamps(path: Path) -> np.ndarray:
     for line, word in words:
         if not (word.isascii() and word.isdecimal()):
             raise FaultError(f"is {word[:40]!r}; each line is one whole number of milliseconds", line)
+        if len(word) > 30 or int(word) > 1e3 * LONGEST_S:
+            raise FaultError(f"is {word[:40]!r}; a trace ends after {LONGEST_S:g} s at the latest", line)
     stamps = np.array([int(word) for _, word in words])
     falls = np.flatnonzero(np.diff(stamps) < 0)
     if len(falls):
@@ -83,9 +109,9 @@ def _lines(per_second: float, bit_per_s: float, path: Path) -> Iterator[Point]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(text_of(path))
-    except json.JSONDecodeError as error:
-        raise FaultError(f"it is no JSON: {error.msg}", error.lineno) from error
+        return json_data(text_of(path), MOST_TEXT_BYTES)
+    except DocumentError as error:
+        raise FaultError(str(error), error.line or 0) from error
 
 
 def _amount(of: Any, key: str, place: str) -> float:

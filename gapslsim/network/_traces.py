@@ -12,8 +12,9 @@ from typing import Final, Literal
 import numpy as np
 
 from gapslsim.errors import NetworkError
-from gapslsim.network._trace_formats import READERS, FaultError, Point, packet_stamps
+from gapslsim.network._trace_formats import READERS, FaultError, Point, check_times, packet_stamps
 from gapslsim.network._trace_table import table_points
+from gapslsim.units import BOUNDS
 
 __all__ = ["Gaps", "Table", "Trace", "read_trace"]
 
@@ -21,6 +22,7 @@ _PACKET_BITS: Final = 8 * 1500
 """Of a delivery opportunity of a Mahimahi trace [netravali2015]."""
 Gaps = Literal["hold", "zero", "skip"]
 """What holds in a gap: the rate before it, nothing, or the gap is cut out."""
+_LEAST, _MOST = BOUNDS["bit/s"]
 _GAP, _REGULAR = 1.5, 0.9
 """A gap is longer than so many usual steps, in a file of which at least this share of the steps is not."""
 
@@ -97,9 +99,15 @@ def _replayed(stamps_s: np.ndarray, bin_s: float) -> Trace:
     duration_s = float(stamps_s[-1])
     n_bins = math.ceil(duration_s / bin_s - 1e-9)
     bins = np.ceil(stamps_s / bin_s - 1e-9).astype(int) - 1
-    counts = np.bincount(np.where(bins < 0, n_bins - 1, np.minimum(bins, n_bins - 1)), minlength=n_bins)
-    starts_s = np.arange(n_bins) * bin_s
-    rates = _PACKET_BITS * counts / np.diff([*starts_s, duration_s])
+    # Only bins that hold something, each with the one behind it: a stamp far away must not cost a bin per step.
+    held, counts = np.unique(np.where(bins < 0, n_bins - 1, np.minimum(bins, n_bins - 1)), return_counts=True)
+    shown = np.unique([0, *held, *(held + 1)])
+    shown = shown[shown < n_bins]
+    starts_s = shown * bin_s
+    ends_s = np.where(shown + 1 < n_bins, (shown + 1) * bin_s, duration_s)
+    rates = np.zeros(len(shown))
+    rates[np.searchsorted(shown, held)] = _PACKET_BITS * counts
+    rates /= ends_s - starts_s
     # Bins of one rate are one step: a link in use looks at every step.
     first = np.append(True, rates[1:] != rates[:-1])
     return Trace(tuple(starts_s[first].tolist()), tuple(rates[first].tolist()), duration_s)
@@ -119,8 +127,10 @@ def _joined(points: Iterable[Point], gaps: Gaps, notes: list[str]) -> Trace:
         before_s = time_s
         if rate is None:
             end_s = time_s
-        elif not (math.isfinite(rate) and rate >= 0):
-            raise FaultError(f"the rate is {rate:g} bit/s; it must be finite, and the rate 0 or more", line)
+        elif rate != 0 and not _LEAST <= rate <= _MOST:
+            raise FaultError(
+                f"the rate is {rate:g} bit/s; it must be 0, or {_LEAST:g} to {_MOST:g} bit/s", line
+            )
         else:
             n_again += time_s in latest
             latest[time_s] = rate, line
@@ -143,6 +153,7 @@ def _joined(points: Iterable[Point], gaps: Gaps, notes: list[str]) -> Trace:
         )
         times, rates = _bridged(times, rates, wide, usual_s, gaps)
     shifted = times - times[0]
+    check_times(shifted, float(shifted[-1] + last_s))
     return Trace(tuple(shifted.tolist()), tuple(rates), float(shifted[-1] + last_s), tuple(notes))
 
 

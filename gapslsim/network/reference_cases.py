@@ -1,14 +1,13 @@
 """Reference cases of completion times, run through the SimPy-driven engine.
 
-The format is that of `network_reference` (schema version 1): links with profiles, directed routes, flows with sizes,
-starts and dependencies. Used by `gapslsim check-network` and by the tests.
+Links with profiles, directed routes, flows with sizes, starts and dependencies; see `reference_files`.
+Used by `gapslsim check-network` and by the tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import simpy
@@ -18,6 +17,7 @@ from gapslsim.network._routes import Edge, LinkSpec, Route, Router
 from gapslsim.network.channel import Channel, Steps
 from gapslsim.network.messages import FluidNetwork
 from gapslsim.network.protocol import Protocol
+from gapslsim.network.reference_files import ReferenceCase, ReferenceFlow
 
 __all__ = ["FlowTime", "run_case"]
 
@@ -46,19 +46,14 @@ class _Profile(Channel):
 
 
 class _CaseRouter(Router):
-    def __init__(self, case: dict[str, Any]) -> None:
+    def __init__(self, case: ReferenceCase) -> None:
         links = {}
-        for link in case["links"]:
+        for link in case.links:
             # A profile may give the rate from time 0 on itself.
-            rates = {0.0: link["bandwidth_bps"]}
-            rates |= {step["t_s"]: step["bandwidth_bps"] for step in link.get("profile", ())}
-            channel = _Profile(tuple(rates.items()))
-            if link["id"] in links:
-                raise NetworkError(f"{case['id']}: link '{link['id']}' is given twice.")
-            links[link["id"]] = LinkSpec(link["id"], channel, link["latency_s"], link["shared"])
+            rates = {0.0: link.bandwidth_bps} | {step.t_s: step.bandwidth_bps for step in link.profile}
+            links[link.id] = LinkSpec(link.id, _Profile(tuple(rates.items())), link.latency_s, link.shared)
         self._routes = {
-            (route["src"], route["dst"]): Route(tuple(links[name] for name in route["links"]))
-            for route in case["routes"]
+            (route.src, route.dst): Route(tuple(links[name] for name in route.links)) for route in case.routes
         }
 
     def route(self, source: str, target: str) -> Route:
@@ -76,7 +71,7 @@ class _CaseRouter(Router):
 
 
 def run_case(
-    case: dict[str, Any], *, protocol: Protocol | None = None, record_links: bool = False
+    case: ReferenceCase, *, protocol: Protocol | None = None, record_links: bool = False
 ) -> dict[str, FlowTime]:
     """Times of every flow of a case, by flow id.
 
@@ -86,30 +81,30 @@ def run_case(
         record_links: whether the engine records link use, which must change nothing.
 
     Raises:
-        NetworkError: if a route is missing or a flow never ends.
+        NetworkError: if a flow never ends.
     """
     env = simpy.Environment()
     network = FluidNetwork(env, _CaseRouter(case), record_links=record_links, protocol=protocol)
-    ended = {flow["id"]: env.event() for flow in case["flows"]}
+    ended = {flow.id: env.event() for flow in case.flows}
     times: dict[str, FlowTime] = {}
 
-    def move(flow: dict[str, Any]) -> Generator[simpy.Event, None, None]:
-        if flow["start_s"] > 0:
-            yield env.timeout(flow["start_s"])
-        for name in flow.get("after", ()):
+    def move(flow: ReferenceFlow) -> Generator[simpy.Event, None, None]:
+        if flow.start_s > 0:
+            yield env.timeout(flow.start_s)
+        for name in flow.after:
             if not ended[name].processed:
                 yield ended[name]
-        if flow.get("delay_s", 0):
-            yield env.timeout(flow["delay_s"])
+        if flow.delay_s:
+            yield env.timeout(flow.delay_s)
         start_s = env.now
-        yield network.send(flow["src"], flow["dst"], flow["bytes"]).done
-        times[flow["id"]] = FlowTime(start_s, env.now)
-        ended[flow["id"]].succeed()
+        yield network.send(flow.src, flow.dst, flow.bytes).done
+        times[flow.id] = FlowTime(start_s, env.now)
+        ended[flow.id].succeed()
 
-    for flow in case["flows"]:
+    for flow in case.flows:
         env.process(move(flow))
     env.run()
     missing = [name for name in ended if name not in times]
     if missing:
-        raise NetworkError(f"{case['id']}: flows never end: {', '.join(missing)}.")
+        raise NetworkError(f"case {case.id}: flows never end: {', '.join(missing)}.")
     return times

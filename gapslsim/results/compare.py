@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from io import StringIO
+from textwrap import fill
 from typing import Any, Final
 
 from rich.table import Table
@@ -41,15 +42,26 @@ class Comparison:
         return joined([table, *(tag("p", note) for note in self.notes)])
 
     def table(self, width: int = 80) -> Table:
-        """For a terminal of so many columns: a row per run, or a column per run where that is too wide."""
+        """For a terminal of so many columns: a row per run, or a column per run where that is too wide.
+
+        Where both are, runs are numbered above, and tables of as many figures as fit stand below one another.
+        """
         lines = [self.columns, *self.rows]
-        if _width(lines) > width:
-            turned = list(zip(*lines, strict=True))
-            lines = turned if _width(turned) < _width(lines) else lines
-        table = titled_table(None, *lines[0])
-        for row in lines[1:]:
-            table.add_row(*row)
-        return table
+        turned = list(zip(*lines, strict=True))
+        for each in (lines, turned):
+            if _width(each) <= width:
+                return _table_of(each)
+        numbers = [str(n) for n in range(1, len(lines))]
+        below = Table.grid()
+        below.add_row("\n".join(f"{n:>3}  {row[0]}" for n, row in zip(numbers, self.rows, strict=True)))
+        short = [("", *numbers), *turned[1:]]
+        for block in [short] if _width(short) <= width else _blocks(short, width):
+            below.add_row(_table_of(block))
+        return below
+
+    def brief(self) -> Comparison:
+        """The first line of each cell alone: means and deviations without their intervals."""
+        return replace(self, rows=tuple(tuple(cell.partition("\n")[0] for cell in row) for row in self.rows))
 
     def latex(self) -> str:
         """For papers, with the rules of `booktabs`; a column per run where there are fewer runs than figures."""
@@ -216,6 +228,27 @@ def _width(lines: Sequence[Sequence[str]]) -> int:
         )
         - 2
     )
+
+
+def _table_of(lines: Sequence[Sequence[str]]) -> Table:
+    table = titled_table(None, *lines[0])
+    for row in lines[1:]:
+        table.add_row(*row)
+    return table
+
+
+def _blocks(columns: Sequence[Sequence[str]], width: int) -> Iterator[list[Sequence[str]]]:
+    """Tables no wider than that, each with the first column and as many others as fit; heads are broken at blanks."""
+    first, *others = columns
+    block = [first]
+    for head, *cells in others:
+        widest = max(len(line) for cell in cells for line in cell.split("\n"))
+        column = [fill(head, max(widest, 9), break_long_words=False), *cells]
+        if len(block) > 1 and _width(list(zip(*block, column, strict=True))) > width:
+            yield list(zip(*block, strict=True))
+            block = [first]
+        block.append(column)
+    yield list(zip(*block, strict=True))
 
 
 def _broken(cell: str) -> list[str]:

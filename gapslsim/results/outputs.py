@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import open_regular
+from gapslsim.whole_files import whole_path
 
 __all__ = ["PARTIAL", "check_replaces", "whole", "write_output", "write_text"]
 
@@ -34,7 +36,7 @@ def check_replaces(path: Path, start: str = "") -> None:
     if not path.is_file():
         return
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(_LOOKED_AT)
             file.seek(max(path.stat().st_size - _LOOKED_AT, 0))
             ends = head + file.read()
@@ -69,18 +71,16 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         ResultsError: if it cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}{PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        unfinished.replace(path)
+        with whole_path(path) as unfinished:
+            yield unfinished
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         raise ResultsError(f"{path} could not be written: {error.strerror or error}") from error
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all; see `whole`."""
     with whole(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        # What no text can hold, such as half a surrogate pair in a name, is written by its number.
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -15,10 +15,12 @@ from typing import Any, Final
 from gapslsim._version import __version__
 from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import read_text
+from gapslsim.results.outputs import write_text
 
 __all__ = [
     "JOURNAL", "PROVENANCE", "SCENARIO", "SUMMARY", "Identity", "StoredIdentity", "check_place", "choose_place",
-    "claim", "is_run", "look", "name_of_changes", "release", "run_label",
+    "claim", "is_run", "look", "name_of_changes", "read_loosely", "release", "run_label",
     "told_apart",
 ]  # fmt: skip
 
@@ -155,10 +157,10 @@ def claim(directory: Path, wanted: Identity) -> None:
     about = {"run": wanted.label, "gapslsim": __version__, "components": dict(wanted.components)}
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / PROVENANCE).write_text(json.dumps(about), encoding="utf-8")
-        (directory / SCENARIO).write_text(wanted.scenario_yaml, encoding="utf-8")
     except OSError as error:
-        raise ResultsError(f"{directory} could not be written: {error.strerror or error}") from error
+        raise ResultsError(f"{directory} could not be made: {error.strerror or error}") from error
+    write_text(directory / PROVENANCE, json.dumps(about))
+    write_text(directory / SCENARIO, wanted.scenario_yaml)
 
 
 def release(directory: Path) -> None:
@@ -262,15 +264,15 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _stored(directory: Path) -> StoredIdentity | None:
-    summary, made = _json(directory / SUMMARY), _json(directory / PROVENANCE)
+    summary, made = read_loosely(directory / SUMMARY), read_loosely(directory / PROVENANCE)
     label = _label_in(summary) or (str(made["run"]) if "run" in made else None)
     try:
-        text = (directory / SCENARIO).read_text(encoding="utf-8")
+        text = read_text(directory / SCENARIO)
     except (OSError, UnicodeDecodeError):
         text = ""
     if label is None and (directory / JOURNAL).is_dir():
         headers = (directory / JOURNAL).glob("training-*/header.json")
-        label = next(filter(None, (_label_in(_json(header).get("about")) for header in headers)), None)
+        label = next(filter(None, (_label_in(read_loosely(header).get("about")) for header in headers)), None)
     if label is None:
         return None
     components = made.get("components")
@@ -292,9 +294,10 @@ def _label_in(about: Any) -> str | None:
         return None
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_loosely(file: Path) -> dict[str, Any]:
+    """The object in a file of JSON; an empty one if there is none."""
     with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_text(file))
         if isinstance(found, dict):
             return found
     return {}

@@ -13,12 +13,15 @@ import pyarrow.parquet as pq
 
 from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import check_regular, read_text
+from gapslsim.results._sound import unsound
 from gapslsim.results.frames import OPTIONAL, TABLES, frame
 from gapslsim.results.outputs import PARTIAL
-from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run
+from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run, read_loosely
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results
-from gapslsim.results.summary import plain, wrong_with
+from gapslsim.results.stored_json import read_provenance, read_summary, written_by
+from gapslsim.results.summary import plain
 from gapslsim.tables.table import FrameTable, ParquetTable, Table, columns_of
 
 __all__ = [
@@ -103,17 +106,15 @@ class StoredRun:
     def __init__(self, directory: str | Path) -> None:
         self.folder = Path(directory)
         self.summary = load_summary(self.folder)
-        self.provenance = _read_json(self.folder / PROVENANCE)
-        for name, kind in (("machine", dict), ("packages", dict), ("git", (dict, type(None)))):
-            if not isinstance(self.provenance.get(name, {}), kind):
-                raise ResultsError(_torn(self.folder / PROVENANCE, f"holds something else under {name!r}"))
-        self.scenario_yaml = _read(self.folder / SCENARIO)
-        self.scenario = _parsed(self.folder / SCENARIO, self.scenario_yaml, yaml_data, "YAML", "mapping")
+        self.provenance = _parsed(self.folder / PROVENANCE, read_provenance)
+        self.scenario_yaml, self.scenario = _parsed(self.folder / SCENARIO, _scenario)
         self._tables: dict[str, pd.DataFrame] = {}
-        for name in TABLES:
-            drawn = name == "uncertainty" and self.summary.get(name)
-            if self._is_there(name) or drawn:
-                _check_columns(self._file(name), columns_of(TABLES[name]), _AGAIN)
+        n_rows = {
+            name: _check_columns(self._file(name), columns_of(TABLES[name]), _AGAIN)
+            for name in TABLES
+            if self._is_there(name)
+        }
+        self._check_rows(n_rows)
 
     def table(self, name: str) -> pd.DataFrame:
         """One of `TABLES`, with at least its columns; those of the geometry are empty in runs of earlier versions.
@@ -124,7 +125,7 @@ class StoredRun:
         if name not in self._tables:
             row_type = TABLES[name]
             self._tables[name] = (
-                read_table(self._file(name), columns_of(row_type))
+                read_table(self._file(name), columns_of(row_type), n_clients=self.summary["n_clients"])
                 if self._is_there(name)
                 else frame(row_type, ())
             )
@@ -135,7 +136,25 @@ class StoredRun:
         file = self._file(name)
         if name in self._tables or not self._is_there(name) or pq.read_metadata(file).num_rows <= Table.PIECE:
             return FrameTable(self.table(name))
-        return ParquetTable(file, _later(file), lambda error: _torn(file, f"cannot be read ({error})"))
+        columns, n_clients = columns_of(TABLES[name]), self.summary["n_clients"]
+        return ParquetTable(
+            file,
+            _later(file),
+            lambda what: _torn(file, what if isinstance(what, str) else f"cannot be read ({what})"),
+            lambda piece: unsound(piece, {n: kind for n, kind in columns.items() if n in piece}, n_clients),
+        )
+
+    def _check_rows(self, n_rows: Mapping[str, int]) -> None:
+        """Refuses tables of another run than the summary's, as far as their lengths tell."""
+        told = {"rounds": self.summary["rounds"]}
+        if n_rows.get("clients"):
+            told["clients"] = self.summary["n_clients"]
+        if not self.summary.get("uncertainty"):
+            told["uncertainty"] = 0
+        for name, wanted in told.items():
+            if (found := n_rows.get(name, 0)) != wanted:
+                mixed = f"has {found} rows, where {SUMMARY} tells of {wanted}: files of two runs are mixed"
+                raise ResultsError(_torn(self._file(name), mixed))
 
     def results(self) -> Results:
         """With all tables."""
@@ -148,7 +167,8 @@ class StoredRun:
         return self.folder / f"{name}.parquet"
 
     def _is_there(self, name: str) -> bool:
-        return name not in OPTIONAL or self._file(name).exists()
+        is_told = name == "uncertainty" and bool(self.summary.get(name))
+        return name not in OPTIONAL or is_told or self._file(name).exists()
 
 
 def load_results(directory: str | Path) -> Results:
@@ -160,16 +180,19 @@ def load_results(directory: str | Path) -> Results:
     return StoredRun(directory).results()
 
 
-def read_table(file: Path, columns: Mapping[str, type], fix: str = "") -> pd.DataFrame:
-    """Reads a table that has at least some columns.
+def read_table(
+    file: Path, columns: Mapping[str, type], fix: str = "", n_clients: int | None = None
+) -> pd.DataFrame:
+    """Reads a table that has at least some columns, with values that can be.
 
     Args:
         file: Parquet.
         columns: names with their Python types; a column of integers may stand for numbers, anything for `object`.
         fix: what the reader of an error is to do; running the scenario again unless given.
+        n_clients: of the run; unless given, clients may have any number.
 
     Raises:
-        ResultsError: if it is missing, cannot be read, or lacks a column or a value.
+        ResultsError: if it is missing, cannot be read, lacks a column or a value, or holds one that cannot be.
     """
     fix = fix or _AGAIN
     _check_columns(file, columns, fix)
@@ -178,13 +201,16 @@ def read_table(file: Path, columns: Mapping[str, type], fix: str = "") -> pd.Dat
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
     assert isinstance(table, pd.DataFrame)
-    return table.assign(**{name: value for name, value in _later(file).items() if name not in table})
+    table = table.assign(**{name: value for name, value in _later(file).items() if name not in table})
+    if wrong := unsound(table, columns, n_clients):
+        raise ResultsError(_torn(file, wrong, fix))
+    return table
 
 
-def _check_columns(file: Path, columns: Mapping[str, type], fix: str) -> None:
-    if not file.is_file():
-        raise ResultsError(_torn(file, "is missing", fix))
+def _check_columns(file: Path, columns: Mapping[str, type], fix: str) -> int:
+    """Looks at a table without reading its values; returns its number of rows."""
     try:
+        check_regular(file)
         with pq.ParquetFile(file) as opened:
             schema, about = opened.schema_arrow, opened.metadata
             chunks = [
@@ -192,14 +218,15 @@ def _check_columns(file: Path, columns: Mapping[str, type], fix: str) -> None:
                 for group in range(about.num_row_groups) for column in range(about.num_columns)
             ]  # fmt: skip
             gaps = {c.path_in_schema for c in chunks if c.statistics is not None and c.statistics.null_count}
+    except FileNotFoundError:
+        raise ResultsError(_torn(file, "is missing", fix)) from None
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
     columns = {n: kind for n, kind in columns.items() if n in schema.names or n not in _later(file)}
     missing = [name for name in columns if schema.names.count(name) != 1]
     if missing:
-        raise ResultsError(
-            _torn(file, f"lacks the columns {', '.join(missing)}: another version wrote it", fix)
-        )
+        by = written_by(read_loosely(file.with_name(PROVENANCE)).get("gapslsim"))
+        raise ResultsError(_torn(file, f"lacks the columns {', '.join(missing)}{by}", fix))
     # A column without any value has no type; only in one of numbers is a missing value a value (NaN).
     wrong = [
         name
@@ -209,6 +236,7 @@ def _check_columns(file: Path, columns: Mapping[str, type], fix: str) -> None:
     ]
     if wrong:
         raise ResultsError(_torn(file, f"holds other values than it should in {', '.join(wrong)}", fix))
+    return int(about.num_rows)
 
 
 def _later(file: Path) -> dict[str, float]:
@@ -247,38 +275,36 @@ def load_summary(directory: str | Path) -> dict[str, Any]:
         raise ResultsError(
             f"{folder} is no run directory: it has no {SUMMARY}; give one that `gapslsim run` wrote{hint}"
         )
-    summary = _read_json(folder / SUMMARY)
-    wrong = wrong_with(json.dumps(summary))
-    if wrong:
-        raise ResultsError(_torn(folder / SUMMARY, f"is no summary of a run ({wrong})"))
-    return summary
+    found: dict[str, Any] = _parsed(folder / SUMMARY, read_summary)
+    return found
 
 
 def _json(value: object) -> str:
     return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _read(path: Path) -> str:
+def _scenario(text: str) -> tuple[str, dict[str, Any]]:
     try:
-        return path.read_text(encoding="utf-8")
+        found = yaml_data(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not YAML ({error})") from error
+    if not isinstance(found, dict):
+        raise ValueError("holds no mapping")
+    return text, found
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
+    """What a file of a run directory holds; `parse` raises ValueError with what is wrong in words."""
+    try:
+        return parse(read_text(path, follow=False))
     except FileNotFoundError:
         raise ResultsError(_torn(path, "is missing")) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ResultsError(_torn(path, f"cannot be read ({error.strerror})")) from error
+    except UnicodeDecodeError as error:
         raise ResultsError(_torn(path, f"cannot be read ({error})")) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return _parsed(path, _read(path), json.loads, "JSON", "JSON object")
-
-
-def _parsed(path: Path, text: str, parse: Callable[[str], Any], language: str, what: str) -> dict[str, Any]:
-    try:
-        found = parse(text)
-    except (ValueError, RecursionError) as error:
-        raise ResultsError(_torn(path, f"is not {language} ({' '.join(str(error).split())})")) from error
-    if not isinstance(found, dict):
-        raise ResultsError(_torn(path, f"holds no {what}"))
-    return found
+    except ValueError as error:
+        raise ResultsError(_torn(path, " ".join(str(error).split()))) from error
 
 
 _AGAIN: Final = "run the scenario again, or its sweep with --resume, to have it whole"

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import ResultsError
+from gapslsim.regular_files import is_plain_name, read_text
 from gapslsim.results.outputs import write_text
 
 __all__ = ["RUNS", "RunRecord", "StudyRecord", "is_study", "read_study", "write_study"]
@@ -89,12 +90,14 @@ def read_study(directory: str | Path) -> StudyRecord:
     """
     file = Path(directory) / _STUDY
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
         version = json.loads(text)["version"]
         if version != _VERSION:
             raise ResultsError(f"{file} has version {version}; this gapslsim reads version {_VERSION}")
         record = TypeAdapter(StudyRecord).validate_json(text, strict=True)
         placed = all(run.axes.keys() == record.axes.keys() for run in record.runs)
+        if not all(is_plain_name(run.label) for run in record.runs):
+            raise ValueError("a run's label leads out of the directory")
         if not placed or not record.axes.keys() >= set(record.series):
             raise ValueError("its runs do not lie on its axes")
         return record

@@ -9,21 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, ValidationError
 
 from gapslsim.records import EvaluationRow
 from gapslsim.results._attendance import attendance_summary, wasted
-from gapslsim.results.categories import CATEGORIES, Category, category_of, received, sent
+from gapslsim.results.categories import CATEGORIES, category_of, received, sent
 from gapslsim.results.crossing import Crossing, crossing
 from gapslsim.tables.span_sums import SpanSums
 from gapslsim.tables.table import Table
 
-__all__ = ["RunFacts", "accuracy_curve", "energy_of", "plain", "summarise", "wrong_with"]
+__all__ = ["RunFacts", "accuracy_curve", "energy_of", "plain", "summarise"]
 
 _PACKAGES: Final = ("gapslsim", "torch", "numpy", "simpy")
 _TOLERANCE: Final = 1e-11
@@ -67,143 +66,6 @@ class RunFacts:
     """What computed the tensors, and how; None for timing alone."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of the summary."""
-
-
-class _Accuracy(BaseModel):
-    last: float | None
-    best: float | None
-    min: float | None = None
-    max: float | None = None
-
-
-class _Energy(BaseModel):
-    clients: float
-    server: float
-    total: float
-
-
-class _Wasted(BaseModel):
-    spans: int
-    time_s: float
-    bytes: int
-    energy_j: float
-    share_of_time: float | None
-    share_of_bytes: float | None
-    share_of_energy: float | None
-
-
-class _Attendance(BaseModel):
-    came: int
-    late: int
-    stale: int
-    lost: int
-
-
-class _Participation(BaseModel):
-    min: float
-    mean: float
-    max: float
-
-
-class _Away(BaseModel):
-    mean: float
-    max: float
-
-
-class _Fairness(BaseModel):
-    view: str | None
-    often_away: float | None
-    seldom_away: float | None
-
-
-class _Interval(BaseModel):
-    low: float | None
-    median: float | None
-    high: float | None
-
-
-class _Crossing(BaseModel):
-    after: float
-    by: float
-    interpolated: float
-
-
-class _Share(BaseModel):
-    share: float
-    rests_on: str
-
-
-class _Uncertainty(BaseModel):
-    draws: int
-    level: float
-    decided: float
-    same_training: bool
-    simulated_time_s: _Interval
-    energy_j: _Interval
-    time_to_accuracy_s: dict[str, _Interval]
-    spread_of_time: dict[str, _Share]
-    notes: list[str]
-
-
-class _ComputedOn(BaseModel):
-    device: str
-    precision: str
-    name: str | None = None
-    deterministic: bool | None = None
-
-
-_Went = Annotated[dict[Category, float], Field(min_length=len(CATEGORIES))]
-
-
-class _Summary(BaseModel):
-    """Entries of `summary.json` that are read from it again; a number that did not exist is None."""
-
-    name: str
-    framework: str
-    seed: int
-    status: str
-    stopped_by: str
-    dry: bool
-    rounds: int
-    epochs: float
-    simulated_time_s: float
-    wall_time_s: float | None
-    accuracy: dict[str, _Accuracy]
-    target_view: str
-    time_to_accuracy_s: dict[Annotated[str, Field(pattern=r"^[\d.e+-]+$")], float | None]
-    bytes_up: int
-    bytes_down: int
-    energy_j: _Energy
-    where_time_went_s: _Went
-    where_time_went_by_device_s: dict[str, _Went]
-    n_clients: int
-    clients_by_device: dict[str, int]
-    memory: dict[str, Any]
-    timeline_sha256: str
-    learning_sha256: str
-    warnings: list[str]
-    # What runs of earlier versions do not have, and where there is nothing to tell.
-    wasted: _Wasted | None = None
-    attendance: _Attendance | None = None
-    participation: _Participation | None = None
-    away_s: _Away | None = None
-    fairness: _Fairness | None = None
-    mean_staleness: float | None = None
-    max_staleness: int | None = None
-    metrics: dict[str, dict[str, float | None]] | None = None
-    uncertainty: _Uncertainty | None = None
-    time_to_accuracy_within_s: dict[str, _Crossing | None] | None = None
-    computed_on: _ComputedOn | None = None
-
-
-def wrong_with(text: str) -> str:
-    """What keeps the text of a JSON file from being a summary, in words; empty if nothing does."""
-    try:
-        _Summary.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return ""
 
 
 def summarise(facts: RunFacts, sums: SpanSums, tables: Mapping[str, Table]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Positive
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from gapslsim.bounds import LARGEST
 from gapslsim.learning.metric import Metric, metrics
 from gapslsim.records import EvaluationRow
 from gapslsim.registry import component
@@ -31,7 +32,7 @@ Unit = Literal["rounds", "epochs", "s", "steps", "samples"]
 server, training samples."""
 
 _COUNTED = re.compile(
-    r"^\s*(\d+(?:\.\d+)?(?:[eE][-+]?\d{1,2})?)\s*((rounds?|epochs?|samples?)|(?:server\s+)?steps?)\s*$"
+    r"^\s*(\d{1,30}(?:\.\d{1,30})?(?:[eE][-+]?\d{1,2})?)\s*((rounds?|epochs?|samples?)|(?:server\s+)?steps?)\s*$"
 )
 
 
@@ -54,6 +55,8 @@ class Every:
         if match is not None:
             amount, unit = float(match[1]), (match[3] or "steps").removesuffix("s") + "s"
             whole = unit != "epochs"
+            if amount > LARGEST["int"]:
+                raise ValueError(f"found {text!r}; write at most {LARGEST['int']:g} {match[2]}")
             if amount <= 0 or (whole and not amount.is_integer()):
                 rule = "a whole number, 1 or more" if whole else "more than 0"
                 raise ValueError(f"found {text!r}; the number of {match[2]} must be {rule}")

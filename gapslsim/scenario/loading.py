@@ -1,7 +1,7 @@
 """Reads scenario files: bases, `--set` overrides, and every mistake at once with its place.
 
-A file may say `base: other.yaml` (relative to itself): it is laid upon that file, mapping by mapping. Overrides
-come last: `load(path, set=["framework.eta=0.3", "clients.0.count=5"])`.
+A file may say `base: other.yaml` (relative to itself, or a shipped scenario's name): it is laid upon that file, mapping
+by mapping. Overrides come last: `load(path, set=["framework.eta=0.3", "clients.0.count=5"])`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -19,9 +19,9 @@ from gapslsim.errors import Problem, did_you_mean
 from gapslsim.kernels import choose
 from gapslsim.regular_files import read_text
 from gapslsim.scenario.presets import LINKS
-from gapslsim.scenario.problems import explain, place, raise_if_any, stray_booleans
+from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import OwnComponents, Scenario
-from gapslsim.scenario.shipped import find_scenario
+from gapslsim.scenario.shipped import find_scenario, is_file, shipped_scenarios
 from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
 from gapslsim.units import STRICT_UNITS
@@ -158,7 +158,7 @@ def _finish(
     scenario: Scenario | None = None
     try:
         scenario = TypeAdapter(Scenario).validate_python(plain_of(tree), context=context)
-        problems.extend(stray_booleans(tree, scenario))
+        problems.extend(stray_words(tree, scenario))
     except ValidationError as error:
         told = {(problem.line, problem.path) for problem in problems}
         problems.extend(p for p in explain(error, Scenario, tree) if (p.line, p.path) not in told)
@@ -208,7 +208,8 @@ def _read_text(
     tree, problems = parse(text, label)
     if not isinstance(tree.value, dict):
         if not problems:
-            found = "is empty" if tree.value is None else f"holds {plain_of(tree)!r:.60}"
+            # Not what it holds: it may be a file that is nobody's business, named as a base.
+            found = "is empty" if tree.value is None else "holds no mapping"
             fix = "write a mapping, 'key: value' lines; 'gapslsim show scenario quickstart' prints one to start from"
             problems = [Problem("", f"the file {found}; {fix}.", label, tree.line)]
         return Tree(None, label), problems
@@ -229,14 +230,34 @@ def _read_base(
 
     if not isinstance(given.value, str):
         return wrong(f"found {plain_of(given)!r:.60}; write the name of one file, for instance 'fleet.yaml'.")
+    shipped = shipped_scenarios()
     file = folder / given.value
+    if not is_file(file):
+        file = shipped.get(given.value, file)
     if file.resolve() in chain:
         names = " -> ".join(part.name for part in (*chain, file))
         return wrong(f"the bases go round in a circle: {names}; remove one of them.")
-    if not file.is_file():
-        hint = did_you_mean(given.value, [other.name for other in folder.glob("*.y*ml")])
-        return wrong(f"there is no file {str(file)!r}; the name is relative to this file.{hint}")
-    return _read_file(file, _label(file), chain)
+    if not is_file(file):
+        hint = did_you_mean(given.value, [*(other.name for other in folder.glob("*.y*ml")), *shipped])
+        fix = "write a file's name, relative to this file, or that of a shipped scenario"
+        return wrong(f"there is no file {str(file)!r:.200}; {fix}.{hint}")
+    tree, problems = _read_file(file, _label(file), chain)
+    elsewhere = file.parent.resolve() != folder.resolve()
+    return (_from_home(tree, file.parent) if elsewhere else tree), problems
+
+
+def _from_home(tree: Tree, folder: FilePath) -> Tree:
+    """The same with names of files beside a base as whole paths: what is laid upon it may lie in another folder."""
+    value = tree.value
+    if isinstance(value, dict):
+        value = {key: _from_home(inner, folder) for key, inner in value.items()}
+    elif isinstance(value, list):
+        value = [_from_home(inner, folder) for inner in value]
+    elif isinstance(value, str) and ("/" in value or FilePath(value).suffix):
+        # A text that is no name at all, being too long or with signs that names have not, is none of a file.
+        with suppress(OSError, ValueError):
+            value = str((folder / value).resolve()) if (folder / value).exists() else value
+    return replace(tree, value=value)
 
 
 _INDEX = re.compile(r"\[(\d+)\]")

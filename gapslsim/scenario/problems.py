@@ -6,10 +6,11 @@ import dataclasses
 import re
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from gapslsim.bounds import LARGEST
 from gapslsim.errors import Problem, ScenarioError, did_you_mean
 from gapslsim.scenario.fields import (
     Spot,
@@ -22,7 +23,7 @@ from gapslsim.scenario.fields import (
 )
 from gapslsim.scenario.tree import Path, Tree, dotted
 
-__all__ = ["explain", "place", "pointed_at", "raise_if_any", "stray_booleans"]
+__all__ = ["explain", "place", "pointed_at", "raise_if_any", "stray_words"]
 
 MAX_SHOWN = 12
 """Problems shown at once, so that they fit one screen."""
@@ -91,6 +92,10 @@ def _say(item: Any, spot: Spot, root: Tree) -> tuple[Path, str]:
     if re.match(r"\w+ should ", message) is None:  # our own words
         text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
         return (*path, *pointed_at(spot.cls, text)), _sentence(text)
+    limit = item.get("ctx", {}).get("le", item.get("ctx", {}).get("ge"))
+    if isinstance(limit, (int, float)) and abs(limit) in LARGEST.values():
+        side = "most" if limit > 0 else "least"
+        return path, f"found {_show(value)}; write at {side} {limit:g}, where every number of this kind ends."
     rule = re.sub(r"^\w+ should", "it must", message).replace("a valid tuple", "a list").rstrip(".")
     return path, f"found {_show(value)}; {rule}{_takes(spot)}."
 
@@ -147,8 +152,12 @@ def _beginning(value: Any, depth: int) -> Any:
     return {key: _beginning(inner, depth - 1) for key, inner in islice(value.items(), 20)}
 
 
-def stray_booleans(root: Tree, settings: object) -> list[Problem]:
-    """`count: true` would pass as 1; this finds true and false where a number was meant.
+_BARE: Final = re.compile(r"[-+\d._eE\s]+")
+"""A number without a unit."""
+
+
+def stray_words(root: Tree, settings: object) -> list[Problem]:
+    """`count: true` would pass as 1, and `count: '5'` and `1_000` as numbers; this finds them.
 
     Args:
         root: what was written.
@@ -157,9 +166,13 @@ def stray_booleans(root: Tree, settings: object) -> list[Problem]:
     found: list[Problem] = []
 
     def compare(tree: Tree, value: object, path: Path) -> None:
-        if isinstance(tree.value, bool):
+        if isinstance(tree.value, (bool, str)):
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                found.append(place(root, path, f"found {str(tree.value).lower()}; write a number."))
+                if isinstance(tree.value, bool):
+                    found.append(place(root, path, f"found {str(tree.value).lower()}; write a number."))
+                elif _BARE.fullmatch(tree.value):
+                    text = "write the number without quotes and underscores"
+                    found.append(place(root, path, f"found the text {tree.value!r}; {text}."))
         elif isinstance(tree.value, dict):
             for key, inner in tree.value.items():
                 if dataclasses.is_dataclass(value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -62,7 +62,9 @@ DeviceName = Annotated[str, AfterValidator(_known_device)]
 
 def _folder_name(name: str) -> str:
     if not 1 <= len(name.strip()) <= 100 or set(name) & set("/\\\n\0") or not is_printable(name):
-        rule = "a run's folder is called so: write 1 to 100 characters, no slashes, line breaks, control characters"
+        rule = (
+            "a run's folder is called so: write 1 to 100 characters without slashes, line breaks and controls"
+        )
         raise ValueError(f"found {name!r:.60}; {rule}")
     return name
 
@@ -85,6 +87,10 @@ OwnComponents = Annotated[str, AfterValidator(_own_components)]
 """A `.py` file, relative to the scenario's, or the name of a module."""
 
 
+MOST_CLIENTS: Final = 1_000_000
+"""Of all groups. Each is an object with links and a state of its own: a million take gigabytes."""
+Processors = Annotated[int, Field(gt=0, le=4096)]
+"""Threads or workers: more than any machine has processors."""
 AnyFault = Annotated[Fault, faults]
 """Named here: within `Scenario` the name `faults` is the field."""
 
@@ -115,11 +121,11 @@ class Training:
     """Of passes through layers, on a CUDA GPU: `compile` makes kernels of them by `torch.compile`, for each size of
     batch; `cuda_graphs` records these besides and repeats them as a whole. The first rounds take longer. Not with
     `gradient: exact`, which goes backward twice."""
-    threads: PositiveInt = 1
+    threads: Processors = 1
     """Threads inside each tensor operation on a CPU. More may pay for large models; the last bits of results may
     differ."""
 
-    workers: PositiveInt | Literal["auto"] = "auto"
+    workers: Processors | Literal["auto"] = "auto"
     """Tensor operations of different clients carried out side by side on a CPU. `auto`: one per CPU that the process
     may use, or 1 for tiny models. Changes no result."""
 
@@ -189,7 +195,7 @@ class GroupTraining:
 class ClientGroup:
     """Clients of one kind."""
 
-    count: PositiveInt = 1
+    count: Annotated[int, Field(gt=0, le=MOST_CLIENTS)] = 1
     """How many."""
     device: DeviceName
     """Hardware profile, a name or a path."""
@@ -210,6 +216,15 @@ class ClientGroup:
     def label(self) -> str:
         """What tables and faults call the group: its name, or its device's, of a file without folder and ending."""
         return self.name or re.sub(r"\.ya?ml(?=@|$)", "", re.split(r"[/\\]", self.device)[-1])
+
+
+def _few_enough(groups: tuple[ClientGroup, ...]) -> tuple[ClientGroup, ...]:
+    total = sum(group.count for group in groups)
+    if total > MOST_CLIENTS:
+        raise ValueError(
+            f"found {total:,} clients in all groups; the most is {MOST_CLIENTS:,}: lower a count"
+        )
+    return groups
 
 
 @component
@@ -237,7 +252,9 @@ class Scenario:
     """The server."""
     parameter_server: ParameterServerNode = Field(default_factory=ParameterServerNode)
     """The parameter server, used by frameworks that average models."""
-    clients: Annotated[tuple[ClientGroup, ...], Field(min_length=1)]
+    clients: Annotated[
+        tuple[ClientGroup, ...], Field(min_length=1, max_length=10_000), AfterValidator(_few_enough)
+    ]
     """Groups of clients; indices of clients run through the groups in order."""
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""

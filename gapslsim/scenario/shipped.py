@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from gapslsim.errors import ComponentError, Problem, ScenarioError, did_you_mean
 from gapslsim.hardware.shipped import shipped_folder
 
-__all__ = ["find_scenario", "find_study", "shipped_scenarios", "shipped_studies"]
+__all__ = ["find_scenario", "find_study", "is_file", "shipped_scenarios", "shipped_studies"]
 
 _STUDIES = "studies"
 """Name of folders within the scenarios that hold studies: files of another form."""
@@ -36,14 +37,23 @@ def find_study(path: str | Path) -> Path:
     return _find(path, brief | shipped, "give a study file.")
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file lies there; also of a name that no file can have."""
+    with suppress(OSError, ValueError):
+        return path.is_file()
+    return False
+
+
 def _find(path: str | Path, shipped: dict[str, Path], fix: str) -> Path:
     file = Path(path)
-    if file.is_file():
+    if is_file(file):
         return file
     if str(path) in shipped:
         return shipped[str(path)]
-    near = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
-    what = "is a directory" if file.is_dir() else "there is no such file"
+    near, what = [], "there is no such file"
+    with suppress(OSError, ValueError):
+        near = [str(other) for other in file.parent.glob("*.y*ml")]
+        what = "is a directory" if file.is_dir() else what
     hint = did_you_mean(str(path), [*near, *shipped])
     raise ScenarioError([Problem("", f"{what}; {fix}{hint}", str(path))])
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from gapslsim.documents import json_data
 from gapslsim.errors import DataError
+from gapslsim.regular_files import open_regular, read_text
+from gapslsim.unpacking import unpacked
 
 __all__ = ["UserTrace", "read_presence"]
 
+_MOST_BYTES: Final = 1 << 30
+"""Of a trace: FLASH's whole recording has some hundred megabytes."""
 Stays = tuple[tuple[float, float], ...]
 
 
@@ -49,6 +53,10 @@ def read_presence(path: Path, form: str, state: str | None = None) -> tuple[User
         AttributeError,
         pickle.UnpicklingError,
         EOFError,
+        OSError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
     ) as error:
         raise DataError(f"{path} is not a trace of presence in the format {form!r}: {error}") from error
     if not any(user.stays for user in found):
@@ -60,7 +68,8 @@ def _intervals(path: Path, state: str | None) -> list[UserTrace]:
     """CSV, also compressed: a row per stay with the columns user, start_s, end_s and perhaps kind."""
     import pandas as pd
 
-    table = pd.read_csv(path)
+    with unpacked(path) as file:
+        table = pd.read_csv(file)
     missing = {"user", "start_s", "end_s"} - set(table.columns)
     if missing:
         raise ValueError(f"it has no column {', '.join(sorted(missing))}")
@@ -83,9 +92,9 @@ def _intervals(path: Path, state: str | None) -> list[UserTrace]:
 def _fedscale(path: Path, _: str | None) -> list[UserTrace]:
     """FedScale's client_behave_trace, JSON or its own pickle: by user, times `active`, `inactive` and `finish_time`."""
     if path.suffix == ".json":
-        users = json.loads(path.read_text())
+        users = json_data(read_text(path, _MOST_BYTES), _MOST_BYTES)
     else:
-        with path.open("rb") as file:
+        with open_regular(path, _MOST_BYTES) as file:
             users = _PlainUnpickler(file).load()
     return [
         UserTrace(
@@ -111,7 +120,7 @@ def _flash(path: Path, _: str | None) -> list[UserTrace]:
 
     A user is there while the phone charges, is idle and has Wi-Fi, as FLASH and Google's system have it.
     """
-    users = json.loads(path.read_text())
+    users = json_data(read_text(path, _MOST_BYTES), _MOST_BYTES)
     events = {name: list(_flash_events(user["messages"])) for name, user in users.items()}
     begin_s = min(times[0][0] for times in events.values() if times)
     end_s = max(times[-1][0] for times in events.values() if times)

@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
+import hashlib
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gapslsim.errors import GapslsimError
 from gapslsim.faults import in_words, out_of_memory
+from gapslsim.learning.journal.folder import MARKER
 
 if TYPE_CHECKING:
     from gapslsim.records import Progress
     from gapslsim.results.results import Results
 
-__all__ = ["Job", "Outcome", "carry_out"]
+__all__ = ["Job", "Outcome", "SharedDisk", "carry_out"]
 
 _EVERY_S: Final = 1.0
 """Wall time between two notes of how far a run is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedDisk:
+    """A journal, and how a machine tells that it sees this one and not another at the same path."""
+
+    journal: str
+    marker_sha256: str
+
+    @classmethod
+    def of(cls, journal: Path) -> SharedDisk:
+        """Of a journal that is there."""
+        return cls(str(journal), _digest(journal / MARKER))
+
+    def blind(self) -> str:
+        """The name of this machine if it does not see the journal; empty if it does."""
+        return "" if _sees(self) else socket.gethostname()
+
+
+@cache
+def _sees(disk: SharedDisk) -> bool:
+    for wait_s in (1.0, 2.0, 0.0):
+        if _digest(Path(disk.journal) / MARKER) == disk.marker_sha256:
+            return True
+        # NFS may remember for a moment that a new file was not there.
+        time.sleep(wait_s if Path(disk.journal).is_dir() else 0.0)
+    return False
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +65,8 @@ class Job:
 
     label: str
     scenario_yaml: str
-    journal: str = ""
-    """Folder of the journal that all runs share; empty for none."""
+    disk: SharedDisk | None = None
+    """With the journal that all runs share; None for none."""
     note: str = ""
     """File in which the run notes its share done; empty for none."""
     shares_cpus: bool = True
@@ -51,6 +89,8 @@ class Outcome:
     wall_time_s: float
     out_of_memory: bool = False
     """Whether the memory of its device did not suffice."""
+    apart: str = ""
+    """The machine, if it does not see the journal."""
 
 
 def carry_out(job: Job) -> Outcome:
@@ -70,7 +110,8 @@ def carry_out(job: Job) -> Outcome:
     except Exception as problem:
         # One broken run must not end the study, whatever is broken.
         error, short = _in_words(job, problem), out_of_memory(problem)
-    return Outcome(job.label, results, error, time.perf_counter() - started, short)
+    apart = "" if job.disk is None else job.disk.blind()
+    return Outcome(job.label, results, error, time.perf_counter() - started, short, apart)
 
 
 def _in_words(job: Job, problem: Exception) -> str:
@@ -100,9 +141,8 @@ def _simulate(job: Job) -> Results:
         options = replace(options, limit=min(job.memory_bytes, options.limit or job.memory_bytes))
         # It sees one GPU, which has no other number then.
         scenario = replace(scenario, training=replace(scenario.training, memory=options, device="cuda"))
-    results = simulate(
-        scenario, observer=_noting(job.note), journal=job.journal or None, until=job.until or None
-    )
+    journal = None if job.disk is None or job.disk.blind() else job.disk.journal
+    results = simulate(scenario, observer=_noting(job.note), journal=journal, until=job.until or None)
     # The number of workers changes no result, and the run is known by the scenario as it was planned.
     return results.changed(scenario_yaml=job.scenario_yaml)
 

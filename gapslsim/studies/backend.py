@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from importlib import import_module
+from typing import Self
 
 from gapslsim.errors import ComponentError, unknown
-from gapslsim.studies._execute import Job, Outcome
+from gapslsim.studies._execute import Job, Outcome, SharedDisk
 from gapslsim.studies.gpus import find_gpus
 
 __all__ = ["Backend", "make_backend"]
@@ -25,6 +26,21 @@ class Backend(ABC):
         self.address = address
         self.n_jobs = n_jobs
 
+        self.say: Callable[[str], None] = _nobody_hears
+        """Tells what goes on beside the runs, such as a worker that died."""
+
+    def __enter__(self) -> Self:
+        """Connects. Raises ComponentError if there is no such cluster, or it has no workers."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lets go of the cluster; ends one that was started here."""
+        self.say = _nobody_hears
+
+    def without(self, disk: SharedDisk) -> list[str]:
+        """Machines that do not see a journal, as far as they can be asked before they are given work."""
+        return []
+
     def shares_cpus(self, n_runs: int) -> bool:
         """Whether more than one run at a time uses the same CPUs."""
         return True
@@ -32,6 +48,9 @@ class Backend(ABC):
     @abstractmethod
     def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
         """Outcomes in the order in which runs end. Closing the iterator ends what is still running."""
+
+
+def _nobody_hears(note: str) -> None: ...
 
 
 BACKENDS = ("local", "ray", "dask")

@@ -3,7 +3,7 @@
 Each combination of axes is run for two rounds without tensors, with its first seed; that gives exact costs per round.
 The wall time on this machine follows from the rate of a small convolution that is timed here, and from a fixed time per
 mini-batch for what is not arithmetic. A run that finds its training in the journal takes a fixed time per span. It is
-an order of magnitude, and says so.
+an order of magnitude, and says so. Both are kept (`cache.py`), so that a plan that was shown before needs no torch.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from gapslsim.cache import remembered
 from gapslsim.errors import GapslsimError
 from gapslsim.hardware.memory import readable
+from gapslsim.registry import content_of
 from gapslsim.scenario.limits import Stop, Unit
 from gapslsim.scenario.schema import Scenario
 from gapslsim.studies._order import training_and_timing
@@ -61,12 +65,13 @@ class Estimate:
 _NOTHING: Final = Estimate(None, math.nan, math.nan, math.nan, math.nan)
 
 
-def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
+def estimate(scenario: Scenario, rate_flop_per_s: float, *, with_memory: bool = True) -> Estimate:
     """Costs of one run from two rounds of it without tensors.
 
     Args:
         scenario: what to run.
         rate_flop_per_s: of this machine, see `machine_rate`.
+        with_memory: also what it takes of memory.
     """
     from gapslsim.assembly import assemble
     from gapslsim.device_memory import plan_memory
@@ -75,10 +80,12 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
     from gapslsim.torch_device import choose_device
 
     try:
-        of_two_rounds = dataclasses.replace(scenario, stop=Stop(rounds=2))
+        of_two_rounds = dataclasses.replace(scenario, stop=Stop(rounds=2), uncertainty=None)
         setup = assemble(of_two_rounds, dry=True).learner.setup
         short = simulate(of_two_rounds, dry=True)
-        memory_bytes = plan_memory(scenario, setup, choose_device(scenario.training.device)).peak_bytes
+        memory_bytes = 0
+        if with_memory:
+            memory_bytes = plan_memory(scenario, setup, choose_device(scenario.training.device)).peak_bytes
     except (GapslsimError, ValueError) as error:
         return dataclasses.replace(
             _NOTHING, problem="; ".join(map(str, deep_problems(scenario))) or str(error)
@@ -119,6 +126,17 @@ def estimate(scenario: Scenario, rate_flop_per_s: float) -> Estimate:
         n_rounds * len(spans) / len(rounds) * _SPAN_S + _SAVING_S,
         memory_bytes,
     )
+
+
+def kept_estimate(scenario: Scenario, rate_flop_per_s: float, gpus: Sequence[Gpu] = ()) -> Estimate:
+    """The same, read where it was made before; what own code or folders of data may change is made each time."""
+    if scenario.components or any(hasattr(scenario.data, name) for name in ("root", "find")):
+        return estimate(scenario, rate_flop_per_s)
+    content = content_of(dataclasses.replace(scenario, name="any"))
+    about = ["estimate", platform.node(), [gpu.total_bytes for gpu in gpus], content]
+    # Without the rate, which another one may be by the next time.
+    found = Estimate(**remembered(about, lambda: dataclasses.asdict(estimate(scenario, math.inf)), ("",)))
+    return dataclasses.replace(found, wall_time_s=found.wall_time_s + found.work_flop / rate_flop_per_s)
 
 
 def _rounds(stop: Stop, per_round: Mapping[Unit, float]) -> int | None:
@@ -173,7 +191,7 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
         "wall each, roughly",
     ):
         table.add_column(name, justify="right")
-    rate = machine_rate()
+    rate = remembered(["rate", platform.node(), date.today().isoformat()], machine_rate, ("studies",))
     done, to_do = done_and_to_do(plan, out)
     trains, timed_again = training_and_timing(to_do, done)
     trained, retimed = ({run.record.label for run in group} for group in (trains, timed_again))
@@ -183,7 +201,7 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
     for _, cell in groupby(plan.runs, key=lambda run: tuple(run.record.axes.values())):
         runs = list(cell)
         first = next((run.scenario for run in runs if run.scenario is not None), None)
-        cost = estimate(first, rate) if first is not None else _NOTHING
+        cost = kept_estimate(first, rate, gpus) if first is not None else _NOTHING
         axes = runs[0].record.axes.values()
         if first is None or cost.problem:
             table.add_row(*axes, str(len(runs)), Text("impossible", "red"))

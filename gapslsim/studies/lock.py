@@ -14,32 +14,46 @@ from typing import Final
 from gapslsim.errors import ResultsError
 from gapslsim.locks import Hold, Holder, take
 
-__all__ = ["LOCK", "held", "left_behind"]
+__all__ = ["LOCK", "BusyError", "held", "holder_of", "left_behind"]
 
 LOCK: Final = ".lock"
 """Name of the file; it is empty where nobody sweeps and nobody was killed."""
 
 
+class BusyError(ResultsError):
+    """Somebody else holds a file."""
+
+    def __init__(self, text: str, file: Path) -> None:
+        super().__init__(text)
+        self.file = file
+
+
 @contextmanager
-def held(directory: Path, name: str = LOCK, *, shared: bool = False) -> Iterator[Hold]:
+def held(
+    directory: Path, name: str = LOCK, *, shared: bool = False, who: str = "another sweep"
+) -> Iterator[Hold]:
     """Holds a directory, which is made if need be, until the block ends.
 
     Args:
         directory: which.
         name: of the file in it.
         shared: with others that hold it so; then the file does not say by whom.
+        who: may be at work there, for messages.
 
     Raises:
-        ResultsError: if another process holds it, or it cannot be written to.
+        BusyError: if another process holds it.
+        ResultsError: if it cannot be written to.
     """
     file = directory / name
     try:
         directory.mkdir(parents=True, exist_ok=True)
         hold = take(file, shared=shared)
         if hold is None:
-            raise ResultsError(
-                f"another sweep is at work in {directory} ({Holder.read(file) or 'it has just begun'}); wait until it "
-                "ends, stop it and go on with --resume, or give another directory with --out"
+            by = Holder.read(file) or "it has just begun, or shards are at work"
+            raise BusyError(
+                f"{who} is at work in {directory} ({by}); wait until it ends, stop it and go on with --resume, or give "
+                "another directory with --out",
+                file,
             )
         # Written once it is held: who reads it meanwhile learns whom to wait for.
         if not shared:
@@ -57,14 +71,20 @@ def held(directory: Path, name: str = LOCK, *, shared: bool = False) -> Iterator
 
 def left_behind(directory: Path, name: str = LOCK) -> Holder | None:
     """Whose sweep was killed in a directory; None if the last one ended by itself, or is still at work."""
-    holder = Holder.read(directory / name)
+    holder, is_at_work = holder_of(directory / name)
+    return None if is_at_work else holder
+
+
+def holder_of(file: Path) -> tuple[Holder | None, bool]:
+    """Who holds a file or held it when it was killed, and whether it still does."""
+    holder = Holder.read(file)
     if holder is None:
-        return None
+        return None, False
     try:
-        hold = take(directory / name)
+        hold = take(file)
     except OSError:
-        return None
+        return holder, True
     if hold is None:
-        return None
-    with hold:
-        return holder
+        return holder, True
+    hold.release()
+    return holder, False

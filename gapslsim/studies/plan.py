@@ -15,12 +15,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.registry import settings_of
+from gapslsim.regular_files import read_text
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
 from gapslsim.scenario.loading import Source, read, read_override, vary
-from gapslsim.scenario.problems import explain, place, raise_if_any
+from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.shipped import find_study
+from gapslsim.scenario.shipped import find_study, is_file
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
 from gapslsim.studies._truth import Setting, alike, not_as_labelled, settings_of_axes, undone
 from gapslsim.studies.axes import Axis, Change, axes_of, check_names, combinations, slug
@@ -79,7 +80,7 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     """
     file = find_study(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError([Problem("", f"cannot be read as UTF-8 text: {error}.", str(file))]) from None
     tree, problems = parse(text, str(file))
@@ -123,14 +124,14 @@ def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
     except ValidationError as error:
         raise_if_any([*problems, *explain(error, Study, tree)])
         raise
-    raise_if_any(problems)
+    raise_if_any([*problems, *stray_words(tree, study)])
     return study
 
 
 def _base(study: Study, tree: Tree, file: Path) -> Source:
     beside = file.parent / study.base
     try:
-        return read(beside if beside.is_file() else study.base)
+        return read(beside if is_file(beside) else study.base)
     except ScenarioError as error:
         texts = (f"{study.base!r}: {problem.message}" for problem in error.problems)
         raise ScenarioError([place(tree, ("base",), text) for text in texts]) from None

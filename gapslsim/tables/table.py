@@ -173,18 +173,21 @@ class ParquetTable(Table):
     Args:
         file: its path, or an open file.
         later: columns that files of earlier versions lack, with what they would hold.
-        torn: what is said if it cannot be read.
+        torn: what is said if it cannot be read, or holds what cannot be.
+        unsound: says what cannot be in a part of the table; empty if all can.
     """
 
     def __init__(
         self,
         file: Path | BinaryIO,
         later: Mapping[str, float] | None = None,
-        torn: Callable[[Exception], str] = str,
+        torn: Callable[[object], str] = str,
+        unsound: Callable[[pd.DataFrame], str] | None = None,
     ) -> None:
         self._file = file
         self._later = dict(later or {})
         self._torn = torn
+        self._unsound = unsound
 
     def __len__(self) -> int:
         with self._opened() as opened:
@@ -202,7 +205,10 @@ class ParquetTable(Table):
                 group = opened.metadata.row_group(number)
                 if all(_may_hold(group.column(places[n]).statistics, b) for n, b in within.items()):
                     for batch in opened.iter_batches(self.PIECE, [number], columns):
-                        yield self._with_later(pa.Table.from_batches([batch]))
+                        table = self._with_later(pa.Table.from_batches([batch]))
+                        if self._unsound is not None and (wrong := self._unsound(table.to_pandas())):
+                            raise ResultsError(self._torn(wrong))
+                        yield table
 
     @property
     def _schema(self) -> pa.Schema:

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.units import (
+    BOUNDS,
     STRICT_UNITS,
     Decibel,
     Quantity,
     Rate,
     Seconds,
+    example,
     format_quantity,
     parse_quantity,
 )
@@ -79,8 +81,9 @@ def test_what_is_no_quantity_is_refused_with_an_example(value, unit, says):
     assert says in str(error.value)
 
 
-@given(value=st.floats(0, 1e18, allow_subnormal=False), unit=st.sampled_from(UNITS))
-def test_what_is_written_is_read_back_exactly(value, unit):
+@given(unit_and_value=st.sampled_from(UNITS).flatmap(lambda u: st.tuples(st.just(u), st.floats(*BOUNDS[u]))))
+def test_what_is_written_is_read_back_exactly(unit_and_value):
+    unit, value = unit_and_value
     assert parse_quantity(format_quantity(value, unit), unit) == value
 
 
@@ -131,3 +134,29 @@ def test_json_gets_text_and_python_gets_the_number():
 def test_the_json_schema_admits_what_is_written(value, unit):
     schema = TypeAdapter(Annotated[float, Quantity(unit)]).json_schema()
     assert re.search(schema["pattern"], format_quantity(value, unit))
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "says"),
+    [
+        ("1e-300 bit/s", "bit/s", "write 0, or 0.001 bit/s or more"),
+        ("1e19 bit/s", "bit/s", "write at most 1e+18 bit/s"),
+        ("1e300 s", "s", "write at most 1e+10 s"),
+        ("1e-31 s", "s", "write 0, or 1e-30 s or more"),
+        ("-1e4 dB", "dB", "write at most 1000 dB"),
+        ("1" * 100_000 + "! s", "s", "not a quantity"),
+    ],
+)
+def test_a_quantity_beyond_all_sense_is_refused_with_its_bound(text, unit, says):
+    with pytest.raises(ValueError, match=r"for instance '") as error:
+        parse_quantity(text, unit)
+    assert says in str(error.value)
+    assert len(str(error.value)) < 200
+    with pytest.raises(ValidationError):
+        TypeAdapter(Annotated[float, Quantity(unit)]).validate_python(text, context=STRICT_UNITS)
+
+
+def test_every_unit_has_bounds_and_its_example_lies_within():
+    assert set(BOUNDS) == set(UNITS)
+    for unit in UNITS:
+        assert BOUNDS[unit][0] <= parse_quantity(example(unit), unit) <= BOUNDS[unit][1]

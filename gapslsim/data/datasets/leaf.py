@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,11 +14,16 @@ from gapslsim.data._own_data import OwnData, classes_of, scaled
 from gapslsim.data._text import codes, letters_of
 from gapslsim.data.dataset import LoadedData, Samples, datasets
 from gapslsim.data.partition import Partition, partitions
+from gapslsim.documents import json_data
 from gapslsim.errors import DataError
 from gapslsim.registry import component
+from gapslsim.regular_files import read_text
 from gapslsim.work import content_key
 
 __all__ = ["Leaf"]
+
+_MOST_BYTES = 1 << 30
+"""Of a file; those of FEMNIST have about 70 MB."""
 
 
 @datasets.register
@@ -113,7 +117,7 @@ def _samples(paths: list[Path]) -> tuple[list[Any], list[Any], list[str]]:
     for path in paths:
         form = "LEAF's files hold {users: [...], user_data: {USER: {x: [...], y: [...]}}}"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json_data(read_text(path, _MOST_BYTES), _MOST_BYTES)
             known = [(user, content["user_data"][user]) for user in content["users"]]
             pairs = [(user, list(data["x"]), list(data["y"])) for user, data in known]
         except (OSError, ValueError, KeyError, TypeError) as error:

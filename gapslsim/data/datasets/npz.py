@@ -16,6 +16,7 @@ from gapslsim.data.dataset import LoadedData, Samples, datasets
 from gapslsim.data.target import Target
 from gapslsim.errors import DataError, did_you_mean
 from gapslsim.registry import component
+from gapslsim.unpacking import check_zip
 from gapslsim.work import content_key
 
 __all__ = ["Npz"]
@@ -195,6 +196,7 @@ class Npz(OwnData):
 
 def _there(path: Path) -> list[str]:
     try:
+        check_zip(path)
         with np.load(path, allow_pickle=False) as file:
             if not hasattr(file, "files"):
                 raise ValueError("it holds one array alone")
@@ -210,7 +212,7 @@ def _array(path: Path, name: str) -> NDArray[Any]:
         with np.load(path, allow_pickle=False) as file:
             array: NDArray[Any] = file[name]
             return array
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError) as error:
         raise DataError(
             f"file {path} holds {name!r} in a way that cannot be read safely ({error}); save plain arrays of numbers, "
             "or of text as np.array([...], dtype=str)."

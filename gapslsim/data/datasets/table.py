@@ -15,6 +15,7 @@ from gapslsim.data.dataset import LoadedData, Samples, datasets
 from gapslsim.data.target import Target
 from gapslsim.errors import DataError, did_you_mean
 from gapslsim.registry import component
+from gapslsim.unpacking import check_parquet, unpacked
 from gapslsim.work import content_key
 
 __all__ = ["Table"]
@@ -166,11 +167,11 @@ def _read(path: Path, setting: str) -> Any:
     try:
         match ending.lower():
             case ".parquet" | ".pq":
+                check_parquet(path)
                 return pd.read_parquet(path)
-            case ".csv" | ".csv.gz" | ".txt":
-                return pd.read_csv(path)
-            case ".tsv" | ".tsv.gz":
-                return pd.read_csv(path, sep="\t")
+            case ".csv" | ".csv.gz" | ".txt" | ".tsv" | ".tsv.gz":
+                with unpacked(path) as file:
+                    return pd.read_csv(file, sep="\t" if ending.lower().startswith(".tsv") else ",")
     except Exception as error:  # pandas and pyarrow raise many kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(

@@ -14,6 +14,7 @@ from gapslsim.data._text import codes, letters_of
 from gapslsim.data.dataset import Dataset, LoadedData, Samples, datasets
 from gapslsim.errors import DataError
 from gapslsim.registry import component
+from gapslsim.regular_files import read_text
 from gapslsim.work import content_key
 
 __all__ = ["Text"]
@@ -49,7 +50,7 @@ class Text(Dataset):
         """See `Dataset.load`; both arguments are of no account."""
         path = EMBEDDED if self.file is None else found_file(self.file, "file")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path, 1 << 30)
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"file {path} is no text in UTF-8 ({error}); convert it.") from error
         documents = [part.strip() for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Sequence
@@ -15,8 +14,10 @@ from numpy.typing import NDArray
 from gapslsim.data._files import OwnPath, found_file
 from gapslsim.data.division import sound_shares
 from gapslsim.data.partition import Partition, partitions
+from gapslsim.documents import json_data
 from gapslsim.errors import DataError
 from gapslsim.registry import component
+from gapslsim.regular_files import MOST_TEXT_BYTES, read_text
 
 __all__ = ["FilePartition"]
 
@@ -65,7 +66,7 @@ class FilePartition(Partition):
 def _json(path: Path) -> Sequence[Any]:
     form = 'write [[0, 5, 7], [1, 2]] or {"client-0": [0, 5, 7], ...}'
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_data(read_text(path), MOST_TEXT_BYTES)
     except (OSError, ValueError) as error:
         raise DataError(f"file {path} cannot be read as JSON ({error}); {form}.") from error
     if isinstance(content, dict):

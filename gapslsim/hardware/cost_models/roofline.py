@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gapslsim.bounds import LARGEST
 from gapslsim.hardware.cost_model import CostModel, cost_models
 from gapslsim.hardware.figure import Figure
 from gapslsim.registry import component
@@ -18,7 +19,7 @@ FlopRate = Annotated[float, Quantity("FLOP/s", positive=True)]
 """Computation rate above zero [FLOP/s]."""
 ByteRate = Annotated[float, Quantity("B/s", positive=True)]
 """Memory rate above zero [B/s]."""
-Factors = dict[str, Figure[Annotated[float, Field(gt=0)]]]
+Factors = dict[str, Figure[Annotated[float, Field(gt=0, le=LARGEST["float"])]]]
 """Dimensionless factors above zero."""
 
 

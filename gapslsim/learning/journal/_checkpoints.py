@@ -113,7 +113,10 @@ class Checkpoints:
         with whole_file(self._folder / name) as file:
             # Tensor by tensor: a checkpoint may be larger than what is free in memory.
             written = _Summed(file)
-            torch.save(parts, cast("BinaryIO", written))
+            try:
+                torch.save(parts, cast("BinaryIO", written))
+            except RuntimeError as error:
+                raise written.broken_off or error from None
         return CheckpointInfo(name, written.sha256.hexdigest(), written.n_bytes, round, list(states))
 
     def delete(self, info: CheckpointInfo) -> None:
@@ -150,6 +153,8 @@ class _Summed:
 
     def __init__(self, file: BinaryIO) -> None:
         self.sha256, self.n_bytes = hashlib.sha256(), 0
+        self.broken_off: BaseException | None = None
+        """By a full disk, or by Ctrl-C; torch then only says that its position is not the one it expects."""
         self._file = file
         self.flush = file.flush
 
@@ -158,7 +163,11 @@ class _Summed:
         self.sha256.update(part)
         n_bytes = memoryview(part).nbytes
         self.n_bytes += n_bytes
-        self._file.write(part)
+        try:
+            self._file.write(part)
+        except BaseException as error:
+            self.broken_off = error
+            raise
         return n_bytes
 
 

@@ -18,7 +18,7 @@ from gapslsim.learning.journal.compatibility import FORMAT, differences
 from gapslsim.regular_files import read_text
 from gapslsim.whole_files import whole_file
 
-__all__ = ["MARKER", "Training", "check_journal", "open_training", "trainings"]
+__all__ = ["MARKER", "Training", "check_journal", "claim_journal", "open_training", "trainings"]
 
 MARKER: Final = "journal.json"
 _NAME: Final = re.compile(r"training-[0-9a-f]{16}")
@@ -47,7 +47,7 @@ def open_training(
     Raises:
         JournalError: if the directory is something else, or a journal of another format.
     """
-    _claim(directory)
+    claim_journal(directory)
     # The folder is named by both, so that trainings of other programs lie beside this one and never mix.
     text = json.dumps([setup, compatibility], sort_keys=True)
     folder = directory / f"training-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -109,10 +109,13 @@ def check_journal(directory: Path) -> None:
         )
 
 
-def _claim(directory: Path) -> None:
+def claim_journal(directory: Path) -> None:
     """Makes a new or empty directory a journal; refuses one that holds something else.
 
     Others may be at it at the same time, or may have been killed over it: their unfinished markers do not count.
+
+    Raises:
+        JournalError: if it holds something else, or cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -130,8 +133,17 @@ def _header_of(folder: Path) -> dict[str, Any] | None:
         header = json.loads(read_text(folder / HEADER, follow=False))
     except (OSError, ValueError, RecursionError):
         return None
-    wanted = ("setup", "compatibility", "about")
-    return header if isinstance(header, dict) and all(name in header for name in wanted) else None
+    about, made_by = (
+        header.get(name) if isinstance(header, dict) else None for name in ("about", "compatibility")
+    )
+    is_whole = (
+        isinstance(about, dict)
+        and isinstance(made_by, dict)
+        and isinstance(header.get("setup"), str)
+        and about.keys() >= {"name", "framework", "seed"}
+        and made_by.keys() >= {"gapslsim", "torch"}
+    )
+    return header if is_whole else None
 
 
 def _last_used(folder: Path) -> tuple[float, str]:

@@ -37,7 +37,7 @@ class MeasuredTrace(Channel):
     """Start again at the end; otherwise the last rate holds for ever."""
     offset: Seconds = 0.0
     """Where in the trace the simulation starts."""
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     """Factor on every rate."""
     bin: StepLength = 0.01
     """`mahimahi` only: opportunities are counted over this time. `1 ms` replays each stamp, which suits a link that is

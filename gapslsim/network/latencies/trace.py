@@ -45,7 +45,7 @@ class MeasuredLatency(Latency):
     """Start again at the end; otherwise the last value holds for ever."""
     offset: Seconds = 0.0
     """Where in the trace the simulation starts."""
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     """Factor on every value."""
 
     def __hash__(self) -> int:

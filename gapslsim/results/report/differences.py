@@ -91,15 +91,27 @@ def _by_seed(group: Group, quantity: Quantity) -> Mapping[int, Ends]:
 Row = tuple[str, str, str, str, str, str, str]
 
 
-def rows_of(runs: RunSet, against: str = "") -> list[Row]:
+def rows_of(runs: RunSet, against: str = "", nearest: bool = False) -> list[Row]:
     """What is compared where, who is better, than whom, by how much, in how many seeds, how probably, and the verdict.
 
     Without `against`, the best of each panel stands against each other series. Nothing where all have one seed.
+
+    Args:
+        runs: with their seeds.
+        against: only pairs with this series.
+        nearest: of each panel and quantity only the pair whose means are nearest: the best and the second.
     """
     rows: list[Row] = []
     for quantity in quantities(runs):
-        found = [one for one in differences(runs, quantity, against) if one.n > 1 and not one.is_nothing]
-        for one in found if against else _of_the_best(found):
+        known = [one for one in differences(runs, quantity, against) if one.n > 1 and not one.is_nothing]
+        found = list(known if against else _of_the_best(known))
+        if nearest:
+            panels = dict.fromkeys(one.pair.where for one in found)
+            found = [
+                min((o for o in found if o.pair.where == panel), key=lambda o: sum(o.mean))
+                for panel in panels
+            ]
+        for one in found:
             pair = one.pair
             where = f"{pair.of}, {pair.where}" if pair.where else pair.of
             wins = f"{one.wins} of {one.n}"

@@ -35,7 +35,7 @@ class PresenceTrace(Availability):
     """Begin again at the end; otherwise away for ever then."""
     offset: Seconds = 0.0
     """Where in the trace the simulation starts."""
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     """Factor on all times of the trace, so that days fit into a short run."""
 
     @property

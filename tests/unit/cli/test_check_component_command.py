@@ -64,7 +64,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
     with pytest.raises(SystemExit) as done:
         main(["check-component", *arguments])
     captured = capsys.readouterr()
-    return int(done.value.code or 0), " ".join((captured.out + captured.err).split())
+    return int(done.value.code or 0), " ".join((captured.err + captured.out).split())
 
 
 def test_what_holds_is_listed_component_by_component(file: Path, capsys) -> None:

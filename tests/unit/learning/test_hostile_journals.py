@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gapslsim.cli.main import main
 from gapslsim.errors import JournalError
 from gapslsim.learning.journal import _records
 from gapslsim.learning.journal._checkpoint_info import new_name
@@ -182,6 +183,27 @@ def test_a_marker_that_is_a_pipe_or_a_link_makes_no_journal(folder: Path, tmp_pa
     marker.symlink_to(tmp_path / "real.json")
     with pytest.raises(JournalError, match="is no journal"):
         opened(tmp_path / "journal")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["[]", "[" * 99_999, '{"setup": 1}', '{"setup": "s", "about": {}, "compatibility": {}}',
+     '{"setup": "s", "about": [], "compatibility": {"gapslsim": "1", "torch": "2"}}',
+     '{"setup": 1, "about": {"name": 1, "framework": 2, "seed": 3}, "compatibility": {"gapslsim": "1", "torch": "2"}}'],
+    ids=lambda text: text[:40],
+)  # fmt: skip
+def test_a_header_that_says_something_else_is_none_and_is_written_again(
+    header: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "header.json").write_text(header)
+    assert trainings(folder.parent) == []
+    with pytest.raises(SystemExit) as ended:
+        main(["journal", "list", str(folder.parent)])
+    assert ended.value.code in (0, None)
+    journal = opened(folder.parent)
+    assert journal.get(content_key("operation", 1)) is not None
+    journal.close()
+    assert len(trainings(folder.parent)) == 1
 
 
 def test_the_users_own_link_to_a_journal_is_followed(folder: Path, tmp_path: Path) -> None:

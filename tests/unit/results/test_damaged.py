@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from gapslsim._version import __version__
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
 from gapslsim.records import (
@@ -22,8 +26,14 @@ from gapslsim.records import (
     PresenceRow,
     StalenessRow,
 )
+from gapslsim.results.compare import compare
 from gapslsim.results.frames import OPTIONAL, TABLES
-from gapslsim.results.store import load_results, write_results
+from gapslsim.results.report._tables import settings_table
+from gapslsim.results.report.data import gather
+from gapslsim.results.report.page import write_report
+from gapslsim.results.store import load_results, load_summary, write_results
+from gapslsim.results.study_tables import read_tables
+from gapslsim.results.tables import end_table
 from tests.unit.results.test_results_geometry import update
 
 
@@ -73,6 +83,13 @@ COMMANDS = {
 }
 
 
+NONE = dict.fromkeys(("low", "median", "high"))
+DRAWN = {
+    "draws": 2, "level": 0.9, "decided": 0.95, "same_training": True, "simulated_time_s": NONE, "energy_j": NONE,
+    "time_to_accuracy_s": {"0.5": NONE}, "spread_of_time": {}, "notes": [],
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def whole(make_results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in which every table has rows."""
@@ -87,6 +104,7 @@ def whole(make_results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         per_class=[ClassRow(r, 0.5, "global", -1, 0, 3, 0.0) for r in (1, 2)],
         predictions=[PredictionRow(r, "global", -1, 0, 0, 1, 0.9) for r in (1, 2)],
         uncertainty=[DrawRow(draw, "simulated_time_s", 1.5) for draw in (0, 1)],
+        extra={"uncertainty": DRAWN},
         scenario_yaml="name: tiny\nclients: [{count: 2, device: nano}]\n",
     )
     return write_results(measured, tmp_path_factory.mktemp("whole") / "run", command=["test"])
@@ -113,25 +131,25 @@ def check(code: int, told: str, file: str) -> None:
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize(
-    ("file", "damage", "command"),
-    [
-        pytest.param(*given.values, command, id=f"{given.id}-{command}")
-        for given in DAMAGES
-        for command in COMMANDS
-        # Every damage to every file once; that every command reads them by the one reader, one damage shows.
-        if command == "report" or str(given.id).endswith("cut off")
-    ],
-)
-def test_a_damaged_file_of_a_run_is_named_with_the_fix(run, file, damage, command, capsys):
+@pytest.mark.parametrize(("file", "damage"), DAMAGES)
+def test_a_damaged_file_of_a_run_is_named_with_the_fix(run, file, damage):
     damage(run / file)
-    check(*call(command, run, capsys), file)
+    with pytest.raises(ResultsError, match=re.escape(file)) as told:
+        load_results(run)
+    assert "again" in str(told.value)  # the fix
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if Path(file).stem not in OPTIONAL])
+def test_a_missing_file_of_a_run_is_named_with_the_fix(run, file):
+    (run / file).unlink()
+    with pytest.raises(ResultsError, match=f"{file} is missing|no {file}.*again"):
+        load_results(run)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("file", [file for file in FILES if Path(file).stem not in OPTIONAL])
-def test_a_missing_file_of_a_run_is_named_with_the_fix(run, file, command, capsys):
-    (run / file).unlink()
+@pytest.mark.parametrize("file", ["summary.json", "spans.parquet"])
+def test_every_command_reads_runs_by_the_one_reader(run, file, command, capsys):
+    _cut(run / file)
     check(*call(command, run, capsys), file)
 
 
@@ -146,11 +164,9 @@ def _entries(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("command", "wrong"),
-    [("report", [{"a": 1}]), ("compare", "much"), ("report", None)],
-    ids=["report, list", "compare, text", "report, null"],
+    "wrong", [[{"a": 1}], "much", None, -1, 1e308, 10**400, math.nan, {}], ids=lambda wrong: str(wrong)[:9]
 )
-def test_an_entry_of_the_summary_of_another_type_is_named_or_not_needed(run, command, wrong, capsys):
+def test_an_entry_of_the_summary_that_cannot_be_is_named_or_not_needed(run, wrong):
     text = (run / "summary.json").read_text()
     for path in _entries(json.loads(text)):
         summary = json.loads(text)
@@ -159,25 +175,94 @@ def test_an_entry_of_the_summary_of_another_type_is_named_or_not_needed(run, com
             inner = inner[key]
         inner[path[-1]] = wrong
         (run / "summary.json").write_text(json.dumps(summary))
-        code, told = call(command, run, capsys)
-        if code:
-            check(code, told, "summary.json")
-            assert path[0] in told
+        refused = None
+        try:
+            found = load_summary(run)
+            end_table(found)
+            compare([found], spread=True)
+        except ResultsError as error:
+            refused = str(error)
+        assert refused is None or path[0] in refused or "found NaN" in refused
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_of_a_summary_of_another_version_both_versions_are_told(run):
+    summary = json.loads((run / "summary.json").read_text())
+    del summary["n_clients"]
+    summary["versions"]["gapslsim"] = "0.0.1"
+    (run / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(
+        ResultsError, match=rf"n_clients: Field required.*0\.0\.1 wrote it, this is {__version__}"
+    ):
+        load_results(run)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "told"),
+    [
+        ("clients_by_device", {"nano": 7}, "clients_by_device does not count n_clients"),
+        ("clients_by_device", {"nano": 1, "tx2": 1}, "other devices than clients_by_device"),
+        ("accuracy", {"global": {"last": 0.5, "best": 0.5, "min": 0.1}}, "only one of min and max"),
+        ("memory", {"client_ram_bytes": 1.0}, "memory.client_ram_bytes is a limit of nothing"),
+        (
+            "rounds",
+            7,
+            "rounds.parquet has 2 rows, where summary.json tells of 7: files of two runs are mixed",
+        ),
+        ("uncertainty", None, "uncertainty.parquet has 2 rows, where summary.json tells of 0"),
+    ],
+)
+def test_entries_of_the_summary_that_deny_one_another_are_told(run, entry, value, told):
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps(summary | {entry: value}))
+    with pytest.raises(ResultsError, match=re.escape(told)):
+        load_results(run)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("spans", "start_s", math.nan),
+        ("spans", "end_s", math.inf),
+        ("spans", "size_bytes", -1),
+        ("spans", "actor", "client-2"),
+        ("spans", "client", 2),
+        ("evaluations", "accuracy", 1.5),
+        ("evaluations", "client", -2),
+        ("rounds", "epoch", math.nan),
+        ("rounds", "energy_j", 1e200),
+        ("pairwise", "other", 2),
+        ("presence", "left_s", math.nan),
+        ("uncertainty", "quantity", "time_to_accuracy_s much"),
+    ],
+)
+def test_a_value_that_no_run_has_is_told_with_its_column_and_row(run, table, column, value):
+    held = pd.read_parquet(run / f"{table}.parquet")
+    held.loc[1, column] = value
+    held.to_parquet(run / f"{table}.parquet")
+    with pytest.raises(ResultsError, match=rf"{table}\.parquet has .* as {column} in row 1"):
+        load_results(run)
+
+
+def test_what_may_have_no_value_may_be_nan(run):
+    for table, column in (("evaluations", "accuracy"), ("rounds", "loss"), ("presence", "back_s")):
+        held = pd.read_parquet(run / f"{table}.parquet")
+        held[column] = math.nan
+        held.to_parquet(run / f"{table}.parquet")
+    assert load_results(run).evaluations["accuracy"].isna().all()
+
+
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_without_rows_is_no_reason_to_fall(run, name, command, capsys):
+def test_a_table_without_rows_is_no_reason_to_fall(run, name, tmp_path):
     getattr(load_results(run), name).iloc[:0].to_parquet(run / f"{name}.parquet")
-    code, told = call(command, run, capsys)
-    assert code == 0 or told.startswith("Error: ")
+    with suppress(ResultsError):
+        write_report([run], tmp_path / "out.html")
 
 
 @pytest.mark.parametrize("entry", ["clients", "data", "network", "server", "model", "stop"])
 @pytest.mark.parametrize("value", [3, "text", ["text", 2], [{"link": 5}], {"kind": {"a": 1}}, None])
-def test_whatever_a_scenario_holds_it_is_shown(run, entry, value, capsys):
+def test_whatever_a_scenario_holds_it_is_shown(run, entry, value):
     (run / "scenario.yaml").write_text(yaml.safe_dump({"name": "tiny", entry: value}))
-    assert call("report", run, capsys) == (0, "")
+    assert settings_table(gather([run]))
 
 
 STUDY_FILES = ["study.json", "evaluations.parquet", "rounds.parquet", "alignment.parquet", "runs.parquet"]
@@ -194,6 +279,12 @@ def study(digits: Path, tmp_path: Path) -> Path:
     return copy
 
 
+def read_all(study: Path) -> None:
+    tables = read_tables(study)
+    assert tables.runs
+    tables.table("runs")
+
+
 @pytest.mark.parametrize(
     ("file", "damage"),
     [
@@ -204,42 +295,33 @@ def study(digits: Path, tmp_path: Path) -> Path:
         not in {("runs.parquet", "of another type")}  # of whose columns only the keys are known
     ],
 )
-@pytest.mark.parametrize("command", ["figure", "report"])
-def test_a_damaged_file_of_a_study_is_named_with_the_fix(study, tmp_path, file, damage, command, capsys):
+def test_a_damaged_file_of_a_study_is_named_with_the_fix(study, file, damage):
     damage(study / file)
-    arguments = {"figure": ["--export", str(tmp_path), "-o", str(tmp_path / "f.png")],
-                 "report": ["-o", str(tmp_path / "r.html")]}[command]  # fmt: skip
-    with pytest.raises(SystemExit) as ended:
-        main([command, str(study), *arguments])
-    told = capsys.readouterr().err
-    if command == "report" and file == "runs.parquet" and not ended.value.code:
-        return  # the page needs it no further than to know that the sweep has ended
-    assert ended.value.code == 2, told
     # A folder in the place of a record is no study.
-    assert file in told or "has no tables yet" in told or "no run directory" in told
+    with pytest.raises(ResultsError, match=f"{re.escape(file)}|has no tables yet"):
+        read_all(study)
+
+
+@pytest.mark.parametrize("command", ["figure", "report", "compare"])
+def test_every_command_reads_studies_by_the_one_reader(study, command, capsys):
+    _cut(study / "study.json")
+    with pytest.raises(SystemExit) as ended:
+        main([command, str(study)])
+    assert ended.value.code == 2
+    assert "study.json cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "key", ["name", "series", "axes", "seeds", "targets", "budgets_s", "command", "runs"]
 )
-@pytest.mark.parametrize("command", ["figure", "report"])
-def test_an_entry_of_a_studys_record_of_another_type_is_named(study, key, command, capsys):
+def test_an_entry_of_a_studys_record_of_another_type_is_named(study, key):
     record = json.loads((study / "study.json").read_text())
     (study / "study.json").write_text(json.dumps(record | {key: {"much": [1]}}))
-    with pytest.raises(SystemExit) as ended:
-        main([command, str(study)])
-    told = capsys.readouterr().err
-    assert ended.value.code == 2
-    assert "study.json cannot be read" in told
-    assert key in told
-    assert "--resume" in told
+    with pytest.raises(ResultsError, match=rf"study\.json cannot be read.*{key}.*--resume"):
+        read_tables(study)
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_damaged_run_within_a_study_is_named_with_the_fix(study, file, tmp_path, capsys):
-    _cut(study / "runs" / "0.5-PSL-seed2" / file)
-    if file == "scenario.yaml":
-        (study / "runs" / "0.5-PSL-seed2" / file).write_text("a: [")
-    with pytest.raises(SystemExit) as ended:
-        main(["report", str(study), "-o", str(tmp_path / "r.html")])
-    check(ended.value.code, capsys.readouterr().err, file)
+def test_a_damaged_run_within_a_study_is_named_with_the_fix(study):
+    _cut(study / "runs" / "0.5-PSL-seed2" / "spans.parquet")
+    with pytest.raises(ResultsError, match=r"0\.5-PSL-seed2: spans\.parquet.*again"):
+        gather([study])

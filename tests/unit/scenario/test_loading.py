@@ -1,5 +1,7 @@
 """Scenario files: bases, overrides, places of mistakes, shipped names."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -94,6 +96,49 @@ def test_a_file_is_laid_upon_its_bases(tmp_path, sound_text):
     scenario = load(tmp_path / "sub" / "top.yaml")
     assert (scenario.name, scenario.seed, scenario.stop.rounds) == ("top", 5, 3)
     assert scenario.framework.kind == "sfl"
+
+
+def test_a_base_may_be_a_shipped_scenario_by_its_name_and_a_file_of_that_name_comes_first(
+    tmp_path, sound_text
+):
+    (tmp_path / "top.yaml").write_text("base: quickstart\nname: top\nseed: 5\n")
+    assert load(tmp_path / "top.yaml") == replace(load("quickstart"), name="top", seed=5)
+    (tmp_path / "quickstart").write_text(sound_text)
+    assert load(tmp_path / "top.yaml") == replace(loads(sound_text), name="top", seed=5)
+
+
+@pytest.mark.parametrize("name", ["quickstrat", "x" * 5000])
+def test_a_base_that_is_neither_a_file_nor_shipped_is_told(tmp_path, name):
+    (tmp_path / "top.yaml").write_text(f"base: {name}\nname: top\n")
+    with pytest.raises(
+        ScenarioError, match=r"top.yaml:1: base: there is no file .* shipped scenario"
+    ) as error:
+        load(tmp_path / "top.yaml")
+    assert ("Did you mean 'quickstart'?" in str(error.value)) == (name == "quickstrat")
+
+
+def test_bases_that_go_round_in_a_circle_of_three_are_refused_also_by_other_ways_to_them(tmp_path):
+    (tmp_path / "a.yaml").write_text("base: b.yaml\nname: a\n")
+    (tmp_path / "b.yaml").write_text("base: sub/../c.yaml\n")
+    (tmp_path / "c.yaml").write_text("base: ./a.yaml\n")
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(
+        ScenarioError, match=r"c.yaml:1: base: the bases go round in a circle: a.yaml -> b.yaml -> c"
+    ):
+        load(tmp_path / "a.yaml")
+
+
+def test_files_that_a_base_in_another_folder_names_are_those_beside_it(tmp_path, sound_text):
+    for folder, rate in ((tmp_path / "lib", 5), (tmp_path, 9)):
+        folder.mkdir(exist_ok=True)
+        (folder / "up.txt").write_text(f"0 {rate}\n1 {rate}\n")
+    (tmp_path / "lib" / "base.yaml").write_text(sound_text)
+    (tmp_path / "lib" / "middle.yaml").write_text(
+        "base: base.yaml\nclients: [{count: 2, device: jetson-nano, link: {uplink: "
+        "{kind: trace, file: up.txt, format: cooked}, downlink: 1 Mbit/s}}]\n"
+    )
+    (tmp_path / "top.yaml").write_text("base: lib/middle.yaml\nname: top\n")
+    assert load(tmp_path / "top.yaml").clients[0].link.uplink.file == str(tmp_path / "lib" / "up.txt")
 
 
 def test_a_mistake_in_the_base_is_reported_there(tmp_path, sound_text):

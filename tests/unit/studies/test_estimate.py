@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -140,3 +142,38 @@ def test_the_command_ends_with_1_if_a_run_failed(tmp_path, capsys):
     assert "1 of 2 runs completed" in told.out
     assert "Did you mean 'phi'?" in told.err
     assert "1/1 runs" in told.err
+
+
+def test_a_plan_that_was_shown_before_is_shown_again_without_torch_and_says_the_same(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("GAPSLSIM_CACHE", str(tmp_path / "cache"))
+    file = write_study(tmp_path)
+    call = ["sweep", str(file), "--dry", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit):
+        main(call)
+    first = capsys.readouterr().out
+    code = f"""
+import sys
+from gapslsim.cli.main import main
+try:
+    main({call!r})
+finally:
+    sys.exit(7 if "torch" in sys.modules else 0)
+"""
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert again.returncode == 0
+    assert "4 runs; roughly" in first
+    assert again.stdout == first
+
+
+def test_draws_cost_a_plan_nothing(tmp_path, monkeypatch):
+    scenario = (
+        load_study(write_study(tmp_path, STUDY + "set: {uncertainty: {draws: 200}}\n")).runs[0].scenario
+    )
+    seen = []
+    monkeypatch.setattr(
+        "gapslsim.run.simulate", lambda given, dry: seen.append(given) or simulate(given, dry=dry)
+    )
+    estimate(scenario, 1e9)
+    assert [each.uncertainty for each in seen] == [None]

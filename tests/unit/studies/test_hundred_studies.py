@@ -99,6 +99,7 @@ WHOLE = [
     ("- a", "holds no study"),
     ("name: x\nbase: base.yaml\n\tseeds: [1]", "indent with spaces"),
     ("name: x\nbase: nowhere.yaml", "there is no such file"),
+    (f"name: x\nbase: {'x' * 5000}", "there is no such file"),
     ("name: x\nbase: .", "is a directory"),
     ("name: x\nbase: study.yaml", "go round in a circle"),
     ("base: base.yaml", "name: is missing"),

@@ -142,7 +142,7 @@ def test_the_figures_tell_nothing_of_what_did_not_happen(make_results, tmp_path)
 
 
 def test_of_many_clients_the_first_are_drawn(make_results, tmp_path):
-    many = make_results(**HAZARDS | {"device_of_client": ["nano"] * 60})
+    many = make_results(**HAZARDS | {"device_of_client": ["nano"] * 60, "clients": []})
     panels = attendance_figure(gather([write_results(many, tmp_path / "run")])).panels
     assert [len(panel.rows) for panel in panels[:2]] == [40, 40]
     assert all(panel.title.endswith("(the first 40)") for panel in panels[:2])

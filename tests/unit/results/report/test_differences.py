@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from gapslsim.results.report.answers import answers, basis
 from gapslsim.results.report.data import gather
 from gapslsim.results.report.differences import differences, quantities
 from gapslsim.results.report.page import page
-from gapslsim.results.report.study_table import difference_lines
+from gapslsim.results.report.study_table import difference_lines, study_table
 from gapslsim.results.store import write_results
 from gapslsim.results.study import RunRecord, StudyRecord, write_study
 
@@ -88,7 +89,7 @@ def test_one_seed_is_one_run(study: Any) -> None:
 def test_compare_takes_a_study(study: Any, capsys: Any, tmp_path: Any) -> None:
     folder = study(3)
     with pytest.raises(SystemExit, match="0"):
-        main(["compare", str(folder), "-o", str(tmp_path / "table.md")])
+        main(["compare", str(folder), "--pairs", "all", "-o", str(tmp_path / "table.md")])
     told = " ".join(capsys.readouterr().out.split())
     assert "Which is best?" in told
     assert (
@@ -101,6 +102,50 @@ def test_compare_takes_a_study(study: Any, capsys: Any, tmp_path: Any) -> None:
             ["compare", *(str(folder / "runs" / f"{name}-seed{seed}") for name in "ab" for seed in (1, 2, 3))]
         )
     assert "accuracy: a before b by 10.0 points" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_study_of_many_settings_is_told_within_eighty_columns(
+    make_results: Any, tmp_path: Any, capsys: Any, monkeypatch: Any
+) -> None:
+    """Four series in three panels, two seeds, two quantities: 18 pairs with the best, of which six are told."""
+    monkeypatch.setenv("COLUMNS", "80")
+    series, nets = ["gapsl eta=0.5", "psl", "sfl", "sl"], ["wired lab", "Wi-Fi", "field, two carriers"]
+    record = StudyRecord(
+        name="many", question="Which is best?", base="b.yaml", series=["framework"],
+        axes={"framework": series, "network": nets}, seeds=[1, 2], targets=[0.6], budgets_s=[],
+        target_view="global", command=[], study_yaml="name: many\n",
+    )  # fmt: skip
+    for i, (one, net) in enumerate(product(series, nets)):
+        for seed in (1, 2):
+            rows = [
+                EvaluationRow(r, 5.0 * r, "global", -1, 0.35 * r - 0.001 * i + 0.0001 * seed, 1.0)
+                for r in (0, 1, 2)
+            ]
+            label = f"{i}-{seed}"
+            write_results(
+                make_results(framework="psl", seed=seed, evaluations=rows, targets=[0.6]),
+                tmp_path / "runs" / label,
+            )
+            record.runs.append(RunRecord(label, {"framework": one, "network": net}, seed, "x", "completed"))
+    write_study(record, tmp_path)
+    runs = gather([tmp_path])
+    with pytest.raises(SystemExit, match="0"):
+        main(["compare", str(tmp_path)])
+    told = capsys.readouterr().out.splitlines()
+    table = told[: told.index("Which is best?")]
+    assert max(map(len, table)) <= 80
+    assert "  2  wired lab, psl" in [line.rstrip() for line in table]
+    assert not any("…" in line for line in table)
+    # Every number stands in it as a whole.
+    for row in study_table(runs).brief().rows:
+        assert all(any(cell in line for line in table) for cell in row)
+    few = [line for line in told if " before " in line]
+    assert [line.partition(":")[0] for line in few] == [
+        f"{of}, {net}" for of in ("accuracy", "time to 60 %") for net in nets
+    ]
+    assert few[0].startswith("accuracy, wired lab: gapsl eta=0.5 before psl by 0.3 points")
+    assert "12 more pairs, with '--pairs all'" in told[-1]
+    assert len(difference_lines(runs, every=True)) == 18
 
 
 def test_an_unknown_series_to_compare_with_is_refused(study: Any) -> None:

@@ -214,7 +214,7 @@ def test_a_curve_of_missing_values_breaks_nothing(make_results, tmp_path):
 def test_of_very_many_clients_a_sample_even_in_rank_is_drawn(make_results, tmp_path):
     rows = [EvaluationRow(0, 0.0, "clients", client, client / 999, 1.0) for client in range(1000)]
     names = ["nano"] * 1000
-    run = write_results(make_results(evaluations=rows, device_of_client=names), tmp_path / "run")
+    run = write_results(make_results(evaluations=rows, device_of_client=names, clients=[]), tmp_path / "run")
     html = page(gather([run]))
     figure = html.split('<figure id="client-spread"')[1].split("</figure>")[0]
     assert figure.split("<svg")[-1].count("<circle") == 120
