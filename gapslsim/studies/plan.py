@@ -16,13 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.registry import settings_of
-from gapslsim.regular_files import read_text
+from gapslsim.regular_files import is_file, read_text
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
 from gapslsim.scenario.loading import Source, is_yaml, read, read_override, vary
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.shipped import find_study, is_file
+from gapslsim.scenario.shipped import find_study
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
 from gapslsim.studies._truth import Setting, alike, not_as_labelled, settings_of_axes, undone
 from gapslsim.studies.axes import Axis, Change, axes_of, check_names, combinations, slug
