@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from gapslsim.errors import GapslsimError
 from gapslsim.faults import in_words, out_of_memory
 from gapslsim.learning.journal.folder import MARKER
+from gapslsim.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from gapslsim.records import Progress
@@ -54,7 +55,7 @@ def _sees(disk: SharedDisk) -> bool:
 
 def _digest(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(read_bytes(file)).hexdigest()
     except OSError:
         return ""
 
