@@ -69,6 +69,7 @@ _HOMES: Final = {
     "schedule": "gapslsim.learning.optimizer",
     "scheduler": "gapslsim.studies.scheduler",
     "staleness": "gapslsim.frameworks.staleness",
+    "search": "gapslsim.studies.search",
     "server_update": "gapslsim.frameworks.slots",
     "tracker": "gapslsim.tracking.tracker",
 }
