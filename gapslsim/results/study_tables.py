@@ -100,13 +100,14 @@ class StudyTables:
 
     def cells(self, axes: Sequence[str]) -> list[Cell]:
         """Every combination of values of some axes, in the order of the study, with its completed runs."""
-        names = [self.record.axes[axis] for axis in axes]
+        planned = {tuple(run.axes[axis] for axis in axes) for run in self.record.runs}
         return [
             Cell(
                 (place := dict(zip(axes, values, strict=True))),
                 tuple(run for run in self.runs if place.items() <= run.record.axes.items()),
             )
-            for values in product(*names)
+            for values in product(*(self.record.axes[axis] for axis in axes))
+            if values in planned  # A search tries no more than some.
         ]
 
     def typed(self, numbers: pd.DataFrame) -> pd.DataFrame:

@@ -17,11 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, did_you_mean
 from gapslsim.kernels import choose
-from gapslsim.regular_files import read_text
+from gapslsim.regular_files import is_file, read_text
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import OwnComponents, Scenario
-from gapslsim.scenario.shipped import find_scenario, is_file, shipped_scenarios
+from gapslsim.scenario.shipped import find_scenario, shipped_scenarios
 from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
 from gapslsim.units import STRICT_UNITS
@@ -269,17 +269,19 @@ def _from_home(tree: Tree, folder: FilePath) -> Tree:
     return replace(tree, value=value)
 
 
+_QUOTED = 100
+"""Characters of an override that messages repeat."""
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
 def read_override(text: str, file: str | None) -> tuple[str, Tree, list[Problem]]:
     """Dotted path and value of `path=value`, or what is wrong with it."""
-    origin = f"--set {text}"
+    origin = f"--set {text if len(text) <= _QUOTED else text[: _QUOTED - 3] + '...'}"
     name, equals, written = text.partition("=")
     name = _INDEX.sub(r".\1", name.strip())
     if not equals or "" in name.split("."):
         example = "write it as path=value, for instance --set framework.eta=0.3"
-        wrong = Problem("", f"{text!r} is no override; {example} (from {origin}).", file)
+        wrong = Problem("", f"{text[:_QUOTED]!r} is no override; {example} (from {origin}).", file)
         return name, Tree(None, file, None, origin), [wrong]
     value, problems = parse(written, file, origin=origin)
     found = Tree(value.value, file, None, origin)

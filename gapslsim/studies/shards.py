@@ -64,6 +64,11 @@ def sweep_shard(
         ResultsError: if the directory holds something else, was cut into another number of shards or for another
             version of the study, or this shard or a whole sweep is at work there.
     """
+    if plan.study.search is not None and plan.study.search.learns:
+        raise ResultsError(
+            f"{plan.study.name}: the search {plan.study.search.kind!r} learns from all runs so far, so that it "
+            "cannot be cut; run it without --shard, or take 'sobol'"
+        )
     if plan.study.adaptive is not None:
         raise ResultsError(
             f"{plan.study.name}: an adaptive study decides by all of its runs, so that it cannot be cut; run it "
