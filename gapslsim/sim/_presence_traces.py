@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -58,6 +59,7 @@ def read_presence(path: Path, form: str, state: str | None = None) -> tuple[User
         OverflowError,
         MemoryError,
         RecursionError,
+        zlib.error,
     ) as error:
         raise DataError(f"{path} is not a trace of presence in the format {form!r}: {error}") from error
     if not any(user.stays for user in found):

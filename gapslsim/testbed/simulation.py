@@ -15,6 +15,7 @@ from gapslsim.frameworks.framework import frameworks
 from gapslsim.models.cost import split_cost
 from gapslsim.results.results import Results
 from gapslsim.run import simulate
+from gapslsim.scenario.checks import deep_problems
 from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.loading import Source, vary
 from gapslsim.scenario.schema import Scenario
@@ -133,7 +134,12 @@ def short(scenario: Scenario, rounds: int = 1) -> Scenario:
 
 def as_it_is(setting: Setting, draws: int = 0) -> Results:
     """A dry run of a cell, with draws of what its profiles leave open if any are wanted."""
-    results = simulate(dataclasses.replace(setting.scenario, uncertainty=None), dry=True)
+    scenario = dataclasses.replace(setting.scenario, uncertainty=None)
+    try:
+        results = simulate(scenario, dry=True)
+    except ValueError as error:
+        # A cut that the model does not have, and the like: the deep checks say it in words.
+        raise ScenarioError(found) if (found := deep_problems(scenario)) else error from error
     return with_draws(results, draws, scenario=setting.scenario) if draws else results
 
 

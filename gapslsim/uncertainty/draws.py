@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from gapslsim.assembly import Parts, assemble
-from gapslsim.errors import GapslsimError, ResultsError
+from gapslsim.errors import ComponentError, GapslsimError, ResultsError
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.drawn import causes_of, drawn
@@ -77,7 +78,13 @@ def with_draws(
         raise ResultsError(f"{results.label} has no round to draw times of; let it run for one round or more")
     given = {"draws": draws, "level": level, "links": links}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    wanted = dataclasses.replace(scenario.uncertainty or Draws(), **changes)
+    try:
+        wanted = dataclasses.replace(scenario.uncertainty or Draws(), **changes)
+    except ValidationError as error:
+        told = "; ".join(
+            f"{item['loc'][-1]}: {item['msg']} (found {item['input']!r})" for item in error.errors()
+        )
+        raise ComponentError(f"draws of times: {told}") from error
     return _Drawing(results, scenario, wanted).results()
 
 

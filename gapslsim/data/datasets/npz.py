@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -202,7 +203,15 @@ def _there(path: Path) -> list[str]:
             if not hasattr(file, "files"):
                 raise ValueError("it holds one array alone")
             return list(file.files)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        AttributeError,
+        TypeError,
+    ) as error:
         raise DataError(
             f"file {path} cannot be read as .npz ({error}); write it by np.savez(file, x=..., y=...)."
         ) from error
@@ -213,7 +222,7 @@ def _array(path: Path, name: str) -> NDArray[Any]:
         with np.load(path, allow_pickle=False) as file:
             array: NDArray[Any] = file[name]
             return array
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
         raise DataError(
             f"file {path} holds {name!r} in a way that cannot be read safely ({error}); save plain arrays of numbers, "
             "or of text as np.array([...], dtype=str)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -80,7 +81,7 @@ def _npz(path: Path) -> Sequence[Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return _in_order({name: file[name] for name in file.files})
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, AttributeError) as error:
         fix = "write it by np.savez(file, *lists)"
         raise DataError(f"file {path} cannot be read as .npz ({error}); {fix}.") from error
 

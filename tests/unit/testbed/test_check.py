@@ -12,7 +12,7 @@ import pytest
 from gapslsim import load, simulate
 from gapslsim.calibration.table import TableError
 from gapslsim.cli.main import main
-from gapslsim.errors import ComponentError
+from gapslsim.errors import ComponentError, GapslsimError
 from gapslsim.hardware.corrected import Corrections
 from gapslsim.hardware.devices import load_profile, with_profiles
 from gapslsim.hardware.figure import Figure
@@ -184,3 +184,12 @@ def test_the_command_prints_writes_and_ends_by_its_tolerance(
     said = capsys.readouterr()
     assert "1 of 1 medians are off by more than 40 %" in said.out
     assert "--tolerance: found 'much'; write a share such as 12% or 0.12" in said.err
+
+
+def test_too_few_draws_and_a_cut_that_the_model_has_not_are_told(scenario: Path, tmp_path: Path) -> None:
+    file = table(tmp_path / "t.csv", [{"training.batch_size": 16, "round_s": 0.1}])
+    with pytest.raises(TableError, match=r"draws: .* greater than or equal to 20 \(found 3\)"):
+        check_testbed(file, scenario, draws=3, rounds=2)
+    scenario.write_text(scenario.read_text().replace("cut: 1", "cut: 65536"))
+    with pytest.raises(GapslsimError, match="cut must be from 1 to 2"):
+        check_testbed(file, scenario, rounds=2)
