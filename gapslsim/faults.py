@@ -48,18 +48,32 @@ def in_words(error: BaseException, doing: str) -> str:
             "samples; fewer at a time), or give it more memory; what had begun goes on with --resume"
         )
     report = _report(error, doing)
-    place = (
-        f"its report lies in {report}; please send us that file" if report else "no report could be written"
+    theirs = _of_a_component(error)
+    whose = (
+        f"an error in {theirs}, which is no file of ours" if theirs else "a fault of ours, not of your input"
     )
-    return f"This is a fault of ours, not of your input: {_said(error)}; {place}"
+    place = f"its report lies in {report}" if report else "no report could be written"
+    send = "; please send us that file" if report and not theirs else ""
+    return f"{_said(error)}: {whose}; {place}{send}"
 
 
 def _said(error: BaseException) -> str:
-    """Name and text, on one line, the innermost place of ours behind it."""
+    """Name, text and innermost place, on one line."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:300]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "gapslsim" in frame.filename]
+    frames = traceback.extract_tb(error.__traceback__)
     place = f" (in {Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{': ' if text else ''}{text}{place}"
+
+
+def _of_a_component(error: BaseException) -> str:
+    """The file of somebody else's in which the error rose, libraries aside: a component that a scenario named."""
+    ours, libraries = str(Path(__file__).parent), (sys.prefix, sys.base_prefix, "<")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(ours):
+            return ""
+        if not frame.filename.startswith(libraries):
+            return Path(frame.filename).name
+    return ""
 
 
 def _report(error: BaseException, doing: str) -> Path | None:

@@ -172,7 +172,8 @@ class LearnerCore:
             return judge.record | ({"accuracies": rows} if operation == "evaluate" else {})
 
         key = content_key(operation, [*settings, keys, *wanted.key])
-        self._operations.observe(key, list(needed.values()), record)
+        wanted_of = "accuracies" if operation == "evaluate" else "seconds"
+        self._operations.observe(key, list(needed.values()), record, lambda found: wanted_of in found)
 
     def trained(self, compute: bool = False) -> TrainedModels | None:
         """The models as the last evaluation saw them; None without one, as in a dry run.

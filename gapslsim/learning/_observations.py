@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints
 
 from gapslsim.learning.judging import Confused, MetricSeen, Predicted
 from gapslsim.records import AlignmentRow, GradientRow, LossRow, PairRow, UpdateRow
@@ -16,7 +16,7 @@ from gapslsim.records import AlignmentRow, GradientRow, LossRow, PairRow, Update
 if TYPE_CHECKING:
     from gapslsim.learning.operation import ServerOutcome
 
-__all__ = ["Accuracy", "Observations", "Seen", "geometry_record", "read_record", "step_record"]
+__all__ = ["Accuracy", "Observations", "Seen", "geometry_record", "is_of_step", "read_record", "step_record"]
 
 
 class Accuracy(NamedTuple):
@@ -59,14 +59,42 @@ class Seen(dict[str, Any]):
     def __init__(self, record: Mapping[str, Any]) -> None:
         super().__init__(record)
         for name in _ROWS.keys() & record.keys():
-            self[name] = list(map(_ROWS[name]._make, record[name]))
+            self[name] = [_row(name, given) for given in record[name]]
         self.chunks: dict[str, _Chunk] = {}
+
+
+_PLAIN: Final[dict[type, Any]] = {int: (int,), float: (float, int), str: (str,), bool: (bool,)}
+_TYPES: Final = {name: [_PLAIN[kind] for kind in get_type_hints(row).values()] for name, row in _ROWS.items()}
+_FATES: Final = ("train", "zero", "freeze")
+
+
+def _row(name: str, given: Iterable[Any]) -> Any:
+    row = _ROWS[name]._make(given)
+    if not all(type(value) in kinds for value, kinds in zip(row, _TYPES[name], strict=True)):
+        raise ValueError(name)
+    return row
 
 
 @lru_cache(maxsize=4096)
 def read_record(payload: bytes) -> Seen:
-    """A record from its JSON text; kept for the next run that replays the same training in this process."""
-    return Seen(json.loads(payload))
+    """A record from its JSON text; kept for the next run that replays the same training in this process.
+
+    Raises:
+        ValueError: if it is none, in words.
+    """
+    try:
+        record = Seen(json.loads(payload))
+        is_sound = (
+            type(record["seconds"]) in (float, int)
+            and 0 <= record["seconds"] < math.inf
+            and all(fate in _FATES for fate in record.get("fates", ()))
+            and all(type(value) is float for value in record.get("rule_state", {}).values())
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        is_sound = False
+    if not is_sound:
+        raise ValueError("has the right checksum, and does not hold what an operation lets us see")
+    return record
 
 
 def step_record(outcome: ServerOutcome, round: int, clients: tuple[int, ...]) -> dict[str, Any]:
@@ -80,6 +108,13 @@ def step_record(outcome: ServerOutcome, round: int, clients: tuple[int, ...]) ->
         "fates": list(outcome.fates),
         "rule_state": {name: float(value) for name, value in outcome.rule_state.items()},
     }
+
+
+def is_of_step(record: Seen, round: int, clients: tuple[int, ...]) -> bool:
+    """Whether a record tells of a server step with these mini-batches."""
+    told = [(row.round, row.client) for row in record.get("losses", ())]
+    is_whole = len(record.get("fates", ())) == len(clients) and "rule_state" in record
+    return is_whole and told == [(round, client) for client in clients]
 
 
 def geometry_record(outcome: ServerOutcome) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gapslsim.errors import LostError, ProtocolError
 from gapslsim.learning._learner_core import Shares
-from gapslsim.learning._observations import geometry_record, step_record
+from gapslsim.learning._observations import geometry_record, is_of_step, step_record
 from gapslsim.learning._whole_model import WholeModelOperations
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.names import CLIENT, SERVER, Side, name_of, side_of
@@ -171,7 +171,11 @@ class Learner(WholeModelOperations):
                 )
 
             outcome, record = operations.outcome(
-                key, inputs, compute, lambda made: step_record(made, round, clients)
+                key,
+                inputs,
+                compute,
+                lambda made: step_record(made, round, clients),
+                fits=lambda found: is_of_step(found, round, clients),
             )
             if measures and outcome is not None:
                 operations.observe(

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
-from gapslsim.learning._observations import Observations
+from gapslsim.learning._observations import Observations, Seen
 from gapslsim.work import NO_VALUE, Deferred, Keyed
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class _Observable(NamedTuple):
     """Values to bring about first."""
     record: Callable[[], Record]
     """Computes it and says what is seen, as JSON can write it."""
+    fits: Callable[[Seen], bool] = bool
+    """Whether what a journal has is that of such an operation."""
 
 
 class Operations:
@@ -160,6 +162,7 @@ class Operations:
         record_of: Callable[[T], Record],
         *,
         later: bool = False,
+        fits: Callable[[Seen], bool] = bool,
     ) -> tuple[Deferred[T] | None, Record]:
         """An operation that lets us see something: its outcome, and its record, from the journal if it is known.
 
@@ -170,6 +173,7 @@ class Operations:
             record_of: what is seen, as JSON can write it; compared to what a journal holds, if the operation is carried
                 out again.
             later: it is one of many operations side by side, which `catch_up` observes together; no record yet.
+            fits: whether what a journal has is that of such an operation.
         """
         if self.is_dry:
             return None, {}
@@ -181,7 +185,7 @@ class Operations:
             return made
 
         outcome = self._defer(inputs, checked)
-        self._unobserved.append(_Observable(key, (outcome,), lambda: record_of(outcome.value)))
+        self._unobserved.append(_Observable(key, (outcome,), lambda: record_of(outcome.value), fits))
         return outcome, {} if later else self.catch_up()[-1]
 
     def observe(
@@ -189,6 +193,7 @@ class Operations:
         key: str,
         needed: Sequence[Keyed[Any] | Deferred[Any] | None],
         record: Callable[[Engine], Record],
+        fits: Callable[[Seen], bool] = bool,
     ) -> None:
         """Observes what has no value of its own, such as an evaluation; nothing in a dry run.
 
@@ -196,12 +201,13 @@ class Operations:
             key: of the observation.
             needed: what is read; brought about if the journal does not know the record.
             record: what is seen, as JSON can write it.
+            fits: whether what a journal has is that of such an observation.
         """
         if self.is_dry:
             return
         found = (given if isinstance(given, Deferred) else given.deferred for given in needed if given)
         inputs = [given for given in found if given is not None]
-        self._unobserved.append(_Observable(key, inputs, lambda: record(self.engine)))
+        self._unobserved.append(_Observable(key, inputs, lambda: record(self.engine), fits))
         self.catch_up()
 
     def catch_up(self) -> list[Record]:
@@ -211,9 +217,9 @@ class Operations:
         wanted, self._unobserved = self._unobserved, []
         journal = self.journal
         found: dict[str, Record | None] = (
-            {} if journal is None else {one.key: journal.get(one.key) for one in wanted}
+            {} if journal is None else {one.key: journal.get(one.key, one.fits) for one in wanted}
         )
-        if unknown := [one.key for one in wanted if found.get(one.key) is None]:
+        if unknown := {one.key: one.fits for one in wanted if found.get(one.key) is None}:
             # What another process is computing right now is waited for, and not computed twice.
             with nullcontext(()) if journal is None else journal.computing(unknown) as news:
                 found.update(news)

@@ -22,7 +22,7 @@ from tests.fuzz.mutations import mutate_file
 from tests.fuzz.readers import READERS, Call
 from tests.fuzz.sandbox import Ending, Running, furnish
 
-__all__ = ["CALL", "Campaign", "Case", "Tally", "keep", "replay", "shrink"]
+__all__ = ["CALL", "Campaign", "Case", "Tally", "import_all", "keep", "replay", "shrink"]
 
 CALL: Final = "call.json"
 """In a kept input, beside `in/`."""
@@ -91,7 +91,7 @@ class Campaign:
     def __init__(self, folder: Path, readers: Iterable[str] = READERS) -> None:
         self.folder = folder
         self._corpus = folder / "corpus"
-        _import_all()
+        import_all()
         if not self._corpus.exists():
             build(self._corpus)
         self.cache = str(folder / "cache")
@@ -241,7 +241,7 @@ def shrink(place: Path, folder: Path, cache: str, tries: int = 150) -> None:
         path.write_bytes(b"".join(parts))
 
 
-def _import_all() -> None:
+def import_all() -> None:
     """The whole package and what it imports late, so that every fork has it."""
     import pkgutil
 

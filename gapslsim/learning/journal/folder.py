@@ -49,8 +49,7 @@ def open_training(
     """
     claim_journal(directory)
     # The folder is named by both, so that trainings of other programs lie beside this one and never mix.
-    text = json.dumps([setup, compatibility], sort_keys=True)
-    folder = directory / f"training-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    folder = directory / _name_of(setup, compatibility)
     messages: list[str] = []
     header = {"setup": setup, "compatibility": compatibility, "about": about}
     _make(folder)
@@ -59,6 +58,8 @@ def open_training(
     if found is not None and (found["setup"], found["compatibility"]) != (setup, compatibility):
         raise JournalError(f"{folder / HEADER} is of another training; delete {folder}.")
     if found is None:
+        if is_damaged(folder):
+            messages.append(f"{folder / HEADER} is damaged; it is written again, and the records are used.")
         for other in trainings(directory):
             if other.header["setup"] == setup:
                 differs = ", ".join(differences(other.header["compatibility"], compatibility))
@@ -77,15 +78,16 @@ def trainings(directory: Path) -> list[Training]:
         JournalError: if the directory is no journal of this format.
     """
     check_journal(directory)
-    found = []
+    read = ((folder, _header_of(folder)) for folder in folders_of(directory))
+    return [Training(folder, header) for folder, header in read if header is not None]
+
+
+def folders_of(directory: Path) -> list[Path]:
+    """Folders of the trainings in a journal, the one used last at the end; also those whose header is damaged."""
     # A link among them is no folder that this program made; `directory` itself may be one, as the user gave it.
     folders = [entry for entry in os.scandir(directory) if _NAME.fullmatch(entry.name)]
     own = [directory / entry.name for entry in folders if entry.is_dir(follow_symlinks=False)]
-    for folder in sorted(own, key=_last_used):
-        header = _header_of(folder)
-        if header is not None:
-            found.append(Training(folder, header))
-    return found
+    return sorted(own, key=_last_used)
 
 
 def check_journal(directory: Path) -> None:
@@ -142,8 +144,20 @@ def _header_of(folder: Path) -> dict[str, Any] | None:
         and isinstance(header.get("setup"), str)
         and about.keys() >= {"name", "framework", "seed"}
         and made_by.keys() >= {"gapslsim", "torch"}
+        and folder.name == _name_of(header["setup"], made_by)
     )
     return header if is_whole else None
+
+
+def _name_of(setup: str, compatibility: dict[str, Any]) -> str:
+    """Of a training's folder."""
+    text = json.dumps([setup, compatibility], sort_keys=True)
+    return f"training-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def is_damaged(folder: Path) -> bool:
+    """Whether a training's folder has a header that says nothing, or not what the folder is named by."""
+    return os.path.lexists(folder / HEADER) and _header_of(folder) is None
 
 
 def _last_used(folder: Path) -> tuple[float, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -125,36 +125,57 @@ class Journal:
             ]
         return [*self._messages, *self._records.messages, *self._checkpoints.messages, *differing]
 
-    def get(self, key: str) -> Seen | None:
-        """What an operation let us see when it was computed; None if it never was. Counts as replayed."""
-        found = self._records.get(key)
-        if found is None:
-            return None
-        record = read_record(found)
-        self.n_replayed += 1
-        self.saved_s += record["seconds"]
+    def get(self, key: str, fits: Callable[[Seen], bool] = bool) -> Seen | None:
+        """What an operation let us see when it was computed; None if it never was. Counts as replayed.
+
+        Args:
+            key: of the operation.
+            fits: whether that is what such an operation lets us see; what is not is computed again.
+        """
+        record = self._known(key, fits)
+        if record is not None:
+            self.n_replayed += 1
+            self.saved_s += record["seconds"]
         return record
 
+    def _known(self, key: str, fits: Callable[[Seen], bool] = bool, look_again: bool = True) -> Seen | None:
+        payload = self._records.get(key, look_again=look_again)
+        if payload is None:
+            return None
+        # Only who wrote it could say what is right: it counts as damaged, like a wrong checksum.
+        with suppress(ValueError):
+            record = read_record(payload)
+            if fits(record):
+                return record
+        told = (
+            f"{self.training.folder}: records that hold something else than they should are computed again."
+        )
+        if told not in self._messages:
+            self._messages.append(told)
+        return None
+
     @contextmanager
-    def computing(self, keys: Sequence[str]) -> Iterator[dict[str, Seen]]:
+    def computing(self, wanted: Mapping[str, Callable[[Seen], bool]]) -> Iterator[dict[str, Seen]]:
         """Nobody else computes these operations meanwhile; gives those that others have computed until then."""
-        with self._turns.of(int(key[:15], 16) for key in keys):
+        with self._turns.of(int(key[:15], 16) for key in wanted):
             news = self._records.refresh()
-            yield {key: found for key in keys if (found := self.get(key))} if news else {}
+            found = {key: self.get(key, fits) for key, fits in wanted.items()} if news else {}
+            yield {key: record for key, record in found.items() if record is not None}
 
     def compare(self, key: str, again: Callable[[], Mapping[str, Any]]) -> None:
         """Counts an operation that was carried out again, and how far its losses are from those recorded, if they are.
 
         Nothing stops: on another GPU, or one whose kernels do not repeat, the last bit differs, and both are right.
         """
-        found = self._records.get(key, look_again=False)
+        found = self._known(key, lambda record: "losses" in record, look_again=False)
         if found is None:
             return
         self.n_rebuilt += 1
-        before, now = ([row.loss for row in record["losses"]] for record in (read_record(found), again()))
+        before, now = ([row.loss for row in record["losses"]] for record in (found, again()))
         if before != now:
             self.n_differing += 1
-            off = max(abs(a - b) / (abs(a) or 1.0) for a, b in zip(before, now, strict=True))
+            pairs = zip(before, now, strict=False)
+            off = max((abs(a - b) / (abs(a) or 1.0) for a, b in pairs), default=1.0)
             self.largest_difference = max(self.largest_difference, off)
 
     def put(self, key: str, record: Mapping[str, Any], seconds: float) -> None:

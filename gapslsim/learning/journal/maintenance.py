@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gapslsim.errors import JournalError
+from gapslsim.learning._observations import read_record
 from gapslsim.learning.journal._checkpoint_info import CheckpointInfo
 from gapslsim.learning.journal._checkpoints import checksum_of
 from gapslsim.learning.journal._frames import Damage, Frame, Torn, scan
@@ -23,7 +24,14 @@ from gapslsim.learning.journal._own_files import (
     size_of,
 )
 from gapslsim.learning.journal._records import MOST_BYTES
-from gapslsim.learning.journal.folder import MARKER, Training, check_journal, trainings
+from gapslsim.learning.journal.folder import (
+    MARKER,
+    Training,
+    check_journal,
+    folders_of,
+    is_damaged,
+    trainings,
+)
 from gapslsim.locks import take
 from gapslsim.regular_files import read_bytes
 
@@ -69,6 +77,10 @@ def content_of(training: Training, check_checkpoints: bool = False) -> Content:
                 infos[found.checkpoint.name] = found.checkpoint
             elif isinstance(found, Frame):
                 keys.add(found.key)
+                try:
+                    read_record(data[found.start : found.start + found.length])
+                except ValueError as error:
+                    problems.append(f"{path}: the record at byte {found.start} {error}.")
             elif isinstance(found, Damage):
                 problems.append(f"{path}: bytes {found.start} to {found.end} are damaged.")
             elif isinstance(found, Torn):
@@ -95,6 +107,10 @@ def verify(directory: Path) -> tuple[int, list[str]]:
         JournalError: if the directory is no journal of this format.
     """
     n_checked, problems = 0, []
+    for folder in filter(is_damaged, folders_of(directory)):
+        problems.append(
+            f"{folder / HEADER}: is damaged; the run that it is of writes it again with --resume."
+        )
     for training in trainings(directory):
         content = content_of(training, check_checkpoints=True)
         n_checked += content.n_records + len(content.checkpoints)

@@ -50,13 +50,20 @@ def test_what_nobody_expected_is_one_sentence_and_a_report(call: Call, tmp_path:
     done = call(raising(KeyError("a\x1b[31m")))
     assert done.code == 70
     assert done.err.count("\n") == 1
-    assert "a fault of ours" in done.err
+    assert done.err.startswith(r"Error: KeyError: 'a\x1b[31m' (in test_endings.py:")
     assert str(tmp_path / "state" / "gapslsim") in done.err
     assert "\x1b" not in done.err
     (report,) = done.reports
     assert "gapslsim list" in report
     assert "Traceback (most recent call last)" in report
     assert "in do" in report
+
+
+def test_errors_within_the_package_are_ours_and_those_of_a_component_are_its_own(call: Call) -> None:
+    ours = call(lambda: _execute.carry_out(None))  # type: ignore[arg-type]
+    assert "a fault of ours, not of your input" in ours.err
+    assert "please send us that file" in ours.err
+    assert "an error in test_endings.py, which is no file of ours" in call(raising(KeyError("x"))).err
 
 
 def test_a_report_that_can_be_written_nowhere_goes_to_the_error_output(
@@ -176,5 +183,5 @@ def test_a_run_of_a_study_that_fails_through_us_says_so_with_a_report(
     # The deep checks, which look for a cause in the scenario, find none.
     monkeypatch.setattr("gapslsim.scenario.loading.loads", lambda *_, **__: raising(ValueError())())
     told = _execute.carry_out(_execute.Job("one", "{}")).error
-    assert "a fault of ours" in told
+    assert told.startswith("IndexError: x (in test_endings.py:")
     assert "run one of a study" in next(tmp_path.rglob("fault-*.txt")).read_text()

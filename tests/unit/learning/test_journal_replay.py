@@ -21,6 +21,7 @@ from gapslsim.learning.workers import Workers
 from gapslsim.work import Deferred, Keyed, derived_key
 from tests.support import Stage, small_setup, stage
 
+MADE_BY = {"gapslsim": "1", "torch": "2"}
 VIEWS = ("global", "clients", "ensemble", "local")
 SEVERAL = ("client_forwards", "client_backwards")
 OPERATIONS = (*SEVERAL, "server_step", "local_training", "evaluate", "average")
@@ -50,7 +51,12 @@ def run(setup: LearningSetup, kind: str, n_rounds: int, folder: Path | None, wor
     made = stage(setup, dry=True)
     journal = None
     if folder is not None:
-        journal = Journal(JournalSettings(folder / "j", checkpoint_every=2), setup.key, {}, {})
+        journal = Journal(
+            JournalSettings(folder / "j", checkpoint_every=2),
+            setup.key,
+            MADE_BY,
+            {"name": "n", "framework": kind, "seed": 1},
+        )
     learner = Learner(
         setup, lambda: Engine(setup, torch.device("cpu"), torch.float64, workers=workers), journal
     )
@@ -97,7 +103,12 @@ def test_one_unknown_evaluation_costs_the_rounds_since_the_checkpoint_and_no_mor
     setup = small_setup(2)
     run(setup, "psl", 8, tmp_path)
     calls.clear()
-    journal = Journal(JournalSettings(tmp_path / "j", checkpoint_every=2), setup.key, {}, {})
+    journal = Journal(
+        JournalSettings(tmp_path / "j", checkpoint_every=2),
+        setup.key,
+        MADE_BY,
+        {"name": "n", "framework": "psl", "seed": 1},
+    )
     made = stage(setup, dry=True)
     learner = Learner(setup, lambda: Engine(setup, torch.device("cpu"), torch.float64), journal)
     made.learner = made.world.learner = learner

@@ -76,7 +76,7 @@ def test_what_another_process_is_computing_is_waited_for_and_not_computed_twice(
     child = os.fork()
     if not child:
         other = journal(tmp_path)
-        with other.computing([key(1), key(2)]):
+        with other.computing(dict.fromkeys([key(1), key(2)], bool)):
             os.write(started, b"x")
             time.sleep(0.2)
             if end == "is killed":
@@ -85,10 +85,10 @@ def test_what_another_process_is_computing_is_waited_for_and_not_computed_twice(
             os._exit(0)
     os.read(ready, 1)
     # Another operation is nobody's affair.
-    with first.computing([key(3)]) as news:
+    with first.computing(dict.fromkeys([key(3)], bool)) as news:
         assert news == {}
         assert os.waitpid(child, os.WNOHANG) == (0, 0)
-    with first.computing([key(2), key(1)]) as news:
+    with first.computing(dict.fromkeys([key(2), key(1)], bool)) as news:
         assert news == ({} if end == "is killed" else {key(1): {"seconds": 1.0, "losses": []}})
     os.waitpid(child, 0)
     first.close()
