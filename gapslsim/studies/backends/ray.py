@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,10 @@ class Ray(SideBySide):
 
     def _try(self) -> None:
         """Connects in another process: in this one Ray waits for minutes, and then may end it."""
+        host, _, port = self.address.removeprefix("ray://").rpartition(":")
+        if host and port.isdecimal():
+            # Whether anything listens there is known at once.
+            socket.create_connection((host, int(port)), timeout=CONNECT_S / 6).close()
         words = [sys.executable, "-c", _TRY, self.address]
         try:
             found = subprocess.run(words, capture_output=True, text=True, timeout=CONNECT_S, check=False)

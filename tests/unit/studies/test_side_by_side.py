@@ -160,8 +160,14 @@ def test_a_ray_cluster_that_does_not_answer_is_told_in_time(
     monkeypatch.setattr(ray, "optional", lambda *_: SimpleNamespace())
     monkeypatch.setattr(ray, "_TRY", script)
     monkeypatch.setattr(ray, "CONNECT_S", 1.0)
-    with pytest.raises(
-        ComponentError, match=f"no Ray cluster answers at 'head:1': .*{said}.*; check --address"
-    ):
-        sweep(load_study(write_study(tmp_path)), tmp_path / "out", ray.Ray("head:1"))
+    plan = load_study(write_study(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(
+            ComponentError, match=f"no Ray cluster answers at '{address}': .*{said}.*; check --address"
+        ):
+            sweep(plan, tmp_path / "out", ray.Ray(address))
+    # Where nothing listens nobody is asked.
+    with pytest.raises(ComponentError, match="Connection refused"):
+        sweep(plan, tmp_path / "out", ray.Ray(address))
     assert not (tmp_path / "out").exists()
