@@ -6,15 +6,29 @@ Settings with bounds of their own keep them. Quantities have theirs by unit (`ga
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-__all__ = ["LARGEST", "bounded_schema"]
+__all__ = ["LARGEST", "Bins", "Classes", "Depth", "Drawn", "Nodes", "Side", "Width", "bounded_schema"]
 
 LARGEST: Final = {"int": 10**12, "float": 1e18}
 """By type; both signs."""
+Width = Annotated[int, Field(gt=0, le=1_000_000)]
+"""Of a layer or an input: each entry has weights."""
+Depth = Annotated[int, Field(gt=0, le=10_000)]
+"""Blocks of a model: each becomes modules, and a place to cut."""
+Nodes = Annotated[int, Field(ge=1, le=100_000)]
+"""That a topology makes: each becomes an object with links."""
+Drawn = Annotated[int, Field(gt=0, le=1_000_000_000)]
+"""That are drawn: each has a label in memory."""
+Classes = Annotated[int, Field(ge=2, le=1_000_000)]
+"""Outputs of a model: each has weights, and tables of all pairs may be asked for."""
+Side = Annotated[int, Field(gt=0, le=8192)]
+"""Of an image [pixels]."""
+Bins = Annotated[int, Field(gt=0, le=10_000)]
+"""Of a histogram."""
 
 
 def bounded_schema(cls: type[Any], source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -250,7 +250,7 @@ def json_data(text: str, longest: int = MAX_CHARACTERS) -> Any:
         raise DocumentError(f"it is no JSON: {error.msg}", error.lineno) from error
     except RecursionError:
         raise _too_deep(None) from None
-    layer = [data]
+    layer = [data] if isinstance(data, (dict, list)) else []
     for _ in range(MAX_DEPTH + 1):
         inner = (part.values() if isinstance(part, dict) else part for part in layer)
         layer = [part for parts in inner for part in parts if isinstance(part, (dict, list))]

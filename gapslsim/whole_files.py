@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from gapslsim.regular_files import check_regular
+
 __all__ = ["whole_file", "whole_path"]
 
 _LONGEST: Final = 50
@@ -23,6 +25,10 @@ def whole_path(path: Path) -> Iterator[Path]:
     Raises:
         OSError: if it cannot be written.
     """
+    if (
+        path.exists()
+    ):  # a file that takes the place of a device, /dev/null say, harms every program of the machine
+        check_regular(path)
     partial = path.with_name(f".{path.name[:_LONGEST]}.{uuid.uuid4().hex}.partial")
     try:
         yield partial

@@ -32,7 +32,9 @@ def calibrate_command(
             help="Rows of this power mode; all unless given: one profile, the fastest with the others as modes."
         ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Rows with this number of threads.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Rows with this number of threads.")
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="Rows of this kind of layer alone.")] = None,
     drop_bad: Annotated[
         bool, typer.Option("--drop-bad", help="Leave bad rows out; they are listed.")

@@ -40,7 +40,7 @@ def check_testbed_command(
             help="Put cells together that differ in other columns alone, each simulated as measured.",
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds to simulate of each cell.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, max=100_000, help="Rounds to simulate of each cell.")] = 20,
     calibrate: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,7 +59,10 @@ def check_testbed_command(
         str | None, typer.Option(metavar="COLUMN", help="Column that names the network, for the factor rate.")
     ] = None,
     draws: Annotated[
-        int, typer.Option(min=0, help="Draws of what profiles leave open: intervals, and whether they cover.")
+        int,
+        typer.Option(
+            min=0, max=100_000, help="Draws of what profiles leave open: intervals, and if they cover."
+        ),
     ] = 0,
     tolerance: Annotated[
         str | None,

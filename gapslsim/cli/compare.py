@@ -35,6 +35,7 @@ def compare_command(
         typer.Option(
             metavar="N",
             min=20,
+            max=100_000,
             help="Time every run N times within what its devices leave open, paired; say which orders are decided.",
         ),
     ] = None,

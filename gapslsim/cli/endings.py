@@ -27,6 +27,8 @@ FAULT: Final = 70
 INTERRUPTED: Final = 130
 _UNREAD: Final = 141
 """What a shell says of a program that SIGPIPE ended."""
+_OF_A_NAME: Final = (errno.ENAMETOOLONG, errno.ELOOP)
+"""Names that no file of this system can have; they may come from any setting."""
 _OF_THE_MACHINE: Final = frozenset(
     number
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EFBIG", "EIO", "EMFILE", "ENFILE", "ESTALE")
@@ -58,6 +60,9 @@ def end(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
         what = error.filename or "what was to be written or printed"
         return _told(f"Error: {what}: {error.strerror}; see to that, then call again", 1)
+    if isinstance(error, OSError) and error.errno in _OF_A_NAME:
+        named = str(error.filename or "a name")
+        return _told(f"Error: {named[:60]}...: {error.strerror}; give another name", 2)
     if isinstance(error, FileNotFoundError) and not _has_place():
         return _told("Error: the folder in which this runs is gone; go to one that is there", 2)
     from gapslsim.faults import in_words, out_of_memory

@@ -25,7 +25,8 @@ def explain_command(
         str, typer.Argument(metavar="RUN", help="A run directory, or a scenario, which is timed first.")
     ],
     factor: Annotated[
-        float, typer.Option(help="How many times as fast each resource is made, one at a time.")
+        float,
+        typer.Option(min=1e-6, max=1e6, help="How many times as fast each resource is made, one at a time."),
     ] = 2.0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also draw it (png, svg, pdf), or write it as .csv.")

@@ -89,9 +89,9 @@ def show(
         Path | None, typer.Option(help="Also draw a channel, network or partition into this file.")
     ] = None,
     duration: Annotated[str, typer.Option(help="How much of a channel is drawn.")] = "60 s",
-    seed: Annotated[int, typer.Option(help="Seed of a random channel.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of a random channel.")] = 1,
     input: Annotated[str, typer.Option(help="Shape of a model's inputs.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(help="Classes that a model tells apart.")] = 10,
+    classes: Annotated[int, typer.Option(min=1, max=10**6, help="Classes that a model tells apart.")] = 10,
     as_json: JsonOption = False,
     components: _Own = None,
 ) -> None:

@@ -49,17 +49,18 @@ def measure_command(
         str, typer.Option(help="Of passes: float32, tf32 (NVIDIA's GPUs) or bfloat16.")
     ] = "float32",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads inside each operation; all of PyTorch's unless given.")
+        int | None,
+        typer.Option(min=1, max=4096, help="Threads inside each operation; all of PyTorch's unless given."),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, max=99, help="Rows per layer.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer networks; ends within 2 minutes.")] = False,
     name: Annotated[str, typer.Option(help="What to call the device; found out unless given.")] = "",
     power_mode: Annotated[str, typer.Option(help="Power mode that is set, for instance 15w.")] = "",
     power: Annotated[
-        float | None, typer.Option(min=0, help="Mean power under load that a meter shows [W].")
+        float | None, typer.Option(min=0, max=1e6, help="Mean power under load that a meter shows [W].")
     ] = None,
     idle_power: Annotated[
-        float | None, typer.Option(min=0, help="Power at rest that a meter shows [W].")
+        float | None, typer.Option(min=0, max=1e6, help="Power at rest that a meter shows [W].")
     ] = None,
     rails: Annotated[
         str,

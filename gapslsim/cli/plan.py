@@ -50,16 +50,22 @@ def plan_command(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Change a setting first; repeatable."),
     ] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds timed of each combination.")] = None,
-    most: Annotated[int, typer.Option(min=2, help="Combinations that are timed at most.")] = 2000,
-    train: Annotated[int, typer.Option(min=0, metavar="N", help="Train the N best and show accuracy.")] = 0,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Rounds timed of each combination.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=2, max=10**7, help="Combinations that are timed at most.")] = 2000,
+    train: Annotated[
+        int, typer.Option(min=0, max=10**4, metavar="N", help="Train the N best and show accuracy.")
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the scenario with the best choices.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw time against energy (png, svg, pdf).")] = None,
     table: Annotated[Path | None, typer.Option(help="Write everything that was timed as CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    show: Annotated[int, typer.Option(min=1, metavar="N", help="Rows of the table that are printed.")] = 10,
+    show: Annotated[
+        int, typer.Option(min=1, max=10**6, metavar="N", help="Rows of the table that are printed.")
+    ] = 10,
 ) -> None:
     """Choose settings for a goal: every combination is timed by the simulator, without tensors."""
     from gapslsim.planning.plan import plan, values_of

@@ -18,7 +18,8 @@ def report_command(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("report.html"),
     round: Annotated[
-        int | None, typer.Option(min=1, help="Round of the Gantt chart [default: one of median duration].")
+        int | None,
+        typer.Option(min=1, max=10**12, help="Round of the Gantt chart [default: one of median duration]."),
     ] = None,
 ) -> None:
     """Write one self-contained HTML page about runs and studies."""

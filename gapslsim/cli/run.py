@@ -81,7 +81,10 @@ def run_command(
     checkpoint_every: Annotated[
         int | None,
         typer.Option(
-            metavar="ROUNDS", min=1, help="Rounds between checkpoints [default: at most 1 % of the time]."
+            metavar="ROUNDS",
+            min=1,
+            max=10**12,
+            help="Rounds between checkpoints [default: at most 1 % of the time].",
         ),
     ] = None,
     draws: Annotated[

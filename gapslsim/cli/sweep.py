@@ -40,7 +40,8 @@ def sweep_command(
         str, typer.Option(help="Of a Ray or Dask cluster; without, one is started here.")
     ] = "",
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Runs at a time [default: one per core].")
+        int | None,
+        typer.Option("--jobs", "-j", min=1, max=4096, help="Runs at a time [default: one per core]."),
     ] = None,
     gpus: Annotated[
         str | None,

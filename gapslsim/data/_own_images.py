@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
+from gapslsim.bounds import Side
 from gapslsim.data._open_image import opened_image
 from gapslsim.data._own_data import OwnData, Reader, scaled
 from gapslsim.data.dataset import LoadedData, Samples
@@ -21,7 +21,6 @@ from gapslsim.work import content_key
 
 __all__ = ["Encoded", "FoundImages", "OwnImages"]
 
-Side = Annotated[int, Field(ge=1, le=8192)]
 Encoded = Callable[[Sequence[int]], list[Path | bytes | None]]
 """From places in the order of the labels to image files, or what these hold."""
 

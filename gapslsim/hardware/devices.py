@@ -51,6 +51,10 @@ def load_profile(name_or_path: str | Path, base: Path | None = None) -> Profile:
                 f"There is no profile file {path}; give a path to a YAML file, or one of the shipped "
                 f"devices: {', '.join(known_devices())}."
             )
+        if not name.endswith((".yaml", ".yml")):  # What is wrong in another's text is told to nobody.
+            raise ComponentError(
+                f"{path} is called neither .yaml nor .yml, so that it is not read; rename it."
+            )
         return _read(path)
     shipped = shipped_folder("hardware_profiles") / f"{name}.yaml"
     if not shipped.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -71,7 +72,12 @@ def _read(path: Path) -> RawGraph:
     if suffix == ".graphml":
         return _from_networkx(nx.read_graphml(BytesIO(_xml(path)), force_multigraph=True))
     if suffix == ".gml":
-        return _from_networkx(nx.parse_gml(read_text(path, encoding="utf-8-sig"), label="id"))
+        try:
+            found = nx.parse_gml(read_text(path, encoding="utf-8-sig"), label="id")
+        except nx.NetworkXError as error:  # whose text tells what the file holds
+            line = re.search(r"at \((\d+), \d+\)", str(error))
+            raise NetworkError(f"{path}{f':{line[1]}' if line else ''} is no graph in GML") from None
+        return _from_networkx(found)
     if suffix == ".xml":
         return _sndlib(ElementTree.fromstring(_xml(path)), path)
     known = (".yaml", ".yml", ".json", ".graphml", ".gml", ".xml", ".mn")

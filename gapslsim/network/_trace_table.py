@@ -101,7 +101,9 @@ def _places(names: Sequence[str], header: Sequence[str]) -> list[int]:
         if header.count(name) != 1:
             how = "several columns" if name in header else "no column"
             raise FaultError(
-                f"it has {how} {name!r}; its columns are {', '.join(header)}.{did_you_mean(name, header)}", 1
+                # Not which it has: a stranger's scenario may name a file of passwords, and errors are passed on.
+                f"it has {how} {name!r} in its first line.{did_you_mean(name, header)}",
+                1,
             )
     return [header.index(name) for name in names]
 

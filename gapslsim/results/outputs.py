@@ -11,10 +11,7 @@ from gapslsim.errors import ResultsError
 from gapslsim.regular_files import open_regular
 from gapslsim.whole_files import whole_path
 
-__all__ = ["PARTIAL", "check_replaces", "whole", "write_output", "write_text"]
-
-PARTIAL: Final = ".partial"
-"""At the end of the name of a file that is being written."""
+__all__ = ["check_replaces", "whole", "write_output", "write_text"]
 
 _LOOKED_AT: Final = 1 << 16
 _MARKS: Final = (b"gapslsim", b"Matplotlib", b'"server_of"')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +18,12 @@ from gapslsim.errors import ResultsError
 from gapslsim.regular_files import check_regular, read_text
 from gapslsim.results._sound import unsound
 from gapslsim.results.frames import OPTIONAL, TABLES, columns_of, frame
-from gapslsim.results.outputs import PARTIAL
 from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run, read_loosely
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results
 from gapslsim.results.stored_json import read_provenance, read_summary, written_by
 from gapslsim.results.summary import plain
+from gapslsim.whole_files import whole_path
 
 __all__ = [
     "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table",
@@ -65,25 +66,21 @@ def write_results(
             computed_on=summary.get("computed_on"),
         ),
     }
+    # The summary is the first to be begun and the last to take its place.
     writers: dict[str, Callable[[Path], object]] = {
+        SUMMARY: lambda path: path.write_text(_json(summary), encoding="utf-8"),
         SCENARIO: lambda path: path.write_text(results.scenario_yaml, encoding="utf-8"),
         PROVENANCE: lambda path: path.write_text(_json(origin), encoding="utf-8"),
         **{f"{name}.parquet": partial(getattr(results, name).to_parquet, **PARQUET) for name in TABLES},
-        SUMMARY: lambda path: path.write_text(_json(summary), encoding="utf-8"),
     }
-    files = {name: target / f".{name}{PARTIAL}" for name in writers}
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for name, write in writers.items():
-            write(files[name])
-        (target / SUMMARY).unlink(missing_ok=True)
-        for name, path in files.items():
-            path.replace(target / name)
+        with ExitStack() as stack:
+            for name, write in writers.items():
+                write(stack.enter_context(whole_path(target / name)))
+            (target / SUMMARY).unlink(missing_ok=True)
     except OSError as error:
         raise ResultsError(f"{target} could not be written: {error.strerror or error}") from error
-    finally:
-        for path in files.values():
-            path.unlink(missing_ok=True)
     return target
 
 

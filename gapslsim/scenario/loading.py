@@ -26,7 +26,7 @@ from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
 from gapslsim.units import STRICT_UNITS
 
-__all__ = ["Source", "load", "load_dict", "loads", "parts_of", "read", "read_override", "vary"]
+__all__ = ["Source", "is_yaml", "load", "load_dict", "loads", "parts_of", "read", "read_override", "vary"]
 
 
 def load(
@@ -221,6 +221,11 @@ def _read_text(
     return both, [*found_in_base, *problems]
 
 
+def is_yaml(file: FilePath) -> bool:
+    """Whether a file that a scenario or study names is called so. What is wrong in another's text is told to nobody."""
+    return file.suffix.lower() in (".yaml", ".yml")
+
+
 def _read_base(
     given: Tree, label: str, folder: FilePath, chain: tuple[FilePath, ...]
 ) -> tuple[Tree, list[Problem]]:
@@ -241,6 +246,10 @@ def _read_base(
         hint = did_you_mean(given.value, [*(other.name for other in folder.glob("*.y*ml")), *shipped])
         fix = "write a file's name, relative to this file, or that of a shipped scenario"
         return wrong(f"there is no file {str(file)!r:.200}; {fix}.{hint}")
+    if not is_yaml(file):
+        return wrong(
+            f"{str(file)!r:.200} is called neither .yaml nor .yml, so that it is not read as one; rename it."
+        )
     tree, problems = _read_file(file, _label(file), chain)
     elsewhere = file.parent.resolve() != folder.resolve()
     return (_from_home(tree, file.parent) if elsewhere else tree), problems
@@ -260,17 +269,19 @@ def _from_home(tree: Tree, folder: FilePath) -> Tree:
     return replace(tree, value=value)
 
 
+_QUOTED = 100
+"""Characters of an override that messages repeat."""
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
 def read_override(text: str, file: str | None) -> tuple[str, Tree, list[Problem]]:
     """Dotted path and value of `path=value`, or what is wrong with it."""
-    origin = f"--set {text}"
+    origin = f"--set {text if len(text) <= _QUOTED else text[: _QUOTED - 3] + '...'}"
     name, equals, written = text.partition("=")
     name = _INDEX.sub(r".\1", name.strip())
     if not equals or "" in name.split("."):
         example = "write it as path=value, for instance --set framework.eta=0.3"
-        wrong = Problem("", f"{text!r} is no override; {example} (from {origin}).", file)
+        wrong = Problem("", f"{text[:_QUOTED]!r} is no override; {example} (from {origin}).", file)
         return name, Tree(None, file, None, origin), [wrong]
     value, problems = parse(written, file, origin=origin)
     found = Tree(value.value, file, None, origin)

@@ -19,6 +19,7 @@ __all__ = ["UserTrace", "read_presence"]
 
 _MOST_BYTES: Final = 1 << 30
 """Of a trace: FLASH's whole recording has some hundred megabytes."""
+_SMALL_BYTES: Final = 16 << 20
 Stays = tuple[tuple[float, float], ...]
 
 
@@ -95,7 +96,9 @@ def _fedscale(path: Path, _: str | None) -> list[UserTrace]:
         users = json_data(read_text(path, _MOST_BYTES), _MOST_BYTES)
     else:
         with open_regular(path, _MOST_BYTES) as file:
-            users = _PlainUnpickler(file).load()
+            # A file that is large itself may take its memory, and the unpickler in Python would take minutes.
+            made = _PlainUnpickler if path.stat().st_size < _SMALL_BYTES else _LargeUnpickler
+            users = made(file).load()
     return [
         UserTrace(
             _merged(zip(map(float, user["active"]), map(float, user["inactive"]), strict=True)),
@@ -166,14 +169,23 @@ def _merged(stays: Iterable[tuple[float, float]]) -> Stays:
     return tuple(merged)
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Dictionaries, lists, numbers and texts alone: a stranger's pickle may otherwise run anything."""
+class _PlainUnpickler(pickle._Unpickler):
+    """Dictionaries, lists, numbers and texts alone: a stranger's pickle may otherwise run anything.
+
+    In Python: that in C makes a table as long as the largest number a file names, of 2**31 entries if it says so.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         """Refuses every class."""
         raise pickle.UnpicklingError(
             f"it holds {module}.{name}, which is not plain data; save it as JSON instead"
         )
+
+
+class _LargeUnpickler(pickle.Unpickler):
+    """The same in C."""
+
+    find_class = _PlainUnpickler.find_class
 
 
 _READERS = {"intervals": _intervals, "fedscale": _fedscale, "flash": _flash}

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final
 
@@ -37,6 +37,8 @@ class Axis:
     name: str
     choices: tuple[Choice, ...]
     line: int | None
+    kind: str = "grid"
+    """Under which key it stands: grid, zip or variants."""
 
     @property
     def is_framework(self) -> bool:
@@ -58,11 +60,12 @@ def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
             make = {"grid": _grid, "zip": _zip, "variants": _variants}[kind]
             found, wrong = make(name, entry)
             wrong += [text for text in map(_unclean, [name, *(choice.name for choice in found)]) if text]
-            axes.append(Axis(name, tuple(_told_apart(found)), entry.line))
+            axes.append(Axis(name, tuple(_told_apart(found)), entry.line, kind))
             problems += [Problem(f"axes.{kind}.{name}", text, file, entry.line) for text in wrong]
-    short = [_short(axis.name) for axis in axes]
+    # Others were given their names.
+    short = [_short(axis.name) if axis.kind == "grid" else axis.name for axis in axes]
     named = [
-        Axis(axis.name if is_column(brief) or short.count(brief) > 1 else brief, axis.choices, axis.line)
+        axis if is_column(brief) or short.count(brief) > 1 else replace(axis, name=brief)
         for axis, brief in zip(axes, short, strict=True)
     ]
     problems += check_names(named, file)

@@ -221,6 +221,8 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
             readable(cost.memory_bytes) if cost.memory_bytes else "?", words.seconds(each_s),
         )  # fmt: skip
     console.print(table)
+    for remark in plan.remarks:
+        console.print(remark)
     for run in plan.impossible:
         for problem in run.problems:
             console.print(f"{run.record.label} is impossible: {problem}", style="red")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from gapslsim.registry import settings_of
 from gapslsim.regular_files import read_text
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
-from gapslsim.scenario.loading import Source, read, read_override, vary
+from gapslsim.scenario.loading import Source, is_yaml, read, read_override, vary
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shipped import find_study, is_file
@@ -50,6 +51,8 @@ class Plan:
     study: Study
     record: StudyRecord
     runs: tuple[PlannedRun, ...]
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing before it is run."""
 
     @property
     def possible(self) -> list[PlannedRun]:
@@ -88,6 +91,12 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     study = _study(tree, str(file), problems)
     axes, found = axes_of(tree.value.get("axes", Tree({})), str(file))
     raise_if_any(found)
+    n_runs = prod(len(axis.choices) for axis in axes) * len(study.seeds)
+    if n_runs > _MOST_RUNS:
+        fix = "write fewer values, or several studies that share a --journal"
+        raise_if_any(
+            [place(tree, ("axes",), f"make {n_runs} runs; at most {_MOST_RUNS} are planned at once: {fix}.")]
+        )
     source = _base(study, tree, file)
     common = _common(study, tree, set, str(file))
     own = [
@@ -104,15 +113,26 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     raise_if_any(_judged_alike(runs, tree))
     # The base without any axis tells targets and view even where the first combination is impossible.
     possible = [run.scenario for run in runs if run.scenario is not None]
+    remarks: tuple[str, ...] = ()
     with suppress(ScenarioError):
         possible.insert(0, vary(source, changes))
+        remarks = tuple(_as_the_base(source, changes, possible[0], axes))
     runs = tuple(_unlike(runs))
     raise_if_any(
         [*_figure_problems(study, tree, axes, runs), *_adaptive_problems(study, tree, axes, possible)]
     )
     if all(run.scenario is None for run in runs):
         raise_if_any(problem for run in runs for problem in run.problems)
-    return Plan(study, _record(study, axes, runs, possible[0], file, text), runs)
+    return Plan(study, _record(study, axes, runs, possible[0], file, text), runs, remarks)
+
+
+def _as_the_base(source: Source, common: list[Change], base: Scenario, axes: Sequence[Axis]) -> Iterator[str]:
+    """Variants that change nothing. None is a mistake: it may be there to compare the others with."""
+    for axis in axes:
+        for choice in axis.choices if axis.kind == "variants" else ():
+            with suppress(ScenarioError):
+                if vary(source, [*common, *choice.changes]) == base:
+                    yield f"{choice.name!r} of the axis {axis.name!r} changes nothing: it is the base as it is."
 
 
 def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
@@ -131,6 +151,10 @@ def _study(tree: Tree, file: str, problems: list[Problem]) -> Study:
 def _base(study: Study, tree: Tree, file: Path) -> Source:
     beside = file.parent / study.base
     try:
+        if is_file(beside) and not is_yaml(beside):
+            raise ScenarioError(
+                [Problem("", "is called neither .yaml nor .yml, so that it is not read; rename it")]
+            )
         return read(beside if is_file(beside) else study.base)
     except ScenarioError as error:
         texts = (f"{study.base!r}: {problem.message}" for problem in error.problems)
@@ -172,6 +196,7 @@ def _adaptive_problems(
     return [place(tree, ("adaptive", setting), text) for setting, text in found.items()]
 
 
+_MOST_RUNS: Final = 100_000
 _OWN: Final = {"seed": "seeds", "name": "name"}
 """What the study sets in every run, and where it is written."""
 

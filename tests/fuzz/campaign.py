@@ -173,11 +173,16 @@ def keep(world: Path, call: Call, case: Case, ending: Ending, folder: Path) -> P
     place = folder / f"{case.reader}-{case.seed}-{case.number}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    shutil.copytree(world / "in", place / "in", symlinks=True, copy_function=_copy)
+    shutil.copytree(world / "in", place / "in", ignore=_special)
     told = {
         "arguments": call.arguments,
         "may_last": call.may_last,
         "writes": call.writes,
+        # Neither goes into a repository as it is.
+        "pipes": [str(path.relative_to(world)) for path in (world / "in").rglob("*") if path.is_fifo()],
+        "links": {
+            str(p.relative_to(world)): os.readlink(p) for p in (world / "in").rglob("*") if p.is_symlink()
+        },
         "fault": ending.fault,
         "again": case.again,
     }
@@ -188,17 +193,21 @@ def keep(world: Path, call: Call, case: Case, ending: Ending, folder: Path) -> P
     return place
 
 
-def _copy(source: str, target: str) -> None:
-    if os.path.isfile(source):
-        shutil.copy2(source, target)
+def _special(folder: str, names: list[str]) -> list[str]:
+    paths = {name: Path(folder, name) for name in names}
+    return [name for name, path in paths.items() if path.is_symlink() or path.is_fifo()]
 
 
 def replay(place: Path, folder: Path, cache: str) -> Ending:
     """Tries a kept input again."""
     shutil.rmtree(folder, ignore_errors=True)
     furnish(folder)
-    shutil.copytree(place / "in", folder / "in", symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(place / "in", folder / "in", dirs_exist_ok=True)
     told = json.loads((place / CALL).read_text())
+    for pipe in told.get("pipes", ()):
+        os.mkfifo(folder / pipe)
+    for link, target in told.get("links", {}).items():
+        (folder / link).symlink_to(target)
     running = Running(folder, told["arguments"], told["may_last"], tuple(told["writes"]), cache)
     running.start()
     while (ending := running.look()) is None:

@@ -1,17 +1,19 @@
 """Every number of every setting has bounds, and what is written as something else than a number is none."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.bounds import LARGEST
+from gapslsim.cli.main import COMMANDS, load_command
 from gapslsim.cli.reference import pages
 from gapslsim.errors import ScenarioError
 from gapslsim.hardware.profile import Profile
 from gapslsim.registry import FAMILIES, component
 from gapslsim.scenario.json_schema import json_schema, schema_of
 from gapslsim.scenario.loading import load
+from gapslsim.studies.plan import load_study
 from gapslsim.studies.schema import Study
 
 
@@ -108,3 +110,31 @@ def test_the_reference_tells_the_bounds():
     for largest in LARGEST.values():
         assert f"{largest:g}" in index
     assert "0.001 to 1e+18 bit/s" in index
+
+
+def test_every_number_of_a_command_line_has_bounds():
+    found = {
+        f"{name} {parameter.opts[-1]}": (parameter.min, parameter.max)
+        for name in COMMANDS
+        for parameter in load_command(name).params
+        if {int, float} & {(kind := parameter.type_descriptor.annotation), *get_args(kind)}
+    }
+    assert len(found) > 20
+    # Becomes `uncertainty.draws`, whose bounds tell.
+    assert {name for name, bounds in found.items() if None in bounds} == {"run --draws"}
+
+
+def test_numbers_of_a_study_are_no_text(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("name: x\nbase: quickstart\nseeds: ['1', 2]\n")
+    with pytest.raises(ScenarioError, match=r"seeds\.0: found the text '1'; write the number without quotes"):
+        load_study(path)
+
+
+def test_a_long_override_is_not_repeated_whole():
+    with pytest.raises(ScenarioError) as error:
+        load("quickstart", set=[f"data={'[' * 6000}"])
+    assert len(str(error.value)) < 400
+    with pytest.raises(ScenarioError) as error:
+        load("quickstart", set=["x" * 6000])
+    assert len(str(error.value)) < 600

@@ -46,6 +46,7 @@ def test_deep_nesting_is_told_in_words(kind):
 
 def test_json_within_json_is_told_in_words():
     assert json_data("[" * 50 + "]" * 50)
+    assert [json_data(text) for text in ("1.5", "null", '"a"')] == [1.5, None, "a"]
     for depth in (200, 100_000):
         with pytest.raises(DocumentError, match="deeper than 100 levels"):
             json_data("[" * depth + "]" * depth)

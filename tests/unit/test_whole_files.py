@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,3 +99,14 @@ def test_a_run_on_a_full_disk_says_what_is_kept_and_leaves_no_half_file(
         main([*call, "--resume"])
     assert not again.value.code
     assert (tmp_path / "out" / "summary.json").exists()
+
+
+def test_nothing_takes_the_place_of_what_is_no_file(tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe.txt", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for place, what in ((pipe, "a pipe"), (folder, "a directory")):
+        with pytest.raises(ResultsError, match=f"could not be written: it is {what}"):
+            write_text(place, "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe.txt"]
+    assert pipe.is_fifo()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from gapslsim.bounds import Classes
 from gapslsim.data._files import OwnPath, digest_of, found_folder
 from gapslsim.data._own_data import OwnData, classes_of, scaled
 from gapslsim.data._text import codes, letters_of
@@ -43,7 +44,7 @@ class Leaf(OwnData):
     """Folder with `train/` and `test/`, or with the files themselves; relative to the scenario file."""
     input_shape: tuple[PositiveInt, ...] | None = None
     """Shape of one input, for instance [1, 28, 28] where x is a list of 784 numbers; as in the files unless given."""
-    n_classes: Annotated[int, Field(ge=2)] | None = None
+    n_classes: Classes | None = None
     """Number of classes; as many as the labels show unless given."""
 
     def load(self, folder: Path | None, seed: int) -> LoadedData:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from gapslsim.bounds import Classes
 from gapslsim.data._files import OwnPath, digest_of, found_file
 from gapslsim.data._own_data import OwnData, Reader, labels_of, scaled
 from gapslsim.data.dataset import LoadedData, Samples, datasets
@@ -59,7 +60,7 @@ class Npz(OwnData):
     """What a label is: a `class`, several `labels` (0 or 1 each), or `numbers`."""
     first_label: Literal[0, 1] = 0
     """What the labels count from."""
-    n_classes: Annotated[int, Field(ge=2)] | None = None
+    n_classes: Classes | None = None
     """Number of classes; as many as the labels show unless given."""
     columns: tuple[str, ...] = ()
     """Further arrays [n] of the training set that the partition may divide by, such as `user`."""

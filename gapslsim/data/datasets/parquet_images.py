@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
+from gapslsim.bounds import Classes
 from gapslsim.data._files import OwnPath, digest_of, found_folder
 from gapslsim.data._own_data import classes_of
 from gapslsim.data._own_images import Encoded, FoundImages, OwnImages
@@ -37,7 +37,7 @@ class ParquetImages(OwnImages):
     """Column of images; `image` or `img` unless given."""
     label: str = "label"
     """Column of labels: whole numbers from 0, or names."""
-    n_classes: Annotated[int, Field(ge=2)] | None = None
+    n_classes: Classes | None = None
     """Number of classes; as many as the labels show unless given."""
 
     def find(self) -> FoundImages:

@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from gapslsim import rng
+from gapslsim.bounds import Classes, Drawn, Width
 from gapslsim.data.dataset import Dataset, LoadedData, Samples, datasets
 from gapslsim.registry import component, settings_of
 from gapslsim.work import content_key
@@ -31,13 +32,13 @@ class Synthetic(Dataset):
     """
 
     kind: Literal["synthetic"] = "synthetic"
-    input_shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 8, 8)
+    input_shape: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 8, 8)
     """Shape of one input, for instance [3, 32, 32] or [20]."""
-    n_classes: Annotated[int, Field(ge=2)] = 10
+    n_classes: Classes = 10
     """Number of classes."""
-    n_train: PositiveInt = 1000
+    n_train: Drawn = 1000
     """Training samples to draw."""
-    n_test: PositiveInt = 200
+    n_test: Drawn = 200
     """Test samples to draw."""
     separation: Annotated[float, Field(ge=0)] = 4.0
     """Distance between two prototypes in standard deviations of the noise; 0 cannot be learned, 10 is easy."""

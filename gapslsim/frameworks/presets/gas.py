@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from gapslsim.bounds import Width
 from gapslsim.frameworks._merged import MergedSplitLearning
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.frameworks.rules.server_update.gas import GasUpdate
@@ -29,7 +30,7 @@ class Gas(MergedSplitLearning):
     kind: Literal["gas"] = "gas"
     buffer: PositiveInt = 2
     """Mini-batches of one step."""
-    generated: PositiveInt = 16
+    generated: Width = 16
     """Samples that are generated for each step."""
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Weight of what is known of a label from one step to the next."""

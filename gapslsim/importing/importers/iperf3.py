@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from gapslsim.documents import json_data
 from gapslsim.importing.importer import Imported, Importer, Source, importers
 from gapslsim.registry import component
 
@@ -79,9 +79,11 @@ def _whole(source: Source) -> dict[str, Any] | None:
     made: dict[str, Any] = {"start": {}, "intervals": []}
     for line in source.text.splitlines():
         try:
-            event = json.loads(line)
+            event = json_data(line)
         except ValueError:
             continue  # a stream may be cut off in its last line
+        if not isinstance(event, dict):
+            continue
         if event.get("event") == "interval":
             made["intervals"].append(event.get("data"))
         elif event.get("event") in ("start", "error"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from gapslsim.documents import json_data
 from gapslsim.importing.importer import Imported, Importer, Source, importers, measurements
 from gapslsim.measuring.table import Machine, Measurement, compute_row, idle_row, load_row
 from gapslsim.registry import component
@@ -140,7 +140,7 @@ def _counts(source: Source) -> Iterator[_Count]:
     for line, text in enumerate(source.text.splitlines(), 1):
         if text.lstrip().startswith("{"):
             try:
-                made: dict[str, Any] = json.loads(text)
+                made: dict[str, Any] = json_data(text)
             except ValueError as error:
                 raise source.fault(f"is no JSON: {error}", line) from error
             if "counter-value" not in made or not made.get("event"):

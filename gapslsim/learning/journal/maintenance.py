@@ -106,6 +106,7 @@ def verify(directory: Path) -> tuple[int, list[str]]:
     Raises:
         JournalError: if the directory is no journal of this format.
     """
+    check_journal(directory)
     n_checked, problems = 0, []
     for folder in filter(is_damaged, folders_of(directory)):
         problems.append(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import PositiveInt
 
+from gapslsim.bounds import Bins
 from gapslsim.learning.metric import Judged, Metric, metrics
 from gapslsim.registry import component
 
@@ -23,7 +23,7 @@ class CalibrationError(Metric):
     """
 
     kind: Literal["calibration_error"] = "calibration_error"
-    bins: PositiveInt = 15
+    bins: Bins = 15
     """M."""
 
     @property

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from gapslsim.bounds import Width
 from gapslsim.models.checks import check_classes, check_cut, image_shape
 from gapslsim.models.model import Model, models
 from gapslsim.registry import component
@@ -30,7 +31,7 @@ class Cnn(Model):
     kind: Literal["cnn"] = "cnn"
     cut: PositiveInt = 1
     """Blocks on the client, counted from the input: convolution blocks, then fully connected ones; the last stays."""
-    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (16, 32, 64)
+    channels: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 32, 64)
     """Output channels of the convolution blocks."""
     kernel: Literal[1, 3, 5, 7] = 3
     """Side of the square kernels."""
@@ -40,7 +41,7 @@ class Cnn(Model):
     """Groups of a group norm: the greatest common divisor of this and the block's channels is used."""
     pool: Literal["max", "average", "none"] = "max"
     """Pooling that halves the map at the end of each convolution block."""
-    classifier: tuple[PositiveInt, ...] = ()
+    classifier: tuple[Width, ...] = ()
     """Widths of hidden fully connected layers; empty: one fully connected layer in all."""
 
     def blocks(self, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from gapslsim.bounds import Width
 from gapslsim.models.checks import check_classes, check_cut
 from gapslsim.models.model import Model, models
 from gapslsim.registry import component
@@ -28,7 +29,7 @@ class Mlp(Model):
     kind: Literal["mlp"] = "mlp"
     cut: PositiveInt = 1
     """Hidden layers on the client, from 1 to all of them."""
-    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (64, 64)
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1)] = (64, 64)
     """Widths of the hidden layers."""
     activation: Literal["relu", "gelu", "tanh"] = "relu"
     """What follows each hidden layer."""

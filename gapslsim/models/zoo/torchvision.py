@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, PositiveInt
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from gapslsim.bounds import Side
 from gapslsim.errors import unknown
 from gapslsim.models.checks import check_classes, check_cut, image_shape
 from gapslsim.models.model import Model, models
@@ -47,7 +48,7 @@ class Torchvision(Model):
     stem: Literal["imagenet", "small"] = "imagenet"
     """What images enter: `imagenet` as torchvision has it; `small`, for images of about 32 pixels: a first convolution
     of stride 1 with a kernel of 3 at most (2 x 2 for patches) and no pooling before the second."""
-    resize: PositiveInt | None = None
+    resize: Side | None = None
     """Side in pixels to which images are resized (bilinear) inside the first block; null: as they come."""
 
     def blocks(self, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
+from gapslsim.bounds import Depth, Width
 from gapslsim.models.checks import check_classes, check_cut
 from gapslsim.models.model import Model, models
 from gapslsim.registry import component
@@ -31,13 +32,13 @@ class TransformerLm(Model):
     input_dtype: ClassVar[Literal["float32", "int64"]] = "int64"
     cut: PositiveInt = 1
     """Layers on the client (with the embedding), from 1 to all of them."""
-    dim: PositiveInt = 64
+    dim: Width = 64
     """Width of a token."""
-    depth: PositiveInt = 2
+    depth: Depth = 2
     """Number of layers."""
     heads: Annotated[PositiveInt, Field(validate_default=True)] = 4
     """Attention heads; must divide `dim`."""
-    mlp_dim: PositiveInt | None = None
+    mlp_dim: Width | None = None
     """Width of the hidden layer of each MLP; null: 4 x dim."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of hidden MLP units dropped in training."""

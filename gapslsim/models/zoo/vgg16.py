@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from gapslsim.bounds import Side, Width
 from gapslsim.models.checks import check_classes, check_cut, image_shape
 from gapslsim.models.model import Model, models
 from gapslsim.registry import component
@@ -45,11 +46,11 @@ class Vgg16(Model):
     pool_with: Literal["previous", "next"] = "previous"
     """Side of a max-pool at the cut (after convolution 2, 4, 7, 10 or 13): with the layer before it, so that the
     client pools and sends a quarter of the bytes, or with the layer after it. The paper does not say."""
-    classifier: tuple[PositiveInt, ...] = (512, 512)
+    classifier: tuple[Width, ...] = (512, 512)
     """Widths of the hidden fully connected layers; [4096, 4096] is the ImageNet network's."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of hidden fully connected units dropped in training; 0.5 in the source."""
-    resize: PositiveInt | None = None
+    resize: Side | None = None
     """Side in pixels to which inputs are resized (bilinear) inside the first block; null: as they come."""
 
     def blocks(self, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
+from gapslsim.bounds import Depth, Side, Width
 from gapslsim.models.checks import check_classes, check_cut, image_shape
 from gapslsim.models.model import Model, models
 from gapslsim.registry import component
@@ -32,17 +33,17 @@ class Vit(Model):
     """Encoder blocks on the client (with the embedding), from 1 to all of them; the paper's is 3."""
     patch: PositiveInt = 16
     """Side of a square patch in pixels; it must divide the image (4 is usual for 32x32 images)."""
-    dim: PositiveInt = 768
+    dim: Width = 768
     """Width of a token."""
-    depth: PositiveInt = 12
+    depth: Depth = 12
     """Number of encoder blocks."""
     heads: Annotated[PositiveInt, Field(validate_default=True)] = 12
     """Attention heads; must divide `dim`."""
-    mlp_dim: PositiveInt | None = None
+    mlp_dim: Width | None = None
     """Width of the hidden layer of each block's MLP; null: 4 x dim, as in the source."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of hidden MLP units dropped in training."""
-    resize: PositiveInt | None = None
+    resize: Side | None = None
     """Side in pixels to which images are resized (bilinear) inside the first block, 224 in the source; null: as they
     come."""
 

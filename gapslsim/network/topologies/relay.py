@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
+from gapslsim.bounds import Nodes
 from gapslsim.network._routes import Router
 from gapslsim.network._tree import TreeRouter, check_place, hang_clients
 from gapslsim.network.channel import Channel, channels
@@ -28,7 +27,7 @@ class Relay(Topology):
     """
 
     kind: Literal["relay"] = "relay"
-    hops: Annotated[int, Field(ge=1)] = 2
+    hops: Nodes = 2
     """Number of relays; relay-0 is next to the server."""
     hop: Annotated[Channel, channels]
     """Rate of each hop between relays, and between relay-0 and the server."""

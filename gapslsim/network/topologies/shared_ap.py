@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
+from gapslsim.bounds import Nodes
 from gapslsim.network._backhaul import BehindBackhaul
 from gapslsim.network._routes import Router
 from gapslsim.network._tree import TreeRouter, hang_clients
@@ -31,7 +30,7 @@ class SharedAp(BehindBackhaul):
     """
 
     kind: Literal["shared_ap"] = "shared_ap"
-    access_points: Annotated[int, Field(ge=1)] = 1
+    access_points: Nodes = 1
     """Number of access points, named `ap-0`, `ap-1`, ...; a group's `access_point` chooses, else in turn."""
     medium: Annotated[Channel, channels]
     """Rate of each point's medium."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
+from gapslsim.bounds import Nodes
 from gapslsim.network._routes import Router
 from gapslsim.network._tree import TreeRouter, check_place, hang_clients
 from gapslsim.network.channel import Channel, channels
@@ -29,7 +28,7 @@ class TwoTier(Topology):
     """
 
     kind: Literal["two_tier"] = "two_tier"
-    edges: Annotated[int, Field(ge=1)] = 2
+    edges: Nodes = 2
     """Number of edge sites, named `edge-0`, `edge-1`, ...; a group's `access_point` chooses, else in turn."""
     edge_link: Annotated[Channel, channels] | None = None
     """Rate between each edge site and the core, per site and direction; unlimited by default."""

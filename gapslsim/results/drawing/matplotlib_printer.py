@@ -92,13 +92,7 @@ def save(drawing: Drawing, path: str | Path, how: Print = Print()) -> Path:
 
     target = Path(path)
     with rc_context(how.style):
-        figure = draw(drawing, how)
-        known = sorted(figure.canvas.get_supported_filetypes())
-        if target.suffix.lstrip(".").lower() not in known:
-            raise ResultsError(
-                f"{target}: {target.suffix or 'no ending'} is no picture format; use {', '.join(known)}"
-            )
-        write_figure(figure, target, how.dpi)
+        write_figure(draw(drawing, how), target, how.dpi)
     return target
 
 
@@ -106,11 +100,16 @@ def write_figure(figure: Figure, path: Path, dpi: float = 150.0) -> None:
     """Writes a figure, whole or not at all, and never over another file; the ending of the name gives the format.
 
     Raises:
-        ResultsError: if another file is there, or it cannot be written.
+        ResultsError: if the format is unknown, another file is there, or it cannot be written.
     """
+    ending, known = path.suffix.lstrip(".").lower(), sorted(figure.canvas.get_supported_filetypes())
+    if ending not in known:
+        raise ResultsError(
+            f"{path}: {path.suffix or 'no ending'} is no picture format; use {', '.join(known)}"
+        )
     check_replaces(path)
     with whole(path) as unfinished:
-        figure.savefig(unfinished, format=path.suffix.lstrip(".").lower() or "png", dpi=dpi)
+        figure.savefig(unfinished, format=ending, dpi=dpi)
 
 
 def draw(drawing: Drawing, how: Print = Print()) -> Figure:

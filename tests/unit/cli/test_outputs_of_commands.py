@@ -51,3 +51,23 @@ def test_a_profile_replaces_an_earlier_profile(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     table(tmp_path, "measured.csv")
     assert [call("calibrate", "measured.csv", "-o", "board.yaml") for _ in range(2)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("schema -o {}", "it is a directory"),
+        ("schema -o /proc/none/schema.json", "could not be written"),
+        ("show network quickstart --png {}/net.json", ".json is no picture format"),
+        (f"schema -o {'a' * 5000}", "File name too long"),
+        (f"show device {'a' * 5000}", "give another name"),
+        (f"journal list {'a' * 5000}", "give another name"),
+        (f"report {'a' * 5000} -o {{}}/r.html", "give another name"),
+        ("journal verify /dev/null", "is no journal"),
+    ],
+)
+def test_a_place_where_nothing_can_be_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, told: str
+) -> None:
+    assert call(*command.format(tmp_path).split()) in (1, 2)
+    assert told in capsys.readouterr().err

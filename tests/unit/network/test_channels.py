@@ -204,10 +204,10 @@ def test_oboe_sabre_and_pantheon_traces(tmp_path: Path) -> None:
     [
         ("1.0 nonsense\n", "cooked", "is not a cooked trace"),
         ("2 1\n1 1\n", "cooked", "times must not fall"),
-        ("0 -1\n", "cooked", "rate 0 or more"),
+        ("0 -1\n", "cooked", "the rate is -1e.06 bit/s; it must be 0, or"),
         ("", "cooked", "it is empty"),
         ("0\n0\n", "mahimahi", "no delivery opportunity"),
-        ("a,b\n1,2\n", "csv", "no column 'time_s'; its columns are a, b"),
+        ("a,b\n1,2\n", "csv", "no column 'time_s' in its first line"),
         ("[]", "pantheon", "is not a pantheon trace"),
     ],
 )

@@ -98,13 +98,14 @@ def test_a_file_is_laid_upon_its_bases(tmp_path, sound_text):
     assert scenario.framework.kind == "sfl"
 
 
-def test_a_base_may_be_a_shipped_scenario_by_its_name_and_a_file_of_that_name_comes_first(
+def test_a_base_may_be_a_shipped_scenario_by_its_name_unless_a_file_of_that_name_is_there(
     tmp_path, sound_text
 ):
     (tmp_path / "top.yaml").write_text("base: quickstart\nname: top\nseed: 5\n")
     assert load(tmp_path / "top.yaml") == replace(load("quickstart"), name="top", seed=5)
     (tmp_path / "quickstart").write_text(sound_text)
-    assert load(tmp_path / "top.yaml") == replace(loads(sound_text), name="top", seed=5)
+    with pytest.raises(ScenarioError, match=r"quickstart' is called neither \.yaml nor \.yml"):
+        load(tmp_path / "top.yaml")
 
 
 @pytest.mark.parametrize("name", ["quickstrat", "x" * 5000])

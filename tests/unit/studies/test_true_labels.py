@@ -108,6 +108,27 @@ def test_labels_of_one_and_the_same_run_are_refused_and_both_named(tmp_path, axe
     assert text.count("one and the same run") == 1
 
 
+def test_a_variant_that_changes_nothing_is_told_and_is_no_mistake(tmp_path):
+    axes = "variants: {net: {as it is: {}, 1: {clients.0.count: 1}}, n: {four: {stop.rounds: 4}, 5: {stop.rounds: 5}}}"
+    assert planned(tmp_path, axes).remarks == (
+        "'as it is' of the axis 'net' changes nothing: it is the base as it is.",
+        "'four' of the axis 'n' changes nothing: it is the base as it is.",
+    )
+
+
+def test_a_name_that_was_given_is_kept_as_it_is(tmp_path):
+    axes = (
+        "grid: {model.cut: [1, 2]}, variants: {net v1.5: {a: {}}}, zip: {some.thing: {stop.rounds: [1, 2]}}"
+    )
+    assert list(planned(tmp_path, axes).record.axes) == ["cut", "net v1.5", "some.thing"]
+
+
+def test_more_runs_than_anybody_can_wait_for_are_refused_at_once(tmp_path):
+    values = ", ".join(map(str, range(1, 1001)))
+    text = told(tmp_path, f"grid: {{stop.rounds: [{values}], clients.0.count: [{values}]}}")
+    assert "study.yaml:3: axes: make 1000000 runs; at most 100000 are planned at once" in text
+
+
 def test_a_number_that_is_not_the_one_of_the_label_is_refused(tmp_path, monkeypatch):
     """As of a component that rounds what it is given."""
     monkeypatch.setattr(plan_module, "vary", lambda source, changes: vary(source, [*changes][:-2]))

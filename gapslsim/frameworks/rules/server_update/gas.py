@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
+from gapslsim.bounds import Width
 from gapslsim.frameworks.rules.costs import average_cost
 from gapslsim.frameworks.slots import server_updates
 from gapslsim.learning.rules import Decision, Fate, Gradients, ServerUpdate
@@ -37,7 +38,7 @@ class GasUpdate(ServerUpdate):
     """
 
     kind: Literal["gas"] = "gas"
-    generated: PositiveInt = 16
+    generated: Width = 16
     """Samples that are generated for each step."""
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Weight of what is known of a label, in samples, from one step to the next."""
