@@ -100,18 +100,23 @@ class Problem:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+        return ": ".join(shortened(part) for part in (place, self.path, self.message) if part)
+
+
+def shortened(text: str, most: int = 2000) -> str:
+    """A text without its middle where it is longer than anybody reads: what a message quotes may have megabytes."""
+    return text if len(text) <= most else f"{text[: most // 2]} [...] {text[-most // 2 :]}"
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """`unknown link 'ltte'; known: lte, wifi. Did you mean 'lte'?`"""
     names = list(known)
-    return f"unknown {what} {name!r}; known: {', '.join(names)}.{did_you_mean(str(name), names)}"
+    return f"unknown {what} {shortened(str(name), 100)!r}; known: {', '.join(names)}.{did_you_mean(str(name), names)}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns ` Did you mean 'eta'?` for the nearest known name, or an empty string."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    near = get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

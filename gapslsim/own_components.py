@@ -21,7 +21,8 @@ from types import ModuleType
 from typing import Final
 
 from gapslsim.errors import ComponentError
-from gapslsim.registry import FAMILIES, files_sha256, registered_by_users
+from gapslsim.registry import FAMILIES, registered_by_users
+from gapslsim.regular_files import files_sha256
 
 __all__ = ["REFUSED", "TELL", "digests", "is_file", "load_components", "registered_by"]
 

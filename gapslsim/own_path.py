@@ -14,9 +14,16 @@ def _beside_the_scenario(path: Path, info: ValidationInfo) -> Path:
     """A relative path made absolute from the scenario's folder, unless it is only in the current directory."""
     folder = info.context.get("folder") if isinstance(info.context, dict) else None
     path = path.expanduser()
-    if folder is None or (path.exists() and not (Path(folder) / path).exists()):
+    if folder is None or (_exists(path) and not _exists(Path(folder) / path)):
         return path
     return (Path(folder) / path).resolve()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long for a name
+        return False
 
 
 OwnPath = Annotated[Path, AfterValidator(_beside_the_scenario)]

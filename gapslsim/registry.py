@@ -17,10 +17,9 @@ imported or registered first.
 from __future__ import annotations
 
 import copy
-import hashlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -35,10 +34,10 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gapslsim.bounds import bounded_schema
 from gapslsim.docstrings import attribute_docstrings
 from gapslsim.errors import ComponentError, unknown
-from gapslsim.regular_files import open_regular
+from gapslsim.regular_files import files_sha256, is_file
 
 __all__ = [
-    "FAMILIES", "Family", "component", "content_of", "describe", "files_sha256", "is_shipped", "meaning_of",
+    "FAMILIES", "Family", "component", "content_of", "describe", "is_shipped", "meaning_of",
     "registered_by_users", "settings_of", "unchecked",
 ]  # fmt: skip
 
@@ -70,6 +69,7 @@ _HOMES: Final = {
     "schedule": "gapslsim.learning.optimizer",
     "scheduler": "gapslsim.studies.scheduler",
     "staleness": "gapslsim.frameworks.staleness",
+    "search": "gapslsim.studies.search",
     "server_update": "gapslsim.frameworks.slots",
     "tracker": "gapslsim.tracking.tracker",
 }
@@ -175,7 +175,7 @@ def content_of(member: object) -> Any:
     A file may be written anew under its old name; what was computed from the old one must not be taken for it.
     """
     settings = settings_of(member)
-    files = {text: files_sha256([Path(text)]) for text in _texts(settings) if _is_file(text)}
+    files = {text: files_sha256([Path(text)]) for text in _texts(settings) if is_file(text)}
     return [settings, files] if files else settings
 
 
@@ -191,23 +191,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, dict)):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _texts(item)
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # too long for a name, or with a zero byte
-        return False
-
-
-def files_sha256(files: Iterable[Path]) -> str:
-    """SHA-256 of what files hold, one after the other."""
-    digest = hashlib.sha256()
-    for file in files:
-        with open_regular(file) as opened:
-            while part := opened.read(1 << 20):
-                digest.update(part)
-    return digest.hexdigest()
 
 
 def registered_by_users() -> set[object]:

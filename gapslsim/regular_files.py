@@ -6,12 +6,17 @@ All errors are `OSError` with the reason in `strerror`, so that who tells of a f
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["MOST_TEXT_BYTES", "check_regular", "is_plain_name", "open_regular", "read_bytes", "read_text"]
+__all__ = [
+    "MOST_TEXT_BYTES", "check_regular", "files_sha256", "is_file", "is_plain_name", "open_regular", "read_bytes",
+    "read_text",
+]  # fmt: skip
 
 MOST_TEXT_BYTES: Final = 64 << 20
 """Of a text that is read whole. What people write takes KB, logs and traces of a day some MB."""
@@ -84,6 +89,24 @@ def read_text(
     """
     text = read_bytes(path, most_bytes, follow=follow).decode(encoding)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a file lies there; also of a name that no file can have: too long, or with a NUL."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def files_sha256(files: Iterable[Path]) -> str:
+    """SHA-256 of what files hold, one after the other."""
+    digest = hashlib.sha256()
+    for file in files:
+        with open_regular(file) as opened:
+            while part := opened.read(1 << 20):
+                digest.update(part)
+    return digest.hexdigest()
 
 
 def is_plain_name(name: str) -> bool:

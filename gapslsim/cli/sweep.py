@@ -257,14 +257,17 @@ def _told_run(run: RunRecord, target: Path) -> dict[str, Any]:
 
 
 def _tell(record: StudyRecord, target: Path, n_wrong: int, drawn: list[Path]) -> None:
+    from gapslsim.results.study_tables import read_tables
+    from gapslsim.studies.searching import best_trials
+
     for run in record.runs:
-        if run.status != "completed":
+        if not run.has_ended:
             say(f"{run.label}: {run.status}", err=True)
     n_completed = sum(run.status == "completed" for run in record.runs)
     early = len(record.runs) - n_wrong - n_completed
     stopped = f", {early} were stopped early or spared" if early else ""
     say(f"{n_completed} of {len(record.runs)} runs completed{stopped}. Written to {target}")
-    for line in _answers(target):
+    for line in [*best_trials(read_tables(target)), *_answers(target)]:
         say(line)
     for file in drawn:
         say(f"Its figure: {file}")

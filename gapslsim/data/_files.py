@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gapslsim.errors import DataError
 from gapslsim.own_path import OwnPath
-from gapslsim.regular_files import open_regular
+from gapslsim.regular_files import is_file, open_regular
 
 __all__ = ["OwnPath", "digest_of", "found_file", "found_folder", "state_of"]
 
@@ -19,7 +19,7 @@ _digests: Final[dict[tuple[object, ...], str]] = {}
 
 def found_file(path: Path, setting: str) -> Path:
     """The file itself. Raises DataError that begins with the setting, if it is none."""
-    if path.is_file():
+    if is_file(path):
         return path
     near = (
         ", ".join(sorted(other.name for other in path.parent.glob(f"*{path.suffix}"))[:6]) or "no such file"

@@ -13,6 +13,7 @@ from gapslsim.hardware.profile import Profile
 from gapslsim.hardware.profile_file import read_profile
 from gapslsim.hardware.profiled_device import ProfiledDevice, device_of
 from gapslsim.hardware.shipped import shipped_folder
+from gapslsim.regular_files import is_file
 
 __all__ = ["known_devices", "load_device", "load_profile", "with_profiles"]
 
@@ -46,7 +47,7 @@ def load_profile(name_or_path: str | Path, base: Path | None = None) -> Profile:
         return instead
     if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
         path = (base or Path()) / name
-        if not path.is_file():
+        if not is_file(path):
             raise ComponentError(
                 f"There is no profile file {path}; give a path to a YAML file, or one of the shipped "
                 f"devices: {', '.join(known_devices())}."
@@ -57,7 +58,7 @@ def load_profile(name_or_path: str | Path, base: Path | None = None) -> Profile:
             )
         return _read(path)
     shipped = shipped_folder("hardware_profiles") / f"{name}.yaml"
-    if not shipped.is_file():
+    if not is_file(shipped):
         raise ComponentError(
             f"Unknown device {name!r}; known: {', '.join(known_devices())}, or a path to a YAML file."
             f"{did_you_mean(name.lower(), known_devices())}"

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationInfo
 
 from gapslsim.errors import NetworkError
+from gapslsim.regular_files import is_file
 
 __all__ = ["FileName", "find_file"]
 
@@ -16,7 +17,7 @@ __all__ = ["FileName", "find_file"]
 def _beside_the_scenario(name: str, info: ValidationInfo) -> str:
     """A relative name of a file that lies beside the scenario, made absolute; any other name as it is."""
     folder = info.context.get("folder") if isinstance(info.context, dict) else None
-    if folder is not None and (found := Path(folder) / name).is_file():
+    if folder is not None and is_file(found := Path(folder) / name):
         return str(found.resolve())
     return name
 
@@ -38,7 +39,7 @@ def find_file(file: str) -> Path:
     folders = [Path(named).expanduser()] if named else [root.parent / "shared" / "data" for root in roots]
     places = [Path(file), *(folder / file for folder in dict.fromkeys(folders))]
     for place in places:
-        if place.is_file():
+        if is_file(place):
             return place
     looked = " and ".join(str(place) for place in places)
     raise NetworkError(

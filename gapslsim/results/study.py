@@ -67,6 +67,10 @@ class StudyRecord:
     study_yaml: str
     """The study file as it was."""
     runs: list[RunRecord] = field(default_factory=list)
+    searched: list[str] = field(default_factory=list)
+    """Axes whose values a search drew together."""
+    objective: list[dict[str, Any]] = field(default_factory=list)
+    """Settings of the measures that tell which of its trials is best."""
     figure: dict[str, Any] | None = None
     """Settings of the study's figure, see `study_figure`; None if it asks for none."""
 

@@ -14,10 +14,11 @@ from pandas.api.types import is_numeric_dtype
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.axis_values import axis_values, is_number
-from gapslsim.results.frames import TABLES, columns_of, frame
+from gapslsim.results.frames import TABLES, frame
 from gapslsim.results.store import read_table
 from gapslsim.results.study import RunRecord, StudyRecord, read_study
 from gapslsim.results.summary import accuracy_curve
+from gapslsim.tables.table import columns_of
 
 __all__ = ["Cell", "StudyRun", "StudyTables", "has_tables", "place_name", "read_tables"]
 
@@ -100,13 +101,14 @@ class StudyTables:
 
     def cells(self, axes: Sequence[str]) -> list[Cell]:
         """Every combination of values of some axes, in the order of the study, with its completed runs."""
-        names = [self.record.axes[axis] for axis in axes]
+        planned = {tuple(run.axes[axis] for axis in axes) for run in self.record.runs}
         return [
             Cell(
                 (place := dict(zip(axes, values, strict=True))),
                 tuple(run for run in self.runs if place.items() <= run.record.axes.items()),
             )
-            for values in product(*names)
+            for values in product(*(self.record.axes[axis] for axis in axes))
+            if values in planned  # A search tries no more than some.
         ]
 
     def typed(self, numbers: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from pydantic import Tag
 from pydantic.fields import FieldInfo
 
 from gapslsim.registry import Family, meaning_of, settings_of
@@ -82,9 +83,18 @@ def locate(root: type[Any], location: Iterable[str | int]) -> Spot:
         elif get_origin(_bare(annotation)[0]) is dict:
             annotation = get_args(_bare(annotation)[0])[1]
             spot = _spot((*spot.path, part), None, annotation, spot.field)
+        elif (member := _tagged(annotation, part)) is not None:
+            annotation = member
+            spot = _spot(spot.path, spot.owner, annotation, spot.field)
         else:  # the label of an untagged union, or inside a type that we cannot see into
             break
     return spot
+
+
+def _tagged(annotation: Any, tag: str | int) -> Any:
+    """The member of a union that has a tag; None if there is none."""
+    members = [part for part in get_args(_bare(annotation)[0]) if Tag(str(tag)) in _bare(part)[1]]
+    return members[0] if members else None
 
 
 def _spot(path: Path, owner: type[Any] | None, annotation: Any, field: FieldInfo | None) -> Spot:

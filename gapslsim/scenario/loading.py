@@ -17,11 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, did_you_mean
 from gapslsim.kernels import choose
-from gapslsim.regular_files import read_text
+from gapslsim.regular_files import is_file, read_text
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import OwnComponents, Scenario
-from gapslsim.scenario.shipped import find_scenario, is_file, shipped_scenarios
+from gapslsim.scenario.shipped import find_scenario, shipped_scenarios
 from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
 from gapslsim.units import STRICT_UNITS

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from gapslsim.errors import ComponentError, Problem, ScenarioError, did_you_mean
 from gapslsim.hardware.shipped import shipped_folder
+from gapslsim.regular_files import is_file
 
-__all__ = ["find_scenario", "find_study", "is_file", "shipped_scenarios", "shipped_studies"]
+__all__ = ["find_scenario", "find_study", "shipped_scenarios", "shipped_studies"]
 
 _STUDIES = "studies"
 """Name of folders within the scenarios that hold studies: files of another form."""
@@ -35,13 +36,6 @@ def find_study(path: str | Path) -> Path:
     shipped = shipped_studies()
     brief = {name.removeprefix(f"{_STUDIES}/"): file for name, file in shipped.items()}
     return _find(path, brief | shipped, "give a study file.")
-
-
-def is_file(path: Path) -> bool:
-    """Whether a file lies there; also of a name that no file can have."""
-    with suppress(OSError, ValueError):
-        return path.is_file()
-    return False
 
 
 def _find(path: str | Path, shipped: dict[str, Path], fix: str) -> Path:

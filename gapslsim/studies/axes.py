@@ -38,7 +38,12 @@ class Axis:
     choices: tuple[Choice, ...]
     line: int | None
     kind: str = "grid"
-    """Under which key it stands: grid, zip or variants."""
+    """Under which key it stands: grid, zip or variants; `search` where its values are those of a search's points."""
+
+    @property
+    def searched(self) -> bool:
+        """Whether its values go together with those of the other searched axes."""
+        return self.kind == "search"
 
     @property
     def is_framework(self) -> bool:
@@ -57,13 +62,14 @@ def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
     problems: list[Problem] = []
     for kind, entries in (tree.value or {}).items():
         for name, entry in entries.value.items():
-            make = {"grid": _grid, "zip": _zip, "variants": _variants}[kind]
+            make = {"grid": _grid, "zip": _zip, "variants": _variants, "search": _grid}[kind]
             found, wrong = make(name, entry)
             wrong += [text for text in map(_unclean, [name, *(choice.name for choice in found)]) if text]
-            axes.append(Axis(name, tuple(_told_apart(found)), entry.line, kind))
+            told_apart = found if kind == "search" else _told_apart(found)
+            axes.append(Axis(name, tuple(told_apart), entry.line, kind))
             problems += [Problem(f"axes.{kind}.{name}", text, file, entry.line) for text in wrong]
     # Others were given their names.
-    short = [_short(axis.name) if axis.kind == "grid" else axis.name for axis in axes]
+    short = [_short(axis.name) if axis.kind in ("grid", "search") else axis.name for axis in axes]
     named = [
         axis if is_column(brief) or short.count(brief) > 1 else replace(axis, name=brief)
         for axis, brief in zip(axes, short, strict=True)
@@ -73,8 +79,12 @@ def axes_of(tree: Tree, file: str) -> tuple[list[Axis], list[Problem]]:
 
 
 def combinations(axes: Sequence[Axis]) -> Iterator[tuple[dict[str, str], tuple[Change, ...]]]:
-    """Every combination: names by axis, and the changes to make."""
-    for choices in product(*(axis.choices for axis in axes)):
+    """Every combination: names by axis, and the changes to make. Values that a search drew together stay together."""
+    crossed = [axis for axis in axes if not axis.searched]
+    axes = [*crossed, *(axis for axis in axes if axis.searched)]
+    drawn = list(zip(*(axis.choices for axis in axes if axis.searched), strict=True)) or [()]
+    for others, point in product(product(*(axis.choices for axis in crossed)), drawn):
+        choices = (*others, *point)
         names = {axis.name: choice.name for axis, choice in zip(axes, choices, strict=True)}
         yield names, tuple(change for choice in choices for change in choice.changes)
 

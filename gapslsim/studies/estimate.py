@@ -226,6 +226,11 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
     for run in plan.impossible:
         for problem in run.problems:
             console.print(f"{run.record.label} is impossible: {problem}", style="red")
+    if plan.study.search is not None and plan.study.search.learns:
+        left = plan.study.search.trials - len(plan.points)
+        console.print(
+            f"These are the first trials; {left} more follow from what they give, or fewer if some are the same."
+        )
     if plan.study.adaptive is not None:
         console.print(_steps(plan, plan.study.adaptive))
     n_jobs = jobs or os.cpu_count() or 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Final
@@ -16,17 +17,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, ScenarioError, unknown
 from gapslsim.registry import settings_of
-from gapslsim.regular_files import read_text
+from gapslsim.regular_files import is_file, read_text
 from gapslsim.results.study import RunRecord, StudyRecord
 from gapslsim.scenario.dumping import dump, to_dict
 from gapslsim.scenario.loading import Source, is_yaml, read, read_override, vary
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.shipped import find_study, is_file
+from gapslsim.scenario.shipped import find_study
 from gapslsim.scenario.tree import Tree, parse, plain, tree_of
+from gapslsim.studies._drawn import search_problems, with_drawn
 from gapslsim.studies._truth import Setting, alike, not_as_labelled, settings_of_axes, undone
 from gapslsim.studies.axes import Axis, Change, axes_of, check_names, combinations, slug
 from gapslsim.studies.schema import Study
+from gapslsim.studies.search import Point
 from gapslsim.units import STRICT_UNITS
 
 __all__ = ["Plan", "PlannedRun", "load_study"]
@@ -51,6 +54,12 @@ class Plan:
     study: Study
     record: StudyRecord
     runs: tuple[PlannedRun, ...]
+    with_points: Callable[[Sequence[Point]], Plan] = field(repr=False, compare=False)
+    """The same study with other points of its search."""
+    points: tuple[Point, ...] = ()
+    """What its search tries, in order; some more than once."""
+    trials: tuple[tuple[str, ...], ...] = ()
+    """Values on these of each point, in words; the same points once."""
     remarks: tuple[str, ...] = ()
     """What is worth knowing before it is run."""
 
@@ -89,16 +98,25 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
     tree, problems = parse(text, str(file))
     raise_if_any(problems if tree.value is None else ())
     study = _study(tree, str(file), problems)
-    axes, found = axes_of(tree.value.get("axes", Tree({})), str(file))
+    return _plan(study, tree, file, text, tuple(set), study.search.ask([]) if study.search else ())
+
+
+def _plan(
+    study: Study, tree: Tree, file: Path, text: str, overrides: Iterable[str], points: Sequence[Point]
+) -> Plan:
+    space = tree.value["search"].value["space"] if study.search else Tree({})
+    drawn = with_drawn(tree.value.get("axes", Tree({})), study.search, space, points)
+    axes, found = axes_of(drawn, str(file))
     raise_if_any(found)
-    n_runs = prod(len(axis.choices) for axis in axes) * len(study.seeds)
+    crossed = [len(axis.choices) for axis in axes if not axis.searched]
+    n_runs = prod([*crossed, len(set(points)) or 1, len(study.seeds)])
     if n_runs > _MOST_RUNS:
         fix = "write fewer values, or several studies that share a --journal"
         raise_if_any(
             [place(tree, ("axes",), f"make {n_runs} runs; at most {_MOST_RUNS} are planned at once: {fix}.")]
         )
     source = _base(study, tree, file)
-    common = _common(study, tree, set, str(file))
+    common = _common(study, tree, overrides, str(file))
     own = [
         Setting(f"the study's {key!r}", key, tree, f"write it under {name!r}") for key, name in _OWN.items()
     ]
@@ -119,11 +137,24 @@ def load_study(path: str | Path, *, set: Iterable[str] = ()) -> Plan:
         remarks = tuple(_as_the_base(source, changes, possible[0], axes))
     runs = tuple(_unlike(runs))
     raise_if_any(
-        [*_figure_problems(study, tree, axes, runs), *_adaptive_problems(study, tree, axes, possible)]
+        [
+            *_figure_problems(study, tree, axes, runs),
+            *_adaptive_problems(study, tree, axes, possible),
+            *search_problems(study, tree, axes),
+        ]
     )
     if all(run.scenario is None for run in runs):
         raise_if_any(problem for run in runs for problem in run.problems)
-    return Plan(study, _record(study, axes, runs, possible[0], file, text), runs, remarks)
+    searched = [axis for axis in axes if axis.searched]
+    return Plan(
+        study,
+        _record(study, axes, runs, possible[0], file, text),
+        runs,
+        partial(_plan, study, tree, file, text, overrides),
+        tuple(points),
+        tuple(zip(*([choice.name for choice in axis.choices] for axis in searched), strict=True)),
+        remarks,
+    )
 
 
 def _as_the_base(source: Source, common: list[Change], base: Scenario, axes: Sequence[Axis]) -> Iterator[str]:
@@ -301,20 +332,22 @@ def _record(
     file: Path,
     text: str,
 ) -> StudyRecord:
-    framework = [axis.name for axis in axes if axis.is_framework]
+    framework = [axis.name for axis in axes if axis.is_framework or axis.searched]
     several = [axis.name for axis in axes if len(axis.choices) > 1]
     return StudyRecord(
         name=study.name,
         question=study.question,
         base=study.base,
         series=framework or several[:1],
-        axes={axis.name: [choice.name for choice in axis.choices] for axis in axes},
+        axes={axis.name: list(dict.fromkeys(choice.name for choice in axis.choices)) for axis in axes},
         seeds=list(study.seeds),
         targets=list(study.targets.accuracy or some.evaluation.targets),
         budgets_s=list(study.targets.time),
         target_view=study.targets.view or some.evaluation.target_view,
         command=["gapslsim", "sweep", str(file)],
         study_yaml=text,
+        searched=[axis.name for axis in axes if axis.searched],
+        objective=[settings_of(measure) for measure in study.search.objective] if study.search else [],
         figure=settings_of(study.figure) if study.figure is not None else None,
         runs=[run.record for run in runs],
     )

@@ -10,6 +10,7 @@ from gapslsim.registry import component
 from gapslsim.results.study_figure import StudyFigure, figures
 from gapslsim.scenario.limits import Accuracy, PositiveSeconds, View
 from gapslsim.studies.scheduler import Scheduler, schedulers
+from gapslsim.studies.search import Search, searches
 
 __all__ = ["Study"]
 
@@ -69,6 +70,8 @@ class Study:
     """Every combination is run once with each."""
     targets: Targets = Field(default_factory=Targets)
     """What the runs are judged by."""
+    search: Annotated[Search, searches] | None = None
+    """Settings that are drawn instead of listed; crossed with the axes and the seeds."""
     adaptive: Annotated[Scheduler, schedulers] | None = None
     """How runs that cannot matter are stopped early; unless given, every run goes to its end."""
     figure: Annotated[StudyFigure, figures] | None = None

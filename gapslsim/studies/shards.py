@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from gapslsim.errors import ResultsError
 from gapslsim.locks import Holder
+from gapslsim.regular_files import read_text
 from gapslsim.results.outputs import write_text
 from gapslsim.results.study import RunRecord, StudyRecord, write_study
 from gapslsim.studies._runs import Observer, carry_out_all, done_and_to_do
@@ -64,6 +65,11 @@ def sweep_shard(
         ResultsError: if the directory holds something else, was cut into another number of shards or for another
             version of the study, or this shard or a whole sweep is at work there.
     """
+    if plan.study.search is not None and plan.study.search.learns:
+        raise ResultsError(
+            f"{plan.study.name}: the search {plan.study.search.kind!r} learns from all runs so far, so that it "
+            "cannot be cut; run it without --shard, or take 'sobol'"
+        )
     if plan.study.adaptive is not None:
         raise ResultsError(
             f"{plan.study.name}: an adaptive study decides by all of its runs, so that it cannot be cut; run it "
@@ -219,7 +225,7 @@ def _cut_in(out: Path) -> dict[str, Any] | None:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_text(file))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -19,6 +19,7 @@ from gapslsim.studies.adaptive import adaptive_outcomes
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.lock import LOCK, held
 from gapslsim.studies.plan import Plan
+from gapslsim.studies.searching import more_points
 
 __all__ = ["Observer", "SweepProgress", "check_place", "done_and_to_do", "lies_in", "others_in", "sweep"]
 
@@ -80,6 +81,19 @@ def sweep(
             # Also after Ctrl-C: what is finished is gathered and can be looked at.
             gathered = save()
             write_tables(gathered, out)
+    # A search that learns: the same study with some trials more.
+    if more := more_points(plan, out):
+        longer = plan.with_points([*plan.points, *more])
+        return sweep(
+            longer,
+            out,
+            backend,
+            resume=True,
+            force=force,
+            journal=journal,
+            observer=observer,
+            on_result=on_result,
+        )
     return gathered
 
 

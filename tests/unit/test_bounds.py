@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from gapslsim.bounds import LARGEST
 from gapslsim.cli.main import COMMANDS, load_command
 from gapslsim.cli.reference import pages
-from gapslsim.errors import ScenarioError
+from gapslsim.errors import ScenarioError, shortened
 from gapslsim.hardware.profile import Profile
 from gapslsim.registry import FAMILIES, component
 from gapslsim.scenario.json_schema import json_schema, schema_of
@@ -138,3 +138,27 @@ def test_a_long_override_is_not_repeated_whole():
     with pytest.raises(ScenarioError) as error:
         load("quickstart", set=["x" * 6000])
     assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "device={0}",
+        "device={0}.yaml",
+        "device=x/{0}",
+        "link={{uplink: {{kind: trace, format: cooked, file: {0}}}}}",
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused_and_not_repeated_whole(change, tmp_path, monkeypatch):
+    monkeypatch.setattr("gapslsim.scenario.loading._QUOTED", 10**6)
+    with pytest.raises(ScenarioError) as error:
+        load("quickstart", set=[f"clients.0.{change.format('n' * 50_000)}"])
+    assert all(len(str(problem)) < 7000 for problem in error.value.problems)
+
+
+def test_of_a_long_text_the_ends_are_told():
+    assert shortened("a" * 2000) == "a" * 2000
+    text = shortened("begin" + "x" * 10**6 + "fix")
+    assert text.startswith("beginxxx")
+    assert text.endswith("xxxfix")
+    assert len(text) < 2010

@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "staleness": ("framework", "staleness"),
 }
 """Where a member of each family stands in a scenario."""
-ELSEWHERE = {"cost_model", "figure", "importer", "measure", "scheduler", "tracker"}
+ELSEWHERE = {"cost_model", "figure", "importer", "measure", "scheduler", "search", "tracker"}
 """Families of hardware profiles, studies and the command line."""
 ALL = [(family, kind) for family in PLACES for kind in FAMILIES[family]]
 
