@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from gapslsim.assembly import Parts, assemble
-from gapslsim.errors import ComponentError, GapslsimError, ResultsError
+from gapslsim.errors import GapslsimError, ResultsError
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.drawn import causes_of, drawn
@@ -67,7 +67,7 @@ def with_draws(
         scenario: that of the results, if it is at hand.
 
     Raises:
-        ResultsError: if the run has no round, or its scenario cannot be read here.
+        ResultsError: if the run has no round, its scenario cannot be read here, or there are too few draws.
     """
     if scenario is None:
         try:
@@ -82,9 +82,10 @@ def with_draws(
         wanted = dataclasses.replace(scenario.uncertainty or Draws(), **changes)
     except ValidationError as error:
         told = "; ".join(
-            f"{item['loc'][-1]}: {item['msg']} (found {item['input']!r})" for item in error.errors()
+            f"{one['loc'][0]}: {one['msg']}, found {one['input']!r}"
+            for one in error.errors(include_url=False)
         )
-        raise ComponentError(f"draws of times: {told}") from error
+        raise ResultsError(f"no draws can be made so ({told})") from error
     return _Drawing(results, scenario, wanted).results()
 
 

@@ -188,7 +188,7 @@ def test_the_command_prints_writes_and_ends_by_its_tolerance(
 
 def test_too_few_draws_and_a_cut_that_the_model_has_not_are_told(scenario: Path, tmp_path: Path) -> None:
     file = table(tmp_path / "t.csv", [{"training.batch_size": 16, "round_s": 0.1}])
-    with pytest.raises(TableError, match=r"draws: .* greater than or equal to 20 \(found 3\)"):
+    with pytest.raises(TableError, match=r"greater than or equal to 20, found 3"):
         check_testbed(file, scenario, draws=3, rounds=2)
     scenario.write_text(scenario.read_text().replace("cut: 1", "cut: 65536"))
     with pytest.raises(GapslsimError, match="cut must be from 1 to 2"):
