@@ -43,3 +43,9 @@ def tests(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Hostile and broken inputs on every reader and command: `nox -s fuzz -- --inputs 20000 --only graph`."""
     session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
+def atheris(session: nox.Session) -> None:
+    """Readers under coverage-guided fuzzing, where atheris is installed: `nox -s atheris -- -max_total_time=600`."""
+    session.run("python", "-m", "tests.fuzz.coverage_guided", *session.posargs)

@@ -41,6 +41,7 @@ _UNPRINTABLE: Final = re.compile(
 """Control characters but for tabs and line breaks, what turns the direction of writing around, halves of characters."""
 _NOT_FINITE: Final = (".nan", ".inf", "+.inf", "-.inf")
 _LARGEST: Final = 2**64
+_LEADING_ZERO: Final = re.compile(r"[-+]?0[0-9]")
 _LONG: Final = re.compile(r"\d{19}")
 
 
@@ -93,6 +94,9 @@ def number_of(text: str, kind: str) -> int | float:
         ValueError: if it is none of this kind.
         DocumentError: if it is not finite, or an integer of more than 64 bits, which nothing here takes.
     """
+    if _LEADING_ZERO.match(text):
+        fix = "write it without the zero in front, which YAML 1.1 takes for octal, or in quotes if it is text"
+        raise DocumentError(f"found the number {text:.40}; {fix}")
     if kind == "float":
         value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         if not math.isfinite(value):

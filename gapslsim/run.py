@@ -25,6 +25,7 @@ from gapslsim.roster import client_rows
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.limits import Every, Patience
 from gapslsim.scenario.schema import Scenario
+from gapslsim.tables.rows import Rows
 
 if TYPE_CHECKING:
     from gapslsim.assembly import Parts
@@ -43,6 +44,7 @@ def simulate(
     journal: str | Path | JournalSettings | None = None,
     models: bool = False,
     track: Sequence[Tracker] = (),
+    scratch: str | Path | None = None,
     until: str | None = None,
 ) -> Results:
     """Runs a scenario: real training inside the event loop, or timing only.
@@ -55,6 +57,8 @@ def simulate(
             computed again: a run that was killed goes on, other hardware or another network costs no training.
         models: have `Results.model` also where the journal knows the training; what is missing is then computed.
         track: trackers that follow the run, such as `TensorBoard(where="runs/tb")`; none can harm it.
+        scratch: directory for the tables of a long run while it goes on, which do not stay in memory; that of the
+            system for temporary files unless given. Nothing is left there.
         until: `5 epochs`, say: end with the first round that closes there or later, with status
             `stopped: after ...`. Its tables are what those of the whole run begin with, and a journal has all that it
             takes to go on.
@@ -68,9 +72,8 @@ def simulate(
             a channel that gives no rate) its `results` hold everything so far.
     """
     if track:
-        return _followed(
-            scenario, track, dry=dry, observer=observer, journal=journal, models=models, until=until
-        )
+        how = {"dry": dry, "journal": journal, "models": models, "scratch": scratch, "until": until}
+        return _followed(scenario, track, observer=observer, **how)
     if isinstance(journal, (str, Path)):
         journal = JournalSettings(Path(journal))
     stop_at = None if until is None else Every.parse(until)
@@ -85,7 +88,7 @@ def simulate(
                 from gapslsim.numerics import computing
 
                 around.enter_context(computing(parts.device, training.precision, training.deterministic))
-            results = _simulate(_Run(scenario, parts, dry, observer, models, stop_at))
+            results = _simulate(_Run(scenario, parts, dry, observer, models, stop_at, scratch))
     if scenario.uncertainty is None or results.summary["status"] != "completed":
         return results
     from gapslsim.uncertainty.draws import with_draws
@@ -148,6 +151,7 @@ class _Run:
         observer: Observer | None,
         models: bool,
         until: Every | None,
+        scratch: str | Path | None,
     ) -> None:
         self.parts = parts
         self._until = until
@@ -162,12 +166,15 @@ class _Run:
         self._dry = dry
         self._observer = observer
         self._started = time.perf_counter()
-        self._rows: list[RoundRow] = []
+        self._rows = Rows(RoundRow)
+        recorder, links = parts.recorder, parts.network.link_use
+        for rows in (self._rows, recorder.rows, recorder.attendance, parts.learner.staleness_rows, links):
+            if isinstance(rows, Rows) and scratch is not None:
+                rows.folder = Path(scratch)
         self._evaluations: list[EvaluationRow] = []
         self._confusion: list[ConfusionRow] = []
         self._metrics: dict[str, list[float]] = {m.kind: [] for m in scenario.evaluation.metrics}
         self._latest: dict[str, float] = {}
-        self._spans_seen = 0
         self._stopped_by = ""
         self._journal = parts.learner.journal
         evaluation = scenario.evaluation
@@ -270,7 +277,10 @@ class _Run:
             computed_on=self._computed_on(),
             extra={} if self._journal is None else {"journal": self._journal.summary()},
         )
-        return Results.from_rows(dump(scenario), rows, facts, parts.learner.trained(), self._metrics)
+        sums = parts.recorder.sums
+        made = Results.from_rows(dump(scenario), rows, facts, parts.learner.trained(), self._metrics, sums)
+        parts.recorder.rows.end()  # Else the results would keep all that ran.
+        return made
 
     def _computed_on(self) -> dict[str, Any] | None:
         from gapslsim.torch_device import computed_on
@@ -283,15 +293,9 @@ class _Run:
     def closes(self, start_s: float) -> None:
         """Adds the round that has ended to the table, evaluates and judges."""
         stage, learner = self.parts.stage, self.parts.learner
-        spans = self.parts.recorder.rows[self._spans_seen :]
-        self._spans_seen += len(spans)
-        sizes: dict[str, int] = {}
-        energy_j = 0.0
-        for _, _, phase, _, _, _, size_bytes, _, span_j, _ in spans:
-            energy_j += span_j
-            if size_bytes:
-                sizes[phase] = sizes.get(phase, 0) + size_bytes
+        sizes, energy_j = self.parts.recorder.used_since()
         at = self._position()
+        loss = learner.observed.mean_loss(stage.round) if not self._dry else math.nan
         self._rows.append(
             RoundRow(
                 round=stage.round,
@@ -299,7 +303,7 @@ class _Run:
                 end_s=stage.now_s,
                 epoch=at.epochs,
                 n_participants=len(stage.participants),
-                loss=learner.observed.mean_loss(stage.round) if not self._dry else math.nan,
+                loss=loss,
                 bytes_up=sum(size for phase, size in sizes.items() if sent(phase)),
                 bytes_down=sum(size for phase, size in sizes.items() if received(phase)),
                 energy_j=energy_j,
@@ -320,7 +324,7 @@ class _Run:
                     accuracy=dict(self._latest),
                     wall_time_s=time.perf_counter() - self._started,
                     fraction=self._milestones.fraction(self._position()),
-                    loss=self._rows[-1].loss,
+                    loss=loss,
                 )
             )
 

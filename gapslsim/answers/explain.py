@@ -19,7 +19,7 @@ from gapslsim.answers._subject import Subject, subject_of
 from gapslsim.answers.resources import Resource, resources
 from gapslsim.errors import ResultsError
 from gapslsim.results import words
-from gapslsim.results.critical_path import by_group, critical_path
+from gapslsim.results.critical_path import chain_by_group
 from gapslsim.results.drawing.drawing import Bar, Drawing, Panel, Row, Scale
 from gapslsim.results.names import Names
 from gapslsim.results.results import Results
@@ -132,7 +132,7 @@ def explain(run: str | Path | Results, factor: float = 2.0) -> Explanation:
 
     told = play(scenario, n_rounds, subject.parts)
     names = Names(results.clients)
-    chain = by_group(critical_path(results.spans, results.rounds), names)
+    chain = chain_by_group(results.table("spans"), results.rounds, names)
     shares = {(row.who, row.what): row.share for row in chain.itertuples()}
     used = _used(results)
     rows = [
@@ -152,10 +152,14 @@ _COLUMNS: Final = [
 
 def _used(results: Results) -> set[str] | None:
     """Names of servers and links that did anything; None where links were not recorded."""
-    if results.links.empty:
+    links, spans = results.table("links"), results.table("spans")
+    if not len(links):
         return None
-    carried = results.links[results.links["rate_bit_per_s"] > 0]
-    return {*carried["link"], *results.spans["actor"]}
+    carried = (
+        piece["link"][piece["rate_bit_per_s"] > 0] for piece in links.pieces(["link", "rate_bit_per_s"])
+    )
+    did = (piece["actor"] for piece in spans.pieces(["actor"]))
+    return {name for names in (*carried, *did) for name in names.unique()}
 
 
 def _timed(subject: Subject, resource: Resource, factor: float, n_rounds: int) -> Played:

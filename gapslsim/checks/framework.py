@@ -13,6 +13,7 @@ from gapslsim.frameworks.slots import participations
 from gapslsim.results.categories import category_of
 
 _CLOSE = 1e-9
+_GAP_S = 1e-9
 
 
 def runs_to_its_end(runs: Runs) -> None:
@@ -139,7 +140,7 @@ def bytes_arrive_where_they_are_charged(runs: Runs) -> None:
 
 
 def phases_fill_the_time(runs: Runs) -> None:
-    """Each client's phases sum to the elapsed time; none lies outside the run, none takes negative energy.
+    """Each client's phases sum to the elapsed time, without a gap; none lies outside the run or takes negative energy.
 
     Leave the clock to the stage's verbs: nothing is charged twice, and energy is 0 or more.
     """
@@ -154,6 +155,14 @@ def phases_fill_the_time(runs: Runs) -> None:
     for client in runs.clients:
         said = f"the phases of {client} sum to {sums[client]:.9g} s, and the run took {ran.end_s:.9g} s"
         require(abs(sums[client] - ran.end_s) <= slack_s * max(1, len(ran.spans)), said)
+        until_s = 0.0
+        own = sorted((s.start_s, s.end_s, s.round) for s in ran.spans if s.actor == client)
+        for start_s, end_s, number in (*own, (ran.end_s, ran.end_s, ran.spans[-1].round)):
+            # In seconds, not of the whole: a sum over a long run does not show that a span is missing.
+            gap_s = start_s - until_s
+            said = f"{client} has no span for {gap_s:.3g} s from {until_s:.9g} s on, in round {number}"
+            require(gap_s <= _GAP_S, said)
+            until_s = max(until_s, end_s)
 
 
 def samples_are_as_expected(runs: Runs) -> None:

@@ -235,7 +235,8 @@ def _default(parameter: Any) -> str:
 
 
 def _tables() -> str:
-    from gapslsim.results.frames import TABLES, columns_of
+    from gapslsim.results.frames import TABLES
+    from gapslsim.tables.table import columns_of
 
     parts = [
         "# Tables",

@@ -212,7 +212,7 @@ def _run(path: str, changes: list[str], request: _Request, record: _Record | Non
     if held is None:
         claim(target, wanted)
     try:
-        results = _simulate(loaded, request, journal)
+        results = _simulate(loaded, request, journal, target)
     except GapslsimError as error:
         if error.results is not None:
             _leave(error.results, target, held is not None, request)
@@ -279,7 +279,9 @@ def _code_of(status: str) -> int:
     return INTERRUPTED if status == "interrupted" else 0
 
 
-def _simulate(scenario: Scenario, request: _Request, journal: JournalSettings | None) -> Results:
+def _simulate(
+    scenario: Scenario, request: _Request, journal: JournalSettings | None, target: Path
+) -> Results:
     from gapslsim.cli.progress import show_progress
     from gapslsim.torch_device import choose_device, named
 
@@ -298,7 +300,8 @@ def _simulate(scenario: Scenario, request: _Request, journal: JournalSettings | 
 
         if log().isEnabledFor(logging.INFO):
             observer = _logged(observer)
-        return simulate(scenario, dry=dry, observer=observer, journal=journal, models=models, track=track)
+        how: dict[str, Any] = {"journal": journal, "models": models, "track": track, "scratch": target}
+        return simulate(scenario, dry=dry, observer=observer, **how)
 
 
 def _logged(observer: Observer | None) -> Observer:

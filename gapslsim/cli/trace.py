@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["trace_command"]
 
+_MOST_SPANS = 500_000
+"""Without --rounds; a trace of them has some 200 MB."""
+
 
 def trace_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
@@ -36,8 +39,8 @@ def trace_command(
     """Write a run as a trace for ui.perfetto.dev, or print what set its pace."""
     from gapslsim.results.store import load_results
 
-    chosen = _rounds(rounds)
     results = load_results(run)
+    chosen = _rounds(rounds) or _first(results)
     if critical_path:
         _print_pace(results, chosen)
         return
@@ -57,6 +60,20 @@ def _rounds(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2] or match[1])
 
 
+def _first(results: Results) -> tuple[int, int] | None:
+    """The first rounds of a run whose trace no viewer would open; None for all of it."""
+    n_spans, rounds = len(results.table("spans")), results.rounds["round"]
+    n_rounds = len(rounds) * _MOST_SPANS // max(n_spans, 1)
+    if n_rounds >= len(rounds):
+        return None
+    last = int(rounds.iloc[max(n_rounds, 1) - 1])
+    say(
+        f"Note: {results.label} has {n_spans:,} spans in {len(rounds):,} rounds; these are rounds 1 to {last}. Choose "
+        "others by --rounds.", err=True,
+    )  # fmt: skip
+    return 0, last
+
+
 def _print_pace(results: Results, chosen: tuple[int, int] | None) -> None:
     from gapslsim.results.categories import LABELS
     from gapslsim.results.critical_path import by_group, critical_path, describe, pace
@@ -65,7 +82,8 @@ def _print_pace(results: Results, chosen: tuple[int, int] | None) -> None:
     rounds = results.rounds
     if chosen is not None:
         rounds = rounds[rounds["round"].between(*chosen)]
-    path = critical_path(results.spans, rounds)
+    spans = results.table("spans").select(**{} if chosen is None else {"round": chosen})
+    path = critical_path(spans, rounds)
     paced, names = pace(path, rounds), Names(results.clients)
     table = Table(title=f"What set the pace: {results.label}", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("round", "took", "client", "on the chain", "longest part", "took"):

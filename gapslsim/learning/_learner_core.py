@@ -19,6 +19,7 @@ from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
 from gapslsim.records import StalenessRow
 from gapslsim.registry import content_of
+from gapslsim.tables.rows import Rows
 from gapslsim.work import Keyed, content_key
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class LearnerCore:
         self.when_updated: list[Callable[[], None]] = []
         """Called after every update of the server or of averaged models; for the main flow."""
         self._evaluated: tuple[int, list[Keyed[SideState]], list[Keyed[SideState]]] | None = None
-        self.staleness_rows: list[StalenessRow] = []
+        self.staleness_rows = Rows(StalenessRow)
         """What servers took without waiting for all; noted by protocols whose clients do not wait for one another."""
         self._operations = Operations(engine, journal)
         self._keyed = self._operations.keyed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import count
 from typing import Literal, cast
@@ -166,7 +166,7 @@ class FluidNetwork(Network):
         return [found[message] for message in sorted(found, key=lambda message: message.serial)]
 
     @property
-    def link_use(self) -> Sequence[LinkUseFields]:
+    def link_use(self) -> Iterable[LinkUseFields]:
         """Load of every link while flows were on it, closed up to now; empty where it is not recorded."""
         self._catch_up(self.env.now)
         return self._engine.link_use()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -123,5 +123,5 @@ class Network(ABC):
 
     @property
     @abstractmethod
-    def link_use(self) -> Sequence[LinkUseFields]:
+    def link_use(self) -> Iterable[LinkUseFields]:
         """Load of every link over time, closed up to now: the rows of `links.parquet`, as plain tuples."""

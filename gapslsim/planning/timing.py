@@ -28,7 +28,6 @@ from gapslsim.scenario.tree import plain
 
 if TYPE_CHECKING:
     from gapslsim.assembly import Parts
-    from gapslsim.uncertainty.play import Played
 
 __all__ = ["Alone", "Outcome", "Timer"]
 
@@ -117,8 +116,8 @@ class Timer:
         sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
         return Outcome(
             float(played.ends_s[-1]) / n,
-            _energy_j(played) / n,
-            sum(row[6] for row in played.rows if row[1] >= 0) / n,
+            played.energy_j / n,
+            played.sums.total(lambda actor, _: not actor).bytes / n,
             scenario.framework.samples_per_round(sizes, [len(shard) for shard in setup.shards]),
             parts.memory["client_bytes"],
             parts.memory["server_bytes"],
@@ -185,8 +184,13 @@ class Timer:
             one = unchecked(scenario, framework=unchecked(scenario.framework, participation=_Only(client)))
             played = play(one, n, parts)
             time_s = max(time_s, float(played.ends_s[-1]) / n)
-            own = [row for row in played.rows if row[1] == client]
-            excess_j += sum(row[8] - idle_w * (row[5] - row[4] - row[9]) for row in own) / n
+            own = played.spans.select(client=(client, client))
+            excess_j += (
+                float(
+                    own["energy_j"].sum() - idle_w * (own["end_s"] - own["start_s"] - own["overlap_s"]).sum()
+                )
+                / n
+            )
             server_idle_w = sum(played.server_idle_w.values())
         samples = sum(parts.setup.batches.size(client) for client in range(first, first + count))
         return Alone(time_s, excess_j, samples, count * idle_w, server_idle_w)
@@ -238,15 +242,6 @@ def _is_fixed(value: Any) -> bool:
             _is_fixed(getattr(value, f.name)) for f in dataclasses.fields(value)
         )
     return True
-
-
-def _energy_j(played: Played) -> float:
-    """As `energy_of`, without tables."""
-    energy_j = sum(row[8] for row in played.rows)
-    for name, idle_w in played.server_idle_w.items():
-        busy_s = sum(row[5] - row[4] for row in played.rows if row[1] < 0 and row[0] == name)
-        energy_j += idle_w * max(0.0, played.now_s - busy_s)
-    return float(energy_j)
 
 
 @dataclass(frozen=True)

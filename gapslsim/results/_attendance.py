@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -10,30 +12,21 @@ import pandas as pd
 
 from gapslsim.results import words
 from gapslsim.results.categories import IN_VAIN
+from gapslsim.tables.span_sums import SpanSums
+from gapslsim.tables.table import Table
 
-__all__ = ["attendance_summary", "often_and_seldom", "participation", "used", "wasted"]
+__all__ = ["attendance_summary", "often_and_seldom", "participation", "wasted"]
 
 _IDLE: Final = ("waiting", "away", "server_queue", "server_compute", "radio_tail")
 
 
-def used(spans: pd.DataFrame, *prefixes: str) -> dict[str, float]:
-    """What the spans used whose phase begins so: how many, time, bytes, energy."""
-    own = spans[spans["phase"].str.startswith(prefixes).to_numpy(dtype=bool)]
-    return {
-        "spans": len(own),
-        "time_s": float((own["end_s"] - own["start_s"]).sum()),
-        "bytes": int(own["size_bytes"].sum()),
-        "energy_j": float(own["energy_j"].sum()),
-    }
-
-
-def wasted(spans: pd.DataFrame) -> dict[str, float | None]:
+def wasted(sums: SpanSums) -> dict[str, float | None]:
     """What was in vain: cancelled, lost or damaged, and its shares of all work of clients and servers.
 
     A share is None where there is nothing to share. The energy of waiting is no work.
     """
-    total = used(spans[~spans["phase"].isin(_IDLE)], "")
-    vain = used(spans, *IN_VAIN)
+    total = asdict(sums.total(lambda _, phase: phase not in _IDLE))
+    vain = asdict(sums.total(lambda _, phase: phase.startswith(IN_VAIN)))
     shares = {
         f"share_of_{name}": vain[key] / total[key] if total[key] else None
         for name, key in (("time", "time_s"), ("bytes", "bytes"), ("energy", "energy_j"))
@@ -41,9 +34,7 @@ def wasted(spans: pd.DataFrame) -> dict[str, float | None]:
     return {**vain, **shares}
 
 
-def attendance_summary(
-    tables: Mapping[str, pd.DataFrame], n_clients: int, elapsed_s: float
-) -> dict[str, Any]:
+def attendance_summary(tables: Mapping[str, Table], n_clients: int, elapsed_s: float) -> dict[str, Any]:
     """Entries of the summary, those alone for which there are rows.
 
     Args:
@@ -52,38 +43,49 @@ def attendance_summary(
         elapsed_s: simulated time of the run [s].
     """
     found: dict[str, Any] = {}
-    attendance, presence, staleness = (tables.get(name) for name in ("attendance", "presence", "staleness"))
-    if presence is not None and len(presence):
-        away_s = _away_s(presence, n_clients, elapsed_s)
+    attendance, presence, staleness = (tables[name] for name in ("attendance", "presence", "staleness"))
+    if len(presence):
+        away_s = _away_s(presence.frame(), n_clients, elapsed_s)
         found["away_s"] = {"mean": float(away_s.mean()), "max": float(away_s.max())}
-        found["fairness"] = _fairness(tables["evaluations"], away_s)
-    if attendance is not None and len(attendance):
-        outcomes = attendance["outcome"].value_counts()
-        found["attendance"] = {name: int(outcomes.get(name, 0)) for name in ("came", "late", "stale", "lost")}
+        found["fairness"] = _fairness(tables["evaluations"].frame(), away_s)
+    if len(attendance):
+        outcomes: Counter[str] = Counter()
+        for piece in attendance.pieces(["outcome"]):
+            outcomes.update(piece["outcome"].value_counts().to_dict())
+        found["attendance"] = {name: int(outcomes[name]) for name in ("came", "late", "stale", "lost")}
         shares = participation(attendance, n_clients, len(tables["rounds"]))
         found["participation"] = {
             "min": float(shares.min()),
             "mean": float(shares.mean()),
             "max": float(shares.max()),
         }
-    if staleness is not None and len(staleness):
-        taken = staleness[staleness["weight"] > 0]
-        found["mean_staleness"] = float(taken["staleness"].mean()) if len(taken) else None
-        found["max_staleness"] = int(taken["staleness"].max()) if len(taken) else None
-        found["n_dropped"] = len(staleness) - len(taken)
+    if len(staleness):
+        n = total = 0
+        most = None
+        for piece in staleness.pieces(["staleness", "weight"]):
+            taken = piece["staleness"][piece["weight"] > 0]
+            if len(taken):
+                n, total, most = n + len(taken), total + int(taken.sum()), max(most or 0, int(taken.max()))
+        found |= {
+            "mean_staleness": total / n if n else None,
+            "max_staleness": most,
+            "n_dropped": len(staleness) - n,
+        }
     return found
 
 
-def participation(attendance: pd.DataFrame, n_clients: int, n_rounds: int) -> np.ndarray:
+def participation(attendance: Table, n_clients: int, n_rounds: int) -> np.ndarray:
     """Share of the rounds in which a part of a client was used, for each client.
 
     The first thing that is gathered counts. A round counts once, also where what was late and what is new are both used
     in it.
     """
-    is_first = attendance["phase"] == attendance["phase"].iloc[0]
-    used = attendance[is_first & attendance["outcome"].isin(("came", "stale"))]
-    once = used.drop_duplicates(["round", "client"])
-    shares: np.ndarray = np.bincount(once["client"], minlength=n_clients) / max(1, n_rounds)
+    n_used, first = np.zeros(n_clients, np.int64), None
+    for piece in attendance.whole_rounds():
+        first = first or piece["phase"].iloc[0]
+        used = piece[(piece["phase"] == first) & piece["outcome"].isin(("came", "stale"))]
+        n_used += np.bincount(used.drop_duplicates(["round", "client"])["client"], minlength=n_clients)
+    shares: np.ndarray = n_used / max(1, n_rounds)
     return shares
 
 

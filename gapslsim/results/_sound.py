@@ -23,7 +23,7 @@ _MAYBE: Final = r"\w+_rad|cos_to_mean|\w+_rank|value|latency_s|back_s|time_to_\w
 _Bad = NDArray[np.bool_]
 _CLIENTS: Final = ("client", "other")
 _MOST_CLIENTS: Final = 2**31
-_QUANTITY: Final = r"simulated_time_s|energy_j|time_to_accuracy_s [-+.\de]+|z .+"
+_QUANTITY: Final = r"simulated_time_s|energy_j|time_to_accuracy(?:_after)?_s [-+.\de]+|z .+"
 
 
 def unsound(table: pd.DataFrame, columns: Mapping[str, type], n_clients: int | None = None) -> str:

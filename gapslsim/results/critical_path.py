@@ -6,6 +6,7 @@ anything that is not on the chain would not have ended the round sooner.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -15,8 +16,9 @@ import pandas as pd
 from gapslsim.results import words
 from gapslsim.results.categories import LABELS, category_of
 from gapslsim.results.names import Names
+from gapslsim.tables.table import Table
 
-__all__ = ["by_group", "critical_path", "describe", "pace"]
+__all__ = ["by_group", "chain_by_group", "critical_path", "describe", "pace"]
 
 _SHADOWS: Final = frozenset({"waiting", "server_queue", "server_compute"})
 """Phases in which a client waits for another actor."""
@@ -96,9 +98,10 @@ def pace(path: pd.DataFrame, rounds: pd.DataFrame) -> pd.DataFrame:
         part, phase_s.
     """
     table = path.assign(seconds=path["end_s"] - path["start_s"])
+    of_round, nothing = dict(iter(table.groupby("round", sort=False))), table.iloc[:0]
     rows = []
     for row in rounds.itertuples(index=False):
-        own = table[table["round"] == row.round]
+        own = of_round.get(row.round, nothing)
         of_clients = own[own["client"] >= 0].groupby("client")["seconds"].sum()
         by_phase = own.groupby(["actor", "phase"])["seconds"].sum()
         client, client_s = (of_clients.idxmax(), of_clients.max()) if len(of_clients) else (-1, 0.0)
@@ -123,9 +126,25 @@ def by_group(path: pd.DataFrame, names: Names) -> pd.DataFrame:
         for phase, client in zip(path["phase"], path["client"], strict=True)
     ]
     table = pd.DataFrame({"who": who, "what": what, "seconds": path["end_s"] - path["start_s"]})
-    table = table.groupby(["who", "what"], sort=False, as_index=False)["seconds"].sum()
+    return _shares(table.groupby(["who", "what"], sort=False, as_index=False)["seconds"].sum())
+
+
+def _shares(table: pd.DataFrame) -> pd.DataFrame:
     table["share"] = table["seconds"] / (table["seconds"].sum() or 1.0)
     return table.sort_values("seconds", ascending=False, kind="stable", ignore_index=True)
+
+
+def chain_by_group(spans: Table, rounds: pd.DataFrame, names: Names) -> pd.DataFrame:
+    """As `by_group` of the chain of every round, without all spans in memory."""
+    parts, seen = [], -math.inf
+    for piece in spans.whole_rounds(["round", *_Part._fields]):
+        last = piece["round"].iloc[-1]
+        own = rounds[(rounds["round"] > seen) & (rounds["round"] <= last)]
+        parts.append(by_group(critical_path(piece, own), names))
+        seen = last
+    rest = rounds[rounds["round"] > seen]  # Rounds in which nothing was done are idle.
+    table = pd.concat([*parts, by_group(critical_path(spans.select(round=(1, 0)), rest), names)])
+    return _shares(table.groupby(["who", "what"], sort=False, as_index=False)["seconds"].sum())
 
 
 def describe(path: pd.DataFrame, paced: pd.DataFrame, names: Names) -> str:

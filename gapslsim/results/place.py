@@ -228,7 +228,10 @@ def _first(differences: Sequence[str]) -> list[str]:
 
 def _changes(old: str, new: str) -> list[tuple[str, str]]:
     """Where two resolved scenarios differ: dotted path and new value."""
-    before, after = (dict(_leaves(yaml_data(text), ())) for text in (old, new))
+    try:
+        before, after = (dict(_leaves(yaml_data(text), ())) for text in (old, new))
+    except ValueError:  # one that lies there may be damaged; it is another then
+        return []
     paths = dict.fromkeys([*after, *before])
     return [(path, str(after.get(path, "unset"))) for path in paths if before.get(path) != after.get(path)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,13 @@ import pandas as pd
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.compare import Comparison, compare
-from gapslsim.results.frames import TABLES, frame
+from gapslsim.results.frames import TABLES
 from gapslsim.results.outputs import check_replaces
 from gapslsim.results.place import Identity, run_label
 from gapslsim.results.summary import RunFacts, summarise
+from gapslsim.tables.rows import Rows
+from gapslsim.tables.span_sums import SpanSums, summed
+from gapslsim.tables.table import FrameTable, Table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,52 +28,79 @@ if TYPE_CHECKING:
 __all__ = ["Results"]
 
 
+class _Whole:
+    """A table of `Results`, which is put together when it is asked for."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, results: Results | None, owner: type) -> pd.DataFrame:
+        if results is None:
+            raise AttributeError  # So that the field has no default.
+        return results.table(self._name).frame()
+
+    def __set__(self, results: Results, given: pd.DataFrame | Table) -> None:
+        results.__dict__[self._name] = FrameTable(given) if isinstance(given, pd.DataFrame) else given
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Results:
-    """Tables of one run, with the columns of `records.py`, and its summary (what `summary.json` holds)."""
+    """Tables of one run, with the columns of `records.py`, and its summary (what `summary.json` holds).
+
+    A long table lies in a file until it is asked for; `table` reads it in pieces.
+    """
 
     scenario_yaml: str
     """The resolved scenario as YAML text."""
-    clients: pd.DataFrame = field(repr=False)
+    clients: _Whole = _Whole()
     """Who the clients are: group, device, link, samples, labels, cut."""
-    spans: pd.DataFrame = field(repr=False)
+    spans: _Whole = _Whole()
     """What every actor did and when; the phases of each client sum to the simulated time."""
-    rounds: pd.DataFrame = field(repr=False)
+    rounds: _Whole = _Whole()
     """One row per training round."""
-    evaluations: pd.DataFrame = field(repr=False)
+    evaluations: _Whole = _Whole()
     """Test accuracy per view, and per client where a view has one model per client."""
-    losses: pd.DataFrame = field(repr=False)
+    losses: _Whole = _Whole()
     """Training loss per round and client."""
-    alignment: pd.DataFrame = field(repr=False)
+    alignment: _Whole = _Whole()
     """Gradient geometry per round and client, where the server's rule looked at it."""
-    links: pd.DataFrame = field(repr=False)
+    links: _Whole = _Whole()
     """Load of every link over time."""
     summary: dict[str, Any] = field(repr=False)
     """Plain values that JSON can write; None where a number does not exist."""
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     """Where it was made; filled when it was read from a run directory."""
-    gradients: pd.DataFrame = field(repr=False)
+    gradients: _Whole = _Whole()
     """Geometry per measured round and client; see `evaluation.geometry`."""
-    updates: pd.DataFrame = field(repr=False)
+    updates: _Whole = _Whole()
     """The server's update per measured round."""
-    pairwise: pd.DataFrame = field(repr=False)
+    pairwise: _Whole = _Whole()
     """Angles between every two clients' gradients per measured round."""
-    attendance: pd.DataFrame = field(repr=False)
+    attendance: _Whole = _Whole()
     """What became of each client's part in what was gathered, where somebody can be late, away or lost."""
-    presence: pd.DataFrame = field(repr=False)
+    presence: _Whole = _Whole()
     """Absences of clients, and of the server after crashes."""
-    staleness: pd.DataFrame = field(repr=False)
+    staleness: _Whole = _Whole()
     """Mini-batches that a server took without waiting for all, with how stale they were."""
-    confusion: pd.DataFrame = field(repr=False)
+    confusion: _Whole = _Whole()
     """What models said of which test samples; see `evaluation.per_class`."""
-    per_class: pd.DataFrame = field(repr=False)
+    per_class: _Whole = _Whole()
     """Test accuracy per class; see `evaluation.per_class`."""
-    predictions: pd.DataFrame = field(repr=False)
+    predictions: _Whole = _Whole()
     """What models said of each test sample at the last evaluation; see `evaluation.predictions`."""
-    uncertainty: pd.DataFrame = field(repr=False)
+    uncertainty: _Whole = _Whole()
     """Time and energy of every draw of uncertain figures; empty unless draws were asked for."""
     models: TrainedModels | None = field(default=None, repr=False)
     """What was trained; None for a dry run, results read from a directory, or training that a journal knew."""
+
+    def table(self, name: str) -> Table:
+        """A table that need not fit in memory: `for piece in results.table("spans").pieces(): ...` gives DataFrames."""
+        found: Table = self.__dict__[name]
+        return found
+
+    def changed(self, **fields: Any) -> Results:
+        """The same with other fields, as `dataclasses.replace`, without reading the tables."""
+        return replace(self, **{name: self.table(name) for name in TABLES} | fields)
 
     def model(self, view: str = "global", client: int | None = None) -> nn.Module:
         """The trained network of a view, from inputs to logits, in evaluation mode, as the last evaluation saw it.
@@ -122,6 +152,7 @@ class Results:
         facts: RunFacts,
         models: TrainedModels | None = None,
         metrics: Mapping[str, Sequence[float]] | None = None,
+        sums: SpanSums | None = None,
     ) -> Results:
         """Results of a run from what it recorded.
 
@@ -131,6 +162,7 @@ class Results:
             facts: what the summary says besides.
             models: what was trained.
             metrics: further columns of `evaluations`, a number for each of its rows.
+            sums: of the spans, where they were taken as they came.
 
         Raises:
             ValueError: if `facts.extra` repeats an entry of the summary, a table is missing or unknown, or a row has a
@@ -141,10 +173,16 @@ class Results:
             raise ValueError(
                 f"rows must have exactly the tables {', '.join(TABLES)}; see {', '.join(sorted(unlike))}"
             )
-        tables = {name: frame(row_type, rows[name]) for name, row_type in TABLES.items()}
-        columns = {name: np.asarray(column, dtype="float64") for name, column in (metrics or {}).items()}
-        tables["evaluations"] = tables["evaluations"].assign(**columns)
-        made = summarise(facts, tables)
+        tables: dict[str, Any] = {
+            name: rows[name] if isinstance(rows[name], Rows) else Rows(row_type, rows[name])
+            for name, row_type in TABLES.items()
+        }
+        if sums is None:
+            tables["spans"], sums = summed(rows["spans"])
+        if metrics:
+            columns = {name: np.asarray(column, dtype="float64") for name, column in metrics.items()}
+            tables["evaluations"] = FrameTable(tables["evaluations"].frame().assign(**columns))
+        made = summarise(facts, sums, tables)
         return cls(scenario_yaml=scenario_yaml, summary=made, models=models, **tables)
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +16,13 @@ from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 from gapslsim.regular_files import check_regular, read_text
 from gapslsim.results._sound import unsound
-from gapslsim.results.frames import OPTIONAL, TABLES, columns_of, frame
+from gapslsim.results.frames import OPTIONAL, TABLES, frame
 from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run, read_loosely
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results
 from gapslsim.results.stored_json import read_provenance, read_summary, written_by
 from gapslsim.results.summary import plain
+from gapslsim.tables.table import FrameTable, ParquetTable, Table, columns_of
 from gapslsim.whole_files import whole_path
 
 __all__ = [
@@ -71,7 +71,7 @@ def write_results(
         SUMMARY: lambda path: path.write_text(_json(summary), encoding="utf-8"),
         SCENARIO: lambda path: path.write_text(results.scenario_yaml, encoding="utf-8"),
         PROVENANCE: lambda path: path.write_text(_json(origin), encoding="utf-8"),
-        **{f"{name}.parquet": partial(getattr(results, name).to_parquet, **PARQUET) for name in TABLES},
+        **{f"{name}.parquet": results.table(name).write for name in TABLES},
     }
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -128,6 +128,19 @@ class StoredRun:
             )
         return self._tables[name]
 
+    def lazily(self, name: str) -> Table:
+        """One of `TABLES`; a long one is read from its file, in pieces or whole, when it is asked for."""
+        file = self._file(name)
+        if name in self._tables or not self._is_there(name) or pq.read_metadata(file).num_rows <= Table.PIECE:
+            return FrameTable(self.table(name))
+        columns, n_clients = columns_of(TABLES[name]), self.summary["n_clients"]
+        return ParquetTable(
+            file,
+            _later(file),
+            lambda what: _torn(file, what if isinstance(what, str) else f"cannot be read ({what})"),
+            lambda piece: unsound(piece, {n: kind for n, kind in columns.items() if n in piece}, n_clients),
+        )
+
     def _check_rows(self, n_rows: Mapping[str, int]) -> None:
         """Refuses tables of another run than the summary's, as far as their lengths tell."""
         told = {"rounds": self.summary["rounds"]}
@@ -142,7 +155,7 @@ class StoredRun:
 
     def results(self) -> Results:
         """With all tables."""
-        tables = {name: self.table(name) for name in TABLES}
+        tables: dict[str, Any] = {name: self.lazily(name) for name in TABLES}
         return Results(
             scenario_yaml=self.scenario_yaml, summary=self.summary, provenance=self.provenance, **tables
         )

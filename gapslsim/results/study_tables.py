@@ -14,10 +14,11 @@ from pandas.api.types import is_numeric_dtype
 
 from gapslsim.errors import ResultsError
 from gapslsim.results.axis_values import axis_values, is_number
-from gapslsim.results.frames import TABLES, columns_of, frame
+from gapslsim.results.frames import TABLES, frame
 from gapslsim.results.store import read_table
 from gapslsim.results.study import RunRecord, StudyRecord, read_study
 from gapslsim.results.summary import accuracy_curve
+from gapslsim.tables.table import columns_of
 
 __all__ = ["Cell", "StudyRun", "StudyTables", "has_tables", "place_name", "read_tables"]
 

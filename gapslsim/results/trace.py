@@ -8,6 +8,7 @@ one track meet without gap or overlap.
 from __future__ import annotations
 
 import json
+import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
@@ -58,12 +59,11 @@ def write_trace(results: Results, path: Path, rounds: tuple[int, int] | None = N
 
 def trace_events(results: Results, rounds: tuple[int, int] | None = None) -> Iterator[_Event]:
     """All events: names of tracks first, then slices, arrows and counters."""
-    spans, links = results.spans, results.links
-    if rounds is not None:
-        spans = spans[spans["round"].between(*rounds)]
-        if len(spans):
-            begin_s, end_s = spans["start_s"].min(), spans["end_s"].max()
-            links = links[(links["start_s"] < end_s) & (links["end_s"] > begin_s)]
+    links = results.table("links")
+    spans = results.table("spans").select(**{} if rounds is None else {"round": rounds})
+    begin_s, end_s = spans["start_s"].min(), spans["end_s"].max()
+    links = links.select(start_s=(-math.inf, end_s), end_s=(begin_s, math.inf))
+    links = links[(links["start_s"] < end_s) & (links["end_s"] > begin_s)]
     if spans.empty:
         known = int(results.rounds["round"].max()) if len(results.rounds) else 0
         raise ResultsError(f"{results.label} has no spans in these rounds; it has rounds 1 to {known}")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
-from gapslsim.records import SpanRow
+from gapslsim.records import AttendanceRow, SpanRow
+from gapslsim.sim.timeline import Timeline
+from gapslsim.tables.rows import Chunk, Rows
+from gapslsim.tables.span_sums import SpanSums
 
 __all__ = ["Recorder"]
-
-_pack_numbers = struct.Struct("<4d").pack
-_pack_number = struct.Struct("<d").pack
-
-Row = tuple[str, int, str, int, float, float, int, float, float, float]
-"""The fields of a `SpanRow`, in order."""
 
 
 class Recorder:
@@ -29,12 +25,13 @@ class Recorder:
 
     def __init__(self, idle_w: Sequence[float]) -> None:
         self.round = 0
-        self.rows: list[Row] = []
-        """The spans, in the order in which they ended; plain tuples, since there may be millions."""
+        self.rows = Rows(SpanRow)
+        """The spans, in the order in which they ended."""
+        self.sums = SpanSums(self.rows)
         self.servers: set[str] = set()
         """Names of the servers that have computed."""
-        self.attendance: list[tuple[int, float, int, str, str]] = []
-        """The fields of an `AttendanceRow`: what became of each client's part in what was gathered."""
+        self.attendance = Rows(AttendanceRow)
+        """What became of each client's part in what was gathered."""
         self._idle_w = idle_w
         self._filled_until: dict[int, float] = {}
         self._going: dict[int, int] = {}
@@ -48,6 +45,12 @@ class Recorder:
         self._names: dict[int, str] = {}
         self.away: Callable[[int, float, float], Sequence[tuple[float, float]]] | None = None
         """Stretches of a time that has passed in which a client was away; None where all are always there."""
+        self._timeline = Timeline(self.rows)
+        self._sizes: dict[str, int] = {}
+        self._energy_j = 0.0
+        self._n_tallied = 0
+        """How many of the recent rows are in these two."""
+        self.rows.when_folded.append(self._folds)
 
     @property
     def spans(self) -> list[SpanRow]:
@@ -184,29 +187,27 @@ class Recorder:
 
     def timeline_sha256(self) -> str:
         """Hash of all spans, independent of the order in which simultaneous ones were written."""
-        parts: dict[tuple[str, int, str], list[Row]] = {}
-        for row in self.rows:
-            part = parts.get(row[:3])
-            if part is None:
-                parts[row[:3]] = [row]
-            else:
-                part.append(row)
-        digest = hashlib.sha256()
-        for key in sorted(parts):  # Each part is nearly in order already.
-            head = f"{key[0]}|{key[2]}|"
-            digest.update(
-                b"".join(
-                    [
-                        f"{head}{round}|{size_bytes}|".encode()
-                        + _pack_numbers(start_s, end_s, work_flop, energy_j)
-                        + (_pack_number(overlap_s) if overlap_s else b"")
-                        for _, _, _, round, start_s, end_s, size_bytes, work_flop, energy_j, overlap_s in sorted(
-                            parts[key]
-                        )
-                    ]
-                )
-            )
-        return digest.hexdigest()
+        return self._timeline.sha256()
+
+    def used_since(self) -> tuple[dict[str, int], float]:
+        """Bytes by phase and energy [J] of the spans that were written since this was asked last."""
+        self._tally()
+        used = self._sizes, self._energy_j
+        self._sizes, self._energy_j = {}, 0.0
+        return used
+
+    def _folds(self, chunk: Chunk) -> None:
+        self._tally()
+        self._n_tallied = 0
+
+    def _tally(self) -> None:
+        sizes, energy_j = self._sizes, self._energy_j
+        for row in islice(self.rows.recent, self._n_tallied, None):
+            energy_j += row[8]
+            if row[6]:
+                sizes[row[2]] = sizes.get(row[2], 0) + row[6]
+        self._energy_j = energy_j
+        self._n_tallied = len(self.rows.recent)
 
     def _cover(self, client: int, start_s: float, end_s: float) -> float:
         """Notes a span of a client that does several things; returns how much of it earlier ones account for [s]."""

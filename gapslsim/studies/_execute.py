@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from gapslsim.errors import GapslsimError
 from gapslsim.faults import in_words, out_of_memory
 from gapslsim.learning.journal.folder import MARKER
+from gapslsim.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from gapslsim.records import Progress
@@ -54,7 +55,7 @@ def _sees(disk: SharedDisk) -> bool:
 
 def _digest(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(read_bytes(file)).hexdigest()
     except OSError:
         return ""
 
@@ -144,7 +145,7 @@ def _simulate(job: Job) -> Results:
     journal = None if job.disk is None or job.disk.blind() else job.disk.journal
     results = simulate(scenario, observer=_noting(job.note), journal=journal, until=job.until or None)
     # The number of workers changes no result, and the run is known by the scenario as it was planned.
-    return replace(results, scenario_yaml=job.scenario_yaml)
+    return results.changed(scenario_yaml=job.scenario_yaml)
 
 
 def _with_origin(results: Results) -> Results:
@@ -155,7 +156,7 @@ def _with_origin(results: Results) -> Results:
     made = provenance(
         seed=of_run["seed"], wall_time_s=of_run["wall_time_s"] or 0.0, computed_on=of_run["computed_on"]
     )
-    return replace(results, provenance={"run": results.label, **made})
+    return results.changed(provenance={"run": results.label, **made})
 
 
 def _noting(note: str) -> Callable[[Progress], None] | None:

@@ -192,6 +192,8 @@ def _write(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:
         status = record.status  # It was stopped for now; the study decides whether it goes on.
     folder = out / RUNS / record.label
     try:
+        if folder.is_symlink():  # No sweep makes one: in a study from elsewhere it leads to another's files.
+            raise ResultsError(f"{folder} is a link, and nothing is written through it; delete it")
         if outcome.results is None:
             clear_run(folder)
         else:

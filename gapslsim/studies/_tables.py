@@ -14,7 +14,7 @@ from gapslsim.learning.metric import metrics
 from gapslsim.results.axis_values import AxisValues, axis_values
 from gapslsim.results.categories import CATEGORIES
 from gapslsim.results.crossing import crossing_of
-from gapslsim.results.frames import GEOMETRY, columns_of
+from gapslsim.results.frames import GEOMETRY
 from gapslsim.results.frames import TABLES as TABLES_OF_RUNS
 from gapslsim.results.measure import NUMBERS
 from gapslsim.results.outputs import whole
@@ -23,6 +23,7 @@ from gapslsim.results.store import PARQUET, load_results
 from gapslsim.results.study import RUNS, RunRecord, StudyRecord
 from gapslsim.results.summary import accuracy_curve
 from gapslsim.scenario.limits import View
+from gapslsim.tables.table import columns_of
 
 __all__ = ["is_column", "write_tables"]
 

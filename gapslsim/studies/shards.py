@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from gapslsim.errors import ResultsError
 from gapslsim.locks import Holder
+from gapslsim.regular_files import read_text
 from gapslsim.results.outputs import write_text
 from gapslsim.results.study import RunRecord, StudyRecord, write_study
 from gapslsim.studies._runs import Observer, carry_out_all, done_and_to_do
@@ -224,7 +225,7 @@ def _cut_in(out: Path) -> dict[str, Any] | None:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_text(file))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

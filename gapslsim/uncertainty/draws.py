@@ -109,7 +109,7 @@ class _Drawing:
             how = f"each draw plays {n_played} of {self._n_rounds} rounds, which are alike"
         table = frame(DrawRow, [*rows, *self._cause_rows()])
         summary = self.told.summary | {"uncertainty": plain(self._summary(table, [how, *notes]))}
-        return dataclasses.replace(self.told, uncertainty=table, summary=summary)
+        return self.told.changed(uncertainty=table, summary=summary)
 
     # What is played.
 

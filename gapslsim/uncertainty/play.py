@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,11 @@ from gapslsim.assembly import Parts, Retiming, assemble
 from gapslsim.collector import rare_collections
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
-from gapslsim.records import SpanRow
-from gapslsim.results.frames import frame
 from gapslsim.results.summary import energy_of
 from gapslsim.scenario.schema import Scenario
 from gapslsim.stages.simulated import SimulatedStage
+from gapslsim.tables.span_sums import SpanSums, summed
+from gapslsim.tables.table import Table
 
 __all__ = ["Played", "play"]
 
@@ -29,8 +28,9 @@ class Played:
 
     ends_s: NDArray[np.float64]
     """End of each round."""
-    rows: Sequence[tuple[Any, ...]]
-    """Spans, with the fields of `SpanRow`."""
+    spans: Table
+    sums: SpanSums
+    """Of the spans."""
     server_idle_w: Mapping[str, float]
     """Of each server that counts."""
     now_s: float
@@ -39,13 +39,13 @@ class Played:
     @cached_property
     def energy_j(self) -> float:
         """Of clients and servers by the last of the rounds."""
-        return energy_of(frame(SpanRow, self.rows), self.server_idle_w, self.now_s)["total"]
+        return energy_of(self.sums, self.server_idle_w, self.now_s)["total"]
 
     @cached_property
     def first_j(self) -> float:
         """Of that, what belongs to the first round."""
-        spans = frame(SpanRow, [row for row in self.rows if row[3] <= 1])
-        return energy_of(spans, self.server_idle_w, float(self.ends_s[0]))["total"]
+        _, sums = summed(self.spans.select(round=(0, 1)).itertuples(index=False, name=None))
+        return energy_of(sums, self.server_idle_w, float(self.ends_s[0]))["total"]
 
     def time_s(self, told: Played, at_s: float) -> float:
         """When this run is where `told` is at `at_s`; beyond the rounds of both, at the pace of those behind the first.
@@ -96,7 +96,8 @@ def play(
     servers = {stage.server.name: stage.server.device.power.idle_w}
     if stage.parameter_server.name in parts.recorder.servers:
         servers[stage.parameter_server.name] = stage.parameter_server.device.power.idle_w
-    return Played(np.array(watcher.ends_s), parts.recorder.rows, servers, float(stage.now_s))
+    recorder = parts.recorder
+    return Played(np.array(watcher.ends_s), recorder.rows, recorder.sums, servers, float(stage.now_s))
 
 
 class _Counted:

@@ -65,7 +65,8 @@ def _profile(name: str, dice: Random) -> Call:
 
 
 def _study(name: str, dice: Random) -> Call:
-    return Call(["sweep", f"../in/{name}", "--dry", "-o", "../out/study"])
+    # It may have hundreds of runs, each of which is timed.
+    return Call(["sweep", f"../in/{name}", "--dry", "-o", "../out/study"], may_last=True)
 
 
 def _data(name: str, dice: Random) -> Call:
@@ -175,7 +176,7 @@ def _study_directory(name: str, dice: Random) -> Call:
         ["sweep", "../in/study.yaml", "-o", study, "--dry"],
         ["sweep", "../in/study.yaml", "-o", study, "--dry", "--resume"],
     ]  # fmt: skip
-    return Call(dice.choice(calls))
+    return Call(dice.choice(calls), may_last=True)
 
 
 def _component(name: str, dice: Random) -> Call:

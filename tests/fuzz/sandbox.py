@@ -285,7 +285,7 @@ def _kind_of(text: str) -> str:
     """Of a traceback: the error, where it rose, and the last place of ours that it passed."""
     frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', text)
     ends = re.findall(
-        r"^([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Iteration|Warning|Full|Bomb\w*))(?::|$)",
+        r"^([A-Za-z_][\w.]*(?:[Ee]rror|Exception|Exit|Interrupt|Iteration|Warning|Full|Bomb\w*))(?::|$)",
         text,
         re.M,
     )

@@ -90,9 +90,18 @@ def test_control_characters_are_refused_wherever_they_stand(text):
         assert str(problem).isprintable()
 
 
-@pytest.mark.parametrize("text", ["010", "1:30", "2026-11-26", "yes", "on", "1_000", "0o17"])
+@pytest.mark.parametrize("text", ["1:30", "2026-11-26", "yes", "on", "1_000", "0o17"])
 def test_scalars_mean_the_same_in_every_file(text):
-    assert yaml_data(text) == parse(text, None)[0].value == {"010": 10}.get(text, text)
+    assert yaml_data(text) == parse(text, None)[0].value == text
+
+
+@pytest.mark.parametrize("text", ["010", "-007", "00", "01.5"])
+def test_a_number_that_others_take_for_octal_is_refused(text):
+    with pytest.raises(DocumentError, match="without the zero in front"):
+        yaml_data(f"a: {text}")
+    _, (problem,) = parse(f"a: {text}", "a.yaml")
+    assert f"found the number {text}" in problem.message
+    assert yaml_data("[0, 0.5, '010', 0x10, -0.5]") == [0, 0.5, "010", 16, -0.5]
 
 
 def test_a_bomb_is_told_by_every_reader_of_yaml(tmp_path):

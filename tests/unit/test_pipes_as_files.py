@@ -14,6 +14,8 @@ import gapslsim
 from gapslsim.cli.main import main
 from gapslsim.results.store import write_results
 from gapslsim.results.study import RunRecord, StudyRecord, read_study, write_study
+from gapslsim.studies._execute import Outcome
+from gapslsim.studies._runs import _write
 from tests.study_files import BASE, STUDY
 
 HERE = Path(gapslsim.__file__).parent
@@ -129,6 +131,29 @@ def test_a_run_that_a_study_names_lies_in_its_directory(label: str, tmp_path: Pa
     write_study(record(label), tmp_path)
     with pytest.raises(gapslsim.GapslsimError, match="leads out of the directory"):
         read_study(tmp_path)
+
+
+def test_a_sweep_writes_no_run_through_a_link(make_results, tmp_path: Path) -> None:
+    mine = write_results(make_results(name="mine"), tmp_path / "mine")
+    before = {file.name: file.read_bytes() for file in mine.iterdir()}
+    (tmp_path / "out" / "runs").mkdir(parents=True)
+    (tmp_path / "out" / "runs" / "r").symlink_to(mine)
+    for results in (None, make_results()):
+        written = _write(RunRecord("r", {}, 1, "x"), Outcome("r", results, "", 1.0), tmp_path / "out")
+        assert "is a link, and nothing is written through it" in written.status
+    assert {file.name: file.read_bytes() for file in mine.iterdir()} == before
+
+
+def test_results_are_not_written_through_links_that_wait_for_them(make_results, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    write_results(make_results(), tmp_path / "run")
+    for name in ("summary.json", "spans.parquet", "scenario.yaml"):
+        (tmp_path / "run" / name).unlink()
+        (tmp_path / "run" / name).symlink_to(tmp_path / "victim")
+        (tmp_path / "run" / f".{name}.partial").symlink_to(tmp_path / "victim")
+    write_results(make_results(), tmp_path / "run", replace=True)
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert not (tmp_path / "run" / "summary.json").is_symlink()
 
 
 def test_nobody_opens_input_files_by_themselves() -> None:

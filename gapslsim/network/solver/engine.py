@@ -12,12 +12,12 @@ from heapq import heappop
 from itertools import count
 
 from gapslsim.network.channel import Steps
-from gapslsim.network.network import LinkUseFields
 from gapslsim.network.solver.flows import SCALE, Flow, FlowClass, Link
 from gapslsim.network.solver.heap import Heap
 from gapslsim.network.solver.hub import Hub, fits_hub
 from gapslsim.network.solver.link_use import LinkUse
 from gapslsim.network.solver.sharing import NEARLY, component, level_classes
+from gapslsim.tables.rows import Rows
 
 __all__ = ["FlowEngine"]
 
@@ -175,7 +175,7 @@ class FlowEngine:
             self._use.look_around(cls.links)
         return True
 
-    def link_use(self) -> list[LinkUseFields]:
+    def link_use(self) -> Rows:
         """Load of every link while flows were on it, closed up to now; empty where it is not recorded."""
         self._use.close(self.now_s)
         return self._use.rows

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gapslsim.network.network import LinkUseFields
+from gapslsim.network.network import LinkUseRow
 from gapslsim.network.solver.flows import Link, load
+from gapslsim.tables.rows import Rows
 
 __all__ = ["LinkUse"]
 
@@ -18,7 +19,7 @@ class LinkUse:
     """
 
     def __init__(self, record: bool) -> None:
-        self.rows: list[LinkUseFields] = []
+        self.rows = Rows(LinkUseRow)
         self._record = record
         self._look: dict[Link, None] = {}
         self._in_use: dict[Link, None] = {}

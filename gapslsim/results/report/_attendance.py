@@ -103,7 +103,7 @@ def _presence(presence: pd.DataFrame, run: Run, series: int) -> Panel:
 def _rounds(run: Run, series: int) -> Panel:
     """In how many of the rounds each client's part was used."""
     n_clients = int(run.summary["n_clients"])
-    shares = participation(run.table("attendance"), n_clients, len(run.table("rounds")))[:_MOST_ROWS]
+    shares = participation(run.stored.lazily("attendance"), n_clients, len(run.table("rounds")))[:_MOST_ROWS]
     bars, rows, names = [], [], Names(run.table("clients"))
     for client, share in enumerate(shares.tolist()):
         said = words.share(share, 1.0)

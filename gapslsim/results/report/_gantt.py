@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -71,8 +72,8 @@ def _of_run(run: Run, wanted: int | None) -> Drawing | None:
             return None
         chosen = found.iloc[0]
     number, start_s, end_s = int(chosen["round"]), float(chosen["start_s"]), float(chosen["end_s"])
-    spans = run.table("spans")
     # A wait that lasts from one round into the next is written when it ends.
+    spans = run.stored.lazily("spans").select(end_s=(start_s, math.inf), start_s=(-math.inf, end_s))
     spans = spans[(spans["end_s"] > start_s) & (spans["start_s"] < end_s)]
     path = critical_path(spans[spans["round"] == number], rounds[rounds["round"] == number])
     names = Names(run.table("clients"))
@@ -135,6 +136,6 @@ def _caption(run: Run, number: int, start_s: float, end_s: float, path: pd.DataF
     steps = [(what, sum(s for _, s in own)) for what, own in groupby(links, itemgetter(0))]
     told = ", then ".join(f"{what} ({words.seconds(seconds)})" for what, seconds in steps[:6])
     rest = f", and {len(steps) - 6} further steps" if len(steps) > 6 else ""
-    n_actors = run.table("spans")["actor"].nunique()
+    n_actors = len({a for p in run.stored.lazily("spans").pieces(["actor"]) for a in p["actor"].unique()})
     cut = f" The first {_MOST_ROWS} of {n_actors} tracks are drawn." if n_actors > _MOST_ROWS else ""
     return f"Round {number} of {run.series} took {words.seconds(end_s - start_s)}: {told}{rest}.{cut}"

@@ -297,6 +297,16 @@ class ChargesTwice(Base):
 
 
 @component
+class LosesTime(Base):
+    kind: Literal["loses_time"] = "loses_time"  # type: ignore[assignment]
+
+    def after(self, w: Any) -> Process[None]:
+        filled_until = w._recorder._filled_until
+        filled_until.update({client: until_s + 5e-9 for client, until_s in filled_until.items()})
+        yield from ()
+
+
+@component
 class Miscounts(Base):
     kind: Literal["miscounts"] = "miscounts"  # type: ignore[assignment]
 
@@ -398,6 +408,7 @@ CASES: list[tuple[Any, Any, str]] = [
     (claims.phases_fill_the_time, of(BeyondTheEnd), "and the run from 0 to"),
     (claims.phases_fill_the_time, of(MakesEnergy), "energy is 0 or more"),
     (claims.phases_fill_the_time, of(ChargesTwice), "the phases of client-0 sum to"),
+    (claims.phases_fill_the_time, of(LosesTime), "has no span for 5e-09 s from"),
     (claims.samples_are_as_expected, of(Miscounts), "samples_per_round says 30"),
     (claims.works_with_one_client, of(NeedsTwo), "The first 2 of 1 activities were asked for"),
     (claims.works_with_a_sample, of(NeedsAll), "ValueError: somebody is missing"),

@@ -17,6 +17,7 @@ from gapslsim.cli import listing
 from gapslsim.cli.main import main
 from gapslsim.cli.signals import held_back, interrupting
 from gapslsim.studies import _execute
+from tests.study_files import write_study
 
 Call = Callable[[Callable[[], None]], SimpleNamespace]
 
@@ -143,6 +144,30 @@ def test_results_that_are_being_written_are_written_first(call: Call) -> None:
 
     assert call(do).code == 143
     assert written == ["all"]
+
+
+def test_a_sweep_that_is_asked_to_end_keeps_what_is_finished_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, begun = str(write_study(tmp_path)), []
+    carried_out = _execute.carry_out
+
+    def asked(job: _execute.Job) -> _execute.Outcome:
+        begun.append(job.label)
+        if len(begun) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return carried_out(job)
+
+    monkeypatch.setattr("gapslsim.studies.backends.local.carry_out", asked)
+    call = ["sweep", study, "-o", str(tmp_path / "out"), "-j", "1", "-q"]
+    with pytest.raises(SystemExit) as ended:
+        main(call)
+    assert ended.value.code == 143
+    assert "go on with --resume" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as again:
+        main([*call, "--resume"])
+    assert not again.value.code
+    assert len(begun) == len(set(begun)) + 1 == 5
 
 
 PROGRAM = "from gapslsim.cli import listing; import sys, typer; from gapslsim.cli.main import main\n"

@@ -9,8 +9,9 @@ import pytest
 from gapslsim.cli.main import COMMANDS, main
 from gapslsim.cli.reference import pages
 from gapslsim.registry import FAMILIES
-from gapslsim.results.frames import TABLES, columns_of
+from gapslsim.results.frames import TABLES
 from gapslsim.scenario.fields import fields_of
+from gapslsim.tables.table import columns_of
 
 ROOT = Path(__file__).parents[3]
 

@@ -47,6 +47,7 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
             journal: Any = None,
             models: bool = False,
             track: Any = (),
+            scratch: Any = None,
         ) -> Any:
             seen.update(dry=dry, simulated=True, journal=journal)
             if isinstance(outcome, BaseException):

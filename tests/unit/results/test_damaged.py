@@ -103,7 +103,7 @@ def whole(make_results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         confusion=[ConfusionRow(r, 0.5, "global", -1, 0, 1, 3) for r in (1, 2)],
         per_class=[ClassRow(r, 0.5, "global", -1, 0, 3, 0.0) for r in (1, 2)],
         predictions=[PredictionRow(r, "global", -1, 0, 0, 1, 0.9) for r in (1, 2)],
-        uncertainty=[DrawRow(draw, "simulated_time_s", 1.5) for draw in (0, 1)],
+        uncertainty=[DrawRow(0, "simulated_time_s", 1.5), DrawRow(0, "time_to_accuracy_after_s 0.5", 1.5)],
         extra={"uncertainty": DRAWN},
         scenario_yaml="name: tiny\nclients: [{count: 2, device: nano}]\n",
     )

@@ -76,3 +76,11 @@ def test_where_all_names_are_taken_the_digest_tells_runs_apart(tmp_path: Path) -
         assert choose_place(tmp_path, run) == places[-1]
     assert len(set(places)) == 3
     assert all(len(place.name) <= 100 for place in places)
+
+
+def test_a_run_whose_scenario_is_damaged_is_another_run():
+    wanted, there = (
+        Identity(label="a", scenario_yaml="name: a\n"),
+        Identity(label="a", scenario_yaml="name: [\x1b"),
+    )
+    assert wanted.differs_from(there) == ["scenario"]

@@ -12,6 +12,7 @@ from gapslsim.results.frames import OPTIONAL, TABLES
 from gapslsim.results.place import look
 from gapslsim.results.provenance import git_state, provenance
 from gapslsim.results.store import load_results, load_summary, write_results
+from gapslsim.tables.table import Table
 
 
 def test_a_run_directory_reads_back_as_it_was_written(results, tmp_path):
@@ -127,7 +128,7 @@ def test_a_write_that_fails_leaves_the_earlier_run_whole(make_results, tmp_path,
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", full_disk)
+    monkeypatch.setattr(Table, "write", full_disk)
     with pytest.raises(ResultsError, match="could not be written: No space left on device"):
         write_results(make_results(status="interrupted"), folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -77,8 +77,8 @@ def test_rows_are_filled_while_clients_were_there(told):
 
 def test_the_rounds_that_a_client_took_part_in_count_once(told, hazards):
     # In round 2 what client 1 sent in round 1 is used beside what is new.
-    assert participation(hazards.attendance, 2, 2).tolist() == [1.0, 0.5]
-    assert participation(hazards.attendance, 3, 2).tolist() == [1.0, 0.5, 0.0]
+    assert participation(hazards.table("attendance"), 2, 2).tolist() == [1.0, 0.5]
+    assert participation(hazards.table("attendance"), 3, 2).tolist() == [1.0, 0.5, 0.0]
     assert hazards.summary["participation"] == {"min": 0.5, "mean": 0.75, "max": 1.0}
     assert bars(attendance_figure(told).panels[1]) == [(0, 0.0, 100.0), (1, 0.0, 50.0)]
 
