@@ -102,9 +102,11 @@ def _followed(
     """Runs a scenario while trackers follow it."""
     from gapslsim.results.place import run_label
     from gapslsim.tracking.following import Following
+    from gapslsim.tracking.line import Line
 
     label = run_label(scenario.name, scenario.framework.kind, scenario.seed)
-    followed = Following(track, label, scenario.name, dump(scenario))
+    lines = [Line(tracker) for tracker in track]
+    followed = Following(lines, label, scenario.name, dump(scenario))
 
     def observe(progress: Progress) -> None:
         if observer is not None:
@@ -119,6 +121,8 @@ def _followed(
         raise
     finally:
         followed.end(results)
+        for line in lines:
+            line.wait()
     return results
 
 

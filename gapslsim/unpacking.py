@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import io
+import lzma
 import os
 import zipfile
+import zlib
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -66,7 +68,10 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._inner.read(len(buffer))
+        try:
+            data = self._inner.read(len(buffer))
+        except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+            raise OSError(errno.EINVAL, f"it is cut short or damaged ({error})", str(self._path)) from error
         self._left -= len(data)
         if self._left < 0:
             raise _too_large(self._path, self._most)

@@ -96,6 +96,8 @@ def sweep_command(
     from gapslsim.studies.plan import load_study
     from gapslsim.studies.shards import sweep_shard
     from gapslsim.studies.sweep import check_place, lies_in, sweep
+    from gapslsim.studies.tracked import Tracked
+    from gapslsim.tracking.tracker import tracker_of
 
     part = Shard.parse(shard) if shard is not None else None
     if (shard or gather) and force:
@@ -121,7 +123,9 @@ def sweep_command(
     if gather:
         _gather(plan, target, _command(study, overrides, target, journal), as_json=as_json, quiet=quiet)
         return
+    tracked = Tracked([tracker_of(text) for text in track or ()], plan.study.name, target)
     if not (resume or force or part) and lies_in(plan, target):
+        tracked.end(read_study(target).runs)
         if as_json:
             print_json(_told(read_study(target), target))
             return
@@ -137,12 +141,6 @@ def sweep_command(
     if killed is not None and not quiet:
         say(f"The last sweep in {target} was killed ({killed}); going on with what it finished.", err=True)
     chosen = make_backend(backend, address, jobs, gpus)
-    on_result = None
-    if track:
-        from gapslsim.studies.tracked import tracked
-        from gapslsim.tracking.tracker import tracker_of
-
-        on_result = tracked([tracker_of(text) for text in track], plan.study.name)
     for run in plan.impossible if not quiet else ():
         say(f"{run.record.label} is impossible:", err=True)
         for problem in run.problems:
@@ -152,17 +150,18 @@ def sweep_command(
         with shown as observer:
             if part is not None:
                 ended = sweep_shard(
-                    plan, target, chosen, part, journal=journal, observer=observer, on_result=on_result
+                    plan, target, chosen, part, journal=journal, observer=observer, on_result=tracked
                 )
             else:
                 record = sweep(
                     plan, target, chosen, resume=resume, force=force, journal=journal, observer=observer,
-                    on_result=on_result,
+                    on_result=tracked,
                 )  # fmt: skip
     except KeyboardInterrupt:
         how = "the same command" if part is not None else "--resume"
         say(f"Interrupted. What is finished lies in {target}; go on with {how}.", err=True)
         raise typer.Exit(130) from None
+    tracked.end(ended if part is not None else record.runs)
     if part is not None:
         command = _command(study, overrides, target, journal)
         _tell_shard(part, ended, target, command, as_json=as_json, quiet=quiet)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
 from pathlib import Path
 
 from gapslsim.errors import ComponentError, Problem, ScenarioError, did_you_mean
 from gapslsim.hardware.shipped import shipped_folder
-from gapslsim.regular_files import is_file
+from gapslsim.regular_files import check_regular, is_file
 
 __all__ = ["find_scenario", "find_study", "shipped_scenarios", "shipped_studies"]
 
@@ -46,8 +47,11 @@ def _find(path: str | Path, shipped: dict[str, Path], fix: str) -> Path:
         return shipped[str(path)]
     near, what = [], "there is no such file"
     with suppress(OSError, ValueError):
-        near = [str(other) for other in file.parent.glob("*.y*ml")]
-        what = "is a directory" if file.is_dir() else what
+        near = [str(other) for other in file.parent.glob("*.y*ml") if other.is_file()]
+    try:
+        check_regular(file)
+    except OSError as error:
+        what = what if error.errno == errno.ENOENT else f"{error.strerror}"
     hint = did_you_mean(str(path), [*near, *shipped])
     raise ScenarioError([Problem("", f"{what}; {fix}{hint}", str(path))])
 

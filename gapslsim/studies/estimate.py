@@ -178,19 +178,14 @@ def show_plan(plan: Plan, out: Path, jobs: int | None, gpus: Sequence[Gpu] = ())
     from gapslsim.terminal import Terminal
 
     console = Terminal()
-    table = Table(title=f"Plan of {plan.study.name}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=f"Plan of {plan.study.name}, and what one run costs", title_justify="left", box=box.SIMPLE_HEAD,
+        pad_edge=False, padding=(0, 1, 0, 0),
+    )  # fmt: skip
     for axis in plan.record.axes:
         table.add_column(axis, overflow="fold")
-    for name in (
-        "runs",
-        "train",
-        "rounds each",
-        "simulated each",
-        "work each",
-        "memory each",
-        "wall each, roughly",
-    ):
-        table.add_column(name, justify="right")
+    for name in ("runs", "train", "rounds", "simulated", "work", "memory", "wall"):
+        table.add_column(name, justify="right", no_wrap=True)
     rate = remembered(["rate", platform.node(), date.today().isoformat()], machine_rate, ("studies",))
     done, to_do = done_and_to_do(plan, out)
     trains, timed_again = training_and_timing(to_do, done)

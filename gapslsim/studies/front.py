@@ -11,7 +11,7 @@ from gapslsim.studies.backend import make_backend
 from gapslsim.studies.plan import load_study
 from gapslsim.studies.sweep import Observer
 from gapslsim.studies.sweep import sweep as sweep_plan
-from gapslsim.studies.tracked import tracked
+from gapslsim.studies.tracked import Tracked
 from gapslsim.tracking.tracker import Tracker
 
 __all__ = ["sweep"]
@@ -48,8 +48,10 @@ def sweep(
     """
     plan = load_study(str(study))
     target = Path(out) if out is not None else Path("studies") / slug(plan.study.name)
-    sweep_plan(
+    tracked = Tracked(track, plan.study.name, target)
+    record = sweep_plan(
         plan, target, make_backend(backend, n_jobs=jobs), resume=resume, observer=observer,
-        journal=None if journal is None else Path(journal), on_result=tracked(track, plan.study.name),
+        journal=None if journal is None else Path(journal), on_result=tracked,
     )  # fmt: skip
+    tracked.end(record.runs)
     return read_tables(target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from gapslsim.documents import yaml_data
 from gapslsim.records import Progress
 from gapslsim.results.results import Results
 from gapslsim.results.summary import accuracy_curve
+from gapslsim.tracking.line import Line
 from gapslsim.tracking.tracker import RunLog, TrackedRun, Tracker
 
 __all__ = ["Following", "flat", "follow_finished"]
@@ -22,23 +22,26 @@ class Following:
     """Follows one run; the observer of `simulate`.
 
     Args:
-        trackers: that are told.
+        lines: to the trackers that are told.
         name: of the run.
         group: of its scenario or study.
         scenario_yaml: the resolved scenario.
         more: further settings.
+        whole: called for each tracker that has taken all of the run.
     """
 
     def __init__(
-        self, trackers: Iterable[Tracker], name: str, group: str, scenario_yaml: str,
-        more: Mapping[str, str | float] | None = None,
+        self, lines: Iterable[Line], name: str, group: str, scenario_yaml: str,
+        more: Mapping[str, str | float] | None = None, whole: Callable[[Tracker], None] = lambda tracker: None,
     ) -> None:  # fmt: skip
         settings = {**flat(yaml_data(scenario_yaml)), **(more or {})}
-        run = TrackedRun(name, group, settings, scenario_yaml)
-        self._logs: dict[Tracker, RunLog] = {}
+        self._run = run = TrackedRun(name, group, settings, scenario_yaml)
+        self._whole = whole
         self._accuracy: dict[str, float] = {}
-        for tracker in trackers:
-            self._try(tracker, lambda tracker: self._logs.update({tracker: tracker.begin(run)}))
+        self._logs: dict[Line, RunLog] = {}
+        self._lines = list(lines)
+        for line in list(self._lines):
+            self._put(line, lambda line: self._logs.update({line: line.tracker.begin(run)}))
 
     def __call__(self, progress: Progress) -> None:
         """Observes a round; accuracies are noted when they are new."""
@@ -63,21 +66,30 @@ class Following:
         """Ends the run."""
         summary = {} if results is None else results.summary
         numbers = {name: value for name, value in flat(summary).items() if isinstance(value, float)}
-        self._tell(lambda log: log.end(summary, numbers))
+
+        def last(line: Line) -> None:
+            self._logs.pop(line).end(summary, numbers)
+            line.took()
+            self._whole(line.tracker)
+
+        for line in list(self._lines):
+            self._put(line, last)
 
     def _tell(self, act: Callable[[RunLog], None]) -> None:
-        for tracker in list(self._logs):
-            self._try(tracker, lambda tracker: act(self._logs[tracker]))
+        for line in list(self._lines):
+            self._put(line, lambda line: act(self._logs[line]))
 
-    def _try(self, tracker: Tracker, act: Callable[[Tracker], None]) -> None:
-        try:
-            act(tracker)
-        except Exception as error:  # Whatever breaks in a tracker is its own affair.
-            self._logs.pop(tracker, None)
-            said = str(error).partition("\n")[0]
-            sys.stderr.write(
-                f"{tracker.kind} does not follow the run any more ({type(error).__name__}: {said}).\n"
-            )
+    def _put(self, line: Line, act: Callable[[Line], None]) -> None:
+        def call() -> None:
+            if line not in self._lines:
+                return  # it has failed before
+            try:
+                act(line)
+            except Exception as error:  # Whatever breaks in a tracker is its own affair.
+                self._lines.remove(line)
+                line.failed(self._run.name, error)
+
+        line.put(call)
 
 
 def flat(settings: Any) -> dict[str, str | float]:
@@ -94,10 +106,11 @@ def flat(settings: Any) -> dict[str, str | float]:
 
 
 def follow_finished(
-    trackers: Sequence[Tracker], results: Results, name: str, group: str, axes: Mapping[str, str]
-) -> None:
+    lines: Sequence[Line], results: Results, name: str, group: str, axes: Mapping[str, str],
+    whole: Callable[[Tracker], None] = lambda tracker: None,
+) -> None:  # fmt: skip
     """Tells trackers of a run that was carried out elsewhere, from its tables."""
-    followed = Following(trackers, name, group, results.scenario_yaml, axes)
+    followed = Following(lines, name, group, results.scenario_yaml, axes, whole)
     evaluated: dict[int, dict[str, float]] = {}
     for view in results.evaluations["view"].unique():
         for row in accuracy_curve(results.evaluations, view).itertuples(index=False):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from gapslsim.assembly import Parts, assemble
 from gapslsim.errors import GapslsimError, ResultsError
@@ -66,7 +67,7 @@ def with_draws(
         scenario: that of the results, if it is at hand.
 
     Raises:
-        ResultsError: if the run has no round, or its scenario cannot be read here.
+        ResultsError: if the run has no round, its scenario cannot be read here, or there are too few draws.
     """
     if scenario is None:
         try:
@@ -77,7 +78,14 @@ def with_draws(
         raise ResultsError(f"{results.label} has no round to draw times of; let it run for one round or more")
     given = {"draws": draws, "level": level, "links": links}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    wanted = dataclasses.replace(scenario.uncertainty or Draws(), **changes)
+    try:
+        wanted = dataclasses.replace(scenario.uncertainty or Draws(), **changes)
+    except ValidationError as error:
+        told = "; ".join(
+            f"{one['loc'][0]}: {one['msg']}, found {one['input']!r}"
+            for one in error.errors(include_url=False)
+        )
+        raise ResultsError(f"no draws can be made so ({told})") from error
     return _Drawing(results, scenario, wanted).results()
 
 

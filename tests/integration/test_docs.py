@@ -40,6 +40,12 @@ NOT_CARRIED_OUT = {
     "gapslsim run quickstart --track tensorboard=runs/tb": AN_EXTRA,
     "gapslsim run quickstart --track wandb=my-team/edge --track mlflow=sqlite:///mlflow.db": AN_EXTRA,
     "gapslsim sweep studies/quickstart --track mlflow=http://localhost:5000": AN_EXTRA,
+    **{
+        f"gapslsim sweep studies/quickstart --out /shared/quickstart {which}": MINUTES
+        for which in ("--shard 1/3", "--shard 2/3", "--shard 3/3", "--gather")
+    },
+    "gapslsim sweep studies/quickstart --out a --journal journal": MINUTES,
+    "gapslsim sweep studies/retiming --out b --journal journal": MINUTES,
     "gapslsim sweep studies/quickstart --backend ray --jobs 2": MINUTES,
     "gapslsim sweep studies/quickstart --backend dask --jobs 2 --resume": MINUTES,
 }

@@ -66,6 +66,8 @@ def test_a_command_refuses_a_pipe(
     code, said = called(capsys, *command.format("./pipe").split())
     assert code == 2
     assert "pipe" in said
+    if command.split()[0] in ("validate", "run", "sweep", "plan") and "--set" not in command:
+        assert "it is a pipe, not a regular file" in said
 
 
 @pytest.mark.parametrize("setting", ["base", "components", "data", "trace", "graph", "presence", "weights"])

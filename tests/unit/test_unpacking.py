@@ -73,6 +73,22 @@ def test_what_is_packed_is_read_whole_or_refused_while_it_grows(ending, tmp_path
         file.read()
 
 
+@pytest.mark.parametrize("ending", PACKED)
+@pytest.mark.parametrize(
+    "damage", [lambda packed: packed[:-20], lambda packed: packed[:30] + b"#!" + packed[32:]]
+)
+def test_what_is_packed_and_damaged_is_told_in_words(ending, damage, tmp_path):
+    path = tmp_path / f"rows.csv.{ending}"
+    path.write_bytes(damage(PACKED[ending](ROWS)))
+    with (
+        unpacked(path) as file,
+        pytest.raises(OSError, match=r"cut short or damaged|Not a gzipped|[Ii]nvalid|CRC"),
+    ):
+        file.read()
+    with pytest.raises(DataError):
+        read_presence(path, "intervals")
+
+
 def test_a_bomb_is_never_held_in_memory(tmp_path):
     path = tmp_path / "bomb.csv.gz"
     with gzip.open(path, "wb", 1) as file:

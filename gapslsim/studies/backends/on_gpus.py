@@ -8,11 +8,12 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gapslsim.errors import GapslsimError
 from gapslsim.hardware.memory import readable
 from gapslsim.studies._execute import Job, Outcome, carry_out
+from gapslsim.studies._processes import own_process
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.gpus import Gpu
 
@@ -195,9 +196,7 @@ def _outcome(future: Future[Outcome], of: _Placed) -> Outcome:
 
 def _in_a_process(job: Job, gpu: str) -> Started:
     """A process of its own: CUDA looks at the environment once, and who dies takes nobody along."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(1, env={"CUDA_VISIBLE_DEVICES": gpu})
+    pool: Any = own_process({"CUDA_VISIBLE_DEVICES": gpu})
     future: Future[Outcome] = pool.submit(carry_out, job)
     # It ends with its run.
     future.add_done_callback(lambda _: pool.shutdown(wait=False))

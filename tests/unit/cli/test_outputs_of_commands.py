@@ -60,7 +60,7 @@ def test_a_profile_replaces_an_earlier_profile(tmp_path: Path, monkeypatch: pyte
         ("schema -o /proc/none/schema.json", "could not be written"),
         ("show network quickstart --png {}/net.json", ".json is no picture format"),
         (f"schema -o {'a' * 5000}", "File name too long"),
-        (f"show device {'a' * 5000}", "give another name"),
+        (f"show device {'a' * 5000}", "Unknown device"),
         (f"journal list {'a' * 5000}", "give another name"),
         (f"report {'a' * 5000} -o {{}}/r.html", "give another name"),
         ("journal verify /dev/null", "is no journal"),

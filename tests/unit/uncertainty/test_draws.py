@@ -264,3 +264,8 @@ def test_the_randomness_of_the_run_itself_is_in_the_interval(tmp_path: Path) -> 
 def test_an_interval_leaves_out_draws_without_a_value() -> None:
     assert interval(np.array([1.0, np.nan, 3.0]), 0.5) == {"low": 1.5, "median": 2.0, "high": 2.5}
     assert interval(np.array([np.nan]), 0.5) == {"low": None, "median": None, "high": None}
+
+
+def test_too_few_draws_are_refused_in_words(make_results):
+    with pytest.raises(ResultsError, match="draws: Input should be greater than or equal to 20, found 3"):
+        with_draws(make_results(), 3, scenario=load("quickstart"))
