@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import pandas as pd
@@ -193,6 +193,19 @@ class Row:
     """A heading of the rows below."""
 
 
+def _on_axes(part: Part, x: Scale, y: Scale) -> Part:
+    """What of a part has a place: a logarithmic axis has none for 0, where curves and spreads may begin."""
+    if isinstance(part, Curve) and x.log and (part.points["x"] <= 0).any():
+        return replace(part, points=part.points[part.points["x"] > 0])
+    if isinstance(part, Span):
+        return replace(part, x=_ends(part.x, x), y=_ends(part.y, y))
+    return part
+
+
+def _ends(ends: tuple[float, float], scale: Scale) -> tuple[float, float]:
+    return (max(ends[0], scale.low), max(ends[1], scale.low)) if scale.log else ends
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
     """One plot: numbers along two axes, or rows."""
@@ -213,6 +226,9 @@ class Panel:
     """Of one without rows [the same units]."""
     wide: bool = False
     """Takes the whole width."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", [_on_axes(part, self.x, self.y) for part in self.parts])
 
     @property
     def has_categories(self) -> bool:

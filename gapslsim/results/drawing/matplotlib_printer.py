@@ -315,6 +315,10 @@ def _draw_bar(axes: Axes, bar: Bar, by_height: float) -> None:
         axes.annotate(bar.text, ((bar.begin + bar.end) / 2, bar.row), ha="center", va="center", fontsize=7)
 
 
+_INCHES_PER_SIGN = 0.075
+"""Of names beside marks, at most."""
+
+
 def _name_series(inside: SubFigure, drawing: Drawing, width: float) -> None:
     from matplotlib.lines import Line2D
 
@@ -323,7 +327,9 @@ def _name_series(inside: SubFigure, drawing: Drawing, width: float) -> None:
                marker=_marker(number), markersize=5, label=drawing.series[number])
         for number in drawing.shown
     ]  # fmt: skip
-    n_lines = math.ceil(len(handles) / max(1, int(width / 1.7)))
+    longest = max((len(drawing.series[number]) for number in drawing.shown), default=0)
+    each = max(1.7, 0.5 + _INCHES_PER_SIGN * longest)
+    n_lines = math.ceil(len(handles) / max(1, int(width / each)))
     inside.legend(
         handles=handles, loc="outside lower center", ncols=math.ceil(len(handles) / n_lines), fontsize="small",
         frameon=False,

@@ -38,7 +38,7 @@ def comparison(runs: Sequence[Results]) -> Drawing:
         Panel(
             view, along, high,
             [
-                Curve(number, curve.loc[curve["x"] >= along.low, ["x", "mean"]] * [1, 100])
+                Curve(number, curve[["x", "mean"]] * [1, 100])
                 for number, curve in enumerate(own)
             ],
         )

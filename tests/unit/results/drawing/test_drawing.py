@@ -1,10 +1,26 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gapslsim.results.drawing.drawing import Scale
+from gapslsim.results.drawing.drawing import Curve, Mark, Panel, Row, Scale, Span
+
+
+def test_a_logarithmic_axis_has_no_place_for_zero_so_curves_begin_behind_it_and_whiskers_end_at_its_edge():
+    curve = pd.DataFrame({"x": [0.0, 2.0, 5.0], "mean": [0.1, 0.5, 0.9]})
+    parts = [Curve(0, curve), Span((0.0, 4.0), (1, 1), 0), Mark(3.0, 1, 0)]
+    log, plain = (
+        Panel("", Scale("", 1, 10, log=is_log), Scale(), parts, [Row("a"), Row("b")]).parts
+        for is_log in (True, False)
+    )
+    assert list(log[0].points["x"]) == [2.0, 5.0]
+    assert log[1].x == (1, 4.0)
+    assert log[1].y == (1, 1)
+    assert log[2] == parts[2]
+    assert list(plain[0].points["x"]) == [0.0, 2.0, 5.0]
+    assert plain[1].x == (0.0, 4.0)
 
 
 def test_a_logarithmic_scale_has_equal_steps_per_factor():

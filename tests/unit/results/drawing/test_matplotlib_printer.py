@@ -60,3 +60,16 @@ def test_a_line_of_reference_is_no_series():
     figure = draw(drawing)
     assert len(figure.subfigs[0].axes[0].collections) == 1
     assert [text.get_text() for text in figure.subfigs[0].legends[0].get_texts()] == ["b"]
+
+
+def test_long_names_of_series_lie_within_the_picture():
+    names = [f"training.client.lr 0.000{n}, training.server.lr 0.000{n}" for n in range(9)]
+    figure = draw(
+        Drawing(
+            "", [Panel("", Scale("", 0, 3), Scale("", 0, 3), [Mark(1, 1, n) for n in range(9)])], series=names
+        )
+    )
+    figure.canvas.draw()
+    (box,) = [legend.get_window_extent() for sub in figure.subfigs for legend in sub.legends]
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
