@@ -71,15 +71,13 @@ class Timeline:
             n_of[np.searchsorted(ordered, own)] += np.diff(run.places)
         digest = hashlib.sha256()
         for first, last in _portions(n_of):
-            bounds = [
-                run.places[np.searchsorted(own, [ordered[first], ordered[last] + 1])]
-                for own, run in zip(ranks, runs, strict=True)
-            ]
+            cuts = [np.searchsorted(own, [ordered[first], ordered[last] + 1]) for own in ranks]
+            bounds = [run.places[cut] for run, cut in zip(runs, cuts, strict=True)]
             parts = (self._read(run, *b) for run, b in zip(runs, bounds, strict=True) if b[1] > b[0])
             if last > first:
                 of = [
-                    np.repeat(own, np.diff(run.places))[b[0] : b[1]]
-                    for own, run, b in zip(ranks, runs, bounds, strict=True)
+                    np.repeat(own[a:b], np.diff(run.places[a : b + 1]))
+                    for own, run, (a, b) in zip(ranks, runs, cuts, strict=True)
                 ]
                 heads = np.searchsorted(ordered, np.concatenate(of))
                 entries = np.concatenate(list(parts))
