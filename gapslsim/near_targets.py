@@ -17,7 +17,7 @@ _NEAR: Final = 0.1
 class NearTargets:
     """Knows when a target is near: no further than ten points, or than accuracy last rose between two due evaluations.
 
-    Until the first due evaluation nothing is known, so that every target counts as near.
+    Until the first due evaluation of trained models nothing is known, so that every target counts as near.
 
     Args:
         every: interval between further evaluations; None for none.
@@ -48,7 +48,7 @@ class NearTargets:
         if is_due or self._last is None:
             self._rise = 0.0 if self._last is None else accuracy - self._last
             self._last = accuracy
-        self._is_begun |= is_due
+        self._is_begun |= is_due and at.rounds > 0  # The evaluation before training tells nothing of its pace.
         nearest = self._missing[0] - accuracy if self._missing else inf
         self._is_near = nearest <= max(_NEAR, self._rise) or (nearest < inf and not self._is_begun)
 

@@ -29,28 +29,29 @@ def evaluated(near: NearTargets, accuracies: list[float], every: int) -> list[in
 
 def test_it_begins_ten_points_before_a_target_or_as_many_as_the_last_rise_and_ends_behind_it() -> None:
     one = Every(1, "rounds")
+    # Rounds 1 to 3 come before the first evaluation of trained models.
     # 0.42 at round 4 is within ten points of 0.5, which is reached in round 6.
     slow = [0.3, 0.3, 0.35, 0.4, 0.42, 0.45, 0.5, 0.5, 0.5, 0.5]
-    assert evaluated(NearTargets(one, [0.5]), slow, 4) == [5, 6]
+    assert evaluated(NearTargets(one, [0.5]), slow, 4) == [1, 2, 3, 5, 6]
     # From 0.1 to 0.4 in four rounds: as much again passes 0.65, though it is not near.
     steep = [0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8]
-    assert evaluated(NearTargets(one, [0.65]), steep, 4) == [5, 6, 7]
-    assert evaluated(NearTargets(Every(2, "rounds"), [0.65]), steep, 4) == [6]
-    assert evaluated(NearTargets(one, [0.99]), steep[:8], 4) == []
+    assert evaluated(NearTargets(one, [0.65]), steep, 4) == [1, 2, 3, 5, 6, 7]
+    assert evaluated(NearTargets(Every(2, "rounds"), [0.65]), steep, 4) == [2, 6]
+    assert evaluated(NearTargets(one, [0.99]), steep[:8], 4) == [1, 2, 3]
     assert evaluated(NearTargets(None, [0.5]), slow, 4) == []
 
 
 def test_a_target_that_the_first_interval_jumps_past_is_seen_in_it() -> None:
-    one, steep = Every(1, "rounds"), [0.2, 0.6, 0.9, 0.95, 0.95, 0.96, 0.97, 0.98, 0.98]
+    one, steep = Every(1, "rounds"), [0.1, 0.2, 0.6, 0.9, 0.95, 0.95, 0.96, 0.97, 0.98, 0.98]
     near = NearTargets(one, [0.5])
-    # Rounds count from 1, as in a run: the first that is due is the fourth.
+    # As in a run: round 0 is before training.
     found = []
-    for round, accuracy in enumerate(steep, start=1):
+    for round, accuracy in enumerate(steep):
         at = Position(round, 0.0, 0.0)
         if round % 4 == 0 or near.evaluation_is_due(at):
             found.append(round)
             near.note(at, accuracy, is_due=round % 4 == 0)
-    assert found == [1, 2, 4, 8]
+    assert found == [0, 1, 2, 4, 8]
 
 
 def run(near: str | None) -> Results:
