@@ -48,7 +48,9 @@ class NearTargets:
         if is_due or self._last is None:
             self._rise = 0.0 if self._last is None else accuracy - self._last
             self._last = accuracy
-        self._is_begun |= is_due and at.rounds > 0  # The evaluation before training tells nothing of its pace.
+        self._is_begun |= (
+            is_due and at.rounds > 0
+        )  # The evaluation before training tells nothing of its pace.
         nearest = self._missing[0] - accuracy if self._missing else inf
         self._is_near = nearest <= max(_NEAR, self._rise) or (nearest < inf and not self._is_begun)
 
