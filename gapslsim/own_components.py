@@ -22,7 +22,7 @@ from typing import Final
 
 from gapslsim.errors import ComponentError
 from gapslsim.registry import FAMILIES, registered_by_users
-from gapslsim.regular_files import files_sha256
+from gapslsim.regular_files import files_sha256, real_path
 
 __all__ = ["REFUSED", "TELL", "digests", "is_file", "load_components", "registered_by"]
 
@@ -105,7 +105,7 @@ def registered_by(name: str) -> list[tuple[str, str]]:
             module = cls.__module__
             if is_file(name):
                 file = getattr(sys.modules.get(module), "__file__", None)
-                is_own = file is not None and Path(file).resolve() == Path(name).resolve()
+                is_own = file is not None and real_path(file) == real_path(name)
             else:
                 is_own = module.partition(".")[0] == name.partition(".")[0]
             if is_own:
@@ -114,7 +114,7 @@ def registered_by(name: str) -> list[tuple[str, str]]:
 
 
 def _key(name: str) -> str:
-    return str(Path(name).resolve()) if is_file(name) else name
+    return str(real_path(name)) if is_file(name) else name
 
 
 def _load_file(file: Path) -> bool:

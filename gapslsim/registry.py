@@ -249,6 +249,8 @@ class Family(Generic[C]):
                 f"put '@component' below '@register', and '{self.tag}: Literal[\"name\"] = \"name\"' into it."
             )
             raise ValueError(f"the {self.name} {cls.__name__} must be a component with a name; {rule}")
+        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+            raise ValueError(f"the {self.name} {cls.__name__} lacks {', '.join(missing)}; define it")
         known = self.members.get(kind, cls)
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"{self.name} '{kind}' is registered twice: {known} and {cls}.")

@@ -91,6 +91,14 @@ def read_text(
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def real_path(path: str | Path) -> Path:
+    """The absolute path behind links; one that leads in a circle or cannot be is left to whoever opens it."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:  # with a NUL
+        return Path(path)
+
+
 def is_file(path: str | Path) -> bool:
     """Whether a file lies there; also of a name that no file can have: too long, or with a NUL."""
     try:

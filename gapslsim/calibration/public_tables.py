@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gapslsim.errors import ComponentError, unknown
+from gapslsim.regular_files import is_file
 
 __all__ = ["convert"]
 
@@ -162,7 +163,7 @@ def convert(name: str, path: Path) -> pd.DataFrame:
     """
     if name not in PUBLIC:
         raise ComponentError(unknown("data set", name, PUBLIC))
-    if not path.is_file():
+    if not is_file(path):
         raise ComponentError(f"There is no file {path}; give the path of the data set's file.")
     try:
         return PUBLIC[name](path)

@@ -14,6 +14,7 @@ from gapslsim.calibration._columns import COLUMNS, REQUIRED, TIME_UNITS, TIMES
 from gapslsim.calibration._rows import row_problems
 from gapslsim.csv_text import originals
 from gapslsim.errors import ComponentError, GapslsimError, Problem, did_you_mean
+from gapslsim.regular_files import is_file
 from gapslsim.unpacking import check_parquet, unpacked
 
 __all__ = ["MeasurementTable", "TableError", "load_table", "read_table"]
@@ -125,7 +126,7 @@ def load_table(path: Path) -> pd.DataFrame:
     Raises:
         TableError: if there is none, or it cannot be read.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise TableError([Problem("", "there is no such file; give the path of a table", str(path))])
     name = path.name.lower()
     if not name.endswith((".csv", ".csv.gz", ".parquet")):

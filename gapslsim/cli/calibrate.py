@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gapslsim.regular_files import is_file
 from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _check_replaces(path: Path) -> None:
     from gapslsim.results.outputs import check_replaces
 
     try:
-        if path.is_file():
+        if is_file(path):
             read_profile(path)
     except ProfileError:
         check_replaces(path, "link: {uplink: ")

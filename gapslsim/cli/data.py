@@ -12,6 +12,7 @@ import typer
 
 from gapslsim.cli.say import say
 from gapslsim.errors import DataError
+from gapslsim.regular_files import real_path
 
 __all__ = ["data_command"]
 
@@ -71,7 +72,7 @@ def _folder(name: Name, to: Path | None) -> Path:
         raise DataError(
             f"{folder} cannot be written to ({error.strerror}); give another with --to DIR."
         ) from error
-    return folder.resolve()
+    return real_path(folder)
 
 
 def _fetch(name: Name, folder: Path) -> None:

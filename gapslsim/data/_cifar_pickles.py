@@ -98,4 +98,4 @@ class _Safe(pickle._Unpickler):
         if (module, name) == ("_codecs", "encode"):
             # Bytes written by Python 3 in an old pickle protocol; the codecs' own function could do more.
             return str.encode
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR file needs")
+        raise pickle.UnpicklingError("it asks for a class or function that no CIFAR file needs")

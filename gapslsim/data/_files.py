@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gapslsim.errors import DataError
 from gapslsim.own_path import OwnPath
-from gapslsim.regular_files import is_file, open_regular
+from gapslsim.regular_files import is_file, open_regular, real_path
 
 __all__ = ["OwnPath", "digest_of", "found_file", "found_folder", "state_of"]
 
@@ -42,7 +42,7 @@ def found_folder(path: Path, setting: str) -> Path:
 
 def state_of(paths: Iterable[Path]) -> tuple[Any, ...]:
     """Where files lie and when each was last written: says within a process whether they are the same."""
-    found = [(path.resolve(), path.stat()) for path in paths]
+    found = [(real_path(path), path.stat()) for path in paths]
     return tuple((str(path), file.st_size, file.st_mtime_ns) for path, file in found)
 
 

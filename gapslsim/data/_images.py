@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gapslsim.data._files import digest_of
 from gapslsim.errors import DataError
+from gapslsim.regular_files import real_path
 
 __all__ = ["ImageFiles", "ImageKind", "Split", "find_whole", "normalise"]
 
@@ -61,7 +62,7 @@ class ImageFiles(ABC):
 
     def state(self) -> tuple[object, ...]:
         """Where the files lie and when each was last written: says within a process whether they are the same."""
-        found = [(path.resolve(), path.stat()) for path in self.paths]
+        found = [(real_path(path), path.stat()) for path in self.paths]
         return type(self), self.label, *((path, file.st_size, file.st_mtime_ns) for path, file in found)
 
     @abstractmethod

@@ -21,6 +21,7 @@ from gapslsim.network.latency import Latency, latencies
 from gapslsim.network.link_loss import LinkLoss, link_losses
 from gapslsim.network.netem import expanded
 from gapslsim.registry import component
+from gapslsim.regular_files import is_file
 from gapslsim.units import STRICT_UNITS, parse_quantity
 
 __all__ = ["FileLinks", "GraphLink", "Reading", "read_graph"]
@@ -88,7 +89,7 @@ def read_graph(file: str, reading: Reading) -> FileLinks:
         NetworkError: if the file is missing or malformed; names the links and attributes.
     """
     path = Path(file)
-    if not path.is_file():
+    if not is_file(path):
         raise NetworkError(f"Graph file {file!r} not found (looked from {Path.cwd()}); give its path.")
     raw = read_raw(path)
     if not raw.links:

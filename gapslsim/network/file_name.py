@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationInfo
 
 from gapslsim.errors import NetworkError
-from gapslsim.regular_files import is_file
+from gapslsim.regular_files import is_file, real_path
 
 __all__ = ["FileName", "find_file"]
 
@@ -18,7 +18,7 @@ def _beside_the_scenario(name: str, info: ValidationInfo) -> str:
     """A relative name of a file that lies beside the scenario, made absolute; any other name as it is."""
     folder = info.context.get("folder") if isinstance(info.context, dict) else None
     if folder is not None and is_file(found := Path(folder) / name):
-        return str(found.resolve())
+        return str(real_path(found))
     return name
 
 

@@ -59,6 +59,8 @@ def _bad_numbers(values: NDArray[Any], name: str, n_clients: int | None) -> _Bad
         low, high, spared = -LARGEST, LARGEST, "NaN"
     else:
         low, high, spared = 0, LARGEST, ""
+    if values.dtype.kind not in "biuf":  # dates and the like
+        return np.ones(len(values), bool)
     good = (values >= low) & (values <= high)
     if values.dtype.kind == "f" and spared:
         good |= np.isnan(values) if spared == "NaN" else ~np.isfinite(values)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gapslsim.errors import ResultsError
-from gapslsim.regular_files import open_regular
+from gapslsim.regular_files import is_file, open_regular
 from gapslsim.whole_files import whole_path
 
 __all__ = ["check_replaces", "whole", "write_output", "write_text"]
@@ -30,7 +30,7 @@ def check_replaces(path: Path, start: str = "") -> None:
     Raises:
         ResultsError: if another file is there, as far as its beginning and its end tell.
     """
-    if not path.is_file():
+    if not is_file(path):
         return
     try:
         with open_regular(path) as file:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, did_you_mean
 from gapslsim.kernels import choose
-from gapslsim.regular_files import is_file, read_text
+from gapslsim.regular_files import is_file, read_text, real_path
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import OwnComponents, Scenario
@@ -199,7 +199,7 @@ def _read_file(file: FilePath, label: str, chain: tuple[FilePath, ...]) -> tuple
         text = read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         return Tree(None, label), [Problem("", f"cannot be read as UTF-8 text: {error}.", label)]
-    return _read_text(text, label, file.parent, (*chain, file.resolve()))
+    return _read_text(text, label, file.parent, (*chain, real_path(file)))
 
 
 def _read_text(
@@ -239,7 +239,7 @@ def _read_base(
     file = folder / given.value
     if not is_file(file):
         file = shipped.get(given.value, file)
-    if file.resolve() in chain:
+    if real_path(file) in chain:
         names = " -> ".join(part.name for part in (*chain, file))
         return wrong(f"the bases go round in a circle: {names}; remove one of them.")
     if not is_file(file):
@@ -251,7 +251,7 @@ def _read_base(
             f"{str(file)!r:.200} is called neither .yaml nor .yml, so that it is not read as one; rename it."
         )
     tree, problems = _read_file(file, _label(file), chain)
-    elsewhere = file.parent.resolve() != folder.resolve()
+    elsewhere = real_path(file.parent) != real_path(folder)
     return (_from_home(tree, file.parent) if elsewhere else tree), problems
 
 
@@ -265,7 +265,7 @@ def _from_home(tree: Tree, folder: FilePath) -> Tree:
     elif isinstance(value, str) and ("/" in value or FilePath(value).suffix):
         # A text that is no name at all, being too long or with signs that names have not, is none of a file.
         with suppress(OSError, ValueError):
-            value = str((folder / value).resolve()) if (folder / value).exists() else value
+            value = str(real_path(folder / value)) if (folder / value).exists() else value
     return replace(tree, value=value)
 
 

@@ -30,6 +30,7 @@ from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component, settings_of
+from gapslsim.regular_files import real_path
 from gapslsim.scenario._links import NamedLink
 from gapslsim.scenario.draws import Draws
 from gapslsim.scenario.limits import Evaluation, Stop
@@ -48,7 +49,7 @@ def _known_device(name: str, info: ValidationInfo) -> str:
 
     folder = info.context.get("folder") if isinstance(info.context, dict) else None
     if folder is not None and ("/" in name or name.endswith((".yaml", ".yml"))):
-        name = str((Path(folder) / name).resolve())
+        name = str(real_path(Path(folder) / name))
     try:
         load_device(name)
     except GapslsimError as error:
@@ -75,7 +76,7 @@ def _own_components(name: str, info: ValidationInfo) -> str:
 
     folder = info.context.get("folder") if isinstance(info.context, dict) else None
     if folder is not None and is_file(name):
-        name = str((Path(folder) / name).resolve())
+        name = str(real_path(Path(folder) / name))
     try:
         load_components(name)
     except GapslsimError as error:

@@ -180,7 +180,7 @@ class _PlainUnpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Refuses every class."""
         raise pickle.UnpicklingError(
-            f"it holds {module}.{name}, which is not plain data; save it as JSON instead"
+            "it holds more than plain data (an object of some class); save it as JSON instead"
         )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import textwrap
+from abc import ABC, abstractmethod
 from typing import Annotated, Literal
 
 import pytest
@@ -240,3 +241,19 @@ def test_a_package_that_cannot_be_imported_is_tried_again():
                 list(family)
     finally:
         del FAMILIES._made["nowhere_family"]
+
+
+def test_a_component_that_lacks_a_method_is_told_where_it_is_registered() -> None:
+    class Solid(ABC):
+        @abstractmethod
+        def volume(self) -> float: ...
+
+    solids = Family("solid of a test", None)
+    with pytest.raises(ValueError, match="the solid of a test Half lacks volume; define it"):
+
+        @solids.register
+        @component
+        class Half(Solid):
+            """Without its method."""
+
+            kind: Literal["half"] = "half"

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gapslsim.regular_files import check_regular, is_plain_name, open_regular, read_bytes, read_text
+from gapslsim.regular_files import (
+    check_regular,
+    is_plain_name,
+    open_regular,
+    read_bytes,
+    read_text,
+    real_path,
+)
 
 READERS = (check_regular, open_regular, read_bytes, read_text)
 
@@ -84,3 +91,14 @@ def test_a_name_with_a_nul_is_refused_as_other_files_are() -> None:
 def test_a_name_that_leads_out_of_its_folder_is_not_plain() -> None:
     assert all(map(is_plain_name, ("run-1", "a b", ".hidden", "..x", "ä")))
     assert not any(map(is_plain_name, ("", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "C:x", "a\0b")))
+
+
+def test_the_real_path_of_what_leads_in_a_circle_is_left_to_whoever_opens_it(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert real_path(tmp_path / "a").parent == tmp_path.resolve()
+    with pytest.raises(OSError, match="symbolic links"):
+        read_text(real_path(tmp_path / "a"))
+    (tmp_path / "c").symlink_to(tmp_path / "file")
+    assert real_path(tmp_path / "c") == tmp_path.resolve() / "file"
+    assert real_path("a\0b") == Path("a\0b")

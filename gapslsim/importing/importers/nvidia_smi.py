@@ -39,7 +39,9 @@ class NvidiaSmi(PowerLog):
         """Power and load of each row."""
         rows = csv.reader(io.StringIO(source.text), skipinitialspace=True)
         header = [re.sub(r"\s*\[.*\]", "", name).strip() for name in next(rows)]
-        power_at = next(header.index(name) for name in header if name in _POWER)
+        power_at = next((place for place, name in enumerate(header) if name in _POWER), None)
+        if power_at is None:
+            raise source.fault(f"has none of the columns {', '.join(_POWER)}", rows.line_num)
         busy_at = header.index("utilization.gpu") if "utilization.gpu" in header else None
         index_at = header.index("index") if "index" in header else None
         name_at = header.index("name") if "name" in header else None

@@ -13,6 +13,7 @@ from gapslsim.models.checks import check_classes, check_cut, image_shape
 from gapslsim.models.model import Model, models
 from gapslsim.own_path import OwnPath
 from gapslsim.registry import component
+from gapslsim.regular_files import is_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -182,7 +183,7 @@ class Torchvision(Model):
         import torch
 
         assert self.weights is not None
-        if not self.weights.is_file():
+        if not is_file(self.weights):
             raise ValueError(f"weights {self.weights} is no file; correct the path.")
         try:
             if self.weights.suffix == ".safetensors":

@@ -180,3 +180,8 @@ def test_what_irtt_prints_is_read_too(tmp_path: Path) -> None:
     assert column(made, "round_trip_ms") == pytest.approx([22.6, 60_500])
     with pytest.raises(ForeignError, match=r"log:2: '22.6mz' is no duration"):
         imported(tmp_path, "irtt", text.replace("22.6ms", "22.6mz"))
+
+
+def test_a_log_of_nvidia_smi_without_power_is_told_its_column(tmp_path: Path) -> None:
+    with pytest.raises(ForeignError, match=r"log:1: has none of the columns power\.draw"):
+        imported(tmp_path, "nvidia-smi", "timestamp, power.drawn [W]\n2026/01/01 00:00:00.000, 5 W\n")
