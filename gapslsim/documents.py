@@ -235,8 +235,13 @@ def yaml_data(text: str) -> Any:
         loader.dispose()
 
 
-def json_data(text: str, longest: int = MAX_CHARACTERS) -> Any:
-    """A JSON document as plain values, without NaN and infinity.
+def json_data(text: str, longest: int = MAX_CHARACTERS, *, finite: bool = True) -> Any:
+    """A JSON document as plain values.
+
+    Args:
+        text: the document.
+        longest: most characters.
+        finite: whether NaN and infinity are refused here; else whoever reads it says where they are.
 
     Raises:
         DocumentError: if it is not JSON, or beyond a limit.
@@ -249,7 +254,7 @@ def json_data(text: str, longest: int = MAX_CHARACTERS) -> Any:
     try:
         # Only where some are long: reading each integer here takes several times as long.
         read = partial(number_of, kind="int") if _LONG.search(text) else None
-        data = json.loads(text, parse_constant=refuse, parse_int=read)
+        data = json.loads(text, parse_constant=refuse if finite else float, parse_int=read)
     except json.JSONDecodeError as error:
         raise DocumentError(f"it is no JSON: {error.msg}", error.lineno) from error
     except RecursionError:

@@ -51,7 +51,7 @@ def report(tmp_path_factory) -> Path:
     text = text.replace(
         "[gapsl, {kind: epsl, phi: 0.5}]", f'{{gapsl: gapsl, "{EVIL}": psl, sl: sl, fedavg: fedavg}}'
     )
-    text += "  variants: {net: {a rather long name of a network, <i>: {}, lte: {clients.*.link: lte}}}\n"
+    text += "  variants: {net: {a rather long name of a network, <i>: {}, lte: {clients.*.link.latency: 50 ms}}}\n"
     text = text.replace("a rather long name of a network, <i>", '"a rather long name of a network & <i>"')
     axes_last = text.replace("targets:", "#").splitlines()
     lines = [line for line in axes_last if not line.startswith("#")]

@@ -231,7 +231,7 @@ def test_validate_finds_what_will_die(change: dict[str, Any], told: str, trace: 
             "mean": "1 Mbit/s",
             "sigma": 0.1,
             "correlation_time": "1 s",
-            "step": "1e-300 s",
+            "step": "1e-20 s",
         },
         {"kind": "gilbert_elliott", "good": "1 Mbit/s", "mean_good": "1 ns", "mean_bad": "1 ns"},
     ],

@@ -118,7 +118,7 @@ def _samples(paths: list[Path]) -> tuple[list[Any], list[Any], list[str]]:
     for path in paths:
         form = "LEAF's files hold {users: [...], user_data: {USER: {x: [...], y: [...]}}}"
         try:
-            content = json_data(read_text(path, _MOST_BYTES), _MOST_BYTES)
+            content = json_data(read_text(path, _MOST_BYTES), _MOST_BYTES, finite=False)
             known = [(user, content["user_data"][user]) for user in content["users"]]
             pairs = [(user, list(data["x"]), list(data["y"])) for user, data in known]
         except (OSError, ValueError, KeyError, TypeError) as error:

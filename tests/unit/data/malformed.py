@@ -217,7 +217,7 @@ OK = ([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]], [0, 1])
 MALFORMED_LEAF: list[tuple[Change, dict[str, Any], str, str]] = [
     (nothing, {"root": "nowhere"}, "root", "which is no folder"),
     (nothing, {"root": "parquet"}, "root", "holds no train/*.json and no *.json"),
-    (put("leaf/train/all.json", "{"), {}, "root", "cannot be read (JSONDecodeError"),
+    (put("leaf/train/all.json", "{"), {}, "root", "cannot be read (DocumentError: it is no JSON"),
     (put("leaf/train/all.json", "[]"), {}, "root", "LEAF's files hold {users"),
     (put("leaf/train/all.json", '{"users": ["a"]}'), {}, "root", "KeyError: 'user_data'"),
     (put("leaf/train/all.json", '{"users": ["a"], "user_data": {}}'), {}, "root", "KeyError: 'a'"),

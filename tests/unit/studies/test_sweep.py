@@ -206,7 +206,7 @@ def test_a_run_that_fails_leaves_no_earlier_results(tmp_path):
 
 
 def test_a_diverging_run_is_kept_up_to_then_and_reported(tmp_path):
-    base = BASE.replace("lr: 0.1", "lr: 1.0e+30")
+    base = BASE.replace("lr: 0.1", "lr: 1.0e+18")
     record = sweep(load_study(write_study(tmp_path, base=base)), tmp_path / "out", Counting())
     assert all(run.status.startswith("failed: ") for run in record.runs)
     assert load_summary(tmp_path / "out" / "runs" / "gapsl-seed1")["status"].startswith("failed")

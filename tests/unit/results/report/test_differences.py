@@ -118,7 +118,7 @@ def test_a_study_of_many_settings_is_told_within_eighty_columns(
     for i, (one, net) in enumerate(product(series, nets)):
         for seed in (1, 2):
             rows = [
-                EvaluationRow(r, 5.0 * r, "global", -1, 0.35 * r - 0.001 * i + 0.0001 * seed, 1.0)
+                EvaluationRow(r, 5.0 * r, "global", -1, 0.35 * r + 0.02 - 0.001 * i + 0.0001 * seed, 1.0)
                 for r in (0, 1, 2)
             ]
             label = f"{i}-{seed}"

@@ -20,12 +20,13 @@ import yaml
 
 from gapslsim.results import store
 from gapslsim.results.drawing.markup import Markup, joined, tag
-from gapslsim.results.frames import TABLES, columns_of
+from gapslsim.results.frames import TABLES
 from gapslsim.results.report.data import gather
 from gapslsim.results.report.page import page
 from gapslsim.results.results import Results
 from gapslsim.results.store import write_results
 from gapslsim.results.study import RunRecord, StudyRecord, write_study
+from gapslsim.tables.table import columns_of
 
 EVIL = "</title></style></pre><script>alert(1)</script>\"' onload=a() ]]> --> \x1b[2J\x00\x85\u202e"
 SHOWN = "</title></style></pre><script>alert(1)</script>\"' onload=a() ]]> --> \\x1b[2J\\x00\\x85\\u202e"
