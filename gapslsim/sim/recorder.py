@@ -55,7 +55,7 @@ class Recorder:
     @property
     def spans(self) -> list[SpanRow]:
         """The spans with their names."""
-        return list(map(SpanRow._make, self.rows))
+        return list(self.rows)
 
     def begin(self, now_s: float, *clients: int | None) -> None:
         """Announces a span of each client; until now it was waiting if nothing else goes on. None stands for nobody."""

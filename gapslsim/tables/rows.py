@@ -37,7 +37,7 @@ class Rows(Table):
     """A table that grows. A run of any length takes bounded memory, and one that is killed leaves no file behind.
 
     Args:
-        row_type: class whose fields are the columns; rows may be plain tuples.
+        row_type: class of named tuples whose fields are the columns; rows may be plain tuples.
     """
 
     FOLDED_AT: ClassVar = 1 << 14
@@ -57,6 +57,7 @@ class Rows(Table):
         self.recent: list[Sequence[Any]] = []
         """The last rows."""
         self._named = row_type.__name__
+        self._made: Callable[[Iterable[Any]], Any] = row_type._make
         self._chunks: list[Chunk] = []
         self._n_folded = 0
         self._n_spilled = 0
@@ -68,10 +69,10 @@ class Rows(Table):
     def __len__(self) -> int:
         return self._n_spilled + self._n_folded + len(self.recent)
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """The rows as tuples, the simplest and the slowest way to look at them."""
+    def __iter__(self) -> Iterator[Any]:
+        """The rows as named tuples, the simplest and the slowest way to look at them."""
         for batch in self.batches({}):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield from map(self._made, zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
     def append(self, row: Sequence[Any]) -> None:
         """Adds a row.

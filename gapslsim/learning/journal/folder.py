@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def open_training(
             if other.header["setup"] == setup:
                 differs = ", ".join(differences(other.header["compatibility"], compatibility))
                 messages.append(f"{other.folder}: records of this training are ignored: {differs}.")
+        _clear(folder / HEADER)
         _write(folder / HEADER, header)
     else:
         with suppress(OSError):
@@ -178,6 +180,13 @@ def _make(folder: Path) -> None:
 def _is_partial(path: Path, name: str) -> bool:
     """Whether a file is what `whole_file` has made of a file of this name so far."""
     return path.name.startswith(f".{name}.") and path.name.endswith(".partial")
+
+
+def _clear(path: Path) -> None:
+    """Removes what no program of ours writes there, a pipe or a link say: files take the place of files alone."""
+    with suppress(OSError):  # a folder stays, and is told of by who writes
+        if not stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()
 
 
 def _write(path: Path, value: object) -> None:

@@ -27,7 +27,10 @@ def test_records_in_any_order_and_of_any_size_give_the_hash_of_the_sorted_rows()
 
 
 def test_records_from_a_journal_are_read_once_and_give_the_same_rows_and_hash_in_each_run() -> None:
-    payloads = [json.dumps({"losses": LOSSES[:3]}), json.dumps({"losses": LOSSES[3:], "accuracies": SEEN})]
+    payloads = [
+        json.dumps({"seconds": 0.5, "losses": LOSSES[:3]}),
+        json.dumps({"seconds": 1, "losses": LOSSES[3:], "accuracies": SEEN}),
+    ]
     for _ in range(2):
         observed = Observations()
         for payload in payloads:

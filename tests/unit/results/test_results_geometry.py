@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from gapslsim.cli.main import main
-from gapslsim.records import PairRow, UpdateRow
+from gapslsim.records import ClientRow, PairRow, UpdateRow
 from gapslsim.results._geometry import compare_geometry
 from gapslsim.results.frames import frame
 from gapslsim.results.report.data import gather
@@ -64,7 +64,13 @@ def test_a_row_per_rule_and_no_column_that_no_rule_has() -> None:
 def measured(make_results: Any, tmp_path: Path) -> Path:
     rows = [update(round, n_leaders=1, n_admitted=2, selection_ratio=0.25) for round in (1, 2)]
     angles = [row for round in (1, 2) for row in pairs(round, math.radians(20), math.radians(130))]
-    return write_results(make_results(updates=rows, pairwise=angles), tmp_path / "measured")
+    devices = ["nano", "pi", "tx2"]  # all whom `pairs` compares
+    clients = [
+        ClientRow(client, device, device, 8e6, 8e6, 0.0, 8, 80, f'{{"{client}": 80}}', "1")
+        for client, device in enumerate(devices)
+    ]
+    results = make_results(clients=clients, device_of_client=devices, updates=rows, pairwise=angles)
+    return write_results(results, tmp_path / "measured")
 
 
 def test_the_command_prints_and_writes_it(
@@ -105,7 +111,7 @@ def test_the_page_shows_updates_and_every_pair(measured: Path) -> None:
         "the update has cosine 0.50 to the mean gradient and lowers the loss of 75 % of the clients" in told
     )
     assert "closest are client-0 (nano) and client-1 (pi) (20 degrees on average)" in told
-    assert "farthest client-1 (pi) and client-2 (130 degrees)" in told
+    assert "farthest client-1 (pi) and client-2 (tx2) (130 degrees)" in told
     for svg in re.findall(r"<svg.*?</svg>", figure, flags=re.DOTALL):
         assert not re.search(r'="[^"]*\b(nan|inf)\b', svg)
 
