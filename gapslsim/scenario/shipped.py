@@ -51,7 +51,9 @@ def _find(path: str | Path, shipped: dict[str, Path], fix: str) -> Path:
     try:
         check_regular(file)
     except OSError as error:
-        what = what if error.errno == errno.ENOENT else f"{error.strerror}"
+        what = (
+            what if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG) else f"{error.strerror}"
+        )
     hint = did_you_mean(str(path), [*near, *shipped])
     raise ScenarioError([Problem("", f"{what}; {fix}{hint}", str(path))])
 

@@ -78,7 +78,9 @@ class Search(ABC):
 
     kind: str
     """Name in study files; each fixes its own."""
-    space: Annotated[dict[str, Entry], Field(min_length=1)]
+    space: Annotated[
+        dict[str, Entry], Field(min_length=1, examples=[{"training.client.lr": {"from": 0.001, "to": 1}}])
+    ]
     """Path to a range, `{from: 0.001, to: 1, scale: log}`, or to a list of values of which one is taken."""
     trials: Annotated[PositiveInt, Field(le=10_000)]
     """How many settings are tried; each with every seed. The same ones are tried once."""
@@ -88,6 +90,14 @@ class Search(ABC):
     """Whether what is tried next follows from what was measured."""
     objective: MeasureList = (Accuracy(),)
     """What is best is told by this: a measure of figures, or several; then by all settings that none beats in all."""
+
+    def __init_subclass__(cls) -> None:
+        # Else each dataclass gets a hash of all its settings, and `space`, a mapping, has none.
+        if "__hash__" not in vars(cls):
+            cls.__hash__ = Search.__hash__  # type: ignore[method-assign]
+
+    def __hash__(self) -> int:
+        return hash((type(self), frozenset(self.space), self.trials, self.seed))
 
     @abstractmethod
     def ask(self, told: Told) -> list[Point]:

@@ -104,16 +104,14 @@ def test_axes_of_numbers_are_numbers_in_every_table(digits):
 def test_quantities_lie_along_an_axis_in_their_unit(digits):
     study = read_tables(digits)
     names = {"0.5": "500 kbit/s", "5.0": "5 Mbit/s"}
-    runs = [
-        replace(
-            run,
-            record=replace(run.record, axes=run.record.axes | {"uplink": names[run.record.axes["alpha"]]}),
-        )
-        for run in study.runs
-    ]
+    records = {
+        run.label: replace(run, axes=run.axes | {"uplink": names[run.axes["alpha"]]})
+        for run in study.record.runs
+    }
+    runs = [replace(run, record=records[run.record.label]) for run in study.runs]
     figure = {"kind": "points", "x": "uplink", "y": "accuracy", "scale": "log"}
     axes = {"uplink": ["5 Mbit/s", "500 kbit/s"], "framework": ["GAPSL", "PSL"]}
-    record = replace(study.record, axes=axes, figure=figure)
+    record = replace(study.record, axes=axes, figure=figure, runs=tuple(records.values()))
     study = replace(study, record=record)
     vars(study)["runs"] = tuple(runs)
     (panel,) = figure_of(record).draw(study).panels

@@ -156,15 +156,17 @@ def test_shipped_studies_and_devices_are_valid_and_their_mistakes_are_told_where
         for file in files:
             data = plain(parse(file.read_text(), str(file))[0])
             assert [error.message for error in validator.iter_errors(data)] == [], file
-        broken = [("name", 3), ("nmae", "x")]
-        broken += (
-            [("seeds", [-1], "seeds.0"), ("axes.gird", {})] if what is What.STUDY else [("memory.rma", 1)]
-        )
-        for path, value, *where in broken:
-            again = copy.deepcopy(data)
-            put(again, path, value)
-            first = next(validator.iter_errors(again))
-            assert ".".join(map(str, first.absolute_path)) == (where or [path])[0]
+            broken = [("name", 3), ("nmae", "x")]
+            if what is What.DEVICE:
+                broken += [("memory.rma", 1)]
+            else:
+                broken += [("seeds", [-1], "seeds.0")]
+                broken += [("axes.gird", {})] if "axes" in data else [("search.trails", 1)]
+            for path, value, *where in broken:
+                again = copy.deepcopy(data)
+                put(again, path, value)
+                first = next(validator.iter_errors(again))
+                assert ".".join(map(str, first.absolute_path)) == (where or [path])[0], file
 
 
 def test_with_a_base_sections_may_be_partial_but_not_misspelt(validator):
