@@ -271,7 +271,7 @@ def test_a_batch_that_would_run_code_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(
         pickle.dumps({b"data": _Harmful()}, protocol=2)
     )
-    with pytest.raises(DataError, match=r"it asks for posix\.system, which no CIFAR file needs|nt\.system"):
+    with pytest.raises(DataError, match="it asks for a class or function that no CIFAR file needs"):
         Cifar10(root=tmp_path).load(None, 1)
 
 
