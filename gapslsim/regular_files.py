@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 __all__ = [
-    "MOST_TEXT_BYTES", "check_regular", "files_sha256", "is_file", "is_plain_name", "open_regular", "read_bytes",
-    "read_text",
+    "MOST_TEXT_BYTES", "check_regular", "exists", "files_sha256", "in_home", "is_file", "is_plain_name", "open_regular",
+    "read_bytes", "read_text", "real_path",
 ]  # fmt: skip
 
 MOST_TEXT_BYTES: Final = 64 << 20
@@ -99,12 +99,22 @@ def real_path(path: str | Path) -> Path:
         return Path(path)
 
 
+def in_home(path: str | Path) -> Path:
+    """The path with `~` as a home directory; as it is where nobody is called so."""
+    return Path(os.path.expanduser(path))
+
+
 def is_file(path: str | Path) -> bool:
     """Whether a file lies there; also of a name that no file can have: too long, or with a NUL."""
     try:
         return Path(path).is_file()
     except (OSError, ValueError):
         return False
+
+
+def exists(path: str | Path) -> bool:
+    """The same of a file or folder."""
+    return os.path.exists(path)
 
 
 def files_sha256(files: Iterable[Path]) -> str:

@@ -25,9 +25,8 @@ def whole_path(path: Path) -> Iterator[Path]:
     Raises:
         OSError: if it cannot be written.
     """
-    if (
-        path.exists()
-    ):  # a file that takes the place of a device, /dev/null say, harms every program of the machine
+    # A file that takes the place of a device, /dev/null say, harms every program of the machine.
+    if path.exists():
         check_regular(path)
     partial = path.with_name(f".{path.name[:_LONGEST]}.{uuid.uuid4().hex}.partial")
     try:

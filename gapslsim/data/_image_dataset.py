@@ -16,6 +16,7 @@ from gapslsim.data.source import VARIABLE
 from gapslsim.data.stratify import balanced_order
 from gapslsim.errors import DataError
 from gapslsim.registry import component
+from gapslsim.regular_files import in_home
 from gapslsim.work import content_key
 
 __all__ = ["ImageDataset"]
@@ -134,7 +135,7 @@ class ImageDataset(Dataset):
     def _places(self, folder: Path | None) -> list[Path]:
         """Where to look."""
         if self.root is not None:
-            return [self.root.expanduser()]
+            return [in_home(self.root)]
         # Its own folder first: the public data may hold files of several sets side by side.
         return [] if folder is None else [folder / self.image_kind.name, folder]
 

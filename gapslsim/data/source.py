@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gapslsim.regular_files import in_home
+
 __all__ = ["VARIABLE", "public_data_folder"]
 
 VARIABLE = "GAPSLSIM_DATA"
@@ -20,7 +22,7 @@ def public_data_folder() -> Path | None:
     """
     named = os.environ.get(VARIABLE)
     if named:
-        return Path(named).expanduser()
+        return in_home(named)
     roots = [Path.cwd()]
     checkout = Path(__file__).resolve().parents[2]
     # An installed package lies in no checkout, and what is beside its environment is nobody's data.

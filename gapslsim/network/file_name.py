@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ValidationInfo
 
 from gapslsim.errors import NetworkError
-from gapslsim.regular_files import is_file, real_path
+from gapslsim.regular_files import in_home, is_file, real_path
 
 __all__ = ["FileName", "find_file"]
 
@@ -36,7 +36,7 @@ def find_file(file: str) -> Path:
     """
     named = os.environ.get("GAPSLSIM_DATA")
     roots = [Path.cwd(), Path(__file__).resolve().parents[2]]
-    folders = [Path(named).expanduser()] if named else [root.parent / "shared" / "data" for root in roots]
+    folders = [in_home(named)] if named else [root.parent / "shared" / "data" for root in roots]
     places = [Path(file), *(folder / file for folder in dict.fromkeys(folders))]
     for place in places:
         if is_file(place):

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gapslsim.errors import Problem, did_you_mean
 from gapslsim.kernels import choose
-from gapslsim.regular_files import is_file, read_text, real_path
+from gapslsim.regular_files import exists, is_file, read_text, real_path
 from gapslsim.scenario.presets import LINKS
 from gapslsim.scenario.problems import explain, place, raise_if_any, stray_words
 from gapslsim.scenario.schema import OwnComponents, Scenario
@@ -263,9 +263,7 @@ def _from_home(tree: Tree, folder: FilePath) -> Tree:
     elif isinstance(value, list):
         value = [_from_home(inner, folder) for inner in value]
     elif isinstance(value, str) and ("/" in value or FilePath(value).suffix):
-        # A text that is no name at all, being too long or with signs that names have not, is none of a file.
-        with suppress(OSError, ValueError):
-            value = str(real_path(folder / value)) if (folder / value).exists() else value
+        value = str(real_path(folder / value)) if exists(folder / value) else value
     return replace(tree, value=value)
 
 

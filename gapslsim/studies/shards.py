@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from gapslsim.errors import ResultsError
 from gapslsim.locks import Holder
-from gapslsim.regular_files import read_text
 from gapslsim.results.outputs import write_text
+from gapslsim.results.place import read_loosely
 from gapslsim.results.study import RunRecord, StudyRecord, write_study
 from gapslsim.studies._runs import Observer, carry_out_all, done_and_to_do
 from gapslsim.studies._tables import write_tables
@@ -129,7 +129,7 @@ def gather(plan: Plan, out: Path) -> Gathered:
     with held(out, shared=True), held(out / FOLDER, "gather.lock", who="another --gather"):
         statuses: dict[str, str] = {}
         for index in range(1, number + 1):
-            statuses |= _read(_statuses(out, index)) or {}
+            statuses |= read_loosely(_statuses(out, index))
         records = {
             # What lies there decides; a shard's list only says how its runs failed.
             label: dataclasses.replace(record, status=statuses[label])
@@ -211,24 +211,17 @@ def _cut_in(out: Path) -> dict[str, Any] | None:
     file = out / FOLDER / _CUT
     if not file.exists():
         return None
-    found = _read(file)
+    found = read_loosely(file)
     try:
-        assert found is not None
-        assert all(isinstance(label, str) for labels in found["shards"] for label in labels)
-        assert sorted(label for labels in found["shards"] for label in labels) == sorted(found["runs"])
-    except (AssertionError, KeyError, TypeError, AttributeError):
+        labels = [label for own in found["shards"] for label in own]
+        is_sound = all(isinstance(label, str) for label in labels) and sorted(labels) == sorted(found["runs"])
+    except (KeyError, TypeError, AttributeError):
+        is_sound = False
+    if not is_sound:
         raise ResultsError(
             f"{file} is damaged; end all shards and delete {out / FOLDER}: what is finished is kept"
-        ) from None
+        )
     return found
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(read_text(file))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _statuses(out: Path, index: int) -> Path:

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gapslsim.errors import ResultsError
-from gapslsim.regular_files import read_text
 from gapslsim.results.outputs import write_text
+from gapslsim.results.place import PROVENANCE, read_loosely
 from gapslsim.results.results import Results
 from gapslsim.results.store import load_results
 from gapslsim.results.study import RUNS, RunRecord
@@ -61,7 +61,7 @@ class Tracked:
     def _tell(self, record: RunRecord, results: Results, lines: Sequence[Line]) -> None:
         def whole(tracker: Tracker) -> None:
             folder = self._out / RUNS / record.label
-            heard = {**_marks(folder), _name(tracker): results.provenance.get("started")}
+            heard = {**read_loosely(folder / _MARK), _name(tracker): results.provenance.get("started")}
             write_text(folder / _MARK, json.dumps(heard, indent=1) + "\n")
 
         follow_finished(lines, results, record.label, self._study, record.axes, whole)
@@ -69,19 +69,10 @@ class Tracked:
     def _has_heard(self, tracker: Tracker, record: RunRecord) -> bool:
         """Of this very run, not of one that lay here before."""
         folder = self._out / RUNS / record.label
-        heard = _marks(folder).get(_name(tracker), "")
-        with suppress(OSError, ValueError, RecursionError, AttributeError):
-            return bool(heard == json.loads(read_text(folder / "provenance.json")).get("started"))
-        return False
+        heard = read_loosely(folder / _MARK).get(_name(tracker), "")
+        made = read_loosely(folder / PROVENANCE)
+        return bool(made) and bool(heard == made.get("started"))
 
 
 def _name(tracker: Tracker) -> str:
     return f"{tracker.kind}={tracker.where}"
-
-
-def _marks(folder: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(read_text(folder / _MARK))
-        if isinstance(found, dict):
-            return found
-    return {}

@@ -11,6 +11,8 @@ import pytest
 
 from gapslsim.regular_files import (
     check_regular,
+    exists,
+    in_home,
     is_plain_name,
     open_regular,
     read_bytes,
@@ -102,3 +104,18 @@ def test_the_real_path_of_what_leads_in_a_circle_is_left_to_whoever_opens_it(tmp
     (tmp_path / "c").symlink_to(tmp_path / "file")
     assert real_path(tmp_path / "c") == tmp_path.resolve() / "file"
     assert real_path("a\0b") == Path("a\0b")
+
+
+def test_a_home_of_nobody_is_left_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert in_home("~/data") == Path("/home/me/data")
+    assert in_home("~nobody-is-called-so/data") == Path("~nobody-is-called-so/data")
+
+
+def test_whether_something_lies_there_is_answered_of_names_that_nothing_can_have(tmp_path: Path) -> None:
+    assert [exists(name) for name in (tmp_path, tmp_path / "no", "x" * 5000, "a\0b")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
