@@ -17,7 +17,7 @@ from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
-from gapslsim.models.segments import OF_CLIENT, OF_SERVER
+from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Segments
 from gapslsim.records import StalenessRow
 from gapslsim.registry import content_of
 from gapslsim.tables.rows import Rows
@@ -69,7 +69,7 @@ class LearnerCore:
         self.holdings = Holdings(setup, self.costs)
         """What each state holds and each cut lets pass."""
         self._begun: dict[str, Keyed[SideState]] = {}
-        common = None if setup.segments is not None else self._initial(CLIENT)
+        common = None if self._cuts_differ else self._initial(CLIENT)
         self.states = States(common, self._initial(SERVER), self._begin)
         """The named states, and how far each client and server has come."""
 
@@ -88,9 +88,27 @@ class LearnerCore:
     def _begin(self, name: str) -> Keyed[SideState] | None:
         """What a state begins with that is no copy of another: only where blocks have several owners."""
         segments = self.setup.segments
-        if segments is None or (name not in segments.owners and side_of(name) == SERVER):
+        if segments is None:
+            return None
+        # What was never written is a copy of the server's state, or of the one that all clients have in common.
+        if name not in segments.owners and (side_of(name) == SERVER or segments.clients_are_alike):
             return None
         return self._initial(name)
+
+    @property
+    def _cuts_differ(self) -> bool:
+        """Whether clients hold unlike blocks."""
+        return self.setup.segments is not None and not self.setup.segments.clients_are_alike
+
+    @property
+    def _segments(self) -> Segments:
+        """Who owns which blocks, where that is said."""
+        assert self.setup.segments is not None
+        return self.setup.segments
+
+    def _cut(self, client: int) -> tuple[int, ...]:
+        """Blocks on a client, for costs; nothing where all are alike."""
+        return (self._segments.cut(client),) if self._cuts_differ else ()
 
     def begin_round(self, round: int) -> None:
         """Names the round for the observations and for rules that depend on it; closes the one before."""
@@ -128,17 +146,19 @@ class LearnerCore:
         """Updates of server-side models, and of a global model by averaging."""
         return self.states.server_steps
 
-    def frozen_weights(self, whole: bool) -> Keyed[None] | None:
-        """What clients are sent once, before they begin: weights that nobody trains; None if there is nothing to send.
+    def frozen_weights(self, client: int, whole: bool) -> Keyed[None] | None:
+        """What a client is sent once, before it begins: weights that nobody trains; None if there is nothing to send.
 
         Args:
+            client: who is sent to.
             whole: whether clients hold both sides of the model.
         """
-        held = self.holdings.sides
-        sides = held(CLIENT) + held(SERVER) if whole else held(CLIENT)
+        if not self.setup.sends_frozen:
+            return None
+        sides = self.holdings.sides(name_of(client)) + (self.holdings.sides(SERVER) if whole else [])
         scale = self.setup.itemsize / 4
         size_bytes = sum(int((side.parameter_bytes - side.trained_bytes) * scale) for side in sides)
-        if not self.setup.sends_frozen or not size_bytes:
+        if not size_bytes:
             return None
         return Keyed(content_key("frozen", [whole], self.setup.key), size_bytes)
 

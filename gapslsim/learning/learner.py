@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gapslsim.errors import LostError, ProtocolError
+from gapslsim.learning._common_blocks import CommonBlocks
 from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
 from gapslsim.learning._whole_model import WholeModelOperations
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 
-class Learner(WholeModelOperations):
+class Learner(CommonBlocks, WholeModelOperations):
     """Offers every operation on the named states of one training.
 
     A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
@@ -81,14 +82,16 @@ class Learner(WholeModelOperations):
             call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
             return SmashedData(key, size_bytes, self._operations.held(key, (state,), call), batch=batch)
 
-        return Work("client_forward", self.costs.client_forward(size), carry_out, (name,), 1, size)
+        return Work(
+            "client_forward", self.costs.client_forward(size, *self._cut(client)), carry_out, (name,), 1, size
+        )
 
     def server_pass(
         self, smashed: SmashedData, rule: ServerUpdate, cut_rule: CutGradient
     ) -> Work[SmashedData]:
         """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
         size = smashed.batch.size
-        cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule)
+        cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule, *self._cut(smashed.batch.client))
 
         def carry_out() -> SmashedData:
             smashed.batch.is_served = True
@@ -205,7 +208,8 @@ class Learner(WholeModelOperations):
                 operations.part,
             )
 
-        cost = self.costs.server_step(sizes, shared, rule, served=all(batch.is_served for batch in batches))
+        served, cuts = all(batch.is_served for batch in batches), [c for i in clients for c in self._cut(i)]
+        cost = self.costs.server_step(sizes, shared, rule, served=served, cuts=cuts)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -248,7 +252,8 @@ class Learner(WholeModelOperations):
                 key, self.holdings.of(batch.model).size_bytes, inputs, call, is_state=True
             )
 
-        cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
+        optimizer = self.setup.optimizer_of(batch.client)
+        cost = self.costs.client_backward(batch.size, rule, optimizer, *self._cut(batch.client))
         return Work("client_backward", cost, carry_out, (batch.model,))
 
     def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
@@ -279,7 +284,7 @@ class Learner(WholeModelOperations):
         return SentWeights(key, holds.size_bytes + n_slots * holds.slot_bytes, held, side=side, holds=holds)
 
     def average(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
-        """Mean of the weights of one side.
+        """Mean of the weights of one side; where clients are cut unlike, of each block over those who have it there.
 
         Args:
             weights: by client.
@@ -288,6 +293,8 @@ class Learner(WholeModelOperations):
         Raises:
             ProtocolError: if there are none, or of both sides.
         """
+        if self._cuts_differ:
+            return self._average_blocks(weights, shares)
         clients = tuple(sorted(weights))
         messages = [weights[client] for client in clients]
         settings = [shares, list(clients)]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlignmentDetail",
     "ClientUpdate",
+    "Compared",
     "CutGradient",
     "Decision",
     "Fate",
@@ -37,11 +38,17 @@ Fate = Literal["train", "zero", "freeze"]
 """What becomes of a client in a round: its own cut gradient; a zero cut gradient; no update at all."""
 
 
+Compared = Literal["shared", "own"]
+"""Where clients are cut unlike: the gradients of those of the server's blocks that all clients go through there, or of
+all of them, with zeros where a client has a block itself."""
+
+
 @dataclass(frozen=True, eq=False)
 class Gradients:
     """What the server knows when it decides on an update.
 
-    S is the number of participants, d the number of server-side parameters.
+    S is the number of participants, d the number of server-side parameters; where clients are cut unlike, of those that
+    the rule compares (`ServerUpdate.compares`).
     """
 
     matrix: Tensor
@@ -135,6 +142,16 @@ class ServerUpdate(ABC):
     def n_generated(self) -> int:
         """Samples that it makes up for each step, which the server passes forward and backward; 0 for none."""
         return 0
+
+    @property
+    def compares(self) -> Compared:
+        """What of clients' gradients it is given, where clients are cut unlike."""
+        return "shared"
+
+    @property
+    def sums_clients(self) -> bool:
+        """Whether its update is a sum over clients, not a mean; then so it is on blocks that it is not given."""
+        return False
 
     @property
     def reads_planned_rounds(self) -> bool:
