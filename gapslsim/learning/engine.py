@@ -34,8 +34,9 @@ from gapslsim.learning.rules import Decision, Gradients
 from gapslsim.learning.server_pass import (
     WINDOW,
     ServerPass,
-    average_over_clients,
+    averaged_cut,
     read_together,
+    scaled_cuts,
     server_pass,
     weighed,
 )
@@ -161,7 +162,10 @@ class Engine:
             on_host=self._ways.rows_on_host,
         )
         passed = whole_pass(
-            keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
+            keep_rows=keep_rows,
+            joined_samples=self._joined_samples,
+            stacked_samples=self._stacked_samples,
+            as_one=step.joined,
         )
         losses, sums = read_together(passed.losses, passed.matrix)
         # One sum instead of a look at every client: NaN and infinity survive addition (inf - inf is NaN).
@@ -244,9 +248,10 @@ class Engine:
         if decision.cut_terms is not None:
             cuts = [c if t is None else c + t for c, t in zip(cuts, decision.cut_terms, strict=True)]
         if step.average_cut:
-            whole = [_joined(cut, shared, n) for cut, n in zip(cuts, n_shared, strict=True)]
-            shared = average_over_clients(whole, [len(cut) for cut in whole])
+            shared = averaged_cut(cuts, shared, n_shared)
             n_shared = [len(cut) for cut in cuts]
+        if step.cut_factors is not None:
+            cuts, shared = scaled_cuts(cuts, shared, step.cut_factors)
         geometry = None
         if step.measures:
             update = decision.update if decision.updates_server else None
@@ -372,11 +377,6 @@ class Engine:
             if not math.isfinite(loss) or not math.isfinite(total):
                 what = "gradient" if math.isfinite(loss) else "loss"
                 raise _numerical_error(what, loss, step.round, step.clients[row], step.state_key)
-
-
-def _joined(cut: Tensor, shared: Tensor | None, n_shared: int) -> Tensor:
-    """A client's whole cut gradient: the shared rows, then its own."""
-    return cut if shared is None else torch.cat([shared[:n_shared], cut[n_shared:]])
 
 
 def _numerical_error(what: str, loss: float, round: int, client: int, state_key: str) -> NumericalError:

@@ -103,6 +103,7 @@ class Learner(WholeModelOperations):
         cut_rule: CutGradient,
         model: str = SERVER,
         weights: Mapping[int, float] | None = None,
+        joined: bool = False,
     ) -> Work[ServerReply]:
         """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
@@ -113,9 +114,12 @@ class Learner(WholeModelOperations):
             model: name of the server-side state that is stepped; it begins with `server`.
             weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
                 Losses and cut gradients are not weighted.
+            joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
+                batch norm and dropout see them together. For rules without client gradients.
 
         Raises:
-            ProtocolError: if there is nothing to step with, or for a state of the client side.
+            ProtocolError: if there is nothing to step with, for a state of the client side, or if samples that are
+                joined are to give gradients of single clients or a shared part.
         """
         messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
         if not messages:
@@ -128,6 +132,9 @@ class Learner(WholeModelOperations):
         name = _of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
         weighing = factors if any(factor != 1 for factor in factors) else None
+        if joined and (rule.needs_client_gradients or weighing is not None or any(n_broadcast)):
+            raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
+        cut_factors = cut_rule.factors(sizes, joined)
 
         def carry_out() -> ServerReply:
             operations, states, round = self._operations, self.states, self.round
@@ -146,6 +153,8 @@ class Learner(WholeModelOperations):
                 stream,
                 self.setup.planned_rounds,
                 *([] if weighing is None else [list(weighing)]),
+                *(["joined"] if joined else []),
+                *([] if cut_factors is None else [cut_rule.scale]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -167,6 +176,8 @@ class Learner(WholeModelOperations):
                         state.key,
                         weighing,
                         measures,
+                        joined,
+                        cut_factors,
                     )
                 )
 
@@ -195,7 +206,11 @@ class Learner(WholeModelOperations):
                 key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part
             )
 
-        cost = self.costs.server_step(sizes, shared, rule, served=all(batch.is_served for batch in batches))
+        if joined:
+            cost = self.costs.joined_step(sizes, rule)
+        else:
+            is_served = all(batch.is_served for batch in batches)
+            cost = self.costs.server_step(sizes, shared, rule, served=is_served)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
