@@ -22,7 +22,7 @@ from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape, differentiate, flatten, unflatten
 from gapslsim.learning.workers import Together, one_by_one
 
-__all__ = ["WINDOW", "ServerPass", "averaged_cut", "read_together", "scaled_cuts", "server_pass", "weighed"]
+__all__ = ["WINDOW", "ServerPass", "average_over_clients", "read_together", "server_pass", "weighed"]
 
 _DoubleTape = tuple[Tape, Tensor, tuple[Tensor, ...]]
 
@@ -313,21 +313,6 @@ def average_over_clients(
         total[:n] += tensor[:n].detach()
         count[:n] += 1
     return total / sent(count, total.device).view(-1, *([1] * (total.dim() - 1)))
-
-
-def averaged_cut(cuts: Sequence[Tensor], shared: Tensor | None, n_shared: Sequence[int]) -> Tensor:
-    """Mean over clients of the cut gradients, sample by sample; each begins with its shared rows."""
-    if shared is not None:
-        cuts = [torch.cat([shared[:n], cut[n:]]) for cut, n in zip(cuts, n_shared, strict=True)]
-    return average_over_clients(cuts, [len(cut) for cut in cuts])
-
-
-def scaled_cuts(
-    cuts: Sequence[Tensor], shared: Tensor | None, factors: Sequence[float]
-) -> tuple[list[Tensor], Tensor | None]:
-    """Cut gradients times the factor of each; what is shared has the first, since all are the same where it is."""
-    scaled = [factor * cut for factor, cut in zip(factors, cuts, strict=True)]
-    return scaled, None if shared is None else factors[0] * shared
 
 
 def _as_it_is(tape: _DoubleTape | None) -> _DoubleTape | None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gapslsim.learning._outcome import outcome_of
 from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
@@ -136,7 +137,7 @@ class PlainEngine(Engine):
         measured = passed.matrix
         if step.measures:
             measured = whole_pass().matrix if step.joined else stacked()
-        return self._outcome(step, passed, losses, decision, updated, measured, known)
+        return outcome_of(step, passed, losses, decision, updated, measured, known)
 
     def average(self, weights: Sequence[Weights], shares: Sequence[float]) -> Weights:
         """See the base class."""
