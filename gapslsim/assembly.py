@@ -20,16 +20,16 @@ from gapslsim.frameworks.framework import Framework
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.hardware.memory import check_fits
+from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.cost import split_cost
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
-from gapslsim.scenario.checks import nothing_to_compare
+from gapslsim.scenario.cutting import cut_model, nothing_to_compare, refusals
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.targets import check_target
 from gapslsim.scenario.tree import dotted
@@ -115,6 +115,9 @@ def assemble(
     if clock is not None and any(o != scenario.training.client for o in scenario.client_optimizers):
         message = "an optimizer per client group is simulated and cannot be measured here; leave it out"
         raise ScenarioError([Problem("clients.training", message)])
+    if clock is not None and len({group.cut for group in scenario.clients}) > 1:
+        message = "a cut per client group is simulated and cannot be measured here; leave it out"
+        raise ScenarioError([Problem("clients.cut", message)])
     if scenario.training.frozen == "sent" and scenario.is_hazardous:
         message = (
             "sent needs clients that are always there and no faults; write installed, or leave those out"
@@ -203,8 +206,9 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
     batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
+    of_server = scenario.framework.server_steps_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(
-        sum(map(len, shards)) / per_round, per_round, steps[1] or 1.0
+        sum(map(len, shards)) / per_round, per_round, of_server or 1.0
     )
     own = scenario.client_optimizers
     optimizers = own, (scenario.training.server,)
@@ -215,10 +219,16 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         else None
         for per_side, of_side in zip(steps, optimizers, strict=True)
     )
+    try:
+        model, segments = cut_model(scenario, data.input_shape, data.n_classes)
+    except ValueError as error:
+        raise ScenarioError([Problem("clients.cut", str(error))]) from error
+    if refused := refusals(scenario, segments):
+        raise ScenarioError([Problem(dotted(path), text) for path, text in refused])
     setup = LearningSetup(
         data=data,
         shards=shards,
-        model=scenario.model,
+        model=model,
         batch_size=scenario.training.batch_size,
         client_optimizer=scenario.training.client,
         server_optimizer=scenario.training.server,
@@ -235,6 +245,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         precision=scenario.training.precision,
         compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
+        segments=segments,
     )
     return setup, planned_rounds
 
@@ -313,21 +324,33 @@ def _memory(
     """
     framework: Framework = scenario.framework
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
-    costs = split_cost(
-        setup.model, setup.data.input_shape, setup.data.n_classes, largest, setup.data.input_dtype
-    )
-    if framework.keeps_client_gradients and not costs.server.n_trained:
+    of_cut = OperationCosts(setup)
+    costs, cuts = of_cut.split(largest), [setup.cut_of(client) for client in range(setup.n_clients)]
+    last = None if cuts[0] is None else max(cut for cut in cuts if cut is not None)
+    if framework.keeps_client_gradients and not of_cut.split_at(last, largest).server.n_trained:
         raise ScenarioError([Problem("framework", nothing_to_compare(framework.kind))])
     slots = max(setup.optimizer_of(client).n_slots for client in range(setup.n_clients))
     whole = framework.clients_hold_whole_model
-    need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)
+    needs_at, smashed = {}, {}
+    for cut in dict.fromkeys(cuts):
+        side = of_cut.split_at(cut, largest).client
+        needs_at[cut] = client_memory_bytes(side, slots, framework.clients_train, gets_cut_gradient=not whole)
+        smashed[cut] = side.output_bytes
+    need = max(needs_at.values())
     if whole:
         need += client_memory_bytes(costs.server, slots, gets_cut_gradient=False)
-    for device in {id(device): device for device in clients}.values():
-        check_fits(device, need, "the client-side model and its training state")
+    for device, cut in {(id(d), cut): (d, cut) for d, cut in zip(clients, cuts, strict=True)}.values():
+        check_fits(device, need if whole else needs_at[cut], "the client-side model and its training state")
     n_at_once = math.ceil(setup.n_clients * framework.participation.expected_share(setup.n_clients) - 1e-9)
+    at_once = framework.at_once(setup.n_clients)
     server_need = server_memory_bytes(
-        costs.server, setup.server_optimizer.n_slots, n_at_once, framework.keeps_client_gradients
+        costs.server,
+        setup.server_optimizer.n_slots,
+        n_at_once,
+        framework.keeps_client_gradients,
+        n_copies=at_once.copies,
+        n_joined=n_at_once if at_once.is_joined else 1,
+        arriving_bytes=sum(sorted((smashed[cut] for cut in cuts), reverse=True)[:n_at_once]),
     )
     check_fits(server, server_need, "the server-side model and its training state")
     sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)

@@ -96,10 +96,10 @@ class FixedCosts:
     def sizes(self) -> Any:
         return self._inner.sizes
 
-    def client_forward(self, batch_size: int, *cut: int) -> Cost:
+    def client_forward(self, batch_size: int, cut: int | None = None) -> Cost:
         return flop(1.0)
 
-    def client_backward(self, batch_size: int, rule: Any, optimizer: Any, *cut: int) -> Cost:
+    def client_backward(self, batch_size: int, rule: Any, optimizer: Any, cut: int | None = None) -> Cost:
         return flop(2.0)
 
     server = ServerClock()
@@ -114,6 +114,9 @@ class FixedCosts:
         cuts: Sequence[int] = (),
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
+
+    def joined_step(self, batch_sizes: Sequence[int], rule: Any) -> Cost:
+        return flop(2.5 * len(batch_sizes))
 
     def local_training(self, batch_size: int, n_steps: int, optimizer: Any) -> Cost:
         return flop(4.0 * n_steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -26,6 +26,7 @@ from gapslsim.work import Keyed, content_key
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
     from gapslsim.learning.journal.journal import Journal
+    from gapslsim.learning.operation import SmashedData
     from gapslsim.learning.segmented_engine import SegmentedEngine
     from gapslsim.learning.trained import TrainedModels
 
@@ -106,10 +107,6 @@ class LearnerCore:
         assert self.setup.segments is not None
         return self.setup.segments
 
-    def _cut(self, client: int) -> tuple[int, ...]:
-        """Blocks on a client, for costs; nothing where all are alike."""
-        return (self._segments.cut(client),) if self._cuts_differ else ()
-
     def begin_round(self, round: int) -> None:
         """Names the round for the observations and for rules that depend on it; closes the one before."""
         self._operations.end_round(self.round, self.states.by_key)
@@ -170,6 +167,18 @@ class LearnerCore:
     def server_state(self) -> Keyed[SideState]:
         """The server-side model."""
         return self.states[SERVER]
+
+    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
+        """Updates of a server-side state since the forward pass of a mini-batch."""
+        return self.states.updates(model) - smashed.batch.n_updates
+
+    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
+        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
+        for message, weight in zip(smashed, weights, strict=True):
+            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
+            self.staleness_rows.append(
+                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
+            )
 
     def evaluate(self, views: tuple[str, ...], wanted: Wanted = Wanted()) -> None:  # noqa: B008
         """Test accuracy in each view, now; takes no simulated time. Nothing in a dry run.

@@ -33,7 +33,6 @@ from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import RuleMemory
-from gapslsim.records import StalenessRow
 from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
@@ -83,7 +82,12 @@ class Learner(CommonBlocks, WholeModelOperations):
             return SmashedData(key, size_bytes, self._operations.held(key, (state,), call), batch=batch)
 
         return Work(
-            "client_forward", self.costs.client_forward(size, *self._cut(client)), carry_out, (name,), 1, size
+            "client_forward",
+            self.costs.client_forward(size, self.setup.cut_of(client)),
+            carry_out,
+            (name,),
+            1,
+            size,
         )
 
     def server_pass(
@@ -91,7 +95,9 @@ class Learner(CommonBlocks, WholeModelOperations):
     ) -> Work[SmashedData]:
         """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
         size = smashed.batch.size
-        cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule, *self._cut(smashed.batch.client))
+        cost = self.costs.server_pass(
+            size, cut_rule.n_shared(size), rule, self.setup.cut_of(smashed.batch.client)
+        )
 
         def carry_out() -> SmashedData:
             smashed.batch.is_served = True
@@ -106,6 +112,7 @@ class Learner(CommonBlocks, WholeModelOperations):
         cut_rule: CutGradient,
         model: str = SERVER,
         weights: Mapping[int, float] | None = None,
+        joined: bool = False,
     ) -> Work[ServerReply]:
         """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
@@ -116,9 +123,12 @@ class Learner(CommonBlocks, WholeModelOperations):
             model: name of the server-side state that is stepped; it begins with `server`.
             weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
                 Losses and cut gradients are not weighted.
+            joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
+                batch norm and dropout see them together. For rules without client gradients.
 
         Raises:
-            ProtocolError: if there is nothing to step with, or for a state of the client side.
+            ProtocolError: if there is nothing to step with, for a state of the client side, or if samples that are
+                joined are to give gradients of single clients or a shared part.
         """
         messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
         if not messages:
@@ -131,6 +141,9 @@ class Learner(CommonBlocks, WholeModelOperations):
         name = _of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
         weighing = factors if any(factor != 1 for factor in factors) else None
+        if joined and (rule.needs_client_gradients or weighing is not None or any(n_broadcast)):
+            raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
+        cut_factors = cut_rule.factors(sizes, joined)
 
         def carry_out() -> ServerReply:
             operations, states, round = self._operations, self.states, self.round
@@ -149,6 +162,8 @@ class Learner(CommonBlocks, WholeModelOperations):
                 stream,
                 self.setup.planned_rounds,
                 *([] if weighing is None else [list(weighing)]),
+                *(["joined"] if joined else []),
+                *([] if cut_factors is None else [cut_rule.scale]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -170,6 +185,8 @@ class Learner(CommonBlocks, WholeModelOperations):
                         state.key,
                         weighing,
                         measures,
+                        joined,
+                        cut_factors,
                     )
                 )
 
@@ -208,8 +225,12 @@ class Learner(CommonBlocks, WholeModelOperations):
                 operations.part,
             )
 
-        served, cuts = all(batch.is_served for batch in batches), [c for i in clients for c in self._cut(i)]
-        cost = self.costs.server_step(sizes, shared, rule, served=served, cuts=cuts)
+        if joined:
+            cost = self.costs.joined_step(sizes, rule)
+        else:
+            is_served = all(batch.is_served for batch in batches)
+            cuts = [cut for client in clients if (cut := self.setup.cut_of(client)) is not None]
+            cost = self.costs.server_step(sizes, shared, rule, served=is_served, cuts=cuts)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -253,20 +274,8 @@ class Learner(CommonBlocks, WholeModelOperations):
             )
 
         optimizer = self.setup.optimizer_of(batch.client)
-        cost = self.costs.client_backward(batch.size, rule, optimizer, *self._cut(batch.client))
+        cost = self.costs.client_backward(batch.size, rule, optimizer, self.setup.cut_of(batch.client))
         return Work("client_backward", cost, carry_out, (batch.model,))
-
-    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
-        """Updates of a server-side state since the forward pass of a mini-batch."""
-        return self.states.updates(model) - smashed.batch.n_updates
-
-    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
-        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
-        for message, weight in zip(smashed, weights, strict=True):
-            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
-            self.staleness_rows.append(
-                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
-            )
 
     def weights(self, model: int | str, optimizer: bool = False) -> SentWeights:
         """Weights as a message, as they are now: parameters and buffers.

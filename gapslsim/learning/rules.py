@@ -31,6 +31,7 @@ __all__ = [
     "Fate",
     "Gradients",
     "ServerUpdate",
+    "one_cut_because",
     "whole_because",
 ]
 
@@ -189,6 +190,15 @@ class CutGradient:
     all (EPSL), in [0, 1]; its cut gradient is broadcast."""
     average: bool = False
     """Whether every client gets the mean over clients of the cut gradients, sample by sample, broadcast."""
+    scale: Literal["own", "mean"] = "own"
+    """Of whose loss it is: the client's own, or its part in the mean over the S mini-batches of the step: times 1/S, or
+    in a joined pass times the client's share of the samples."""
+
+    def factors(self, sizes: Sequence[int], joined: bool) -> tuple[float, ...] | None:
+        """What the cut gradient of each mini-batch of a step is multiplied by; None for 1."""
+        if self.scale == "own":
+            return None
+        return tuple(size / sum(sizes) if joined else 1 / len(sizes) for size in sizes)
 
     def n_shared(self, batch_size: int) -> int:
         """Samples of a batch that are backpropagated once for all."""
@@ -221,6 +231,17 @@ class ClientUpdate(ABC):
     def cost(self, n_parameters: int) -> Cost:
         """What adjusting costs on the client beyond its backward pass."""
         return NO_COST
+
+
+def one_cut_because(rule: ServerUpdate, cut_rule: CutGradient) -> str:
+    """Why all clients must be cut alike, in words; empty if they need not."""
+    if cut_rule.shared_fraction or cut_rule.average:
+        return "gradients at the cut are averaged over clients (phi, cut_gradient), and are of one shape for that"
+    if rule.second_order:
+        return "gradient: exact differentiates all clients' losses by the same weights of the server"
+    if rule.n_generated:
+        return "smashed data are generated from those of all clients, which are of one shape for that"
+    return ""
 
 
 def whole_because(rule: ServerUpdate, cut_rule: CutGradient) -> str:

@@ -10,6 +10,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
+from gapslsim.scenario.cutting import check_cuts, cut_model, nothing_to_compare
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -76,8 +77,11 @@ def _check_patience(scenario: Scenario) -> list[Finding]:
 
 
 def _check_clock(scenario: Scenario) -> list[Finding]:
-    """One pass for all clients, where each client's gradient is needed."""
+    """One pass for all clients where each client's gradient is needed; what the server's schedule has no use for."""
     framework = scenario.framework
+    schedule: Any = getattr(framework, "server_schedule", None)
+    if schedule is not None and (unfit := schedule.unfit(scenario.clock.server)):
+        return [(("clock", "server", option), f"{why}.") for option, why in unfit.items()]
     if scenario.clock.server.computes != "joined" or not framework.keeps_client_gradients:
         return []
     text = (
@@ -194,18 +198,10 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
         ("evaluation", "geometry"): isinstance(evaluation.geometry, Every)
         and evaluation.geometry.unit == "steps",
     }
-    if not any(counts.values()) or framework.optimizer_steps_per_round([1], [1])[1] > 0:
+    if not any(counts.values()) or framework.server_steps_per_round([1], [1]) > 0:
         return []
     rule = f"in {framework.kind} the server takes no optimizer steps; count rounds, epochs or samples."
     return [(path, rule) for path, is_counted in counts.items() if is_counted]
-
-
-def nothing_to_compare(kind: str) -> str:
-    """Why a framework that aligns gradients cannot train this model."""
-    return (
-        f"{kind} compares the clients' gradients of the server side, where all weights are frozen; unfreeze some, cut "
-        "the model earlier, or take psl."
-    )
 
 
 def check_deep(scenario: Scenario, *, inputs: bool = False, dry: bool = False) -> list[Finding]:
@@ -284,7 +280,7 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
 
     One of the user's own is also tried on a few training samples, if inputs may be read.
     """
-    from gapslsim.models.cost import split_cost
+    from gapslsim.models.cost import chain_cost, split_cost
 
     model, framework = scenario.model, scenario.framework
     batches = [min(own, n) for own, n in zip(scenario.batch_sizes, sizes, strict=False)]
@@ -303,9 +299,19 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     except Exception as error:
         text = _words(error)
         return [(("model", *pointed_at(type(model), text)), text)]
-    if framework.keeps_client_gradients and not cost.server.n_trained:
+    if found := check_cuts(scenario, loaded, largest):
+        return found
+    model, segments = cut_model(scenario, loaded.input_shape, loaded.n_classes)
+    about = (model, loaded.input_shape, loaded.n_classes)
+    if segments is None:
+        cost = split_cost(*about, largest, loaded.input_dtype)
+        compared = cost.server
+    else:
+        compared = chain_cost(*about, largest, segments.bounds[1:-1], loaded.input_dtype).stretches[-1]
+    if framework.keeps_client_gradients and not compared.n_trained:
         return [(("framework",), nothing_to_compare(framework.kind))]
-    if scenario.clock.server.computes == "joined" and cost.server.n_buffers:
+    mixes = cost.server.n_buffers and not framework.at_once(scenario.n_clients).is_joined
+    if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
     least = min(batches, default=largest)
