@@ -98,13 +98,19 @@ class FixedCosts:
     def client_forward(self, batch_size: int) -> Cost:
         return flop(1.0)
 
-    def client_backward(self, batch_size: int, rule: Any, optimizer: Any) -> Cost:
+    def client_backward(self, batch_size: int, rule: Any, optimizer: Any, received: Any = ()) -> Cost:
         return flop(2.0)
 
     server = ServerClock()
 
     def server_step(
-        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any, *, served: bool = False
+        self,
+        batch_sizes: Sequence[int],
+        n_shared: Sequence[int],
+        rule: Any,
+        *,
+        served: bool = False,
+        replies: Sequence[int] = (),
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
@@ -128,6 +134,7 @@ def small_setup(
     n_classes: int = 3,
     itemsize: int = 8,
     seed: int = 7,
+    codecs: Any = None,
 ) -> LearningSetup:
     """Synthetic data in equal shards, an MLP of one hidden layer on each side."""
     data = Synthetic(input_shape=input_shape, n_classes=n_classes, n_train=n_train, n_test=30).load(
@@ -145,6 +152,7 @@ def small_setup(
         planned_rounds=planned_rounds,
         planned_client_steps=planned_rounds,
         itemsize=itemsize,
+        codecs=codecs or {},
     )
 
 

@@ -53,9 +53,10 @@ class ParallelSplitLearning(Framework):
         """One training round."""
         smashed = yield from w.gather("upload", {c: self._upload(w, c) for c in w.participants})
         if smashed:
-            step = w.learner.server_step(smashed, self.server_rule, self.cut_rule)
+            trains = self.client_update.trains_in(w.round, w.epoch)
+            step = w.learner.server_step(smashed, self.server_rule, self.cut_rule, answers=trains)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
-            if self.client_update.trains_in(w.round, w.epoch):
+            if trains:
                 yield from self._download(w, reply)
         yield from self.client_sync.run(w)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from gapslsim.clock_options import ServerClock
 from gapslsim.learning._observations import Observations
 from gapslsim.learning.costs import OperationCosts
+from gapslsim.learning.hops import Hops
 from gapslsim.learning.judging import Judge, Wanted
 from gapslsim.learning.names import CLIENT, SERVER, name_of
 from gapslsim.learning.operations import Operations
@@ -65,6 +66,7 @@ class LearnerCore:
         self._evaluation_batch = evaluation_batch
         self.costs = OperationCosts(setup, server_clock, most_joined)
         split = self.costs.sizes
+        self._hops = Hops(setup, self._operations, split.smashed_shape)
         costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
         self._slot_bytes = {side: int(cost.trained_bytes * scale) for side, cost in costs.items()}
         self._bytes = {side: self._slot_bytes[side] + cost.buffer_bytes for side, cost in costs.items()}

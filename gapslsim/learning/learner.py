@@ -28,7 +28,7 @@ from gapslsim.learning.operation import (
     SmashedData,
 )
 from gapslsim.learning.operations import Alike
-from gapslsim.learning.reply import ServerReply, make_reply
+from gapslsim.learning.reply import ServerReply, make_reply, rows_of_replies
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import RuleMemory
@@ -79,7 +79,8 @@ class Learner(WholeModelOperations):
             if self.journal is not None:
                 self.states.in_flight.add(batch)
             call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
-            return SmashedData(key, size_bytes, self._operations.held(key, (state,), call), batch=batch)
+            held = self._operations.held(key, (state,), call)
+            return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
         return Work("client_forward", self.costs.client_forward(size), carry_out, (name,), 1, size)
 
@@ -103,6 +104,7 @@ class Learner(WholeModelOperations):
         cut_rule: CutGradient,
         model: str = SERVER,
         weights: Mapping[int, float] | None = None,
+        answers: bool = True,
     ) -> Work[ServerReply]:
         """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
@@ -113,6 +115,7 @@ class Learner(WholeModelOperations):
             model: name of the server-side state that is stepped; it begins with `server`.
             weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
                 Losses and cut gradients are not weighted.
+            answers: whether cut gradients will be sent; only then they are encoded.
 
         Raises:
             ProtocolError: if there is nothing to step with, or for a state of the client side.
@@ -187,15 +190,18 @@ class Learner(WholeModelOperations):
             memory = RuleMemory(key, record.get("rule_state"))
             states.stepped(name, after, clients, sum(sizes), memory)
             if self.journal is not None:
-                needs = (state, *(batch.state for batch in batches))
+                needs = (state, *(kept for batch in batches for kept in (batch.state, *batch.needs)))
                 for batch in batches:
                     batch.needs = needs
             self._updated()
-            return make_reply(
+            reply = make_reply(
                 key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part
             )
+            return self._hops.reply(states, reply, name, stream) if answers else reply
 
-        cost = self.costs.server_step(sizes, shared, rule, served=all(batch.is_served for batch in batches))
+        replies = rows_of_replies(sizes, n_broadcast) if answers else ()
+        served = all(batch.is_served for batch in batches)
+        cost = self.costs.server_step(sizes, shared, rule, served=served, replies=replies)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -225,17 +231,22 @@ class Learner(WholeModelOperations):
                 )
             states.use(batch)
             state = states.named[batch.model]
+            cut = [part for part in (answer.shared, answer.own) if part is not None]
             # The server's step has this forward pass among its inputs, and with it the state that it began with.
             changed = () if batch.key.startswith(state.key) else (state.key,)
-            key = derived_key(reply.key, "backward", batch.client, batch.step, self._rule_key(rule), *changed)
-            cut = [part for part in (answer.shared, answer.own) if part is not None]
+            # What error feedback adds is no part of the step.
+            sent = [part.key for part in cut if self._hops.remembers("gradients")]
+            key = derived_key(
+                reply.key, "backward", batch.client, batch.step, self._rule_key(rule), *changed, *sent
+            )
             call: Alike[SideState] = Alike(
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
             )
             inputs = (state, batch.state, initial, *cut)
             states.named[batch.model] = self._keyed(key, self._bytes[CLIENT], inputs, call, is_state=True)
 
-        cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
+        received = reply.received(answer) if "gradients" in self.setup.codings else ()
+        cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client), received)
         return Work("client_backward", cost, carry_out, (batch.model,))
 
     def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:

@@ -15,7 +15,7 @@ from gapslsim.work import Deferred, Keyed, derived_key
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Part", "ServerReply", "make_reply"]
+__all__ = ["Part", "ServerReply", "make_reply", "rows_of_replies"]
 
 Part = Callable[[str, int, "Deferred[ServerOutcome] | None", Callable[["ServerOutcome"], Any]], Keyed[Any]]
 """Key, size, outcome and what to take of it, to a message."""
@@ -28,6 +28,16 @@ class ServerReply:
     key: str
     answers: tuple[Answer, ...]
     """One per mini-batch, in the order of clients and their steps."""
+
+    @property
+    def n_shared(self) -> int:
+        """Samples of the shared part; 0 if there is none."""
+        return max(answer.n_shared for answer in self.answers)
+
+    def received(self, answer: Answer) -> tuple[int, ...]:
+        """Samples of each message that a mini-batch is answered by: those that all share, then its own."""
+        own = answer.batch.size - answer.n_shared
+        return *([] if self.shared is None else [self.n_shared]), *([] if answer.own is None else [own])
 
     @property
     def shared(self) -> Keyed[Tensor] | None:
@@ -106,6 +116,17 @@ def make_reply(
             own = part(derived_key(key, "cut", place), size_bytes, outcome, partial(_own_cut, place))
         answers.append(Answer(batch, own, shared, n, fates[place] if fates is not None else None))
     return ServerReply(key, tuple(answers))
+
+
+def rows_of_replies(sizes: Sequence[int], n_shared: Sequence[int]) -> list[int]:
+    """Samples of each message of a step's reply.
+
+    Args:
+        sizes: of the mini-batches.
+        n_shared: leading samples of each that are in the shared part.
+    """
+    own = [size - n for size, n in zip(sizes, n_shared, strict=True) if size > n]
+    return [max(n_shared), *own] if any(n_shared) else own
 
 
 def _own_cut(place: int, outcome: ServerOutcome) -> Tensor:

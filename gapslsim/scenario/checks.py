@@ -38,6 +38,7 @@ def check(scenario: Scenario) -> list[Finding]:
         found
         + _check_steps(scenario)
         + _check_clock(scenario)
+        + _check_codec(scenario)
         + _check_precision(scenario)
         + _check_compile(scenario)
         + _check_faults(scenario)
@@ -85,6 +86,18 @@ def _check_clock(scenario: Scenario) -> list[Finding]:
         "per_client."
     )
     return [(("clock", "server", "computes"), text)]
+
+
+def _check_codec(scenario: Scenario) -> list[Finding]:
+    """Codecs of what does not travel."""
+    framework = scenario.framework
+    if scenario.codec is None or not framework.clients_hold_whole_model:
+        return []
+    text = (
+        f"in {framework.kind} clients hold the whole model, and weights have no codec: nothing travels that it is for. "
+        "Leave it out, or take a framework with a cut."
+    )
+    return [(("codec",), text)]
 
 
 def _check_precision(scenario: Scenario) -> list[Finding]:

@@ -23,6 +23,8 @@ from gapslsim.documents import is_printable
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.kernels import Compiling, Kernels, Precision
+from gapslsim.learning.codec import Codec, Codecs, Way
+from gapslsim.learning.coding import Coding
 from gapslsim.learning.loss import Loss, losses
 from gapslsim.learning.memory_options import MemoryOptions
 from gapslsim.learning.optimizer import Optimizer, optimizers
@@ -148,6 +150,24 @@ class Training:
 
 
 @component
+class CodecOptions:
+    """How what travels between client and server is written. Weights and labels travel as they are."""
+
+    activations: Codecs = ()
+    """Of smashed data, from a client to the server: one codec, or a list that is applied in order."""
+    gradients: Codecs = ()
+    """Of cut gradients, from the server to a client, likewise."""
+
+    @model_validator(mode="after")
+    def _go_together(self) -> CodecOptions:
+        for way in ("activations", "gradients"):
+            given = getattr(self, way)
+            for problem in Coding(given).problems() if given else ():
+                raise ValueError(f"{way}: {problem}")
+        return self
+
+
+@component
 class ServerNode:
     """The machine that holds the server-side model."""
 
@@ -259,6 +279,9 @@ class Scenario:
     """Groups of clients; indices of clients run through the groups in order."""
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""
+    codec: CodecOptions | None = None
+    """How smashed data and cut gradients are written, for instance `{activations: {kind: quantise, bits: 8}}`; as they
+    are unless given."""
     clock: ClockOptions = Field(default_factory=ClockOptions)
     """What takes simulated time beside computing and sending, and how the server computes."""
     faults: tuple[AnyFault, ...] = ()
@@ -293,6 +316,13 @@ class Scenario:
             name if name not in names[:i] else f"{name} #{names[: i + 1].count(name)}"
             for i, name in enumerate(names)
         )
+
+    @property
+    def codecs(self) -> dict[Way, tuple[Codec, ...]]:
+        """Of each way that has some."""
+        codec = self.codec or CodecOptions()
+        given: dict[Way, tuple[Codec, ...]] = {"activations": codec.activations, "gradients": codec.gradients}
+        return {way: own for way, own in given.items() if own}
 
     @property
     def n_clients(self) -> int:
