@@ -86,7 +86,7 @@ def watch(learner: Learner) -> Watched:
 
 
 def _told_of_step(
-    _: Any, smashed: Any, rule: Any, cut_rule: Any, model: str = SERVER, weights: Any = None
+    _: Any, smashed: Any, rule: Any, cut_rule: Any, model: str = SERVER, weights: Any = None, **_answers: Any
 ) -> tuple[str, list[MiniBatch], str, dict[int, float]]:
     messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
     return "step", [message.batch for message in messages], model, dict(weights or {})
