@@ -98,19 +98,13 @@ class FixedCosts:
     def client_forward(self, batch_size: int) -> Cost:
         return flop(1.0)
 
-    def client_backward(self, batch_size: int, rule: Any, optimizer: Any, received: Any = ()) -> Cost:
+    def client_backward(self, batch_size: int, rule: Any, optimizer: Any) -> Cost:
         return flop(2.0)
 
     server = ServerClock()
 
     def server_step(
-        self,
-        batch_sizes: Sequence[int],
-        n_shared: Sequence[int],
-        rule: Any,
-        *,
-        served: bool = False,
-        replies: Sequence[int] = (),
+        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any, *, served: bool = False
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 

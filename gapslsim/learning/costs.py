@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from typing import TypeVar
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.learning._joining import groups_of
-from gapslsim.learning.codec import Way
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import ClientUpdate, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.cost import SplitCost, split_cost
+from gapslsim.models.cost import ChainCost, SplitCost, chain_cost, split_cost
+from gapslsim.models.model import Model
 from gapslsim.registry import is_shipped
 from gapslsim.work import Cost, LayerCost
 
 __all__ = ["OperationCosts"]
+
+T = TypeVar("T")
 
 
 class OperationCosts:
@@ -38,7 +41,7 @@ class OperationCosts:
         self.most_joined = most_joined
         # Caches of this object alone, which go with it.
         self.split = cache(self._split)
-        self.client_forward = cache(self._client_forward)
+        self.chain = cache(self._chain)
         self.client_backward = cache(self._client_backward)
         self.local_training = cache(self._local_training)
         self.average = cache(self._average)
@@ -46,52 +49,37 @@ class OperationCosts:
 
     def _split(self, batch_size: int) -> SplitCost:
         """Costs of both sides for one mini-batch."""
+        return _of_one_sample(batch_size, lambda size: split_cost(*self._about, size, self._dtype))
+
+    def _chain(self, batch_size: int) -> ChainCost:
+        """Costs of all stretches for one mini-batch, where who owns which block is told by segments."""
+        assert self._setup.segments is not None
+        bounds = self._setup.segments.bounds[1:-1]
+        return _of_one_sample(batch_size, lambda size: chain_cost(*self._about, size, bounds, self._dtype))
+
+    @property
+    def _about(self) -> tuple[Model, tuple[int, ...], int]:
         data = self._setup.data
-        about = (self._setup.model, data.input_shape, data.n_classes)
-        try:
-            return split_cost(*about, batch_size, data.input_dtype)
-        except ValueError:
-            if batch_size > 1:
-                raise
-        # What is left of a batch beside a shared pass may be one sample, on which batch norm has no shapes to show.
-        return split_cost(*about, 2, data.input_dtype)
+        return self._setup.model, data.input_shape, data.n_classes
+
+    @property
+    def _dtype(self) -> str:
+        return self._setup.data.input_dtype
 
     @property
     def sizes(self) -> SplitCost:
         """Costs at the set-up's own batch size, for what is the same at every size."""
         return self.split(self._setup.batch_size)
 
-    def encoding(self, way: Way, n_samples: int) -> tuple[Cost, ...]:
-        """What a message of so many samples costs its sender beside its passes; nothing without a codec."""
-        coding = self._setup.codings.get(way)
-        return () if coding is None else (coding.encode_cost((n_samples, *self.sizes.smashed_shape)),)
+    def client_forward(self, batch_size: int) -> Cost:
+        """Forward pass of the client side."""
+        return self.split(batch_size).client.forward
 
-    def decoding(self, way: Way, n_samples: int) -> tuple[Cost, ...]:
-        """What it costs its receiver."""
-        coding = self._setup.codings.get(way)
-        return () if coding is None else (coding.decode_cost((n_samples, *self.sizes.smashed_shape)),)
-
-    def _client_forward(self, batch_size: int) -> Cost:
-        """Forward pass of the client side, and encoding."""
-        forward = self.split(batch_size).client.forward
-        encoding = self.encoding("activations", batch_size)
-        return Cost(parts=(forward, *encoding)) if encoding else forward
-
-    def _client_backward(
-        self, batch_size: int, rule: ClientUpdate, optimizer: Optimizer, received: tuple[int, ...] = ()
-    ) -> Cost:
-        """Decoding, backward pass of the client side, the rule and the optimizer's step.
-
-        Args:
-            batch_size: of the mini-batch.
-            rule: what the client does with its gradient.
-            optimizer: its own.
-            received: samples of each message with a cut gradient.
-        """
+    def _client_backward(self, batch_size: int, rule: ClientUpdate, optimizer: Optimizer) -> Cost:
+        """Backward pass of the client side, the rule and the optimizer's step."""
         side = self.split(batch_size).client
         n = side.n_trained
-        decoding = [cost for n_samples in received for cost in self.decoding("gradients", n_samples)]
-        return Cost(parts=(*decoding, side.backward, rule.cost(n), optimizer.cost_with_clipping(n)))
+        return Cost(parts=(side.backward, rule.cost(n), optimizer.cost_with_clipping(n)))
 
     def joins(self, rule: ServerUpdate) -> bool:
         """Whether the server passes the samples of several clients at once."""
@@ -118,11 +106,6 @@ class OperationCosts:
         return probe(module, list(noise))[0].mixes_samples
 
     def server_pass(self, batch_size: int, n_shared: int, rule: ServerUpdate) -> Cost:
-        """Decoding, forward and backward over the samples of a client as they arrive."""
-        passes, decoding = self._passes(batch_size, n_shared, rule), self.decoding("activations", batch_size)
-        return Cost(parts=(*decoding, passes)) if decoding else passes
-
-    def _passes(self, batch_size: int, n_shared: int, rule: ServerUpdate) -> Cost:
         """Forward and backward over the samples of a client, or of several joined; the shared ones forward alone.
 
         A second-order rule differentiates twice; the Hessian product is charged as two more backward passes per client.
@@ -134,33 +117,21 @@ class OperationCosts:
         return Cost(parts=(forward, backward.times(3 if rule.second_order else 1)))
 
     def server_step(
-        self,
-        batch_sizes: Sequence[int],
-        n_shared: Sequence[int],
-        rule: ServerUpdate,
-        *,
-        served: bool = False,
-        replies: Sequence[int] = (),
+        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate, *, served: bool = False
     ) -> Cost:
-        """Passes of the participants, the shared pass of EPSL, the rule and the optimizer step; their codecs.
+        """Passes of the participants, the shared pass of EPSL, the rule and the optimizer step.
 
         Args:
             batch_sizes: of each mini-batch.
             n_shared: samples of each that go back in one pass for all.
             rule: from gradients to an update.
             served: the passes have been made already, as each arrived.
-            replies: samples of each message with a cut gradient that is encoded.
         """
         kinds = Counter(zip(batch_sizes, n_shared, strict=True))
-        sent = Counter(replies if "gradients" in self._setup.codings else ())
-        return self._server_step(tuple(sorted(kinds.items())), rule, served, tuple(sorted(sent.items())))
+        return self._server_step(tuple(sorted(kinds.items())), rule, served)
 
     def _build_server_step(
-        self,
-        kinds: tuple[tuple[tuple[int, int], int], ...],
-        rule: ServerUpdate,
-        served: bool,
-        sent: tuple[tuple[int, int], ...],
+        self, kinds: tuple[tuple[tuple[int, int], int], ...], rule: ServerUpdate, served: bool
     ) -> Cost:
         batches = [kind for kind, count in kinds for _ in range(count)]
         n_clients, passes = len(batches), kinds
@@ -168,10 +139,7 @@ class OperationCosts:
             groups = groups_of([size for size, _ in batches], self.most_joined)
             joined = [(sum(n for n, _ in batches[g]), sum(m for _, m in batches[g])) for g in groups]
             passes = tuple(Counter(joined).items())
-        parts = [] if served else [self._passes(*kind, rule).times(count) for kind, count in passes]
-        if not served:
-            # Message by message, also where the passes are joined.
-            parts[:0] = [c.times(n) for (size, _), n in kinds for c in self.decoding("activations", size)]
+        parts = [] if served else [self.server_pass(*kind, rule).times(count) for kind, count in passes]
         most_shared = max(shared for (_, shared), _ in kinds)
         if most_shared:
             side = self.split(most_shared).server
@@ -186,7 +154,6 @@ class OperationCosts:
             ]
         n = self.sizes.server.n_trained
         parts += [rule.cost(n_clients, n), self._setup.server_optimizer.cost_with_clipping(n)]
-        parts += [c.times(count) for size, count in sent for c in self.encoding("gradients", size)]
         return Cost(parts=tuple(parts))
 
     def _local_training(self, batch_size: int, n_steps: int, optimizer: Optimizer) -> Cost:
@@ -208,6 +175,16 @@ class OperationCosts:
             n_parameters=n_parameters,
         )
         return Cost((layer,))
+
+
+def _of_one_sample(batch_size: int, cost: Callable[[int], T]) -> T:
+    """What is left of a batch beside a shared pass may be one sample, on which batch norm has no shapes to show."""
+    try:
+        return cost(batch_size)
+    except ValueError:
+        if batch_size > 1:
+            raise
+    return cost(2)
 
 
 def _generation(n_samples: int, n_elements: int) -> Cost:

@@ -9,28 +9,35 @@ a message that is lost on the way is lost for good, and what encoding it lost is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gapslsim.learning.codec import Way
 from gapslsim.learning.coding import Coding
 from gapslsim.learning.names import SERVER, name_of
-from gapslsim.learning.operation import MiniBatch, SmashedData
+from gapslsim.learning.operation import Answer, MiniBatch, SmashedData
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.reply import ServerReply
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
 from gapslsim.rng import stream_seed
-from gapslsim.work import Keyed, derived_key
+from gapslsim.work import Cost, Keyed, derived_key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gapslsim.learning.engine import Engine
 
-__all__ = ["Hop", "Hops"]
+__all__ = ["Hop", "Hops", "Message"]
+
+
+Message = tuple[Way, tuple[int, ...]]
+"""What is charged for: the way and the shape [n, ...] of a message."""
+_Counts = tuple[tuple[Message, int], ...]
 
 
 class Hop(NamedTuple):
@@ -50,12 +57,18 @@ class Hops:
     Args:
         setup: has the codecs and the seed.
         operations: make the values.
-        smashed_shape: of one sample at the cut.
+        smashed_shape: from a client to the shape of one sample at its first cut.
     """
 
-    def __init__(self, setup: LearningSetup, operations: Operations, smashed_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        setup: LearningSetup,
+        operations: Operations,
+        smashed_shape: Callable[[int], tuple[int, ...]],
+    ) -> None:
         self._setup = setup
         self._smashed_shape = smashed_shape
+        self._charged = cache(self._add)
         self._operations = operations
 
     def coding(self, way: Way) -> Coding | None:
@@ -86,8 +99,8 @@ class Hops:
     ) -> Keyed[Any]:
         """A message as it is sent and received; the message itself where its way has no codec.
 
-        Call it in the `carry_out` of the work that encodes, whose cost has `Coding.encode_cost`; the receiver's work
-        has `Coding.decode_cost`.
+        Call it in the `carry_out` of the work that encodes, whose cost `charged` says; it says that of the
+        receiver's work too.
 
         Args:
             states: of the learner, which hold what error feedback keeps.
@@ -141,7 +154,7 @@ class Hops:
             states,
             Hop("activations", name_of(batch.client), SERVER, (batch.client, batch.step)),
             made,
-            self._shape(batch.size),
+            self._shape(batch.client, batch.size),
             (batch,),
             beside_bytes=batch.size * self._setup.data.label_bytes,
             tensor_of=lambda value: value.activations,
@@ -166,18 +179,65 @@ class Hops:
         if shared is not None:
             batches = [answer.batch for answer in reply.answers]
             hop = Hop("gradients", server, "all", stream)
-            shared = self.send(states, hop, shared, self._shape(n_shared), batches)
+            shape = self._shape(batches[0].client, n_shared)
+            shared = self.send(states, hop, shared, shape, batches)
         answers = []
         for answer in reply.answers:
             batch, own = answer.batch, answer.own
             if own is not None:
                 hop = Hop("gradients", server, name_of(batch.client), (batch.client, batch.step))
-                own = self.send(states, hop, own, self._shape(batch.size - answer.n_shared), (batch,))
+                shape = self._shape(batch.client, batch.size - answer.n_shared)
+                own = self.send(states, hop, own, shape, (batch,))
             answers.append(answer._replace(own=own, shared=shared))
         return ServerReply(reply.key, tuple(answers))
 
-    def _shape(self, n_samples: int) -> tuple[int, ...]:
-        return n_samples, *self._smashed_shape
+    def charged(self, cost: Cost, received: Iterable[Message] = (), sent: Iterable[Message] = ()) -> Cost:
+        """What an operation costs with decoding what it reads and encoding what it leaves.
+
+        Args:
+            cost: without these.
+            received: messages that it reads.
+            sent: messages that it leaves.
+        """
+        codings = self._setup.codings
+        if not codings:
+            return cost
+        counts = (
+            tuple(sorted(Counter(m for m in given if m[0] in codings).items())) for given in (received, sent)
+        )
+        return self._charged(cost, *counts)
+
+    def _add(self, cost: Cost, received: _Counts, sent: _Counts) -> Cost:
+        codings = self._setup.codings
+        before = [codings[way].decode_cost(shape).times(n) for (way, shape), n in received]
+        after = [codings[way].encode_cost(shape).times(n) for (way, shape), n in sent]
+        return Cost(parts=(*before, cost, *after)) if before or after else cost
+
+    def uploaded(self, client: int, n_samples: int) -> Message:
+        """Smashed data of a client."""
+        return "activations", self._shape(client, n_samples)
+
+    def downloaded(self, batches: Sequence[MiniBatch], n_shared: Sequence[int]) -> list[Message]:
+        """Cut gradients of a step.
+
+        Args:
+            batches: that it took.
+            n_shared: leading samples of each that are in the shared part.
+        """
+        own = [(b.client, b.size - n) for b, n in zip(batches, n_shared, strict=True) if b.size > n]
+        shared = [(batches[0].client, max(n_shared))] if any(n_shared) else []
+        return [("gradients", self._shape(*one)) for one in (*shared, *own)]
+
+    def answered(self, reply: ServerReply, answer: Answer) -> list[Message]:
+        """Cut gradients that one mini-batch is answered by."""
+        client, n_own = answer.batch.client, answer.batch.size - answer.n_shared
+        shared = [] if answer.shared is None else [reply.n_shared]
+        return [
+            ("gradients", self._shape(client, n)) for n in (*shared, *([] if answer.own is None else [n_own]))
+        ]
+
+    def _shape(self, client: int, n_samples: int) -> tuple[int, ...]:
+        return n_samples, *self._smashed_shape(client)
 
     def _picked(
         self, key: str, size_bytes: int, made: Any, pick: Callable[[], Any], is_state: bool = False

@@ -28,7 +28,7 @@ from gapslsim.learning.operation import (
     SmashedData,
 )
 from gapslsim.learning.operations import Alike
-from gapslsim.learning.reply import ServerReply, make_reply, rows_of_replies
+from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import RuleMemory
@@ -68,7 +68,7 @@ class Learner(WholeModelOperations):
         """
         name = f"client-{client}" if model is None else _of_side(model, CLIENT)
         size = self.setup.batches.size(client)
-        size_bytes = size * (self._sample_bytes + self.setup.data.label_bytes)
+        size_bytes = size * (self.holdings.sample_bytes(client) + self.setup.data.label_bytes)
 
         def carry_out() -> SmashedData:
             state, step = self.states.named[name], self.states.next_steps(client, 1)
@@ -82,7 +82,8 @@ class Learner(WholeModelOperations):
             held = self._operations.held(key, (state,), call)
             return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
-        return Work("client_forward", self.costs.client_forward(size), carry_out, (name,), 1, size)
+        cost = self._hops.charged(self.costs.client_forward(size), sent=[self._hops.uploaded(client, size)])
+        return Work("client_forward", cost, carry_out, (name,), 1, size)
 
     def server_pass(
         self, smashed: SmashedData, rule: ServerUpdate, cut_rule: CutGradient
@@ -90,6 +91,7 @@ class Learner(WholeModelOperations):
         """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
         size = smashed.batch.size
         cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule)
+        cost = self._hops.charged(cost, received=[self._hops.uploaded(smashed.batch.client, size)])
 
         def carry_out() -> SmashedData:
             smashed.batch.is_served = True
@@ -185,7 +187,11 @@ class Learner(WholeModelOperations):
                     content_key("geometry", None, key), [outcome], lambda _: geometry_record(outcome.value)
                 )
             after: Keyed[SideState] = operations.part(
-                derived_key(key, SERVER), self._bytes[SERVER], outcome, lambda made: made.state, is_state=True
+                derived_key(key, SERVER),
+                self.holdings.of(name).size_bytes,
+                outcome,
+                lambda made: made.state,
+                is_state=True,
             )
             memory = RuleMemory(key, record.get("rule_state"))
             states.stepped(name, after, clients, sum(sizes), memory)
@@ -195,13 +201,22 @@ class Learner(WholeModelOperations):
                     batch.needs = needs
             self._updated()
             reply = make_reply(
-                key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part
+                key,
+                batches,
+                n_broadcast,
+                self.holdings.sample_bytes,
+                record.get("fates"),
+                outcome,
+                operations.part,
             )
             return self._hops.reply(states, reply, name, stream) if answers else reply
 
-        replies = rows_of_replies(sizes, n_broadcast) if answers else ()
-        served = all(batch.is_served for batch in batches)
-        cost = self.costs.server_step(sizes, shared, rule, served=served, replies=replies)
+        served, hops = all(batch.is_served for batch in batches), self._hops
+        cost = hops.charged(
+            self.costs.server_step(sizes, shared, rule, served=served),
+            received=[] if served else [hops.uploaded(batch.client, batch.size) for batch in batches],
+            sent=hops.downloaded(batches, n_broadcast) if answers else [],
+        )
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -221,7 +236,8 @@ class Learner(WholeModelOperations):
             LostError: when carried out, if the client has lost its state since the forward pass.
         """
         answer = reply.to(whom)
-        batch, initial = answer.batch, self._initial_client
+        batch = answer.batch
+        initial = self._initial(batch.model)
 
         def carry_out() -> None:
             states = self.states
@@ -243,10 +259,12 @@ class Learner(WholeModelOperations):
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
             )
             inputs = (state, batch.state, initial, *cut)
-            states.named[batch.model] = self._keyed(key, self._bytes[CLIENT], inputs, call, is_state=True)
+            states.named[batch.model] = self._keyed(
+                key, self.holdings.of(batch.model).size_bytes, inputs, call, is_state=True
+            )
 
-        received = reply.received(answer) if "gradients" in self.setup.codings else ()
-        cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client), received)
+        cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
+        cost = self._hops.charged(cost, received=self._hops.answered(reply, answer))
         return Work("client_backward", cost, carry_out, (batch.model,))
 
     def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
@@ -273,7 +291,8 @@ class Learner(WholeModelOperations):
         n_slots = getattr(self.setup, f"{side}_optimizer").n_slots if optimizer else 0
         key = derived_key(state.key, "weights", optimizer)
         held = self._operations.held(key, (state,), lambda e: e.weights(state.value, optimizer), light=True)
-        return SentWeights(key, self._bytes[side] + n_slots * self._slot_bytes[side], held, side=side)
+        holds = self.holdings.of(name)
+        return SentWeights(key, holds.size_bytes + n_slots * holds.slot_bytes, held, side=side, holds=holds)
 
     def average(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
         """Mean of the weights of one side.
@@ -316,17 +335,16 @@ class Learner(WholeModelOperations):
                 f"{name} needs weights of one side, of at least one client; found {len(messages)} "
                 f"of {len(sides)} sides."
             )
-        (side,) = sides
+        (side,), holds = sides, messages[0].holds
 
         def carry_out() -> SentWeights:
             key, given = content_key(name, settings, *(message.key for message in messages)), factors()
             held = self._operations.held(
                 key, messages, lambda e: e.average([message.value for message in messages], given)
             )
-            return SentWeights(key, self._bytes[side], held, side=side)
+            return SentWeights(key, holds.size_bytes, held, side=side, holds=holds)
 
-        n_parameters = getattr(self.costs.sizes, side).n_trained
-        return Work("average", self.costs.average(len(messages), n_parameters), carry_out)
+        return Work("average", self.costs.average(len(messages), holds.n_trained), carry_out)
 
     def install(
         self,
@@ -350,7 +368,7 @@ class Learner(WholeModelOperations):
         kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
         self.states[name] = self._keyed(
             derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),
-            self._bytes[weights.side],
+            weights.holds.size_bytes,
             (weights,) if kept is None else (weights, kept),
             lambda e: e.install(weights.side, weights.value, optimizer, None if kept is None else kept.value),
             is_state=True,

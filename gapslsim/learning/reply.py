@@ -15,7 +15,7 @@ from gapslsim.work import Deferred, Keyed, derived_key
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Part", "ServerReply", "make_reply", "rows_of_replies"]
+__all__ = ["Part", "ServerReply", "make_reply"]
 
 Part = Callable[[str, int, "Deferred[ServerOutcome] | None", Callable[["ServerOutcome"], Any]], Keyed[Any]]
 """Key, size, outcome and what to take of it, to a message."""
@@ -33,11 +33,6 @@ class ServerReply:
     def n_shared(self) -> int:
         """Samples of the shared part; 0 if there is none."""
         return max(answer.n_shared for answer in self.answers)
-
-    def received(self, answer: Answer) -> tuple[int, ...]:
-        """Samples of each message that a mini-batch is answered by: those that all share, then its own."""
-        own = answer.batch.size - answer.n_shared
-        return *([] if self.shared is None else [self.n_shared]), *([] if answer.own is None else [own])
 
     @property
     def shared(self) -> Keyed[Tensor] | None:
@@ -88,7 +83,7 @@ def make_reply(
     key: str,
     batches: Sequence[MiniBatch],
     n_shared: Sequence[int],
-    sample_bytes: int,
+    sample_bytes: Callable[[int], int],
     fates: Sequence[Fate] | None,
     outcome: Deferred[ServerOutcome] | None,
     part: Part,
@@ -99,34 +94,23 @@ def make_reply(
         key: of the server step; those of the messages are derived from it.
         batches: mini-batches that the step took, by client and step.
         n_shared: leading samples of each batch that are in the shared part.
-        sample_bytes: cut gradient of one sample.
+        sample_bytes: cut gradient of one sample of a client.
         fates: what becomes of each; None in a dry run.
         outcome: what the step computes; None in a dry run.
         part: makes a message of a part of the outcome.
     """
     shared = None
     if any(n_shared):
-        size_bytes = max(n_shared) * sample_bytes
+        size_bytes = max(n_shared) * sample_bytes(batches[0].client)
         shared = part(derived_key(key, "cut"), size_bytes, outcome, lambda made: made.shared)
     answers = []
     for place, (batch, n) in enumerate(zip(batches, n_shared, strict=True)):
         own = None
         if batch.size > n:
-            size_bytes = (batch.size - n) * sample_bytes
+            size_bytes = (batch.size - n) * sample_bytes(batch.client)
             own = part(derived_key(key, "cut", place), size_bytes, outcome, partial(_own_cut, place))
         answers.append(Answer(batch, own, shared, n, fates[place] if fates is not None else None))
     return ServerReply(key, tuple(answers))
-
-
-def rows_of_replies(sizes: Sequence[int], n_shared: Sequence[int]) -> list[int]:
-    """Samples of each message of a step's reply.
-
-    Args:
-        sizes: of the mini-batches.
-        n_shared: leading samples of each that are in the shared part.
-    """
-    own = [size - n for size, n in zip(sizes, n_shared, strict=True) if size > n]
-    return [max(n_shared), *own] if any(n_shared) else own
 
 
 def _own_cut(place: int, outcome: ServerOutcome) -> Tensor:

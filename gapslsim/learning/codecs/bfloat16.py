@@ -17,7 +17,7 @@ __all__ = ["Bfloat16"]
 @codecs.register
 @component
 class Bfloat16(LossyCodec):
-    """bfloat16: the range of float32 with 8 bits of precision."""
+    """The range of float32 with 8 bits of precision (bfloat16)."""
 
     kind: Literal["bfloat16"] = "bfloat16"
     encode_flop: ClassVar[float] = 1.0
