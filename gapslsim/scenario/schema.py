@@ -23,8 +23,7 @@ from gapslsim.documents import is_printable
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.kernels import Compiling, Kernels, Precision
-from gapslsim.learning.codec import Codec, Codecs, Way
-from gapslsim.learning.coding import Coding
+from gapslsim.learning.codec import Codec, Way
 from gapslsim.learning.loss import Loss, losses
 from gapslsim.learning.memory_options import MemoryOptions
 from gapslsim.learning.optimizer import Optimizer, optimizers
@@ -34,6 +33,7 @@ from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component, settings_of
 from gapslsim.regular_files import real_path
 from gapslsim.scenario._links import NamedLink
+from gapslsim.scenario.codec import CodecOptions
 from gapslsim.scenario.draws import Draws
 from gapslsim.scenario.limits import Evaluation, Stop
 from gapslsim.scenario.planning import Plan
@@ -146,24 +146,6 @@ class Training:
         given: Optimizer | None = self.server
         if given is None:
             object.__setattr__(self, "server", self.client)
-        return self
-
-
-@component
-class CodecOptions:
-    """How what travels between client and server is written. Weights and labels travel as they are."""
-
-    activations: Codecs = ()
-    """Of smashed data, from a client to the server: one codec, or a list that is applied in order."""
-    gradients: Codecs = ()
-    """Of cut gradients, from the server to a client, likewise."""
-
-    @model_validator(mode="after")
-    def _go_together(self) -> CodecOptions:
-        for way in ("activations", "gradients"):
-            given = getattr(self, way)
-            for problem in Coding(given).problems() if given else ():
-                raise ValueError(f"{way}: {problem}")
         return self
 
 
@@ -320,9 +302,7 @@ class Scenario:
     @property
     def codecs(self) -> dict[Way, tuple[Codec, ...]]:
         """Of each way that has some."""
-        codec = self.codec or CodecOptions()
-        given: dict[Way, tuple[Codec, ...]] = {"activations": codec.activations, "gradients": codec.gradients}
-        return {way: own for way, own in given.items() if own}
+        return {} if self.codec is None else self.codec.of_ways
 
     @property
     def n_clients(self) -> int:
