@@ -11,8 +11,10 @@ from gapslsim.clock_options import ServerClock
 from gapslsim.learning._observations import Observations
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.holdings import Holdings
+from gapslsim.learning.hops import Hops
 from gapslsim.learning.judging import Judge, Wanted
 from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
+from gapslsim.learning.operation import SmashedData
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
@@ -69,6 +71,7 @@ class LearnerCore:
         self.costs = OperationCosts(setup, server_clock, most_joined)
         self.holdings = Holdings(setup, self.costs)
         """What each state holds and each cut lets pass."""
+        self._hops = Hops(setup, self._operations, self.holdings.smashed_shape)
         self._begun: dict[str, Keyed[SideState]] = {}
         common = None if self._cuts_differ else self._initial(CLIENT)
         self.states = States(common, self._initial(SERVER), self._begin)

@@ -39,6 +39,7 @@ def check(scenario: Scenario) -> list[Finding]:
         found
         + _check_steps(scenario)
         + _check_clock(scenario)
+        + _check_codec(scenario)
         + _check_precision(scenario)
         + _check_compile(scenario)
         + _check_faults(scenario)
@@ -89,6 +90,12 @@ def _check_clock(scenario: Scenario) -> list[Finding]:
         "per_client."
     )
     return [(("clock", "server", "computes"), text)]
+
+
+def _check_codec(scenario: Scenario) -> list[Finding]:
+    """Codecs of what does not travel."""
+    why = "" if scenario.codec is None else scenario.codec.unfit(scenario.framework)
+    return [(("codec",), why)] if why else []
 
 
 def _check_precision(scenario: Scenario) -> list[Finding]:

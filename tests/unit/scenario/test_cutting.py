@@ -30,7 +30,7 @@ def setup_of(scenario: dict[str, Any]) -> LearningSetup:
 
 
 def run(scenario: dict[str, Any]) -> Results:
-    return simulate(load_dict(scenario), progress=None)
+    return simulate(load_dict(scenario))
 
 
 def test_equal_cuts_of_all_groups_are_the_cut_of_the_model() -> None:
@@ -113,7 +113,7 @@ def test_gradients_of_nothing_cannot_be_compared() -> None:
 def test_frameworks_train_clients_that_are_cut_unlike(framework: dict[str, Any]) -> None:
     given = with_cuts(1, 3, framework=framework)
     results = run(given)
-    dry = simulate(load_dict(given), dry=True, progress=None)
+    dry = simulate(load_dict(given), dry=True)
     assert 0 < results.summary["accuracy"]["global"]["last"] <= 1
     if not load_dict(given).time_decides_training:
         assert dry.summary["timeline_sha256"] == results.summary["timeline_sha256"]
