@@ -9,8 +9,6 @@ import pytest
 from gapslsim import Results, ScenarioError, load_dict, simulate
 from gapslsim.assembly import assemble
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.scenario.loading import read, vary
-from gapslsim.scenario.tree import Tree
 from tests.worlds import small_scenario
 
 MODEL = {"kind": "mlp", "hidden": [12, 10, 8]}
@@ -46,7 +44,7 @@ def test_equal_cuts_of_all_groups_are_the_cut_of_the_model() -> None:
 
 def test_unlike_cuts_give_each_client_its_blocks_and_its_bytes() -> None:
     results = run(with_cuts(1, 3, framework={"kind": "sfl"}))
-    clients = results.table("clients").whole()
+    clients = results.clients
     assert list(clients["cut"]) == ["1", "1", "3", "3"]
     spans = results.spans
     sent = spans[spans["phase"] == "uplink"].groupby("client")["size_bytes"].first()
@@ -87,7 +85,7 @@ def test_a_cut_that_the_model_has_not_is_refused_where_it_is_written(cut: Any) -
 
 def test_gradients_of_nothing_cannot_be_compared() -> None:
     frozen = with_cuts(1, 3, framework={"kind": "gapsl"})
-    frozen["model"]["freeze"] = ["fc4.*"]
+    frozen["model"]["freeze"] = ["head.*"]
     with pytest.raises(ScenarioError, match="unfreeze some"):
         load_dict(frozen, deep=True)
 
