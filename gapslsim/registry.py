@@ -71,6 +71,7 @@ _HOMES: Final = {
     "staleness": "gapslsim.frameworks.staleness",
     "search": "gapslsim.studies.search",
     "server_update": "gapslsim.frameworks.slots",
+    "shape": "gapslsim.scenario.shape",
     "tracker": "gapslsim.tracking.tracker",
 }
 """Each family of this package and the module that defines it: the one place that knows them all."""

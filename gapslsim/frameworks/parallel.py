@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from gapslsim.frameworks._mini_batch import upload
+from gapslsim.frameworks._mini_batch import Returned, returned, upload
 from gapslsim.frameworks.client_sync import ClientSync, client_syncs
 from gapslsim.frameworks.framework import Framework
 from gapslsim.frameworks.slots import client_updates, server_updates
@@ -55,8 +55,11 @@ class ParallelSplitLearning(Framework):
         if smashed:
             step = w.learner.server_step(smashed, self.server_rule, self.cut_rule)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
+            through = returned(w, reply)
             if self.client_update.trains_in(w.round, w.epoch):
-                yield from self._download(w, reply)
+                yield from self._download(w, reply, through)
+            for step in through.values():
+                yield from step
         yield from self.client_sync.run(w)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
@@ -66,25 +69,29 @@ class ParallelSplitLearning(Framework):
             yield from w.server.compute(arrived, on_behalf_of=(client,))
         return smashed
 
-    def _download(self, w: Stage, reply: ServerReply) -> Process[None]:
+    def _download(
+        self, w: Stage, reply: ServerReply, through: Mapping[int, Activity[Returned]]
+    ) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""
         clients = [answer.batch.client for answer in reply.answers]
         shared: Sequence[Activity[Any] | None] = [None] * len(clients)
         if reply.shared is not None:
             shared = w.server.broadcast(reply.shared, w.clients(clients), "downlink")
         training = {
-            c: self._train_client(w, c, reply, arrival) for c, arrival in zip(clients, shared, strict=True)
+            c: self._train_client(w, c, through.get(c) or Returned(w.server, reply), arrival)
+            for c, arrival in zip(clients, shared, strict=True)
         }
         yield from w.gather("train", training, keep=False)
 
     def _train_client(
-        self, w: Stage, client: int, reply: ServerReply, arrival: Activity[Any] | None
+        self, w: Stage, client: int, back: Activity[Returned] | Returned, arrival: Activity[Any] | None
     ) -> Process[None]:
         node = w.client(client)
         if arrival is not None:
             yield from arrival
+        sender, reply = back if isinstance(back, Returned) else (yield from back)
         if client in reply.own:
-            yield from w.server.send(reply.own[client], node, "downlink")
+            yield from sender.send(reply.own[client], node, "downlink")
         yield from node.compute(w.learner.client_backward(client, reply, self.client_update))
 
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
@@ -104,6 +111,17 @@ class ParallelSplitLearning(Framework):
             return found
         n_at_once = round(n_clients * self.participation.expected_share(n_clients))
         return self.server_rule.problems(n_clients, n_at_once)
+
+    @property
+    def two_parts_because(self) -> str:
+        """Where somebody needs what is neither sent to stations nor known to them."""
+        if self.cut_rule.shared_fraction or self.cut_rule.average:
+            return "cut gradients are shared by broadcast (phi, average), which stations do not pass on"
+        if self.server_rule.second_order:
+            return "its rule differentiates the server's gradients again, whose loss lies elsewhere (gradient: exact)"
+        if getattr(self.lateness, "late", "dropped") == "used_next":
+            return "what comes late is used in the next round (late: used_next), when stations have moved on"
+        return ""
 
     @property
     def reads_planned_rounds(self) -> bool:

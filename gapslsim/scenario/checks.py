@@ -10,6 +10,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
+from gapslsim.scenario.cutting import check_shape, segments_of
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -44,6 +45,7 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_patience(scenario)
         + _check_groups(scenario)
         + _check_memory(scenario)
+        + [*check_shape(scenario)]
     )
 
 
@@ -284,7 +286,7 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
 
     One of the user's own is also tried on a few training samples, if inputs may be read.
     """
-    from gapslsim.models.cost import split_cost
+    from gapslsim.models.cost import chain_cost, split_cost
 
     model, framework = scenario.model, scenario.framework
     batches = [min(own, n) for own, n in zip(scenario.batch_sizes, sizes, strict=False)]
@@ -308,6 +310,13 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     if scenario.clock.server.computes == "joined" and cost.server.n_buffers:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
+    try:
+        segments = segments_of(scenario, loaded.input_shape, loaded.n_classes)
+        if segments is not None:
+            chain_cost(*about, largest, segments.bounds[1:-1], loaded.input_dtype)
+    except (GapslsimError, ValueError) as error:
+        text = _words(error)
+        return [(("shape", *pointed_at(type(scenario.shape), text)), text)]
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)

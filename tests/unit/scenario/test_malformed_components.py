@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "protocol": ("network", "protocol"),
     "schedule": ("training", "client", "schedule"),
     "server_update": ("framework", "server_update"),
+    "shape": ("shape",),
     "staleness": ("framework", "staleness"),
 }
 """Where a member of each family stands in a scenario."""

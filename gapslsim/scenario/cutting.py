@@ -1,0 +1,55 @@
+"""Who owns which blocks in a scenario, and what keeps its shape from being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+from gapslsim.models.segments import Segments
+from gapslsim.scenario.schema import Scenario
+from gapslsim.scenario.shape import Cuts
+from gapslsim.scenario.tree import Path
+
+__all__ = ["check_shape", "segments_of"]
+
+
+def segments_of(scenario: Scenario, input_shape: tuple[int, ...], n_classes: int) -> Segments | None:
+    """The path of each client; None for client and server with one cut.
+
+    Args:
+        scenario: whose model, shape and clients.
+        input_shape: of one input.
+        n_classes: outputs.
+
+    Raises:
+        ValueError: if the model has no such cut, or somebody would have no block.
+    """
+    if scenario.shape.is_split:
+        return None
+    from gapslsim.models.split import block_names
+
+    model: Any = scenario.model
+
+    def at(cut: int | str) -> int:
+        return cast("int", replace(model, cut=cut).cut_index(input_shape, n_classes))
+
+    first = model.cut_index(input_shape, n_classes)
+    groups = [group for group in scenario.clients for _ in range(group.count)]
+    places = [group.access_point for group in groups]
+    n_blocks = len(block_names(model, tuple(input_shape), n_classes))
+    return scenario.shape.segments(Cuts([first] * len(groups), n_blocks, at, places))
+
+
+def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """What does not go with more than two parts, as far as settings tell."""
+    shape: Any = scenario.shape
+    if shape.is_split:
+        return
+    if why := scenario.framework.two_parts_because:
+        fix = "write shape: split, or another framework: psl, sfl, gapsl, sl"
+        yield ("framework",), f"{scenario.framework.kind} cannot train in shape {shape.kind!r}: {why}; {fix}."
+    for place, fault in enumerate(scenario.faults):
+        if fault.does("server_crashes"):
+            rule = "the server falls back to earlier weights, and the other machines of its shape do not"
+            yield ("faults", place), f"{rule}; leave the crash out, or write shape: split."
