@@ -30,6 +30,7 @@ from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
 from gapslsim.scenario.checks import nothing_to_compare
+from gapslsim.scenario.cutting import segments_of
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.targets import check_target
 from gapslsim.scenario.tree import dotted
@@ -124,11 +125,16 @@ def assemble(
     if device is not None:
         check_precision(scenario.training.precision, device)
         check_compiling(scenario.training.compile, device)
+    if clock is not None and not scenario.shape.is_split:
+        message = "is simulated and cannot be measured here; write split"
+        raise ScenarioError([Problem("shape", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     device_by_name = load_device if retiming is None else retiming.device
+    of_stations = {one.name: one.device or scenario.server.device for one in scenario.shape.stations()}
     kinds: dict[str, Device] = {
-        name: device_by_name(name) for name in {*of_servers, *(group.device for group in groups)}
+        name: device_by_name(name)
+        for name in {*of_servers, *of_stations.values(), *(group.device for group in groups)}
     }
     time_seed = scenario.seed if retiming is None else retiming.seed
     client_devices: list[Device] = [kinds[group.device] for group in groups]
@@ -176,7 +182,11 @@ def assemble(
     )  # fmt: skip
     # What is carried out here takes its own overheads.
     stage = (
-        SimulatedStage(*of_stage, scenario.clock) if plain is None else MeasuredStage(*of_stage, engine=plain)
+        SimulatedStage(
+            *of_stage, scenario.clock, {name: kinds[device] for name, device in of_stations.items()}
+        )
+        if plain is None
+        else MeasuredStage(*of_stage, engine=plain)
     )
     n_train = sum(len(shard) for shard in setup.shards)
     stage.time_seed = time_seed
@@ -235,6 +245,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         precision=scenario.training.precision,
         compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
+        segments=segments_of(scenario, data.input_shape, data.n_classes),
     )
     return setup, planned_rounds
 

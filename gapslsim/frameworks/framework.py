@@ -121,7 +121,8 @@ class Framework(ABC):
     @property
     def two_parts_because(self) -> str:
         """Why a network is cut in two parts alone, client and server, in words; empty if mini-batches may pass stations
-        and end on their clients (`frameworks/_mini_batch.py`)."""
+        and end on their clients (`frameworks/_mini_batch.py`).
+        """
         return "its protocol knows of client and server alone"
 
     @property

@@ -58,8 +58,8 @@ class ParallelSplitLearning(Framework):
             through = returned(w, reply)
             if self.client_update.trains_in(w.round, w.epoch):
                 yield from self._download(w, reply, through)
-            for step in through.values():
-                yield from step
+            for end in through.values():
+                yield from end
         yield from self.client_sync.run(w)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:

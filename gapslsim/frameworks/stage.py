@@ -30,7 +30,7 @@ K = TypeVar("K", bound=Keyed[Any])
 
 
 class Actor(ABC):
-    """A client, a server or a station between them: a device that computes one thing at a time, and a place in the network."""
+    """A client, a server or a station between: a device that computes one thing at a time, and its place."""
 
     name: str
     """`client-3`, `server`, `parameter-server`, `edge-server-0`."""
@@ -63,8 +63,8 @@ class Actor(ABC):
         Args:
             payload: what is sent; its size is exact.
             to: the receiver.
-            phase: name of the span: `uplink`, `model_uplink`, `downlink`, `model_downlink`, `handover`; between machines
-                of which none is a client `relay_up`, `relay_down`, `model_relay_up`, `model_relay_down`.
+            phase: name of the span: `uplink`, `model_uplink`, `downlink`, `model_downlink`, `handover`; between others
+                than clients `relay_up`, `relay_down`, `model_relay_up`, `model_relay_down`.
         """
 
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gapslsim.errors import ProtocolError
 from gapslsim.learning._whole_model import WholeModelOperations
 from gapslsim.learning.messages import Smashed
-from gapslsim.learning.names import SERVER
+from gapslsim.learning.names import SERVER, Side, side_of
 from gapslsim.learning.operation import MiniBatch, RelayStep, SmashedData, TailPass
 from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.models.segments import OF_CLIENT, Stretch
@@ -17,7 +17,7 @@ from gapslsim.work import Deferred, Keyed, Work, content_key, derived_key
 if TYPE_CHECKING:
     from gapslsim.learning.segmented_engine import SegmentedEngine
 
-__all__ = ["RelayOperations"]
+__all__ = ["RelayOperations", "served"]
 
 
 class RelayOperations(WholeModelOperations):
@@ -162,11 +162,16 @@ class RelayOperations(WholeModelOperations):
         came, met = (batch.arrived or {}).pop(station)
         if met != self.states[station].key:
             raise ProtocolError(
-                f"{station} has stepped between its forward pass on mini-batch {batch.step} of client {batch.client} and "
-                "its step on it, so that the gradient would be of other weights; let all mini-batches that it passes on "
-                "come back before it steps (a protocol with a barrier does)."
+                f"{station} has stepped between its passes on mini-batch {batch.step} of client {batch.client}, so "
+                "that the gradient would be of other weights; let all that it has passed on come back before it "
+                "steps (a protocol with a barrier does)."
             )
         return came
+
+    def _side_of(self, name: str) -> Side:
+        """Side that a state is of: stations take steps as the server does."""
+        segments = self.setup.segments
+        return SERVER if segments is not None and name in segments.owners else side_of(name)
 
     def _path(self, client: int) -> Sequence[Stretch]:
         segments = self.setup.segments
@@ -179,9 +184,19 @@ class RelayOperations(WholeModelOperations):
         return found
 
 
+def served(messages: Sequence[Smashed], arrived: Sequence[Smashed]) -> Sequence[Smashed]:
+    """What a step of the server goes forward and backward with.
+
+    Args:
+        messages: from the clients.
+        arrived: what came before, where the messages are gradients of what the server passed on; else nothing.
+    """
+    if not arrived:
+        return messages
+    return [Smashed(came.activations, sent.activations) for came, sent in zip(arrived, messages, strict=True)]
+
+
 def _of(engine: Any) -> SegmentedEngine:
     """The engine of networks with several owners: no other gets these operations."""
     made: SegmentedEngine = engine
     return made
-
-

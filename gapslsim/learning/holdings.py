@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.names import SERVER, side_of
 from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.segments import OF_SERVER
 from gapslsim.models.side_cost import SideCost
 
 __all__ = ["Held", "Holdings"]
@@ -36,6 +37,7 @@ class Holdings:
         self._setup, self._costs = setup, costs
         self.of = cache(self._of)
         self.sample_bytes = cache(self._sample_bytes)
+        self.served_bytes = cache(self._served_bytes)
 
     def _of(self, state: str) -> Held:
         """Of a state by its name.
@@ -66,8 +68,23 @@ class Holdings:
         """What one sample of a client sends across its first cut, without its label."""
         segments = self._setup.segments
         if segments is None:
-            shape = self._costs.sizes.smashed_shape
-        else:
-            first = segments.paths[client][0].last
-            shape = self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(first) - 1]
+            return math.prod(self._costs.sizes.smashed_shape) * self._setup.itemsize
+        return self.bytes_at(segments.paths[client][0].last)
+
+    def _served_bytes(self, client: int) -> int:
+        """What one sample of a client brings to the server, without its label."""
+        segments = self._setup.segments
+        if segments is None:
+            return self._sample_bytes(client)
+        return self.bytes_at(next(s.first for s in segments.paths[client] if s.owner == OF_SERVER))
+
+    def bytes_at(self, bound: int) -> int:
+        """What one sample sends across a bound between two owners, without its label.
+
+        Args:
+            bound: blocks before it.
+        """
+        segments = self._setup.segments
+        assert segments is not None
+        shape = self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(bound) - 1]
         return math.prod(shape) * self._setup.itemsize

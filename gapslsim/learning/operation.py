@@ -185,8 +185,8 @@ class ServerStep(NamedTuple):
     """Factor on the gradient of each mini-batch, before the rule decides; None for 1."""
     measures: bool
     """Whether the geometry of the gradients is wanted."""
-    takes_loss: bool = True
-    """Whether it goes backward from the loss; else from gradients that clients sent, with their losses."""
+    losses: Sequence[Tensor] | None = None
+    """L_i [1] of each, where clients took them: labels are then the gradients that they sent."""
 
     @property
     def clients(self) -> tuple[int, ...]:

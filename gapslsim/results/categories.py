@@ -21,7 +21,9 @@ IN_VAIN: Final = ("cancelled_", "lost_", "corrupted_")
 
 
 _RELAYED: Final[dict[str, Category]] = {
-    f"{what}relay_{way}": "uplink" if way == "up" else "downlink" for what in ("", "model_") for way in ("up", "down")
+    f"{what}relay_{way}": "uplink" if way == "up" else "downlink"
+    for what in ("", "model_")
+    for way in ("up", "down")
 }
 """Phases of messages between machines of which none is a client."""
 

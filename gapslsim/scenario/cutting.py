@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
+from gapslsim.frameworks.client_sync import ClientSync
 from gapslsim.models.segments import Segments
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shape import Cuts
@@ -44,6 +45,10 @@ def segments_of(scenario: Scenario, input_shape: tuple[int, ...], n_classes: int
 def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What does not go with more than two parts, as far as settings tell."""
     shape: Any = scenario.shape
+    sync: ClientSync | None = getattr(scenario.framework, "client_sync", None)
+    if sync is not None and sync.needs_stations and not shape.stations():
+        rule = "averages at machines between clients and server, and there are none"
+        yield ("framework", "client_sync"), f"{rule}; write shape: tiers, or client_sync: average."
     if shape.is_split:
         return
     if why := scenario.framework.two_parts_because:
