@@ -16,20 +16,16 @@ from gapslsim.data.dataset import Samples
 from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
 from gapslsim.errors import DataError, Problem, ScenarioError
-from gapslsim.frameworks.framework import Framework
 from gapslsim.hardware.device import Device
+from gapslsim.fleet_memory import check_fleet
 from gapslsim.hardware.devices import load_device
-from gapslsim.hardware.memory import check_fits
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.cost import split_cost
-from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
-from gapslsim.scenario.checks import nothing_to_compare
 from gapslsim.scenario.cutting import segments_of
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.targets import check_target
@@ -143,7 +139,8 @@ def assemble(
         setup, planned_rounds = _learning(scenario, len(groups), dry)
     else:
         setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
-    memory, most_joined = _memory(scenario, setup, client_devices, server)
+    between = {name: kinds[device] for name, device in of_stations.items()}
+    memory, most_joined = check_fleet(scenario, setup, client_devices, server, between)
     ways = Ways()
     if device is not None:
         from gapslsim.device_memory import is_limited, plan_memory
@@ -314,41 +311,3 @@ def _real_learner(
         server,
         most_joined,
     )
-
-
-def _memory(
-    scenario: Scenario, setup: LearningSetup, clients: Sequence[Device], server: Device
-) -> tuple[dict[str, Any], int]:
-    """Checks that each side fits its device.
-
-    Returns:
-        Needs and limits [B] for the summary, and how many samples the server's memory holds in one pass.
-    """
-    framework: Framework = scenario.framework
-    largest = max(setup.batches.size(client) for client in range(setup.n_clients))
-    costs = split_cost(
-        setup.model, setup.data.input_shape, setup.data.n_classes, largest, setup.data.input_dtype
-    )
-    if framework.keeps_client_gradients and not costs.server.n_trained:
-        raise ScenarioError([Problem("framework", nothing_to_compare(framework.kind))])
-    slots = max(setup.optimizer_of(client).n_slots for client in range(setup.n_clients))
-    whole = framework.clients_hold_whole_model
-    need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)
-    if whole:
-        need += client_memory_bytes(costs.server, slots, gets_cut_gradient=False)
-    for device in {id(device): device for device in clients}.values():
-        check_fits(device, need, "the client-side model and its training state")
-    n_at_once = math.ceil(setup.n_clients * framework.participation.expected_share(setup.n_clients) - 1e-9)
-    server_need = server_memory_bytes(
-        costs.server, setup.server_optimizer.n_slots, n_at_once, framework.keeps_client_gradients
-    )
-    check_fits(server, server_need, "the server-side model and its training state")
-    sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)
-    most_joined = largest + int(server.ram_bytes - server_need) // sample_bytes
-    needs = {
-        "client_bytes": need,
-        "client_ram_bytes": min(device.ram_bytes for device in clients),
-        "server_bytes": server_need,
-        "server_ram_bytes": server.ram_bytes,
-    }
-    return needs, most_joined

@@ -38,10 +38,13 @@ def client_memory_bytes(
     return fixed + n_copies * side.trained_bytes + side.activation_bytes + waiting
 
 
-def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_client_gradients: bool) -> int:
-    """Peak memory of the server-side model [B].
+def server_memory_bytes(
+    side: SideCost, n_slots: int, n_clients: int, keeps_client_gradients: bool, keeps_passes: bool = False
+) -> int:
+    """Peak memory of the server-side model, or of that of a station between [B].
 
-    The server takes one client after another, so that one client's activations are kept at a time. The
+    The server takes one client after another, so that one client's activations are kept at a time, unless passes wait
+    for gradients from elsewhere. The
     smashed data of all clients wait in memory, and so do the cut gradients until the last of them is sent.
 
     Args:
@@ -50,6 +53,8 @@ def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_clie
         n_clients: S, participants of a round.
         keeps_client_gradients: whether the rule needs the S gradients of d parameters side by side (LGI,
             GDA); they come on top of the one gradient that the optimizer gets.
+        keeps_passes: whether the activations of all wait for gradients that come back; so at stations, and at a server
+            whose clients take the loss.
     """
     _checked("n_clients", n_clients, 1)
     n_gradients = 1 + (n_clients if keeps_client_gradients else 0)
@@ -60,7 +65,7 @@ def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_clie
         + n_copies * side.trained_bytes
         + side.buffer_bytes
         + waiting
-        + side.activation_bytes
+        + side.activation_bytes * (n_clients if keeps_passes else 1)
         + side.workspace_bytes
     )
 
