@@ -16,8 +16,8 @@ from gapslsim.data.dataset import Samples
 from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
 from gapslsim.errors import DataError, Problem, ScenarioError
-from gapslsim.hardware.device import Device
 from gapslsim.fleet_memory import check_fleet
+from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings

@@ -88,13 +88,13 @@ def _runs(module: Any, family: str, member: Any) -> Any:
     from gapslsim.frameworks.framework import frameworks
     from gapslsim.scenario.shape import shapes
 
+    parallel: Any = frameworks["parallel"]
     if family == "framework":
         return module.Runs(member)
     if family == "shape":
-        return module.Runs(frameworks["parallel"](), member)
+        return module.Runs(parallel(), member)
     tiers: Any = shapes["tiers"]
     shape = tiers(edges=2, cut=2) if getattr(member, "needs_stations", False) else None
-    parallel: Any = frameworks["parallel"]
     return module.Runs(parallel(**{family: member}), shape)
 
 
