@@ -210,8 +210,9 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
     batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
+    of_server = scenario.framework.server_steps_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(
-        sum(map(len, shards)) / per_round, per_round, steps[1] or 1.0
+        sum(map(len, shards)) / per_round, per_round, of_server or 1.0
     )
     own = scenario.client_optimizers
     optimizers = own, (scenario.training.server,)

@@ -55,8 +55,15 @@ def check_fleet(
         check_fits(device, need, "the client-side model and its training state")
     share = framework.participation.expected_share(setup.n_clients)
     n_at_once, slots = math.ceil(setup.n_clients * share - 1e-9), setup.server_optimizer.n_slots
+    at_once = framework.at_once(setup.n_clients)
     server_need = server_memory_bytes(
-        costs.server, slots, n_at_once, framework.keeps_client_gradients, keeps_passes=tail is not None
+        costs.server,
+        slots,
+        n_at_once,
+        framework.keeps_client_gradients,
+        n_copies=at_once.copies,
+        n_joined=n_at_once if at_once.is_joined else 1,
+        n_waiting=0 if tail is None else n_at_once - 1,
     )
     check_fits(server, server_need, "the server-side model and its training state")
     sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)
@@ -70,7 +77,7 @@ def check_fleet(
     for name, (stretch, n_clients) in _between(segments).items():
         side = of_each.of(stretch, largest)
         n_served = max(1, math.ceil(n_clients * share - 1e-9))
-        of_station = server_memory_bytes(side, slots, n_served, False, keeps_passes=True)
+        of_station = server_memory_bytes(side, slots, n_served, False, n_waiting=n_served - 1)
         check_fits(stations[name], of_station, f"the model of {name} and its training state")
         needs |= {f"{name}_bytes": of_station, f"{name}_ram_bytes": stations[name].ram_bytes}
     return needs, most_joined

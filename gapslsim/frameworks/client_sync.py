@@ -17,6 +17,11 @@ class ClientSync(ABC):
     needs_stations: ClassVar[bool] = False
     """Whether somebody has to be between clients and server."""
 
+    @property
+    def per_epoch(self) -> bool:
+        """Whether it counts local epochs, so that a round must be one."""
+        return False
+
     @abstractmethod
     def run(self, w: Stage) -> Process[None]:
         """The process; ends at once if nothing is due."""

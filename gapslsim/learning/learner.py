@@ -17,7 +17,7 @@ from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
 from gapslsim.learning._relays import RelayOperations, served
 from gapslsim.learning.messages import Smashed
-from gapslsim.learning.names import CLIENT, SERVER, Side, name_of, side_of
+from gapslsim.learning.names import CLIENT, SERVER, name_of, of_side
 from gapslsim.learning.operation import (
     ClientBackward,
     ClientForward,
@@ -66,7 +66,7 @@ class Learner(RelayOperations):
         Raises:
             ProtocolError: for a state of the server side.
         """
-        name = f"client-{client}" if model is None else _of_side(model, CLIENT)
+        name = f"client-{client}" if model is None else of_side(model, CLIENT)
         size = self.setup.batches.size(client)
         label_bytes = 0 if self.has_tails else self.setup.data.label_bytes
         size_bytes = size * (self.holdings.sample_bytes(client) + label_bytes)
@@ -104,6 +104,7 @@ class Learner(RelayOperations):
         cut_rule: CutGradient,
         model: str = SERVER,
         weights: Mapping[int, float] | None = None,
+        joined: bool = False,
     ) -> Work[ServerReply]:
         """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
@@ -114,9 +115,12 @@ class Learner(RelayOperations):
             model: name of the server-side state that is stepped; it begins with `server`.
             weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
                 Losses and cut gradients are not weighted.
+            joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
+                batch norm and dropout see them together. For rules without client gradients.
 
         Raises:
-            ProtocolError: if there is nothing to step with, or for a state of the client side.
+            ProtocolError: if there is nothing to step with, for a state of the client side, or if samples that are
+                joined are to give gradients of single clients or a shared part.
         """
         messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
         if not messages:
@@ -126,9 +130,12 @@ class Learner(RelayOperations):
         clients, sizes = tuple(batch.client for batch in batches), [batch.size for batch in batches]
         shared = [cut_rule.n_shared(size) for size in sizes]
         n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
-        name = _of_side(model, SERVER)
+        name = of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
         weighing = factors if any(factor != 1 for factor in factors) else None
+        if joined and (rule.needs_client_gradients or weighing is not None or any(n_broadcast)):
+            raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
+        cut_factors = cut_rule.factors(sizes, joined)
 
         def carry_out() -> ServerReply:
             operations, states, round = self._operations, self.states, self.round
@@ -147,6 +154,8 @@ class Learner(RelayOperations):
                 stream,
                 self.setup.planned_rounds,
                 *([] if weighing is None else [list(weighing)]),
+                *(["joined"] if joined else []),
+                *([] if cut_factors is None else [cut_rule.scale]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -169,6 +178,8 @@ class Learner(RelayOperations):
                         state.key,
                         weighing,
                         measures,
+                        joined,
+                        cut_factors,
                         None if not arrived else [message.value.labels for message in messages],
                     )
                 )
@@ -208,7 +219,11 @@ class Learner(RelayOperations):
                 operations.part,
             )
 
-        cost = self.costs.server_step(sizes, shared, rule, served=all(batch.is_served for batch in batches))
+        if joined:
+            cost = self.costs.joined_step(sizes, rule)
+        else:
+            is_served = all(batch.is_served for batch in batches)
+            cost = self.costs.server_step(sizes, shared, rule, served=is_served)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -354,7 +369,7 @@ class Learner(RelayOperations):
         """
         name = name_of(model)
         if self._side_of(name) != weights.side:
-            _of_side(name, weights.side)
+            of_side(name, weights.side)
         kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
         self.states[name] = self._keyed(
             derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),
@@ -364,20 +379,6 @@ class Learner(RelayOperations):
             is_state=True,
             light=True,
         )
-
-
-def _of_side(name: str, side: Side) -> str:
-    """The name, checked.
-
-    Raises:
-        ProtocolError: for a state of the other side.
-    """
-    if side_of(name) != side:
-        raise ProtocolError(
-            f"The state {name!r} is of the {side_of(name)} side, and one of the {side} side is needed; names of "
-            f"server-side states begin with {SERVER!r}, all others are of clients."
-        )
-    return name
 
 
 def _forwards(engine: Engine, calls: list[ClientForward]) -> list[Smashed]:
