@@ -103,6 +103,10 @@ def assemble(
         raise ScenarioError(
             [Problem("data.augmentation", "is not carried out in measurements; leave it out")]
         )
+    if clock is not None and any(codec.kind != "none" for own in scenario.codecs.values() for codec in own):
+        raise ScenarioError(
+            [Problem("codec", "is simulated and not carried out in measurements; leave it out")]
+        )
     if clock is not None and scenario.training.compile != "none":
         raise ScenarioError([Problem("training.compile", "is not carried out in measurements; write none")])
     if clock is not None and scenario.is_hazardous:
@@ -244,6 +248,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
         segments=segments_of(scenario, data.input_shape, data.n_classes),
+        codecs=scenario.codecs,
     )
     return setup, planned_rounds
 

@@ -48,6 +48,7 @@ _HOMES: Final = {
     "channel": "gapslsim.network.channel",
     "client_sync": "gapslsim.frameworks.client_sync",
     "client_update": "gapslsim.frameworks.slots",
+    "codec": "gapslsim.learning.codec",
     "cost_model": "gapslsim.hardware.cost_model",
     "data": "gapslsim.data.dataset",
     "fault": "gapslsim.sim.fault",

@@ -139,6 +139,7 @@ def small_setup(
     n_classes: int = 3,
     itemsize: int = 8,
     seed: int = 7,
+    codecs: Any = None,
 ) -> LearningSetup:
     """Synthetic data in equal shards, an MLP of one hidden layer on each side."""
     data = Synthetic(input_shape=input_shape, n_classes=n_classes, n_train=n_train, n_test=30).load(
@@ -156,6 +157,7 @@ def small_setup(
         planned_rounds=planned_rounds,
         planned_client_steps=planned_rounds,
         itemsize=itemsize,
+        codecs=codecs or {},
     )
 
 

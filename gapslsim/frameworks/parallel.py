@@ -84,11 +84,14 @@ class ParallelSplitLearning(Framework):
             yield from w.gather("train", served, keep=False)
         elif smashed:
             rule = self.server_schedule.rule(self.server_rule)
-            joined = self.server_schedule.joins_samples
-            step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined)
+            joined, trains = (
+                self.server_schedule.joins_samples,
+                self.client_update.trains_in(w.round, w.epoch),
+            )
+            step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=trains)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
             through = returned(w, reply)
-            if self.client_update.trains_in(w.round, w.epoch):
+            if trains:
                 yield from self._download(w, reply, through)
             for end in through.values():
                 yield from end
@@ -103,9 +106,10 @@ class ParallelSplitLearning(Framework):
         """A step of the server on one mini-batch, and its way back."""
         client = smashed.batch.client
         model = self.server_schedule.model(client)
-        step = w.learner.server_step([smashed], self.server_rule, self.cut_rule, model=model)
+        trains = self.client_update.trains_in(w.round, w.epoch)
+        step = w.learner.server_step([smashed], self.server_rule, self.cut_rule, model=model, answers=trains)
         reply = yield from w.server.compute(step, on_behalf_of=(client,))
-        if self.client_update.trains_in(w.round, w.epoch):
+        if trains:
             yield from train(w, smashed, reply, self.client_update)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:

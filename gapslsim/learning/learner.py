@@ -32,7 +32,6 @@ from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import RuleMemory
-from gapslsim.records import StalenessRow
 from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
@@ -80,9 +79,11 @@ class Learner(RelayOperations):
             if self.journal is not None:
                 self.states.in_flight.add(batch)
             call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
-            return SmashedData(key, size_bytes, self._operations.held(key, (state,), call), batch=batch)
+            held = self._operations.held(key, (state,), call)
+            return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
-        return Work("client_forward", self.costs.client_forward(size), carry_out, (name,), 1, size)
+        cost = self._hops.charged(self.costs.client_forward(size), sent=[self._hops.uploaded(client, size)])
+        return Work("client_forward", cost, carry_out, (name,), 1, size)
 
     def server_pass(
         self, smashed: SmashedData, rule: ServerUpdate, cut_rule: CutGradient
@@ -90,6 +91,7 @@ class Learner(RelayOperations):
         """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
         size = smashed.batch.size
         cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule)
+        cost = self._hops.charged(cost, received=[self._hops.uploaded(smashed.batch.client, size)])
 
         def carry_out() -> SmashedData:
             smashed.batch.is_served = True
@@ -105,6 +107,7 @@ class Learner(RelayOperations):
         model: str = SERVER,
         weights: Mapping[int, float] | None = None,
         joined: bool = False,
+        answers: bool = True,
     ) -> Work[ServerReply]:
         """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
@@ -117,6 +120,7 @@ class Learner(RelayOperations):
                 Losses and cut gradients are not weighted.
             joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
                 batch norm and dropout see them together. For rules without client gradients.
+            answers: whether cut gradients will be sent; only then they are encoded.
 
         Raises:
             ProtocolError: if there is nothing to step with, for a state of the client side, or if samples that are
@@ -205,11 +209,11 @@ class Learner(RelayOperations):
             memory = RuleMemory(key, record.get("rule_state"))
             states.stepped(name, after, clients, sum(sizes), memory)
             if self.journal is not None:
-                needs = (state, *(batch.state for batch in batches))
+                needs = (state, *(kept for batch in batches for kept in (batch.state, *batch.needs)))
                 for batch in batches:
-                    batch.needs = (*batch.needs, *needs)
+                    batch.needs = needs
             self._updated()
-            return make_reply(
+            reply = make_reply(
                 key,
                 batches,
                 n_broadcast,
@@ -218,12 +222,20 @@ class Learner(RelayOperations):
                 outcome,
                 operations.part,
             )
+            return self._hops.reply(states, reply, name, stream) if answers else reply
 
+        is_served = all(batch.is_served for batch in batches)
         if joined:
             cost = self.costs.joined_step(sizes, rule)
         else:
-            is_served = all(batch.is_served for batch in batches)
             cost = self.costs.server_step(sizes, shared, rule, served=is_served)
+        cost = self._hops.charged(
+            cost,
+            received=()
+            if is_served
+            else [self._hops.uploaded(batch.client, batch.size) for batch in batches],
+            sent=self._hops.downloaded(batches, n_broadcast) if answers else (),
+        )
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -254,10 +266,14 @@ class Learner(RelayOperations):
                 )
             states.use(batch)
             state = states.named[batch.model]
+            cut = [part for part in (answer.shared, answer.own) if part is not None]
             # The server's step has this forward pass among its inputs, and with it the state that it began with.
             changed = () if batch.key.startswith(state.key) else (state.key,)
-            key = derived_key(reply.key, "backward", batch.client, batch.step, self._rule_key(rule), *changed)
-            cut = [part for part in (answer.shared, answer.own) if part is not None]
+            # What error feedback adds is no part of the step.
+            sent = [part.key for part in cut if self._hops.remembers("gradients")]
+            key = derived_key(
+                reply.key, "backward", batch.client, batch.step, self._rule_key(rule), *changed, *sent
+            )
             call: Alike[SideState] = Alike(
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
             )
@@ -268,19 +284,8 @@ class Learner(RelayOperations):
             )
 
         cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
+        cost = self._hops.charged(cost, received=self._hops.answered(reply, answer))
         return Work("client_backward", cost, carry_out, (batch.model,))
-
-    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
-        """Updates of a server-side state since the forward pass of a mini-batch."""
-        return self.states.updates(model) - smashed.batch.n_updates
-
-    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
-        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
-        for message, weight in zip(smashed, weights, strict=True):
-            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
-            self.staleness_rows.append(
-                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
-            )
 
     def weights(self, model: int | str, optimizer: bool = False) -> SentWeights:
         """Weights as a message, as they are now: parameters and buffers.

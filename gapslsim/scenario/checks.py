@@ -10,7 +10,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
-from gapslsim.scenario.cutting import check_shape, segments_of
+from gapslsim.scenario.cutting import check_cuts, check_shape
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -39,6 +39,7 @@ def check(scenario: Scenario) -> list[Finding]:
         found
         + _check_steps(scenario)
         + _check_clock(scenario)
+        + _check_codec(scenario)
         + _check_precision(scenario)
         + _check_compile(scenario)
         + _check_faults(scenario)
@@ -90,6 +91,12 @@ def _check_clock(scenario: Scenario) -> list[Finding]:
         "per_client."
     )
     return [(("clock", "server", "computes"), text)]
+
+
+def _check_codec(scenario: Scenario) -> list[Finding]:
+    """Codecs of what does not travel."""
+    why = "" if scenario.codec is None else scenario.codec.unfit(scenario.framework)
+    return [(("codec",), why)] if why else []
 
 
 def _check_precision(scenario: Scenario) -> list[Finding]:
@@ -289,7 +296,7 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
 
     One of the user's own is also tried on a few training samples, if inputs may be read.
     """
-    from gapslsim.models.cost import chain_cost, split_cost
+    from gapslsim.models.cost import split_cost
 
     model, framework = scenario.model, scenario.framework
     batches = [min(own, n) for own, n in zip(scenario.batch_sizes, sizes, strict=False)]
@@ -314,13 +321,8 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
-    try:
-        segments = segments_of(scenario, loaded.input_shape, loaded.n_classes)
-        if segments is not None:
-            chain_cost(*about, largest, segments.bounds[1:-1], loaded.input_dtype)
-    except (GapslsimError, ValueError) as error:
-        text = _words(error)
-        return [(("shape", *pointed_at(type(scenario.shape), text)), text)]
+    if found := check_cuts(scenario, loaded, largest):
+        return found
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)

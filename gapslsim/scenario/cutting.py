@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
+from gapslsim.data.dataset import LoadedData
+from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.client_sync import ClientSync
 from gapslsim.models.segments import Segments
+from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shape import Cuts
 from gapslsim.scenario.tree import Path
 
-__all__ = ["check_shape", "segments_of"]
+__all__ = ["check_cuts", "check_shape", "segments_of"]
 
 
 def segments_of(scenario: Scenario, input_shape: tuple[int, ...], n_classes: int) -> Segments | None:
@@ -42,6 +45,20 @@ def segments_of(scenario: Scenario, input_shape: tuple[int, ...], n_classes: int
     return scenario.shape.segments(Cuts([first] * len(groups), n_blocks, at, places))
 
 
+def check_cuts(scenario: Scenario, loaded: LoadedData, batch_size: int) -> list[tuple[Path, str]]:
+    """Cuts that the model does not have, or where no single tensor passes, beyond the first one; on shapes alone."""
+    from gapslsim.models.cost import chain_cost
+
+    about = (loaded.input_shape, loaded.n_classes)
+    try:
+        segments = segments_of(scenario, *about)
+        if segments is not None:
+            chain_cost(scenario.model, *about, batch_size, segments.bounds[1:-1], loaded.input_dtype)
+    except (GapslsimError, ValueError) as error:
+        return [(("shape", *pointed_at(type(scenario.shape), str(error))), str(error))]
+    return []
+
+
 def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What does not go with more than two parts, as far as settings tell."""
     shape: Any = scenario.shape
@@ -54,6 +71,11 @@ def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     if why := scenario.framework.two_parts_because:
         fix = "write shape: split, or another framework: psl, sfl, gapsl, sl"
         yield ("framework",), f"{scenario.framework.kind} cannot train in shape {shape.kind!r}: {why}; {fix}."
+    if scenario.codec is not None:
+        yield (
+            ("codec",),
+            "codecs are for client and server with one cut between; leave it out, or write shape: split.",
+        )
     for place, fault in enumerate(scenario.faults):
         if fault.does("server_crashes"):
             rule = "the server falls back to earlier weights, and the other machines of its shape do not"
