@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -307,6 +307,17 @@ class LearnerCore:
     def _updated(self) -> None:
         for call in self.when_updated:
             call()
+
+    def shares_of(self, groups: Mapping[str, Collection[int]], shares: Shares) -> dict[str, float]:
+        """Weight of groups of clients in the mean over all of their clients; they sum to 1.
+
+        Args:
+            groups: clients by name.
+            shares: weight of each client.
+        """
+        clients = tuple(sorted(client for group in groups.values() for client in group))
+        of_client = dict(zip(clients, self._shares(clients, shares), strict=True))
+        return {name: sum(of_client[client] for client in group) for name, group in groups.items()}
 
     def _shares(self, clients: tuple[int, ...], shares: Shares) -> list[float]:
         if shares == "uniform":

@@ -17,7 +17,8 @@ from gapslsim.learning.rules import ClientUpdate, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import ChainCost, SplitCost, chain_cost, split_cost
 from gapslsim.models.model import Model
-from gapslsim.models.segments import OF_SERVER
+from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Stretch
+from gapslsim.models.side_cost import SideCost
 from gapslsim.registry import is_shipped
 from gapslsim.work import Cost, LayerCost
 
@@ -53,9 +54,18 @@ class OperationCosts:
         self._joined_step = cache(self._build_joined_step)
 
     def _split(self, batch_size: int) -> SplitCost:
-        """Costs of both sides for one mini-batch; where clients are cut unlike, of all that the server holds."""
+        """Costs of both sides for one mini-batch: of clients' first blocks and of the server's.
+
+        Where clients are cut unlike, of the first cut: the server's side is then all that it holds.
+        """
         if self._cuts:
             return self.split_at(self._cuts[0], batch_size)
+        segments = self._setup.segments
+        if segments is not None and not segments.is_two_parts:
+            head, *_ = path = segments.paths[0]
+            of_server = next(stretch for stretch in path if stretch.owner == OF_SERVER)
+            shape = self.chain(batch_size).shapes[segments.bounds.index(of_server.first) - 1]
+            return SplitCost(self.of(head, batch_size), self.of(of_server, batch_size), shape)
         return _of_one_sample(batch_size, lambda size: split_cost(*self._about, size, self._dtype))
 
     def _split_at(self, cut: int | None, batch_size: int) -> SplitCost:
@@ -85,6 +95,19 @@ class OperationCosts:
             return []
         return sorted({segments.cut(client) for client in range(self._setup.n_clients)})
 
+    def of(self, stretch: Stretch, batch_size: int) -> SideCost:
+        """Costs of a stretch between two neighbouring bounds for one mini-batch."""
+        segments = self._setup.segments
+        assert segments is not None
+        return self.chain(batch_size).stretches[segments.bounds.index(stretch.first)]
+
+    @cached_property
+    def _tail(self) -> Stretch | None:
+        """The last blocks, where they lie on clients."""
+        segments = self._setup.segments
+        last = None if segments is None else segments.paths[0][-1]
+        return last if last is not None and last.owner == OF_CLIENT else None
+
     @property
     def _about(self) -> tuple[Model, tuple[int, ...], int]:
         data = self._setup.data
@@ -108,7 +131,7 @@ class OperationCosts:
     ) -> Cost:
         """Backward pass of the client side, the rule and the optimizer's step."""
         side = self.split_at(cut, batch_size).client
-        n = side.n_trained
+        n = side.n_trained + (0 if self._tail is None else self.of(self._tail, batch_size).n_trained)
         return Cost(parts=(side.backward, rule.cost(n), optimizer.cost_with_clipping(n)))
 
     def joins(self, rule: ServerUpdate) -> bool:
@@ -142,12 +165,15 @@ class OperationCosts:
     def server_pass(self, batch_size: int, n_shared: int, rule: ServerUpdate, cut: int | None = None) -> Cost:
         """Forward and backward over the samples of a client, or of several joined; the shared ones forward alone.
 
-        A second-order rule differentiates twice; the Hessian product is charged as two more backward passes per client.
+        Where clients take the loss, the forward pass was made when their smashed data came. A second-order rule
+        differentiates twice; the Hessian product is charged as two more backward passes per client.
         """
         forward = self.split_at(cut, batch_size).server.forward
         if batch_size == n_shared:
             return forward
         backward = self.split_at(cut, batch_size - n_shared).server.backward
+        if self._tail is not None:
+            return backward
         return Cost(parts=(forward, backward.times(3 if rule.second_order else 1)))
 
     def server_step(
@@ -234,6 +260,28 @@ class OperationCosts:
         parts.append(rule.cost(len(batches), trained_after(compared)))
         return Cost(
             parts=(*parts, self._setup.server_optimizer.cost_with_clipping(trained_after(batches[0][0])))
+        )
+
+    def relay_step(self, stretch: Stretch, batch_sizes: Sequence[int]) -> Cost:
+        """Backward passes of a station, the mean of the gradients and the optimizer step.
+
+        Args:
+            stretch: its blocks.
+            batch_sizes: of each mini-batch.
+        """
+        n, parts = self.of(stretch, batch_sizes[0]).n_trained, []
+        apart = (
+            self.server.computes in ("per_client", "in_sequence")
+            or self.of(stretch, batch_sizes[0]).n_buffers
+        )
+        for size, count in Counter(batch_sizes if apart else [sum(batch_sizes)]).items():
+            parts.append(self.of(stretch, size).backward.times(count))
+        return Cost(
+            parts=(
+                *parts,
+                self.average(len(batch_sizes), n),
+                self._setup.server_optimizer.cost_with_clipping(n),
+            )
         )
 
     def _local_training(self, batch_size: int, n_steps: int, optimizer: Optimizer) -> Cost:

@@ -10,7 +10,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
-from gapslsim.scenario.cutting import check_cuts, cut_model, nothing_to_compare
+from gapslsim.scenario.cutting import check_cuts, check_shape
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -46,6 +46,7 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_patience(scenario)
         + _check_groups(scenario)
         + _check_memory(scenario)
+        + [*check_shape(scenario)]
     )
 
 
@@ -287,7 +288,7 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
 
     One of the user's own is also tried on a few training samples, if inputs may be read.
     """
-    from gapslsim.models.cost import chain_cost, split_cost
+    from gapslsim.models.cost import split_cost
 
     model, framework = scenario.model, scenario.framework
     batches = [min(own, n) for own, n in zip(scenario.batch_sizes, sizes, strict=False)]
@@ -308,15 +309,6 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         return [(("model", *pointed_at(type(model), text)), text)]
     if found := check_cuts(scenario, loaded, largest):
         return found
-    model, segments = cut_model(scenario, loaded.input_shape, loaded.n_classes)
-    about = (model, loaded.input_shape, loaded.n_classes)
-    if segments is None:
-        cost = split_cost(*about, largest, loaded.input_dtype)
-        compared = cost.server
-    else:
-        compared = chain_cost(*about, largest, segments.bounds[1:-1], loaded.input_dtype).stretches[-1]
-    if framework.keeps_client_gradients and not compared.n_trained:
-        return [(("framework",), nothing_to_compare(framework.kind))]
     mixes = cost.server.n_buffers and not framework.at_once(scenario.n_clients).is_joined
     if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
