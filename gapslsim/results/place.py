@@ -154,7 +154,12 @@ def check_place(directory: Path, wanted: Identity, *, replace: bool = False) -> 
 
 def claim(directory: Path, wanted: Identity) -> None:
     """Notes which run begins in an empty directory, so that it is known if it is killed."""
-    about = {"run": wanted.label, "gapslsim": __version__, "components": dict(wanted.components)}
+    about = {
+        "run": wanted.label,
+        "gapslsim": __version__,
+        "dry": wanted.dry,
+        "components": dict(wanted.components),
+    }
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -282,7 +287,7 @@ def _stored(directory: Path) -> StoredIdentity | None:
     return StoredIdentity(
         label=label,
         scenario_yaml=text,
-        dry=bool(summary.get("dry")),
+        dry=bool(summary.get("dry", made.get("dry"))),
         components=components if isinstance(components, dict) else {},
         status=str(summary.get("status", "")),
         made_by=str(made.get("gapslsim", "")),
