@@ -19,6 +19,7 @@ from typing import Final
 
 from gapslsim._version import __version__
 from gapslsim.errors import ComponentError
+from gapslsim.whole_files import make_folder
 
 __all__ = ["in_words", "nobody_exits", "of_a_component", "out_of_memory"]
 
@@ -121,7 +122,7 @@ def _report(error: BaseException, doing: str) -> Path | None:
     text = f"{now:%Y-%m-%d %H:%M:%S} UTC\n{machine}\n{doing}\n\n{trace}"
     for folder in _folders():
         with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             path = folder / f"fault-{now:%Y%m%d-%H%M%S}-{os.getpid()}.txt"
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
             for old in sorted(folder.glob("fault-*.txt"))[:-_MOST_REPORTS]:

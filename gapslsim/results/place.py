@@ -17,6 +17,7 @@ from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 from gapslsim.regular_files import read_text
 from gapslsim.results.outputs import write_text
+from gapslsim.whole_files import make_folder
 
 __all__ = [
     "JOURNAL", "PROVENANCE", "SCENARIO", "SUMMARY", "Identity", "StoredIdentity", "check_place", "choose_place",
@@ -161,7 +162,7 @@ def claim(directory: Path, wanted: Identity) -> None:
         "components": dict(wanted.components),
     }
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
     except OSError as error:
         raise ResultsError(f"{directory} could not be made: {error.strerror or error}") from error
     write_text(directory / PROVENANCE, json.dumps(about))

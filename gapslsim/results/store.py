@@ -23,7 +23,7 @@ from gapslsim.results.results import Results
 from gapslsim.results.stored_json import read_provenance, read_summary, written_by
 from gapslsim.results.summary import plain
 from gapslsim.tables.table import FrameTable, ParquetTable, Table, columns_of
-from gapslsim.whole_files import whole_path
+from gapslsim.whole_files import make_folder, whole_path
 
 __all__ = [
     "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table",
@@ -74,7 +74,7 @@ def write_results(
         **{f"{name}.parquet": results.table(name).write for name in TABLES},
     }
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         with ExitStack() as stack:
             for name, write in writers.items():
                 write(stack.enter_context(whole_path(target / name)))
