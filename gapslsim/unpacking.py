@@ -12,14 +12,16 @@ import lzma
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from gapslsim.regular_files import check_regular
+from gapslsim.regular_files import check_regular, read_text
 from gapslsim.units import parse_quantity
 
-__all__ = ["VARIABLE", "check_parquet", "check_zip", "most_unpacked", "unpacked"]
+__all__ = ["VARIABLE", "bounded_memory", "check_parquet", "check_zip", "most_unpacked", "unpacked"]
 
 VARIABLE: Final = "GAPSLSIM_MOST_UNPACKED"
 """Environment variable: a quantity in bytes, such as `16 GiB`."""
@@ -41,6 +43,30 @@ def most_unpacked(packed_bytes: int) -> int:
         return int(parse_quantity(given, "B"))
     except ValueError as error:
         raise OSError(errno.EINVAL, f"{VARIABLE}: {error}") from None
+
+
+@contextmanager
+def bounded_memory(path: Path) -> Iterator[None]:
+    """Bounds what a reader takes that cannot be bounded otherwise, as far as the system can (Linux).
+
+    Raises:
+        OSError: in place of MemoryError, if the file takes more than one of its size may become.
+    """
+    most = most_unpacked(check_regular(path).st_size)
+    with ExitStack() as after:
+        with suppress(ImportError, OSError, ValueError):
+            import resource
+
+            soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+            pages = int(read_text(Path("/proc/self/statm")).split()[0])
+            wanted = pages * resource.getpagesize() + most
+            if soft == resource.RLIM_INFINITY or wanted < soft:
+                resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+                after.callback(resource.setrlimit, resource.RLIMIT_AS, (soft, hard))
+        try:
+            yield
+        except MemoryError:
+            raise _too_large(path, most) from None
 
 
 def unpacked(path: Path) -> BinaryIO:
