@@ -278,7 +278,9 @@ def _real_learner(
 ) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
     from gapslsim.learning.engine import Engine
+    from gapslsim.learning.segmented_engine import SegmentedEngine
 
+    made = Engine if setup.segments is None else SegmentedEngine
     evaluation_batch, workers = scenario.evaluation.batch_size, scenario.training.workers
     journal = None
     if settings is not None:
@@ -295,7 +297,7 @@ def _real_learner(
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(
         setup,
-        lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
+        lambda: made(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
         journal,
         evaluation_batch,
         server,

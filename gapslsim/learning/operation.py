@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gapslsim.learning.geometry import Geometry
+    from gapslsim.learning.holdings import Held
     from gapslsim.learning.state import SideState
 
 __all__ = [
@@ -83,6 +84,8 @@ class SentWeights(Keyed[Weights]):
     """Weights of one side as a message."""
 
     side: Side = field(kw_only=True)
+    holds: Held = field(kw_only=True)
+    """What the state that they are of holds."""
 
 
 class Answer(NamedTuple):

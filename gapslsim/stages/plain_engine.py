@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gapslsim.learning._outcome import outcome_of
 from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
@@ -132,7 +133,7 @@ class PlainEngine(Engine):
             updated = side.updated(passed.buffers)
         own = rule.needs_client_gradients and step.weights is None
         known = gradients.gram if step.measures and own else None
-        return self._outcome(
+        return outcome_of(
             step, passed, losses, decision, updated, stacked() if step.measures else passed.matrix, known
         )
 
