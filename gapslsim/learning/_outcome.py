@@ -47,6 +47,10 @@ def outcome_of(
         whole = [_joined(cut, shared, n) for cut, n in zip(cuts, n_shared, strict=True)]
         shared = average_over_clients(whole, [len(cut) for cut in whole])
         n_shared = [len(cut) for cut in cuts]
+    if (factors := step.cut_factors) is not None:
+        cuts = [factor * cut for factor, cut in zip(factors, cuts, strict=True)]
+        # Nothing is shared in a joined pass, so that the factors of a step are the same here.
+        shared = None if shared is None else factors[0] * shared
     geometry = None
     if step.measures:
         update = decision.update if decision.updates_server else None

@@ -46,6 +46,7 @@ class OperationCosts:
         self.local_training = cache(self._local_training)
         self.average = cache(self._average)
         self._server_step = cache(self._build_server_step)
+        self._joined_step = cache(self._build_joined_step)
 
     def _split(self, batch_size: int) -> SplitCost:
         """Costs of both sides for one mini-batch."""
@@ -129,6 +130,15 @@ class OperationCosts:
         """
         kinds = Counter(zip(batch_sizes, n_shared, strict=True))
         return self._server_step(tuple(sorted(kinds.items())), rule, served)
+
+    def joined_step(self, batch_sizes: Sequence[int], rule: ServerUpdate) -> Cost:
+        """One pass over the samples of all participants, the rule and the optimizer step."""
+        return self._joined_step(sum(batch_sizes), len(batch_sizes), rule)
+
+    def _build_joined_step(self, n_samples: int, n_clients: int, rule: ServerUpdate) -> Cost:
+        n = self.sizes.server.n_trained
+        optimizer = self._setup.server_optimizer.cost_with_clipping(n)
+        return Cost(parts=(self.server_pass(n_samples, 0, rule), rule.cost(n_clients, n), optimizer))
 
     def _build_server_step(
         self, kinds: tuple[tuple[tuple[int, int], int], ...], rule: ServerUpdate, served: bool

@@ -173,7 +173,10 @@ class Engine:
             on_host=self._ways.rows_on_host,
         )
         passed = whole_pass(
-            keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
+            keep_rows=keep_rows,
+            joined_samples=self._joined_samples,
+            stacked_samples=self._stacked_samples,
+            as_one=step.joined,
         )
         losses, sums = read_together(passed.losses, passed.matrix)
         # One sum instead of a look at every client: NaN and infinity survive addition (inf - inf is NaN).

@@ -35,7 +35,7 @@ class Holdings:
     def __init__(self, setup: LearningSetup, costs: OperationCosts) -> None:
         self._setup, self._costs = setup, costs
         self.of = cache(self._of)
-        self.sample_bytes = cache(self._sample_bytes)
+        self.smashed_shape = cache(self._smashed_shape)
 
     def _of(self, state: str) -> Held:
         """Of a state by its name.
@@ -62,12 +62,14 @@ class Holdings:
             for place in range(places[blocks.first], places[blocks.last])
         ]
 
-    def _sample_bytes(self, client: int) -> int:
-        """What one sample of a client sends across its first cut, without its label."""
+    def _smashed_shape(self, client: int) -> tuple[int, ...]:
+        """Of what one sample of a client sends across its first cut."""
         segments = self._setup.segments
         if segments is None:
-            shape = self._costs.sizes.smashed_shape
-        else:
-            first = segments.paths[client][0].last
-            shape = self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(first) - 1]
-        return math.prod(shape) * self._setup.itemsize
+            return self._costs.sizes.smashed_shape
+        first = segments.paths[client][0].last
+        return self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(first) - 1]
+
+    def sample_bytes(self, client: int) -> int:
+        """What one sample of a client sends across its first cut, without its label, where it has no codec."""
+        return math.prod(self.smashed_shape(client)) * self._setup.itemsize

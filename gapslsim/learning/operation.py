@@ -147,6 +147,10 @@ class ServerStep(NamedTuple):
     """Factor on the gradient of each mini-batch, before the rule decides; None for 1."""
     measures: bool
     """Whether the geometry of the gradients is wanted."""
+    joined: bool = False
+    """Whether all samples go through one pass, whatever its layers do with them."""
+    cut_factors: tuple[float, ...] | None = None
+    """Factor on the cut gradient of each mini-batch; None for 1."""
 
     @property
     def clients(self) -> tuple[int, ...]:
