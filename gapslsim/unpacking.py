@@ -16,12 +16,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from gapslsim.regular_files import check_regular, read_text
 from gapslsim.units import parse_quantity
 
-__all__ = ["VARIABLE", "bounded_memory", "check_parquet", "check_zip", "most_unpacked", "unpacked"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "VARIABLE",
+    "bounded_memory",
+    "check_parquet",
+    "check_zip",
+    "most_unpacked",
+    "parquet_frame",
+    "unpacked",
+]
 
 VARIABLE: Final = "GAPSLSIM_MOST_UNPACKED"
 """Environment variable: a quantity in bytes, such as `16 GiB`."""
@@ -170,6 +181,27 @@ def check_parquet(path: Path) -> None:
                     size += pc.sum(lengths.take(column.indices)).as_py() or 0
             if size > most:
                 raise _too_large(path, most)
+
+
+def parquet_frame(path: Path) -> pd.DataFrame:
+    """A Parquet file that was checked, as a DataFrame.
+
+    Raises:
+        OSError: if it cannot be read: what a file says of itself, for pandas too, may be anything.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except MemoryError:
+        raise
+    except Exception as error:
+        why = (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else f"{type(error).__name__}: {error}"
+        )
+        raise OSError(errno.EINVAL, f"its columns cannot be read ({why})", str(path)) from error
 
 
 def _too_large(path: Path, most: int) -> OSError:
