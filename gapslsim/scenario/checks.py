@@ -11,6 +11,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
+from gapslsim.scenario.cutting import check_cuts, check_shape
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -46,6 +47,7 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_patience(scenario)
         + _check_groups(scenario)
         + _check_memory(scenario)
+        + [*check_shape(scenario)]
     )
 
 
@@ -323,6 +325,8 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
+    if found := check_cuts(scenario, loaded, largest):
+        return found
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)
