@@ -12,7 +12,7 @@ import numpy as np
 import simpy
 
 from gapslsim.clock_options import ServerClock
-from gapslsim.data.dataset import Samples
+from gapslsim.data.dataset import LoadedData, Samples
 from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
 from gapslsim.errors import DataError, Problem, ScenarioError
@@ -24,6 +24,7 @@ from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.segments import Segments
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
 from gapslsim.scenario.cutting import segments_of
@@ -247,10 +248,17 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         precision=scenario.training.precision,
         compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
-        segments=segments_of(scenario, data.input_shape, data.n_classes),
+        segments=_segments(scenario, data),
         codecs=scenario.codecs,
     )
     return setup, planned_rounds
+
+
+def _segments(scenario: Scenario, data: LoadedData) -> Segments | None:
+    try:
+        return segments_of(scenario, data.input_shape, data.n_classes)
+    except ValueError as error:
+        raise ScenarioError([Problem("shape", str(error))]) from error
 
 
 def memory_forecast(scenario: Scenario, gpu_bytes: float | None = None) -> Forecast:

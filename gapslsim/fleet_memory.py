@@ -14,7 +14,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Segments, Stretch
 from gapslsim.models.side_cost import SideCost, SplitCost
-from gapslsim.scenario.checks import nothing_to_compare
+from gapslsim.scenario.cutting import nothing_to_compare
 from gapslsim.scenario.schema import Scenario
 
 __all__ = ["check_fleet"]

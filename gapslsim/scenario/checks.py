@@ -10,7 +10,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
-from gapslsim.scenario.cutting import check_cuts, check_shape
+from gapslsim.scenario.cutting import check_cuts, check_shape, nothing_to_compare
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -210,14 +210,6 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
         return []
     rule = f"in {framework.kind} the server takes no optimizer steps; count rounds, epochs or samples."
     return [(path, rule) for path, is_counted in counts.items() if is_counted]
-
-
-def nothing_to_compare(kind: str) -> str:
-    """Why a framework that aligns gradients cannot train this model."""
-    return (
-        f"{kind} compares the clients' gradients of the server side, where all weights are frozen; unfreeze some, cut "
-        "the model earlier, or take psl."
-    )
 
 
 def check_deep(scenario: Scenario, *, inputs: bool = False, dry: bool = False) -> list[Finding]:

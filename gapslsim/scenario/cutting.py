@@ -15,7 +15,7 @@ from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shape import Cuts
 from gapslsim.scenario.tree import Path
 
-__all__ = ["check_cuts", "check_shape", "segments_of"]
+__all__ = ["check_cuts", "check_shape", "nothing_to_compare", "segments_of"]
 
 
 def segments_of(scenario: Scenario, input_shape: tuple[int, ...], n_classes: int) -> Segments | None:
@@ -80,3 +80,11 @@ def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         if fault.does("server_crashes"):
             rule = "the server falls back to earlier weights, and the other machines of its shape do not"
             yield ("faults", place), f"{rule}; leave the crash out, or write shape: split."
+
+
+def nothing_to_compare(kind: str) -> str:
+    """Why a framework that aligns gradients cannot train this model."""
+    return (
+        f"{kind} compares the clients' gradients of the server side, where all weights are frozen; unfreeze some, cut "
+        "the model earlier, or take psl."
+    )
