@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gapslsim.bounds import PARAMETERS
 from gapslsim.errors import GapslsimError, Problem, ScenarioError, did_you_mean
 from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
@@ -305,6 +306,9 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     try:
         model.cut_index(loaded.input_shape, loaded.n_classes)
         cost = split_cost(*about, largest, loaded.input_dtype)
+        if (n := cost.client.n_parameters + cost.server.n_parameters) > PARAMETERS:
+            text = f"it would have {n:,} parameters, and {PARAMETERS:,} is the most; take narrower layers, or fewer."
+            return [(("model",), text)]
         if not is_shipped(model):
             from gapslsim.models._costing import try_backward
 
