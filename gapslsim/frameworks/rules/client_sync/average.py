@@ -58,6 +58,6 @@ class Average(ClientSync):
         )
 
     def _download(self, w: Stage, client: int, mean: SentWeights) -> Process[None]:
-own = w.learner.part_for(client, mean)
+        own = w.learner.part_for(client, mean)
         yield from w.parameter_server.send(own, w.client(client), "model_downlink")
         w.learner.install(client, own, "keep" if self.optimizer == "keep" else "restart")
