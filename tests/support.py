@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ from gapslsim.hardware.device import Device, PowerStates
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.overheads import Overheads
 from gapslsim.learning.engine import Engine
+from gapslsim.learning.engines import engine_for
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.model import Model
 from gapslsim.models.zoo.mlp import Mlp
 from gapslsim.network.channels.constant import Constant
-from gapslsim.network.fleet import AccessLink, Fleet
+from gapslsim.network.fleet import AccessLink, Fleet, Station
 from gapslsim.network.topologies.star import Star
 from gapslsim.registry import Family
 from gapslsim.sim.availability import Availability, availabilities
@@ -95,16 +97,22 @@ class FixedCosts:
     def sizes(self) -> Any:
         return self._inner.sizes
 
-    def client_forward(self, batch_size: int) -> Cost:
+    def client_forward(self, batch_size: int, cut: int | None = None) -> Cost:
         return flop(1.0)
 
-    def client_backward(self, batch_size: int, rule: Any, optimizer: Any) -> Cost:
+    def client_backward(self, batch_size: int, rule: Any, optimizer: Any, cut: int | None = None) -> Cost:
         return flop(2.0)
 
     server = ServerClock()
 
     def server_step(
-        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any, *, served: bool = False
+        self,
+        batch_sizes: Sequence[int],
+        n_shared: Sequence[int],
+        rule: Any,
+        *,
+        served: bool = False,
+        cuts: Sequence[int] = (),
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
@@ -116,6 +124,12 @@ class FixedCosts:
 
     def average(self, n_models: int, n_parameters: int) -> Cost:
         return flop(0.5)
+
+    def of(self, stretch: Any, batch_size: int) -> Any:
+        return SimpleNamespace(forward=flop(1.5), backward=flop(0.25))
+
+    def relay_step(self, stretch: Any, batch_sizes: Sequence[int]) -> Cost:
+        return flop(2.5 * len(batch_sizes))
 
 
 def small_setup(
@@ -211,6 +225,8 @@ def stage(
     overheads: Overheads = Overheads(),  # noqa: B008
     server_overheads: Overheads = Overheads(),  # noqa: B008
     clock: ClockOptions = ClockOptions(),  # noqa: B008
+    stations: Sequence[Station] = (),
+    station_rate: float = 1.0,
 ) -> Stage:
     """A star of clients with the given device rates [FLOP/s] and link rates [bit/s]; always there unless said."""
     n = setup.n_clients
@@ -222,7 +238,8 @@ def stage(
         clients=tuple(
             AccessLink(f"client-{i}", Constant(rate=ups[i]), Constant(rate=downs[i]), latency_s)
             for i in range(n)
-        )
+        ),
+        stations=tuple(stations),
     )
     rate = None if backhaul is None else Constant(rate=backhaul)
     star = Star(backhaul=rate, broadcast=broadcast, protocol=None)  # timelines are computed by hand
@@ -236,7 +253,7 @@ def stage(
     engine = (
         None
         if dry
-        else Engine(setup, torch.device("cpu"), torch.float64 if setup.itemsize == 8 else torch.float32)
+        else engine_for(setup, torch.device("cpu"), torch.float64 if setup.itemsize == 8 else torch.float32)
     )
     learner = Learner(setup, engine)
     if fixed_costs:
@@ -244,7 +261,8 @@ def stage(
     devices = [RateDevice(rate=rate, overheads=overheads) for rate in rates[:n]]
     recorder = Recorder([device.power.idle_w for device in devices])
     server = RateDevice(rate=server_rate, overheads=server_overheads)
+    between: dict[str, Device] = {one.node: RateDevice(rate=station_rate) for one in stations}
     world = SimulatedStage(
-        env, network, devices, server, replace(server), learner, recorder, setup.seed, hazards, clock
+        env, network, devices, server, replace(server), learner, recorder, setup.seed, hazards, clock, between
     )
     return Stage(env, world, learner, recorder, engine)

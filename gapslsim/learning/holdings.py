@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.names import SERVER, side_of
 from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.segments import OF_SERVER, Range
 from gapslsim.models.side_cost import SideCost
 
 __all__ = ["Held", "Holdings"]
@@ -54,22 +55,43 @@ class Holdings:
         segments, sizes = self._setup.segments, self._costs.sizes
         if segments is None:
             return [sizes.server if side_of(state) == SERVER else sizes.client]
-        chain = self._costs.chain(self._setup.batch_size)
-        places = {bound: place for place, bound in enumerate(segments.bounds)}
-        return [
-            chain.stretches[place]
-            for blocks in segments.held(state)
-            for place in range(places[blocks.first], places[blocks.last])
-        ]
+        return [cost for blocks in segments.held(state) for cost in self.pieces(blocks)]
+
+    def pieces(self, blocks: Range) -> list[SideCost]:
+        """Costs of some blocks from bound to bound, where they have several owners."""
+        segments = self._setup.segments
+        assert segments is not None
+        first, last = (segments.bounds.index(bound) for bound in blocks)
+        return list(self._costs.chain(self._setup.batch_size).stretches[first:last])
 
     def _smashed_shape(self, client: int) -> tuple[int, ...]:
         """Of what one sample of a client sends across its first cut."""
         segments = self._setup.segments
         if segments is None:
             return self._costs.sizes.smashed_shape
-        first = segments.paths[client][0].last
-        return self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(first) - 1]
+        return self.shape_at(segments.paths[client][0].last)
 
     def sample_bytes(self, client: int) -> int:
         """What one sample of a client sends across its first cut, without its label, where it has no codec."""
         return math.prod(self.smashed_shape(client)) * self._setup.itemsize
+
+    def served_bytes(self, client: int) -> int:
+        """What one sample of a client brings to the server, without its label, where it has no codec."""
+        segments = self._setup.segments
+        if segments is None:
+            return self.sample_bytes(client)
+        return self.bytes_at(next(s.first for s in segments.paths[client] if s.owner == OF_SERVER))
+
+    def bytes_at(self, bound: int) -> int:
+        """What one sample sends across a bound between two owners, without its label and codec; see `shape_at`."""
+        return math.prod(self.shape_at(bound)) * self._setup.itemsize
+
+    def shape_at(self, bound: int) -> tuple[int, ...]:
+        """Of what one sample sends across a bound between two owners.
+
+        Args:
+            bound: blocks before it.
+        """
+        segments = self._setup.segments
+        assert segments is not None
+        return self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(bound) - 1]

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gapslsim.errors import LostError, ProtocolError
+from gapslsim.learning._common_blocks import CommonBlocks
 from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
-from gapslsim.learning._whole_model import WholeModelOperations
+from gapslsim.learning._relays import RelayOperations, served
 from gapslsim.learning.messages import Smashed
-from gapslsim.learning.names import CLIENT, SERVER, name_of, of_side, side_of
+from gapslsim.learning.names import CLIENT, SERVER, name_of, of_side
 from gapslsim.learning.operation import (
     ClientBackward,
     ClientForward,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 
-class Learner(WholeModelOperations):
+class Learner(CommonBlocks, RelayOperations):
     """Offers every operation on the named states of one training.
 
     A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
@@ -67,7 +68,8 @@ class Learner(WholeModelOperations):
         """
         name = f"client-{client}" if model is None else of_side(model, CLIENT)
         size = self.setup.batches.size(client)
-        size_bytes = size * (self.holdings.sample_bytes(client) + self.setup.data.label_bytes)
+        label_bytes = 0 if self.has_tails else self.setup.data.label_bytes
+        size_bytes = size * (self.holdings.sample_bytes(client) + label_bytes)
 
         def carry_out() -> SmashedData:
             state, step = self.states.named[name], self.states.next_steps(client, 1)
@@ -81,16 +83,17 @@ class Learner(WholeModelOperations):
             held = self._operations.held(key, (state,), call)
             return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
-        cost = self._hops.charged(self.costs.client_forward(size), sent=[self._hops.uploaded(client, size)])
+        cost = self.costs.client_forward(size, self.setup.cut_of(client))
+        cost = self._hops.charged(cost, sent=[self._hops.uploaded(client, size)])
         return Work("client_forward", cost, carry_out, (name,), 1, size)
 
     def server_pass(
         self, smashed: SmashedData, rule: ServerUpdate, cut_rule: CutGradient
     ) -> Work[SmashedData]:
         """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
-        size = smashed.batch.size
-        cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule)
-        cost = self._hops.charged(cost, received=[self._hops.uploaded(smashed.batch.client, size)])
+        size, client = smashed.batch.size, smashed.batch.client
+        cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule, self.setup.cut_of(client))
+        cost = self._hops.charged(cost, received=[self._hops.uploaded(client, size)])
 
         def carry_out() -> SmashedData:
             smashed.batch.is_served = True
@@ -162,7 +165,8 @@ class Learner(WholeModelOperations):
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
-            inputs = [state, *messages]
+            arrived = [self._arrived(name, batch) for batch in batches] if self.has_tails else []
+            inputs = [state, *messages, *arrived]
             key = content_key("server_step", settings, *(given.key for given in inputs), *remembered)
 
             def compute(engine: Engine) -> ServerOutcome:
@@ -170,7 +174,7 @@ class Learner(WholeModelOperations):
                     ServerStep(
                         batches,
                         state.value,
-                        [message.value for message in messages],
+                        served([message.value for message in messages], [came.value for came in arrived]),
                         rule,
                         rule.initial_state() if memory.values is None else memory.values,
                         shared,
@@ -182,6 +186,7 @@ class Learner(WholeModelOperations):
                         measures,
                         joined,
                         cut_factors,
+                        None if not arrived else [message.value.labels for message in messages],
                     )
                 )
 
@@ -214,7 +219,7 @@ class Learner(WholeModelOperations):
                 key,
                 batches,
                 n_broadcast,
-                self.holdings.sample_bytes,
+                self.holdings.served_bytes,
                 record.get("fates"),
                 outcome,
                 operations.part,
@@ -225,14 +230,11 @@ class Learner(WholeModelOperations):
         if joined:
             cost = self.costs.joined_step(sizes, rule)
         else:
-            cost = self.costs.server_step(sizes, shared, rule, served=is_served)
-        cost = self._hops.charged(
-            cost,
-            received=()
-            if is_served
-            else [self._hops.uploaded(batch.client, batch.size) for batch in batches],
-            sent=self._hops.downloaded(batches, n_broadcast) if answers else (),
-        )
+            cuts = [cut for client in clients if (cut := self.setup.cut_of(client)) is not None]
+            cost = self.costs.server_step(sizes, shared, rule, served=is_served, cuts=cuts)
+        came = [] if is_served else [self._hops.uploaded(batch.client, batch.size) for batch in batches]
+        sent = self._hops.downloaded(batches, n_broadcast) if answers else ()
+        cost = self._hops.charged(cost, received=came, sent=sent)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -274,12 +276,14 @@ class Learner(WholeModelOperations):
             call: Alike[SideState] = Alike(
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
             )
-            inputs = (state, batch.state, initial, *cut)
+            tail = () if batch.tail is None else (batch.tail,)
+            inputs = (state, batch.state, initial, *cut, *tail)
             states.named[batch.model] = self._keyed(
                 key, self.holdings.of(batch.model).size_bytes, inputs, call, is_state=True
             )
 
-        cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
+        optimizer = self.setup.optimizer_of(batch.client)
+        cost = self.costs.client_backward(batch.size, rule, optimizer, self.setup.cut_of(batch.client))
         cost = self._hops.charged(cost, received=self._hops.answered(reply, answer))
         return Work("client_backward", cost, carry_out, (batch.model,))
 
@@ -291,7 +295,7 @@ class Learner(WholeModelOperations):
             optimizer: whether the optimizer's state travels along, and is paid for.
         """
         name = name_of(model)
-        state, side = self.states[name], side_of(name)
+        state, side = self.states[name], self._side_of(name)
         n_slots = getattr(self.setup, f"{side}_optimizer").n_slots if optimizer else 0
         key = derived_key(state.key, "weights", optimizer)
         held = self._operations.held(key, (state,), lambda e: e.weights(state.value, optimizer), light=True)
@@ -299,7 +303,7 @@ class Learner(WholeModelOperations):
         return SentWeights(key, holds.size_bytes + n_slots * holds.slot_bytes, held, side=side, holds=holds)
 
     def average(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
-        """Mean of the weights of one side.
+        """Mean of the weights of one side; where clients are cut unlike, of each block over those who have it there.
 
         Args:
             weights: by client.
@@ -308,6 +312,8 @@ class Learner(WholeModelOperations):
         Raises:
             ProtocolError: if there are none, or of both sides.
         """
+        if self._cuts_differ:
+            return self._average_blocks(weights, shares)
         clients = tuple(sorted(weights))
         messages = [weights[client] for client in clients]
         settings = [shares, list(clients)]
@@ -354,7 +360,7 @@ class Learner(WholeModelOperations):
         self,
         model: int | str,
         weights: SentWeights,
-        optimizer: Literal["carry", "keep", "reset"],
+        optimizer: Literal["carry", "keep", "restart", "reset"],
         of: int | str | None = None,
     ) -> None:
         """Replaces the weights of a state by received ones; takes no time.
@@ -362,14 +368,17 @@ class Learner(WholeModelOperations):
         Args:
             model: a client, or the name of a state.
             weights: received.
-            optimizer: its state comes with the weights (`carry`), is kept, or starts anew (`reset`).
+            optimizer: its state comes with the weights (`carry`), is kept, or starts anew; the count of its steps, for
+                schedules, then goes on (`restart`) or not (`reset`).
             of: whose optimizer is kept; that of `model` unless given.
 
         Raises:
             ProtocolError: for weights of the other side.
         """
-        name = of_side(name_of(model), weights.side)
-        kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
+        name = name_of(model)
+        if self._side_of(name) != weights.side:
+            of_side(name, weights.side)
+        kept = self.states[name if of is None else name_of(of)] if optimizer in ("keep", "restart") else None
         self.states[name] = self._keyed(
             derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),
             weights.holds.size_bytes,
