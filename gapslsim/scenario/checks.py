@@ -10,6 +10,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
+from gapslsim.scenario.leaks import check_leakage
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -44,6 +45,7 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_patience(scenario)
         + _check_groups(scenario)
         + _check_memory(scenario)
+        + check_leakage(scenario)
     )
 
 

@@ -295,6 +295,11 @@ class Scenario:
         )
 
     @property
+    def first_of_groups(self) -> tuple[int, ...]:
+        """Index of the first client of each group."""
+        return tuple(sum(group.count for group in self.clients[:i]) for i in range(len(self.clients)))
+
+    @property
     def n_clients(self) -> int:
         """S: clients of all groups."""
         return sum(group.count for group in self.clients)
