@@ -203,8 +203,9 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
     batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
+    of_server = scenario.framework.server_steps_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(
-        sum(map(len, shards)) / per_round, per_round, steps[1] or 1.0
+        sum(map(len, shards)) / per_round, per_round, of_server or 1.0
     )
     own = scenario.client_optimizers
     optimizers = own, (scenario.training.server,)
@@ -278,7 +279,9 @@ def _real_learner(
 ) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
     from gapslsim.learning.engine import Engine
+    from gapslsim.learning.segmented_engine import SegmentedEngine
 
+    made = Engine if setup.segments is None else SegmentedEngine
     evaluation_batch, workers = scenario.evaluation.batch_size, scenario.training.workers
     journal = None
     if settings is not None:
@@ -295,7 +298,7 @@ def _real_learner(
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(
         setup,
-        lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
+        lambda: made(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
         journal,
         evaluation_batch,
         server,
@@ -326,8 +329,14 @@ def _memory(
     for device in {id(device): device for device in clients}.values():
         check_fits(device, need, "the client-side model and its training state")
     n_at_once = math.ceil(setup.n_clients * framework.participation.expected_share(setup.n_clients) - 1e-9)
+    at_once = framework.at_once(setup.n_clients)
     server_need = server_memory_bytes(
-        costs.server, setup.server_optimizer.n_slots, n_at_once, framework.keeps_client_gradients
+        costs.server,
+        setup.server_optimizer.n_slots,
+        n_at_once,
+        framework.keeps_client_gradients,
+        n_copies=at_once.copies,
+        n_joined=n_at_once if at_once.is_joined else 1,
     )
     check_fits(server, server_need, "the server-side model and its training state")
     sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)

@@ -70,6 +70,7 @@ _HOMES: Final = {
     "scheduler": "gapslsim.studies.scheduler",
     "staleness": "gapslsim.frameworks.staleness",
     "search": "gapslsim.studies.search",
+    "server_schedule": "gapslsim.frameworks.server_schedule",
     "server_update": "gapslsim.frameworks.slots",
     "tracker": "gapslsim.tracking.tracker",
 }

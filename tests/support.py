@@ -108,6 +108,9 @@ class FixedCosts:
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
+    def joined_step(self, batch_sizes: Sequence[int], rule: Any) -> Cost:
+        return flop(2.5 * len(batch_sizes))
+
     def local_training(self, batch_size: int, n_steps: int, optimizer: Any) -> Cost:
         return flop(4.0 * n_steps)
 

@@ -68,7 +68,7 @@ class Learner(WholeModelOperations):
         """
         name = f"client-{client}" if model is None else _of_side(model, CLIENT)
         size = self.setup.batches.size(client)
-        size_bytes = size * (self._sample_bytes + self.setup.data.label_bytes)
+        size_bytes = size * (self.holdings.sample_bytes(client) + self.setup.data.label_bytes)
 
         def carry_out() -> SmashedData:
             state, step = self.states.named[name], self.states.next_steps(client, 1)
@@ -103,6 +103,7 @@ class Learner(WholeModelOperations):
         cut_rule: CutGradient,
         model: str = SERVER,
         weights: Mapping[int, float] | None = None,
+        joined: bool = False,
     ) -> Work[ServerReply]:
         """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
@@ -113,9 +114,12 @@ class Learner(WholeModelOperations):
             model: name of the server-side state that is stepped; it begins with `server`.
             weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
                 Losses and cut gradients are not weighted.
+            joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
+                batch norm and dropout see them together. For rules without client gradients.
 
         Raises:
-            ProtocolError: if there is nothing to step with, or for a state of the client side.
+            ProtocolError: if there is nothing to step with, for a state of the client side, or if samples that are
+                joined are to give gradients of single clients or a shared part.
         """
         messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
         if not messages:
@@ -128,6 +132,9 @@ class Learner(WholeModelOperations):
         name = _of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
         weighing = factors if any(factor != 1 for factor in factors) else None
+        if joined and (rule.needs_client_gradients or weighing is not None or any(n_broadcast)):
+            raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
+        cut_factors = cut_rule.factors(sizes, joined)
 
         def carry_out() -> ServerReply:
             operations, states, round = self._operations, self.states, self.round
@@ -146,6 +153,8 @@ class Learner(WholeModelOperations):
                 stream,
                 self.setup.planned_rounds,
                 *([] if weighing is None else [list(weighing)]),
+                *(["joined"] if joined else []),
+                *([] if cut_factors is None else [cut_rule.scale]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -167,6 +176,8 @@ class Learner(WholeModelOperations):
                         state.key,
                         weighing,
                         measures,
+                        joined,
+                        cut_factors,
                     )
                 )
 
@@ -182,7 +193,11 @@ class Learner(WholeModelOperations):
                     content_key("geometry", None, key), [outcome], lambda _: geometry_record(outcome.value)
                 )
             after: Keyed[SideState] = operations.part(
-                derived_key(key, SERVER), self._bytes[SERVER], outcome, lambda made: made.state, is_state=True
+                derived_key(key, SERVER),
+                self.holdings.of(name).size_bytes,
+                outcome,
+                lambda made: made.state,
+                is_state=True,
             )
             memory = RuleMemory(key, record.get("rule_state"))
             states.stepped(name, after, clients, sum(sizes), memory)
@@ -192,10 +207,20 @@ class Learner(WholeModelOperations):
                     batch.needs = needs
             self._updated()
             return make_reply(
-                key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part
+                key,
+                batches,
+                n_broadcast,
+                self.holdings.sample_bytes,
+                record.get("fates"),
+                outcome,
+                operations.part,
             )
 
-        cost = self.costs.server_step(sizes, shared, rule, served=all(batch.is_served for batch in batches))
+        if joined:
+            cost = self.costs.joined_step(sizes, rule)
+        else:
+            is_served = all(batch.is_served for batch in batches)
+            cost = self.costs.server_step(sizes, shared, rule, served=is_served)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -215,7 +240,8 @@ class Learner(WholeModelOperations):
             LostError: when carried out, if the client has lost its state since the forward pass.
         """
         answer = reply.to(whom)
-        batch, initial = answer.batch, self._initial_client
+        batch = answer.batch
+        initial = self._initial(batch.model)
 
         def carry_out() -> None:
             states = self.states
@@ -233,7 +259,9 @@ class Learner(WholeModelOperations):
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
             )
             inputs = (state, batch.state, initial, *cut)
-            states.named[batch.model] = self._keyed(key, self._bytes[CLIENT], inputs, call, is_state=True)
+            states.named[batch.model] = self._keyed(
+                key, self.holdings.of(batch.model).size_bytes, inputs, call, is_state=True
+            )
 
         cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
         return Work("client_backward", cost, carry_out, (batch.model,))
@@ -262,7 +290,8 @@ class Learner(WholeModelOperations):
         n_slots = getattr(self.setup, f"{side}_optimizer").n_slots if optimizer else 0
         key = derived_key(state.key, "weights", optimizer)
         held = self._operations.held(key, (state,), lambda e: e.weights(state.value, optimizer), light=True)
-        return SentWeights(key, self._bytes[side] + n_slots * self._slot_bytes[side], held, side=side)
+        holds = self.holdings.of(name)
+        return SentWeights(key, holds.size_bytes + n_slots * holds.slot_bytes, held, side=side, holds=holds)
 
     def average(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
         """Mean of the weights of one side.
@@ -305,17 +334,16 @@ class Learner(WholeModelOperations):
                 f"{name} needs weights of one side, of at least one client; found {len(messages)} "
                 f"of {len(sides)} sides."
             )
-        (side,) = sides
+        (side,), holds = sides, messages[0].holds
 
         def carry_out() -> SentWeights:
             key, given = content_key(name, settings, *(message.key for message in messages)), factors()
             held = self._operations.held(
                 key, messages, lambda e: e.average([message.value for message in messages], given)
             )
-            return SentWeights(key, self._bytes[side], held, side=side)
+            return SentWeights(key, holds.size_bytes, held, side=side, holds=holds)
 
-        n_parameters = getattr(self.costs.sizes, side).n_trained
-        return Work("average", self.costs.average(len(messages), n_parameters), carry_out)
+        return Work("average", self.costs.average(len(messages), holds.n_trained), carry_out)
 
     def install(
         self,
@@ -339,7 +367,7 @@ class Learner(WholeModelOperations):
         kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
         self.states[name] = self._keyed(
             derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),
-            self._bytes[weights.side],
+            weights.holds.size_bytes,
             (weights,) if kept is None else (weights, kept),
             lambda e: e.install(weights.side, weights.value, optimizer, None if kept is None else kept.value),
             is_state=True,

@@ -19,6 +19,7 @@ from gapslsim.learning.loss import Loss
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.models.model import Model
+from gapslsim.models.segments import Segments
 from gapslsim.registry import content_of, is_shipped
 from gapslsim.work import content_key
 
@@ -59,6 +60,8 @@ class LearningSetup:
     """Of products and convolutions in passes."""
     sends_frozen: bool = False
     """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
+    segments: Segments | None = None
+    """Who owns which blocks, where that is not client and server with one cut, the model's, for all."""
 
     @property
     def n_clients(self) -> int:
@@ -95,6 +98,7 @@ class LearningSetup:
             "clients": [content_of(optimizer) for optimizer in self.client_optimizers or ()],
             **({} if self.precision == "float32" else {"precision": self.precision}),
             **({} if self.compile == "none" else {"compile": self.compile}),
+            **({} if self.segments is None else {"segments": [list(path) for path in self.segments.paths]}),
         }
         return content_key("setup", settings)
 

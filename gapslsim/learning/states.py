@@ -34,17 +34,21 @@ class Snapshot(NamedTuple):
     memories: Mapping[str, RuleMemory]
 
 
+Begin = Callable[[str], "Keyed[SideState] | None"]
+
 _BEGUN: Final = "server as it began"
 
 
 class _Named(dict[str, "Keyed[SideState]"]):
     """States by name, with what stands for those that were never written."""
 
-    def __init__(self, client: Keyed[SideState], server: Keyed[SideState]) -> None:
-        super().__init__({CLIENT: client, SERVER: server, _BEGUN: server})
+    def __init__(self, client: Keyed[SideState] | None, server: Keyed[SideState], begin: Begin) -> None:
+        super().__init__({} if client is None else {CLIENT: client})
+        self.update({SERVER: server, _BEGUN: server})
+        self._begin = begin
 
     def __missing__(self, name: str) -> Keyed[SideState]:
-        return self[_BEGUN if side_of(name) == SERVER else CLIENT]
+        return self._begin(name) or self[_BEGUN if side_of(name) == SERVER else CLIENT]
 
 
 class States:
@@ -54,14 +58,21 @@ class States:
     written begins as `server` did: with the initial weights, or those that were installed last.
 
     Args:
-        client: the initial client-side state.
+        client: the initial client-side state; None where clients have unlike blocks.
         server: the initial server-side state.
+        begin: what a state of a name begins with, if not with one of these.
     """
 
-    def __init__(self, client: Keyed[SideState], server: Keyed[SideState]) -> None:
+    def __init__(
+        self,
+        client: Keyed[SideState] | None,
+        server: Keyed[SideState],
+        begin: Begin = lambda name: None,
+    ) -> None:
         self.samples_seen = 0
         self.server_steps = 0
-        self.named: MutableMapping[str, Keyed[SideState]] = _Named(client, server)
+        self.named: MutableMapping[str, Keyed[SideState]] = _Named(client, server, begin)
+        self._begin = begin
         """The states as a mapping, for who asks often; whoever installs weights writes to `States` itself."""
         self._steps: MutableMapping[int, int] = {}
         self._turns: MutableMapping[str, int] = {}
@@ -103,8 +114,9 @@ class States:
         return {state.key: state for state in (*self.named.values(), *earlier)}
 
     def forget(self, client: int) -> None:
-        """A client has lost its state: it has the common one again, and nothing that is in flight."""
-        self.named[name_of(client)] = self.named[CLIENT]
+        """A client has lost its state: it has what it began with again, and nothing that is in flight."""
+        name = name_of(client)
+        self.named[name] = self._begin(name) or self.named[CLIENT]
         self.lives[client] = self.lives.get(client, 0) + 1
 
     def snapshot(self, names: Iterable[str] = ()) -> Snapshot:
@@ -116,7 +128,7 @@ class States:
         """Makes what the server holds what it was; copies that are newer begin anew."""
         begun = self.named[_BEGUN]
         for name in [name for name in self if side_of(name) == SERVER]:
-            self.named[name] = snapshot.states.get(name, begun)
+            self.named[name] = snapshot.states.get(name) or self._begin(name) or begun
         self.named.update(snapshot.states)
         self._memories = dict(snapshot.memories)
 

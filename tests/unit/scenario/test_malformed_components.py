@@ -34,6 +34,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "partition": ("data", "partition"),
     "protocol": ("network", "protocol"),
     "schedule": ("training", "client", "schedule"),
+    "server_schedule": ("framework", "server_schedule"),
     "server_update": ("framework", "server_update"),
     "staleness": ("framework", "staleness"),
 }
