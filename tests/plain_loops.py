@@ -93,6 +93,7 @@ def _told_of_step(
     model: str = SERVER,
     weights: Any = None,
     joined: bool = False,
+    answers: bool = True,
 ) -> tuple[str, list[MiniBatch], str, dict[int, float], tuple[float, ...], tuple[float, ...]]:
     """Factors on the gradient of each, and on its cut gradient."""
     messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)

@@ -197,24 +197,20 @@ def _found(results: Results, was_there: bool = False) -> Leakage:
 
 def _of_models(label: str, scenario: Scenario, models: Any) -> Leakage:
     """Of models that are there, so that nothing is simulated."""
+    from gapslsim.assembly import learning_setup
     from gapslsim.attacks.of_training import leaks_of_training
-    from gapslsim.data.division import divide, load_sound
-    from gapslsim.data.source import public_data_folder
     from gapslsim.learning.saved import SavedModels
     from gapslsim.numerics import computing
     from gapslsim.torch_device import choose_device
 
-    data = load_sound(scenario.data, public_data_folder(), scenario.seed)
-    data, shards = divide(scenario.data, data, scenario.n_clients, scenario.seed)
+    setup, _ = learning_setup(scenario)
     if isinstance(models, SavedModels):
-        models = models.client_sides(scenario.model, data.input_shape, data.n_classes)
+        models = models.client_sides(setup.model, setup.data.input_shape, setup.data.n_classes)
     attack, training = scenario.evaluation.leakage, scenario.training
     assert attack is not None
     device = choose_device(training.device)
     with computing(device, training.precision, training.deterministic):
-        leaks = leaks_of_training(
-            models, data, shards, attack, scenario.first_of_groups, scenario.seed, device
-        )
+        leaks = leaks_of_training(models, setup, attack, scenario.first_of_groups, device)
     groups = zip(scenario.group_names, scenario.clients, strict=True)
     names = [name for name, group in groups for _ in range(group.count)]
     who = {-1: "mean of all", **{client: f"client-{client} ({name})" for client, name in enumerate(names)}}

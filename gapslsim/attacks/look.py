@@ -36,8 +36,8 @@ _N_PICTURES: Final = 6
 _LONGEST_SIDE: Final = 64
 """Of pictures that are kept [pixels]."""
 
-Travels = Callable[[Tensor], Tensor]
-"""From what the client-side model gives to what the attacker sees."""
+Travels = Callable[[Tensor, int], Tensor]
+"""From what the client-side model gives for a mini-batch, and its number, to what the attacker sees."""
 _Numbers = dict[str, tuple[float, float]]
 """Of each measure: its value, and that of who sees no smashed data."""
 
@@ -66,7 +66,8 @@ def look(
     attack: Attack,
     seed: int,
     device: torch.device,
-    travels: Travels = lambda smashed: smashed,
+    travels: Travels = lambda smashed, number: smashed,
+    message: int = 32,
 ) -> Leaks:
     """Attacks the smashed data of each client-side model, in evaluation mode.
 
@@ -81,15 +82,15 @@ def look(
         seed: of the scenario.
         device: to compute on.
         travels: what becomes of smashed data on its way.
+        message: samples that travel together.
 
     Raises:
         DataError: if there are too few inputs.
         ResultsError: if the decoder would be too large.
     """
-    first = next(iter(sides.values()))
     one = torch.from_numpy(np.ascontiguousarray(data.test.inputs[:1]))
     with torch.no_grad():
-        sample_bytes = first(one).nbytes + one.nbytes
+        sample_bytes = one.nbytes + max(side(one).nbytes for side in sides.values())
     inputs = inputs_of(data, shards, attack, seed, max(1, _MOST_BYTES // sample_bytes))
     rows: list[LeakageRow] = []
     pixels: list[PixelRow] = []
@@ -97,40 +98,39 @@ def look(
     for client, side in sides.items():
         found = next((found for other, found in known if _are_alike(side, other)), None)
         if found is None:
-            found = _attacked(side.to(device), inputs, attack, seed, device, travels)
+            sent = _sent(side.to(device), inputs, device, message, travels, seed)
+            found = _attacked(*sent, inputs, attack.epochs, seed)
             side.cpu()
             known.append((side, found))
+        counts, how = (len(inputs.attacked), len(inputs.known)), (attack.auxiliary_from, attack.epochs)
         rows += [
-            LeakageRow(
-                client,
-                name,
-                *two,
-                len(inputs.attacked),
-                len(inputs.known),
-                attack.auxiliary_from,
-                attack.epochs,
-            )
-            for name, two in found.numbers.items()
+            LeakageRow(client, name, value, guessed, *counts, *how)
+            for name, (value, guessed) in found.numbers.items()
         ]
         if inputs.are_images:
             pixels.extend(_pixels(client, inputs, found))
     return Leaks(rows, pixels)
 
 
-def _attacked(
-    side: nn.Module, inputs: Inputs, attack: Attack, seed: int, device: torch.device, travels: Travels
-) -> _Found:
+def _sent(
+    side: nn.Module, inputs: Inputs, device: torch.device, message: int, travels: Travels, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Smashed data of what the attacker knows, and of what is attacked, as it arrives."""
+    parts = [batch for part in (inputs.known, inputs.attacked) for batch in torch.split(part, message)]
     with torch.no_grad(), drawing(stream_seed(seed, "leakage", "smashed"), device):
-        known, seen = (
-            torch.cat([travels(side(batch.to(device))).float() for batch in torch.split(part, _BATCH)])
-            for part in (inputs.known, inputs.attacked)
-        )
-    numbers = _correlations(inputs.attacked.to(device), seen, seed)
+        sent = [travels(side(batch.to(device)), number).float() for number, batch in enumerate(parts)]
+    whole = torch.cat(sent)
+    return whole[: len(inputs.known)], whole[len(inputs.known) :]
+
+
+def _attacked(known: Tensor, seen: Tensor, inputs: Inputs, epochs: int, seed: int) -> _Found:
+    """What is found by smashed data of what is known in that of what is attacked."""
+    numbers = _correlations(inputs.attacked.to(seen.device), seen, seed)
     spread, mean = known.std(0), known.mean(0)
     spread = torch.where(spread > 1e-6 * spread.max(), spread, torch.ones_like(spread))
     known, seen = (known - mean) / spread, (seen - mean) / spread
     reconstruct = _tokens if inputs.are_tokens else _values
-    found = reconstruct(inputs, known, seen, attack.epochs, seed)
+    found = reconstruct(inputs, known, seen, epochs, seed)
     return _Found(numbers | found.numbers, found.made.cpu(), found.guess.cpu())
 
 
@@ -215,7 +215,6 @@ def _small(images: Float[Tensor, "n c h w"]) -> NDArray[np.uint8]:
 
 
 def _are_alike(a: nn.Module, b: nn.Module) -> bool:
-    """Whether two modules of one kind have equal weights."""
-    return all(
-        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
+    """Whether two modules have the same layers with equal weights."""
+    of_a, of_b = a.state_dict(), b.state_dict()
+    return str(a) == str(b) and all(map(torch.equal, of_a.values(), of_b.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -11,8 +11,10 @@ from gapslsim.clock_options import ServerClock
 from gapslsim.learning._observations import Observations
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.holdings import Holdings
+from gapslsim.learning.hops import Hops
 from gapslsim.learning.judging import Judge, Wanted
 from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
+from gapslsim.learning.operation import SmashedData
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
@@ -68,8 +70,10 @@ class LearnerCore:
         self.costs = OperationCosts(setup, server_clock, most_joined)
         self.holdings = Holdings(setup, self.costs)
         """What each state holds and each cut lets pass."""
+        self._hops = Hops(setup, self._operations, self.holdings.smashed_shape)
         self._begun: dict[str, Keyed[SideState]] = {}
-        common = None if setup.segments is not None else self._initial(CLIENT)
+        alike = setup.segments is None or setup.segments.clients_are_alike
+        common = self._initial(CLIENT) if alike else None
         self.states = States(common, self._initial(SERVER), self._begin)
         """The named states, and how far each client and server has come."""
 
@@ -88,7 +92,10 @@ class LearnerCore:
     def _begin(self, name: str) -> Keyed[SideState] | None:
         """What a state begins with that is no copy of another: only where blocks have several owners."""
         segments = self.setup.segments
-        if segments is None or (name not in segments.owners and side_of(name) == SERVER):
+        if segments is None:
+            return None
+        # What was never written is a copy of the server's state, or of the one that all clients have in common.
+        if name not in segments.owners and (side_of(name) == SERVER or segments.clients_are_alike):
             return None
         return self._initial(name)
 
@@ -127,6 +134,18 @@ class LearnerCore:
     def server_steps(self) -> int:
         """Updates of server-side models, and of a global model by averaging."""
         return self.states.server_steps
+
+    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
+        """Updates of a server-side state since the forward pass of a mini-batch."""
+        return self.states.updates(model) - smashed.batch.n_updates
+
+    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
+        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
+        for message, weight in zip(smashed, weights, strict=True):
+            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
+            self.staleness_rows.append(
+                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
+            )
 
     def frozen_weights(self, whole: bool) -> Keyed[None] | None:
         """What clients are sent once, before they begin: weights that nobody trains; None if there is nothing to send.
@@ -275,6 +294,17 @@ class LearnerCore:
     def _updated(self) -> None:
         for call in self.when_updated:
             call()
+
+    def shares_of(self, groups: Mapping[str, Collection[int]], shares: Shares) -> dict[str, float]:
+        """Weight of groups of clients in the mean over all of their clients; they sum to 1.
+
+        Args:
+            groups: clients by name.
+            shares: weight of each client.
+        """
+        clients = tuple(sorted(client for group in groups.values() for client in group))
+        of_client = dict(zip(clients, self._shares(clients, shares), strict=True))
+        return {name: sum(of_client[client] for client in group) for name, group in groups.items()}
 
     def _shares(self, clients: tuple[int, ...], shares: Shares) -> list[float]:
         if shares == "uniform":

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.names import SERVER, side_of
 from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.segments import OF_SERVER
 from gapslsim.models.side_cost import SideCost
 
 __all__ = ["Held", "Holdings"]
@@ -35,7 +36,7 @@ class Holdings:
     def __init__(self, setup: LearningSetup, costs: OperationCosts) -> None:
         self._setup, self._costs = setup, costs
         self.of = cache(self._of)
-        self.sample_bytes = cache(self._sample_bytes)
+        self.smashed_shape = cache(self._smashed_shape)
 
     def _of(self, state: str) -> Held:
         """Of a state by its name.
@@ -62,12 +63,34 @@ class Holdings:
             for place in range(places[blocks.first], places[blocks.last])
         ]
 
-    def _sample_bytes(self, client: int) -> int:
-        """What one sample of a client sends across its first cut, without its label."""
+    def _smashed_shape(self, client: int) -> tuple[int, ...]:
+        """Of what one sample of a client sends across its first cut."""
         segments = self._setup.segments
         if segments is None:
-            shape = self._costs.sizes.smashed_shape
-        else:
-            first = segments.paths[client][0].last
-            shape = self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(first) - 1]
-        return math.prod(shape) * self._setup.itemsize
+            return self._costs.sizes.smashed_shape
+        return self.shape_at(segments.paths[client][0].last)
+
+    def sample_bytes(self, client: int) -> int:
+        """What one sample of a client sends across its first cut, without its label, where it has no codec."""
+        return math.prod(self.smashed_shape(client)) * self._setup.itemsize
+
+    def served_bytes(self, client: int) -> int:
+        """What one sample of a client brings to the server, without its label, where it has no codec."""
+        segments = self._setup.segments
+        if segments is None:
+            return self.sample_bytes(client)
+        return self.bytes_at(next(s.first for s in segments.paths[client] if s.owner == OF_SERVER))
+
+    def bytes_at(self, bound: int) -> int:
+        """What one sample sends across a bound between two owners, without its label and codec; see `shape_at`."""
+        return math.prod(self.shape_at(bound)) * self._setup.itemsize
+
+    def shape_at(self, bound: int) -> tuple[int, ...]:
+        """Of what one sample sends across a bound between two owners.
+
+        Args:
+            bound: blocks before it.
+        """
+        segments = self._setup.segments
+        assert segments is not None
+        return self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(bound) - 1]

@@ -30,6 +30,11 @@ class ServerReply:
     """One per mini-batch, in the order of clients and their steps."""
 
     @property
+    def n_shared(self) -> int:
+        """Samples of the shared part; 0 if there is none."""
+        return max(answer.n_shared for answer in self.answers)
+
+    @property
     def shared(self) -> Keyed[Tensor] | None:
         """What all clients get, by broadcast; None where nothing is shared."""
         return self.answers[0].shared

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gapslsim.errors import ResultsError
 from gapslsim.models.model import Model
-from gapslsim.models.split import build
+from gapslsim.models.split import whole
 from gapslsim.regular_files import read_bytes
 
 __all__ = ["ClientSides", "SavedModels"]
@@ -52,30 +52,28 @@ class SavedModels:
 
     def client_sides(self, network: Model, input_shape: tuple[int, ...], n_classes: int) -> ClientSides:
         """Its client-side models, for the scenario's model and data."""
-        module = build(network, input_shape, n_classes, seed=0).client  # All weights are replaced.
-        return ClientSides(self, module)
+        return ClientSides(self, whole(network, input_shape, n_classes, seed=0))  # All weights are replaced.
 
 
 class ClientSides:
     """The client-side models of a file, see `SavedModels.client_sides`."""
 
-    def __init__(self, saved: SavedModels, module: nn.Module) -> None:
+    def __init__(self, saved: SavedModels, network: nn.Sequential) -> None:
         self._saved = saved
-        self._module = module
+        self._network = network
 
-    def client_side(self, client: int | None = None) -> nn.Module:
+    def client_side(self, n_blocks: int, client: int | None = None) -> nn.Module:
         """See `TrainedModels.client_side`.
 
         Raises:
             ResultsError: if the file has no such model, or one of another shape.
         """
         prefix = "global" if client is None else f"client-{client}"
-        module = copy.deepcopy(self._module)
+        module = copy.deepcopy(self._network[:n_blocks])
         try:
             wanted = {name: self._saved.tensors[f"{prefix}/{name}"] for name in module.state_dict()}
-            if wanted:
-                module.to(next((t.dtype for t in wanted.values() if t.is_floating_point()), torch.float32))
-            module.load_state_dict(wanted)
+            floats = (tensor.dtype for tensor in wanted.values() if tensor.is_floating_point())
+            module.to(next(floats, torch.float32)).load_state_dict(wanted)
         except (KeyError, RuntimeError) as error:
             raise ResultsError(
                 f"{self._saved.path} does not hold {prefix} as its scenario says it is ({error}); save it again"

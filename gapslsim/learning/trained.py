@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,13 +79,17 @@ class TrainedModels:
             )
         return self._module((self.clients[client], self.servers[client]))
 
-    def client_side(self, client: int | None = None) -> nn.Module:
-        """The client-side model of a client in evaluation mode, from inputs to smashed data; a copy, on the CPU.
+    def client_side(self, n_blocks: int, client: int | None = None) -> nn.Module:
+        """The first blocks of a network in evaluation mode, from inputs to smashed data; a copy, on the CPU.
 
         Args:
-            client: whose; the mean of all, as in the view `global`, unless given.
+            n_blocks: that lie before the client's cut.
+            client: whose network; the mean of all, as in the view `global`, unless given.
         """
-        return copy.deepcopy(self._side(0, self._global[0] if client is None else self.clients[client]))
+        pair = self._global if client is None else (self.clients[client], self.servers[client])
+        network = self._module(pair)
+        assert isinstance(network, nn.Sequential)
+        return network[:n_blocks]
 
     def save(self, path: Path, about: Mapping[str, str]) -> None:
         """Writes all models to one file of safetensors, whole or not at all.
@@ -140,7 +143,7 @@ class TrainedModels:
         )
         return _filled(module, [*lower, *upper], [*pair[0].buffers, *pair[1].buffers])
 
-    def _side(self, place: Literal[0, 1], state: SideState | Weights) -> nn.Module:
+    def _side(self, place: Literal[0, 1], state: SideState) -> nn.Module:
         return _filled(self._sides[place], with_frozen(state.parameters, self.frozen[place]), state.buffers)
 
     def _ensemble(self) -> nn.Module:

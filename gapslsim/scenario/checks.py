@@ -10,6 +10,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
+from gapslsim.scenario.cutting import check_cuts, check_shape
 from gapslsim.scenario.leaks import check_leakage
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
@@ -39,6 +40,7 @@ def check(scenario: Scenario) -> list[Finding]:
         found
         + _check_steps(scenario)
         + _check_clock(scenario)
+        + _check_codec(scenario)
         + _check_precision(scenario)
         + _check_compile(scenario)
         + _check_faults(scenario)
@@ -46,6 +48,7 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_groups(scenario)
         + _check_memory(scenario)
         + check_leakage(scenario)
+        + [*check_shape(scenario)]
     )
 
 
@@ -90,6 +93,12 @@ def _check_clock(scenario: Scenario) -> list[Finding]:
         "per_client."
     )
     return [(("clock", "server", "computes"), text)]
+
+
+def _check_codec(scenario: Scenario) -> list[Finding]:
+    """Codecs of what does not travel."""
+    why = "" if scenario.codec is None else scenario.codec.unfit(scenario.framework)
+    return [(("codec",), why)] if why else []
 
 
 def _check_precision(scenario: Scenario) -> list[Finding]:
@@ -314,6 +323,8 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
+    if found := check_cuts(scenario, loaded, largest):
+        return found
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)

@@ -82,10 +82,10 @@ def test_looking_leaves_tables_in_the_run_directory_once(run: Path) -> None:
 def test_the_client_side_is_the_one_that_was_trained(run: Path) -> None:
     trained = simulate(loads(DIGITS_BASE, set=SET)).models
     assert trained is not None
-    whole, side = trained.model("clients", 2), trained.client_side(2)
+    whole, side = trained.model("clients", 2), trained.client_side(1, 2)
     inputs = torch.randn(3, 1, 8, 8)
-    assert torch.equal(whole[: len(side)](inputs), side(inputs))  # type: ignore[index]
-    assert torch.equal(trained.model("global")[:1](inputs), trained.client_side()(inputs))  # type: ignore[index]
+    assert torch.equal(whole[:1](inputs), side(inputs))  # type: ignore[index]
+    assert torch.equal(trained.model("global")[:1](inputs), trained.client_side(1)(inputs))  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -213,3 +213,29 @@ def test_words_have_a_row_per_model_and_one_of_who_sees_nothing() -> None:
     assert told.rows == [
         ["mean of all", "50.0 %", "21.3"], ["client-4", "25.0 %", "20.0"], ["who sees nothing", "0.0 %", "11.0"],
     ]  # fmt: skip
+
+
+def rebuilt(*changes: str) -> float:
+    scenario = loads(DIGITS_BASE, set=["stop.rounds=2", *changes])
+    return values(leakage(scenario, epochs=10).table, 0)["reconstructed"]
+
+
+def test_what_is_attacked_is_what_arrives_after_the_codecs() -> None:
+    bare = rebuilt()
+    assert rebuilt("codec.activations=none") == bare
+    assert rebuilt("codec.gradients=float16") == pytest.approx(bare, abs=0.1)
+    coarse = rebuilt("codec.activations={kind: quantise, bits: 1}")
+    assert coarse < bare - 0.1
+    assert rebuilt("codec.activations={kind: noise, clip: 1, scale: 1000}") < 0.02
+
+
+def test_in_a_u_shape_it_is_the_head_of_the_client_and_files_say_the_same(tmp_path: Path) -> None:
+    text = DIGITS_BASE.replace("hidden: [16, 8]", "hidden: [16, 8, 8]")
+    results = simulate(loads(text, set=["stop.rounds=2", "shape={kind: u_shape, tail: 2}"]))
+    assert results.models is not None
+    results.save_models(tmp_path / "u.safetensors")
+    found = leakage(results, **FAST)
+    pd.testing.assert_frame_equal(leakage(tmp_path / "u.safetensors", **FAST).table, found.table)
+    inputs = torch.randn(3, 1, 8, 8)
+    assert torch.equal(results.models.client_side(1, 2)(inputs), results.model("clients", 2)[:1](inputs))  # type: ignore[index]
+    assert results.models.client_side(1)(inputs).shape == (3, 16)
