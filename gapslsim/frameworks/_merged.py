@@ -46,6 +46,11 @@ class MergedSplitLearning(AsynchronousSplitLearning):
     """What becomes of a client's optimizer state when its weights are replaced."""
 
     @property
+    def one_cut_because(self) -> str:
+        """The parameter server has one model for all."""
+        return "the parameter server holds one client-side model for all clients"
+
+    @property
     def n_buffered(self) -> int:
         """Mini-batches of one step."""
         return self.buffer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gapslsim.bounds import PARAMETERS
 from gapslsim.errors import GapslsimError, Problem, ScenarioError, did_you_mean
 from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
@@ -214,14 +215,6 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
     return [(path, rule) for path, is_counted in counts.items() if is_counted]
 
 
-def nothing_to_compare(kind: str) -> str:
-    """Why a framework that aligns gradients cannot train this model."""
-    return (
-        f"{kind} compares the clients' gradients of the server side, where all weights are frozen; unfreeze some, cut "
-        "the model earlier, or take psl."
-    )
-
-
 def check_deep(scenario: Scenario, *, inputs: bool = False, dry: bool = False) -> list[Finding]:
     """What does not fit the data, the model or the network: reads labels and traces, no weights.
 
@@ -307,6 +300,9 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     try:
         model.cut_index(loaded.input_shape, loaded.n_classes)
         cost = split_cost(*about, largest, loaded.input_dtype)
+        if (n := cost.client.n_parameters + cost.server.n_parameters) > PARAMETERS:
+            text = f"it would have {n:,} parameters, and {PARAMETERS:,} is the most; take narrower layers, or fewer."
+            return [(("model",), text)]
         if not is_shipped(model):
             from gapslsim.models._costing import try_backward
 
@@ -317,14 +313,12 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     except Exception as error:
         text = _words(error)
         return [(("model", *pointed_at(type(model), text)), text)]
-    if framework.keeps_client_gradients and not cost.server.n_trained:
-        return [(("framework",), nothing_to_compare(framework.kind))]
+    if found := check_cuts(scenario, loaded, largest):
+        return found
     mixes = cost.server.n_buffers and not framework.at_once(scenario.n_clients).is_joined
     if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
-    if found := check_cuts(scenario, loaded, largest):
-        return found
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
+from gapslsim.learning.rules import Compared
 from gapslsim.registry import component
 
 __all__ = ["GapslOptions", "LeaderOptions"]
@@ -34,11 +35,20 @@ class LeaderOptions:
     participant by index leads (cyclically)."""
     planned_rounds: PositiveInt | None = None
     """T of Eq. (2); taken from the stop condition if not given."""
+    compare: Compared = "shared"
+    """What is compared where client groups are cut unlike. `shared`: the gradients of those of the server's blocks that
+    all clients go through there; its other blocks get the mean over the admitted clients that have them there. `own`:
+    the gradients of all its blocks, with zeros where a client has a block itself."""
 
     def options(self) -> dict[str, Any]:
         """The options as keyword arguments: `server_updates["gapsl"](**self.options())`."""
         owner = next(cls for cls in type(self).__mro__ if cls in (GapslOptions, LeaderOptions))
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(owner)}
+
+    @property
+    def compares(self) -> Compared:
+        """As chosen."""
+        return self.compare
 
     @property
     def needs_planned_rounds(self) -> bool:

@@ -55,7 +55,9 @@ def _of_text(file: Path) -> None:
 
 def _with_gaps(file: Path) -> None:
     table = pd.read_parquet(file)
-    whole = next(name for name in table.columns if name in ("round", "n_flows", "seed", "draw", "n_samples"))
+    whole = next(
+        name for name in table.columns if name in ("round", "n_flows", "seed", "draw", "n_samples", "sample")
+    )
     table.assign(**{whole: table[whole].astype("Int64").where(table.index > 0)}).to_parquet(file)
 
 

@@ -23,7 +23,7 @@ class Average(ClientSync):
 
     Source: SplitFed V1 as described in Section IV-A of [lin2026gapsl]: the parameter server is separate from the
     training server; it costs an uplink and a downlink of client-side weights. The mean is over those that came, and
-    they get it.
+    they get it. Where clients are cut unlike, the mean of each block is over those who have it.
     """
 
     kind: Literal["average"] = "average"
@@ -57,5 +57,6 @@ class Average(ClientSync):
         )
 
     def _download(self, w: Stage, client: int, mean: SentWeights) -> Process[None]:
-        yield from w.parameter_server.send(mean, w.client(client), "model_downlink")
-        w.learner.install(client, mean, self.optimizer)
+        own = w.learner.part_for(client, mean)
+        yield from w.parameter_server.send(own, w.client(client), "model_downlink")
+        w.learner.install(client, own, self.optimizer)

@@ -27,6 +27,11 @@ class GapslUpdate(GapslOptions, ServerUpdate):
         return self.gradient == "exact" and self.lambda_ > 0
 
     @property
+    def sums_clients(self) -> bool:
+        """As Eq. (8) is printed."""
+        return self.reduction == "sum"
+
+    @property
     def reads_blocks(self) -> bool:
         """Yes."""
         return True
