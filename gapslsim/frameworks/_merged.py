@@ -102,5 +102,5 @@ class MergedSplitLearning(AsynchronousSplitLearning):
     def _return(self, w: Stage, client: int, common: SentWeights, boxes: Boxes) -> Process[None]:
         returned = yield from w.attempt(w.parameter_server.send(common, w.client(client), "model_downlink"))
         if not isinstance(returned, Lost):
-            w.learner.install(client, returned, self.optimizer)
+            w.learner.install(client, returned, "keep" if self.optimizer == "keep" else "restart")
         yield from self._next(w, client, boxes)

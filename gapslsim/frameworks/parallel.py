@@ -84,10 +84,8 @@ class ParallelSplitLearning(Framework):
             yield from w.gather("train", served, keep=False)
         elif smashed:
             rule = self.server_schedule.rule(self.server_rule)
-            joined, trains = (
-                self.server_schedule.joins_samples,
-                self.client_update.trains_in(w.round, w.epoch),
-            )
+            joined = self.server_schedule.joins_samples
+            trains = self.client_update.trains_in(w.round, w.epoch)
             step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=trains)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
             through = returned(w, reply)

@@ -276,15 +276,16 @@ class Engine:
         self,
         side: Literal["client", "server"],
         weights: Weights,
-        optimizer: Literal["carry", "keep", "reset"],
+        optimizer: Literal["carry", "keep", "restart", "reset"],
         kept: SideState | None,
     ) -> SideState:
         """A state with these weights; its optimizer comes with them, is that of `kept`, or starts anew."""
-        taken: Weights | SideState | None = {"carry": weights, "keep": kept, "reset": None}[optimizer]
+        taken: Weights | SideState | None = {"carry": weights, "keep": kept}.get(optimizer)
         # `keep` for a client that never trained, and weights sent without an optimizer, start anew as well.
         if taken is None or taken.optimizer is None:
             fresh = (self.client if side == "client" else self.server).optimizer.initial(weights.parameters)
-            return SideState(weights.parameters, weights.buffers, fresh)
+            n_updates = 0 if kept is None else kept.n_updates
+            return SideState(weights.parameters, weights.buffers, fresh, n_updates)
         return SideState(weights.parameters, weights.buffers, taken.optimizer, taken.n_updates)
 
     def local_training(

@@ -360,7 +360,7 @@ class Learner(CommonBlocks, RelayOperations):
         self,
         model: int | str,
         weights: SentWeights,
-        optimizer: Literal["carry", "keep", "reset"],
+        optimizer: Literal["carry", "keep", "restart", "reset"],
         of: int | str | None = None,
     ) -> None:
         """Replaces the weights of a state by received ones; takes no time.
@@ -368,7 +368,8 @@ class Learner(CommonBlocks, RelayOperations):
         Args:
             model: a client, or the name of a state.
             weights: received.
-            optimizer: its state comes with the weights (`carry`), is kept, or starts anew (`reset`).
+            optimizer: its state comes with the weights (`carry`), is kept, or starts anew; the count of its steps, for
+                schedules, then goes on (`restart`) or not (`reset`).
             of: whose optimizer is kept; that of `model` unless given.
 
         Raises:
@@ -377,7 +378,7 @@ class Learner(CommonBlocks, RelayOperations):
         name = name_of(model)
         if self._side_of(name) != weights.side:
             of_side(name, weights.side)
-        kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
+        kept = self.states[name if of is None else name_of(of)] if optimizer in ("keep", "restart") else None
         self.states[name] = self._keyed(
             derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),
             weights.holds.size_bytes,

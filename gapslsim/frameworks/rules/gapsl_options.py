@@ -80,8 +80,9 @@ class LeaderOptions:
 class GapslOptions(LeaderOptions):
     """How GAPSL leads and admits: LGI and GDA, Sections III-B and III-C of [lin2026gapsl], with our readings."""
 
-    eta: NonNegativeFloat = 0.1
-    """eta of Eq. (6): standard deviations that the threshold lies below the mean angle. The source gives no value."""
+    eta: Annotated[float, Field(ge=-1000, le=1000)] = 0.1
+    """eta of Eq. (6): standard deviations that the threshold lies below the mean angle; below 0, above it, so that more
+    clients are admitted. The source gives no value and no sign."""
     lambda_: NonNegativeFloat = Field(
         default=5e-4, validation_alias=AliasChoices("lambda", "lambda_"), serialization_alias="lambda"
     )
@@ -92,6 +93,9 @@ class GapslOptions(LeaderOptions):
     gradient towards the leader, first order, server only."""
     reduction: Literal["mean", "sum"] = "mean"
     """Over admitted clients. `sum` is Eq. (8) as printed; `mean` keeps the step size of the baselines."""
+    length: Literal["own", "mean"] = "own"
+    """Length of the update. `own`: as the reduction gives it. `mean`: that of the mean gradient of all clients, so that
+    GAPSL differs from PSL in direction alone."""
     on_empty: Literal["nearest", "skip"] = "nearest"
     """When nobody is admitted: admit the client closest to the leader, or leave the server as it is in this round."""
     excluded: Literal["freeze", "zero", "train"] = "freeze"
@@ -107,6 +111,8 @@ class GapslOptions(LeaderOptions):
     @model_validator(mode="after")
     def _check_admission(self) -> Self:
         _given_only_with(self, "threshold_rad", "admission", "fixed_threshold", needed="for instance 0.36")
+        if self.length == "mean" and self.reduction == "sum":
+            raise ValueError("'reduction: sum' has no effect with 'length: mean'. Leave one of them out.")
         return self
 
 

@@ -32,7 +32,8 @@ class Average(ClientSync):
     weights: Literal["uniform", "samples"] = "uniform"
     """Weight of each client in the mean: the same for all, or its number of training samples."""
     optimizer: Literal["keep", "reset"] = "keep"
-    """What becomes of each client's optimizer state (momentum) when its weights are replaced."""
+    """What becomes of each client's optimizer state (momentum) when its weights are replaced. Schedules of the learning
+    rate go on in either case."""
 
     @property
     def per_epoch(self) -> bool:
@@ -59,4 +60,4 @@ class Average(ClientSync):
     def _download(self, w: Stage, client: int, mean: SentWeights) -> Process[None]:
         own = w.learner.part_for(client, mean)
         yield from w.parameter_server.send(own, w.client(client), "model_downlink")
-        w.learner.install(client, own, self.optimizer)
+        w.learner.install(client, own, "keep" if self.optimizer == "keep" else "restart")
