@@ -239,3 +239,16 @@ def test_in_a_u_shape_it_is_the_head_of_the_client_and_files_say_the_same(tmp_pa
     inputs = torch.randn(3, 1, 8, 8)
     assert torch.equal(results.models.client_side(1, 2)(inputs), results.model("clients", 2)[:1](inputs))  # type: ignore[index]
     assert results.models.client_side(1)(inputs).shape == (3, 16)
+
+
+def test_each_client_is_attacked_at_its_own_cut_and_the_mean_at_the_earliest() -> None:
+    one = "{count: 4, device: jetson-nano, link: lte}"
+    two = "{count: 2, device: jetson-nano, link: lte, cut: 2}\n  - {count: 2, device: phone-midrange, link: lte}"
+    text = DIGITS_BASE.replace(one, two)
+    results = simulate(loads(text, set=["stop.rounds=2", f"evaluation.leakage={json.dumps(FAST)}"]))
+    assert results.models is not None
+    inputs = torch.randn(3, 1, 8, 8)
+    of = results.models.client_side
+    assert [of(n, c)(inputs).shape[1] for n, c in ((2, 0), (1, 2), (1, None))] == [8, 16, 16]
+    assert list(dict.fromkeys(results.leakage["client"])) == [-1, 0, 2]
+    assert values(results.leakage, 0)["reconstructed"] < values(results.leakage, 2)["reconstructed"]
