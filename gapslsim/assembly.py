@@ -243,7 +243,8 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
     try:
         model, segments = cut_model(scenario, data.input_shape, data.n_classes)
     except ValueError as error:
-        raise ScenarioError([Problem("clients.cut", str(error))]) from error
+        where = "clients.cut" if scenario.shape.is_split else "shape"
+        raise ScenarioError([Problem(where, str(error))]) from error
     if refused := refusals(scenario, segments):
         raise ScenarioError([Problem(dotted(path), text) for path, text in refused])
     setup = LearningSetup(

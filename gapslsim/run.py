@@ -290,12 +290,23 @@ class _Run:
             memory=parts.memory,
             samples=parts.learner.samples_seen,
             computed_on=self._computed_on(),
-            extra={} if self._journal is None else {"journal": self._journal.summary()},
+            extra=self._further(),
         )
         sums = parts.recorder.sums
         made = Results.from_rows(dump(scenario), rows, facts, parts.learner.trained(), self._metrics, sums)
         parts.recorder.rows.end()  # Else the results would keep all that ran.
         return made
+
+    def _further(self) -> dict[str, Any]:
+        """Entries of the summary that only some runs have."""
+        learner = self.parts.learner
+        found: dict[str, Any] = {} if self._journal is None else {"journal": self._journal.summary()}
+        if learner.setup.codings:
+            from gapslsim.learning.privacy import privacy_of
+
+            if privacy := privacy_of(learner.setup, learner.states):
+                found["privacy"] = privacy
+        return found
 
     def _computed_on(self) -> dict[str, Any] | None:
         from gapslsim.torch_device import computed_on
