@@ -142,7 +142,7 @@ class Forecaster:
         # Waiting passes hold their batches; those that are made again pick them again.
         kept = self._n_waiting * (kept_each + (0 if ways.remakes_passes else client.batch))
         remade = group * (client.kept - client.smashed + client.batch) if ways.remakes_passes else 0
-        held |= {"forward passes of clients": kept}
+        held |= {"forward passes of clients": kept} | self._coded(client.smashed)
         yield "forward passes of clients", held | {_WORK: client.forward * at_once + remade}
 
         n, d_bytes = protocol.n_served, passes.n_server * _FLOAT
@@ -188,6 +188,15 @@ class Forecaster:
             # By then each copy has stepped, and what was evaluated last is still there.
             models["server-side model"] = of_servers + protocol.n_copies * passes.server_state
             yield "backward passes of clients", held | models | {_WORK: under_way}
+
+    def _coded(self, smashed: float) -> _Parts:
+        """What codecs leave: messages as they are decoded, and what error feedback keeps for each client and way."""
+        codings = self._setup.codings
+        n_kept = sum(coding.feedback_from is not None for coding in codings.values())
+        return {
+            "decoded messages": self._n_waiting * smashed * ("activations" in codings),
+            "residuals": self._setup.n_clients * smashed * n_kept,
+        }
 
     @property
     def _evaluation(self) -> float:
