@@ -6,7 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, get_type_hints
 
@@ -28,11 +28,17 @@ def columns_of(row_type: type[Any]) -> dict[str, type]:
 
 def schema_of(columns: Mapping[str, type]) -> pa.Schema:
     """As pandas writes them: text, whole numbers, numbers, truths."""
+    return _schema_of(tuple(columns.items()))
+
+
+@cache
+def _schema_of(columns: tuple[tuple[str, type], ...]) -> pa.Schema:
+    """Known once made: it takes longer than all else of a small table."""
     import pandas as pd
     import pyarrow as pa
 
     dtypes = {int: "int64", float: "float64", bool: "bool", str: "str"}
-    empty = pd.DataFrame({name: pd.Series(dtype=dtypes[kind]) for name, kind in columns.items()})
+    empty = pd.DataFrame({name: pd.Series(dtype=dtypes[kind]) for name, kind in columns})
     return pa.Schema.from_pandas(empty, preserve_index=False)
 
 
