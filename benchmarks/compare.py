@@ -93,7 +93,7 @@ def layouts(repeats: int) -> None:
 def alignment_share(folder: Path, repeats: int) -> None:
     """What LGI and GDA add to a PSL round that also computes per-client gradients."""
     ours = Ours(scenario("small-cnn", GAPSL, folder), workers=1)
-    d = sum(p.numel() for p in ours.engine.initial_server.parameters)
+    d = sum(p.numel() for p in ours.engine.initial("server").parameters)
     matrix = torch.randn(10, d, generator=torch.Generator().manual_seed(0)) + 0.1
     rules: Mapping[str, Any] = {"gapsl": server_updates["gapsl"](eta=0.1), "mean": server_updates["mean"]()}
 

@@ -106,6 +106,10 @@ def assemble(
         raise ScenarioError(
             [Problem("data.augmentation", "is not carried out in measurements; leave it out")]
         )
+    if clock is not None and any(codec.kind != "none" for own in scenario.codecs.values() for codec in own):
+        raise ScenarioError(
+            [Problem("codec", "is simulated and not carried out in measurements; leave it out")]
+        )
     if clock is not None and scenario.training.compile != "none":
         raise ScenarioError([Problem("training.compile", "is not carried out in measurements; write none")])
     if clock is not None and scenario.is_hazardous:
@@ -203,8 +207,9 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
     batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
     steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
+    of_server = scenario.framework.server_steps_per_round(batch_sizes, [len(shard) for shard in shards])
     planned_rounds = scenario.stop.planned_rounds(
-        sum(map(len, shards)) / per_round, per_round, steps[1] or 1.0
+        sum(map(len, shards)) / per_round, per_round, of_server or 1.0
     )
     own = scenario.client_optimizers
     optimizers = own, (scenario.training.server,)
@@ -235,6 +240,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         precision=scenario.training.precision,
         compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
+        codecs=scenario.codecs,
     )
     return setup, planned_rounds
 
@@ -278,7 +284,9 @@ def _real_learner(
 ) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
     from gapslsim.learning.engine import Engine
+    from gapslsim.learning.segmented_engine import SegmentedEngine
 
+    made = Engine if setup.segments is None else SegmentedEngine
     evaluation_batch, workers = scenario.evaluation.batch_size, scenario.training.workers
     journal = None
     if settings is not None:
@@ -295,7 +303,7 @@ def _real_learner(
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(
         setup,
-        lambda: Engine(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
+        lambda: made(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
         journal,
         evaluation_batch,
         server,
@@ -326,8 +334,14 @@ def _memory(
     for device in {id(device): device for device in clients}.values():
         check_fits(device, need, "the client-side model and its training state")
     n_at_once = math.ceil(setup.n_clients * framework.participation.expected_share(setup.n_clients) - 1e-9)
+    at_once = framework.at_once(setup.n_clients)
     server_need = server_memory_bytes(
-        costs.server, setup.server_optimizer.n_slots, n_at_once, framework.keeps_client_gradients
+        costs.server,
+        setup.server_optimizer.n_slots,
+        n_at_once,
+        framework.keeps_client_gradients,
+        n_copies=at_once.copies,
+        n_joined=n_at_once if at_once.is_joined else 1,
     )
     check_fits(server, server_need, "the server-side model and its training state")
     sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)

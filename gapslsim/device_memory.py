@@ -112,6 +112,8 @@ def protocol_of(scenario: Scenario) -> Protocol:
         # With one in every round they are those that are trained on.
         evaluates_between=every.unit != "rounds" or 1 < every.amount < (rounds or math.inf),
         evaluation_batch=evaluation.batch_size,
+        n_copies=at_once.copies,
+        is_joined=at_once.is_joined,
     )
 
 

@@ -48,6 +48,7 @@ _HOMES: Final = {
     "channel": "gapslsim.network.channel",
     "client_sync": "gapslsim.frameworks.client_sync",
     "client_update": "gapslsim.frameworks.slots",
+    "codec": "gapslsim.learning.codec",
     "cost_model": "gapslsim.hardware.cost_model",
     "data": "gapslsim.data.dataset",
     "fault": "gapslsim.sim.fault",
@@ -70,6 +71,7 @@ _HOMES: Final = {
     "scheduler": "gapslsim.studies.scheduler",
     "staleness": "gapslsim.frameworks.staleness",
     "search": "gapslsim.studies.search",
+    "server_schedule": "gapslsim.frameworks.server_schedule",
     "server_update": "gapslsim.frameworks.slots",
     "tracker": "gapslsim.tracking.tracker",
 }

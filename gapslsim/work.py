@@ -213,6 +213,11 @@ class Keyed(Generic[T_co]):
         return self._value if isinstance(self._value, Deferred) else None
 
     @property
+    def held(self) -> T_co | Deferred[T_co]:
+        """The value or what stands for it, for a message of another size; `NO_VALUE` in a dry run."""
+        return self._value
+
+    @property
     def has_value(self) -> bool:
         """Whether the value is here; False in a dry run."""
         return self._value is not NO_VALUE

@@ -86,10 +86,22 @@ def watch(learner: Learner) -> Watched:
 
 
 def _told_of_step(
-    _: Any, smashed: Any, rule: Any, cut_rule: Any, model: str = SERVER, weights: Any = None
-) -> tuple[str, list[MiniBatch], str, dict[int, float]]:
+    _: Any,
+    smashed: Any,
+    rule: Any,
+    cut_rule: Any,
+    model: str = SERVER,
+    weights: Any = None,
+    joined: bool = False,
+    answers: bool = True,
+) -> tuple[str, list[MiniBatch], str, dict[int, float], tuple[float, ...], tuple[float, ...]]:
+    """Factors on the gradient of each, and on its cut gradient."""
     messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
-    return "step", [message.batch for message in messages], model, dict(weights or {})
+    batches = sorted((message.batch for message in messages), key=lambda batch: batch.client)
+    shares = [b.size / sum(b.size for b in batches) if joined else 1 / len(batches) for b in batches]
+    factors = tuple(1.0 if rule.kind == "sum" else share for share in shares)
+    cuts = tuple(share if cut_rule.scale == "mean" else 1.0 for share in shares)
+    return "step", batches, model, dict(weights or {}), factors, cuts
 
 
 Weights = tuple[list[Tensor], list[Tensor]]
@@ -138,19 +150,26 @@ class PlainLoop:
         rows = torch.from_numpy(self._setup.batches.indices(batch.client, batch.step))
         self._graphs[id(batch)] = self._call(CLIENT, leaves, self._inputs[rows]), leaves
 
-    def _step(self, batches: list[MiniBatch], model: str, weights: dict[int, float]) -> None:
+    def _step(
+        self,
+        batches: list[MiniBatch],
+        model: str,
+        weights: dict[int, float],
+        factors: tuple[float, ...],
+        cuts: tuple[float, ...],
+    ) -> None:
         before = self.state(model)
         total = [torch.zeros_like(p) for p in before[0]]
-        for batch in batches:
+        for batch, factor, of_cut in zip(batches, factors, cuts, strict=True):
             leaves = [p.clone().requires_grad_() for p in before[0]]
             smashed = self._graphs[id(batch)][0].detach().requires_grad_()
             rows = torch.from_numpy(self._setup.batches.indices(batch.client, batch.step))
             loss = F.cross_entropy(self._call(SERVER, leaves, smashed), self._labels[rows])
             *gradients, cut = torch.autograd.grad(loss, [*leaves, smashed])
-            self._cuts[id(batch)] = cut
+            self._cuts[id(batch)] = of_cut * cut
             for sum_, gradient in zip(total, gradients, strict=True):
-                sum_ += weights.get(batch.client, 1.0) * gradient
-        self.states[model] = self._sgd(SERVER, before, [g / len(batches) for g in total])
+                sum_ += factor * weights.get(batch.client, 1.0) * gradient
+        self.states[model] = self._sgd(SERVER, before, total)
 
     def _backward(self, batch: MiniBatch) -> None:
         output, leaves = self._graphs.pop(id(batch))
@@ -162,9 +181,12 @@ class PlainLoop:
         self._messages[id(message)] = self.state(name)[0]
 
     def _average(self, weights: Mapping[int, Any], shares: str, mean: object) -> None:
-        assert shares == "uniform"
         models = [self._messages[id(message)] for message in weights.values()]
-        self._messages[id(mean)] = [torch.stack(list(p)).mean(0) for p in zip(*models, strict=True)]
+        sizes = [len(self._setup.shards[c]) if shares == "samples" else 1 for c in weights]
+        self._messages[id(mean)] = [
+            sum((size * p for size, p in zip(sizes, each, strict=True)), torch.zeros(())) / sum(sizes)
+            for each in zip(*models, strict=True)
+        ]
 
     def _combine(self, terms: list[tuple[Any, float]], made: object) -> None:
         models = [[factor * p for p in self._messages[id(message)]] for message, factor in terms]

@@ -108,6 +108,9 @@ class FixedCosts:
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
+    def joined_step(self, batch_sizes: Sequence[int], rule: Any) -> Cost:
+        return flop(2.5 * len(batch_sizes))
+
     def local_training(self, batch_size: int, n_steps: int, optimizer: Any) -> Cost:
         return flop(4.0 * n_steps)
 
@@ -128,6 +131,7 @@ def small_setup(
     n_classes: int = 3,
     itemsize: int = 8,
     seed: int = 7,
+    codecs: Any = None,
 ) -> LearningSetup:
     """Synthetic data in equal shards, an MLP of one hidden layer on each side."""
     data = Synthetic(input_shape=input_shape, n_classes=n_classes, n_train=n_train, n_test=30).load(
@@ -145,6 +149,7 @@ def small_setup(
         planned_rounds=planned_rounds,
         planned_client_steps=planned_rounds,
         itemsize=itemsize,
+        codecs=codecs or {},
     )
 
 

@@ -22,7 +22,7 @@ _OWN: Final = (
     "server_update", "staleness",
 )  # fmt: skip
 """Families with a file of invariants of their own, which has the family's name."""
-_RULES: Final = ("client_sync", "client_update", "participation", "server_update")
+_RULES: Final = ("client_sync", "client_update", "participation", "server_schedule", "server_update")
 """Families of rules, which are looked at in runs of a framework too."""
 
 

@@ -13,6 +13,11 @@ __all__ = ["ClientSync", "client_syncs"]
 class ClientSync(ABC):
     """What happens to the client-side models at the end of a round."""
 
+    @property
+    def per_epoch(self) -> bool:
+        """Whether it counts local epochs, so that a round must be one."""
+        return False
+
     @abstractmethod
     def run(self, w: Stage) -> Process[None]:
         """The process; ends at once if nothing is due."""

@@ -24,6 +24,10 @@ class AtOnce(NamedTuple):
     """Forward passes that wait for their backward passes; 0 where clients train the whole model."""
     served: int
     """What one step of the server takes, or one average of whole models."""
+    copies: int = 1
+    """Server-side states that are trained beside one another."""
+    is_joined: bool = False
+    """Whether the server makes one pass of what a step takes, in any case."""
 
 
 @component
@@ -90,8 +94,13 @@ class Framework(ABC):
     def optimizer_steps_per_round(
         self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
     ) -> tuple[float, float]:
-        """Expected optimizer steps of one client-side model and of the server in a round, for schedules."""
+        """Expected optimizer steps of one client-side and of one server-side model in a round, for schedules."""
         return 1.0, 1.0
+
+    def server_steps_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
+        """Expected steps of the server in a round, on all of its models."""
+        n_copies = self.at_once(len(batch_sizes)).copies
+        return n_copies * self.optimizer_steps_per_round(batch_sizes, shard_sizes)[1]
 
     @property
     def has_rounds(self) -> bool:

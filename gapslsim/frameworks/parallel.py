@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+import math
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from gapslsim.frameworks._mini_batch import upload
+from gapslsim.frameworks._mini_batch import train, upload
 from gapslsim.frameworks.client_sync import ClientSync, client_syncs
-from gapslsim.frameworks.framework import Framework
-from gapslsim.frameworks.slots import client_updates, server_updates
+from gapslsim.frameworks.framework import AtOnce, Framework
+from gapslsim.frameworks.rules.server_update.mean import MeanUpdate
+from gapslsim.frameworks.server_schedule import ServerSchedule, server_schedules
+from gapslsim.frameworks.slots import client_updates
 from gapslsim.frameworks.stage import Activity, Process, Stage
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate, whole_because
 from gapslsim.registry import component
@@ -28,8 +31,12 @@ class ParallelSplitLearning(Framework):
 
     1. Each client: forward pass on a mini-batch, uplink of smashed data and labels.
     2. Server, when all have arrived that `lateness` waits for: forward and backward per client, the rule, one update.
-       Where it serves on arrival (`clock.server`), a client's passes are made when its smashed data are there.
+       Where it serves on arrival (`clock.server`), a client's passes are made when its smashed data are there. Other
+       schedules (`server_schedule`) step on each mini-batch by itself, then or as it arrives.
     3. Each client: downlink of its cut gradient, backward pass, update. Then the clients may synchronise.
+
+    A round is one mini-batch of each participant. Where a slot counts epochs (`every: epoch`) it is a local epoch of
+    each: a client takes part for its own mini-batches and then waits for the one with the most.
     """
 
     client_update: Annotated[ClientUpdate, client_updates] = Field(
@@ -38,26 +45,69 @@ class ParallelSplitLearning(Framework):
     """What a client does with its gradient."""
     client_sync: Annotated[ClientSync, client_syncs] = Field(default_factory=lambda: client_syncs["never"]())
     """Whether and when the client-side models are averaged."""
+    server_schedule: Annotated[ServerSchedule, server_schedules] = Field(
+        default_factory=lambda: server_schedules["mean"]()
+    )
+    """How the server steps: once for all mini-batches, or for each."""
+    cut_scale: Literal["own", "mean"] = "own"
+    """Of which loss a client's cut gradient is: its own, or its part in the mean over the S mini-batches of a step,
+    which is 1/S of that (in `joined`, its share of the samples). Public code that differentiates the server's mean loss
+    does the latter."""
 
     @property
     def server_rule(self) -> ServerUpdate:
         """From the clients' gradients to the server's update; the mean unless a framework says otherwise."""
-        return server_updates["mean"]()
+        return MeanUpdate()
 
     @property
     def cut_rule(self) -> CutGradient:
         """Which gradient at the cut layer a client gets; its own unless a framework says otherwise."""
-        return CutGradient()
+        return CutGradient(scale=self.cut_scale)
 
     def round(self, w: Stage) -> Process[None]:
         """One training round."""
-        smashed = yield from w.gather("upload", {c: self._upload(w, c) for c in w.participants})
-        if smashed:
-            step = w.learner.server_step(smashed, self.server_rule, self.cut_rule)
-            reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
-            if self.client_update.trains_in(w.round, w.epoch):
-                yield from self._download(w, reply)
+        n_batches = {c: w.learner.steps_per_epoch(c) if self._per_epoch else 1 for c in w.participants}
+        if self.server_schedule.takes_as_they_come:
+            yield from w.gather("turn", {c: self._turn(w, c, n) for c, n in n_batches.items()}, keep=False)
+        else:
+            for place in range(max(n_batches.values(), default=1)):
+                going = [c for c, n in n_batches.items() if place < n]
+                yield from self._together(w, _free(w, going) if place else going)
+        yield from self.server_schedule.end_round(w)
         yield from self.client_sync.run(w)
+
+    def _together(self, w: Stage, clients: Collection[int]) -> Process[None]:
+        """A mini-batch of each client, with a barrier before the server's step and one behind the backward passes."""
+        smashed = yield from w.gather("upload", {c: self._upload(w, c) for c in clients})
+        if self.server_schedule.steps_for_each:
+            served = {client: self._serve(w, one) for client, one in smashed.items()}
+            yield from w.gather("train", served, keep=False)
+        elif smashed:
+            rule = self.server_schedule.rule(self.server_rule)
+            joined, trains = (
+                self.server_schedule.joins_samples,
+                self.client_update.trains_in(w.round, w.epoch),
+            )
+            step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=trains)
+            reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
+            if trains:
+                yield from self._download(w, reply)
+
+    def _turn(self, w: Stage, client: int, n_batches: int) -> Process[None]:
+        """Mini-batches of one client, which waits for no other."""
+        for _ in range(n_batches):
+            smashed = yield from upload(w, client)
+            yield from self._serve(w, smashed)
+
+    def _serve(self, w: Stage, smashed: SmashedData) -> Process[None]:
+        """A step of the server on one mini-batch, and its way back."""
+        client = smashed.batch.client
+        model = self.server_schedule.model(client)
+        trains = self.client_update.trains_in(w.round, w.epoch)
+        step = w.learner.server_step([smashed], self.server_rule, self.cut_rule, model=model, answers=trains)
+        reply = yield from w.server.compute(step, on_behalf_of=(client,))
+        if trains:
+            yield from train(w, smashed, reply, self.client_update)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
         smashed = yield from upload(w, client)
@@ -87,23 +137,78 @@ class ParallelSplitLearning(Framework):
             yield from w.server.send(reply.own[client], node, "downlink")
         yield from node.compute(w.learner.client_backward(client, reply, self.client_update))
 
+    @property
+    def _per_epoch(self) -> bool:
+        """Whether a round is a local epoch of each participant."""
+        return self.client_sync.per_epoch or self.server_schedule.per_epoch
+
+    def _n_batches(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> list[int]:
+        """Mini-batches of each client in a round."""
+        if not self._per_epoch:
+            return [1] * len(batch_sizes)
+        return [math.ceil(n / b) for b, n in zip(batch_sizes, shard_sizes, strict=True)]
+
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
-        """One mini-batch of each participant."""
-        return self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)
+        """The mini-batches of each participant."""
+        n_batches = self._n_batches(batch_sizes, shard_sizes)
+        share = self.participation.expected_share(len(batch_sizes))
+        return share * sum(b * n for b, n in zip(batch_sizes, n_batches, strict=True))
 
     def optimizer_steps_per_round(
         self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
     ) -> tuple[float, float]:
-        """One of the server, one of each participant."""
-        return self.participation.expected_share(len(batch_sizes)), 1.0
+        """Of a client's model its mini-batches, as the mean over clients; of the server's as its schedule says."""
+        n_batches = self._n_batches(batch_sizes, shard_sizes)
+        share = self.participation.expected_share(len(n_batches))
+        of_client = share * sum(n_batches) / len(n_batches)
+        if not self.server_schedule.steps_for_each:
+            return of_client, float(max(n_batches))
+        n_copies = self.server_schedule.n_copies(len(n_batches))
+        return of_client, share * sum(n_batches) / n_copies
+
+    def at_once(self, n_clients: int) -> AtOnce:
+        """One mini-batch of each participant; the server takes them together or one by one."""
+        made, schedule = super().at_once(n_clients), self.server_schedule
+        return made._replace(
+            served=1 if schedule.steps_for_each else made.served,
+            copies=schedule.n_copies(n_clients),
+            is_joined=schedule.joins_samples,
+        )
 
     def problems(self, n_clients: int) -> list[str]:
-        """What the participation or the server's rule cannot do."""
-        found = super().problems(n_clients)
+        """What the participation, the server's rule or its schedule cannot do."""
+        found = super().problems(n_clients) or self._schedule_problems()
         if found:
             return found
         n_at_once = round(n_clients * self.participation.expected_share(n_clients))
         return self.server_rule.problems(n_clients, n_at_once)
+
+    def _schedule_problems(self) -> list[str]:
+        schedule, cut_rule, kind = self.server_schedule, self.cut_rule, self.server_schedule.kind
+        found = []
+        if kind != "mean" and not isinstance(self.server_rule, MeanUpdate):
+            found.append(
+                f"server_schedule: {kind} has no step in which a rule decides over the gradients of all clients, as "
+                f"that of {self.kind} does; leave server_schedule out"
+            )
+        if (cut_rule.average or cut_rule.shared_fraction) and (
+            schedule.steps_for_each or schedule.joins_samples
+        ):
+            found.append(
+                f"server_schedule: {kind} has no gradients of several clients in one step to average at the cut; write "
+                "mean or sum, or phi: 0 and cut_gradient: own"
+            )
+        if self.cut_scale == "mean" and schedule.steps_for_each:
+            found.append(
+                f"cut_scale: mean has no effect where each step takes one mini-batch (server_schedule: {kind}); leave "
+                "it out"
+            )
+        return found
+
+    @property
+    def trains_by_the_clock(self) -> bool:
+        """As lateness and the server's schedule say."""
+        return super().trains_by_the_clock or self.server_schedule.trains_by_the_clock
 
     @property
     def reads_planned_rounds(self) -> bool:
@@ -124,3 +229,9 @@ class ParallelSplitLearning(Framework):
     def clients_train(self) -> bool:
         """As the client's rule says."""
         return self.client_update.trains
+
+
+def _free(w: Stage, clients: Collection[int]) -> list[int]:
+    """Those that do not still do something that was late."""
+    busy = {client for (phase, client), activity in w.pending.items() if phase or not activity.done}
+    return [client for client in clients if client not in busy]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.learning._observations import Observations
 from gapslsim.learning.costs import OperationCosts
+from gapslsim.learning.holdings import Holdings
+from gapslsim.learning.hops import Hops
 from gapslsim.learning.judging import Judge, Wanted
-from gapslsim.learning.names import CLIENT, SERVER, name_of
+from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
+from gapslsim.learning.operation import SmashedData
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
+from gapslsim.models.segments import OF_CLIENT, OF_SERVER
 from gapslsim.records import StalenessRow
 from gapslsim.registry import content_of
 from gapslsim.tables.rows import Rows
@@ -25,6 +28,7 @@ from gapslsim.work import Keyed, content_key
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
     from gapslsim.learning.journal.journal import Journal
+    from gapslsim.learning.segmented_engine import SegmentedEngine
     from gapslsim.learning.trained import TrainedModels
 
 __all__ = ["LearnerCore", "Shares"]
@@ -64,20 +68,32 @@ class LearnerCore:
         )
         self._evaluation_batch = evaluation_batch
         self.costs = OperationCosts(setup, server_clock, most_joined)
-        split = self.costs.sizes
-        costs, scale = {CLIENT: split.client, SERVER: split.server}, setup.itemsize / 4
-        self._slot_bytes = {side: int(cost.trained_bytes * scale) for side, cost in costs.items()}
-        self._bytes = {side: self._slot_bytes[side] + cost.buffer_bytes for side, cost in costs.items()}
-        self._sample_bytes = math.prod(split.smashed_shape) * setup.itemsize
-        keys = {side: content_key(f"initial_{side}", None, setup.key) for side in costs}
-        self._initial_client: Keyed[SideState] = self._keyed(
-            keys[CLIENT], self._bytes[CLIENT], (), lambda e: e.initial_client
-        )
-        server: Keyed[SideState] = self._keyed(
-            keys[SERVER], self._bytes[SERVER], (), lambda e: e.initial_server
-        )
-        self.states = States(self._initial_client, server)
+        self.holdings = Holdings(setup, self.costs)
+        """What each state holds and each cut lets pass."""
+        self._hops = Hops(setup, self._operations, self.holdings.smashed_shape)
+        self._begun: dict[str, Keyed[SideState]] = {}
+        common = None if setup.segments is not None else self._initial(CLIENT)
+        self.states = States(common, self._initial(SERVER), self._begin)
         """The named states, and how far each client and server has come."""
+
+    def _initial(self, name: str) -> Keyed[SideState]:
+        """What a state begins with: the same value for all that hold the same blocks."""
+        setup = self.setup
+        if setup.segments is None:
+            key = content_key(f"initial_{side_of(name)}", None, setup.key)
+        else:
+            key = content_key("initial", [side_of(name), setup.segments.held(name)], setup.key)
+        if key not in self._begun:
+            size_bytes = self.holdings.of(name).size_bytes
+            self._begun[key] = self._keyed(key, size_bytes, (), lambda e: e.initial(name))
+        return self._begun[key]
+
+    def _begin(self, name: str) -> Keyed[SideState] | None:
+        """What a state begins with that is no copy of another: only where blocks have several owners."""
+        segments = self.setup.segments
+        if segments is None or (name not in segments.owners and side_of(name) == SERVER):
+            return None
+        return self._initial(name)
 
     def begin_round(self, round: int) -> None:
         """Names the round for the observations and for rules that depend on it; closes the one before."""
@@ -115,14 +131,26 @@ class LearnerCore:
         """Updates of server-side models, and of a global model by averaging."""
         return self.states.server_steps
 
+    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
+        """Updates of a server-side state since the forward pass of a mini-batch."""
+        return self.states.updates(model) - smashed.batch.n_updates
+
+    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
+        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
+        for message, weight in zip(smashed, weights, strict=True):
+            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
+            self.staleness_rows.append(
+                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
+            )
+
     def frozen_weights(self, whole: bool) -> Keyed[None] | None:
         """What clients are sent once, before they begin: weights that nobody trains; None if there is nothing to send.
 
         Args:
             whole: whether clients hold both sides of the model.
         """
-        split = self.costs.split(self.setup.batch_size)
-        sides = (split.client, split.server) if whole else (split.client,)
+        held = self.holdings.sides
+        sides = held(CLIENT) + held(SERVER) if whole else held(CLIENT)
         scale = self.setup.itemsize / 4
         size_bytes = sum(int((side.parameter_bytes - side.trained_bytes) * scale) for side in sides)
         if not self.setup.sends_frozen or not size_bytes:
@@ -151,8 +179,34 @@ class LearnerCore:
             return
         states, each = self.states, range(self.setup.n_clients)
         clients, servers = [states[name_of(c)] for c in each], [states[states.server_of(c)] for c in each]
+        if self.setup.segments is not None:
+            clients, servers = [self._whole(c) for c in each], [self._nothing] * self.setup.n_clients
         self._evaluated = self.round, clients, servers
         self._judge("evaluate", views, wanted)
+
+    def _whole(self, client: int) -> Keyed[SideState]:
+        """A client's whole network, put together from the states along its path."""
+        assert self.setup.segments is not None
+        owners = [stretch.owner for stretch in self.setup.segments.paths[client]]
+        own = {OF_CLIENT: name_of(client), OF_SERVER: self.states.server_of(client)}
+        names = {owner: own.get(owner, owner) for owner in owners}
+        states = {name: self.states[name] for name in names.values()}
+        held = [self.setup.segments.paths[client], *(state.key for state in states.values())]
+        return self._keyed(
+            content_key("whole", held),
+            0,
+            tuple(states.values()),
+            lambda e: cast("SegmentedEngine", e).assembled(
+                client, {name: state.value for name, state in states.items()}, names
+            ),
+            light=True,
+        )
+
+    @property
+    def _nothing(self) -> Keyed[SideState]:
+        """What stands after a whole network."""
+        nothing = content_key("nothing", None)
+        return self._keyed(nothing, 0, (), lambda e: cast("SegmentedEngine", e).nothing, light=True)
 
     def predict(self, views: tuple[str, ...]) -> None:
         """What the models of the last evaluation say of each test sample. Nothing in a dry run."""
@@ -191,9 +245,17 @@ class LearnerCore:
             return None
         engine, data = self._operations.engine, self.setup.data
         clients, servers = ([state.value for state in side] for side in sides)
-        frozen = engine.client.frozen, engine.server.frozen
+        lower, upper = engine.evaluated
+        frozen, is_whole = (lower.frozen, upper.frozen), self.setup.segments is not None
         return TrainedModels(
-            self.setup.model, data.input_shape, data.n_classes, clients, servers, engine.criterion, frozen
+            self.setup.model,
+            data.input_shape,
+            data.n_classes,
+            clients,
+            servers,
+            engine.criterion,
+            frozen,
+            is_whole,
         )
 
     def tentatively(self, call: Callable[[], T]) -> tuple[T, Callable[[], None]]:

@@ -28,11 +28,15 @@ class WholeModelOperations(LearnerCore):
         client, server = self.states[CLIENT], self.states[SERVER]
         return self._keyed(
             content_key("whole_weights", None, client.key, server.key),
-            sum(self._bytes.values()),
+            self._whole_bytes,
             (client, server),
             lambda e: WholeWeights(e.weights(client.value, False), e.weights(server.value, False)),
             light=True,
         )
+
+    @property
+    def _whole_bytes(self) -> int:
+        return sum(self.holdings.of(side).size_bytes for side in (CLIENT, SERVER))
 
     def steps_per_epoch(self, client: int) -> int:
         """Mini-batches in one pass over a client's own data."""
@@ -89,7 +93,7 @@ class WholeModelOperations(LearnerCore):
             weights = self._shares(clients, shares)
             return self._keyed(
                 content_key("average_whole", [shares, list(clients)], *(model.key for model in models)),
-                sum(self._bytes.values()),
+                self._whole_bytes,
                 models,
                 lambda e: e.average_whole([model.value for model in models], weights),
             )
@@ -103,7 +107,7 @@ class WholeModelOperations(LearnerCore):
         for side in (CLIENT, SERVER):
             self.states[side] = self._keyed(
                 derived_key(model.key, side),
-                self._bytes[side],
+                self.holdings.of(side).size_bytes,
                 (model,),
                 partial(_fresh, side, model),
                 is_state=True,

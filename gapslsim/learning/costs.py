@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from typing import TypeVar
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.learning._joining import groups_of
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import ClientUpdate, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.cost import SplitCost, split_cost
+from gapslsim.models.cost import ChainCost, SplitCost, chain_cost, split_cost
+from gapslsim.models.model import Model
 from gapslsim.registry import is_shipped
 from gapslsim.work import Cost, LayerCost
 
 __all__ = ["OperationCosts"]
+
+T = TypeVar("T")
 
 
 class OperationCosts:
@@ -37,22 +41,31 @@ class OperationCosts:
         self.most_joined = most_joined
         # Caches of this object alone, which go with it.
         self.split = cache(self._split)
+        self.chain = cache(self._chain)
         self.client_backward = cache(self._client_backward)
         self.local_training = cache(self._local_training)
         self.average = cache(self._average)
         self._server_step = cache(self._build_server_step)
+        self._joined_step = cache(self._build_joined_step)
 
     def _split(self, batch_size: int) -> SplitCost:
         """Costs of both sides for one mini-batch."""
+        return _of_one_sample(batch_size, lambda size: split_cost(*self._about, size, self._dtype))
+
+    def _chain(self, batch_size: int) -> ChainCost:
+        """Costs of all stretches for one mini-batch, where who owns which block is told by segments."""
+        assert self._setup.segments is not None
+        bounds = self._setup.segments.bounds[1:-1]
+        return _of_one_sample(batch_size, lambda size: chain_cost(*self._about, size, bounds, self._dtype))
+
+    @property
+    def _about(self) -> tuple[Model, tuple[int, ...], int]:
         data = self._setup.data
-        about = (self._setup.model, data.input_shape, data.n_classes)
-        try:
-            return split_cost(*about, batch_size, data.input_dtype)
-        except ValueError:
-            if batch_size > 1:
-                raise
-        # What is left of a batch beside a shared pass may be one sample, on which batch norm has no shapes to show.
-        return split_cost(*about, 2, data.input_dtype)
+        return self._setup.model, data.input_shape, data.n_classes
+
+    @property
+    def _dtype(self) -> str:
+        return self._setup.data.input_dtype
 
     @property
     def sizes(self) -> SplitCost:
@@ -118,6 +131,15 @@ class OperationCosts:
         kinds = Counter(zip(batch_sizes, n_shared, strict=True))
         return self._server_step(tuple(sorted(kinds.items())), rule, served)
 
+    def joined_step(self, batch_sizes: Sequence[int], rule: ServerUpdate) -> Cost:
+        """One pass over the samples of all participants, the rule and the optimizer step."""
+        return self._joined_step(sum(batch_sizes), len(batch_sizes), rule)
+
+    def _build_joined_step(self, n_samples: int, n_clients: int, rule: ServerUpdate) -> Cost:
+        n = self.sizes.server.n_trained
+        optimizer = self._setup.server_optimizer.cost_with_clipping(n)
+        return Cost(parts=(self.server_pass(n_samples, 0, rule), rule.cost(n_clients, n), optimizer))
+
     def _build_server_step(
         self, kinds: tuple[tuple[tuple[int, int], int], ...], rule: ServerUpdate, served: bool
     ) -> Cost:
@@ -163,6 +185,16 @@ class OperationCosts:
             n_parameters=n_parameters,
         )
         return Cost((layer,))
+
+
+def _of_one_sample(batch_size: int, cost: Callable[[int], T]) -> T:
+    """What is left of a batch beside a shared pass may be one sample, on which batch norm has no shapes to show."""
+    try:
+        return cost(batch_size)
+    except ValueError:
+        if batch_size > 1:
+            raise
+    return cost(2)
 
 
 def _generation(n_samples: int, n_elements: int) -> Cost:

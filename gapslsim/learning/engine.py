@@ -5,36 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Literal, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gapslsim.errors import NumericalError
 from gapslsim.learning._joining import stacked_client_samples
 from gapslsim.learning._layout import channels_last, in_memory, sent
 from gapslsim.learning._limits import limits_for
 from gapslsim.learning._observations import Accuracy
-from gapslsim.learning.alignment import Gram
+from gapslsim.learning._outcome import outcome_of
 from gapslsim.learning.augment import augmented
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import evaluate_views
-from gapslsim.learning.geometry import measure
 from gapslsim.learning.gradient_rows import Rows
 from gapslsim.learning.judging import Judge
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
+from gapslsim.learning.names import SERVER, side_of
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.probe import PROBED
-from gapslsim.learning.rules import Decision, Gradients
+from gapslsim.learning.rules import Gradients
 from gapslsim.learning.server_pass import (
     WINDOW,
     ServerPass,
-    average_over_clients,
     read_together,
     server_pass,
     weighed,
@@ -44,7 +42,7 @@ from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, differentiate, flatten, mean_weights, train_locally, unflatten
 from gapslsim.learning.workers import Workers, choose_workers
 from gapslsim.models.cost import split_cost
-from gapslsim.models.split import SplitModel, build
+from gapslsim.models.split import cut_blocks, initial_blocks
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 
@@ -78,17 +76,20 @@ class Engine:
         self._evaluation_batch = evaluation_batch
         self._ways = ways
         data = setup.data
-        built = build(setup.model, data.input_shape, data.n_classes, setup.seed)
-        split = SplitModel(built.client.to(device, dtype), built.server.to(device, dtype))
+        blocks = [
+            (name, block.to(device, dtype))
+            for name, block in initial_blocks(setup.model, data.input_shape, data.n_classes, setup.seed)
+        ]
         # On the device as a whole: batches are then picked there, without a transfer each step.
         self._inputs, self._test_inputs = (
             in_memory(samples.inputs).to(device, torch.int64 if data.input_dtype == "int64" else dtype)
             for samples in (data.train, data.test)
         )
         limits = limits_for(device)
-        self.client, self.server = self._sides(split, stacks_all=not limits.is_cache)
-        self.initial_client = self.client.initial()
-        self.initial_server = self.server.initial()
+        self._stacks_all = not limits.is_cache
+        size = min(PROBED, setup.batch_size)
+        chosen = torch.arange(3 * size, device=device) % len(self._inputs)
+        self.client, self.server = self._sides(blocks, torch.split(channels_last(self._inputs[chosen]), size))
         # Joining and stacking are chosen by shapes and the kind of device: a choice by what is free there would change
         # the rounding, and with it the content of results that carry the same key.
         costs = split_cost(setup.model, data.input_shape, data.n_classes, setup.batch_size, data.input_dtype)
@@ -121,16 +122,27 @@ class Engine:
         self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
 
-    def _sides(self, split: SplitModel, stacks_all: bool) -> tuple[Side, Side]:
+    def _sides(self, blocks: list[tuple[str, nn.Module]], examples: Sequence[Tensor]) -> tuple[Side, Side]:
         """Both sides, with what passes of a few training samples tell of them."""
+        data = self._setup.data
+        split = cut_blocks(self._setup.model, blocks, data.input_shape, data.n_classes)
+        client = self._side(split.client, examples, of_client=True)
+        return client, self._side(split.server, client.example_outputs, of_client=False)
+
+    def _side(self, layers: nn.Module, examples: Sequence[Tensor], of_client: bool) -> Side:
         setup = self._setup
-        size = min(PROBED, setup.batch_size)
-        chosen = torch.arange(3 * size, device=self._device) % len(self._inputs)
-        inputs = torch.split(channels_last(self._inputs[chosen]), size)
-        how = (stacks_all, setup.precision, setup.compile)
-        client = Side(split.client, setup.client_optimizer, setup.planned_client_steps, inputs, *how)
-        smashed = client.example_outputs
-        return client, Side(split.server, setup.server_optimizer, setup.planned_server_steps, smashed, *how)
+        steps = (setup.planned_server_steps, setup.planned_client_steps)[of_client]
+        optimizer = setup.client_optimizer if of_client else setup.server_optimizer
+        return Side(layers, optimizer, steps, examples, self._stacks_all, setup.precision, setup.compile)
+
+    @property
+    def evaluated(self) -> tuple[Side, Side]:
+        """Through what states are evaluated, first a client's, then what it is paired with."""
+        return self.client, self.server
+
+    def initial(self, state: str) -> SideState:
+        """What a state of a name begins with."""
+        return (self.server if side_of(state) == SERVER else self.client).initial()
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -161,7 +173,10 @@ class Engine:
             on_host=self._ways.rows_on_host,
         )
         passed = whole_pass(
-            keep_rows=keep_rows, joined_samples=self._joined_samples, stacked_samples=self._stacked_samples
+            keep_rows=keep_rows,
+            joined_samples=self._joined_samples,
+            stacked_samples=self._stacked_samples,
+            as_one=step.joined,
         )
         losses, sums = read_together(passed.losses, passed.matrix)
         # One sum instead of a look at every client: NaN and infinity survive addition (inf - inf is NaN).
@@ -186,7 +201,7 @@ class Engine:
             # trained.
             rows = whole_pass(stacked_samples=self._stacked_samples).matrix
         known = gradients.gram if matrix is rows and keep_rows else None
-        return self._outcome(step, passed, losses, decision, updated, rows, known)
+        return outcome_of(step, passed, losses, decision, updated, rows, known)
 
     def _server_seeds(self, step: ServerStep) -> list[int]:
         """Seeds of each mini-batch's pass, and of the shared one."""
@@ -218,54 +233,6 @@ class Engine:
         seed = self._seed(self.server, "generated", -1, *step.draw)
         tape = self.server.forward(step.state, activations, seed)
         return flatten(differentiate(self.criterion.mean(tape.output, labels), tape.parameters), activations)
-
-    @staticmethod
-    def _outcome(
-        step: ServerStep,
-        passed: ServerPass,
-        losses: Sequence[float],
-        decision: Decision,
-        updated: SideState,
-        rows: Rows,
-        known: Gram | None,
-    ) -> ServerOutcome:
-        """What a step leaves.
-
-        Args:
-            step: that was made.
-            passed: its passes.
-            losses: theirs, as they were read.
-            decision: of the rule.
-            updated: the server's state after the optimizer's step.
-            rows: g_i, for the geometry.
-            known: Gram matrix of `rows`, if the rule has made it.
-        """
-        cuts, shared, n_shared = passed.cuts, passed.shared_cut, step.n_shared
-        if decision.cut_terms is not None:
-            cuts = [c if t is None else c + t for c, t in zip(cuts, decision.cut_terms, strict=True)]
-        if step.average_cut:
-            whole = [_joined(cut, shared, n) for cut, n in zip(cuts, n_shared, strict=True)]
-            shared = average_over_clients(whole, [len(cut) for cut in whole])
-            n_shared = [len(cut) for cut in cuts]
-        geometry = None
-        if step.measures:
-            update = decision.update if decision.updates_server else None
-            geometry = measure(rows, update, step.clients, step.round, decision.fates, decision.detail, known)
-        return ServerOutcome(
-            state=replace(updated, memory=dict(decision.memory)),
-            rule_state=decision.state,
-            # Shared rows are sent once for all, so they are no part of what goes to each.
-            own=[cut[n:] for cut, n in zip(cuts, n_shared, strict=True)],
-            shared=shared,
-            fates=decision.fates,
-            losses=[
-                LossRow(step.round, batch.client, loss, batch.size)
-                for batch, loss in zip(step.batches, losses, strict=True)
-            ],
-            reported_losses=list(losses) if decision.losses is passed.losses else decision.losses.tolist(),
-            detail=decision.detail,
-            geometry=geometry,
-        )
 
     def average(self, weights: Sequence[Weights], shares: Sequence[float]) -> Weights:
         """Weighted mean of one side's weights."""
@@ -330,8 +297,7 @@ class Engine:
     ) -> list[Accuracy]:
         """Accuracies in the four views, of each client's model with the server's that it is paired with."""
         return evaluate_views(
-            self.client,
-            self.server,
+            *self.evaluated,
             clients,
             servers,
             self._test_inputs,
@@ -372,11 +338,6 @@ class Engine:
             if not math.isfinite(loss) or not math.isfinite(total):
                 what = "gradient" if math.isfinite(loss) else "loss"
                 raise _numerical_error(what, loss, step.round, step.clients[row], step.state_key)
-
-
-def _joined(cut: Tensor, shared: Tensor | None, n_shared: int) -> Tensor:
-    """A client's whole cut gradient: the shared rows, then its own."""
-    return cut if shared is None else torch.cat([shared[:n_shared], cut[n_shared:]])
 
 
 def _numerical_error(what: str, loss: float, round: int, client: int, state_key: str) -> NumericalError:

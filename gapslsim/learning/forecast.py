@@ -39,6 +39,10 @@ class Protocol:
     evaluates_between: bool
     """Whether there are evaluations before the last one: the models that they saw are held until the next."""
     evaluation_batch: int
+    n_copies: int = 1
+    """Server-side states beside one another."""
+    is_joined: bool = False
+    """Whether a step of the server is one pass in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,12 @@ class Forecaster:
         rows = self._protocol.keeps_rows * self._protocol.n_served * self._passes.n_server * _FLOAT
         return Forecast(ways, phase, parts, rows if ways.rows_on_host else 0)
 
+    @property
+    def _n_servers(self) -> int:
+        """Server-side states: copies have the one beside them that they begin with."""
+        n = self._protocol.n_copies
+        return n if n == 1 else n + 1
+
     @cached_property
     def _base(self) -> _Parts:
         passes, data = self._passes, self._setup.data
@@ -103,7 +113,9 @@ class Forecaster:
         return {
             "data set": n_samples * (math.prod(data.input_shape) * itemsize + of_label),
             "modules and initial weights": passes.modules + passes.client_state + passes.server_state,
-            "server-side model": passes.server_state * (1 + self._protocol.evaluates_between),
+            "server-side model": passes.server_state
+            * self._n_servers
+            * (1 + self._protocol.evaluates_between),
         }
 
     def _phases(self, ways: Ways) -> Iterator[tuple[str, _Parts]]:
@@ -136,6 +148,8 @@ class Forecaster:
         n_rows = n if protocol.keeps_rows and not ways.rows_on_host else 0
         of_server = held | {"gradients of clients": n_rows * d_bytes}
         beside = min(passes.n_beside if protocol.keeps_rows else passes.n_joined, n)
+        if protocol.is_joined:
+            beside = n
         own = protocol.second_order or protocol.keeps_rows
         taken = passes.server(1 if protocol.second_order else beside, own, protocol.second_order)
         threads = min(self._workers, -(-n // beside))
@@ -157,7 +171,8 @@ class Forecaster:
         yield "decision of the server", of_server | {_WORK: at_decision + again}
         if not protocol.clients_train:
             return
-        held |= {"server-side model": self._base["server-side model"] + passes.server_state}
+        of_servers = self._base["server-side model"]
+        held |= {"server-side model": of_servers + passes.server_state}
         # At the first backward pass all others wait, at the last all others have their new states.
         work = client.backward * at_once
         yield "backward passes of clients", held | {_WORK: work + remade}
@@ -166,6 +181,8 @@ class Forecaster:
         tapes = remade if ways.remakes_passes else client.kept * group
         for new, under_way in ((before_last, work + tapes), (states, client.update * at_once)):
             models = {"client-side models": held["client-side models"] + new}
+            # By then each copy has stepped, and what was evaluated last is still there.
+            models["server-side model"] = of_servers + protocol.n_copies * passes.server_state
             yield "backward passes of clients", held | models | {_WORK: under_way}
 
     @property

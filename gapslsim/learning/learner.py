@@ -17,7 +17,7 @@ from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
 from gapslsim.learning._whole_model import WholeModelOperations
 from gapslsim.learning.messages import Smashed
-from gapslsim.learning.names import CLIENT, SERVER, Side, name_of, side_of
+from gapslsim.learning.names import CLIENT, SERVER, name_of, of_side, side_of
 from gapslsim.learning.operation import (
     ClientBackward,
     ClientForward,
@@ -32,7 +32,6 @@ from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import RuleMemory
-from gapslsim.records import StalenessRow
 from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
@@ -66,9 +65,9 @@ class Learner(WholeModelOperations):
         Raises:
             ProtocolError: for a state of the server side.
         """
-        name = f"client-{client}" if model is None else _of_side(model, CLIENT)
+        name = f"client-{client}" if model is None else of_side(model, CLIENT)
         size = self.setup.batches.size(client)
-        size_bytes = size * (self._sample_bytes + self.setup.data.label_bytes)
+        size_bytes = size * (self.holdings.sample_bytes(client) + self.setup.data.label_bytes)
 
         def carry_out() -> SmashedData:
             state, step = self.states.named[name], self.states.next_steps(client, 1)
@@ -79,9 +78,11 @@ class Learner(WholeModelOperations):
             if self.journal is not None:
                 self.states.in_flight.add(batch)
             call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
-            return SmashedData(key, size_bytes, self._operations.held(key, (state,), call), batch=batch)
+            held = self._operations.held(key, (state,), call)
+            return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
-        return Work("client_forward", self.costs.client_forward(size), carry_out, (name,), 1, size)
+        cost = self._hops.charged(self.costs.client_forward(size), sent=[self._hops.uploaded(client, size)])
+        return Work("client_forward", cost, carry_out, (name,), 1, size)
 
     def server_pass(
         self, smashed: SmashedData, rule: ServerUpdate, cut_rule: CutGradient
@@ -89,6 +90,7 @@ class Learner(WholeModelOperations):
         """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
         size = smashed.batch.size
         cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule)
+        cost = self._hops.charged(cost, received=[self._hops.uploaded(smashed.batch.client, size)])
 
         def carry_out() -> SmashedData:
             smashed.batch.is_served = True
@@ -103,6 +105,8 @@ class Learner(WholeModelOperations):
         cut_rule: CutGradient,
         model: str = SERVER,
         weights: Mapping[int, float] | None = None,
+        joined: bool = False,
+        answers: bool = True,
     ) -> Work[ServerReply]:
         """FP and BP of the server side per mini-batch, the rule's decision, one update.
 
@@ -113,9 +117,13 @@ class Learner(WholeModelOperations):
             model: name of the server-side state that is stepped; it begins with `server`.
             weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
                 Losses and cut gradients are not weighted.
+            joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
+                batch norm and dropout see them together. For rules without client gradients.
+            answers: whether cut gradients will be sent; only then they are encoded.
 
         Raises:
-            ProtocolError: if there is nothing to step with, or for a state of the client side.
+            ProtocolError: if there is nothing to step with, for a state of the client side, or if samples that are
+                joined are to give gradients of single clients or a shared part.
         """
         messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
         if not messages:
@@ -125,9 +133,12 @@ class Learner(WholeModelOperations):
         clients, sizes = tuple(batch.client for batch in batches), [batch.size for batch in batches]
         shared = [cut_rule.n_shared(size) for size in sizes]
         n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
-        name = _of_side(model, SERVER)
+        name = of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
         weighing = factors if any(factor != 1 for factor in factors) else None
+        if joined and (rule.needs_client_gradients or weighing is not None or any(n_broadcast)):
+            raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
+        cut_factors = cut_rule.factors(sizes, joined)
 
         def carry_out() -> ServerReply:
             operations, states, round = self._operations, self.states, self.round
@@ -146,6 +157,8 @@ class Learner(WholeModelOperations):
                 stream,
                 self.setup.planned_rounds,
                 *([] if weighing is None else [list(weighing)]),
+                *(["joined"] if joined else []),
+                *([] if cut_factors is None else [cut_rule.scale]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -167,6 +180,8 @@ class Learner(WholeModelOperations):
                         state.key,
                         weighing,
                         measures,
+                        joined,
+                        cut_factors,
                     )
                 )
 
@@ -182,20 +197,42 @@ class Learner(WholeModelOperations):
                     content_key("geometry", None, key), [outcome], lambda _: geometry_record(outcome.value)
                 )
             after: Keyed[SideState] = operations.part(
-                derived_key(key, SERVER), self._bytes[SERVER], outcome, lambda made: made.state, is_state=True
+                derived_key(key, SERVER),
+                self.holdings.of(name).size_bytes,
+                outcome,
+                lambda made: made.state,
+                is_state=True,
             )
             memory = RuleMemory(key, record.get("rule_state"))
             states.stepped(name, after, clients, sum(sizes), memory)
             if self.journal is not None:
-                needs = (state, *(batch.state for batch in batches))
+                needs = (state, *(kept for batch in batches for kept in (batch.state, *batch.needs)))
                 for batch in batches:
                     batch.needs = needs
             self._updated()
-            return make_reply(
-                key, batches, n_broadcast, self._sample_bytes, record.get("fates"), outcome, operations.part
+            reply = make_reply(
+                key,
+                batches,
+                n_broadcast,
+                self.holdings.sample_bytes,
+                record.get("fates"),
+                outcome,
+                operations.part,
             )
+            return self._hops.reply(states, reply, name, stream) if answers else reply
 
-        cost = self.costs.server_step(sizes, shared, rule, served=all(batch.is_served for batch in batches))
+        is_served = all(batch.is_served for batch in batches)
+        if joined:
+            cost = self.costs.joined_step(sizes, rule)
+        else:
+            cost = self.costs.server_step(sizes, shared, rule, served=is_served)
+        cost = self._hops.charged(
+            cost,
+            received=()
+            if is_served
+            else [self._hops.uploaded(batch.client, batch.size) for batch in batches],
+            sent=self._hops.downloaded(batches, n_broadcast) if answers else (),
+        )
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -215,7 +252,8 @@ class Learner(WholeModelOperations):
             LostError: when carried out, if the client has lost its state since the forward pass.
         """
         answer = reply.to(whom)
-        batch, initial = answer.batch, self._initial_client
+        batch = answer.batch
+        initial = self._initial(batch.model)
 
         def carry_out() -> None:
             states = self.states
@@ -225,30 +263,25 @@ class Learner(WholeModelOperations):
                 )
             states.use(batch)
             state = states.named[batch.model]
+            cut = [part for part in (answer.shared, answer.own) if part is not None]
             # The server's step has this forward pass among its inputs, and with it the state that it began with.
             changed = () if batch.key.startswith(state.key) else (state.key,)
-            key = derived_key(reply.key, "backward", batch.client, batch.step, self._rule_key(rule), *changed)
-            cut = [part for part in (answer.shared, answer.own) if part is not None]
+            # What error feedback adds is no part of the step.
+            sent = [part.key for part in cut if self._hops.remembers("gradients")]
+            key = derived_key(
+                reply.key, "backward", batch.client, batch.step, self._rule_key(rule), *changed, *sent
+            )
             call: Alike[SideState] = Alike(
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
             )
             inputs = (state, batch.state, initial, *cut)
-            states.named[batch.model] = self._keyed(key, self._bytes[CLIENT], inputs, call, is_state=True)
+            states.named[batch.model] = self._keyed(
+                key, self.holdings.of(batch.model).size_bytes, inputs, call, is_state=True
+            )
 
         cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
+        cost = self._hops.charged(cost, received=self._hops.answered(reply, answer))
         return Work("client_backward", cost, carry_out, (batch.model,))
-
-    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
-        """Updates of a server-side state since the forward pass of a mini-batch."""
-        return self.states.updates(model) - smashed.batch.n_updates
-
-    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
-        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
-        for message, weight in zip(smashed, weights, strict=True):
-            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
-            self.staleness_rows.append(
-                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
-            )
 
     def weights(self, model: int | str, optimizer: bool = False) -> SentWeights:
         """Weights as a message, as they are now: parameters and buffers.
@@ -262,7 +295,8 @@ class Learner(WholeModelOperations):
         n_slots = getattr(self.setup, f"{side}_optimizer").n_slots if optimizer else 0
         key = derived_key(state.key, "weights", optimizer)
         held = self._operations.held(key, (state,), lambda e: e.weights(state.value, optimizer), light=True)
-        return SentWeights(key, self._bytes[side] + n_slots * self._slot_bytes[side], held, side=side)
+        holds = self.holdings.of(name)
+        return SentWeights(key, holds.size_bytes + n_slots * holds.slot_bytes, held, side=side, holds=holds)
 
     def average(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
         """Mean of the weights of one side.
@@ -305,17 +339,16 @@ class Learner(WholeModelOperations):
                 f"{name} needs weights of one side, of at least one client; found {len(messages)} "
                 f"of {len(sides)} sides."
             )
-        (side,) = sides
+        (side,), holds = sides, messages[0].holds
 
         def carry_out() -> SentWeights:
             key, given = content_key(name, settings, *(message.key for message in messages)), factors()
             held = self._operations.held(
                 key, messages, lambda e: e.average([message.value for message in messages], given)
             )
-            return SentWeights(key, self._bytes[side], held, side=side)
+            return SentWeights(key, holds.size_bytes, held, side=side, holds=holds)
 
-        n_parameters = getattr(self.costs.sizes, side).n_trained
-        return Work("average", self.costs.average(len(messages), n_parameters), carry_out)
+        return Work("average", self.costs.average(len(messages), holds.n_trained), carry_out)
 
     def install(
         self,
@@ -335,30 +368,16 @@ class Learner(WholeModelOperations):
         Raises:
             ProtocolError: for weights of the other side.
         """
-        name = _of_side(name_of(model), weights.side)
+        name = of_side(name_of(model), weights.side)
         kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
         self.states[name] = self._keyed(
             derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),
-            self._bytes[weights.side],
+            weights.holds.size_bytes,
             (weights,) if kept is None else (weights, kept),
             lambda e: e.install(weights.side, weights.value, optimizer, None if kept is None else kept.value),
             is_state=True,
             light=True,
         )
-
-
-def _of_side(name: str, side: Side) -> str:
-    """The name, checked.
-
-    Raises:
-        ProtocolError: for a state of the other side.
-    """
-    if side_of(name) != side:
-        raise ProtocolError(
-            f"The state {name!r} is of the {side_of(name)} side, and one of the {side} side is needed; names of "
-            f"server-side states begin with {SERVER!r}, all others are of clients."
-        )
-    return name
 
 
 def _forwards(engine: Engine, calls: list[ClientForward]) -> list[Smashed]:

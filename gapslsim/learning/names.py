@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-__all__ = ["CLIENT", "SERVER", "Side", "name_of", "side_of"]
+from gapslsim.errors import ProtocolError
+
+__all__ = ["CLIENT", "SERVER", "Side", "name_of", "of_side", "side_of"]
 
 Side = Literal["client", "server"]
 
@@ -23,3 +25,17 @@ def side_of(name: str) -> Side:
 def name_of(model: int | str) -> str:
     """Name of a state: a client's own for its index."""
     return f"client-{model}" if isinstance(model, int) else model
+
+
+def of_side(name: str, side: Side) -> str:
+    """The name, checked.
+
+    Raises:
+        ProtocolError: for a state of the other side.
+    """
+    if side_of(name) != side:
+        raise ProtocolError(
+            f"The state {name!r} is of the {side_of(name)} side, and one of the {side} side is needed; names of "
+            f"server-side states begin with {SERVER!r}, all others are of clients."
+        )
+    return name

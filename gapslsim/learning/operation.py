@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gapslsim.learning.geometry import Geometry
+    from gapslsim.learning.holdings import Held
     from gapslsim.learning.state import SideState
 
 __all__ = [
@@ -83,6 +84,8 @@ class SentWeights(Keyed[Weights]):
     """Weights of one side as a message."""
 
     side: Side = field(kw_only=True)
+    holds: Held = field(kw_only=True)
+    """What the state that they are of holds."""
 
 
 class Answer(NamedTuple):
@@ -144,6 +147,10 @@ class ServerStep(NamedTuple):
     """Factor on the gradient of each mini-batch, before the rule decides; None for 1."""
     measures: bool
     """Whether the geometry of the gradients is wanted."""
+    joined: bool = False
+    """Whether all samples go through one pass, whatever its layers do with them."""
+    cut_factors: tuple[float, ...] | None = None
+    """Factor on the cut gradient of each mini-batch; None for 1."""
 
     @property
     def clients(self) -> tuple[int, ...]:

@@ -30,6 +30,11 @@ class ServerReply:
     """One per mini-batch, in the order of clients and their steps."""
 
     @property
+    def n_shared(self) -> int:
+        """Samples of the shared part; 0 if there is none."""
+        return max(answer.n_shared for answer in self.answers)
+
+    @property
     def shared(self) -> Keyed[Tensor] | None:
         """What all clients get, by broadcast; None where nothing is shared."""
         return self.answers[0].shared
@@ -78,7 +83,7 @@ def make_reply(
     key: str,
     batches: Sequence[MiniBatch],
     n_shared: Sequence[int],
-    sample_bytes: int,
+    sample_bytes: Callable[[int], int],
     fates: Sequence[Fate] | None,
     outcome: Deferred[ServerOutcome] | None,
     part: Part,
@@ -89,20 +94,20 @@ def make_reply(
         key: of the server step; those of the messages are derived from it.
         batches: mini-batches that the step took, by client and step.
         n_shared: leading samples of each batch that are in the shared part.
-        sample_bytes: cut gradient of one sample.
+        sample_bytes: cut gradient of one sample of a client.
         fates: what becomes of each; None in a dry run.
         outcome: what the step computes; None in a dry run.
         part: makes a message of a part of the outcome.
     """
     shared = None
     if any(n_shared):
-        size_bytes = max(n_shared) * sample_bytes
+        size_bytes = max(n_shared) * sample_bytes(batches[0].client)
         shared = part(derived_key(key, "cut"), size_bytes, outcome, lambda made: made.shared)
     answers = []
     for place, (batch, n) in enumerate(zip(batches, n_shared, strict=True)):
         own = None
         if batch.size > n:
-            size_bytes = (batch.size - n) * sample_bytes
+            size_bytes = (batch.size - n) * sample_bytes(batch.client)
             own = part(derived_key(key, "cut", place), size_bytes, outcome, partial(_own_cut, place))
         answers.append(Answer(batch, own, shared, n, fates[place] if fates is not None else None))
     return ServerReply(key, tuple(answers))

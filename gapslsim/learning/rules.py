@@ -172,6 +172,15 @@ class CutGradient:
     all (EPSL), in [0, 1]; its cut gradient is broadcast."""
     average: bool = False
     """Whether every client gets the mean over clients of the cut gradients, sample by sample, broadcast."""
+    scale: Literal["own", "mean"] = "own"
+    """Of whose loss it is: the client's own, or its part in the mean over the S mini-batches of the step: times 1/S, or
+    in a joined pass times the client's share of the samples."""
+
+    def factors(self, sizes: Sequence[int], joined: bool) -> tuple[float, ...] | None:
+        """What the cut gradient of each mini-batch of a step is multiplied by; None for 1."""
+        if self.scale == "own":
+            return None
+        return tuple(size / sum(sizes) if joined else 1 / len(sizes) for size in sizes)
 
     def n_shared(self, batch_size: int) -> int:
         """Samples of a batch that are backpropagated once for all."""

@@ -80,6 +80,7 @@ def server_pass(
     window: int = WINDOW,
     remakes_graphs: bool = False,
     on_host: bool = False,
+    as_one: bool = False,
 ) -> ServerPass:
     """Forward and backward for every participant.
 
@@ -104,6 +105,8 @@ def server_pass(
         window: passes whose results wait to be added up; of no account to what is computed.
         remakes_graphs: for Hessian products each pass is made again, so that one graph is there at a time.
         on_host: whether rows go to the host's memory, where they are kept.
+        as_one: whether all samples go through one pass even where layers mix them or draw. The gradient is then that of
+            the losses weighted by samples; without rows and shared samples.
     """
     # Batch norm and dropout make the result of a joint pass depend on who is in it; second derivatives need a
     # graph per client.
@@ -112,7 +115,7 @@ def server_pass(
     # A stack is one tensor, so its batches must be of one size; EPSL treats samples of a batch unlike.
     stacks = keep_rows and side.stackable and not any(n_shared) and len(set(sizes)) == 1
     most = (stacked_samples if stacks else 0) if keep_rows else joined_samples
-    groups = groups_of(sizes, most if independent else 0)
+    groups = [slice(0, len(sizes))] if as_one else groups_of(sizes, most if independent else 0)
     # Filled in place, row by row: S separate gradients and their stack would take twice the memory.
     d = sum(parameter.numel() for parameter in state.parameters)
     # A server without anything to learn still has losses and cut gradients to give.
@@ -139,7 +142,7 @@ def server_pass(
             else:
                 # A joined group draws nothing, so that the seed of its first client is as good as any.
                 seed = seeds[group.start]
-                one = partial(_pass, side, now, messages, n_shared[group], seed, second_order)
+                one = partial(_pass, side, now, messages, n_shared[group], seed, second_order, as_one)
                 calls.append(partial(one, rows, criterion))
                 if second_order and remakes_graphs:
                     tapes.append(lambda one=one: one(None, criterion).tape)  # type: ignore[misc]
@@ -155,7 +158,7 @@ def server_pass(
             parts.append(part._replace(gradient=None, tape=None))
             if second_order and not remakes_graphs:
                 tapes.append(partial(_as_it_is, part.tape))
-    if not keep_rows:
+    if not (keep_rows or as_one):
         matrix /= len(smashed)
     shared_cut = None
     if any(n_shared):
@@ -201,11 +204,16 @@ def _pass(
     n_shared: Sequence[int],
     seed: int,
     second_order: bool,
+    by_samples: bool,
     rows: Float[Tensor, "1 d"] | None,
     criterion: Criterion,
 ) -> _Part:
-    """One pass over the batches of a group; its gradient, the sum over the group, goes to `rows` if there are any."""
+    """One pass over the batches of a group; its gradient, the sum over the group, goes to `rows` if there are any.
+
+    With `by_samples` it is the mean over the group weighted by samples; cut gradients are each client's own as ever.
+    """
     sizes = [len(message.labels) for message in messages]
+    shares = [size / sum(sizes) for size in sizes]
     # A leaf of its own: gradients stop at the cut, as they do between two machines.
     activations = _joined([message.activations.detach() for message in messages]).requires_grad_()
     # Attention by plain matrix products where second derivatives are wanted: fused kernels have none.
@@ -225,12 +233,16 @@ def _pass(
             batch[:n] = 0
         *found, cut = differentiate(tape.output, targets, own)
     else:
-        *found, cut = differentiate(losses.sum(), targets, again=second_order)
+        total = losses.sum() if not by_samples else losses @ losses.new_tensor(shares)
+        *found, cut = differentiate(total, targets, again=second_order)
+    cuts = list(torch.split(cut.detach(), sizes))
+    if by_samples:
+        cuts = [own / share for own, share in zip(cuts, shares, strict=True)]
     own_gradients = [gradient.detach().reshape(-1) for gradient in found] or [cut.new_empty(0)]
     return _Part(
         losses=losses.detach(),
         gradient=torch.cat(own_gradients) if rows is None else torch.cat(own_gradients, out=rows[0]),
-        cuts=list(torch.split(cut.detach(), sizes)),
+        cuts=cuts,
         logit_gradients=logit_gradients,
         buffers=tape.buffers,
         tape=(tape, activations, tuple(found)) if second_order else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,10 +15,13 @@ from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
 from gapslsim.kernels import Compiling, Precision
+from gapslsim.learning.codec import Codec, Way
+from gapslsim.learning.coding import Coding
 from gapslsim.learning.loss import Loss
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.models.model import Model
+from gapslsim.models.segments import Segments
 from gapslsim.registry import content_of, is_shipped
 from gapslsim.work import content_key
 
@@ -57,8 +60,12 @@ class LearningSetup:
     """How passes are compiled."""
     precision: Precision = "float32"
     """Of products and convolutions in passes."""
+    codecs: Mapping[Way, tuple[Codec, ...]] = field(default_factory=dict)
+    """Of what travels between client and server, by its way; in order."""
     sends_frozen: bool = False
     """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
+    segments: Segments | None = None
+    """Who owns which blocks, where that is not client and server with one cut, the model's, for all."""
 
     @property
     def n_clients(self) -> int:
@@ -73,6 +80,12 @@ class LearningSetup:
     def optimizer_of(self, client: int) -> Optimizer:
         """Of a client's model."""
         return self.client_optimizer if self.client_optimizers is None else self.client_optimizers[client]
+
+    @cached_property
+    def codings(self) -> Mapping[Way, Coding]:
+        """What is done to messages of each way; those that stay as they are are not there."""
+        kept = {way: tuple(c for c in given if c.kind != "none") for way, given in self.codecs.items()}
+        return {way: Coding(given) for way, given in kept.items() if given}
 
     @cached_property
     def key(self) -> str:
@@ -95,8 +108,13 @@ class LearningSetup:
             "clients": [content_of(optimizer) for optimizer in self.client_optimizers or ()],
             **({} if self.precision == "float32" else {"precision": self.precision}),
             **({} if self.compile == "none" else {"compile": self.compile}),
+            **({"codecs": coded} if (coded := self._codec_settings()) else {}),
+            **({} if self.segments is None else {"segments": [list(path) for path in self.segments.paths]}),
         }
         return content_key("setup", settings)
+
+    def _codec_settings(self) -> dict[str, Any]:
+        return {way: [content_of(codec) for codec in coding.codecs] for way, coding in self.codings.items()}
 
     def _initial_weights(self) -> str:
         """Digest of the weights that a user's own model begins with: it may read them from anywhere."""

@@ -32,7 +32,10 @@ class Snapshot(NamedTuple):
 
     states: Mapping[str, Keyed[SideState]]
     memories: Mapping[str, RuleMemory]
+    residuals: Mapping[tuple[str, str, str], Keyed[SideState]]
 
+
+Begin = Callable[[str], "Keyed[SideState] | None"]
 
 _BEGUN: Final = "server as it began"
 
@@ -40,11 +43,13 @@ _BEGUN: Final = "server as it began"
 class _Named(dict[str, "Keyed[SideState]"]):
     """States by name, with what stands for those that were never written."""
 
-    def __init__(self, client: Keyed[SideState], server: Keyed[SideState]) -> None:
-        super().__init__({CLIENT: client, SERVER: server, _BEGUN: server})
+    def __init__(self, client: Keyed[SideState] | None, server: Keyed[SideState], begin: Begin) -> None:
+        super().__init__({} if client is None else {CLIENT: client})
+        self.update({SERVER: server, _BEGUN: server})
+        self._begin = begin
 
     def __missing__(self, name: str) -> Keyed[SideState]:
-        return self[_BEGUN if side_of(name) == SERVER else CLIENT]
+        return self._begin(name) or self[_BEGUN if side_of(name) == SERVER else CLIENT]
 
 
 class States:
@@ -54,14 +59,21 @@ class States:
     written begins as `server` did: with the initial weights, or those that were installed last.
 
     Args:
-        client: the initial client-side state.
+        client: the initial client-side state; None where clients have unlike blocks.
         server: the initial server-side state.
+        begin: what a state of a name begins with, if not with one of these.
     """
 
-    def __init__(self, client: Keyed[SideState], server: Keyed[SideState]) -> None:
+    def __init__(
+        self,
+        client: Keyed[SideState] | None,
+        server: Keyed[SideState],
+        begin: Begin = lambda name: None,
+    ) -> None:
         self.samples_seen = 0
         self.server_steps = 0
-        self.named: MutableMapping[str, Keyed[SideState]] = _Named(client, server)
+        self.named: MutableMapping[str, Keyed[SideState]] = _Named(client, server, begin)
+        self._begin = begin
         """The states as a mapping, for who asks often; whoever installs weights writes to `States` itself."""
         self._steps: MutableMapping[int, int] = {}
         self._turns: MutableMapping[str, int] = {}
@@ -69,6 +81,8 @@ class States:
         """Steps that each server-side state has taken."""
         self._memories: MutableMapping[str, RuleMemory] = {}
         self._served_by: MutableMapping[int, str] = {}
+        self.residuals: MutableMapping[tuple[str, str, str], Keyed[SideState]] = {}
+        """What error feedback keeps of the last message, by sender, receiver and way."""
         self.lives: dict[int, int] = {}
         """How often each client has lost its state; without those that have not."""
         self.in_flight: WeakSet[MiniBatch] = WeakSet()
@@ -100,25 +114,33 @@ class States:
             if state.deferred is None
             or state.deferred.done  # Else nobody has needed it since the journal was read.
         ]
-        return {state.key: state for state in (*self.named.values(), *earlier)}
+        return {state.key: state for state in (*self.named.values(), *self.residuals.values(), *earlier)}
 
     def forget(self, client: int) -> None:
-        """A client has lost its state: it has the common one again, and nothing that is in flight."""
-        self.named[name_of(client)] = self.named[CLIENT]
+        """A client has lost its state: it has what it began with again, and nothing that is in flight."""
+        name = name_of(client)
+        self.named[name] = self._begin(name) or self.named[CLIENT]
+        for hop in [hop for hop in self.residuals if hop[0] == name]:
+            del self.residuals[hop]
         self.lives[client] = self.lives.get(client, 0) + 1
 
     def snapshot(self, names: Iterable[str] = ()) -> Snapshot:
         """What the server holds: its states, what their rules remember, and the states of these names."""
         kept = [name for name in self if side_of(name) == SERVER]
-        return Snapshot({name: self.named[name] for name in (*kept, *names)}, dict(self._memories))
+        residuals = {hop: state for hop, state in self.residuals.items() if side_of(hop[0]) == SERVER}
+        states = {name: self.named[name] for name in (*kept, *names)}
+        return Snapshot(states, dict(self._memories), residuals)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Makes what the server holds what it was; copies that are newer begin anew."""
         begun = self.named[_BEGUN]
         for name in [name for name in self if side_of(name) == SERVER]:
-            self.named[name] = snapshot.states.get(name, begun)
+            self.named[name] = snapshot.states.get(name) or self._begin(name) or begun
         self.named.update(snapshot.states)
         self._memories = dict(snapshot.memories)
+        for hop in [hop for hop in self.residuals if side_of(hop[0]) == SERVER]:
+            del self.residuals[hop]
+        self.residuals.update(snapshot.residuals)
 
     def begin_round(self) -> None:
         """Counts the turns of servers anew."""
@@ -220,7 +242,7 @@ class States:
         return merge
 
 
-_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by"), ("_steps", "_turns", "_updates")
+_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by", "residuals"), ("_steps", "_turns", "_updates")
 
 
 def _written(above: States, name: str) -> dict[Any, Any]:

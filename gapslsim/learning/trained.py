@@ -43,6 +43,7 @@ class TrainedModels:
         servers: the server-side state that each is paired with.
         criterion: that they were trained by, which knows what outputs mean.
         frozen: parameters of each side that are in no state, by their places.
+        is_whole: whether a client's state is that of its whole network, and the server's holds nothing.
     """
 
     network: Model
@@ -52,6 +53,7 @@ class TrainedModels:
     servers: Sequence[SideState]
     criterion: Criterion
     frozen: tuple[Mapping[int, Tensor], Mapping[int, Tensor]] = ({}, {})
+    is_whole: bool = False
 
     def model(self, view: str, client: int | None = None) -> nn.Module:
         """The whole network of a view in evaluation mode, from inputs to logits; a copy, on the CPU.
@@ -83,6 +85,8 @@ class TrainedModels:
         Tensors are named `global/NAME` for the whole network of the view `global`, `client-3/NAME` for the client side
         of client 3, and `server/NAME` for the server side, NAME being that of the network's state dict. Where clients
         have unlike server sides these are `server-0/NAME` and so on; `server_of` in the header says whose is which.
+        Where the network has more than two owners, or clients have unlike cuts, `client-3/NAME` is the client's whole
+        network and there is no server's.
 
         Args:
             path: of the file.
@@ -100,9 +104,11 @@ class TrainedModels:
         tensors = _named("global", self._module(self._global))
         for client, state in enumerate(self.clients):
             tensors |= _named(f"client-{client}", self._side(0, state))
-        for name, state in zip(names, distinct, strict=True):
-            tensors |= _named(name, self._side(1, state))
-        server_of = {f"client-{client}": of[identity_of(state)] for client, state in enumerate(servers)}
+        server_of: dict[str, str] = {}
+        if not self.is_whole:
+            for name, state in zip(names, distinct, strict=True):
+                tensors |= _named(name, self._side(1, state))
+            server_of = {f"client-{client}": of[identity_of(state)] for client, state in enumerate(servers)}
         with whole_file(path) as file:
             file.write(save(tensors, {"format": "pt", "server_of": json.dumps(server_of), **about}))
 
@@ -112,7 +118,10 @@ class TrainedModels:
 
     @cached_property
     def _sides(self) -> tuple[nn.Sequential, nn.Sequential]:
-        split = build(self.network, self.input_shape, self.n_classes, seed=0)  # All weights are replaced.
+        # All weights are replaced.
+        if self.is_whole:
+            return whole(self.network, self.input_shape, self.n_classes, seed=0), nn.Sequential()
+        split = build(self.network, self.input_shape, self.n_classes, seed=0)
         return split.client, split.server
 
     def _module(self, pair: _Pair) -> nn.Module:

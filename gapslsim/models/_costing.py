@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,32 +11,67 @@ from torch import Tensor, nn
 
 from gapslsim.models._trace import Trace, in_words
 from gapslsim.models.model import Model
-from gapslsim.models.side_cost import SplitCost
-from gapslsim.models.split import blocks_on_meta, cut_blocks
+from gapslsim.models.side_cost import SideCost, SplitCost
+from gapslsim.models.split import blocks_on_meta, cut_at
 
-__all__ = ["traced_cost", "try_backward"]
+__all__ = ["traced_chain", "traced_cost", "try_backward"]
 
 
 def traced_cost(
     model: Model, input_shape: tuple[int, ...], n_classes: int, batch_size: int, input_dtype: str
 ) -> SplitCost:
     """See `split_cost`."""
+    bounds = (model.cut_index(input_shape, n_classes),)
+    (client, server), (smashed,) = traced_chain(
+        model, input_shape, n_classes, batch_size, input_dtype, bounds, [f"cut {model.cut}"]
+    )
+    return SplitCost(client, server, smashed)
+
+
+def traced_chain(
+    model: Model,
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    batch_size: int,
+    input_dtype: str,
+    bounds: Sequence[int],
+    names: Sequence[str],
+) -> tuple[list[SideCost], list[tuple[int, ...]]]:
+    """Costs of all stretches, and the shape of a sample between each two.
+
+    Args:
+        model: whose.
+        input_shape: of one input.
+        n_classes: logits per sample.
+        batch_size: samples of the batch.
+        input_dtype: of inputs.
+        bounds: blocks before which the network is cut.
+        names: what each is called in errors.
+
+    Raises:
+        ValueError: if no single tensor passes there, or the model cannot be run.
+    """
     blocks = blocks_on_meta(model, input_shape, n_classes)
-    inputs = torch.empty(batch_size, *input_shape, dtype=getattr(torch, input_dtype), device="meta")
-    sides = cut_blocks(model, blocks, input_shape, n_classes)
+    passed: Any = torch.empty(batch_size, *input_shape, dtype=getattr(torch, input_dtype), device="meta")
+    inputs = passed
+    costs: list[SideCost] = []
+    shapes: list[tuple[int, ...]] = []
+    stretches = cut_at(blocks, (0, *bounds, len(blocks)))
     try:
-        smashed, client = Trace(sides.client, inputs).run()
-        if not isinstance(smashed, Tensor):
-            raise _no_tensor(model, blocks, inputs, n_classes, smashed)
-        if not smashed.is_floating_point():
-            name = blocks[model.cut_index(input_shape, n_classes) - 1][0]
-            raise _CutError(
-                f"cut {model.cut} lies after block {name!r}, which gives whole numbers ({smashed.dtype}), and these"
-                " have no gradient; cut after the embedding."
-            )
-        # A leaf of its own, as at the cut: the server does give a gradient of its input.
-        received = smashed.detach().requires_grad_()
-        logits, server = Trace(sides.server, received).run(ends_in_loss=True)
+        for stretch, bound, cut in zip(stretches, bounds, names, strict=False):
+            passed, cost = Trace(stretch, passed).run()
+            if not isinstance(passed, Tensor):
+                raise _no_tensor(model, blocks, inputs, n_classes, passed, cut, bound)
+            if not passed.is_floating_point():
+                raise _CutError(
+                    f"{cut} lies after block {blocks[bound - 1][0]!r}, which gives whole numbers ({passed.dtype}), and"
+                    " these have no gradient; cut after the embedding."
+                )
+            costs.append(cost)
+            shapes.append(tuple(passed.shape[1:]))
+            # A leaf of its own, as at the cut: the next owner does give a gradient of its input.
+            passed = passed.detach().requires_grad_()
+        logits, last = Trace(stretches[-1], passed).run(ends_in_loss=True)
     except _CutError:
         raise
     # A model of the user's own may raise anything on what does not fit.
@@ -50,7 +86,7 @@ def traced_cost(
             f"the last block {blocks[-1][0]!r} gives {found} for {batch_size} inputs and {n_classes} classes; let it"
             f" give logits of shape {(batch_size, n_classes)}."
         )
-    return SplitCost(client, server, tuple(smashed.shape[1:]))
+    return [*costs, last], shapes
 
 
 def try_backward(
@@ -78,7 +114,13 @@ class _CutError(ValueError):
 
 
 def _no_tensor(
-    model: Model, blocks: list[tuple[str, nn.Module]], inputs: Tensor, n_classes: int, passed: Any
+    model: Model,
+    blocks: list[tuple[str, nn.Module]],
+    inputs: Tensor,
+    n_classes: int,
+    passed: Any,
+    name: str,
+    bound: int,
 ) -> _CutError:
     """What passes at the cut, and where one tensor does."""
     works, value = [], inputs
@@ -96,10 +138,10 @@ def _no_tensor(
             )
         except (TypeError, ValueError):
             continue
-    last = blocks[model.cut_index(shape, n_classes) - 1][0]
     fix = f"cuts that work: {', '.join(fits)}" if fits else "let blocks end where one tensor passes"
     return _CutError(
-        f"cut {model.cut} lies after block {last!r}, which gives {in_words(passed)}, and one tensor is sent; {fix}."
+        f"{name} lies after block {blocks[bound - 1][0]!r}, which gives {in_words(passed)}, and one tensor is sent;"
+        f" {fix}."
     )
 
 

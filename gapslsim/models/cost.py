@@ -15,11 +15,11 @@ from typing import Any
 
 from gapslsim.cache import remembered
 from gapslsim.models.model import Model
-from gapslsim.models.side_cost import SideCost, SplitCost
+from gapslsim.models.side_cost import ChainCost, SideCost, SplitCost
 from gapslsim.registry import content_of, is_shipped
 from gapslsim.work import Cost, LayerCost
 
-__all__ = ["SideCost", "SplitCost", "split_cost"]
+__all__ = ["ChainCost", "SideCost", "SplitCost", "chain_cost", "split_cost"]
 
 
 def split_cost(
@@ -43,8 +43,40 @@ def split_cost(
             the model cannot be run on shapes alone.
         TypeError: if the model's settings cannot be hashed.
     """
+    _check(model, batch_size)
+    return _split_cost(model, tuple(input_shape), n_classes, batch_size, input_dtype or model.input_dtype)
+
+
+def chain_cost(
+    model: Model,
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    batch_size: int,
+    bounds: tuple[int, ...],
+    input_dtype: str | None = None,
+) -> ChainCost:
+    """Cost of a model cut in several places, for one batch; the same object for the same settings.
+
+    Args:
+        model: whose stretches these are; its own cut is of no account.
+        input_shape: of one input.
+        n_classes: logits per sample.
+        batch_size: samples of the batch.
+        bounds: blocks before which it is cut, ascending, without 0 and the number of blocks.
+        input_dtype: `float32`, or `int64` for tokens; None: what the model says that it takes.
+
+    Raises:
+        ValueError: as for `split_cost`.
+        TypeError: likewise.
+    """
+    _check(model, batch_size)
+    about = (tuple(input_shape), n_classes, batch_size, input_dtype or model.input_dtype)
+    return _chain_cost(model, *about, tuple(bounds))
+
+
+def _check(model: Model, batch_size: int) -> None:
     try:
-        # Asked here: the cache below would raise an error that does not say whose settings it means.
+        # Asked here: the caches below would raise an error that does not say whose settings it means.
         hash(model)
     except TypeError as error:
         raise TypeError(
@@ -52,7 +84,6 @@ def split_cost(
         ) from error
     if batch_size < 1:
         raise ValueError(f"batch_size must be 1 or more, found {batch_size}.")
-    return _split_cost(model, tuple(input_shape), n_classes, batch_size, input_dtype or model.input_dtype)
 
 
 @lru_cache(maxsize=256)
@@ -68,16 +99,36 @@ def _split_cost(
 
     if not is_shipped(model):  # may change as its author likes
         return traced()
-    return _read(remembered(["split_cost", content_of(model), *about], lambda: asdict(traced())))
+    told = remembered(["split_cost", content_of(model), *about], lambda: asdict(traced()))
+    return SplitCost(_side(told["client"]), _side(told["server"]), tuple(told["smashed_shape"]))
 
 
-def _read(told: dict[str, Any]) -> SplitCost:
+@lru_cache(maxsize=256)
+def _chain_cost(
+    model: Model,
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    batch_size: int,
+    input_dtype: str,
+    bounds: tuple[int, ...],
+) -> ChainCost:
+    about = (input_shape, n_classes, batch_size, input_dtype, bounds)
+
+    def traced() -> ChainCost:
+        from gapslsim.models._costing import traced_chain
+
+        costs, shapes = traced_chain(model, *about, [f"the cut after block {bound}" for bound in bounds])
+        return ChainCost(tuple(costs), tuple(shapes))
+
+    if not is_shipped(model):
+        return traced()
+    told = remembered(["chain_cost", content_of(model), *about], lambda: asdict(traced()))
+    return ChainCost(tuple(map(_side, told["stretches"])), tuple(map(tuple, told["shapes"])))
+
+
+def _side(told: dict[str, Any]) -> SideCost:
     """From plain values."""
-    sides = {
-        name: SideCost(**told[name] | {way: _cost(told[name][way]) for way in ("forward", "backward")})
-        for name in ("client", "server")
-    }
-    return SplitCost(**sides, smashed_shape=tuple(told["smashed_shape"]))
+    return SideCost(**told | {way: _cost(told[way]) for way in ("forward", "backward")})
 
 
 def _cost(told: dict[str, Any]) -> Cost:

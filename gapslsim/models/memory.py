@@ -38,10 +38,18 @@ def client_memory_bytes(
     return fixed + n_copies * side.trained_bytes + side.activation_bytes + waiting
 
 
-def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_client_gradients: bool) -> int:
+def server_memory_bytes(
+    side: SideCost,
+    n_slots: int,
+    n_clients: int,
+    keeps_client_gradients: bool,
+    n_copies: int = 1,
+    n_joined: int = 1,
+) -> int:
     """Peak memory of the server-side model [B].
 
-    The server takes one client after another, so that one client's activations are kept at a time. The
+    The server takes one client after another, so that one client's activations are kept at a time, or those of a
+    joined pass. The
     smashed data of all clients wait in memory, and so do the cut gradients until the last of them is sent.
 
     Args:
@@ -50,18 +58,21 @@ def server_memory_bytes(side: SideCost, n_slots: int, n_clients: int, keeps_clie
         n_clients: S, participants of a round.
         keeps_client_gradients: whether the rule needs the S gradients of d parameters side by side (LGI,
             GDA); they come on top of the one gradient that the optimizer gets.
+        n_copies: server-side models that are trained beside one another, each with its optimizer's state and buffers;
+            what is frozen they share.
+        n_joined: clients whose samples go through one pass.
     """
     _checked("n_clients", n_clients, 1)
     n_gradients = 1 + (n_clients if keeps_client_gradients else 0)
-    n_copies = _checked("n_slots", n_slots, 0) + n_gradients
+    of_copy = (1 + _checked("n_slots", n_slots, 0)) * side.trained_bytes + side.buffer_bytes
     waiting = 2 * n_clients * side.input_bytes
     return (
         side.parameter_bytes
-        + n_copies * side.trained_bytes
-        + side.buffer_bytes
+        - side.trained_bytes
+        + _checked("n_copies", n_copies, 1) * of_copy
+        + n_gradients * side.trained_bytes
         + waiting
-        + side.activation_bytes
-        + side.workspace_bytes
+        + _checked("n_joined", n_joined, 1) * (side.activation_bytes + side.workspace_bytes)
     )
 
 

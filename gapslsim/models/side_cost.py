@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gapslsim.work import Cost
 
-__all__ = ["SideCost", "SplitCost"]
+__all__ = ["ChainCost", "SideCost", "SplitCost"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,3 +49,13 @@ class SplitCost:
     server: SideCost
     smashed_shape: tuple[int, ...]
     """Shape of one sample's cut-layer activations, without the batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChainCost:
+    """Cost of a network in several stretches for one batch."""
+
+    stretches: tuple[SideCost, ...]
+    """In order; the last one ends with the loss."""
+    shapes: tuple[tuple[int, ...], ...]
+    """Shape of what one sample sends from each stretch to the next, without the batch."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -13,7 +15,16 @@ from gapslsim.models.adapters import adapted
 from gapslsim.models.model import Model
 from gapslsim.rng import stream_seed
 
-__all__ = ["SplitModel", "block_names", "blocks_on_meta", "build", "cut_blocks", "whole"]
+__all__ = [
+    "SplitModel",
+    "block_names",
+    "blocks_on_meta",
+    "build",
+    "cut_at",
+    "cut_blocks",
+    "initial_blocks",
+    "whole",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +46,12 @@ def build(model: Model, input_shape: tuple[int, ...], n_classes: int, seed: int)
     Raises:
         ValueError: if the cut is out of range or the input does not fit.
     """
-    return cut_blocks(model, _blocks(model, input_shape, n_classes, seed), input_shape, n_classes)
+    return cut_blocks(model, initial_blocks(model, input_shape, n_classes, seed), input_shape, n_classes)
 
 
 def whole(model: Model, input_shape: tuple[int, ...], n_classes: int, seed: int) -> nn.Sequential:
     """The network that is not cut, with the same weights as `build`."""
-    return nn.Sequential(OrderedDict(_blocks(model, input_shape, n_classes, seed)))
+    return nn.Sequential(OrderedDict(initial_blocks(model, input_shape, n_classes, seed)))
 
 
 def cut_blocks(
@@ -51,20 +62,28 @@ def cut_blocks(
     Raises:
         ValueError: if a parameter would lie on both sides.
     """
-    index = model.cut_index(input_shape, n_classes)
-    sides = (
-        {id(p) for _, block in part for p in block.parameters()} for part in (blocks[:index], blocks[index:])
-    )
-    if set.intersection(*sides):
-        # Each side would train its own copy.
+    client, server = cut_at(blocks, (0, model.cut_index(input_shape, n_classes), len(blocks)))
+    return SplitModel(client, server)
+
+
+def cut_at(blocks: list[tuple[str, nn.Module]], bounds: Sequence[int]) -> list[nn.Sequential]:
+    """Blocks in order, cut in stretches from bound to bound.
+
+    Raises:
+        ValueError: if a parameter would lie in two of them.
+    """
+    stretches = [blocks[first:last] for first, last in pairwise(bounds)]
+    owned = [{id(p) for _, block in part for p in block.parameters()} for part in stretches]
+    if len(set().union(*owned)) < sum(map(len, owned)):
+        # Each owner would train its own copy.
         raise ValueError("cut parts blocks that share a parameter; cut elsewhere, or give each its own.")
-    client, server = OrderedDict(blocks[:index]), OrderedDict(blocks[index:])
-    return SplitModel(client=nn.Sequential(client), server=nn.Sequential(server))
+    return [nn.Sequential(OrderedDict(part)) for part in stretches]
 
 
-def _blocks(
+def initial_blocks(
     model: Model, input_shape: tuple[int, ...], n_classes: int, seed: int
 ) -> list[tuple[str, nn.Module]]:
+    """Named blocks with the weights that they begin with, before any cut."""
     # PyTorch's layers draw from the global generator as they are made; nobody else may notice. On the CPU,
     # since every device draws other numbers.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
@@ -79,7 +98,7 @@ def blocks_on_meta(model: Model, input_shape: tuple[int, ...], n_classes: int) -
             return _made(model, input_shape, n_classes)
     # A model that computes with numbers as it is built cannot be built without them.
     except (NotImplementedError, RuntimeError):
-        return [(name, block.to("meta")) for name, block in _blocks(model, input_shape, n_classes, 0)]
+        return [(name, block.to("meta")) for name, block in initial_blocks(model, input_shape, n_classes, 0)]
 
 
 def _made(model: Model, input_shape: tuple[int, ...], n_classes: int) -> list[tuple[str, nn.Module]]:

@@ -15,7 +15,6 @@ from gapslsim.frameworks.slots import Participation
 from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.devices import load_device
 from gapslsim.learning.operation import MiniBatch, SmashedData
-from gapslsim.learning.rules import CutGradient
 from gapslsim.planning.alone import Alone, Server, Staged, Use, barriers_of
 from gapslsim.records import SpanRow
 from gapslsim.registry import unchecked
@@ -164,9 +163,10 @@ class FleetTimes:
     def _server_s(self) -> tuple[Callable[[int], float], Callable[[int], float]]:
         """The server's step for all, at least [s]: what it takes in any case if a client is there, and for each."""
         framework: Any = self.scenario.framework
-        rule, cut = getattr(framework, "server_rule", None), getattr(framework, "cut_rule", CutGradient())
-        if rule is None or rule.n_generated:
+        schedule = getattr(framework, "server_schedule", None)
+        if schedule is None or schedule.joins_samples or framework.server_rule.n_generated:
             return _nothing, _nothing
+        rule, cut = schedule.rule(framework.server_rule), framework.cut_rule
         learner, clients = self.parts.learner, range(self.scenario.n_clients)
         device = load_device(self.scenario.server.device)
         pace = NodeOverheads(device.overheads, self.scenario.clock)
@@ -182,13 +182,14 @@ class FleetTimes:
             return work_s(learner.server_pass(_message(client, size), rule, cut))
 
         whole_s = rest_s(*clients)
-        # What is shared goes back once for all, as many samples as the client with most of them shares.
-        in_any_case = rest_s if cut.shared_fraction else lambda client: whole_s
+        # A shared pass is over the samples of the client with most; what is coded, over those of all.
+        depends = bool(cut.shared_fraction or self.scenario.codecs)
+        in_any_case = rest_s if depends else lambda client: whole_s
         if learner.serves_on_arrival:
             return in_any_case, _nothing
         if not learner.costs.joins(rule):
             return in_any_case, lambda client: pass_s(client, self._size(client))
-        if cut.shared_fraction or not isinstance(device.cost_model, Roofline):
+        if depends or not isinstance(device.cost_model, Roofline):
             return _nothing, _nothing
         # Under a roofline time is convex in the samples, so that a tangent is below it.
         total = sum(map(self._size, clients))

@@ -38,6 +38,7 @@ def check(scenario: Scenario) -> list[Finding]:
         found
         + _check_steps(scenario)
         + _check_clock(scenario)
+        + _check_codec(scenario)
         + _check_precision(scenario)
         + _check_compile(scenario)
         + _check_faults(scenario)
@@ -76,8 +77,11 @@ def _check_patience(scenario: Scenario) -> list[Finding]:
 
 
 def _check_clock(scenario: Scenario) -> list[Finding]:
-    """One pass for all clients, where each client's gradient is needed."""
+    """One pass for all clients where each client's gradient is needed; what the server's schedule has no use for."""
     framework = scenario.framework
+    schedule: Any = getattr(framework, "server_schedule", None)
+    if schedule is not None and (unfit := schedule.unfit(scenario.clock.server)):
+        return [(("clock", "server", option), f"{why}.") for option, why in unfit.items()]
     if scenario.clock.server.computes != "joined" or not framework.keeps_client_gradients:
         return []
     text = (
@@ -85,6 +89,12 @@ def _check_clock(scenario: Scenario) -> list[Finding]:
         "per_client."
     )
     return [(("clock", "server", "computes"), text)]
+
+
+def _check_codec(scenario: Scenario) -> list[Finding]:
+    """Codecs of what does not travel."""
+    why = "" if scenario.codec is None else scenario.codec.unfit(scenario.framework)
+    return [(("codec",), why)] if why else []
 
 
 def _check_precision(scenario: Scenario) -> list[Finding]:
@@ -194,7 +204,7 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
         ("evaluation", "geometry"): isinstance(evaluation.geometry, Every)
         and evaluation.geometry.unit == "steps",
     }
-    if not any(counts.values()) or framework.optimizer_steps_per_round([1], [1])[1] > 0:
+    if not any(counts.values()) or framework.server_steps_per_round([1], [1]) > 0:
         return []
     rule = f"in {framework.kind} the server takes no optimizer steps; count rounds, epochs or samples."
     return [(path, rule) for path, is_counted in counts.items() if is_counted]
@@ -305,7 +315,8 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         return [(("model", *pointed_at(type(model), text)), text)]
     if framework.keeps_client_gradients and not cost.server.n_trained:
         return [(("framework",), nothing_to_compare(framework.kind))]
-    if scenario.clock.server.computes == "joined" and cost.server.n_buffers:
+    mixes = cost.server.n_buffers and not framework.at_once(scenario.n_clients).is_joined
+    if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
     least = min(batches, default=largest)

@@ -23,6 +23,7 @@ from gapslsim.documents import is_printable
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.kernels import Compiling, Kernels, Precision
+from gapslsim.learning.codec import Codec, Way
 from gapslsim.learning.loss import Loss, losses
 from gapslsim.learning.memory_options import MemoryOptions
 from gapslsim.learning.optimizer import Optimizer, optimizers
@@ -32,6 +33,7 @@ from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component, settings_of
 from gapslsim.regular_files import real_path
 from gapslsim.scenario._links import NamedLink
+from gapslsim.scenario.codec import CodecOptions
 from gapslsim.scenario.draws import Draws
 from gapslsim.scenario.limits import Evaluation, Stop
 from gapslsim.scenario.planning import Plan
@@ -259,6 +261,9 @@ class Scenario:
     """Groups of clients; indices of clients run through the groups in order."""
     network: Annotated[Topology, topologies]
     """How clients and servers are joined."""
+    codec: CodecOptions | None = None
+    """How smashed data and cut gradients are written, for instance `{activations: {kind: quantise, bits: 8}}`; as they
+    are unless given."""
     clock: ClockOptions = Field(default_factory=ClockOptions)
     """What takes simulated time beside computing and sending, and how the server computes."""
     faults: tuple[AnyFault, ...] = ()
@@ -293,6 +298,11 @@ class Scenario:
             name if name not in names[:i] else f"{name} #{names[: i + 1].count(name)}"
             for i, name in enumerate(names)
         )
+
+    @property
+    def codecs(self) -> dict[Way, tuple[Codec, ...]]:
+        """Of each way that has some."""
+        return {} if self.codec is None else self.codec.of_ways
 
     @property
     def n_clients(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gapslsim.learning._outcome import outcome_of
 from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
@@ -100,11 +101,12 @@ class PlainEngine(Engine):
         side, state, rule = self._server, step.state, step.rule
         seeds = self._server_seeds(step)
         stacked: Callable[[], Tensor]
-        if rule.second_order or any(step.n_shared):
-            whole_pass = partial(
-                server_pass, self.server, state, step.messages, step.n_shared, seeds, criterion=self.criterion
-            )
-            passed = self._timed("pass", 0, lambda: whole_pass(rule.second_order))
+        whole_pass = partial(
+            server_pass, self.server, state, step.messages, step.n_shared, seeds, criterion=self.criterion
+        )
+        if rule.second_order or any(step.n_shared) or step.joined:
+            own, second = not step.joined, rule.second_order
+            passed = self._timed("pass", 0, lambda: whole_pass(second, keep_rows=own, as_one=step.joined))
             whole = cast("Tensor", passed.matrix)
             rows, stacked = list(whole), lambda: whole
         else:
@@ -116,7 +118,7 @@ class PlainEngine(Engine):
 
         def decide() -> tuple[Gradients, Decision]:
             matrix = stacked()
-            if not rule.needs_client_gradients:
+            if not (rule.needs_client_gradients or step.joined):
                 matrix = matrix.sum(0, keepdim=True) / len(step.messages)
             if step.weights is not None:
                 matrix = cast("Tensor", weighed(step.weights, stacked(), rule.needs_client_gradients))
@@ -132,9 +134,10 @@ class PlainEngine(Engine):
             updated = side.updated(passed.buffers)
         own = rule.needs_client_gradients and step.weights is None
         known = gradients.gram if step.measures and own else None
-        return self._outcome(
-            step, passed, losses, decision, updated, stacked() if step.measures else passed.matrix, known
-        )
+        measured = passed.matrix
+        if step.measures:
+            measured = whole_pass().matrix if step.joined else stacked()
+        return outcome_of(step, passed, losses, decision, updated, measured, known)
 
     def average(self, weights: Sequence[Weights], shares: Sequence[float]) -> Weights:
         """See the base class."""

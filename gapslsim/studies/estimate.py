@@ -103,7 +103,7 @@ def estimate(scenario: Scenario, rate_flop_per_s: float, *, with_memory: bool = 
         "rounds": 1.0,
         "epochs": epochs_per_round,
         "samples": epochs_per_round * n_train,
-        "steps": scenario.framework.optimizer_steps_per_round(batch_sizes, shard_sizes)[1],
+        "steps": scenario.framework.server_steps_per_round(batch_sizes, shard_sizes),
         "s": per_round_s,
     }
     n_rounds = _rounds(scenario.stop, per_round)

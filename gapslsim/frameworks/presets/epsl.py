@@ -29,4 +29,4 @@ class Epsl(ParallelSplitLearning):
     @property
     def cut_rule(self) -> CutGradient:
         """EPSL with this phi."""
-        return CutGradient(shared_fraction=self.phi)
+        return CutGradient(shared_fraction=self.phi, scale=self.cut_scale)

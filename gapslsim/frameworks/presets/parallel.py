@@ -40,4 +40,5 @@ class Parallel(ParallelSplitLearning):
     @property
     def cut_rule(self) -> CutGradient:
         """As chosen."""
-        return CutGradient(shared_fraction=self.phi, average=self.cut_gradient == "mean")
+        average = self.cut_gradient == "mean"
+        return CutGradient(shared_fraction=self.phi, average=average, scale=self.cut_scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -31,8 +32,9 @@ class VanillaSplitLearning(Framework):
     """
 
     kind: Literal["sl"] = "sl"
-    local_steps: PositiveInt = 1
-    """Mini-batches of a client's turn. The paper does not say; 1 makes a round see as many samples as one of PSL."""
+    local_steps: PositiveInt | Literal["epoch"] = 1
+    """Mini-batches of a client's turn; `epoch` is one pass over its own data, as public code hands over. The paper does
+    not say; 1 makes a round see as many samples as one of PSL."""
     optimizer: Literal["carry", "keep", "reset"] = "carry"
     """The optimizer state travels with the model (and is paid for), stays with each client, or starts anew."""
 
@@ -74,7 +76,8 @@ class VanillaSplitLearning(Framework):
     def _train(self, w: Stage, holder: int | None, client: int, is_new: bool) -> Process[None]:
         if holder is not None and holder != client:
             yield from self._hand_over(w, holder, client, is_new)
-        for _ in range(self.local_steps):
+        n_steps = w.learner.steps_per_epoch(client) if self.local_steps == "epoch" else self.local_steps
+        for _ in range(n_steps):
             yield from self._step(w, client)
 
     def _hand_over(self, w: Stage, holder: int, client: int, is_new: bool) -> Process[None]:
@@ -109,7 +112,17 @@ class VanillaSplitLearning(Framework):
 
     def samples_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """A turn's mini-batches of each participant."""
-        return self.local_steps * self.participation.expected_share(len(batch_sizes)) * sum(batch_sizes)
+        share, steps = (
+            self.participation.expected_share(len(batch_sizes)),
+            self._steps(batch_sizes, shard_sizes),
+        )
+        return share * sum(b * n for b, n in zip(batch_sizes, steps, strict=True))
+
+    def _steps(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> list[int]:
+        """Mini-batches of each client's turn."""
+        own = self.local_steps
+        epochs = (math.ceil(n / b) for b, n in zip(batch_sizes, shard_sizes, strict=True))
+        return [epoch if own == "epoch" else own for epoch in epochs]
 
     def problems(self, n_clients: int) -> list[str]:
         """A rule for late clients that has no meaning where one client has its turn after the other."""
@@ -126,8 +139,8 @@ class VanillaSplitLearning(Framework):
     ) -> tuple[float, float]:
         """Those of all turns, for the server and for a model that carries its optimizer; else those of a client."""
         share = self.participation.expected_share(len(batch_sizes))
-        all_turns = self.local_steps * share * len(batch_sizes)
-        return all_turns if self.optimizer == "carry" else self.local_steps * share, all_turns
+        all_turns = share * sum(self._steps(batch_sizes, shard_sizes))
+        return all_turns if self.optimizer == "carry" else all_turns / len(batch_sizes), all_turns
 
 
 class _Copies(NamedTuple):

@@ -30,7 +30,11 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("channel", "wireless"): [{}, {"speed": "2 m/s", "fading": "rician"}],
     ("client_update", "warmup"): [{"rounds": 2}, {"epochs": 0.5, "then": "own"}],
-    ("client_sync", "average"): [{}, {"every": 2, "weights": "samples", "optimizer": "reset"}],
+    ("client_sync", "average"): [
+        {},
+        {"every": 2, "weights": "samples", "optimizer": "reset"},
+        {"every": "epoch"},
+    ],
     ("cost_model", "linear"): [
         {
             "groups": [{"terms": {"flop": {"value": 1e-9, **FIGURES}}}],
@@ -50,7 +54,12 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("framework", "parallel"): [{}, {"server_update": "leader", "client_sync": "average"}],
     ("framework", "fedavg"): [{}, {"local_steps": 2, "weights": "uniform"}],
     ("framework", "gapsl"): [{}, {"gradient": "exact", "excluded": "zero", "on_empty": "skip", "eta": 1.0}],
-    ("framework", "sl"): [{}, {"optimizer": "keep", "local_steps": 2}, {"optimizer": "reset"}],
+    ("framework", "psl"): [{}, {"cut_scale": "mean"}],
+    ("framework", "sl"): [
+        {},
+        {"optimizer": "keep", "local_steps": 2},
+        {"optimizer": "reset", "local_steps": "epoch"},
+    ],
     ("model", "cnn"): [{}, {"norm": "batch"}],
     ("model", "vgg16"): [{"width": 0.05, "classifier": [8], "dropout": 0.5}],
     ("model", "vit"): [{"dim": 16, "depth": 3, "heads": 2, "patch": 4, "cut": 1}],
@@ -59,6 +68,12 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("partition", "by_column"): [{}, {"surplus": "unused"}],
     ("partition", "file"): [{"file": str(OWN / "lists.json")}],
     ("participation", "sample"): [{"k": 1}, {"k": 3}],
+    ("server_schedule", "copies"): [
+        {},
+        {"every": 3, "weights": "samples"},
+        {"every": "epoch", "optimizer": "reset"},
+    ],
+    ("server_schedule", "sequential"): [{}, {"order": "index"}],
     ("server_update", "gapsl"): [
         {},
         {"gradient": "exact"},

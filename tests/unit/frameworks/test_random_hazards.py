@@ -20,7 +20,9 @@ from gapslsim.frameworks.framework import frameworks
 EXAMPLES = int(os.environ.get("GAPSLSIM_EXAMPLES", "60"))
 IDLE = ("away", "waiting", "server_queue", "server_compute")
 FREE = ("async_sl", "buffered_sl", "async_gapsl", "async_sfl", "gas", "pipelined_psl")
-SYNCHRONOUS = ("psl", "sfl", "epsl", "gapsl", "sl", "fedavg")
+SYNCHRONOUS = ("psl", "sfl", "epsl", "gapsl", "sl", "fedavg", "splitfed_v1", "splitfed_v2")
+SCHEDULES = ("mean", "joined", "sequential", {"kind": "sequential", "order": "index"}, "copies")
+SYNCS = ("never", "average", {"kind": "average", "every": "epoch"})
 
 
 def seconds(*values: float) -> st.SearchStrategy[str]:
@@ -95,6 +97,9 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         framework["lateness"] = draw(st.one_of(kind("wait", retry=RETRY), SL_DEADLINE))
     else:
         framework["lateness"] = draw(LATENESS)
+    if name == "psl":
+        framework["server_schedule"] = draw(st.sampled_from(SCHEDULES))
+        framework["client_sync"] = draw(st.sampled_from(SYNCS))
     link = {"uplink": "0.1 Mbit/s", "downlink": "0.2 Mbit/s", "latency": "4 ms"}
     slow = {"uplink": "0.02 Mbit/s", "downlink": "0.05 Mbit/s", "latency": "9 ms"}
     return {

@@ -86,10 +86,10 @@ def test_groups_of_any_size_give_the_same_bits(most: int, monkeypatch: pytest.Mo
 
 
 def forwards(made: Engine, steps: list[tuple[int, int]]) -> list[ClientForward]:
-    initial = Keyed("initial", 0, made.initial_client)
+    initial = Keyed("initial", 0, made.initial("client"))
     return [
         ClientForward(
-            MiniBatch(client, step, 4, f"client-{client}", f"f{client}.{step}", initial), made.initial_client
+            MiniBatch(client, step, 4, f"client-{client}", f"f{client}.{step}", initial), initial.value
         )
         for client, step in steps
     ]
@@ -120,7 +120,7 @@ def test_a_client_ends_with_the_same_bits_whoever_goes_back_with_it_and_whether_
     made = fresh()
     calls = forwards(made, [(client, 0) for client in range(6)])
     whole = made.client_forwards(calls)
-    back = backwards(calls, made.initial_client)
+    back = backwards(calls, made.initial("client"))
     expected = made.client_backwards(back)
 
     other = fresh()
@@ -159,9 +159,10 @@ def test_a_frozen_client_keeps_its_state_and_loses_its_tape() -> None:
     made = Engine(setup(), torch.device("cpu"), torch.float64)
     calls = forwards(made, [(0, 0), (1, 0)])
     made.client_forwards(calls)
-    first, second = made.client_backwards(backwards(calls, made.initial_client, {0: "freeze"}))
-    assert first is made.initial_client
-    assert not equal(second, made.initial_client)
+    begun = made.initial("client")
+    first, second = made.client_backwards(backwards(calls, begun, {0: "freeze"}))
+    assert equal(first, begun)
+    assert not equal(second, begun)
     assert all(call.batch.tape is None for call in calls)
 
 

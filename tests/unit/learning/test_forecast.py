@@ -52,6 +52,9 @@ FRAMEWORKS = [
     "{kind: async_gapsl}", "{kind: async_sfl}", "{kind: gas}", "{kind: psl, client_update: {kind: frozen}}",
     "{kind: parallel, server_update: {kind: torchjd, aggregator: PCGrad}}",
     "{kind: gapsl, participation: {kind: sample, k: 3}}",
+    "{kind: psl, server_schedule: joined}", "{kind: psl, server_schedule: sequential}",
+    "{kind: psl, server_schedule: copies}", "{kind: splitfed_v1}", "{kind: splitfed_v2}",
+    "{kind: psl, server_schedule: {kind: copies, every: 2, optimizer: reset}}",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "availability": ("clients", 0, "availability"),
     "channel": ("clients", 0, "link", "uplink"),
     "client_sync": ("framework", "client_sync"),
+    "codec": ("codec", "activations", 0),
     "client_update": ("framework", "client_update"),
     "data": ("data",),
     "fault": ("faults", 0),
@@ -34,6 +35,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "partition": ("data", "partition"),
     "protocol": ("network", "protocol"),
     "schedule": ("training", "client", "schedule"),
+    "server_schedule": ("framework", "server_schedule"),
     "server_update": ("framework", "server_update"),
     "staleness": ("framework", "staleness"),
 }
@@ -53,6 +55,7 @@ SOUND: dict[str, Any] = {
         {"count": 2, "device": "jetson-nano", "link": {"uplink": "9 Mbit/s", "downlink": "9 Mbit/s"}}
     ],
     "network": {"kind": "star"},
+    "codec": {"activations": []},
     "evaluation": {"every": "2 rounds", "metrics": []},
     "faults": [],
     "stop": {"rounds": 2},

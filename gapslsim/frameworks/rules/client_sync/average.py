@@ -27,16 +27,21 @@ class Average(ClientSync):
     """
 
     kind: Literal["average"] = "average"
-    every: PositiveInt = 1
-    """Rounds from one averaging to the next."""
+    every: PositiveInt | Literal["epoch"] = 1
+    """Rounds from one averaging to the next; with `epoch` a round is a local epoch of each client."""
     weights: Literal["uniform", "samples"] = "uniform"
     """Weight of each client in the mean: the same for all, or its number of training samples."""
     optimizer: Literal["keep", "reset"] = "keep"
     """What becomes of each client's optimizer state (momentum) when its weights are replaced."""
 
+    @property
+    def per_epoch(self) -> bool:
+        """With `every: epoch`."""
+        return self.every == "epoch"
+
     def run(self, w: Stage) -> Process[None]:
         """Uplink of weights, average, downlink; in every `every`-th round."""
-        if w.round % self.every:
+        if self.every != "epoch" and w.round % self.every:
             return
         sent = yield from w.gather("average", {c: self._upload(w, c) for c in w.participants})
         if not sent:

@@ -1,0 +1,1 @@
+"""Rules of the server_schedule slot."""

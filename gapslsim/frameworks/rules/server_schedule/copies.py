@@ -1,0 +1,71 @@
+"""A server-side copy for each client, averaged now and then."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from gapslsim.frameworks.server_schedule import ServerSchedule, server_schedules
+from gapslsim.frameworks.stage import Process, Stage
+from gapslsim.learning.names import SERVER, side_of
+from gapslsim.registry import component
+
+__all__ = ["CopiesSchedule"]
+
+
+@server_schedules.register
+@component
+class CopiesSchedule(ServerSchedule):
+    """A server-side copy for each client, stepped on its mini-batches as they arrive: SplitFed V1 (arXiv 2004.12088).
+
+    At the end of a round in which it is due, the server averages the copies that took a step in this round, and gives
+    the mean to every client's copy; that takes the server's time and no traffic.
+    """
+
+    kind: Literal["copies"] = "copies"
+    every: PositiveInt | Literal["epoch"] = 1
+    """Rounds from one averaging to the next; with `epoch` a round is a local epoch of each client."""
+    weights: Literal["uniform", "samples"] = "uniform"
+    """Weight of each copy in the mean: the same for all, or the training samples of its client."""
+    optimizer: Literal["keep", "reset"] = "keep"
+    """What becomes of each copy's optimizer state (momentum) when its weights are replaced."""
+
+    @property
+    def steps_for_each(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
+    def takes_as_they_come(self) -> bool:
+        """Yes: no copy waits for another."""
+        return True
+
+    @property
+    def per_epoch(self) -> bool:
+        """With `every: epoch`."""
+        return self.every == "epoch"
+
+    def model(self, client: int) -> str:
+        """Name of a client's copy."""
+        return f"{SERVER}-{client}"
+
+    def n_copies(self, n_clients: int) -> int:
+        """One for each client."""
+        return n_clients
+
+    def end_round(self, w: Stage) -> Process[None]:
+        """Averages the copies, if that is due."""
+        if self.every != "epoch" and w.round % self.every:
+            return
+        learner = w.learner
+        stepped = [c for c in range(w.n_clients) if learner.states.turn(self.model(c))]
+        if not stepped:
+            return
+        weights = {c: learner.weights(self.model(c)) for c in stepped}
+        mean = yield from w.server.compute(
+            learner.average(weights, self.weights), on_behalf_of=tuple(stepped)
+        )
+        learner.install(SERVER, mean, "reset")  # A copy that is not there yet begins so.
+        for name in [name for name in learner.states if side_of(name) == SERVER and name != SERVER]:
+            learner.install(name, mean, self.optimizer)

@@ -1,0 +1,73 @@
+"""The slot of parallel split learning that says how the server steps on the mini-batches of a round."""
+
+from __future__ import annotations
+
+from abc import ABC
+
+from gapslsim.clock_options import ServerClock
+from gapslsim.frameworks.stage import Process, Stage
+from gapslsim.learning.names import SERVER
+from gapslsim.learning.rules import ServerUpdate
+from gapslsim.registry import Family
+
+__all__ = ["ServerSchedule", "server_schedules"]
+
+
+class ServerSchedule(ABC):
+    """One step for all mini-batches, by the framework's rule, unless a schedule says otherwise."""
+
+    kind: str
+    """Name in scenarios; each schedule fixes its own."""
+
+    @property
+    def steps_for_each(self) -> bool:
+        """Whether there is a step for each mini-batch, and not one for all."""
+        return False
+
+    @property
+    def takes_as_they_come(self) -> bool:
+        """Whether each is stepped on when it arrives, so that no client waits for another within a round."""
+        return False
+
+    @property
+    def joins_samples(self) -> bool:
+        """Whether all samples go through one pass, whatever the layers do with them."""
+        return False
+
+    @property
+    def trains_by_the_clock(self) -> bool:
+        """Whether what is trained depends on what arrives first."""
+        return False
+
+    @property
+    def per_epoch(self) -> bool:
+        """Whether it counts local epochs, so that a round must be one."""
+        return False
+
+    def rule(self, rule: ServerUpdate) -> ServerUpdate:
+        """What becomes of the framework's rule."""
+        return rule
+
+    def model(self, client: int) -> str:
+        """Name of the server-side state that is stepped on a client's mini-batches."""
+        return SERVER
+
+    def n_copies(self, n_clients: int) -> int:
+        """Server-side states that are trained beside one another."""
+        return 1
+
+    def end_round(self, w: Stage) -> Process[None]:
+        """What the server does when all of a round is trained on."""
+        yield from ()
+
+    def unfit(self, server: ServerClock) -> dict[str, str]:
+        """What of the clock's options has no meaning with it, and why, in words; empty if nothing."""
+        if self.steps_for_each and server.computes == "joined":
+            why = f"server_schedule {self.kind} makes a pass and a step for each mini-batch; write auto"
+            return {"computes": why}
+        return {}
+
+
+server_schedules: Family[ServerSchedule] = Family(
+    "server_schedule", "gapslsim.frameworks.rules.server_schedule"
+)

@@ -1,0 +1,1 @@
+"""The codecs, one file each; what they have in common is in `gapslsim.learning.codec`."""

@@ -1,0 +1,75 @@
+"""What each state holds and each cut lets pass, in bytes: from shapes alone."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import NamedTuple
+
+from gapslsim.learning.costs import OperationCosts
+from gapslsim.learning.names import SERVER, side_of
+from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.side_cost import SideCost
+
+__all__ = ["Held", "Holdings"]
+
+
+class Held(NamedTuple):
+    """Of one state."""
+
+    size_bytes: int
+    """Weights that are trained, and buffers: what a message of them takes."""
+    slot_bytes: int
+    """A slot of its optimizer: one number per trained weight."""
+    n_trained: int
+
+
+class Holdings:
+    """What states hold; the same object for the same blocks.
+
+    Args:
+        setup: the model and who owns which of its blocks.
+        costs: of its stretches.
+    """
+
+    def __init__(self, setup: LearningSetup, costs: OperationCosts) -> None:
+        self._setup, self._costs = setup, costs
+        self.of = cache(self._of)
+        self.smashed_shape = cache(self._smashed_shape)
+
+    def _of(self, state: str) -> Held:
+        """Of a state by its name.
+
+        Raises:
+            ProtocolError: if it would be common to clients with unlike blocks.
+        """
+        sides = self.sides(state)
+        slot = sum(int(side.trained_bytes * self._setup.itemsize / 4) for side in sides)
+        return Held(
+            slot + sum(side.buffer_bytes for side in sides), slot, sum(side.n_trained for side in sides)
+        )
+
+    def sides(self, state: str) -> list[SideCost]:
+        """Costs of its blocks, stretch by stretch."""
+        segments, sizes = self._setup.segments, self._costs.sizes
+        if segments is None:
+            return [sizes.server if side_of(state) == SERVER else sizes.client]
+        chain = self._costs.chain(self._setup.batch_size)
+        places = {bound: place for place, bound in enumerate(segments.bounds)}
+        return [
+            chain.stretches[place]
+            for blocks in segments.held(state)
+            for place in range(places[blocks.first], places[blocks.last])
+        ]
+
+    def _smashed_shape(self, client: int) -> tuple[int, ...]:
+        """Of what one sample of a client sends across its first cut."""
+        segments = self._setup.segments
+        if segments is None:
+            return self._costs.sizes.smashed_shape
+        first = segments.paths[client][0].last
+        return self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(first) - 1]
+
+    def sample_bytes(self, client: int) -> int:
+        """What one sample of a client sends across its first cut, without its label, where it has no codec."""
+        return math.prod(self.smashed_shape(client)) * self._setup.itemsize

@@ -1,0 +1,248 @@
+"""What travels from one station to the next: a message before and after its codec, with the bytes that are charged.
+
+A hop is a way (`activations` towards the loss, `gradients` back), a sender and a receiver. Where its way has no codec
+the message is what it was, with the same key. Else its value is what the receiver decodes, and its size what is sent.
+What error feedback keeps is a state of the sender (`States.residuals`), read and written when the message is encoded:
+a message that is lost on the way is lost for good, and what encoding it lost is in the next one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gapslsim.learning.codec import Way
+from gapslsim.learning.coding import Coding
+from gapslsim.learning.names import SERVER, name_of
+from gapslsim.learning.operation import Answer, MiniBatch, SmashedData
+from gapslsim.learning.operations import Operations
+from gapslsim.learning.reply import ServerReply
+from gapslsim.learning.setup import LearningSetup
+from gapslsim.learning.state import SideState
+from gapslsim.learning.states import States
+from gapslsim.rng import stream_seed
+from gapslsim.work import Cost, Keyed, derived_key
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gapslsim.learning.engine import Engine
+
+__all__ = ["Hop", "Hops", "Message"]
+
+
+Message = tuple[Way, tuple[int, ...]]
+"""What is charged for: the way and the shape [n, ...] of a message."""
+_Counts = tuple[tuple[Message, int], ...]
+
+
+class Hop(NamedTuple):
+    """One message's way."""
+
+    way: Way
+    sender: str
+    """Name of the node or state that encodes: `client-3`, `server`. If it loses what it holds, the residual is lost."""
+    receiver: str
+    draw: tuple[str | int, ...]
+    """Names the random stream of this message, apart from all others of the hop: client and step of a mini-batch."""
+
+
+class Hops:
+    """Sends messages through the codecs of a training.
+
+    Args:
+        setup: has the codecs and the seed.
+        operations: make the values.
+        smashed_shape: from a client to the shape of one sample at its first cut.
+    """
+
+    def __init__(
+        self,
+        setup: LearningSetup,
+        operations: Operations,
+        smashed_shape: Callable[[int], tuple[int, ...]],
+    ) -> None:
+        self._setup = setup
+        self._smashed_shape = smashed_shape
+        self._charged = cache(self._add)
+        self._operations = operations
+
+    def coding(self, way: Way) -> Coding | None:
+        """What is done to messages of a way; None for nothing."""
+        return self._setup.codings.get(way)
+
+    def remembers(self, way: Way) -> bool:
+        """Whether a message depends on those before it."""
+        coding = self.coding(way)
+        return coding is not None and coding.feedback_from is not None
+
+    def size_bytes(self, way: Way, shape: tuple[int, ...]) -> int:
+        """Bytes of a message [n, ...] as it is sent."""
+        coding, itemsize = self.coding(way), self._setup.itemsize
+        return math.prod(shape) * itemsize if coding is None else coding.size_bytes(shape, itemsize)
+
+    def send(
+        self,
+        states: States,
+        hop: Hop,
+        message: Keyed[Any],
+        shape: tuple[int, ...],
+        batches: Sequence[MiniBatch] = (),
+        *,
+        beside_bytes: int = 0,
+        tensor_of: Callable[[Any], Tensor] = lambda value: value,
+        with_tensor: Callable[[Any, Tensor], Any] = lambda _, tensor: tensor,
+    ) -> Keyed[Any]:
+        """A message as it is sent and received; the message itself where its way has no codec.
+
+        Call it in the `carry_out` of the work that encodes, whose cost `charged` says; it says that of the
+        receiver's work too.
+
+        Args:
+            states: of the learner, which hold what error feedback keeps.
+            hop: where it goes.
+            message: before encoding.
+            shape: of its tensor.
+            batches: whose answer depends on it; noted for checkpoints.
+            beside_bytes: of what travels with the tensor as it is, such as labels.
+            tensor_of: the tensor of the message's value.
+            with_tensor: the value with another tensor.
+        """
+        coding = self.coding(hop.way)
+        if coding is None:
+            return message
+        of_hop = hop.sender, hop.receiver, hop.way
+        before = states.residuals.get(of_hop) if self.remembers(hop.way) else None
+        key = derived_key(message.key, "sent", *(() if before is None else (before.key,)))
+        seed, name = self._setup.seed, ("codec", hop.way, hop.sender, hop.receiver, *hop.draw)
+
+        def transmit(engine: Engine) -> tuple[Any, Tensor | None]:
+            value, residual = message.value, None if before is None else before.value.parameters[0]
+            made = coding.send(
+                tensor_of(value).detach(), residual, lambda place: stream_seed(seed, *name, place)
+            )
+            return with_tensor(value, made.values), made.residual
+
+        needed = (message,) if before is None else (message, before)
+        made: Any = self._operations.held(key, needed, transmit)
+        size_bytes = self.size_bytes(hop.way, shape) + beside_bytes
+        sent: Keyed[Any] = self._picked(key, size_bytes, made, lambda: made.value[0])
+        if self.remembers(hop.way):
+            lost = math.prod(shape) * self._setup.itemsize
+            states.residuals[of_hop] = self._picked(
+                derived_key(key, "residual"),
+                lost,
+                made,
+                lambda: SideState((made.value[1],), (), {}),
+                is_state=True,
+            )
+            if before is not None and self._operations.journal is not None:
+                for batch in batches:
+                    batch.needs = (*batch.needs, before)
+        return sent
+
+    def smashed(self, states: States, made: SmashedData) -> SmashedData:
+        """Smashed data on their way to the server, with labels as they are."""
+        if self.coding("activations") is None:
+            return made
+        batch = made.batch
+        sent = self.send(
+            states,
+            Hop("activations", name_of(batch.client), SERVER, (batch.client, batch.step)),
+            made,
+            self._shape(batch.client, batch.size),
+            (batch,),
+            beside_bytes=batch.size * self._setup.data.label_bytes,
+            tensor_of=lambda value: value.activations,
+            with_tensor=lambda value, tensor: replace(value, activations=tensor),
+        )
+        return SmashedData(sent.key, sent.size_bytes, sent.held, batch=batch)
+
+    def reply(
+        self, states: States, reply: ServerReply, server: str, stream: tuple[str | int, ...]
+    ) -> ServerReply:
+        """Cut gradients on their way to the clients; what all share is encoded once.
+
+        Args:
+            states: of the learner.
+            reply: of a step.
+            server: name of the state that made it.
+            stream: names what is drawn for the step.
+        """
+        if self.coding("gradients") is None:
+            return reply
+        shared, n_shared = reply.shared, reply.n_shared
+        if shared is not None:
+            batches = [answer.batch for answer in reply.answers]
+            hop = Hop("gradients", server, "all", stream)
+            shape = self._shape(batches[0].client, n_shared)
+            shared = self.send(states, hop, shared, shape, batches)
+        answers = []
+        for answer in reply.answers:
+            batch, own = answer.batch, answer.own
+            if own is not None:
+                hop = Hop("gradients", server, name_of(batch.client), (batch.client, batch.step))
+                shape = self._shape(batch.client, batch.size - answer.n_shared)
+                own = self.send(states, hop, own, shape, (batch,))
+            answers.append(answer._replace(own=own, shared=shared))
+        return ServerReply(reply.key, tuple(answers))
+
+    def charged(self, cost: Cost, received: Iterable[Message] = (), sent: Iterable[Message] = ()) -> Cost:
+        """What an operation costs with decoding what it reads and encoding what it leaves.
+
+        Args:
+            cost: without these.
+            received: messages that it reads.
+            sent: messages that it leaves.
+        """
+        codings = self._setup.codings
+        if not codings:
+            return cost
+        counts = (
+            tuple(sorted(Counter(m for m in given if m[0] in codings).items())) for given in (received, sent)
+        )
+        return self._charged(cost, *counts)
+
+    def _add(self, cost: Cost, received: _Counts, sent: _Counts) -> Cost:
+        codings = self._setup.codings
+        before = [codings[way].decode_cost(shape).times(n) for (way, shape), n in received]
+        after = [codings[way].encode_cost(shape).times(n) for (way, shape), n in sent]
+        return Cost(parts=(*before, cost, *after)) if before or after else cost
+
+    def uploaded(self, client: int, n_samples: int) -> Message:
+        """Smashed data of a client."""
+        return "activations", self._shape(client, n_samples)
+
+    def downloaded(self, batches: Sequence[MiniBatch], n_shared: Sequence[int]) -> list[Message]:
+        """Cut gradients of a step.
+
+        Args:
+            batches: that it took.
+            n_shared: leading samples of each that are in the shared part.
+        """
+        own = [(b.client, b.size - n) for b, n in zip(batches, n_shared, strict=True) if b.size > n]
+        shared = [(batches[0].client, max(n_shared))] if any(n_shared) else []
+        return [("gradients", self._shape(*one)) for one in (*shared, *own)]
+
+    def answered(self, reply: ServerReply, answer: Answer) -> list[Message]:
+        """Cut gradients that one mini-batch is answered by."""
+        client, n_own = answer.batch.client, answer.batch.size - answer.n_shared
+        shared = [] if answer.shared is None else [reply.n_shared]
+        return [
+            ("gradients", self._shape(client, n)) for n in (*shared, *([] if answer.own is None else [n_own]))
+        ]
+
+    def _shape(self, client: int, n_samples: int) -> tuple[int, ...]:
+        return n_samples, *self._smashed_shape(client)
+
+    def _picked(
+        self, key: str, size_bytes: int, made: Any, pick: Callable[[], Any], is_state: bool = False
+    ) -> Keyed[Any]:
+        """A part of what was made."""
+        return self._operations.keyed(
+            key, size_bytes, (made,), lambda _: pick(), is_state=is_state, light=True
+        )
