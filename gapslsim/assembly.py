@@ -16,20 +16,17 @@ from gapslsim.data.dataset import Samples
 from gapslsim.data.division import divide, load_sound
 from gapslsim.data.source import public_data_folder
 from gapslsim.errors import DataError, Problem, ScenarioError
-from gapslsim.frameworks.framework import Framework
+from gapslsim.fleet_memory import check_fleet
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
-from gapslsim.hardware.memory import check_fits
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.cost import split_cost
-from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
-from gapslsim.scenario.checks import nothing_to_compare
+from gapslsim.scenario.cutting import segments_of
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.targets import check_target
 from gapslsim.scenario.tree import dotted
@@ -128,11 +125,16 @@ def assemble(
     if device is not None:
         check_precision(scenario.training.precision, device)
         check_compiling(scenario.training.compile, device)
+    if clock is not None and not scenario.shape.is_split:
+        message = "is simulated and cannot be measured here; write split"
+        raise ScenarioError([Problem("shape", message)])
     groups = [group for group in scenario.clients for _ in range(group.count)]
     of_servers = scenario.server.device, scenario.parameter_server_device
     device_by_name = load_device if retiming is None else retiming.device
+    of_stations = {one.name: one.device or scenario.server.device for one in scenario.shape.stations()}
     kinds: dict[str, Device] = {
-        name: device_by_name(name) for name in {*of_servers, *(group.device for group in groups)}
+        name: device_by_name(name)
+        for name in {*of_servers, *of_stations.values(), *(group.device for group in groups)}
     }
     time_seed = scenario.seed if retiming is None else retiming.seed
     client_devices: list[Device] = [kinds[group.device] for group in groups]
@@ -141,7 +143,8 @@ def assemble(
         setup, planned_rounds = _learning(scenario, len(groups), dry)
     else:
         setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
-    memory, most_joined = _memory(scenario, setup, client_devices, server)
+    between = {name: kinds[device] for name, device in of_stations.items()}
+    memory, most_joined = check_fleet(scenario, setup, client_devices, server, between)
     ways = Ways()
     if device is not None:
         from gapslsim.device_memory import is_limited, plan_memory
@@ -180,7 +183,11 @@ def assemble(
     )  # fmt: skip
     # What is carried out here takes its own overheads.
     stage = (
-        SimulatedStage(*of_stage, scenario.clock) if plain is None else MeasuredStage(*of_stage, engine=plain)
+        SimulatedStage(
+            *of_stage, scenario.clock, {name: kinds[device] for name, device in of_stations.items()}
+        )
+        if plain is None
+        else MeasuredStage(*of_stage, engine=plain)
     )
     n_train = sum(len(shard) for shard in setup.shards)
     stage.time_seed = time_seed
@@ -240,6 +247,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         precision=scenario.training.precision,
         compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
+        segments=segments_of(scenario, data.input_shape, data.n_classes),
         codecs=scenario.codecs,
     )
     return setup, planned_rounds
@@ -309,47 +317,3 @@ def _real_learner(
         server,
         most_joined,
     )
-
-
-def _memory(
-    scenario: Scenario, setup: LearningSetup, clients: Sequence[Device], server: Device
-) -> tuple[dict[str, Any], int]:
-    """Checks that each side fits its device.
-
-    Returns:
-        Needs and limits [B] for the summary, and how many samples the server's memory holds in one pass.
-    """
-    framework: Framework = scenario.framework
-    largest = max(setup.batches.size(client) for client in range(setup.n_clients))
-    costs = split_cost(
-        setup.model, setup.data.input_shape, setup.data.n_classes, largest, setup.data.input_dtype
-    )
-    if framework.keeps_client_gradients and not costs.server.n_trained:
-        raise ScenarioError([Problem("framework", nothing_to_compare(framework.kind))])
-    slots = max(setup.optimizer_of(client).n_slots for client in range(setup.n_clients))
-    whole = framework.clients_hold_whole_model
-    need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)
-    if whole:
-        need += client_memory_bytes(costs.server, slots, gets_cut_gradient=False)
-    for device in {id(device): device for device in clients}.values():
-        check_fits(device, need, "the client-side model and its training state")
-    n_at_once = math.ceil(setup.n_clients * framework.participation.expected_share(setup.n_clients) - 1e-9)
-    at_once = framework.at_once(setup.n_clients)
-    server_need = server_memory_bytes(
-        costs.server,
-        setup.server_optimizer.n_slots,
-        n_at_once,
-        framework.keeps_client_gradients,
-        n_copies=at_once.copies,
-        n_joined=n_at_once if at_once.is_joined else 1,
-    )
-    check_fits(server, server_need, "the server-side model and its training state")
-    sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)
-    most_joined = largest + int(server.ram_bytes - server_need) // sample_bytes
-    needs = {
-        "client_bytes": need,
-        "client_ram_bytes": min(device.ram_bytes for device in clients),
-        "server_bytes": server_need,
-        "server_ram_bytes": server.ram_bytes,
-    }
-    return needs, most_joined

@@ -11,7 +11,18 @@ from typing import Annotated, Any, Final
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-__all__ = ["LARGEST", "Bins", "Classes", "Depth", "Drawn", "Nodes", "Side", "Width", "bounded_schema"]
+__all__ = [
+    "LARGEST",
+    "PARAMETERS",
+    "Bins",
+    "Classes",
+    "Depth",
+    "Drawn",
+    "Nodes",
+    "Side",
+    "Width",
+    "bounded_schema",
+]
 
 LARGEST: Final = {"int": 10**12, "float": 1e18}
 """By type; both signs."""
@@ -21,6 +32,8 @@ Depth = Annotated[int, Field(gt=0, le=10_000)]
 """Blocks of a model: each becomes modules, and a place to cut."""
 Nodes = Annotated[int, Field(ge=1, le=100_000)]
 """That a topology makes: each becomes an object with links."""
+PARAMETERS: Final = 10**11
+"""Of a whole model: 400 GB for one copy, and training holds several."""
 Drawn = Annotated[int, Field(gt=0, le=1_000_000_000)]
 """That are drawn: each has a label in memory."""
 Classes = Annotated[int, Field(ge=2, le=1_000_000)]

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from gapslsim._version import __version__
 from gapslsim.regular_files import read_text
-from gapslsim.whole_files import whole_file
+from gapslsim.whole_files import make_folder, whole_file
 
 __all__ = ["cache_folder", "remembered"]
 
@@ -64,7 +64,7 @@ def remembered(about: Any, compute: Callable[[], Any], code: tuple[str, ...] = (
 
 
 def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     with whole_file(file) as opened:
         opened.write(text.encode())
     entries = [path for path in file.parent.iterdir() if len(path.name) == len(file.name)]

@@ -1,7 +1,10 @@
-"""What nobody expected: told as a fault of ours, with a report; and memory that ran out, in its many guises."""
+"""What nobody expected: told as a fault of ours, with a report; components that would end the program; and memory that
+ran out, in its many guises.
+"""
 
 from __future__ import annotations
 
+import dis
 import os
 import platform
 import re
@@ -9,14 +12,16 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from gapslsim._version import __version__
+from gapslsim.errors import ComponentError
+from gapslsim.whole_files import make_folder
 
-__all__ = ["in_words", "out_of_memory"]
+__all__ = ["in_words", "nobody_exits", "of_a_component", "out_of_memory"]
 
 _MOST_REPORTS: Final = 20
 """Above, the oldest go."""
@@ -35,6 +40,36 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+@contextmanager
+def nobody_exits() -> Iterator[None]:
+    """Makes `sys.exit` in a component, and a KeyboardInterrupt that it raises itself, an error of that component.
+
+    Raises:
+        ComponentError: that names its file and line. Ctrl-C stays what it is.
+    """
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as error:
+        theirs = of_a_component(error)
+        if theirs is None or (isinstance(error, KeyboardInterrupt) and not _is_raised(error)):
+            raise
+        what = "raises KeyboardInterrupt" if isinstance(error, KeyboardInterrupt) else "calls sys.exit"
+        place = f"{Path(theirs.filename).name}:{theirs.lineno}"
+        raise ComponentError(
+            f"{place} {what}; raise another error there, one that says what is wrong"
+        ) from error
+
+
+def _is_raised(error: BaseException) -> bool:
+    """Whether a statement raised it: a signal interrupts others."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    if at is None:
+        return False
+    return dis.opname[at.tb_frame.f_code.co_code[at.tb_lasti]] == "RAISE_VARARGS"
+
+
 def in_words(error: BaseException, doing: str) -> str:
     """An error that no part of gapslsim expected, as one sentence that names its report.
 
@@ -48,9 +83,11 @@ def in_words(error: BaseException, doing: str) -> str:
             "samples; fewer at a time), or give it more memory; what had begun goes on with --resume"
         )
     report = _report(error, doing)
-    theirs = _of_a_component(error)
+    theirs = of_a_component(error)
     whose = (
-        f"an error in {theirs}, which is no file of ours" if theirs else "a fault of ours, not of your input"
+        f"an error in {Path(theirs.filename).name}, which is no file of ours"
+        if theirs
+        else "a fault of ours, not of your input"
     )
     place = f"its report lies in {report}" if report else "no report could be written"
     send = "; please send us that file" if report and not theirs else ""
@@ -65,15 +102,15 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}{': ' if text else ''}{text}{place}"
 
 
-def _of_a_component(error: BaseException) -> str:
-    """The file of somebody else's in which the error rose, libraries aside: a component that a scenario named."""
+def of_a_component(error: BaseException) -> traceback.FrameSummary | None:
+    """Where in somebody else's file the error rose, libraries aside: in a component that a scenario named."""
     ours, libraries = str(Path(__file__).parent), (sys.prefix, sys.base_prefix, "<")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename.startswith(ours):
-            return ""
+            return None
         if not frame.filename.startswith(libraries):
-            return Path(frame.filename).name
-    return ""
+            return frame
+    return None
 
 
 def _report(error: BaseException, doing: str) -> Path | None:
@@ -85,7 +122,7 @@ def _report(error: BaseException, doing: str) -> Path | None:
     text = f"{now:%Y-%m-%d %H:%M:%S} UTC\n{machine}\n{doing}\n\n{trace}"
     for folder in _folders():
         with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             path = folder / f"fault-{now:%Y%m%d-%H%M%S}-{os.getpid()}.txt"
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
             for old in sorted(folder.glob("fault-*.txt"))[:-_MOST_REPORTS]:

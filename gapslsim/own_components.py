@@ -152,14 +152,17 @@ def _load_file(file: Path) -> bool:
 
 def _modules_beside() -> dict[str, tuple[str, ModuleType]]:
     """Modules that were imported from the folders of files that were loaded: path, then name and module."""
-    folders = {Path(path).parent for path in _LOADED if is_file(path)}
+    folders = tuple({os.path.join(Path(path).parent, "") for path in _LOADED if is_file(path)})
     found = {}
-    for name, module in list(sys.modules.items()):
+    for name, module in list(sys.modules.items()) if folders else ():
         file = getattr(module, "__file__", None)
-        if file is None or name.partition(".")[0] == __package__ or name.startswith((_PREFIX, "__main__")):
+        # Of thousands of modules few lie below: only these are looked at closely.
+        if file is None or not (file.startswith(folders) and file.endswith(".py")):
+            continue
+        if name.partition(".")[0] == __package__ or name.startswith((_PREFIX, "__main__")):
             continue
         depth, above = name.count(".") + (Path(file).name == "__init__.py"), Path(file).parents
-        if file.endswith(".py") and depth < len(above) and above[depth] in folders:
+        if depth < len(above) and os.path.join(above[depth], "") in folders:
             found[file] = name, module
     return found
 

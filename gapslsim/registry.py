@@ -73,6 +73,7 @@ _HOMES: Final = {
     "search": "gapslsim.studies.search",
     "server_schedule": "gapslsim.frameworks.server_schedule",
     "server_update": "gapslsim.frameworks.slots",
+    "shape": "gapslsim.scenario.shape",
     "tracker": "gapslsim.tracking.tracker",
 }
 """Each family of this package and the module that defines it: the one place that knows them all."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gapslsim.collector import rare_collections
 from gapslsim.errors import GapslsimError, StalledError
+from gapslsim.faults import nobody_exits
 from gapslsim.kernels import choose
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.judging import Wanted
@@ -81,7 +82,7 @@ def simulate(
     from gapslsim.assembly import assemble  # Which imports torch, unless it is dry.
 
     training = scenario.training
-    with rare_collections():
+    with nobody_exits(), rare_collections():
         parts = assemble(scenario, dry, None if dry else journal)
         with ExitStack() as around:
             if parts.device is not None:
@@ -128,7 +129,7 @@ def _followed(
 
 def _simulate(run: _Run) -> Results:
     try:
-        with run.threads:
+        with nobody_exits(), run.threads:
             status = run.play()
     except KeyboardInterrupt:
         run.parts.learner.save()

@@ -12,14 +12,27 @@ import lzma
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from gapslsim.regular_files import check_regular
+from gapslsim.regular_files import check_regular, read_text
 from gapslsim.units import parse_quantity
 
-__all__ = ["VARIABLE", "check_parquet", "check_zip", "most_unpacked", "unpacked"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "VARIABLE",
+    "bounded_memory",
+    "check_parquet",
+    "check_zip",
+    "most_unpacked",
+    "parquet_frame",
+    "unpacked",
+]
 
 VARIABLE: Final = "GAPSLSIM_MOST_UNPACKED"
 """Environment variable: a quantity in bytes, such as `16 GiB`."""
@@ -41,6 +54,30 @@ def most_unpacked(packed_bytes: int) -> int:
         return int(parse_quantity(given, "B"))
     except ValueError as error:
         raise OSError(errno.EINVAL, f"{VARIABLE}: {error}") from None
+
+
+@contextmanager
+def bounded_memory(path: Path) -> Iterator[None]:
+    """Bounds what a reader takes that cannot be bounded otherwise, as far as the system can (Linux).
+
+    Raises:
+        OSError: in place of MemoryError, if the file takes more than one of its size may become.
+    """
+    most = most_unpacked(check_regular(path).st_size)
+    with ExitStack() as after:
+        with suppress(ImportError, OSError, ValueError):
+            import resource
+
+            soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+            pages = int(read_text(Path("/proc/self/statm")).split()[0])
+            wanted = pages * resource.getpagesize() + most
+            if soft == resource.RLIM_INFINITY or wanted < soft:
+                resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+                after.callback(resource.setrlimit, resource.RLIMIT_AS, (soft, hard))
+        try:
+            yield
+        except MemoryError:
+            raise _too_large(path, most) from None
 
 
 def unpacked(path: Path) -> BinaryIO:
@@ -144,6 +181,27 @@ def check_parquet(path: Path) -> None:
                     size += pc.sum(lengths.take(column.indices)).as_py() or 0
             if size > most:
                 raise _too_large(path, most)
+
+
+def parquet_frame(path: Path) -> pd.DataFrame:
+    """A Parquet file that was checked, as a DataFrame.
+
+    Raises:
+        OSError: if it cannot be read: what a file says of itself, for pandas too, may be anything.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except MemoryError:
+        raise
+    except Exception as error:
+        why = (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else f"{type(error).__name__}: {error}"
+        )
+        raise OSError(errno.EINVAL, f"its columns cannot be read ({why})", str(path)) from error
 
 
 def _too_large(path: Path, most: int) -> OSError:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and folders for them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from typing import BinaryIO, Final
 
 from gapslsim.regular_files import check_regular
 
-__all__ = ["whole_file", "whole_path"]
+__all__ = ["make_folder", "whole_file", "whole_path"]
 
 _LONGEST: Final = 50
 """Characters of a name that its unfinished file repeats: all of those that anybody looks for."""
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it; as many as a path can name, where pathlib recurses and ends at a thousand.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    for each in () if folder.is_dir() else (*reversed(folder.parents), folder):
+        if not each.is_dir():
+            each.mkdir(exist_ok=True)
 
 
 @contextmanager

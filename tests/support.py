@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from gapslsim.hardware.overheads import Overheads
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.optimizer import Optimizer
+from gapslsim.learning.segmented_engine import SegmentedEngine
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.model import Model
 from gapslsim.models.zoo.mlp import Mlp
 from gapslsim.network.channels.constant import Constant
-from gapslsim.network.fleet import AccessLink, Fleet
+from gapslsim.network.fleet import AccessLink, Fleet, Station
 from gapslsim.network.topologies.star import Star
 from gapslsim.registry import Family
 from gapslsim.sim.availability import Availability, availabilities
@@ -116,6 +118,12 @@ class FixedCosts:
 
     def average(self, n_models: int, n_parameters: int) -> Cost:
         return flop(0.5)
+
+    def of(self, stretch: Any, batch_size: int) -> Any:
+        return SimpleNamespace(forward=flop(1.5), backward=flop(0.25))
+
+    def relay_step(self, stretch: Any, batch_sizes: Sequence[int]) -> Cost:
+        return flop(2.5 * len(batch_sizes))
 
 
 def small_setup(
@@ -211,6 +219,8 @@ def stage(
     overheads: Overheads = Overheads(),  # noqa: B008
     server_overheads: Overheads = Overheads(),  # noqa: B008
     clock: ClockOptions = ClockOptions(),  # noqa: B008
+    stations: Sequence[Station] = (),
+    station_rate: float = 1.0,
 ) -> Stage:
     """A star of clients with the given device rates [FLOP/s] and link rates [bit/s]; always there unless said."""
     n = setup.n_clients
@@ -222,7 +232,8 @@ def stage(
         clients=tuple(
             AccessLink(f"client-{i}", Constant(rate=ups[i]), Constant(rate=downs[i]), latency_s)
             for i in range(n)
-        )
+        ),
+        stations=tuple(stations),
     )
     rate = None if backhaul is None else Constant(rate=backhaul)
     star = Star(backhaul=rate, broadcast=broadcast, protocol=None)  # timelines are computed by hand
@@ -236,7 +247,9 @@ def stage(
     engine = (
         None
         if dry
-        else Engine(setup, torch.device("cpu"), torch.float64 if setup.itemsize == 8 else torch.float32)
+        else (Engine if setup.segments is None else SegmentedEngine)(
+            setup, torch.device("cpu"), torch.float64 if setup.itemsize == 8 else torch.float32
+        )
     )
     learner = Learner(setup, engine)
     if fixed_costs:
@@ -244,7 +257,8 @@ def stage(
     devices = [RateDevice(rate=rate, overheads=overheads) for rate in rates[:n]]
     recorder = Recorder([device.power.idle_w for device in devices])
     server = RateDevice(rate=server_rate, overheads=server_overheads)
+    between: dict[str, Device] = {one.node: RateDevice(rate=station_rate) for one in stations}
     world = SimulatedStage(
-        env, network, devices, server, replace(server), learner, recorder, setup.seed, hazards, clock
+        env, network, devices, server, replace(server), learner, recorder, setup.seed, hazards, clock, between
     )
     return Stage(env, world, learner, recorder, engine)

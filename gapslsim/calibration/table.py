@@ -15,7 +15,7 @@ from gapslsim.calibration._rows import row_problems
 from gapslsim.csv_text import originals
 from gapslsim.errors import ComponentError, GapslsimError, Problem, did_you_mean
 from gapslsim.regular_files import is_file
-from gapslsim.unpacking import check_parquet, unpacked
+from gapslsim.unpacking import check_parquet, parquet_frame, unpacked
 
 __all__ = ["MeasurementTable", "TableError", "load_table", "read_table"]
 
@@ -136,7 +136,7 @@ def load_table(path: Path) -> pd.DataFrame:
     try:
         if name.endswith(".parquet"):
             check_parquet(path)
-            return pd.read_parquet(path)
+            return parquet_frame(path)
         # As texts: pandas would turn `NA` into a missing number and a bad cell into a column of objects.
         # A byte-order mark would become part of the first column's name.
         with unpacked(path) as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from gapslsim.checks.check import InvariantError
@@ -14,7 +14,7 @@ from gapslsim.work import Keyed
 __all__ = ["Ledger"]
 
 _OPERATIONS: Final = (
-    "client_forward", "server_step", "client_backward", "local_training", "average", "average_whole",
+    "client_forward", "server_step", "client_backward", "local_training", "average", "average_whole", "combine",
 )  # fmt: skip
 """Methods of the learner that offer work."""
 _MOST_EVENTS = 30_000
@@ -130,13 +130,20 @@ class Ledger:
                 )
             elif isinstance(made, Keyed):
                 given = (*arguments, *named.values())
-                self._note(made, *(v for g in given for v in (g.values() if isinstance(g, Mapping) else [g])))
+                self._note(made, *(value for one in given for value in _within(one)))
             return made
 
         work.carry_out = carried_out
 
     def _note(self, made: Keyed[Any], *given: Any) -> None:
         self._made_from[made.key] = [value.key for value in given if isinstance(value, Keyed)]
+
+
+def _within(given: Any) -> Iterable[Any]:
+    """Values of a mapping, first parts of pairs in a list, or the one value."""
+    if isinstance(given, Mapping):
+        return given.values()
+    return [first for first, _ in given] if isinstance(given, list) else [given]
 
 
 def _after(owner: Any, name: str, note: Callable[..., object]) -> None:

@@ -19,6 +19,7 @@ from gapslsim.records import RoundRow, SpanRow
 from gapslsim.run import simulate
 from gapslsim.scenario.loading import load_dict
 from gapslsim.scenario.schema import Scenario
+from gapslsim.scenario.shape import Shape
 
 __all__ = ["N_ROUNDS", "Run", "Runs"]
 
@@ -67,15 +68,22 @@ class Run:
         n_clients: how many.
         dry: without tensors.
         journal: directory of a journal; None for none.
+        shape: who owns which blocks; client and server unless given.
     """
 
     def __init__(
-        self, framework: Framework, n_clients: int, dry: bool = False, journal: str | None = None
+        self,
+        framework: Framework,
+        n_clients: int,
+        dry: bool = False,
+        journal: str | None = None,
+        shape: Shape | None = None,
     ) -> None:
         self.ledger = ledger = Ledger()
         self.n_going_on = 0
         """Activities that go on behind the end of the last round."""
         base = _scenario(n_clients)
+        base = base if shape is None else _with(base, shape=shape)
 
         def build(env: Any, *arguments: Any) -> Any:
             ledger.watch_events(env, N_ROUNDS)
@@ -119,10 +127,12 @@ class Runs:
 
     Args:
         framework: what is tried.
+        shape: in which; client and server unless given.
     """
 
-    def __init__(self, framework: Framework) -> None:
+    def __init__(self, framework: Framework, shape: Shape | None = None) -> None:
         self.framework = framework
+        self.shape = shape
         self._made: dict[str, Run | BaseException] = {}
         self._folder = tempfile.mkdtemp()
         finalize(self, rmtree, self._folder, ignore_errors=True)
@@ -147,7 +157,7 @@ class Runs:
         if how not in self._made:
             journal = self._folder if how in ("first", "replay") else None
             try:
-                self._made[how] = Run(self.framework, self.n_clients, how == "dry", journal)
+                self._made[how] = Run(self.framework, self.n_clients, how == "dry", journal, self.shape)
             except BaseException as error:
                 self._made[how] = error
         made = self._made[how]
@@ -155,8 +165,7 @@ class Runs:
             raise made
         return made
 
-    @staticmethod
-    def under(framework: Framework, n_clients: int, why: str) -> Run:
+    def under(self, framework: Framework, n_clients: int, why: str) -> Run:
         """A run under other circumstances, `why` saying which.
 
         Raises:
@@ -164,4 +173,4 @@ class Runs:
         """
         for problem in framework.problems(n_clients):
             raise InapplicableError(f"it refuses {why}: {problem}")
-        return Run(framework, n_clients)
+        return Run(framework, n_clients, shape=self.shape)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gapslsim.errors import GapslsimError
+from gapslsim.faults import nobody_exits
 
 __all__ = ["InapplicableError", "Invariant", "InvariantError", "Outcome", "look", "require", "sentence_of"]
 
@@ -80,7 +81,7 @@ def look(
     for invariant in invariants:
         sentence = prefix + sentence_of(invariant)
         try:
-            with _deadline(limit_s):
+            with nobody_exits(), _deadline(limit_s):
                 note = invariant(subject)
         except InapplicableError as why:
             outcomes.append(Outcome(sentence, "not looked at", str(why)))

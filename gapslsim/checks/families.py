@@ -68,7 +68,7 @@ def _modules(family: str) -> list[Any]:
     names = ["settings"]
     if family in _OWN:
         names.append(family)
-    if family in _RULES:
+    if family in (*_RULES, "shape"):
         names.append("framework")
     return [importlib.import_module(f"gapslsim.checks.{name}") for name in names]
 
@@ -77,14 +77,25 @@ def _subject(module: Any, family: str, member: Any, inputs: tuple[int, ...] | No
     """What the invariants of a file look at."""
     match module.__name__.rpartition(".")[2]:
         case "framework":
-            from gapslsim.frameworks.framework import frameworks
-
-            return module.Runs(
-                member if family == "framework" else frameworks["parallel"](**{family: member})
-            )
+            return _runs(module, family, member)
         case "model":
             return module.Shaped(member, inputs)
     return member
+
+
+def _runs(module: Any, family: str, member: Any) -> Any:
+    """Runs of a framework with a rule in its slot, or in a shape."""
+    from gapslsim.frameworks.framework import frameworks
+    from gapslsim.scenario.shape import shapes
+
+    parallel: Any = frameworks["parallel"]
+    if family == "framework":
+        return module.Runs(member)
+    if family == "shape":
+        return module.Runs(parallel(), member)
+    tiers: Any = shapes["tiers"]
+    shape = tiers(edges=2, cut=2) if getattr(member, "needs_stations", False) else None
+    return module.Runs(parallel(**{family: member}), shape)
 
 
 def _claims(module: Any) -> list[Invariant]:

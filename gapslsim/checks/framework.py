@@ -10,7 +10,8 @@ from gapslsim.checks._world import N_ROUNDS, Run, Runs
 from gapslsim.checks.check import InapplicableError, InvariantError, require
 from gapslsim.errors import DryRunError
 from gapslsim.frameworks.slots import participations
-from gapslsim.results.categories import category_of
+from gapslsim.results.categories import category_of, relayed
+from gapslsim.scenario.shape import shapes
 
 _CLOSE = 1e-9
 _GAP_S = 1e-9
@@ -121,8 +122,8 @@ def same_seed_same_run(runs: Runs) -> None:
 def bytes_arrive_where_they_are_charged(runs: Runs) -> None:
     """What the network moved is what the clients' spans say: bytes sent, and bytes received.
 
-    Move everything by `send` and `broadcast`, as 'uplink', 'model_uplink', 'downlink', 'model_downlink' or 'handover':
-    a phase of another name is taken for a computation.
+    Move everything by `send` and `broadcast`, as 'uplink', 'model_uplink', 'downlink', 'model_downlink' or 'handover',
+    between stations and servers as 'relay_up' or 'relay_down': a phase of another name is taken for a computation.
     """
     ran = runs.run()
     moved, charged = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
@@ -132,6 +133,15 @@ def bytes_arrive_where_they_are_charged(runs: Runs) -> None:
         moved.update({(target, "downlink"): int(size) for target in transfer.targets})
     for span in ran.spans:
         charged[span.actor, category_of(span.phase, span.client)] += span.size_bytes
+    between = sum(
+        int(one.size_bytes)
+        for one in ran.ledger.transfers
+        if one.finished_s is not None and not any(n.startswith("client-") for n in (one.source, *one.targets))
+    )
+    told = sum(span.size_bytes for span in ran.spans if relayed(span.phase))
+    require(
+        between == told, f"stations and servers moved {between} bytes among them, and their spans say {told}"
+    )
     for client in runs.clients:
         for direction, name in (("uplink", "sent"), ("downlink", "received")):
             on_network, in_spans = moved[client, direction], charged[client, direction]
@@ -205,6 +215,32 @@ def works_with_a_sample(runs: Runs) -> None:
     """It works if a random sample of the clients takes part in each round."""
     sample: Any = participations["sample"]
     runs.under(replace(runs.framework, participation=sample(k=2)), 4, "a sample of the clients")
+
+
+def works_in_every_shape(runs: Runs) -> None:
+    """It works where others than client and server own blocks: every byte arrives, dry = real, phases fill the time.
+
+    Take mini-batches on their way as `frameworks/parallel.py` does, or let `two_parts_because` say why not.
+    """
+    if runs.shape is not None:
+        raise InapplicableError("it is looked at in one shape")
+    if why := runs.framework.two_parts_because:
+        raise InapplicableError(f"it trains client and server alone: {why}")
+    made: Any = shapes
+    helpers = ({"device": "jetson-orin-nx", "cut": 2},)
+    for shape in (made["u_shape"](), made["tiers"](edges=2, cut=2), made["chain"](helpers=helpers)):
+        inside = Runs(runs.framework, shape)
+        try:
+            for holds in (
+                runs_to_its_end,
+                dry_is_real,
+                bytes_arrive_where_they_are_charged,
+                phases_fill_the_time,
+            ):
+                holds(inside)
+            replay_is_the_first_run(inside)
+        except InvariantError as error:
+            raise InvariantError(f"in shape {shape.kind!r}: {error}") from error
 
 
 def nothing_goes_on_at_the_end(runs: Runs) -> str | None:

@@ -13,6 +13,7 @@ import typer
 from gapslsim.cli.say import say
 from gapslsim.errors import DataError
 from gapslsim.regular_files import real_path
+from gapslsim.whole_files import make_folder
 
 __all__ = ["data_command"]
 
@@ -65,7 +66,7 @@ def _folder(name: Name, to: Path | None) -> Path:
         )
     folder = to if to is not None else Path(str(public)) / name.value
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         (folder / ".writable").touch()
         (folder / ".writable").unlink()
     except OSError as error:

@@ -1,6 +1,6 @@
 """How a command ends: every error becomes words and an exit code; streams that are closed or full stop nothing else.
 
-Exit codes: 0 all went well; 2 a broken scenario or a wrong call; 3 a stalled run; 1 anything else that went wrong;
+Exit codes: 0 all went well; 2 a broken scenario, component or call; 3 a stalled run; 1 anything else that went wrong;
 70 a fault of ours; 130 after Ctrl-C, 128 + N after signal N; 141 where nobody reads the output any more.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from gapslsim.cli.log import log
 from gapslsim.cli.say import say
-from gapslsim.errors import GapslsimError, ScenarioError
+from gapslsim.errors import ComponentError, GapslsimError, ScenarioError
 
 __all__ = ["FAULT", "INTERRUPTED", "end", "flush", "prepare_streams"]
 
@@ -65,10 +65,12 @@ def end(error: BaseException, arguments: Sequence[str]) -> int:
         return _told(f"Error: {named[:60]}...: {error.strerror}; give another name", 2)
     if isinstance(error, FileNotFoundError) and not _has_place():
         return _told("Error: the folder in which this runs is gone; go to one that is there", 2)
-    from gapslsim.faults import in_words, out_of_memory
+    from gapslsim.faults import in_words, of_a_component, out_of_memory
 
     told = in_words(error, f"gapslsim {shlex.join(arguments)}")
-    return _told(f"Error: {told}.", 1 if out_of_memory(error) else FAULT)
+    if out_of_memory(error):
+        return _told(f"Error: {told}.", 1)
+    return _told(f"Error: {told}.", FAULT if of_a_component(error) is None else ComponentError.exit_code)
 
 
 def flush() -> None:

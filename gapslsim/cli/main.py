@@ -23,6 +23,8 @@ from gapslsim.cli.endings import INTERRUPTED, end, flush, prepare_streams
 from gapslsim.cli.log import log, start_log
 from gapslsim.cli.say import say
 from gapslsim.cli.signals import interrupting
+from gapslsim.faults import nobody_exits
+from gapslsim.plain_text import visible
 
 __all__ = ["COMMANDS", "main"]
 
@@ -101,12 +103,29 @@ class _Commands(TyperGroup):
         ctx.call_on_close(lambda: TELL.reset(told))
         return name, load_command(name), rest
 
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        """Parses the options before the command."""
+        with _visibly():
+            return super().make_context(*given, **more)
+
     def invoke(self, ctx: Any) -> Any:
         """Carries the command out; errors that typer would end in its own way are handed on."""
         try:
-            return super().invoke(ctx)
+            with nobody_exits(), _visibly():
+                return super().invoke(ctx)
         except (KeyboardInterrupt, EOFError, OSError) as error:
             raise _PassedError(error) from error
+
+
+@contextmanager
+def _visibly() -> Iterator[None]:
+    """Spells out control characters in what typer says of a wrong call: it prints by itself."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = visible(message)  # type: ignore[attr-defined]
+        raise
 
 
 class _PassedError(Exception):

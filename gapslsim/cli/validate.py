@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,9 @@ from gapslsim.cli.json_output import JsonOption, print_json
 from gapslsim.cli.say import say
 
 __all__ = ["validate"]
+
+_MOST_FORECAST: Final = 100_000
+"""Clients whose passes are made one by one to count their tensors: some seconds."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +123,8 @@ def _memory(scenario: Scenario, gpu_bytes: float | None) -> str:
     from gapslsim.device_memory import described
     from gapslsim.errors import MemoryShortError
 
+    if scenario.n_clients > _MOST_FORECAST:
+        return f"the memory of training is forecast for up to {_MOST_FORECAST:,} clients"
     try:
         return described(memory_forecast(scenario, gpu_bytes)).removesuffix(".")
     except MemoryShortError as error:

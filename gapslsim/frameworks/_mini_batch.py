@@ -1,24 +1,91 @@
-"""The two halves of a mini-batch's way that protocols with a client of its own side have in common."""
+"""The way of a mini-batch: from its client through stations to the loss, and back. Protocols have it in common."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
-from gapslsim.frameworks.stage import Process, Stage
+from gapslsim.frameworks.stage import Activity, Actor, Process, Stage
+from gapslsim.learning.names import SERVER
 from gapslsim.learning.rules import ClientUpdate
 
 if TYPE_CHECKING:
     from gapslsim.learning.operation import SmashedData
     from gapslsim.learning.reply import ServerReply
 
-__all__ = ["train", "upload"]
+__all__ = ["Returned", "returned", "train", "upload"]
 
 
-def upload(w: Stage, client: int) -> Process[SmashedData]:
-    """Forward pass on a client's next mini-batch, and uplink."""
-    node = w.client(client)
-    smashed = yield from node.compute(w.learner.client_forward(client))
-    return (yield from node.send(smashed, w.server, "uplink"))
+class Returned(NamedTuple):
+    """An answer where its client can be sent it."""
+
+    sender: Actor
+    """The server, or the station next to the client."""
+    reply: ServerReply
+    """Its step's."""
+
+
+def upload(w: Stage, client: int, model: str | None = None) -> Process[SmashedData]:
+    """Forward pass on a client's next mini-batch, as far as the server's step on it.
+
+    Stations on the way make their own forward passes. Where the client has the last blocks too, the server's features
+    come down to it, and what goes up then is their gradient, with the loss.
+
+    Args:
+        w: the stage.
+        client: whose mini-batch.
+        model: name of the client-side state; the client's own unless given.
+    """
+    node, holder, phase = w.client(client), w.client(client), "uplink"
+    smashed = yield from node.compute(w.learner.client_forward(client, model))
+    for station in w.stations(client):
+        yield from holder.send(smashed, station, phase)
+        smashed = yield from station.compute(w.learner.relay_forward(station.name, smashed), (client,))
+        holder, phase = station, "relay_up"
+    yield from holder.send(smashed, w.server, phase)
+    if not w.learner.has_tails:
+        return smashed
+    features = yield from w.server.compute(w.learner.relay_forward(SERVER, smashed), (client,))
+    yield from w.server.send(features, node, "feature_downlink")
+    gradient = yield from node.compute(w.learner.client_loss(features))
+    return (yield from node.send(gradient, w.server, "feature_uplink"))
+
+
+def returned(w: Stage, reply: ServerReply) -> Mapping[int, Activity[Returned]]:
+    """Takes the answers of a server's step back through the stations, each of which steps once it has all of its own.
+
+    Args:
+        w: the stage.
+        reply: of the step.
+
+    Returns:
+        By client, what ends when it can be sent its answer; empty where no station lies between.
+    """
+    clients = [answer.batch.client for answer in reply.answers]
+    ways = {client: w.stations(client) for client in clients}
+    steps: dict[str, Activity[Returned]] = {}
+    ends: dict[int, Activity[Returned]] = {}
+    for client in clients:
+        before: Activity[Returned] | None = None
+        for station in reversed(ways[client]):
+            if station.name not in steps:
+                its = tuple(c for c in clients if station in ways[c])
+                steps[station.name] = w.spawn(_step(w, station, its, before or Returned(w.server, reply)))
+            before = steps[station.name]
+        if before is not None:
+            ends[client] = before
+    return ends
+
+
+def _step(
+    w: Stage, station: Actor, clients: tuple[int, ...], before: Activity[Returned] | Returned
+) -> Process[Returned]:
+    """Answers to some clients arrive at a station, which goes backward and steps."""
+    sender, reply = before if isinstance(before, Returned) else (yield from before)
+    own = [answer for client in clients if (answer := reply.own.get(client)) is not None]
+    yield from w.together(sender.send(answer, station, "relay_down") for answer in own)
+    stepped = yield from station.compute(w.learner.relay_step(station.name, reply, clients), clients)
+    return Returned(station, stepped)
 
 
 def train(w: Stage, smashed: SmashedData, reply: ServerReply, rule: ClientUpdate) -> Process[None]:

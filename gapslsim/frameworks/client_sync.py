@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import Family
@@ -12,6 +13,9 @@ __all__ = ["ClientSync", "client_syncs"]
 
 class ClientSync(ABC):
     """What happens to the client-side models at the end of a round."""
+
+    needs_stations: ClassVar[bool] = False
+    """Whether somebody has to be between clients and server."""
 
     @property
     def per_epoch(self) -> bool:

@@ -128,6 +128,13 @@ class Framework(ABC):
         return ""
 
     @property
+    def two_parts_because(self) -> str:
+        """Why a network is cut in two parts alone, client and server, in words; empty if mini-batches may pass stations
+        and end on their clients (`frameworks/_mini_batch.py`).
+        """
+        return "its protocol knows of client and server alone"
+
+    @property
     def clients_hold_whole_model(self) -> bool:
         """Whether a client trains the whole network, so that its memory must hold it."""
         return False

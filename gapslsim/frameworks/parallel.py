@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from gapslsim.frameworks._mini_batch import train, upload
+from gapslsim.frameworks._mini_batch import Returned, returned, train, upload
 from gapslsim.frameworks.client_sync import ClientSync, client_syncs
 from gapslsim.frameworks.framework import AtOnce, Framework
 from gapslsim.frameworks.rules.server_update.mean import MeanUpdate
@@ -90,8 +90,11 @@ class ParallelSplitLearning(Framework):
             )
             step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=trains)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
+            through = returned(w, reply)
             if trains:
-                yield from self._download(w, reply)
+                yield from self._download(w, reply, through)
+            for end in through.values():
+                yield from end
 
     def _turn(self, w: Stage, client: int, n_batches: int) -> Process[None]:
         """Mini-batches of one client, which waits for no other."""
@@ -116,25 +119,29 @@ class ParallelSplitLearning(Framework):
             yield from w.server.compute(arrived, on_behalf_of=(client,))
         return smashed
 
-    def _download(self, w: Stage, reply: ServerReply) -> Process[None]:
+    def _download(
+        self, w: Stage, reply: ServerReply, through: Mapping[int, Activity[Returned]]
+    ) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""
         clients = [answer.batch.client for answer in reply.answers]
         shared: Sequence[Activity[Any] | None] = [None] * len(clients)
         if reply.shared is not None:
             shared = w.server.broadcast(reply.shared, w.clients(clients), "downlink")
         training = {
-            c: self._train_client(w, c, reply, arrival) for c, arrival in zip(clients, shared, strict=True)
+            c: self._train_client(w, c, through.get(c) or Returned(w.server, reply), arrival)
+            for c, arrival in zip(clients, shared, strict=True)
         }
         yield from w.gather("train", training, keep=False)
 
     def _train_client(
-        self, w: Stage, client: int, reply: ServerReply, arrival: Activity[Any] | None
+        self, w: Stage, client: int, back: Activity[Returned] | Returned, arrival: Activity[Any] | None
     ) -> Process[None]:
         node = w.client(client)
         if arrival is not None:
             yield from arrival
+        sender, reply = back if isinstance(back, Returned) else (yield from back)
         if client in reply.own:
-            yield from w.server.send(reply.own[client], node, "downlink")
+            yield from sender.send(reply.own[client], node, "downlink")
         yield from node.compute(w.learner.client_backward(client, reply, self.client_update))
 
     @property
@@ -209,6 +216,22 @@ class ParallelSplitLearning(Framework):
     def trains_by_the_clock(self) -> bool:
         """As lateness and the server's schedule say."""
         return super().trains_by_the_clock or self.server_schedule.trains_by_the_clock
+
+    @property
+    def two_parts_because(self) -> str:
+        """Where somebody needs what is neither sent to stations nor known to them."""
+        if self.cut_rule.shared_fraction or self.cut_rule.average:
+            return "cut gradients are shared by broadcast (phi, average), which stations do not pass on"
+        if self.server_rule.second_order:
+            return "its rule differentiates the server's gradients again, whose loss lies elsewhere (gradient: exact)"
+        schedule = self.server_schedule
+        if schedule.steps_for_each or schedule.joins_samples:
+            return f"server_schedule {schedule.kind} knows no pass of the server that waits for a gradient"
+        if self.cut_scale == "mean":
+            return "cut_scale: mean would scale what stations step on"
+        if getattr(self.lateness, "late", "dropped") == "used_next":
+            return "what comes late is used in the next round (late: used_next), when stations have moved on"
+        return ""
 
     @property
     def reads_planned_rounds(self) -> bool:

@@ -30,10 +30,10 @@ K = TypeVar("K", bound=Keyed[Any])
 
 
 class Actor(ABC):
-    """A client or a server: a device that computes one thing at a time, and a place in the network."""
+    """A client, a server or a station between: a device that computes one thing at a time, and its place."""
 
     name: str
-    """`client-3`, `server`, `parameter-server`."""
+    """`client-3`, `server`, `parameter-server`, `edge-server-0`."""
     client: int | None
     """Index of the client; None for a server."""
 
@@ -63,7 +63,8 @@ class Actor(ABC):
         Args:
             payload: what is sent; its size is exact.
             to: the receiver.
-            phase: name of the span: `uplink`, `model_uplink`, `downlink`, `model_downlink`, `handover`.
+            phase: name of the span: `uplink`, `model_uplink`, `downlink`, `model_downlink`, `handover`; between others
+                than clients `relay_up`, `relay_down`, `model_relay_up`, `model_relay_down`.
         """
 
     @abstractmethod
@@ -116,6 +117,14 @@ class Stage(ABC):
     @abstractmethod
     def client(self, index: int) -> Actor:
         """A client as an actor."""
+
+    @abstractmethod
+    def station(self, name: str) -> Actor:
+        """A machine between clients and server as an actor: an edge server, a helper."""
+
+    def stations(self, client: int) -> list[Actor]:
+        """Those that a client's mini-batches pass on their way to the server, in this order; none as a rule."""
+        return [self.station(name) for name in self.learner.stations(client)]
 
     def clients(self, indices: Iterable[int]) -> list[Actor]:
         """Several clients as actors."""

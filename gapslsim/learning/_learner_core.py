@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -72,7 +72,8 @@ class LearnerCore:
         """What each state holds and each cut lets pass."""
         self._hops = Hops(setup, self._operations, self.holdings.smashed_shape)
         self._begun: dict[str, Keyed[SideState]] = {}
-        common = None if setup.segments is not None else self._initial(CLIENT)
+        alike = setup.segments is None or setup.segments.clients_are_alike
+        common = self._initial(CLIENT) if alike else None
         self.states = States(common, self._initial(SERVER), self._begin)
         """The named states, and how far each client and server has come."""
 
@@ -91,7 +92,10 @@ class LearnerCore:
     def _begin(self, name: str) -> Keyed[SideState] | None:
         """What a state begins with that is no copy of another: only where blocks have several owners."""
         segments = self.setup.segments
-        if segments is None or (name not in segments.owners and side_of(name) == SERVER):
+        if segments is None:
+            return None
+        # What was never written is a copy of the server's state, or of the one that all clients have in common.
+        if name not in segments.owners and (side_of(name) == SERVER or segments.clients_are_alike):
             return None
         return self._initial(name)
 
@@ -290,6 +294,17 @@ class LearnerCore:
     def _updated(self) -> None:
         for call in self.when_updated:
             call()
+
+    def shares_of(self, groups: Mapping[str, Collection[int]], shares: Shares) -> dict[str, float]:
+        """Weight of groups of clients in the mean over all of their clients; they sum to 1.
+
+        Args:
+            groups: clients by name.
+            shares: weight of each client.
+        """
+        clients = tuple(sorted(client for group in groups.values() for client in group))
+        of_client = dict(zip(clients, self._shares(clients, shares), strict=True))
+        return {name: sum(of_client[client] for client in group) for name, group in groups.items()}
 
     def _shares(self, clients: tuple[int, ...], shares: Shares) -> list[float]:
         if shares == "uniform":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gapslsim.learning._updates import Step, update_all
-from gapslsim.learning.messages import Smashed
+from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.operation import Answer, ClientBackward, ClientForward
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, Tape
@@ -56,6 +56,8 @@ class ClientPasses:
     doubles_lone: bool = True
     """Whether a lone pass goes beside itself, for the same last bits as in company. Not on a GPU: it takes twice the
     time there, and products of unlike numbers of matrices differ in their last bits anyway."""
+    head: Callable[[SideState], SideState | Weights] = lambda state: state
+    """The weights of these layers in a client's state, which may hold the last blocks as well."""
     keeps: bool = True
     """Whether tapes are kept; else each forward pass is made again for its backward pass, with the same bits."""
 
@@ -128,14 +130,14 @@ class ClientPasses:
                     yield self._stacked([(calls[place], inputs[place]) for place in group]), group
 
     def _alone(self, call: ClientForward, inputs: Tensor) -> _Taped:
-        tape = self.side.forward(call.state, inputs, self.seed(call.batch.client, call.batch.step))
+        tape = self.side.forward(self.head(call.state), inputs, self.seed(call.batch.client, call.batch.step))
         return _Taped((call.batch.key,), tape, is_stacked=False)
 
     def _stacked(self, group: list[tuple[ClientForward, Tensor]]) -> _Taped:
         if len(group) == 1:
             # A batched product of a single matrix may take another kernel, with other last bits.
             group = group * 2
-        columns = zip(*(call.state.parameters for call, _ in group), strict=True)
+        columns = zip(*(self.head(call.state).parameters for call, _ in group), strict=True)
         tape = self.side.forward_stacked(
             [torch.stack(column) for column in columns], torch.stack([inputs for _, inputs in group])
         )
@@ -158,10 +160,13 @@ class ClientPasses:
         return [tuple(gradient[place] for gradient in stacked) for place in places]
 
     def _step(self, call: ClientBackward, gradients: tuple[Tensor, ...], taped: _Taped) -> Step:
-        """The client's step."""
+        """The client's step, with what a pass through the last blocks has left, if it has them."""
+        batch, buffers = call.answer.batch, taped.tape.buffers
+        if batch.tail is not None:
+            tail, batch.tail = batch.tail.value, None
+            gradients, buffers = (*gradients, *tail.parameters), (*buffers, *tail.buffers)
         adjusted = call.rule.adjust(gradients, call.state.parameters, call.initial.parameters)
-        side = self.own.get(call.answer.batch.client, self.side)
-        return Step(side, call.state, adjusted, taped.tape.buffers)
+        return Step(self.own.get(batch.client, self.side), call.state, adjusted, buffers)
 
 
 def cut_gradient(answer: Answer) -> Tensor:

@@ -16,6 +16,8 @@ from gapslsim.learning.rules import ClientUpdate, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.cost import ChainCost, SplitCost, chain_cost, split_cost
 from gapslsim.models.model import Model
+from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Stretch
+from gapslsim.models.side_cost import SideCost
 from gapslsim.registry import is_shipped
 from gapslsim.work import Cost, LayerCost
 
@@ -49,7 +51,13 @@ class OperationCosts:
         self._joined_step = cache(self._build_joined_step)
 
     def _split(self, batch_size: int) -> SplitCost:
-        """Costs of both sides for one mini-batch."""
+        """Costs of both sides for one mini-batch: of clients' first blocks and of the server's."""
+        segments = self._setup.segments
+        if segments is not None and not segments.is_two_parts:
+            head, *_ = path = segments.paths[0]
+            of_server = next(stretch for stretch in path if stretch.owner == OF_SERVER)
+            shape = self.chain(batch_size).shapes[segments.bounds.index(of_server.first) - 1]
+            return SplitCost(self.of(head, batch_size), self.of(of_server, batch_size), shape)
         return _of_one_sample(batch_size, lambda size: split_cost(*self._about, size, self._dtype))
 
     def _chain(self, batch_size: int) -> ChainCost:
@@ -57,6 +65,19 @@ class OperationCosts:
         assert self._setup.segments is not None
         bounds = self._setup.segments.bounds[1:-1]
         return _of_one_sample(batch_size, lambda size: chain_cost(*self._about, size, bounds, self._dtype))
+
+    def of(self, stretch: Stretch, batch_size: int) -> SideCost:
+        """Costs of a stretch between two neighbouring bounds for one mini-batch."""
+        segments = self._setup.segments
+        assert segments is not None
+        return self.chain(batch_size).stretches[segments.bounds.index(stretch.first)]
+
+    @cached_property
+    def _tail(self) -> Stretch | None:
+        """The last blocks, where they lie on clients."""
+        segments = self._setup.segments
+        last = None if segments is None else segments.paths[0][-1]
+        return last if last is not None and last.owner == OF_CLIENT else None
 
     @property
     def _about(self) -> tuple[Model, tuple[int, ...], int]:
@@ -79,7 +100,7 @@ class OperationCosts:
     def _client_backward(self, batch_size: int, rule: ClientUpdate, optimizer: Optimizer) -> Cost:
         """Backward pass of the client side, the rule and the optimizer's step."""
         side = self.split(batch_size).client
-        n = side.n_trained
+        n = side.n_trained + (0 if self._tail is None else self.of(self._tail, batch_size).n_trained)
         return Cost(parts=(side.backward, rule.cost(n), optimizer.cost_with_clipping(n)))
 
     def joins(self, rule: ServerUpdate) -> bool:
@@ -99,22 +120,30 @@ class OperationCosts:
         import torch
 
         from gapslsim.learning.probe import PROBED, probe
-        from gapslsim.models.split import build
+        from gapslsim.models.split import build, cut_at, initial_blocks
 
         data = self._setup.data
-        module = build(self._setup.model, data.input_shape, data.n_classes, self._setup.seed).server
+        segments, about = self._setup.segments, (self._setup.model, data.input_shape, data.n_classes)
+        if segments is None or segments.is_two_parts:
+            module = build(*about, self._setup.seed).server
+        else:
+            (of_server,) = segments.held(OF_SERVER)
+            module = cut_at(initial_blocks(*about, self._setup.seed), (0, *of_server, segments.n_blocks))[1]
         noise = torch.randn(3, PROBED, *self.sizes.smashed_shape, generator=torch.Generator().manual_seed(0))
         return probe(module, list(noise))[0].mixes_samples
 
     def server_pass(self, batch_size: int, n_shared: int, rule: ServerUpdate) -> Cost:
         """Forward and backward over the samples of a client, or of several joined; the shared ones forward alone.
 
-        A second-order rule differentiates twice; the Hessian product is charged as two more backward passes per client.
+        Where clients take the loss, the forward pass was made when their smashed data came. A second-order rule
+        differentiates twice; the Hessian product is charged as two more backward passes per client.
         """
         forward = self.split(batch_size).server.forward
         if batch_size == n_shared:
             return forward
         backward = self.split(batch_size - n_shared).server.backward
+        if self._tail is not None:
+            return backward
         return Cost(parts=(forward, backward.times(3 if rule.second_order else 1)))
 
     def server_step(
@@ -165,6 +194,28 @@ class OperationCosts:
         n = self.sizes.server.n_trained
         parts += [rule.cost(n_clients, n), self._setup.server_optimizer.cost_with_clipping(n)]
         return Cost(parts=tuple(parts))
+
+    def relay_step(self, stretch: Stretch, batch_sizes: Sequence[int]) -> Cost:
+        """Backward passes of a station, the mean of the gradients and the optimizer step.
+
+        Args:
+            stretch: its blocks.
+            batch_sizes: of each mini-batch.
+        """
+        n, parts = self.of(stretch, batch_sizes[0]).n_trained, []
+        apart = (
+            self.server.computes in ("per_client", "in_sequence")
+            or self.of(stretch, batch_sizes[0]).n_buffers
+        )
+        for size, count in Counter(batch_sizes if apart else [sum(batch_sizes)]).items():
+            parts.append(self.of(stretch, size).backward.times(count))
+        return Cost(
+            parts=(
+                *parts,
+                self.average(len(batch_sizes), n),
+                self._setup.server_optimizer.cost_with_clipping(n),
+            )
+        )
 
     def _local_training(self, batch_size: int, n_steps: int, optimizer: Optimizer) -> Cost:
         """Steps of the whole model on a client."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -159,7 +159,8 @@ class Engine:
         """
         keep_rows = step.rule.needs_client_gradients or step.weights is not None
         whole_pass = partial(
-            server_pass,
+            self._server_pass,
+            step,
             self.server,
             step.state,
             step.messages,
@@ -167,7 +168,6 @@ class Engine:
             self._server_seeds(step),
             step.rule.second_order,
             together=self.workers.together,
-            criterion=self.criterion,
             window=1 if self.workers.n == 1 else WINDOW,
             remakes_graphs=self._ways.remakes_passes,
             on_host=self._ways.rows_on_host,
@@ -202,6 +202,10 @@ class Engine:
             rows = whole_pass(stacked_samples=self._stacked_samples).matrix
         known = gradients.gram if matrix is rows and keep_rows else None
         return outcome_of(step, passed, losses, decision, updated, rows, known)
+
+    def _server_pass(self, step: ServerStep, *given: Any, **how: Any) -> ServerPass:
+        """Passes of all mini-batches; see `server_pass`."""
+        return server_pass(*given, criterion=self.criterion, **how)
 
     def _server_seeds(self, step: ServerStep) -> list[int]:
         """Seeds of each mini-batch's pass, and of the shared one."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.names import SERVER, side_of
 from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.segments import OF_SERVER
 from gapslsim.models.side_cost import SideCost
 
 __all__ = ["Held", "Holdings"]
@@ -67,9 +68,29 @@ class Holdings:
         segments = self._setup.segments
         if segments is None:
             return self._costs.sizes.smashed_shape
-        first = segments.paths[client][0].last
-        return self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(first) - 1]
+        return self.shape_at(segments.paths[client][0].last)
 
     def sample_bytes(self, client: int) -> int:
         """What one sample of a client sends across its first cut, without its label, where it has no codec."""
         return math.prod(self.smashed_shape(client)) * self._setup.itemsize
+
+    def served_bytes(self, client: int) -> int:
+        """What one sample of a client brings to the server, without its label, where it has no codec."""
+        segments = self._setup.segments
+        if segments is None:
+            return self.sample_bytes(client)
+        return self.bytes_at(next(s.first for s in segments.paths[client] if s.owner == OF_SERVER))
+
+    def bytes_at(self, bound: int) -> int:
+        """What one sample sends across a bound between two owners, without its label and codec; see `shape_at`."""
+        return math.prod(self.shape_at(bound)) * self._setup.itemsize
+
+    def shape_at(self, bound: int) -> tuple[int, ...]:
+        """Of what one sample sends across a bound between two owners.
+
+        Args:
+            bound: blocks before it.
+        """
+        segments = self._setup.segments
+        assert segments is not None
+        return self._costs.chain(self._setup.batch_size).shapes[segments.bounds.index(bound) - 1]

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from gapslsim.errors import LostError, ProtocolError
 from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
-from gapslsim.learning._whole_model import WholeModelOperations
+from gapslsim.learning._relays import RelayOperations, served
 from gapslsim.learning.messages import Smashed
-from gapslsim.learning.names import CLIENT, SERVER, name_of, of_side, side_of
+from gapslsim.learning.names import CLIENT, SERVER, name_of, of_side
 from gapslsim.learning.operation import (
     ClientBackward,
     ClientForward,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 
-class Learner(WholeModelOperations):
+class Learner(RelayOperations):
     """Offers every operation on the named states of one training.
 
     A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
@@ -67,7 +67,8 @@ class Learner(WholeModelOperations):
         """
         name = f"client-{client}" if model is None else of_side(model, CLIENT)
         size = self.setup.batches.size(client)
-        size_bytes = size * (self.holdings.sample_bytes(client) + self.setup.data.label_bytes)
+        label_bytes = 0 if self.has_tails else self.setup.data.label_bytes
+        size_bytes = size * (self.holdings.sample_bytes(client) + label_bytes)
 
         def carry_out() -> SmashedData:
             state, step = self.states.named[name], self.states.next_steps(client, 1)
@@ -162,7 +163,8 @@ class Learner(WholeModelOperations):
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
-            inputs = [state, *messages]
+            arrived = [self._arrived(name, batch) for batch in batches] if self.has_tails else []
+            inputs = [state, *messages, *arrived]
             key = content_key("server_step", settings, *(given.key for given in inputs), *remembered)
 
             def compute(engine: Engine) -> ServerOutcome:
@@ -170,7 +172,7 @@ class Learner(WholeModelOperations):
                     ServerStep(
                         batches,
                         state.value,
-                        [message.value for message in messages],
+                        served([message.value for message in messages], [came.value for came in arrived]),
                         rule,
                         rule.initial_state() if memory.values is None else memory.values,
                         shared,
@@ -182,6 +184,7 @@ class Learner(WholeModelOperations):
                         measures,
                         joined,
                         cut_factors,
+                        None if not arrived else [message.value.labels for message in messages],
                     )
                 )
 
@@ -214,7 +217,7 @@ class Learner(WholeModelOperations):
                 key,
                 batches,
                 n_broadcast,
-                self.holdings.sample_bytes,
+                self.holdings.served_bytes,
                 record.get("fates"),
                 outcome,
                 operations.part,
@@ -274,7 +277,8 @@ class Learner(WholeModelOperations):
             call: Alike[SideState] = Alike(
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
             )
-            inputs = (state, batch.state, initial, *cut)
+            tail = () if batch.tail is None else (batch.tail,)
+            inputs = (state, batch.state, initial, *cut, *tail)
             states.named[batch.model] = self._keyed(
                 key, self.holdings.of(batch.model).size_bytes, inputs, call, is_state=True
             )
@@ -291,7 +295,7 @@ class Learner(WholeModelOperations):
             optimizer: whether the optimizer's state travels along, and is paid for.
         """
         name = name_of(model)
-        state, side = self.states[name], side_of(name)
+        state, side = self.states[name], self._side_of(name)
         n_slots = getattr(self.setup, f"{side}_optimizer").n_slots if optimizer else 0
         key = derived_key(state.key, "weights", optimizer)
         held = self._operations.held(key, (state,), lambda e: e.weights(state.value, optimizer), light=True)
@@ -368,7 +372,9 @@ class Learner(WholeModelOperations):
         Raises:
             ProtocolError: for weights of the other side.
         """
-        name = of_side(name_of(model), weights.side)
+        name = name_of(model)
+        if self._side_of(name) != weights.side:
+            of_side(name, weights.side)
         kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
         self.states[name] = self._keyed(
             derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),

@@ -11,7 +11,7 @@ from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.names import Side
 from gapslsim.learning.rules import AlignmentDetail, ClientUpdate, Fate, ServerUpdate
 from gapslsim.records import LossRow
-from gapslsim.work import Keyed
+from gapslsim.work import Deferred, Keyed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,10 +25,12 @@ __all__ = [
     "ClientBackward",
     "ClientForward",
     "MiniBatch",
+    "RelayStep",
     "SentWeights",
     "ServerOutcome",
     "ServerStep",
     "SmashedData",
+    "TailPass",
 ]
 
 
@@ -57,6 +59,11 @@ class MiniBatch:
     """How often the client had lost its state before; its backward pass is of the same life, or never made."""
     needs: tuple[Keyed[SideState], ...] = field(default=(), repr=False)
     """States from which its answer can be made again, once the server has taken it; kept for checkpoints alone."""
+
+    arrived: dict[str, tuple[Keyed[Smashed], str]] | None = field(default=None, repr=False)
+    """What it brought to stations that wait for its gradient, with the key of the weights that it met there."""
+    tail: Deferred[TailPass] | None = field(default=None, repr=False)
+    """Of a client that has the last blocks too: their gradients, which wait for the cut gradient."""
 
     def use(self) -> None:
         """Notes that the backward pass is made.
@@ -121,6 +128,37 @@ class ClientBackward(NamedTuple):
     """The shared initial weights."""
 
 
+@dataclass(frozen=True, eq=False)
+class TailPass:
+    """A pass through the last blocks on a client."""
+
+    gradient: Tensor
+    """dL_i/d(features), [b, ...]."""
+    loss: Tensor
+    """L_i, a scalar."""
+    parameters: tuple[Tensor, ...]
+    """dL_i/d(parameters of the last blocks)."""
+    buffers: tuple[Tensor, ...]
+    """After the pass."""
+
+    def message(self) -> Smashed:
+        """What goes up: the gradient, and the loss [1] where labels would be."""
+        return Smashed(self.gradient, self.loss[None])
+
+
+class RelayStep(NamedTuple):
+    """A step of a station."""
+
+    station: str
+    places: Sequence[tuple[int, int]]
+    """Client and step of each mini-batch."""
+    state: SideState
+    messages: Sequence[Smashed]
+    """What came of each on its way to the server."""
+    answers: Sequence[Answer]
+    """What came back."""
+
+
 class ServerStep(NamedTuple):
     """A step of the server."""
 
@@ -151,6 +189,8 @@ class ServerStep(NamedTuple):
     """Whether all samples go through one pass, whatever its layers do with them."""
     cut_factors: tuple[float, ...] | None = None
     """Factor on the cut gradient of each mini-batch; None for 1."""
+    losses: Sequence[Tensor] | None = None
+    """L_i [1] of each, where clients took them: labels are then the gradients that they sent."""
 
     @property
     def clients(self) -> tuple[int, ...]:

@@ -45,8 +45,9 @@ def server_memory_bytes(
     keeps_client_gradients: bool,
     n_copies: int = 1,
     n_joined: int = 1,
+    n_waiting: int = 0,
 ) -> int:
-    """Peak memory of the server-side model [B].
+    """Peak memory of the server-side model, or of that of a station between [B].
 
     The server takes one client after another, so that one client's activations are kept at a time, or those of a
     joined pass. The
@@ -61,6 +62,8 @@ def server_memory_bytes(
         n_copies: server-side models that are trained beside one another, each with its optimizer's state and buffers;
             what is frozen they share.
         n_joined: clients whose samples go through one pass.
+        n_waiting: clients whose activations wait beside these for gradients that come back: at stations, and at servers
+            whose clients take the loss.
     """
     _checked("n_clients", n_clients, 1)
     n_gradients = 1 + (n_clients if keeps_client_gradients else 0)
@@ -72,6 +75,7 @@ def server_memory_bytes(
         + _checked("n_copies", n_copies, 1) * of_copy
         + n_gradients * side.trained_bytes
         + waiting
+        + n_waiting * side.activation_bytes
         + _checked("n_joined", n_joined, 1) * (side.activation_bytes + side.workspace_bytes)
     )
 

@@ -80,6 +80,11 @@ class Segments:
         return self.paths[0][-1].last
 
     @cached_property
+    def is_two_parts(self) -> bool:
+        """Whether client and server are all there is, with the loss on the server; their cuts may be unlike."""
+        return all([stretch.owner for stretch in path] == [OF_CLIENT, OF_SERVER] for path in set(self.paths))
+
+    @cached_property
     def bounds(self) -> tuple[int, ...]:
         """Where any path changes its owner, from 0 to the number of blocks."""
         return tuple(sorted({0, *(stretch.last for path in set(self.paths) for stretch in path)}))
@@ -127,6 +132,11 @@ class Segments:
                 f"the state {state!r} would be common to clients with unlike blocks; give all client groups one cut."
             )
         return next(iter(of_all))
+
+    @cached_property
+    def clients_are_alike(self) -> bool:
+        """Whether all clients hold the same blocks."""
+        return len({self.of_client(client) for client in self._unlike}) == 1
 
     @cached_property
     def _unlike(self) -> tuple[int, ...]:

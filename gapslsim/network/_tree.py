@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from gapslsim.errors import NetworkError, did_you_mean
 from gapslsim.network._routes import Edge, LinkSpec, Route, Router, both_ways, check_links
@@ -11,7 +11,7 @@ from gapslsim.network.fleet import Fleet
 from gapslsim.network.latency import Latency
 from gapslsim.network.link_loss import LinkLoss
 
-__all__ = ["TreeRouter", "check_place", "hang_clients"]
+__all__ = ["TreeRouter", "check_place", "hang_clients", "hang_stations"]
 
 
 class TreeRouter(Router):
@@ -106,6 +106,30 @@ def hang_clients(
         place = client.access_point or default or places[index % len(places)]
         check_place(f"{client.node} is on {word}", place, known)
         router.hang(client.node, place, client.uplink, client.latency, back=client.downlink, loss=client.loss)
+
+
+def hang_stations(
+    router: TreeRouter, fleet: Fleet, places: Mapping[str, str], in_turn: Sequence[str] = ()
+) -> None:
+    """Hangs every station on the place that it names, else in turn: station i on place i mod n.
+
+    Args:
+        router: with the places.
+        fleet: whose stations these are.
+        places: node of the tree by the name that users know.
+        in_turn: those that stations without a place are hung on; all of them unless given.
+
+    Raises:
+        NetworkError: if a station names a place that is not there, or is called as a node that is.
+    """
+    usual = list(in_turn or places)
+    for index, one in enumerate(fleet.stations):
+        place = one.at or usual[index % len(usual)]
+        check_place(f"{one.node} is at", place, places)
+        router.hang(
+            one.node, places[place], one.uplink, one.latency,
+            name=f"{one.node}/link", back=one.downlink, loss=one.loss,
+        )  # fmt: skip
 
 
 def check_place(what: str, place: str, known: Collection[str]) -> None:

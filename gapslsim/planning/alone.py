@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from gapslsim.network.network import LinkUseFields
 from gapslsim.records import SpanRow
 
-__all__ = ["Alone", "Server", "Staged", "Use", "barriers_of"]
+__all__ = ["Alone", "Array", "Server", "Staged", "Use", "barriers_of"]
 
 Array = NDArray[np.float64]
 Server = tuple[str, str]
 """A computation of a server: `server`, `server_step`."""
 _HANDLING = ("serialise", "deserialise", "loading")
+_WAITING = ("server_queue", "server_compute", "waiting", "radio_tail")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +60,23 @@ class Alone:
 
 
 def barriers_of(one: Sequence[SpanRow], everyone: Sequence[SpanRow]) -> frozenset[Server]:
-    """What a server computes as often for one client as for all: for all at once, who wait for it."""
+    """What a server computes as often for one client as for all, while the one waits: for all at once, who wait for it.
+
+    Args:
+        one: spans of a run of one client alone.
+        everyone: of all.
+    """
     n_one, n_all = (
         Counter((span.actor, span.phase) for span in spans if span.client < 0) for spans in (one, everyone)
     )
-    return frozenset(key for key, n in n_one.items() if n_all[key] == n and key[1] not in _HANDLING)
+    busy = [span for span in one if span.client >= 0 and span.phase not in _WAITING]
+    beside = {
+        (at.actor, at.phase)
+        for at in one
+        if at.client < 0 and any(at.start_s < s.end_s and s.start_s < at.end_s for s in busy)
+    }
+    alike = {key for key, n in n_one.items() if n_all[key] == n and key[1] not in _HANDLING}
+    return frozenset(alike - beside)
 
 
 class Staged:

@@ -15,7 +15,7 @@ from gapslsim.frameworks.slots import Participation
 from gapslsim.hardware.cost_models.roofline import Roofline
 from gapslsim.hardware.devices import load_device
 from gapslsim.learning.operation import MiniBatch, SmashedData
-from gapslsim.planning.alone import Alone, Server, Staged, Use, barriers_of
+from gapslsim.planning.alone import Alone, Array, Server, Staged, Use, barriers_of
 from gapslsim.records import SpanRow
 from gapslsim.registry import unchecked
 from gapslsim.scenario.schema import Scenario
@@ -63,14 +63,14 @@ class FleetTimes:
         """Of each group."""
         runs = [self._runs(group) for group in range(len(self.scenario.clients))]
         everyone = _Run(self._play(None))
-        barriers = barriers_of(runs[0][0].spans, everyone.spans)
+        barriers = frozenset.intersection(*(barriers_of(run.spans, everyone.spans) for run, *_ in runs))
         whole, staged = everyone.cut(barriers), [[run.cut(barriers) for run in of_group] for of_group in runs]
         if any(one.labels != whole.labels for of_group in staged for one in of_group):
             barriers = frozenset()
             whole = everyone.cut(barriers)
             staged = [[run.cut(barriers) for run in of_group] for of_group in runs]
         uses = [self._use(group, runs[group][0], one[0]) for group, one in enumerate(staged)]
-        needed_s = sum(use.busy_s for use in uses)
+        needed_s = sum(use.busy_s for use in uses) + self._around_steps(whole, uses)
         is_less = self._used(everyone, whole).busy_s < needed_s * (1 - _ROUNDING) - _ROUNDING
         for use in uses:
             use.busy_s[is_less] = 0.0
@@ -158,6 +158,12 @@ class FleetTimes:
                 use.busy_s[stage, at] = sum(map(each_s, own))
                 use.lead_s[stage, at], use.tail_s[stage, at] = min(map(in_any_case_s, own)), 0.0
         return use
+
+    def _around_steps(self, whole: Staged, uses: list[Use]) -> Array:
+        """What a step takes in any case, which is a part of what the server was seen to be busy for."""
+        lead_s = np.min([use.lead_s for use in uses], 0)
+        is_step = np.array([label == _STEP for label in whole.labels])[:, None]
+        return np.where(is_step & np.isfinite(lead_s), lead_s, 0.0)
 
     @cached_property
     def _server_s(self) -> tuple[Callable[[int], float], Callable[[int], float]]:

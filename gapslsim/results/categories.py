@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-__all__ = ["CATEGORIES", "IN_VAIN", "LABELS", "Category", "actor_order", "category_of", "received", "sent"]
+__all__ = [
+    "CATEGORIES", "IN_VAIN", "LABELS", "Category", "actor_order", "category_of", "received", "relayed", "sent",
+]  # fmt: skip
 
 Category = Literal["client_compute", "uplink", "server_queue", "server_compute", "downlink", "waiting"]
 
@@ -18,10 +20,24 @@ IN_VAIN: Final = ("cancelled_", "lost_", "corrupted_")
 """Begin the name of a phase that was broken off, or of a message that did not arrive, or damaged."""
 
 
+_RELAYED: Final[dict[str, Category]] = {
+    f"{what}relay_{way}": "uplink" if way == "up" else "downlink"
+    for what in ("", "model_")
+    for way in ("up", "down")
+}
+"""Phases of messages between machines of which none is a client."""
+
+
+def relayed(phase: str) -> bool:
+    """Whether a span of this phase is a message between machines of which none is a client, and arrived."""
+    return phase in _RELAYED
+
+
 def category_of(phase: str, client: int = 0) -> Category:
     """Category of a phase: one of the six of "where the time went".
 
-    Sending between clients (`handover_out`) counts as uplink, receiving (`handover_in`) as downlink. Any other name
+    Sending between clients (`handover_out`) counts as uplink, receiving (`handover_in`) as downlink; so do messages
+    between servers and stations, towards the server and back (`relay_up`, `relay_down`). Any other name
     is the operation of a computation on the client's device: `client_forward`, `local_training`, ... What was in
     vain (`cancelled_uplink`, `lost_uplink`) counts as what it would have been. Being away counts as waiting, as
     does the tail of a radio, whose time is that of other spans.
@@ -30,13 +46,13 @@ def category_of(phase: str, client: int = 0) -> Category:
         phase: of a span.
         client: of that span; a server's own spans (-1) are its computations.
     """
-    if client < 0:
-        return "server_compute"
     for prefix in IN_VAIN:
         phase = phase.removeprefix(prefix)
-    if phase == "model_uplink" or phase.endswith("_out"):
+    if client < 0:
+        return _RELAYED.get(phase, "server_compute")
+    if phase in ("model_uplink", "feature_uplink") or phase.endswith("_out"):
         return "uplink"
-    if phase == "model_downlink" or phase.endswith("_in"):
+    if phase in ("model_downlink", "feature_downlink") or phase.endswith("_in"):
         return "downlink"
     if phase in ("away", "radio_tail"):
         return "waiting"

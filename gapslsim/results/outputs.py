@@ -9,7 +9,7 @@ from typing import Final
 
 from gapslsim.errors import ResultsError
 from gapslsim.regular_files import is_file, open_regular
-from gapslsim.whole_files import whole_path
+from gapslsim.whole_files import make_folder, whole_path
 
 __all__ = ["check_replaces", "whole", "write_output", "write_text"]
 
@@ -69,7 +69,7 @@ def whole(path: Path) -> Iterator[Path]:
         ResultsError: if it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with whole_path(path) as unfinished:
             yield unfinished
     except OSError as error:

@@ -17,6 +17,7 @@ from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 from gapslsim.regular_files import read_text
 from gapslsim.results.outputs import write_text
+from gapslsim.whole_files import make_folder
 
 __all__ = [
     "JOURNAL", "PROVENANCE", "SCENARIO", "SUMMARY", "Identity", "StoredIdentity", "check_place", "choose_place",
@@ -154,9 +155,14 @@ def check_place(directory: Path, wanted: Identity, *, replace: bool = False) -> 
 
 def claim(directory: Path, wanted: Identity) -> None:
     """Notes which run begins in an empty directory, so that it is known if it is killed."""
-    about = {"run": wanted.label, "gapslsim": __version__, "components": dict(wanted.components)}
+    about = {
+        "run": wanted.label,
+        "gapslsim": __version__,
+        "dry": wanted.dry,
+        "components": dict(wanted.components),
+    }
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
     except OSError as error:
         raise ResultsError(f"{directory} could not be made: {error.strerror or error}") from error
     write_text(directory / PROVENANCE, json.dumps(about))
@@ -282,7 +288,7 @@ def _stored(directory: Path) -> StoredIdentity | None:
     return StoredIdentity(
         label=label,
         scenario_yaml=text,
-        dry=bool(summary.get("dry")),
+        dry=bool(summary.get("dry", made.get("dry"))),
         components=components if isinstance(components, dict) else {},
         status=str(summary.get("status", "")),
         made_by=str(made.get("gapslsim", "")),

@@ -23,7 +23,8 @@ from gapslsim.results.results import Results
 from gapslsim.results.stored_json import read_provenance, read_summary, written_by
 from gapslsim.results.summary import plain
 from gapslsim.tables.table import FrameTable, ParquetTable, Table, columns_of
-from gapslsim.whole_files import whole_path
+from gapslsim.unpacking import parquet_frame
+from gapslsim.whole_files import make_folder, whole_path
 
 __all__ = [
     "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table",
@@ -74,7 +75,7 @@ def write_results(
         **{f"{name}.parquet": results.table(name).write for name in TABLES},
     }
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         with ExitStack() as stack:
             for name, write in writers.items():
                 write(stack.enter_context(whole_path(target / name)))
@@ -194,10 +195,9 @@ def read_table(
     fix = fix or _AGAIN
     _check_columns(file, columns, fix)
     try:
-        table = pd.read_parquet(file, engine="pyarrow")
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
-    assert isinstance(table, pd.DataFrame)
+        table = parquet_frame(file)
+    except OSError as error:
+        raise ResultsError(_torn(file, f"cannot be read ({error.strerror})", fix)) from error
     table = table.assign(**{name: value for name, value in _later(file).items() if name not in table})
     if wrong := unsound(table, columns, n_clients):
         raise ResultsError(_torn(file, wrong, fix))
@@ -218,7 +218,8 @@ def _check_columns(file: Path, columns: Mapping[str, type], fix: str) -> int:
     except FileNotFoundError:
         raise ResultsError(_torn(file, "is missing", fix)) from None
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise ResultsError(_torn(file, f"cannot be read ({error})", fix)) from error
+        why = getattr(error, "strerror", None) or error
+        raise ResultsError(_torn(file, f"cannot be read ({why})", fix)) from error
     columns = {n: kind for n, kind in columns.items() if n in schema.names or n not in _later(file)}
     missing = [name for name in columns if schema.names.count(name) != 1]
     if missing:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gapslsim.records import EvaluationRow
 from gapslsim.results._attendance import attendance_summary, wasted
-from gapslsim.results.categories import CATEGORIES, category_of, received, sent
+from gapslsim.results.categories import CATEGORIES, category_of, received, relayed, sent
 from gapslsim.results.crossing import Crossing, crossing
 from gapslsim.tables.span_sums import SpanSums
 from gapslsim.tables.table import Table
@@ -197,7 +197,7 @@ def energy_of(sums: SpanSums, server_idle_w: Mapping[str, float], elapsed_s: flo
     clients = sums.total(lambda actor, _: not actor).energy_j
     server = sums.total(lambda actor, _: bool(actor)).energy_j
     for name, idle_w in server_idle_w.items():
-        busy_s = sum(used.time_s for actor, _, used in sums.items() if actor == name)
+        busy_s = sum(u.time_s for who, phase, u in sums.items() if who == name and not relayed(phase))
         server += idle_w * max(0.0, elapsed_s - busy_s)
     return {"clients": clients, "server": server, "total": clients + server}
 

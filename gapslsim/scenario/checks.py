@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gapslsim.bounds import PARAMETERS
 from gapslsim.errors import GapslsimError, Problem, ScenarioError, did_you_mean
 from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
+from gapslsim.scenario.cutting import check_cuts, check_shape
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
@@ -45,6 +47,7 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_patience(scenario)
         + _check_groups(scenario)
         + _check_memory(scenario)
+        + [*check_shape(scenario)]
     )
 
 
@@ -303,6 +306,9 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     try:
         model.cut_index(loaded.input_shape, loaded.n_classes)
         cost = split_cost(*about, largest, loaded.input_dtype)
+        if (n := cost.client.n_parameters + cost.server.n_parameters) > PARAMETERS:
+            text = f"it would have {n:,} parameters, and {PARAMETERS:,} is the most; take narrower layers, or fewer."
+            return [(("model",), text)]
         if not is_shipped(model):
             from gapslsim.models._costing import try_backward
 
@@ -319,6 +325,8 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
+    if found := check_cuts(scenario, loaded, largest):
+        return found
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)

@@ -32,35 +32,19 @@ from gapslsim.network.fleet import AccessLink, Fleet
 from gapslsim.network.topology import Topology, topologies
 from gapslsim.registry import component, settings_of
 from gapslsim.regular_files import real_path
+from gapslsim.scenario._device_name import DeviceName
 from gapslsim.scenario._links import NamedLink
 from gapslsim.scenario.codec import CodecOptions
 from gapslsim.scenario.draws import Draws
 from gapslsim.scenario.limits import Evaluation, Stop
 from gapslsim.scenario.planning import Plan
+from gapslsim.scenario.shape import Shape, shapes
 from gapslsim.sim.availability import Availability, availabilities
 from gapslsim.sim.fault import Fault, faults
 from gapslsim.sim.hazards import Member
 from gapslsim.torch_device import device_name
 
 __all__ = ["ClientGroup", "OwnComponents", "ParameterServerNode", "Scenario", "ServerNode", "Training"]
-
-
-def _known_device(name: str, info: ValidationInfo) -> str:
-    """Checks that the profile can be read; a path is made absolute, from the scenario file's folder."""
-    from gapslsim.hardware.devices import load_device
-
-    folder = info.context.get("folder") if isinstance(info.context, dict) else None
-    if folder is not None and ("/" in name or name.endswith((".yaml", ".yml"))):
-        name = str(real_path(Path(folder) / name))
-    try:
-        load_device(name)
-    except GapslsimError as error:
-        raise ValueError(str(error)) from error
-    return name
-
-
-DeviceName = Annotated[str, AfterValidator(_known_device)]
-"""A shipped hardware profile (`gapslsim list device`), one of its modes (`jetson-nano@5w`), or a profile's path."""
 
 
 def _folder_name(name: str) -> str:
@@ -247,6 +231,8 @@ class Scenario:
     """Data set and its division among the clients."""
     model: Annotated[Model, models]
     """The network that is split, and where."""
+    shape: Annotated[Shape, shapes] = Field(default_factory=lambda: shapes["split"]())
+    """Who owns which blocks of the network: client and server, or others besides."""
     framework: Annotated[Framework, frameworks]
     """The protocol of a training round."""
     training: Training
@@ -324,7 +310,8 @@ class Scenario:
                     group.link.loss,
                 )
                 for i, group in enumerate(groups)
-            )
+            ),
+            stations=tuple(one.place for one in self.shape.stations()),
         )
 
     def members(self, idle_w: Sequence[float]) -> list[Member]:

@@ -14,13 +14,15 @@ from typing import Any, Final, NamedTuple
 from gapslsim.documents import json_data
 from gapslsim.errors import DataError
 from gapslsim.regular_files import open_regular, read_text
-from gapslsim.unpacking import unpacked
+from gapslsim.unpacking import bounded_memory, unpacked
 
 __all__ = ["UserTrace", "read_presence"]
 
 _MOST_BYTES: Final = 1 << 30
 """Of a trace: FLASH's whole recording has some hundred megabytes."""
 _SMALL_BYTES: Final = 16 << 20
+_MOST_SHARED: Final = 10**6
+"""Stays of users who share a list; a small file could else name as many as there is no memory for."""
 Stays = tuple[tuple[float, float], ...]
 
 
@@ -98,9 +100,13 @@ def _fedscale(path: Path, _: str | None) -> list[UserTrace]:
         users = json_data(read_text(path, _MOST_BYTES), _MOST_BYTES)
     else:
         with open_regular(path, _MOST_BYTES) as file:
-            # A file that is large itself may take its memory, and the unpickler in Python would take minutes.
-            made = _PlainUnpickler if path.stat().st_size < _SMALL_BYTES else _LargeUnpickler
-            users = made(file).load()
+            # The unpickler in Python would take minutes for a file that is large itself.
+            size = path.stat().st_size
+            made = _PlainUnpickler if size < _SMALL_BYTES else _LargeUnpickler
+            with bounded_memory(path):
+                users = made(file).load()
+        if sum(len(user["active"]) for user in users.values()) > max(size, _MOST_SHARED):
+            raise ValueError("its users share lists; give each its own")
     return [
         UserTrace(
             _merged(zip(map(float, user["active"]), map(float, user["inactive"]), strict=True)),
@@ -185,7 +191,7 @@ class _PlainUnpickler(pickle._Unpickler):
 
 
 class _LargeUnpickler(pickle.Unpickler):
-    """The same in C."""
+    """The same in C, whose table `bounded_memory` bounds."""
 
     find_class = _PlainUnpickler.find_class
 

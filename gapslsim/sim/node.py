@@ -174,6 +174,9 @@ class Node(ComputingNode):
     def _record_transfer(self, to: Node, phase: str, transfer: Transfer, size_bytes: int) -> None:
         """Charges both ends: power of sending and receiving while bits move, idle power for the rest of the time."""
         start_s, end_s = transfer.submitted_s, self._env.now
+        if self.client is to.client is None:
+            self._recorder.relay_span(self.name, phase, start_s, end_s, size_bytes)
+            return
         between_clients = self.client is not None and to.client is not None
         ends: tuple[tuple[Node, str, Literal["send", "receive"], float, Airtime], ...] = (
             (self, "_out", "send", self.device.power.send_w, transfer.sending),

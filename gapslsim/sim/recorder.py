@@ -152,6 +152,13 @@ class Recorder:
         energy_j = power_w * (end_s - start_s)
         self.rows.append((actor, -1, phase, self.round, start_s, end_s, 0, work_flop, energy_j, 0.0))
 
+    def relay_span(self, actor: str, phase: str, start_s: float, end_s: float, size_bytes: int) -> None:
+        """Adds a message between two machines of which none is a client, to what its sender did.
+
+        It takes no energy beside their idle power: machines on cables have no radio.
+        """
+        self.rows.append((actor, -1, phase, self.round, start_s, end_s, size_bytes, 0.0, 0.0, 0.0))
+
     def wait_until(self, clients: Iterable[int], now_s: float) -> None:
         """Fills the time of clients with waiting up to now, where nothing of theirs goes on."""
         filled_until, going = self._filled_until.get, self._going

@@ -7,7 +7,7 @@ instant happens in a fixed order, so that a run is the same every time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
@@ -80,6 +80,7 @@ class SimulatedStage(Stage):
         seed: the scenario's seed.
         hazards: who may go away, and what goes wrong; None for neither.
         clock: what of the devices' overheads counts; None for computations alone.
+        station_devices: of the machines between clients and server, by name.
     """
 
     actor: ClassVar[type[SimulatedActor]] = SimulatedActor
@@ -97,6 +98,7 @@ class SimulatedStage(Stage):
         seed: int,
         hazards: Hazards | None = None,
         clock: ClockOptions | None = None,
+        station_devices: Mapping[str, Device] | None = None,
     ) -> None:
         self.learner = learner
         self.n_clients = len(client_devices)
@@ -130,6 +132,9 @@ class SimulatedStage(Stage):
                 presence = Presence(env, None, hazards.server_crashes.changes, left=self._server_left)
         self.server: SimulatedActor = self._node("server", None, server_device, presence)
         self.parameter_server: SimulatedActor = self._node("parameter-server", None, parameter_server_device)
+        self._stations = {
+            name: self._node(name, None, device) for name, device in (station_devices or {}).items()
+        }
 
     def client(self, index: int) -> SimulatedActor:
         """The node of a client; made when first asked for."""
@@ -141,6 +146,10 @@ class SimulatedStage(Stage):
                 f"client-{index}", index, self._client_devices[index], *strikes
             )
         return node
+
+    def station(self, name: str) -> SimulatedActor:
+        """See the base class."""
+        return self._stations[name]
 
     @property
     def may_lose(self) -> bool:

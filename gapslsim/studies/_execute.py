@@ -108,14 +108,16 @@ def carry_out(job: Job) -> Outcome:
     except GapslsimError as problem:
         error = str(problem)
         results = _with_origin(problem.results) if problem.results is not None else None
-    except Exception as problem:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:
         # One broken run must not end the study, whatever is broken.
         error, short = _in_words(job, problem), out_of_memory(problem)
     apart = "" if job.disk is None else job.disk.blind()
     return Outcome(job.label, results, error, time.perf_counter() - started, short, apart)
 
 
-def _in_words(job: Job, problem: Exception) -> str:
+def _in_words(job: Job, problem: BaseException) -> str:
     """What the deep checks of the scenario say, if they find something; else the error, with a report here."""
     from gapslsim.scenario.checks import deep_problems
     from gapslsim.scenario.loading import loads

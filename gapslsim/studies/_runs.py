@@ -25,6 +25,7 @@ from gapslsim.studies._execute import Job, Outcome, SharedDisk
 from gapslsim.studies._order import training_and_timing
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.plan import Plan, PlannedRun
+from gapslsim.whole_files import make_folder
 
 __all__ = ["Observer", "SweepProgress", "carry_out_all", "done_and_to_do", "is_same", "stored"]
 
@@ -93,7 +94,7 @@ def carry_out_all(
     notes = (out / f"{NOTES}{name}").absolute()
     claim_journal(trained)
     for folder in (out / RUNS, notes):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     disk = SharedDisk.of(trained)
 
     def carry(runs: Sequence[PlannedRun], until: Every | None = None) -> Generator[Outcome, None, None]:

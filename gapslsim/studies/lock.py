@@ -13,6 +13,7 @@ from typing import Final
 
 from gapslsim.errors import ResultsError
 from gapslsim.locks import Hold, Holder, take
+from gapslsim.whole_files import make_folder
 
 __all__ = ["LOCK", "BusyError", "held", "holder_of", "left_behind"]
 
@@ -46,7 +47,7 @@ def held(
     """
     file = directory / name
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         hold = take(file, shared=shared)
         if hold is None:
             by = Holder.read(file) or "it has just begun, or shards are at work"

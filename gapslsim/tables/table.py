@@ -234,7 +234,7 @@ class ParquetTable(Table):
             else:  # It stays open.
                 self._file.seek(0)
                 yield pq.ParquetFile(self._file)
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             raise ResultsError(self._torn(error)) from error
 
     def _with_later(self, table: pa.Table) -> pa.Table:

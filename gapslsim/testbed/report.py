@@ -17,6 +17,7 @@ from gapslsim.results.compare import Comparison
 from gapslsim.results.drawing.drawing import Curve, Drawing, Mark, Panel, Part, Scale, Span
 from gapslsim.testbed.comparison import Agreement, errors_over_all
 from gapslsim.testbed.factors import FACTORS, Fitted
+from gapslsim.whole_files import make_folder
 
 __all__ = ["TestbedCheck"]
 
@@ -125,7 +126,7 @@ class TestbedCheck:
 
     def write_profiles(self, folder: Path) -> list[Path]:
         """Writes the profiles with what was fitted, for scenarios to name by their path."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         written = []
         for name, profile in {} if self.fitted is None else self.fitted.profiles().items():
             path = folder / f"{Path(name).stem.replace('@', '-')}.yaml"

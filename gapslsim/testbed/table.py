@@ -107,6 +107,8 @@ def read_testbed(
             of_cell.setdefault(name, []).append(value)
     if not problems and not found:
         problems.append(Problem("", "has no rows; add one per measurement", source))
+    elif not problems and not any(measured for _, measured in found.values()):
+        problems.append(Problem("", "has no measurement in any row; fill a column of them", source))
     if problems:
         raise TableError(problems)
     cells = [

@@ -85,7 +85,7 @@ class Following:
                 return  # it has failed before
             try:
                 act(line)
-            except Exception as error:  # Whatever breaks in a tracker is its own affair.
+            except BaseException as error:  # Whatever breaks in a tracker is its own affair.
                 self._lines.remove(line)
                 line.failed(self._run.name, error)
 

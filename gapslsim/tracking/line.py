@@ -57,7 +57,7 @@ class Line:
                 self.give_up(f"{len(self._calls)} calls were left after {END_S:.0f} s")
             time.sleep(0.005)
 
-    def failed(self, run: str, error: Exception) -> None:
+    def failed(self, run: str, error: BaseException) -> None:
         """A run that the tracker does not take is told; after two in a row it is left out."""
         self._failures += 1
         said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
+from typing import Final
 
 from tests.fuzz.campaign import Campaign, Case, Tally, keep, replay, shrink
 from tests.fuzz.readers import READERS
 from tests.fuzz.sandbox import Ending
+
+_TELL_EVERY: Final = 1000
 
 
 def main() -> int:
@@ -27,6 +32,9 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
+        "--batch", type=int, default=40, help="inputs that a process tries one after another [40]"
+    )
+    parser.add_argument(
         "--keep",
         type=Path,
         default=Path(tempfile.gettempdir()) / "gapslsim-fuzz",
@@ -39,6 +47,7 @@ def main() -> int:
     readers = [name for name in options.only.split(",") if name] or list(READERS)
     if unknown := set(readers) - set(READERS):
         parser.error(f"no reader is called {', '.join(sorted(unknown))}; there are {', '.join(READERS)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was tried so far is told
     folder = Path(tempfile.mkdtemp(prefix="gapslsim-fuzz-"))
     try:
         campaign = Campaign(folder, readers)
@@ -65,8 +74,12 @@ def _name(case: Case) -> str:
 
 def _run(campaign: Campaign, cases: list[Case], options: argparse.Namespace) -> Tally:
     known: set[str] = set()
+    tried = Counter[str]()
 
-    def told(case: Case, ending: Ending, world: Path) -> None:
+    def told(case: Case, ending: Ending) -> None:
+        tried[case.reader] += 1
+        if tried.total() % _TELL_EVERY == 0:
+            print(f"{tried.total()} inputs", file=sys.stderr, flush=True)
         if options.case is not None or (options.sound and ending.code):
             print(
                 f"{case.again}\nexit code {ending.code}, {ending.seconds:.2f} s\n{ending.said}\n{ending.report}"
@@ -82,7 +95,7 @@ def _run(campaign: Campaign, cases: list[Case], options: argparse.Namespace) -> 
         if options.shrink:
             shrink(place, campaign.folder / "small", campaign.cache)
 
-    return campaign.run(cases, options.jobs, told, options.sound)
+    return campaign.run(cases, options.jobs, told, options.sound, options.batch)
 
 
 def _again(campaign: Campaign, places: list[Path]) -> int:

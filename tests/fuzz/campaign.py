@@ -21,6 +21,7 @@ from tests.fuzz.corpus import build
 from tests.fuzz.mutations import mutate_file
 from tests.fuzz.readers import READERS, Call
 from tests.fuzz.sandbox import Ending, Running, furnish
+from tests.fuzz.shift import Shift
 
 __all__ = ["CALL", "Campaign", "Case", "Tally", "import_all", "keep", "replay", "shrink"]
 
@@ -65,6 +66,8 @@ class Tally:
     slowest_s: float = 0.0
     largest_bytes: int = 0
     seconds: float = 0.0
+    unsteady: list[Case] = field(default_factory=list)
+    """Failed after others in one process, and not by themselves."""
 
     def add(self, case: Case, ending: Ending) -> bool:
         """Counts it; whether its fault is new."""
@@ -82,6 +85,8 @@ class Tally:
             f"{self.slowest_s:.1f} s of processor time, {self.largest_bytes / 1e6:.0f} MB of growth at most"
         )
         failed = f"{bad} failed, in {len(self.faults)} ways."
+        if self.unsteady:
+            failed += f" {len(self.unsteady)} failed only after others in one process: {self.unsteady}"
         return f"{self.codes.total()} inputs in {self.seconds:.0f} s: {codes}. {bounds}. {failed}"
 
 
@@ -141,31 +146,68 @@ class Campaign:
         self,
         cases: Iterable[Case],
         jobs: int,
-        told: Callable[[Case, Ending, Path], None],
+        told: Callable[[Case, Ending], None],
         sound: bool = False,
+        batch: int = 1,
     ) -> Tally:
-        """Tries them, several at a time; `told` hears of each before its world is swept away."""
-        tally, left, live = Tally(), iter(cases), dict[int, tuple[Case, Running]]()
+        """Tries them, several at a time, and some one after another in one process; `told` hears of each.
+
+        Ctrl-C ends it; what was tried counts.
+        """
+        tally, left, live = Tally(), iter(_batches(cases, batch)), list[Shift[Case]]()
         gc.freeze()  # a collection in a fork would copy the memory of this process
-        began, number = time.monotonic(), 0
-        while True:
-            while len(live) < jobs and (case := next(left, None)) is not None:
-                world = self.folder / f"world-{number % 1000:03d}-{os.getpid()}"
-                number += 1
-                shutil.rmtree(world, ignore_errors=True)
-                running = self.running(case, world, self.prepare(case, world, sound))
-                live[running.start()] = case, running
-            if not live:
-                break
-            for pid, (case, running) in list(live.items()):
-                if (ending := running.look()) is not None:
-                    del live[pid]
-                    tally.add(case, ending)
-                    told(case, ending, running.world)
-                    shutil.rmtree(running.world, ignore_errors=True)
-            time.sleep(0.002)
-        tally.seconds = time.monotonic() - began
+        began = time.monotonic()
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                while len(live) < jobs and (some := next(left, None)) is not None:
+                    live.append(Shift(some, lambda case: self._here(case, sound)))
+                if not live:
+                    break
+                for case, ending in [each for shift in live for each in shift.look()]:
+                    final = self.alone(case, sound) if ending.fault else ending
+                    if ending.fault not in ("", Shift.ASKED, final.fault) and not final.fault:
+                        tally.unsteady.append(case)
+                    tally.add(case, final)
+                    tally.seconds = time.monotonic() - began
+                    told(case, final)
+                live = [shift for shift in live if not shift.is_over]
+                time.sleep(0.002)
+        for shift in live:
+            shift.end()
         return tally
+
+    def alone(self, case: Case, sound: bool = False) -> Ending:
+        """Tries one in a process of its own."""
+        world = self._world()
+        running = self.running(case, world, self.prepare(case, world, sound))
+        running.start()
+        while (ending := running.look()) is None:
+            time.sleep(0.002)
+        shutil.rmtree(world, ignore_errors=True)
+        return ending
+
+    def _here(self, case: Case, sound: bool) -> Ending:
+        world = self._world()
+        ending = self.running(case, world, self.prepare(case, world, sound)).here()
+        os.chdir(self.folder)
+        shutil.rmtree(world, ignore_errors=True)
+        return ending
+
+    def _world(self) -> Path:
+        world = self.folder / f"world-{os.getpid()}"
+        shutil.rmtree(world, ignore_errors=True)
+        return world
+
+
+def _batches(cases: Iterable[Case], size: int) -> Iterator[list[Case]]:
+    """Cases of one reader after another; components change the process that they are loaded into."""
+    waiting: dict[str, list[Case]] = {}
+    for case in cases:
+        some = waiting.setdefault(case.reader, [])
+        some.append(case)
+        if len(some) >= size or case.reader == "component":
+            yield waiting.pop(case.reader)
+    yield from waiting.values()
 
 
 def keep(world: Path, call: Call, case: Case, ending: Ending, folder: Path) -> Path:

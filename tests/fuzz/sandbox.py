@@ -23,7 +23,7 @@ from typing import Any, Final
 from gapslsim.cli.main import main
 from tests.fuzz.values import CANARY, SECRET
 
-__all__ = ["DOCUMENTED", "Ending", "Running", "furnish"]
+__all__ = ["ASKED_S", "DOCUMENTED", "LIMIT_S", "Ending", "Running", "confine", "furnish", "progress"]
 
 DOCUMENTED: Final = {0, 1, 2, 3, 130, 143}
 """Exit codes of docs/command-line.md, but for 70: a fault of ours."""
@@ -63,6 +63,15 @@ def furnish(world: Path) -> None:
     os.mkfifo(world / "fifo")
 
 
+def confine() -> None:
+    """Bounds what this process can take, watches what it writes, and gives it nothing to read."""
+    resource.setrlimit(resource.RLIMIT_AS, (_virtual() + _ADDRESSES,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 30, 2 << 30))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.addaudithook(_WATCH)
+
+
 @dataclass
 class Running:
     """A command under way."""
@@ -100,10 +109,28 @@ class Running:
         return self.pid
 
     def _child(self) -> int:
+        confine()
+        return self._carry_out()
+
+    def here(self) -> Ending:
+        """Carries it out in this very process, which is confined already and carries others out before and after."""
+        self._before = dict(self._tree())
+        began = resource.getrusage(resource.RUSAGE_SELF)
+        environment = dict(os.environ)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+        code = self._carry_out()
+        _WATCH.world = None
+        os.environ.clear()
+        os.environ.update(environment)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = used.ru_utime + used.ru_stime - began.ru_utime - began.ru_stime
+        return self._ending(code, seconds, _peak())
+
+    def _carry_out(self) -> int:
         said = os.open(self.world / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(said, 1)
         os.dup2(said, 2)
+        os.close(said)
         sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8")
         sys.stderr = io.TextIOWrapper(
             io.FileIO(2, "w", closefd=False), "utf-8", "backslashreplace", write_through=True
@@ -118,11 +145,8 @@ class Running:
         }
         for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "GAPSLSIM_DATA"):
             os.environ.pop(name, None)
-        resource.setrlimit(resource.RLIMIT_AS, (_virtual() + _ADDRESSES,) * 2)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 30, 2 << 30))
         (self.world / "resident").write_text(str(_resident()))
-        sys.addaudithook(_Watch(self.world, self.cache))
+        _WATCH.begin(self.world, self.cache)
         code = 0
         try:
             self.program(self.arguments)
@@ -140,10 +164,11 @@ class Running:
         """How it ended, if it has; ends it if it is beyond its bounds."""
         pid, status, used = os.wait4(self.pid, os.WNOHANG)
         if pid:
-            return self._ending(status, used)
+            code, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+            return self._ending(code, seconds, used.ru_maxrss * 1024)
         now = time.monotonic()
         if now - self._looked > 0.1:
-            cpu, sleeps = _progress(self.pid)
+            cpu, sleeps = progress(self.pid)
             self._waited = self._waited + now - self._looked if sleeps and cpu - self._cpu < 0.02 else 0.0
             self._cpu, self._looked = cpu, now
             self._bound(now)
@@ -165,20 +190,12 @@ class Running:
         if self._killed:
             os.kill(self.pid, signal.SIGKILL)
 
-    def _ending(self, status: int, used: Any) -> Ending:
+    def _ending(self, code: int, seconds: float, peak_bytes: int) -> Ending:
         said = (self.world / "said").read_text("utf-8", "replace") if (self.world / "said").exists() else ""
-        code = os.waitstatus_to_exitcode(status)
         # Taken by itself at its start: pages of files are not counted until it touches them.
         resident = self.world / "resident"
-        growth = used.ru_maxrss * 1024 - int(resident.read_text() or 0) if resident.exists() else 0
-        return Ending(
-            self._fault(code, growth, said),
-            code,
-            used.ru_utime + used.ru_stime,
-            growth,
-            said[-6000:],
-            self._report(),
-        )
+        growth = peak_bytes - int(resident.read_text() or 0) if resident.exists() else 0
+        return Ending(self._fault(code, growth, said), code, seconds, growth, said[-6000:], self._report())
 
     def _fault(self, code: int, growth: int, said: str) -> str:
         wrote = sorted({path for path, _ in set(self._tree()) ^ set(self._before.items())})
@@ -234,13 +251,19 @@ class Running:
 class _Watch:
     """Notes what is written, deleted or started where nobody would look for it."""
 
-    def __init__(self, world: Path, cache: str) -> None:
-        self._own = tuple(filter(None, (str(world), cache, *_FREE)))
-        self._log = str(world / "watched")
+    def __init__(self) -> None:
+        self.world: Path | None = None
+        """Of the command under way; None while there is none."""
+        self._own: tuple[str, ...] = ()
         self._busy = False
 
+    def begin(self, world: Path, cache: str) -> None:
+        """Watches a command."""
+        self._own = tuple(filter(None, (str(world), cache, *_FREE)))
+        self.world = world
+
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self._busy:
+        if self._busy or self.world is None:
             return
         if event == "open":
             path, mode, flags = arguments
@@ -276,9 +299,13 @@ class _Watch:
 
     def _note(self, what: str) -> None:
         self._busy = True
-        with contextlib.suppress(OSError), open(self._log, "a") as log:
+        with contextlib.suppress(OSError), open(f"{self.world}/watched", "a") as log:
             log.write(what + "\n")
         self._busy = False
+
+
+_WATCH: Final = _Watch()
+"""A hook can be added to a process, and never taken away."""
 
 
 def _kind_of(text: str) -> str:
@@ -307,7 +334,13 @@ def _virtual() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-def _progress(pid: int) -> tuple[float, bool]:
+def _peak() -> int:
+    """The most memory that this process has had [B]."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024 if found else 0
+
+
+def progress(pid: int) -> tuple[float, bool]:
     """Processor time [s], and whether every thread sleeps."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

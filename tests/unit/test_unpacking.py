@@ -6,10 +6,12 @@ import gzip
 import io
 import lzma
 import pickle
+import resource
 import struct
 import tracemalloc
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -101,6 +103,28 @@ def test_a_bomb_is_never_held_in_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not bound memory")
+def test_a_large_pickle_that_asks_for_more_memory_than_its_size_explains_is_refused(tmp_path):
+    path, padding = tmp_path / "bomb.pickle", 17 << 20
+    names = struct.pack("<I", 2**31)  # an entry of the unpickler's table: 16 GiB
+    text = b"X" + struct.pack("<I", padding) + bytes(padding)
+    path.write_bytes(b"\x80\x02}r" + names + b"0" + text + b".")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(DataError, match="unpacks to more than 1,700 MiB"):
+        read_presence(path, "fedscale")
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_users_of_a_pickle_who_share_a_list_too_often_are_refused(tmp_path):
+    path, times = tmp_path / "shared.pickle", [float(i) for i in range(10_000)]
+    user = {"active": times, "inactive": [time + 0.5 for time in times], "finish_time": 1e4}
+    path.write_bytes(pickle.dumps({index: dict(user) for index in range(101)}))
+    with pytest.raises(DataError, match="its users share lists"):
+        read_presence(path, "fedscale")
+    path.write_bytes(pickle.dumps({index: dict(user) for index in range(2)}))
+    assert len(read_presence.__wrapped__(path, "fedscale")) == 2
 
 
 @pytest.mark.usefixtures("little")

@@ -19,8 +19,22 @@ from gapslsim.learning.journal._checkpoints import Checkpoints
 from gapslsim.learning.state import SideState
 from gapslsim.results.drawing.matplotlib_printer import write_figure
 from gapslsim.results.outputs import whole, write_text
-from gapslsim.whole_files import whole_file, whole_path
+from gapslsim.whole_files import make_folder, whole_file, whole_path
 from tests.study_files import BASE
+
+
+def test_a_folder_of_any_depth_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    deep = Path("/".join("a" * 1200))
+    make_folder(deep)
+    make_folder(deep)
+    assert deep.is_dir()
+    for folder in (deep, *deep.parents[:-1]):  # which pytest would remove by recursion
+        folder.rmdir()
+    (tmp_path / "file").touch()
+    for taken in ("file", "file/below"):
+        with pytest.raises(OSError, match="file"):
+            make_folder(tmp_path / taken)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from gapslsim.data.dataset import LoadedData, Samples, datasets
 from gapslsim.data.target import Target
 from gapslsim.errors import DataError, did_you_mean
 from gapslsim.registry import component
-from gapslsim.unpacking import check_parquet, unpacked
+from gapslsim.unpacking import check_parquet, parquet_frame, unpacked
 from gapslsim.work import content_key
 
 __all__ = ["Table"]
@@ -168,7 +168,7 @@ def _read(path: Path, setting: str) -> Any:
         match ending.lower():
             case ".parquet" | ".pq":
                 check_parquet(path)
-                return pd.read_parquet(path)
+                return parquet_frame(path)
             case ".csv" | ".csv.gz" | ".txt" | ".tsv" | ".tsv.gz":
                 with unpacked(path) as file:
                     return pd.read_csv(file, sep="\t" if ending.lower().startswith(".tsv") else ",")

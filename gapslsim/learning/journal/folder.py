@@ -17,7 +17,7 @@ from gapslsim.errors import JournalError
 from gapslsim.learning.journal._own_files import HEADER
 from gapslsim.learning.journal.compatibility import FORMAT, differences
 from gapslsim.regular_files import read_text
-from gapslsim.whole_files import whole_file
+from gapslsim.whole_files import make_folder, whole_file
 
 __all__ = ["MARKER", "Training", "check_journal", "claim_journal", "open_training", "trainings"]
 
@@ -65,8 +65,14 @@ def open_training(
             if other.header["setup"] == setup:
                 differs = ", ".join(differences(other.header["compatibility"], compatibility))
                 messages.append(f"{other.folder}: records of this training are ignored: {differs}.")
-        _clear(folder / HEADER)
-        _write(folder / HEADER, header)
+        try:
+            _clear(folder / HEADER)
+            _write(folder / HEADER, header)
+        except OSError as error:
+            why = error.strerror or error
+            raise JournalError(
+                f"{folder / HEADER} cannot be written: {why}; see to it, or delete {folder}."
+            ) from error
     else:
         with suppress(OSError):
             os.utime(folder / HEADER)  # When it was last used, for `journal list` and `journal prune`.
@@ -122,7 +128,7 @@ def claim_journal(directory: Path) -> None:
         JournalError: if it holds something else, or cannot be written.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         if not (directory / MARKER).exists() and all(
             _is_partial(file, MARKER) for file in directory.iterdir()
         ):
@@ -171,8 +177,12 @@ def _last_used(folder: Path) -> tuple[float, str]:
 
 def _make(folder: Path) -> None:
     """Makes a training's folder, unless it is there; refuses what is none."""
-    with suppress(FileExistsError):
-        folder.mkdir()
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be made: {error.strerror}; give another journal.") from error
     if folder.is_symlink() or not folder.is_dir():
         raise JournalError(f"{folder} is no folder that a journal made; delete it, or give another journal.")
 
@@ -184,8 +194,11 @@ def _is_partial(path: Path, name: str) -> bool:
 
 def _clear(path: Path) -> None:
     """Removes what no program of ours writes there, a pipe or a link say: files take the place of files alone."""
-    with suppress(OSError):  # a folder stays, and is told of by who writes
-        if not stat.S_ISREG(path.lstat().st_mode):
+    with suppress(OSError):  # a folder with something in it stays, and is told of by who writes
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            path.rmdir()
+        elif not stat.S_ISREG(mode):
             path.unlink()
 
 

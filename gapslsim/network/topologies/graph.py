@@ -115,13 +115,14 @@ class Graph(Topology):
         try:
             self._place_servers(edges, nodes, fleet)
             self._place_clients(edges, nodes, fleet)
+            self._place_stations(edges, nodes, fleet)
         except NetworkError as error:
             raise NetworkError(f"{error}{read.hint}") from error
         router = GraphRouter(edges, by_hops=self.routing == "hops")
         check_links(router.edges())
         for client in fleet.clients:
             # Now, both ways: a missing path would else show in the middle of a run.
-            for server in (fleet.server, fleet.parameter_server):
+            for server in (fleet.server, fleet.parameter_server, *(one.node for one in fleet.stations)):
                 router.route(client.node, server)
                 router.route(server, client.node)
         return router
@@ -140,6 +141,17 @@ class Graph(Topology):
             _known(place, nodes, client.node)
             edges[client.node, place], edges[place, client.node] = both_ways(
                 client.node, client.uplink, client.latency, back=client.downlink, loss=client.loss
+            )
+
+    def _place_stations(self, edges: dict[tuple[str, str], LinkSpec], nodes: set[str], fleet: Fleet) -> None:
+        for one in fleet.stations:
+            if one.node in nodes:
+                continue
+            if one.at is None:
+                raise NetworkError(f"{one.node} is no node of the graph; name the one that it is `at`.")
+            _known(one.at, nodes, one.node)
+            edges[one.node, one.at], edges[one.at, one.node] = both_ways(
+                f"{one.node}/link", one.uplink, one.latency, back=one.downlink, loss=one.loss
             )
 
     def _place_servers(self, edges: dict[tuple[str, str], LinkSpec], nodes: set[str], fleet: Fleet) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from gapslsim.bounds import Nodes
 from gapslsim.network._routes import Router
-from gapslsim.network._tree import TreeRouter, check_place, hang_clients
+from gapslsim.network._tree import TreeRouter, check_place, hang_clients, hang_stations
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.latencies.constant import NO_LATENCY
@@ -52,6 +52,8 @@ class Relay(Topology):
                 name=f"{relay}/hop", duplex=self.duplex, loss=self.hop_loss,
             )  # fmt: skip
         hang_clients(router, fleet, relays, "relay", None if self.clients == "spread" else relays[-1])
+        # The first of several is the nearest to clients that are far.
+        hang_stations(router, fleet, {relay: relay for relay in reversed(relays)})
         place = fleet.server if self.parameter_server == "server" else self.parameter_server
         check_place("parameter_server is at", place, (fleet.server, *relays))
         router.hang(fleet.parameter_server, place)

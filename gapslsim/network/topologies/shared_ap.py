@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from gapslsim.bounds import Nodes
 from gapslsim.network._backhaul import BehindBackhaul
 from gapslsim.network._routes import Router
-from gapslsim.network._tree import TreeRouter, hang_clients
+from gapslsim.network._tree import TreeRouter, hang_clients, hang_stations
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.latencies.constant import NO_LATENCY
@@ -65,5 +65,7 @@ class SharedAp(BehindBackhaul):
                 name=medium, duplex=self.duplex, loss=self.medium_loss,
             )  # fmt: skip
         hang_clients(router, fleet, points, "access point")
+        # On the cable's side of the radio: what a client sends it takes the medium once.
+        hang_stations(router, fleet, {point: f"{point}/radio" for point in points})
         self.hang_parameter_server(router, fleet, "switch")
         return router.check()

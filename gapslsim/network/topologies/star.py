@@ -6,7 +6,7 @@ from typing import Literal
 
 from gapslsim.network._backhaul import BehindBackhaul
 from gapslsim.network._routes import Router
-from gapslsim.network._tree import TreeRouter, hang_clients
+from gapslsim.network._tree import TreeRouter, hang_clients, hang_stations
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.topology import topologies
 from gapslsim.registry import component
@@ -31,5 +31,6 @@ class Star(BehindBackhaul):
             name="backhaul", duplex=self.duplex, back=self.backhaul_down, loss=self.backhaul_loss,
         )  # fmt: skip
         hang_clients(router, fleet, ["access"], "switch")
+        hang_stations(router, fleet, {"access": "access"})
         self.hang_parameter_server(router, fleet, "access")
         return router.check()

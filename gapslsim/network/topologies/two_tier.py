@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from gapslsim.bounds import Nodes
 from gapslsim.network._routes import Router
-from gapslsim.network._tree import TreeRouter, check_place, hang_clients
+from gapslsim.network._tree import TreeRouter, check_place, hang_clients, hang_stations
 from gapslsim.network.channel import Channel, channels
 from gapslsim.network.fleet import Fleet
 from gapslsim.network.latencies.constant import NO_LATENCY
@@ -59,6 +59,7 @@ class TwoTier(Topology):
                 site, "core", self.edge_link, self.edge_latency, name=f"{site}/link", loss=self.edge_loss
             )
         hang_clients(router, fleet, sites, "edge site")
+        hang_stations(router, fleet, {place: place for place in (*sites, "cloud")}, in_turn=sites)
         for node, place in ((fleet.server, self.server), (fleet.parameter_server, self.parameter_server)):
             check_place(f"{node} is at", place, ("cloud", *sites))
             router.hang(node, place)

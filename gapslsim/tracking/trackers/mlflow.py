@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from gapslsim.errors import optional
 from gapslsim.registry import component
 from gapslsim.tracking.tracker import RunLog, TrackedRun, Tracker, trackers
+from gapslsim.whole_files import make_folder
 
 __all__ = ["Mlflow"]
 
@@ -63,7 +64,7 @@ class Mlflow(Tracker):
             if any(folder.glob("*/meta.yaml")):  # made by an earlier MLflow, as files
                 where = folder.as_uri()
             else:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 where, files = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
         if where.startswith("file:"):
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow 3 asks for it

@@ -30,6 +30,10 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("channel", "wireless"): [{}, {"speed": "2 m/s", "fading": "rician"}],
     ("client_update", "warmup"): [{"rounds": 2}, {"epochs": 0.5, "then": "own"}],
+    ("client_sync", "hierarchical"): [
+        {"cloud_every": 2},
+        {"every": 3, "cloud_every": 2, "weights": "samples"},
+    ],
     ("client_sync", "average"): [
         {},
         {"every": 2, "weights": "samples", "optimizer": "reset"},
@@ -68,6 +72,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("partition", "by_column"): [{}, {"surplus": "unused"}],
     ("partition", "file"): [{"file": str(OWN / "lists.json")}],
     ("participation", "sample"): [{"k": 1}, {"k": 3}],
+    ("shape", "tiers"): [{"cut": 2}, {"cut": 2, "edges": 1, "device": "jetson-nano"}],
     ("server_schedule", "copies"): [
         {},
         {"every": 3, "weights": "samples"},

@@ -47,11 +47,20 @@ def raising(error: BaseException) -> Callable[[], None]:
     return do
 
 
+def raising_within(error: BaseException) -> Callable[[], None]:
+    """The same from a line of the package."""
+
+    def do() -> None:
+        exec(compile("raise error", listing.__file__, "exec"), {"error": error})
+
+    return do
+
+
 def test_what_nobody_expected_is_one_sentence_and_a_report(call: Call, tmp_path: Path) -> None:
-    done = call(raising(KeyError("a\x1b[31m")))
+    done = call(raising_within(KeyError("a\x1b[31m")))
     assert done.code == 70
     assert done.err.count("\n") == 1
-    assert done.err.startswith(r"Error: KeyError: 'a\x1b[31m' (in test_endings.py:")
+    assert done.err.startswith(r"Error: KeyError: 'a\x1b[31m' (in listing.py:")
     assert str(tmp_path / "state" / "gapslsim") in done.err
     assert "\x1b" not in done.err
     (report,) = done.reports
@@ -64,7 +73,9 @@ def test_errors_within_the_package_are_ours_and_those_of_a_component_are_its_own
     ours = call(lambda: _execute.carry_out(None))  # type: ignore[arg-type]
     assert "a fault of ours, not of your input" in ours.err
     assert "please send us that file" in ours.err
-    assert "an error in test_endings.py, which is no file of ours" in call(raising(KeyError("x"))).err
+    theirs = call(raising(KeyError("x")))
+    assert "an error in test_endings.py, which is no file of ours" in theirs.err
+    assert (ours.code, theirs.code) == (70, 2)
 
 
 def test_a_report_that_can_be_written_nowhere_goes_to_the_error_output(
@@ -72,7 +83,7 @@ def test_a_report_that_can_be_written_nowhere_goes_to_the_error_output(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/none")
     monkeypatch.setattr("tempfile.gettempdir", lambda: "/proc/none")
-    done = call(raising(ZeroDivisionError("x")))
+    done = call(raising_within(ZeroDivisionError("x")))
     assert done.code == 70
     assert "Traceback" in done.err
     assert "no report could be written" in done.err

@@ -24,6 +24,15 @@ EVIL = "[red]x[/red] \x1b[2J\x1b]0;title\x07\r\x9b1m\u202e[/nonsense] [link=http
 SHOWN = "[red]x[/red] \\x1b[2J\\x1b]0;title\\x07\\x0d\\x9b1m\\u202e[/nonsense] [link=http://a]"
 
 
+@pytest.mark.parametrize("call", [["\u202eabc"], ["list", "a", "\u202eabc"], ["list", "--\u202eabc"]])
+def test_a_wrong_call_is_quoted_visibly(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(call)
+    said = capsys.readouterr().err
+    assert r"\u202eabc" in said
+    assert "\u202e" not in said
+
+
 def test_control_characters_are_spelled_out_and_all_else_stays() -> None:
     assert visible(EVIL) == SHOWN
     assert visible("ü µ ± ≥ 漢\t\n'") == "ü µ ± ≥ 漢\t\n'"

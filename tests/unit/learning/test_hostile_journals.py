@@ -145,6 +145,21 @@ def test_a_lock_or_header_that_is_anothers_file_is_refused_or_replaced(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_header_that_is_a_folder_is_replaced_if_it_is_empty_and_told_if_not(
+    folder: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        (folder / "header.json").unlink()
+        (folder / "header.json").mkdir()
+        opened(tmp_path / "journal").close()
+    (folder / "header.json").unlink()
+    (folder / "header.json").mkdir()
+    (folder / "header.json" / "mine").touch()
+    with pytest.raises(JournalError, match=r"header.json cannot be written: .*see to it, or delete"):
+        opened(tmp_path / "journal")
+    assert (folder / "header.json" / "mine").exists()
+
+
 def test_a_training_that_is_a_link_to_a_folder_is_none(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "mine" / folder.name
     folder.rename(elsewhere)

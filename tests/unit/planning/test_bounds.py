@@ -23,6 +23,12 @@ SETTINGS = {
     "a shared pass and a broadcast": {"framework": "{kind: epsl, phi: 0.5}"},
     "a step for each": {"framework": "{kind: psl, server_schedule: sequential}"},
     "a copy of the server for each": {"framework": "splitfed_v1"},
+    "labels that stay on clients": {"shape": "u_shape"},
+    "a helper in the chain": {"shape": "{kind: chain, helpers: [{device: apple-m1, cut: 2}]}"},
+    "edge servers": {
+        "shape": "{kind: tiers, edges: 2, cut: 2}",
+        "framework": "{kind: sfl, client_sync: {kind: hierarchical}}",
+    },
     "codecs": {"codec": "{activations: float16, gradients: {kind: quantise, bits: 4}}"},
     "clients in turn": {"framework": "{kind: sl, local_steps: 2}"},
     "local training": {"framework": "{kind: fedavg, local_steps: 2}"},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,8 @@ def test_a_claimed_directory_tells_its_run_and_one_without_more_is_released(tmp_
     assert held is not None
     assert held.is_like(RUN)
     assert not held.is_finished
+    claim(tmp_path / "y", dataclasses.replace(RUN, dry=True))
+    assert (held.dry, look(tmp_path / "y").dry) == (False, True)
     (tmp_path / "x" / "journal").mkdir()
     release(tmp_path / "x")
     assert look(tmp_path / "x") == held

@@ -37,6 +37,7 @@ PLACES: dict[str, tuple[str | int, ...]] = {
     "schedule": ("training", "client", "schedule"),
     "server_schedule": ("framework", "server_schedule"),
     "server_update": ("framework", "server_update"),
+    "shape": ("shape",),
     "staleness": ("framework", "staleness"),
 }
 """Where a member of each family stands in a scenario."""

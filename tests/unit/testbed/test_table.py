@@ -67,6 +67,7 @@ def test_parquet_gives_the_same_cells_whole_numbers_included(tmp_path: Path) -> 
         ("network_number,round_s\n1,3\n", "give --label"),
         ("model.cut\n2\n", "has no measure"),
         ("model.cut,round_s\n", "has no rows"),
+        ("model.cut,round_s\n2,\n", "has no measurement in any row"),
         ("model.cut,round_s,round_ms\n2,1,1000\n", "gives round a second time"),
         ("client,round_s\nfirst,1\n", "'first' is no index of a client"),
     ],

@@ -1,0 +1,1 @@
+"""Shapes of split learning, one file each."""
