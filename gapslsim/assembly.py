@@ -26,7 +26,7 @@ from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
-from gapslsim.scenario.cutting import segments_of
+from gapslsim.scenario.cutting import cut_model, refusals
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.targets import check_target
 from gapslsim.scenario.tree import dotted
@@ -116,6 +116,9 @@ def assemble(
     if clock is not None and any(o != scenario.training.client for o in scenario.client_optimizers):
         message = "an optimizer per client group is simulated and cannot be measured here; leave it out"
         raise ScenarioError([Problem("clients.training", message)])
+    if clock is not None and len({group.cut for group in scenario.clients}) > 1:
+        message = "a cut per client group is simulated and cannot be measured here; leave it out"
+        raise ScenarioError([Problem("clients.cut", message)])
     if scenario.training.frozen == "sent" and scenario.is_hazardous:
         message = (
             "sent needs clients that are always there and no faults; write installed, or leave those out"
@@ -227,10 +230,17 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         else None
         for per_side, of_side in zip(steps, optimizers, strict=True)
     )
+    try:
+        model, segments = cut_model(scenario, data.input_shape, data.n_classes)
+    except ValueError as error:
+        where = "clients.cut" if scenario.shape.is_split else "shape"
+        raise ScenarioError([Problem(where, str(error))]) from error
+    if refused := refusals(scenario, segments):
+        raise ScenarioError([Problem(dotted(path), text) for path, text in refused])
     setup = LearningSetup(
         data=data,
         shards=shards,
-        model=scenario.model,
+        model=model,
         batch_size=scenario.training.batch_size,
         client_optimizer=scenario.training.client,
         server_optimizer=scenario.training.server,
@@ -247,7 +257,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         precision=scenario.training.precision,
         compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
-        segments=segments_of(scenario, data.input_shape, data.n_classes),
+        segments=segments,
         codecs=scenario.codecs,
     )
     return setup, planned_rounds
@@ -291,10 +301,8 @@ def _real_learner(
     ways: Ways,
 ) -> Learner:
     """A learner with tensors; they are made when the first operation that the journal does not know needs them."""
-    from gapslsim.learning.engine import Engine
-    from gapslsim.learning.segmented_engine import SegmentedEngine
+    from gapslsim.learning.engines import engine_for
 
-    made = Engine if setup.segments is None else SegmentedEngine
     evaluation_batch, workers = scenario.evaluation.batch_size, scenario.training.workers
     journal = None
     if settings is not None:
@@ -311,7 +319,7 @@ def _real_learner(
         journal = settings.open(setup.key, made_by, about, str(device))
     return Learner(
         setup,
-        lambda: made(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
+        lambda: engine_for(setup, device, evaluation_batch=evaluation_batch, workers=workers, ways=ways),
         journal,
         evaluation_batch,
         server,

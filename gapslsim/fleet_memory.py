@@ -14,7 +14,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Segments, Stretch
 from gapslsim.models.side_cost import SideCost, SplitCost
-from gapslsim.scenario.checks import nothing_to_compare
+from gapslsim.scenario.cutting import nothing_to_compare
 from gapslsim.scenario.schema import Scenario
 
 __all__ = ["check_fleet"]
@@ -45,14 +45,18 @@ def check_fleet(
     framework = scenario.framework
     largest = max(setup.batches.size(client) for client in range(setup.n_clients))
     of_each = OperationCosts(setup)
-    costs = of_each.split(largest)
-    if framework.keeps_client_gradients and not costs.server.n_trained:
+    costs, cuts = of_each.split(largest), [setup.cut_of(client) for client in range(setup.n_clients)]
+    last = None if cuts[0] is None else max(cut for cut in cuts if cut is not None)
+    if framework.keeps_client_gradients and not of_each.split_at(last, largest).server.n_trained:
         raise ScenarioError([Problem("framework", nothing_to_compare(framework.kind))])
     segments = setup.segments
     tail = None if segments is None or segments.paths[0][-1].owner != OF_CLIENT else segments.paths[0][-1]
-    need = _of_client(scenario, setup, costs, None if tail is None else of_each.of(tail, largest))
-    for device in {id(device): device for device in clients}.values():
-        check_fits(device, need, "the client-side model and its training state")
+    sides = {cut: of_each.split_at(cut, largest) for cut in dict.fromkeys(cuts)}
+    of_tail = None if tail is None else of_each.of(tail, largest)
+    needs_of = {cut: _of_client(scenario, setup, split, of_tail) for cut, split in sides.items()}
+    need = max(needs_of.values())
+    for device, cut in {(id(d), cut): (d, cut) for d, cut in zip(clients, cuts, strict=True)}.values():
+        check_fits(device, needs_of[cut], "the client-side model and its training state")
     share = framework.participation.expected_share(setup.n_clients)
     n_at_once, slots = math.ceil(setup.n_clients * share - 1e-9), setup.server_optimizer.n_slots
     at_once = framework.at_once(setup.n_clients)
@@ -64,6 +68,9 @@ def check_fleet(
         n_copies=at_once.copies,
         n_joined=n_at_once if at_once.is_joined else 1,
         n_waiting=0 if tail is None else n_at_once - 1,
+        arriving_bytes=None
+        if last is None
+        else sum(sorted((sides[cut].client.output_bytes for cut in cuts), reverse=True)[:n_at_once]),
     )
     check_fits(server, server_need, "the server-side model and its training state")
     sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)

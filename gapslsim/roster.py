@@ -26,10 +26,10 @@ def client_rows(scenario: Scenario, setup: LearningSetup, devices: Sequence[Devi
         devices: of each client.
     """
     whole = scenario.framework.clients_hold_whole_model
-    cut = "whole" if whole else str(getattr(scenario.model, "cut", ""))
+    usual = getattr(scenario.model, "cut", "")
     labels, client = _labels(setup), 0
     for group, name in zip(scenario.clients, scenario.group_names, strict=True):
-        link = group.link
+        link, cut = group.link, "whole" if whole else str(usual if group.cut is None else group.cut)
         rates = _mean(link.uplink), _mean(link.downlink), float(link.latency.mean_s)
         for _ in range(group.count):
             size, n = setup.batches.size(client), len(setup.shards[client])

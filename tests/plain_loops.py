@@ -205,7 +205,7 @@ class PlainLoop:
         assert of is None
         name = f"client-{model}" if isinstance(model, int) else model
         parameters, momenta = self._messages[id(message)], self.state(name)[1]
-        if optimizer == "reset":
+        if optimizer in ("reset", "restart"):
             momenta = [torch.zeros_like(p) for p in parameters]
         self.states[name] = parameters, momenta
         if name == SERVER:

@@ -19,9 +19,9 @@ from gapslsim.hardware.device import Device, PowerStates
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.overheads import Overheads
 from gapslsim.learning.engine import Engine
+from gapslsim.learning.engines import engine_for
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.optimizer import Optimizer
-from gapslsim.learning.segmented_engine import SegmentedEngine
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.model import Model
 from gapslsim.models.zoo.mlp import Mlp
@@ -97,16 +97,22 @@ class FixedCosts:
     def sizes(self) -> Any:
         return self._inner.sizes
 
-    def client_forward(self, batch_size: int) -> Cost:
+    def client_forward(self, batch_size: int, cut: int | None = None) -> Cost:
         return flop(1.0)
 
-    def client_backward(self, batch_size: int, rule: Any, optimizer: Any) -> Cost:
+    def client_backward(self, batch_size: int, rule: Any, optimizer: Any, cut: int | None = None) -> Cost:
         return flop(2.0)
 
     server = ServerClock()
 
     def server_step(
-        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: Any, *, served: bool = False
+        self,
+        batch_sizes: Sequence[int],
+        n_shared: Sequence[int],
+        rule: Any,
+        *,
+        served: bool = False,
+        cuts: Sequence[int] = (),
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
@@ -247,9 +253,7 @@ def stage(
     engine = (
         None
         if dry
-        else (Engine if setup.segments is None else SegmentedEngine)(
-            setup, torch.device("cpu"), torch.float64 if setup.itemsize == 8 else torch.float32
-        )
+        else engine_for(setup, torch.device("cpu"), torch.float64 if setup.itemsize == 8 else torch.float32)
     )
     learner = Learner(setup, engine)
     if fixed_costs:

@@ -173,7 +173,9 @@ def _row(
     resource: Resource, shares: dict[tuple[str, str], float], told: Played, now: Played
 ) -> tuple[Any, ...]:
     saved_s = float(told.ends_s[-1] - now.ends_s[-1])
-    category = "server_compute" if resource.who.endswith("server") else _ON_CHAIN.get(resource.what, "")
+    category = _ON_CHAIN.get(resource.what, "")
+    if resource.who in ("server", "parameter-server") or (resource.is_between and resource.what == "compute"):
+        category = "server_compute"
     share = shares.get((resource.who, category), 0.0) if category else math.nan
     return (
         resource.name, resource.who, resource.what, resource.path, resource.is_rate, share, float(now.ends_s[-1]),

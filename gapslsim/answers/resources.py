@@ -40,7 +40,7 @@ class Resource:
     """Something that a run may wait for."""
 
     who: str
-    """A client group, `server`, `parameter-server` or `network`."""
+    """A client group, `server`, `parameter-server`, a station's name or `network`."""
     what: str
     """`compute`, `overheads`, `uplink`, `downlink`, `latency`, `packet loss`, or the name of a link of the network."""
     path: str
@@ -49,6 +49,8 @@ class Resource:
     """The scenario with the resource so many times as fast."""
     is_rate: bool = True
     """Whether a factor of 2 doubles it; it halves latencies, losses and overheads."""
+    is_between: bool = False
+    """Whether it is a machine's between clients and server."""
 
     @property
     def name(self) -> str:
@@ -81,6 +83,9 @@ def resources(scenario: Scenario, used: Collection[str] | None = None) -> list[R
             found += _of_node(
                 who, node.device, partial(unchecked, apart, **{field: unchecked(node, device=_TOKEN)})
             )
+    for place, station in enumerate(scenario.shape.stations()):
+        if used is None or station.name in used:
+            found += _of_station(scenario, place)
     return [*found, *_of_network(scenario, used)]
 
 
@@ -106,7 +111,36 @@ def _of_group(scenario: Scenario, place: int, name: str) -> Iterator[Resource]:
         yield Resource(name, what, f"clients.{place}.link.{field}", with_link, isinstance(part, Channel))
 
 
-def _of_node(who: str, name: str, scenario: Callable[[], Scenario]) -> Iterator[Resource]:
+def _of_station(scenario: Scenario, place: int) -> Iterator[Resource]:
+    stations = scenario.shape.stations()
+    station = stations[place]
+
+    def changed(**changes: Any) -> Scenario:
+        others = (*stations[:place], dataclasses.replace(station, **changes), *stations[place + 1 :])
+        # What stations are is all that a clock asks of a shape, whatever the settings that it makes them of.
+        copied: Scenario = unchecked(scenario, shape=unchecked(scenario.shape, stations=lambda: others))
+        return copied
+
+    yield from _of_node(
+        station.name,
+        station.device or scenario.server.device,
+        lambda: changed(device=_TOKEN),
+        is_between=True,
+    )
+    for field, what in _OF_LINK.items():
+        part = getattr(station.place, field)
+        if not isinstance(part, (Channel, LinkLoss)) and not (isinstance(part, Latency) and part.mean_s > 0):
+            continue
+
+        def with_link(factor: float, field: str = field, part: Any = part) -> Retimed:
+            return Retimed(changed(place=dataclasses.replace(station.place, **{field: faster(part, factor)})))
+
+        yield Resource(station.name, what, "shape", with_link, isinstance(part, Channel), is_between=True)
+
+
+def _of_node(
+    who: str, name: str, scenario: Callable[[], Scenario], is_between: bool = False
+) -> Iterator[Resource]:
     def with_device(change: Callable[[ProfiledDevice, float], ProfiledDevice]) -> Callable[[float], Retimed]:
         def changed(factor: float) -> Retimed:
             made = change(load_device(name), factor)
@@ -114,10 +148,10 @@ def _of_node(who: str, name: str, scenario: Callable[[], Scenario]) -> Iterator[
 
         return changed
 
-    yield Resource(who, "compute", "", with_device(with_computations))
+    yield Resource(who, "compute", "", with_device(with_computations), is_between=is_between)
     device = load_device(name)
     if less_overhead(device, 2.0).overheads != device.overheads:
-        yield Resource(who, "overheads", "", with_device(less_overhead), is_rate=False)
+        yield Resource(who, "overheads", "", with_device(less_overhead), False, is_between)
 
 
 def _of_network(scenario: Scenario, used: Collection[str] | None) -> Iterator[Resource]:

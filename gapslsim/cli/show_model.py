@@ -17,6 +17,7 @@ from gapslsim.units import STRICT_UNITS
 
 if TYPE_CHECKING:
     from gapslsim.models.cost import SplitCost
+    from gapslsim.scenario.schema import Scenario
 
 __all__ = ["show_cuts"]
 
@@ -38,7 +39,7 @@ def show_cuts(name: str, console: Terminal, input_shape: str, n_classes: int) ->
     Raises:
         GapslsimError: in words, if there is no such model or it does not fit.
     """
-    model, shape, classes, dtype = _read(name, input_shape, n_classes)
+    model, shape, classes, dtype, scenario = _read(name, input_shape, n_classes)
     table = Table(show_edge=False, pad_edge=False)
     for title in _TITLES:
         table.add_column(title, justify="left" if title in ("after", "smashed") else "right", overflow="fold")
@@ -53,15 +54,36 @@ def show_cuts(name: str, console: Terminal, input_shape: str, n_classes: int) ->
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    for line in () if scenario is None else _owners(scenario, shape, classes):
+        console.print(line)
 
 
-def _read(name: str, input_shape: str, n_classes: int) -> tuple[Model, tuple[int, ...], int, str]:
+def _owners(scenario: Scenario, shape: tuple[int, ...], n_classes: int) -> list[str]:
+    """Who owns which blocks, by path; nothing where the table says it."""
+    from gapslsim.models.split import block_names
+    from gapslsim.scenario.cutting import cut_model
+
+    model, segments = cut_model(scenario, shape, n_classes)
+    if segments is None:
+        return []
+    names, found = block_names(model, shape, n_classes), []
+    for path in dict.fromkeys(segments.paths):
+        clients = [str(client) for client, own in enumerate(segments.paths) if own == path]
+        some = ", ".join(clients[:8]) + (", ..." if len(clients) > 8 else "")
+        told = " | ".join(f"{part.owner}: {', '.join(names[part.first : part.last])}" for part in path)
+        found.append(f"\nClients {some}: {told}")
+    return found
+
+
+def _read(
+    name: str, input_shape: str, n_classes: int
+) -> tuple[Model, tuple[int, ...], int, str, Scenario | None]:
     try:
         settings = yaml_data(name)
     except DocumentError as error:
         raise ComponentError(f"{name!r} is no model; write {{kind: cnn, cut: 1}}.") from error
     if isinstance(settings, dict):
-        return *_model(settings, input_shape), n_classes, ""
+        return *_model(settings, input_shape), n_classes, "", None
     from gapslsim.scenario.shipped import shipped_scenarios
 
     if Path(name).suffix in (".yaml", ".yml") or name in shipped_scenarios():
@@ -70,8 +92,8 @@ def _read(name: str, input_shape: str, n_classes: int) -> tuple[Model, tuple[int
 
         scenario = load(name)
         data = scenario.data.load(public_data_folder(), scenario.seed)
-        return scenario.model, data.input_shape, data.n_classes, data.input_dtype
-    return *_model({"kind": "torchvision", "arch": name}, input_shape), n_classes, ""
+        return scenario.model, data.input_shape, data.n_classes, data.input_dtype, scenario
+    return *_model({"kind": "torchvision", "arch": name}, input_shape), n_classes, "", None
 
 
 def _model(settings: dict[str, Any], input_shape: str) -> tuple[Model, tuple[int, ...]]:

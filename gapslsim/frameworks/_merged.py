@@ -46,6 +46,11 @@ class MergedSplitLearning(AsynchronousSplitLearning):
     """What becomes of a client's optimizer state when its weights are replaced."""
 
     @property
+    def one_cut_because(self) -> str:
+        """The parameter server has one model for all."""
+        return "the parameter server holds one client-side model for all clients"
+
+    @property
     def n_buffered(self) -> int:
         """Mini-batches of one step."""
         return self.buffer
@@ -97,5 +102,5 @@ class MergedSplitLearning(AsynchronousSplitLearning):
     def _return(self, w: Stage, client: int, common: SentWeights, boxes: Boxes) -> Process[None]:
         returned = yield from w.attempt(w.parameter_server.send(common, w.client(client), "model_downlink"))
         if not isinstance(returned, Lost):
-            w.learner.install(client, returned, self.optimizer)
+            w.learner.install(client, returned, "keep" if self.optimizer == "keep" else "restart")
         yield from self._next(w, client, boxes)

@@ -12,7 +12,7 @@ from gapslsim.frameworks.framework import AtOnce, FreeFramework
 from gapslsim.frameworks.slots import client_updates, server_updates
 from gapslsim.frameworks.stage import Lost, Mailbox, Process, Stage
 from gapslsim.frameworks.staleness import Staleness, stalenesses
-from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate, whole_because
+from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate, one_cut_because, whole_because
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -132,6 +132,11 @@ class AsynchronousSplitLearning(FreeFramework):
     def whole_gradients(self) -> str:
         """As the server's rule needs."""
         return whole_because(self.server_rule, CutGradient())
+
+    @property
+    def one_cut_because(self) -> str:
+        """What the server's rule cannot do."""
+        return one_cut_because(self.server_rule, CutGradient())
 
     @property
     def clients_train(self) -> bool:

@@ -128,6 +128,11 @@ class Framework(ABC):
         return ""
 
     @property
+    def one_cut_because(self) -> str:
+        """Why all clients must cut the network at one place, in words; empty if each may where it likes."""
+        return ""
+
+    @property
     def two_parts_because(self) -> str:
         """Why a network is cut in two parts alone, client and server, in words; empty if mini-batches may pass stations
         and end on their clients (`frameworks/_mini_batch.py`).

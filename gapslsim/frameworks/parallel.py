@@ -15,7 +15,7 @@ from gapslsim.frameworks.rules.server_update.mean import MeanUpdate
 from gapslsim.frameworks.server_schedule import ServerSchedule, server_schedules
 from gapslsim.frameworks.slots import client_updates
 from gapslsim.frameworks.stage import Activity, Process, Stage
-from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate, whole_because
+from gapslsim.learning.rules import ClientUpdate, CutGradient, ServerUpdate, one_cut_because, whole_because
 from gapslsim.registry import component
 
 if TYPE_CHECKING:
@@ -84,10 +84,8 @@ class ParallelSplitLearning(Framework):
             yield from w.gather("train", served, keep=False)
         elif smashed:
             rule = self.server_schedule.rule(self.server_rule)
-            joined, trains = (
-                self.server_schedule.joins_samples,
-                self.client_update.trains_in(w.round, w.epoch),
-            )
+            joined = self.server_schedule.joins_samples
+            trains = self.client_update.trains_in(w.round, w.epoch)
             step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=trains)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
             through = returned(w, reply)
@@ -247,6 +245,13 @@ class ParallelSplitLearning(Framework):
     def whole_gradients(self) -> str:
         """As the server's rule needs."""
         return whole_because(self.server_rule, self.cut_rule)
+
+    @property
+    def one_cut_because(self) -> str:
+        """What the server's rule, the cut gradient or the schedule cannot do."""
+        if self.server_schedule.joins_samples:
+            return "the samples of all clients go through one pass of the server (server_schedule)"
+        return one_cut_because(self.server_rule, self.cut_rule)
 
     @property
     def clients_train(self) -> bool:

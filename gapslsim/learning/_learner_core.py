@@ -19,7 +19,7 @@ from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.states import States
-from gapslsim.models.segments import OF_CLIENT, OF_SERVER
+from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Segments
 from gapslsim.records import StalenessRow
 from gapslsim.registry import content_of
 from gapslsim.tables.rows import Rows
@@ -28,6 +28,7 @@ from gapslsim.work import Keyed, content_key
 if TYPE_CHECKING:
     from gapslsim.learning.engine import Engine
     from gapslsim.learning.journal.journal import Journal
+    from gapslsim.learning.operation import SmashedData
     from gapslsim.learning.segmented_engine import SegmentedEngine
     from gapslsim.learning.trained import TrainedModels
 
@@ -72,8 +73,7 @@ class LearnerCore:
         """What each state holds and each cut lets pass."""
         self._hops = Hops(setup, self._operations, self.holdings.smashed_shape)
         self._begun: dict[str, Keyed[SideState]] = {}
-        alike = setup.segments is None or setup.segments.clients_are_alike
-        common = self._initial(CLIENT) if alike else None
+        common = None if self._cuts_differ else self._initial(CLIENT)
         self.states = States(common, self._initial(SERVER), self._begin)
         """The named states, and how far each client and server has come."""
 
@@ -98,6 +98,17 @@ class LearnerCore:
         if name not in segments.owners and (side_of(name) == SERVER or segments.clients_are_alike):
             return None
         return self._initial(name)
+
+    @property
+    def _cuts_differ(self) -> bool:
+        """Whether clients hold unlike blocks."""
+        return self.setup.segments is not None and not self.setup.segments.clients_are_alike
+
+    @property
+    def _segments(self) -> Segments:
+        """Who owns which blocks, where that is said."""
+        assert self.setup.segments is not None
+        return self.setup.segments
 
     def begin_round(self, round: int) -> None:
         """Names the round for the observations and for rules that depend on it; closes the one before."""
@@ -135,29 +146,19 @@ class LearnerCore:
         """Updates of server-side models, and of a global model by averaging."""
         return self.states.server_steps
 
-    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
-        """Updates of a server-side state since the forward pass of a mini-batch."""
-        return self.states.updates(model) - smashed.batch.n_updates
-
-    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
-        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
-        for message, weight in zip(smashed, weights, strict=True):
-            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
-            self.staleness_rows.append(
-                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
-            )
-
-    def frozen_weights(self, whole: bool) -> Keyed[None] | None:
-        """What clients are sent once, before they begin: weights that nobody trains; None if there is nothing to send.
+    def frozen_weights(self, client: int, whole: bool) -> Keyed[None] | None:
+        """What a client is sent once, before it begins: weights that nobody trains; None if there is nothing to send.
 
         Args:
+            client: who is sent to.
             whole: whether clients hold both sides of the model.
         """
-        held = self.holdings.sides
-        sides = held(CLIENT) + held(SERVER) if whole else held(CLIENT)
+        if not self.setup.sends_frozen:
+            return None
+        sides = self.holdings.sides(name_of(client)) + (self.holdings.sides(SERVER) if whole else [])
         scale = self.setup.itemsize / 4
         size_bytes = sum(int((side.parameter_bytes - side.trained_bytes) * scale) for side in sides)
-        if not self.setup.sends_frozen or not size_bytes:
+        if not size_bytes:
             return None
         return Keyed(content_key("frozen", [whole], self.setup.key), size_bytes)
 
@@ -169,6 +170,18 @@ class LearnerCore:
     def server_state(self) -> Keyed[SideState]:
         """The server-side model."""
         return self.states[SERVER]
+
+    def staleness(self, smashed: SmashedData, model: str = SERVER) -> int:
+        """Updates of a server-side state since the forward pass of a mini-batch."""
+        return self.states.updates(model) - smashed.batch.n_updates
+
+    def note_staleness(self, smashed: Iterable[SmashedData], weights: Iterable[float]) -> None:
+        """Adds mini-batches that the server's next step takes, or that are dropped (weight 0), to `staleness_rows`."""
+        for message, weight in zip(smashed, weights, strict=True):
+            batch, step = message.batch, self.states.updates(SERVER) + (weight > 0)
+            self.staleness_rows.append(
+                StalenessRow(self.round, step, batch.client, batch.step, self.staleness(message), weight)
+            )
 
     def evaluate(self, views: tuple[str, ...], wanted: Wanted = Wanted()) -> None:  # noqa: B008
         """Test accuracy in each view, now; takes no simulated time. Nothing in a dry run.

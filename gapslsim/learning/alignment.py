@@ -278,7 +278,7 @@ def alignment_threshold(angles: Float[Tensor, " S"], eta: float) -> float:
 
     Args:
         angles: theta_lead_i, from `angles_to`.
-        eta: how many standard deviations below the mean angle.
+        eta: how many standard deviations below the mean angle; above it if negative.
 
     Returns:
         mean(theta_lead) - eta std(theta_lead), clamped to [0, pi/2].

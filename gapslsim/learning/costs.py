@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import TypeVar
 
 from gapslsim.clock_options import ServerClock
@@ -43,15 +44,22 @@ class OperationCosts:
         self.most_joined = most_joined
         # Caches of this object alone, which go with it.
         self.split = cache(self._split)
+        self.split_at = cache(self._split_at)
         self.chain = cache(self._chain)
         self.client_backward = cache(self._client_backward)
         self.local_training = cache(self._local_training)
         self.average = cache(self._average)
         self._server_step = cache(self._build_server_step)
+        self._step_of_cuts = cache(self._build_step_of_cuts)
         self._joined_step = cache(self._build_joined_step)
 
     def _split(self, batch_size: int) -> SplitCost:
-        """Costs of both sides for one mini-batch: of clients' first blocks and of the server's."""
+        """Costs of both sides for one mini-batch: of clients' first blocks and of the server's.
+
+        Where clients are cut unlike, of the first cut: the server's side is then all that it holds.
+        """
+        if self._cuts:
+            return self.split_at(self._cuts[0], batch_size)
         segments = self._setup.segments
         if segments is not None and not segments.is_two_parts:
             head, *_ = path = segments.paths[0]
@@ -60,11 +68,32 @@ class OperationCosts:
             return SplitCost(self.of(head, batch_size), self.of(of_server, batch_size), shape)
         return _of_one_sample(batch_size, lambda size: split_cost(*self._about, size, self._dtype))
 
+    def _split_at(self, cut: int | None, batch_size: int) -> SplitCost:
+        """Costs of both sides for one mini-batch, where a client's cut is not the model's.
+
+        Args:
+            cut: blocks on the client; None for the model's own cut.
+            batch_size: samples of the mini-batch.
+        """
+        if cut is None:
+            return self.split(batch_size)
+        made = _of_one_sample(batch_size, lambda size: chain_cost(*self._about, size, (cut,), self._dtype))
+        (client, server), (shape,) = made.stretches, made.shapes
+        return SplitCost(client, server, shape)
+
     def _chain(self, batch_size: int) -> ChainCost:
         """Costs of all stretches for one mini-batch, where who owns which block is told by segments."""
         assert self._setup.segments is not None
         bounds = self._setup.segments.bounds[1:-1]
         return _of_one_sample(batch_size, lambda size: chain_cost(*self._about, size, bounds, self._dtype))
+
+    @cached_property
+    def _cuts(self) -> list[int]:
+        """Where clients are cut, ascending, if not all alike."""
+        segments = self._setup.segments
+        if segments is None or segments.clients_are_alike:
+            return []
+        return sorted({segments.cut(client) for client in range(self._setup.n_clients)})
 
     def of(self, stretch: Stretch, batch_size: int) -> SideCost:
         """Costs of a stretch between two neighbouring bounds for one mini-batch."""
@@ -93,13 +122,15 @@ class OperationCosts:
         """Costs at the set-up's own batch size, for what is the same at every size."""
         return self.split(self._setup.batch_size)
 
-    def client_forward(self, batch_size: int) -> Cost:
+    def client_forward(self, batch_size: int, cut: int | None = None) -> Cost:
         """Forward pass of the client side."""
-        return self.split(batch_size).client.forward
+        return self.split_at(cut, batch_size).client.forward
 
-    def _client_backward(self, batch_size: int, rule: ClientUpdate, optimizer: Optimizer) -> Cost:
+    def _client_backward(
+        self, batch_size: int, rule: ClientUpdate, optimizer: Optimizer, cut: int | None = None
+    ) -> Cost:
         """Backward pass of the client side, the rule and the optimizer's step."""
-        side = self.split(batch_size).client
+        side = self.split_at(cut, batch_size).client
         n = side.n_trained + (0 if self._tail is None else self.of(self._tail, batch_size).n_trained)
         return Cost(parts=(side.backward, rule.cost(n), optimizer.cost_with_clipping(n)))
 
@@ -122,32 +153,37 @@ class OperationCosts:
         from gapslsim.learning.probe import PROBED, probe
         from gapslsim.models.split import build, cut_at, initial_blocks
 
-        data = self._setup.data
-        segments, about = self._setup.segments, (self._setup.model, data.input_shape, data.n_classes)
-        if segments is None or segments.is_two_parts:
-            module = build(*about, self._setup.seed).server
+        about, segments = (*self._about, self._setup.seed), self._setup.segments
+        if segments is None:
+            module = build(*about).server
         else:
             (of_server,) = segments.held(OF_SERVER)
-            module = cut_at(initial_blocks(*about, self._setup.seed), (0, *of_server, segments.n_blocks))[1]
+            module = cut_at(initial_blocks(*about), (0, *of_server, segments.n_blocks))[1]
         noise = torch.randn(3, PROBED, *self.sizes.smashed_shape, generator=torch.Generator().manual_seed(0))
         return probe(module, list(noise))[0].mixes_samples
 
-    def server_pass(self, batch_size: int, n_shared: int, rule: ServerUpdate) -> Cost:
+    def server_pass(self, batch_size: int, n_shared: int, rule: ServerUpdate, cut: int | None = None) -> Cost:
         """Forward and backward over the samples of a client, or of several joined; the shared ones forward alone.
 
         Where clients take the loss, the forward pass was made when their smashed data came. A second-order rule
         differentiates twice; the Hessian product is charged as two more backward passes per client.
         """
-        forward = self.split(batch_size).server.forward
+        forward = self.split_at(cut, batch_size).server.forward
         if batch_size == n_shared:
             return forward
-        backward = self.split(batch_size - n_shared).server.backward
+        backward = self.split_at(cut, batch_size - n_shared).server.backward
         if self._tail is not None:
             return backward
         return Cost(parts=(forward, backward.times(3 if rule.second_order else 1)))
 
     def server_step(
-        self, batch_sizes: Sequence[int], n_shared: Sequence[int], rule: ServerUpdate, *, served: bool = False
+        self,
+        batch_sizes: Sequence[int],
+        n_shared: Sequence[int],
+        rule: ServerUpdate,
+        *,
+        served: bool = False,
+        cuts: Sequence[int] = (),
     ) -> Cost:
         """Passes of the participants, the shared pass of EPSL, the rule and the optimizer step.
 
@@ -156,7 +192,10 @@ class OperationCosts:
             n_shared: samples of each that go back in one pass for all.
             rule: from gradients to an update.
             served: the passes have been made already, as each arrived.
+            cuts: blocks on each client, where they are unlike.
         """
+        if cuts:
+            return self._step_of_cuts(tuple(sorted(zip(cuts, batch_sizes, strict=True))), rule, served)
         kinds = Counter(zip(batch_sizes, n_shared, strict=True))
         return self._server_step(tuple(sorted(kinds.items())), rule, served)
 
@@ -194,6 +233,34 @@ class OperationCosts:
         n = self.sizes.server.n_trained
         parts += [rule.cost(n_clients, n), self._setup.server_optimizer.cost_with_clipping(n)]
         return Cost(parts=tuple(parts))
+
+    def _build_step_of_cuts(
+        self, batches: tuple[tuple[int, int], ...], rule: ServerUpdate, served: bool
+    ) -> Cost:
+        """As `_build_server_step`, of pairs of cut and batch size: passes of clients with one cut at a time.
+
+        The rule decides on the blocks that it compares; each other block is averaged over those who have it here.
+        """
+        parts: list[Cost] = []
+        for cut in () if served else dict.fromkeys(cut for cut, _ in batches):
+            sizes = [size for own, size in batches if own == cut]
+            if self.joins(rule):
+                sizes = [sum(sizes[group]) for group in groups_of(sizes, self.most_joined)]
+            parts += [
+                self.server_pass(size, 0, rule, cut).times(count) for size, count in Counter(sizes).items()
+            ]
+
+        def trained_after(cut: int) -> int:
+            return self.split_at(cut, self._setup.batch_size).server.n_trained
+
+        compared = self._cuts[0 if rule.compares == "own" else -1]
+        for first, last in pairwise(cut for cut in self._cuts if cut <= compared):
+            if n_having := sum(own <= first for own, _ in batches):
+                parts.append(self.average(n_having, trained_after(first) - trained_after(last)))
+        parts.append(rule.cost(len(batches), trained_after(compared)))
+        return Cost(
+            parts=(*parts, self._setup.server_optimizer.cost_with_clipping(trained_after(batches[0][0])))
+        )
 
     def relay_step(self, stretch: Stretch, batch_sizes: Sequence[int]) -> Cost:
         """Backward passes of a station, the mean of the gradients and the optimizer step.

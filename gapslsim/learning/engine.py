@@ -29,7 +29,7 @@ from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.names import SERVER, side_of
 from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.probe import PROBED
-from gapslsim.learning.rules import Gradients
+from gapslsim.learning.rules import Decision, Gradients, ServerUpdate
 from gapslsim.learning.server_pass import (
     WINDOW,
     ServerPass,
@@ -41,7 +41,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, differentiate, flatten, mean_weights, train_locally, unflatten
 from gapslsim.learning.workers import Workers, choose_workers
-from gapslsim.models.cost import split_cost
+from gapslsim.models.cost import SplitCost, split_cost
 from gapslsim.models.split import cut_blocks, initial_blocks
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
@@ -107,15 +107,7 @@ class Engine:
             self._label_shares = np.stack([n / n.sum() for n in of_clients])
             counts = np.sum(of_clients, axis=0)
         self.criterion = Criterion.of(setup.loss, counts, self._inputs, data.target)
-        self._client_passes = ClientPasses(
-            self.client,
-            self._batches,
-            partial(self._seed, self.client, "client_forward"),
-            stacked_client_samples(self.client, costs, setup.batch_size, limits),
-            {c: self.client.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
-            doubles_lone=limits.is_cache,
-            keeps=not ways.remakes_passes,
-        )
+        self._client_passes = self._passes_through(self.client, costs)
         # Elsewhere than on a CPU batches had better be picked together, even where passes are not stacked.
         self.stacks_clients = self._client_passes.stacks or device.type != "cpu"
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
@@ -134,6 +126,19 @@ class Engine:
         steps = (setup.planned_server_steps, setup.planned_client_steps)[of_client]
         optimizer = setup.client_optimizer if of_client else setup.server_optimizer
         return Side(layers, optimizer, steps, examples, self._stacks_all, setup.precision, setup.compile)
+
+    def _passes_through(self, side: Side, costs: SplitCost) -> ClientPasses:
+        """Passes through the layers of clients, whose costs these are."""
+        setup, limits = self._setup, limits_for(self._device)
+        return ClientPasses(
+            side,
+            self._batches,
+            partial(self._seed, side, "client_forward"),
+            stacked_client_samples(side, costs, setup.batch_size, limits),
+            {c: side.with_optimizer(own) for c, own in enumerate(setup.client_optimizers or ())},
+            doubles_lone=limits.is_cache,
+            keeps=not self._ways.remakes_passes,
+        )
 
     @property
     def evaluated(self) -> tuple[Side, Side]:
@@ -187,25 +192,37 @@ class Engine:
         self._check(step, losses, sums)
         matrix = passed.matrix
         if step.weights is not None:
-            matrix = weighed(step.weights, matrix, step.rule.needs_client_gradients)
+            matrix = self._weighed(step.weights, matrix, step.rule)
         gradients = self._gradients(step, passed, matrix)
         decision = step.rule.decide(gradients)
         state = step.state
         # A round in which nobody is admitted has no step, but its passes have moved the running statistics.
         updated = SideState(state.parameters, passed.buffers, state.optimizer, state.n_updates)
         if decision.updates_server:
-            updated = self.server.update(state, unflatten(decision.update, state.parameters), passed.buffers)
+            updated = self.server.update(state, self._update(step, decision, matrix), passed.buffers)
         rows = passed.matrix
         if step.measures and not keep_rows:
             # Measured after the decision and apart from it: recording geometry must not change what is
             # trained.
             rows = whole_pass(stacked_samples=self._stacked_samples).matrix
         known = gradients.gram if matrix is rows and keep_rows else None
-        return outcome_of(step, passed, losses, decision, updated, rows, known)
+        return outcome_of(step, passed, losses, decision, updated, self._compared(step, rows), known)
 
     def _server_pass(self, step: ServerStep, *given: Any, **how: Any) -> ServerPass:
         """Passes of all mini-batches; see `server_pass`."""
         return server_pass(*given, criterion=self.criterion, **how)
+
+    def _weighed(self, weights: Sequence[float], matrix: Rows, rule: ServerUpdate) -> Rows:
+        """Gradients times their weights, as the rule wants them."""
+        return weighed(weights, matrix, rule.needs_client_gradients)
+
+    def _compared(self, step: ServerStep, rows: Rows) -> Rows:
+        """What of clients' gradients is compared: all."""
+        return rows
+
+    def _update(self, step: ServerStep, decision: Decision, matrix: Rows) -> tuple[Tensor, ...]:
+        """Gradients for the server's optimizer, of the last of its parameters: all, as the rule decides."""
+        return unflatten(decision.update, step.state.parameters)
 
     def _server_seeds(self, step: ServerStep) -> list[int]:
         """Seeds of each mini-batch's pass, and of the shared one."""
@@ -259,15 +276,16 @@ class Engine:
         self,
         side: Literal["client", "server"],
         weights: Weights,
-        optimizer: Literal["carry", "keep", "reset"],
+        optimizer: Literal["carry", "keep", "restart", "reset"],
         kept: SideState | None,
     ) -> SideState:
         """A state with these weights; its optimizer comes with them, is that of `kept`, or starts anew."""
-        taken: Weights | SideState | None = {"carry": weights, "keep": kept, "reset": None}[optimizer]
+        taken: Weights | SideState | None = {"carry": weights, "keep": kept}.get(optimizer)
         # `keep` for a client that never trained, and weights sent without an optimizer, start anew as well.
         if taken is None or taken.optimizer is None:
             fresh = (self.client if side == "client" else self.server).optimizer.initial(weights.parameters)
-            return SideState(weights.parameters, weights.buffers, fresh)
+            n_updates = 0 if kept is None else kept.n_updates
+            return SideState(weights.parameters, weights.buffers, fresh, n_updates)
         return SideState(weights.parameters, weights.buffers, taken.optimizer, taken.n_updates)
 
     def local_training(

@@ -12,7 +12,7 @@ from torch import Tensor
 from gapslsim.learning._layout import sent
 from gapslsim.learning._limits import COLUMNS, limits_for
 
-__all__ = ["GradientRows", "Rows", "blocks_of", "mean_of", "new_rows", "rows_of"]
+__all__ = ["GradientRows", "Rows", "blocks_of", "columns_of", "mean_of", "new_rows", "rows_of"]
 
 _NARROW = 64
 
@@ -89,6 +89,13 @@ def new_rows(n: int, d: int, like: Tensor) -> GradientRows:
     """Rows to be written, in memory from which copies to a GPU need not wait for each other."""
     matrix = torch.empty(n, d, dtype=like.dtype, pin_memory=like.device.type == "cuda")
     return GradientRows(matrix, torch.zeros(n, dtype=like.dtype, device=like.device), tuple(range(n)))
+
+
+def columns_of(gradients: Rows, columns: slice) -> Rows:
+    """Some columns of all rows, one beside the other; none is copied."""
+    if isinstance(gradients, GradientRows):
+        return replace(gradients, matrix=gradients.matrix[:, columns])
+    return gradients[:, columns]
 
 
 def rows_of(gradients: Rows, chosen: Sequence[int]) -> Rows:

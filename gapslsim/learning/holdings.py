@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.names import SERVER, side_of
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.segments import OF_SERVER
+from gapslsim.models.segments import OF_SERVER, Range
 from gapslsim.models.side_cost import SideCost
 
 __all__ = ["Held", "Holdings"]
@@ -55,13 +55,14 @@ class Holdings:
         segments, sizes = self._setup.segments, self._costs.sizes
         if segments is None:
             return [sizes.server if side_of(state) == SERVER else sizes.client]
-        chain = self._costs.chain(self._setup.batch_size)
-        places = {bound: place for place, bound in enumerate(segments.bounds)}
-        return [
-            chain.stretches[place]
-            for blocks in segments.held(state)
-            for place in range(places[blocks.first], places[blocks.last])
-        ]
+        return [cost for blocks in segments.held(state) for cost in self.pieces(blocks)]
+
+    def pieces(self, blocks: Range) -> list[SideCost]:
+        """Costs of some blocks from bound to bound, where they have several owners."""
+        segments = self._setup.segments
+        assert segments is not None
+        first, last = (segments.bounds.index(bound) for bound in blocks)
+        return list(self._costs.chain(self._setup.batch_size).stretches[first:last])
 
     def _smashed_shape(self, client: int) -> tuple[int, ...]:
         """Of what one sample of a client sends across its first cut."""

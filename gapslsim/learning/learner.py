@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gapslsim.errors import LostError, ProtocolError
+from gapslsim.learning._common_blocks import CommonBlocks
 from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
 from gapslsim.learning._relays import RelayOperations, served
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 
-class Learner(RelayOperations):
+class Learner(CommonBlocks, RelayOperations):
     """Offers every operation on the named states of one training.
 
     A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
@@ -82,16 +83,17 @@ class Learner(RelayOperations):
             held = self._operations.held(key, (state,), call)
             return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
-        cost = self._hops.charged(self.costs.client_forward(size), sent=[self._hops.uploaded(client, size)])
+        cost = self.costs.client_forward(size, self.setup.cut_of(client))
+        cost = self._hops.charged(cost, sent=[self._hops.uploaded(client, size)])
         return Work("client_forward", cost, carry_out, (name,), 1, size)
 
     def server_pass(
         self, smashed: SmashedData, rule: ServerUpdate, cut_rule: CutGradient
     ) -> Work[SmashedData]:
         """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
-        size = smashed.batch.size
-        cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule)
-        cost = self._hops.charged(cost, received=[self._hops.uploaded(smashed.batch.client, size)])
+        size, client = smashed.batch.size, smashed.batch.client
+        cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule, self.setup.cut_of(client))
+        cost = self._hops.charged(cost, received=[self._hops.uploaded(client, size)])
 
         def carry_out() -> SmashedData:
             smashed.batch.is_served = True
@@ -228,14 +230,11 @@ class Learner(RelayOperations):
         if joined:
             cost = self.costs.joined_step(sizes, rule)
         else:
-            cost = self.costs.server_step(sizes, shared, rule, served=is_served)
-        cost = self._hops.charged(
-            cost,
-            received=()
-            if is_served
-            else [self._hops.uploaded(batch.client, batch.size) for batch in batches],
-            sent=self._hops.downloaded(batches, n_broadcast) if answers else (),
-        )
+            cuts = [cut for client in clients if (cut := self.setup.cut_of(client)) is not None]
+            cost = self.costs.server_step(sizes, shared, rule, served=is_served, cuts=cuts)
+        came = [] if is_served else [self._hops.uploaded(batch.client, batch.size) for batch in batches]
+        sent = self._hops.downloaded(batches, n_broadcast) if answers else ()
+        cost = self._hops.charged(cost, received=came, sent=sent)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
         return Work("server_step", cost, carry_out, (name,), n_loops)
 
@@ -283,7 +282,8 @@ class Learner(RelayOperations):
                 key, self.holdings.of(batch.model).size_bytes, inputs, call, is_state=True
             )
 
-        cost = self.costs.client_backward(batch.size, rule, self.setup.optimizer_of(batch.client))
+        optimizer = self.setup.optimizer_of(batch.client)
+        cost = self.costs.client_backward(batch.size, rule, optimizer, self.setup.cut_of(batch.client))
         cost = self._hops.charged(cost, received=self._hops.answered(reply, answer))
         return Work("client_backward", cost, carry_out, (batch.model,))
 
@@ -303,7 +303,7 @@ class Learner(RelayOperations):
         return SentWeights(key, holds.size_bytes + n_slots * holds.slot_bytes, held, side=side, holds=holds)
 
     def average(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
-        """Mean of the weights of one side.
+        """Mean of the weights of one side; where clients are cut unlike, of each block over those who have it there.
 
         Args:
             weights: by client.
@@ -312,6 +312,8 @@ class Learner(RelayOperations):
         Raises:
             ProtocolError: if there are none, or of both sides.
         """
+        if self._cuts_differ:
+            return self._average_blocks(weights, shares)
         clients = tuple(sorted(weights))
         messages = [weights[client] for client in clients]
         settings = [shares, list(clients)]
@@ -358,7 +360,7 @@ class Learner(RelayOperations):
         self,
         model: int | str,
         weights: SentWeights,
-        optimizer: Literal["carry", "keep", "reset"],
+        optimizer: Literal["carry", "keep", "restart", "reset"],
         of: int | str | None = None,
     ) -> None:
         """Replaces the weights of a state by received ones; takes no time.
@@ -366,7 +368,8 @@ class Learner(RelayOperations):
         Args:
             model: a client, or the name of a state.
             weights: received.
-            optimizer: its state comes with the weights (`carry`), is kept, or starts anew (`reset`).
+            optimizer: its state comes with the weights (`carry`), is kept, or starts anew; the count of its steps, for
+                schedules, then goes on (`restart`) or not (`reset`).
             of: whose optimizer is kept; that of `model` unless given.
 
         Raises:
@@ -375,7 +378,7 @@ class Learner(RelayOperations):
         name = name_of(model)
         if self._side_of(name) != weights.side:
             of_side(name, weights.side)
-        kept = self.states[name if of is None else name_of(of)] if optimizer == "keep" else None
+        kept = self.states[name if of is None else name_of(of)] if optimizer in ("keep", "restart") else None
         self.states[name] = self._keyed(
             derived_key(weights.key, "install", optimizer, *([] if kept is None else [kept.key])),
             weights.holds.size_bytes,

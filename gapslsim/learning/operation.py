@@ -10,6 +10,7 @@ from gapslsim.errors import ProtocolError
 from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.names import Side
 from gapslsim.learning.rules import AlignmentDetail, ClientUpdate, Fate, ServerUpdate
+from gapslsim.models.segments import Range
 from gapslsim.records import LossRow
 from gapslsim.work import Deferred, Keyed
 
@@ -93,6 +94,8 @@ class SentWeights(Keyed[Weights]):
     side: Side = field(kw_only=True)
     holds: Held = field(kw_only=True)
     """What the state that they are of holds."""
+    blocks: tuple[Range, ...] = field(default=(), kw_only=True)
+    """Of a mean over clients that are cut unlike: all blocks that any of them has."""
 
 
 class Answer(NamedTuple):

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AlignmentDetail",
     "ClientUpdate",
+    "Compared",
     "CutGradient",
     "Decision",
     "Fate",
     "Gradients",
     "ServerUpdate",
+    "one_cut_because",
     "whole_because",
 ]
 
@@ -37,11 +39,17 @@ Fate = Literal["train", "zero", "freeze"]
 """What becomes of a client in a round: its own cut gradient; a zero cut gradient; no update at all."""
 
 
+Compared = Literal["shared", "own"]
+"""Where clients are cut unlike: the gradients of those of the server's blocks that all clients go through there, or of
+all of them, with zeros where a client has a block itself."""
+
+
 @dataclass(frozen=True, eq=False)
 class Gradients:
     """What the server knows when it decides on an update.
 
-    S is the number of participants, d the number of server-side parameters.
+    S is the number of participants, d the number of server-side parameters; where clients are cut unlike, of those that
+    the rule compares (`ServerUpdate.compares`).
     """
 
     matrix: Tensor
@@ -137,6 +145,16 @@ class ServerUpdate(ABC):
         return 0
 
     @property
+    def compares(self) -> Compared:
+        """What of clients' gradients it is given, where clients are cut unlike."""
+        return "shared"
+
+    @property
+    def sums_clients(self) -> bool:
+        """Whether its update is a sum over clients, not a mean; then so it is on blocks that it is not given."""
+        return False
+
+    @property
     def reads_planned_rounds(self) -> bool:
         """Whether `decide` depends on `Gradients.planned_rounds`; if not, runs of any length share their training."""
         return True
@@ -213,6 +231,17 @@ class ClientUpdate(ABC):
     def cost(self, n_parameters: int) -> Cost:
         """What adjusting costs on the client beyond its backward pass."""
         return NO_COST
+
+
+def one_cut_because(rule: ServerUpdate, cut_rule: CutGradient) -> str:
+    """Why all clients must be cut alike, in words; empty if they need not."""
+    if cut_rule.shared_fraction or cut_rule.average:
+        return "gradients at the cut are averaged over clients (phi, cut_gradient), and are of one shape for that"
+    if rule.second_order:
+        return "gradient: exact differentiates all clients' losses by the same weights of the server"
+    if rule.n_generated:
+        return "smashed data are generated from those of all clients, which are of one shape for that"
+    return ""
 
 
 def whole_because(rule: ServerUpdate, cut_rule: CutGradient) -> str:

@@ -80,6 +80,7 @@ def server_pass(
     window: int = WINDOW,
     remakes_graphs: bool = False,
     on_host: bool = False,
+    into: Rows | None = None,
     as_one: bool = False,
 ) -> ServerPass:
     """Forward and backward for every participant.
@@ -105,6 +106,7 @@ def server_pass(
         window: passes whose results wait to be added up; of no account to what is computed.
         remakes_graphs: for Hessian products each pass is made again, so that one graph is there at a time.
         on_host: whether rows go to the host's memory, where they are kept.
+        into: where rows go, if they are a part of others.
         as_one: whether all samples go through one pass even where layers mix them or draw. The gradient is then that of
             the losses weighted by samples; without rows and shared samples.
     """
@@ -121,9 +123,13 @@ def server_pass(
     # A server without anything to learn still has losses and cut gradients to give.
     like = state.parameters[0] if state.parameters else smashed[0].activations
     # What EPSL's shared pass adds to every row comes last, so that those stay here.
-    elsewhere = new_rows(len(smashed), d, like) if keep_rows and on_host and not any(n_shared) else None
-    n_here = (len(smashed) if keep_rows else 1) if elsewhere is None else 0
+    if into is None and keep_rows and on_host and not any(n_shared):
+        into = new_rows(len(smashed), d, like)
+    elsewhere = into if isinstance(into, GradientRows) else None
+    n_here = (len(smashed) if keep_rows else 1) if into is None else 0
     matrix = like.new_empty(n_here, d) if keep_rows else like.new_zeros(n_here, d)
+    if isinstance(into, Tensor):
+        matrix = into
     parts: list[_Part] = []
     buffers = state.buffers
     # A pass that may change buffers starts from those that the one before left.

@@ -72,6 +72,11 @@ class LearningSetup:
         """Number of clients."""
         return len(self.shards)
 
+    def cut_of(self, client: int) -> int | None:
+        """Blocks on a client, where clients are cut unlike; else None: where the model says."""
+        segments = self.segments
+        return None if segments is None or segments.clients_are_alike else segments.cut(client)
+
     @cached_property
     def batches(self) -> BatchPlan:
         """Which samples a client's n-th mini-batch holds."""

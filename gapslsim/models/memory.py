@@ -45,13 +45,14 @@ def server_memory_bytes(
     keeps_client_gradients: bool,
     n_copies: int = 1,
     n_joined: int = 1,
+    arriving_bytes: int | None = None,
     n_waiting: int = 0,
 ) -> int:
     """Peak memory of the server-side model, or of that of a station between [B].
 
     The server takes one client after another, so that one client's activations are kept at a time, or those of a
-    joined pass. The
-    smashed data of all clients wait in memory, and so do the cut gradients until the last of them is sent.
+    joined pass. The smashed data of all clients wait in memory, and so do the cut gradients until the last of them is
+    sent.
 
     Args:
         side: the server's side, at the batch size of one client.
@@ -62,13 +63,14 @@ def server_memory_bytes(
         n_copies: server-side models that are trained beside one another, each with its optimizer's state and buffers;
             what is frozen they share.
         n_joined: clients whose samples go through one pass.
+        arriving_bytes: smashed data of a round; S times what enters this side unless given.
         n_waiting: clients whose activations wait beside these for gradients that come back: at stations, and at servers
             whose clients take the loss.
     """
     _checked("n_clients", n_clients, 1)
     n_gradients = 1 + (n_clients if keeps_client_gradients else 0)
     of_copy = (1 + _checked("n_slots", n_slots, 0)) * side.trained_bytes + side.buffer_bytes
-    waiting = 2 * n_clients * side.input_bytes
+    waiting = 2 * (n_clients * side.input_bytes if arriving_bytes is None else arriving_bytes)
     return (
         side.parameter_bytes
         - side.trained_bytes

@@ -138,6 +138,10 @@ class Segments:
         """Whether all clients hold the same blocks."""
         return len({self.of_client(client) for client in self._unlike}) == 1
 
+    def cut(self, client: int) -> int:
+        """Blocks at the beginning of a client's path that lie on it."""
+        return self.paths[client][0].last
+
     @cached_property
     def _unlike(self) -> tuple[int, ...]:
         """One client of each path."""

@@ -150,6 +150,7 @@ class _Summary(_Entry):
     learning_sha256: str
     warnings: list[str]
     # What runs of earlier versions do not have, and where there is nothing to tell.
+    bytes_between: _Count = 0
     wasted: _Wasted | None = None
     attendance: _Attendance | None = None
     participation: _Participation | None = None

@@ -95,6 +95,7 @@ def summarise(facts: RunFacts, sums: SpanSums, tables: Mapping[str, Table]) -> d
         "time_to_accuracy_within_s": {target: found and found._asdict() for target, found in reached.items()},
         "bytes_up": sums.total(lambda actor, phase: not actor and sent(phase)).bytes,
         "bytes_down": sums.total(lambda actor, phase: not actor and received(phase)).bytes,
+        **_between(sums),
         "energy_j": energy_of(sums, facts.server_idle_w, facts.simulated_time_s),
         "cancelled": asdict(sums.total(lambda _, phase: phase.startswith("cancelled_"))),
         "wasted": wasted(sums),
@@ -113,6 +114,12 @@ def summarise(facts: RunFacts, sums: SpanSums, tables: Mapping[str, Table]) -> d
         raise ValueError(f"extra repeats entries of the summary: {', '.join(twice)}; name them otherwise")
     result: dict[str, Any] = plain(own | dict(facts.extra))
     return result
+
+
+def _between(sums: SpanSums) -> dict[str, int]:
+    """Bytes of messages between machines of which none is a client, where there are any."""
+    n = sums.total(lambda actor, phase: bool(actor) and relayed(phase)).bytes
+    return {"bytes_between": n} if n else {}
 
 
 def _of(facts: RunFacts, *names: str) -> dict[str, Any]:

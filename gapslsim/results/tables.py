@@ -152,7 +152,9 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         text = reached.words(words.seconds) if reached is not None else "not reached"
         table.add_row(f"time to {words.accuracy(float(target))}", f"{text} ({summary['target_view']} view)")
     up, down = summary["bytes_up"], summary["bytes_down"]
-    table.add_row("bytes", f"{words.size(up)} up, {words.size(down)} down")
+    between = summary.get("bytes_between")
+    more = f", {words.size(between)} between servers and stations" if between else ""
+    table.add_row("bytes", f"{words.size(up)} up, {words.size(down)} down{more}")
     energy = summary["energy_j"]
     table.add_row(
         "energy",

@@ -213,14 +213,6 @@ def _check_steps(scenario: Scenario) -> list[Finding]:
     return [(path, rule) for path, is_counted in counts.items() if is_counted]
 
 
-def nothing_to_compare(kind: str) -> str:
-    """Why a framework that aligns gradients cannot train this model."""
-    return (
-        f"{kind} compares the clients' gradients of the server side, where all weights are frozen; unfreeze some, cut "
-        "the model earlier, or take psl."
-    )
-
-
 def check_deep(scenario: Scenario, *, inputs: bool = False, dry: bool = False) -> list[Finding]:
     """What does not fit the data, the model or the network: reads labels and traces, no weights.
 
@@ -319,14 +311,12 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     except Exception as error:
         text = _words(error)
         return [(("model", *pointed_at(type(model), text)), text)]
-    if framework.keeps_client_gradients and not cost.server.n_trained:
-        return [(("framework",), nothing_to_compare(framework.kind))]
+    if found := check_cuts(scenario, loaded, largest):
+        return found
     mixes = cost.server.n_buffers and not framework.at_once(scenario.n_clients).is_joined
     if scenario.clock.server.computes == "joined" and mixes:
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
-    if found := check_cuts(scenario, loaded, largest):
-        return found
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)

@@ -1,25 +1,30 @@
-"""Who owns which blocks in a scenario, and what keeps its shape from being trained."""
+"""Who owns which blocks in a scenario, and what keeps its shape and its cuts from being trained."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from gapslsim.data.dataset import LoadedData
 from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.client_sync import ClientSync
-from gapslsim.models.segments import Segments
+from gapslsim.models.model import Model
+from gapslsim.models.segments import OF_SERVER, Segments, two_parts
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shape import Cuts
 from gapslsim.scenario.tree import Path
 
-__all__ = ["check_cuts", "check_shape", "segments_of"]
+if TYPE_CHECKING:
+    from gapslsim.data.dataset import LoadedData
+
+__all__ = ["check_cuts", "check_shape", "cut_model", "nothing_to_compare", "refusals"]
 
 
-def segments_of(scenario: Scenario, input_shape: tuple[int, ...], n_classes: int) -> Segments | None:
-    """The path of each client; None for client and server with one cut.
+def cut_model(
+    scenario: Scenario, input_shape: tuple[int, ...], n_classes: int
+) -> tuple[Model, Segments | None]:
+    """The model as its clients cut it, and the path of each; None for client and server with one cut.
 
     Args:
         scenario: whose model, shape and clients.
@@ -29,34 +34,88 @@ def segments_of(scenario: Scenario, input_shape: tuple[int, ...], n_classes: int
     Raises:
         ValueError: if the model has no such cut, or somebody would have no block.
     """
-    if scenario.shape.is_split:
-        return None
-    from gapslsim.models.split import block_names
-
     model: Any = scenario.model
+    groups = scenario.clients
 
     def at(cut: int | str) -> int:
         return cast("int", replace(model, cut=cut).cut_index(input_shape, n_classes))
 
-    first = model.cut_index(input_shape, n_classes)
-    groups = [group for group in scenario.clients for _ in range(group.count)]
-    places = [group.access_point for group in groups]
+    usual = model.cut_index(input_shape, n_classes)
+    of_groups = [usual if group.cut is None else at(group.cut) for group in groups]
+    if set(of_groups) != {usual} and len(set(of_groups)) == 1:
+        model = replace(model, cut=groups[0].cut)
+    if scenario.shape.is_split and len(set(of_groups)) == 1:
+        return model, None
+    from gapslsim.models.split import block_names
+
     n_blocks = len(block_names(model, tuple(input_shape), n_classes))
-    return scenario.shape.segments(Cuts([first] * len(groups), n_blocks, at, places))
+    first = [cut for cut, group in zip(of_groups, groups, strict=True) for _ in range(group.count)]
+    if scenario.shape.is_split:
+        return model, two_parts(first, n_blocks)
+    places = [group.access_point for group in groups for _ in range(group.count)]
+    return model, scenario.shape.segments(Cuts(first, n_blocks, at, places))
 
 
 def check_cuts(scenario: Scenario, loaded: LoadedData, batch_size: int) -> list[tuple[Path, str]]:
-    """Cuts that the model does not have, or where no single tensor passes, beyond the first one; on shapes alone."""
-    from gapslsim.models.cost import chain_cost
+    """Cuts that the model does not have, or where no single tensor passes, beyond its own; on shapes alone.
+
+    Also whether a framework that compares gradients finds any.
+    """
+    from gapslsim.models.cost import chain_cost, split_cost
 
     about = (loaded.input_shape, loaded.n_classes)
+    model: Any = scenario.model
+    found: list[tuple[Path, str]] = []
+    for place, group in enumerate(scenario.clients):
+        if group.cut is not None:
+            try:
+                moved = replace(model, cut=group.cut)
+                moved.cut_index(*about)
+                split_cost(moved, *about, batch_size, loaded.input_dtype)
+            # A model of the user's own may raise anything.
+            except Exception as error:
+                found.append((("clients", place, "cut"), str(error) or type(error).__name__))
+    if found:
+        return found
     try:
-        segments = segments_of(scenario, *about)
-        if segments is not None:
-            chain_cost(scenario.model, *about, batch_size, segments.bounds[1:-1], loaded.input_dtype)
+        model, segments = cut_model(scenario, *about)
+        if segments is None:
+            compared = split_cost(model, *about, batch_size, loaded.input_dtype).server
+        else:
+            bounds = segments.bounds
+            chain = chain_cost(model, *about, batch_size, bounds[1:-1], loaded.input_dtype)
+            firsts = (s.first for path in set(segments.paths) for s in path if s.owner == OF_SERVER)
+            compared = chain.stretches[bounds.index(max(firsts))]
     except (GapslsimError, ValueError) as error:
         return [(("shape", *pointed_at(type(scenario.shape), str(error))), str(error))]
-    return []
+    if scenario.framework.keeps_client_gradients and not compared.n_trained:
+        return [(("framework",), nothing_to_compare(scenario.framework.kind))]
+    return refusals(scenario, segments)
+
+
+def refusals(scenario: Scenario, segments: Segments | None) -> list[tuple[Path, str]]:
+    """Why clients cannot be cut unlike.
+
+    Args:
+        scenario: whose framework and shape.
+        segments: who owns which blocks.
+    """
+    if segments is None or segments.clients_are_alike:
+        return []
+    shape: Any = scenario.shape
+    kind, why = scenario.framework.kind, scenario.framework.one_cut_because
+    if not shape.is_split:
+        kind, why = f"shape {shape.kind}", "all clients are cut at one place"
+    place = next((i for i, group in enumerate(scenario.clients) if group.cut is not None), 0)
+    return [(("clients", place, "cut"), f"in {kind} {why}; give all client groups one cut.")] if why else []
+
+
+def nothing_to_compare(kind: str) -> str:
+    """Why a framework that aligns gradients cannot train this model."""
+    return (
+        f"{kind} compares the clients' gradients of the server side, where all weights are frozen; unfreeze some, cut "
+        "the model earlier (or the client groups that cut it last), or take psl."
+    )
 
 
 def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from gapslsim.bounds import Depth
 from gapslsim.clock_options import ClockOptions
 from gapslsim.data.dataset import Dataset, datasets
 from gapslsim.documents import is_printable
@@ -198,6 +199,8 @@ class ClientGroup:
     """When each of them is there."""
     training: GroupTraining = Field(default_factory=GroupTraining)
     """Batch size, optimizer or learning rate of their own."""
+    cut: Depth | str | None = None
+    """Where their network is cut, counted as `model.cut`; there unless given."""
 
     @property
     def label(self) -> str:

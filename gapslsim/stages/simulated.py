@@ -256,10 +256,12 @@ class SimulatedStage(Stage):
 
     def _protocol(self, framework: Framework) -> Process[None]:
         """The framework's protocol, behind what clients must have before they can begin."""
-        frozen = self.learner.frozen_weights(framework.clients_hold_whole_model)
-        if frozen is not None:
-            clients = [self.client(index) for index in range(self.n_clients)]
-            yield from self.together(self.server.send(frozen, client, "model_downlink") for client in clients)
+        whole, told = framework.clients_hold_whole_model, self.learner.frozen_weights
+        sent = {i: frozen for i in range(self.n_clients) if (frozen := told(i, whole)) is not None}
+        if sent:
+            yield from self.together(
+                self.server.send(frozen, self.client(i), "model_downlink") for i, frozen in sent.items()
+            )
         yield from framework.run(self)
 
     def stop(self) -> None:

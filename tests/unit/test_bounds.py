@@ -73,7 +73,7 @@ def test_what_has_no_bounds_of_its_own_gets_them(settings):
     ("change", "says"),
     [
         ("training.client.lr=1e39", "write at most 1e+18"),
-        ("framework.eta=-1e308", "write at least -1e+18|greater than or equal to 0"),
+        ("framework.eta=-1e308", "write at least -1e+18|greater than or equal to -1000"),
         ("training.threads=5000", "less than or equal to 4096"),
         ("training.workers=5000", "less than or equal to 4096"),
         ("stop.rounds=9999999999999", "write at most 1e[+]12"),

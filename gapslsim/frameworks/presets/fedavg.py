@@ -54,6 +54,11 @@ class FedAvg(Framework):
         return (yield from node.send(trained, w.server, "model_uplink"))
 
     @property
+    def one_cut_because(self) -> str:
+        """Nothing is cut."""
+        return "clients train the whole network, which is not cut at all"
+
+    @property
     def reads_planned_rounds(self) -> bool:
         """No."""
         return False

@@ -104,6 +104,11 @@ class VanillaSplitLearning(Framework):
         yield from node.compute(w.learner.client_backward(client, reply, client_updates["own"]()))
 
     @property
+    def one_cut_because(self) -> str:
+        """One model goes from hand to hand."""
+        return "one client-side model is handed from client to client"
+
+    @property
     def two_parts_because(self) -> str:
         """Nothing."""
         return ""

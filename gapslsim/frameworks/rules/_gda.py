@@ -14,7 +14,7 @@ from gapslsim.learning import alignment
 from gapslsim.learning.gradient_rows import GradientRows, Rows, mean_of, new_rows
 from gapslsim.learning.rules import Fate, Gradients
 
-__all__ = ["admitted_clients", "aligned_update", "fates_of", "regularised_losses"]
+__all__ = ["admitted_clients", "aligned_update", "as_long_as_the_mean", "fates_of", "regularised_losses"]
 
 
 def admitted_clients(
@@ -108,3 +108,10 @@ def aligned_update(
         torch.stack(copies) if turned is None else turned, range(len(rows)), total=options.reduction == "sum"
     )
     return update, None if all(term is None for term in cut_terms) else tuple(cut_terms)
+
+
+def as_long_as_the_mean(update: Tensor, rows: Rows) -> Tensor:
+    """The update [d] with the length of the mean of all rows; zero stays zero, as it has no direction to keep."""
+    own: Tensor = update.double().norm()
+    wanted: Tensor = mean_of(rows, range(len(rows))).double().norm()
+    return update * (wanted / own if own > 0 else own).to(update.dtype)

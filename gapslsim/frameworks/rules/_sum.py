@@ -17,6 +17,11 @@ class SumUpdate(MeanUpdate):
 
     kind: Literal["sum"] = "sum"  # type: ignore[assignment]
 
+    @property
+    def sums_clients(self) -> bool:
+        """Yes."""
+        return True
+
     def decide(self, gradients: Gradients) -> Decision:
         """The sum; everyone trains."""
         mean = super().decide(gradients)

@@ -62,4 +62,6 @@ def gapsl_costs(options: GapslOptions, n_clients: int, n_parameters: int) -> tup
     costs = (*leader_costs(options, n_clients, n_parameters), angle_cost(n_clients, n_parameters))
     if options.gradient != "detached" and options.lambda_ > 0:
         costs = (*costs, correction_cost(n_clients, n_parameters))
+    if options.length == "mean":  # The mean of all, whose length is wanted.
+        costs = (*costs, average_cost(n_clients, n_parameters, "length"))
     return (*costs, average_cost(n_clients, n_parameters))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
+from gapslsim.learning.rules import Compared
 from gapslsim.registry import component
 
 __all__ = ["GapslOptions", "LeaderOptions"]
@@ -34,11 +35,20 @@ class LeaderOptions:
     participant by index leads (cyclically)."""
     planned_rounds: PositiveInt | None = None
     """T of Eq. (2); taken from the stop condition if not given."""
+    compare: Compared = "shared"
+    """What is compared where client groups are cut unlike. `shared`: the gradients of those of the server's blocks that
+    all clients go through there; its other blocks get the mean over the admitted clients that have them there. `own`:
+    the gradients of all its blocks, with zeros where a client has a block itself."""
 
     def options(self) -> dict[str, Any]:
         """The options as keyword arguments: `server_updates["gapsl"](**self.options())`."""
         owner = next(cls for cls in type(self).__mro__ if cls in (GapslOptions, LeaderOptions))
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(owner)}
+
+    @property
+    def compares(self) -> Compared:
+        """As chosen."""
+        return self.compare
 
     @property
     def needs_planned_rounds(self) -> bool:
@@ -70,8 +80,9 @@ class LeaderOptions:
 class GapslOptions(LeaderOptions):
     """How GAPSL leads and admits: LGI and GDA, Sections III-B and III-C of [lin2026gapsl], with our readings."""
 
-    eta: NonNegativeFloat = 0.1
-    """eta of Eq. (6): standard deviations that the threshold lies below the mean angle. The source gives no value."""
+    eta: Annotated[float, Field(ge=-1000, le=1000)] = 0.1
+    """eta of Eq. (6): standard deviations that the threshold lies below the mean angle; below 0, above it, so that more
+    clients are admitted. The source gives no value and no sign."""
     lambda_: NonNegativeFloat = Field(
         default=5e-4, validation_alias=AliasChoices("lambda", "lambda_"), serialization_alias="lambda"
     )
@@ -82,6 +93,9 @@ class GapslOptions(LeaderOptions):
     gradient towards the leader, first order, server only."""
     reduction: Literal["mean", "sum"] = "mean"
     """Over admitted clients. `sum` is Eq. (8) as printed; `mean` keeps the step size of the baselines."""
+    length: Literal["own", "mean"] = "own"
+    """Length of the update. `own`: as the reduction gives it. `mean`: that of the mean gradient of all clients, so that
+    GAPSL differs from PSL in direction alone."""
     on_empty: Literal["nearest", "skip"] = "nearest"
     """When nobody is admitted: admit the client closest to the leader, or leave the server as it is in this round."""
     excluded: Literal["freeze", "zero", "train"] = "freeze"
@@ -97,6 +111,8 @@ class GapslOptions(LeaderOptions):
     @model_validator(mode="after")
     def _check_admission(self) -> Self:
         _given_only_with(self, "threshold_rad", "admission", "fixed_threshold", needed="for instance 0.36")
+        if self.length == "mean" and self.reduction == "sum":
+            raise ValueError("'reduction: sum' has no effect with 'length: mean'. Leave one of them out.")
         return self
 
 

@@ -83,6 +83,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {},
         {"gradient": "exact"},
         {"gradient": "steer", "on_empty": "skip", "eta": 1.0},
+        {"length": "mean", "eta": -0.5},
     ],
     ("server_update", "torchjd"): [{"aggregator": name} for name in ("Mean", "PCGrad", "UPGrad", "GradVac")],
 }

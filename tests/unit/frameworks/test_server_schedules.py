@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gapslsim.frameworks.framework import Framework, frameworks
+from gapslsim.learning.schedules.step import StepSchedule
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.memory import server_memory_bytes
 from gapslsim.models.split import build
@@ -205,8 +206,11 @@ def test_cut_gradients_of_the_mean_loss_are_clients_at_a_fraction_of_the_learnin
         assert distance(of_client(scaled, client), of_client(own, client)) < 1e-10
 
 
-def test_splitfed_v1_is_federated_averaging_weight_by_weight() -> None:
-    setup = unlike()
+@pytest.mark.parametrize(
+    "rate", [{"momentum": 0.9}, {"momentum": 0.9, "schedule": StepSchedule(every=5, gamma=0.3)}]
+)
+def test_splitfed_v1_is_federated_averaging_weight_by_weight(rate: dict[str, Any]) -> None:
+    setup = unlike(client=sgd(0.1, **rate), server=sgd(0.1, **rate))
     v1, fedavg = trained(setup, 5, "splitfed_v1"), trained(setup, 5, "fedavg")
     for client in range(3):
         assert distance(of_client(v1, client), of_client(fedavg, client)) < 1e-10

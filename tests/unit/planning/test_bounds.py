@@ -23,6 +23,7 @@ SETTINGS = {
     "a shared pass and a broadcast": {"framework": "{kind: epsl, phi: 0.5}"},
     "a step for each": {"framework": "{kind: psl, server_schedule: sequential}"},
     "a copy of the server for each": {"framework": "splitfed_v1"},
+    "cuts of their own": {"choose": "{clients.each.cut: [1, 2]}", "framework": "gapsl"},
     "labels that stay on clients": {"shape": "u_shape"},
     "a helper in the chain": {"shape": "{kind: chain, helpers: [{device: apple-m1, cut: 2}]}"},
     "edge servers": {
@@ -45,10 +46,11 @@ GOALS = ("time_per_sample", "energy", "bytes")
 @pytest.mark.parametrize("what", SETTINGS)
 def test_no_combination_takes_less_than_its_bound(what, tmp_path: Path, caplog):
     for goal in GOALS:
-        text = fleet(7, 2, 2, "{clients.each.training.batch_size: [4, 16]}")
-        lines = [line for line in text.splitlines() if line.split(":")[0] not in SETTINGS[what]]
+        settings = dict(SETTINGS[what])
+        text = fleet(7, 2, 2, settings.pop("choose", "{clients.each.training.batch_size: [4, 16]}"))
+        lines = [line for line in text.splitlines() if line.split(":")[0] not in settings]
         lines = [f"  goal: {goal}" if line.startswith("  goal:") else line for line in lines]
-        lines += [f"{key}: {value}" for key, value in SETTINGS[what].items()]
+        lines += [f"{key}: {value}" for key, value in settings.items()]
         (tmp_path / "a.yaml").write_text("\n".join(lines))
         source = read(tmp_path / "a.yaml")
         scenario = vary(source, ())

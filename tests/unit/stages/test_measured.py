@@ -151,6 +151,14 @@ def assert_same_training(framework: Callable[[], Framework], setup: LearningSetu
         ("sl", {"optimizer": "keep"}),
         ("fedavg", {}),
         ("psl", {"client_update": {"kind": "proximal", "mu": 0.1}}),
+        ("gapsl", {"length": "mean", "eta": -0.5}),
+        ("psl", {"server_schedule": "sum", "cut_scale": "mean"}),
+        ("psl", {"server_schedule": "joined", "cut_scale": "mean"}),
+        ("psl", {"server_schedule": {"kind": "sequential", "order": "index"}}),
+        ("psl", {"server_schedule": {"kind": "copies", "every": 2}}),
+        ("splitfed_v1", {}),
+        ("sfl", {"client_sync": {"kind": "average", "every": "epoch"}}),
+        ("sl", {"local_steps": "epoch"}),
     ],
     ids=str,
 )
@@ -209,6 +217,12 @@ def test_clients_with_batches_of_their_own_size_train_the_same() -> None:
 )
 def test_buffers_and_random_numbers_are_the_same(kind: str, shape: tuple[int, ...], model: Any) -> None:
     assert_same_training(frameworks[kind], small_setup(input_shape=shape, model=model))
+
+
+def test_a_joined_pass_sees_all_samples_on_both_stages() -> None:
+    model = Cnn(channels=(4, 4), cut=1, norm="batch")
+    setup = replace(small_setup(input_shape=(1, 8, 8), model=model), batch_sizes=(3, 6))
+    assert_same_training(lambda: frameworks["psl"](server_schedule="joined"), setup)
 
 
 def test_the_geometry_of_gradients_is_the_same() -> None:

@@ -23,7 +23,7 @@ class Average(ClientSync):
 
     Source: SplitFed V1 as described in Section IV-A of [lin2026gapsl]: the parameter server is separate from the
     training server; it costs an uplink and a downlink of client-side weights. The mean is over those that came, and
-    they get it.
+    they get it. Where clients are cut unlike, the mean of each block is over those who have it.
     """
 
     kind: Literal["average"] = "average"
@@ -32,7 +32,8 @@ class Average(ClientSync):
     weights: Literal["uniform", "samples"] = "uniform"
     """Weight of each client in the mean: the same for all, or its number of training samples."""
     optimizer: Literal["keep", "reset"] = "keep"
-    """What becomes of each client's optimizer state (momentum) when its weights are replaced."""
+    """What becomes of each client's optimizer state (momentum) when its weights are replaced. Schedules of the learning
+    rate go on in either case."""
 
     @property
     def per_epoch(self) -> bool:
@@ -57,5 +58,6 @@ class Average(ClientSync):
         )
 
     def _download(self, w: Stage, client: int, mean: SentWeights) -> Process[None]:
-        yield from w.parameter_server.send(mean, w.client(client), "model_downlink")
-        w.learner.install(client, mean, self.optimizer)
+        own = w.learner.part_for(client, mean)
+        yield from w.parameter_server.send(own, w.client(client), "model_downlink")
+        w.learner.install(client, own, "keep" if self.optimizer == "keep" else "restart")

@@ -93,11 +93,11 @@ class Hierarchical(ClientSync):
         station = w.station(name)
         yield from w.parameter_server.send(of_clients, station, "model_relay_down")
         yield from w.parameter_server.send(of_edges, station, "model_relay_down")
-        w.learner.install(name, of_edges, self.optimizer)
+        w.learner.install(name, of_edges, "keep" if self.optimizer == "keep" else "restart")
 
     def _download(self, w: Stage, edge: Actor, client: int, mean: SentWeights) -> Process[None]:
         yield from edge.send(mean, w.client(client), "model_downlink")
-        w.learner.install(client, mean, self.optimizer)
+        w.learner.install(client, mean, "keep" if self.optimizer == "keep" else "restart")
 
 
 def _edge(w: Stage, client: int) -> Actor:

@@ -29,7 +29,8 @@ class CopiesSchedule(ServerSchedule):
     weights: Literal["uniform", "samples"] = "uniform"
     """Weight of each copy in the mean: the same for all, or the training samples of its client."""
     optimizer: Literal["keep", "reset"] = "keep"
-    """What becomes of each copy's optimizer state (momentum) when its weights are replaced."""
+    """What becomes of each copy's optimizer state (momentum) when its weights are replaced. Schedules of the learning
+    rate go on in either case."""
 
     @property
     def steps_for_each(self) -> bool:
@@ -68,4 +69,4 @@ class CopiesSchedule(ServerSchedule):
         )
         learner.install(SERVER, mean, "reset")  # A copy that is not there yet begins so.
         for name in [name for name in learner.states if side_of(name) == SERVER and name != SERVER]:
-            learner.install(name, mean, self.optimizer)
+            learner.install(name, mean, "keep" if self.optimizer == "keep" else "restart")

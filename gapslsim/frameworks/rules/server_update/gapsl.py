@@ -27,6 +27,11 @@ class GapslUpdate(GapslOptions, ServerUpdate):
         return self.gradient == "exact" and self.lambda_ > 0
 
     @property
+    def sums_clients(self) -> bool:
+        """As Eq. (8) is printed."""
+        return self.reduction == "sum"
+
+    @property
     def reads_blocks(self) -> bool:
         """Yes."""
         return True
@@ -41,6 +46,7 @@ class GapslUpdate(GapslOptions, ServerUpdate):
         from gapslsim.frameworks.rules._gda import (
             admitted_clients,
             aligned_update,
+            as_long_as_the_mean,
             fates_of,
             regularised_losses,
         )
@@ -49,6 +55,8 @@ class GapslUpdate(GapslOptions, ServerUpdate):
         leader = identify_leader(self, gradients)
         admitted, threshold = admitted_clients(self, leader.angles, gradients.random)
         update, cut_terms = aligned_update(self, gradients, leader, admitted)
+        if self.length == "mean":
+            update = as_long_as_the_mean(update, gradients.matrix)
         return Decision(
             update=update,
             fates=fates_of(self, admitted),

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from gapslsim.errors import NumericalError, did_you_mean
 from gapslsim.frameworks.rules.costs import average_cost, gram_cost
 from gapslsim.frameworks.slots import server_updates
-from gapslsim.learning.rules import Decision, Gradients, ServerUpdate
+from gapslsim.learning.rules import Compared, Decision, Gradients, ServerUpdate
 from gapslsim.registry import component
 from gapslsim.work import Cost
 
@@ -47,8 +47,18 @@ class TorchjdUpdate(ServerUpdate):
     """Length of the update. `own`: as the aggregator gives it; some sum over clients (PCGrad, GradVac, GradDrop),
     others average. `mean`: that of the mean gradient, so that aggregators differ from the mean in direction alone."""
 
+    compare: Compared = "shared"
+    """What is aggregated where client groups are cut unlike: the gradients of those of the server's blocks that all
+    clients go through there (its other blocks get their mean), or of all its blocks, with zeros where a client has a
+    block itself (`own`)."""
+
     def __hash__(self) -> int:
-        return hash((self.aggregator, repr(sorted(self.parameters.items())), self.length))
+        return hash((self.aggregator, repr(sorted(self.parameters.items())), self.length, self.compare))
+
+    @property
+    def compares(self) -> Compared:
+        """As chosen."""
+        return self.compare
 
     @model_validator(mode="after")
     def _check(self) -> Self:

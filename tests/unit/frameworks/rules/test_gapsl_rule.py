@@ -206,3 +206,38 @@ def test_cost_comes_from_shapes() -> None:
     # float32: Gram 30 + 9, leader 40, angles 40, mean 40 numbers.
     assert Gapsl().cost(3, 10).moved_bytes == 4 * (39 + 40 + 40 + 40)
     assert {layer.phase for layer, _ in Gapsl(gradient="exact").cost(3, 10).flat()} == {"other"}
+
+
+def test_an_update_as_long_as_the_mean_differs_from_it_in_direction_alone() -> None:
+    given = gradients(np.random.default_rng(3).normal(size=(6, 50)))
+    own, scaled = (
+        server_updates["gapsl"](eta=0.5, length=how).decide(given).update for how in ("own", "mean")
+    )
+    assert float(scaled.norm()) == pytest.approx(float(given.matrix.mean(0).norm()), rel=1e-12)
+    assert float(own.norm()) != pytest.approx(float(scaled.norm()), rel=1e-3)
+    torch.testing.assert_close(own / own.norm(), scaled / scaled.norm(), rtol=0, atol=1e-12)
+
+
+def test_where_all_are_admitted_the_length_of_the_mean_changes_nothing() -> None:
+    given = gradients(np.random.default_rng(3).normal(size=(6, 50)))
+    own, scaled = (
+        server_updates["gapsl"](admission="all", length=how).decide(given).update for how in ("own", "mean")
+    )
+    torch.testing.assert_close(own, scaled, rtol=1e-12, atol=0)
+
+
+def test_no_gradient_at_all_has_no_length_to_take() -> None:
+    decision = server_updates["gapsl"](length="mean").decide(gradients(np.zeros((3, 4))))
+    assert not decision.update.any()
+
+
+def test_a_negative_eta_puts_the_threshold_above_the_mean_angle_and_admits_more() -> None:
+    given = gradients(np.random.default_rng(5).normal(size=(8, 40)) + 1.0)
+    etas = (-3.0, -0.5, 0.0, 0.5)
+    details = [server_updates["gapsl"](eta=eta).decide(given).detail for eta in etas]
+    angles = details[0].angle_to_leader_rad
+    for eta, detail in zip(etas, details, strict=True):
+        assert detail.threshold_rad == pytest.approx(min(angles.mean() - eta * angles.std(), math.pi / 2))
+    admitted = [int(detail.admitted.sum()) for detail in details]
+    assert admitted == sorted(admitted, reverse=True)
+    assert admitted[0] == 8 > admitted[-1]

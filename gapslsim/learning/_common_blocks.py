@@ -1,0 +1,86 @@
+"""Averages of clients that are cut unlike: block by block, over those who have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+from gapslsim.errors import ProtocolError
+from gapslsim.learning._learner_core import LearnerCore, Shares
+from gapslsim.learning.names import CLIENT, SERVER, name_of
+from gapslsim.learning.operation import SentWeights
+from gapslsim.models.segments import OF_SERVER, Range
+from gapslsim.work import Cost, Work, content_key, derived_key
+
+if TYPE_CHECKING:
+    from gapslsim.learning.cuts_engine import CutsEngine
+    from gapslsim.learning.engine import Engine
+
+__all__ = ["CommonBlocks"]
+
+
+class CommonBlocks(LearnerCore):
+    """Offers averages of blocks that some clients have in common; see `Learner`."""
+
+    def part_for(self, client: int, mean: SentWeights) -> SentWeights:
+        """What a client gets of an average: its own blocks.
+
+        Args:
+            client: who is sent to.
+            mean: of client-side weights; all of it, where all clients are cut alike.
+        """
+        if not mean.blocks:
+            return mean
+        (held,), (own,) = mean.blocks, self._segments.of_client(client)
+        holds = self.holdings.of(name_of(client))
+        key = derived_key(mean.key, "part", own.last)
+        part = self._operations.held(
+            key, (mean,), lambda e: _of(e).stretches.part(mean.value, (held,), own), light=True
+        )
+        return SentWeights(key, holds.size_bytes, part, side=CLIENT, holds=holds)
+
+    def _average_blocks(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
+        """Mean of weights by client; of a server-side copy those blocks count that its client goes through."""
+        clients = tuple(sorted(weights))
+        messages = [weights[client] for client in clients]
+        if len({message.side for message in messages}) != 1:
+            raise ProtocolError(
+                f"average needs weights of one side, of at least one client; found {len(messages)}."
+            )
+        segments, side = self._segments, messages[0].side
+        if side == CLIENT:
+            having = [segments.of_client(client)[0] for client in clients]
+            held, most = having, max(clients, key=segments.cut)
+            blocks, holds = Range(0, segments.cut(most)), self.holdings.of(name_of(most))
+        else:
+            (blocks,) = segments.held(OF_SERVER)
+            having = [Range(segments.cut(client), blocks.last) for client in clients]
+            held, holds = [blocks] * len(clients), self.holdings.of(SERVER)
+
+        def carry_out() -> SentWeights:
+            key = content_key("average", [shares, list(clients)], *(message.key for message in messages))
+            given = self._shares(clients, shares)
+            mean = self._operations.held(
+                key,
+                messages,
+                lambda e: _of(e).average_blocks([m.value for m in messages], held, having, given, blocks),
+            )
+            of_clients = (blocks,) if side == CLIENT else ()
+            return SentWeights(key, holds.size_bytes, mean, side=side, holds=holds, blocks=of_clients)
+
+        return Work("average", self._cost_of_mean(having, blocks), carry_out)
+
+    def _cost_of_mean(self, having: list[Range], blocks: Range) -> Cost:
+        """Of each piece, over those that have it."""
+        parts = []
+        for first, last in pairwise(self._segments.bounds):
+            n = sum(own.first <= first and last <= own.last for own in having)
+            if n and blocks.first <= first and last <= blocks.last:
+                (piece,) = self.holdings.pieces(Range(first, last))
+                parts.append(self.costs.average(n, piece.n_trained))
+        return Cost(parts=tuple(parts))
+
+
+def _of(engine: Engine) -> CutsEngine:
+    return cast("CutsEngine", engine)
