@@ -188,8 +188,8 @@ class FleetTimes:
             return work_s(learner.server_pass(_message(client, size), rule, cut))
 
         whole_s = rest_s(*clients)
-        # A shared pass is over the samples of the client with most; what is coded, over those of all. What a rule compares
-        # depends on all cuts together.
+        # A shared pass is over the samples of the client with most; what is coded, over those of all. What a rule
+        # compares depends on all cuts together.
         own_cuts = any(group.cut is not None for group in self.scenario.clients)
         depends = own_cuts or bool(cut.shared_fraction or self.scenario.codecs)
         in_any_case = _nothing if own_cuts else rest_s if depends else lambda client: whole_s
