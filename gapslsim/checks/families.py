@@ -17,8 +17,8 @@ from gapslsim.registry import FAMILIES
 __all__ = ["check", "invariants_of"]
 
 _OWN: Final = (
-    "availability", "channel", "client_update", "cost_model", "data", "framework", "latency", "link_loss", "loss",
-    "metric", "model", "network", "optimizer", "participation", "partition", "protocol", "schedule",
+    "availability", "channel", "client_update", "codec", "cost_model", "data", "framework", "latency", "link_loss",
+    "loss", "metric", "model", "network", "optimizer", "participation", "partition", "protocol", "schedule",
     "server_update", "staleness",
 )  # fmt: skip
 """Families with a file of invariants of their own, which has the family's name."""

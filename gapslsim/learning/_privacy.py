@@ -10,6 +10,10 @@ from scipy.special import log_ndtr
 __all__ = ["gaussian_epsilon"]
 
 
+_MOST = 1e6
+"""Above this epsilon is beyond 5e11: no privacy at all."""
+
+
 def gaussian_epsilon(mu: float, delta: float) -> float:
     """The least epsilon >= 0 at which Gaussian noise is (epsilon, delta)-private; theorem 8 of arXiv 1805.06530.
 
@@ -24,6 +28,8 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
         lost = math.exp(log_ndtr(mu / 2 - epsilon / mu))
         return lost - math.exp(epsilon + log_ndtr(-mu / 2 - epsilon / mu)) - delta
 
+    if not mu < _MOST:
+        return math.inf
     if excess(0.0) <= 0:
         return 0.0
     # Gaussian tails: Phi(-x) <= exp(-x^2 / 2), so that here the first term alone is below delta.

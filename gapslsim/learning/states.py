@@ -152,6 +152,10 @@ class States:
         self._steps[client] = step + n
         return step
 
+    def n_begun(self, client: int) -> int:
+        """Mini-batches that a client has begun."""
+        return self._steps.get(client, 0)
+
     def turn(self, server: str) -> int:
         """Steps that a server-side state has taken in this round."""
         return self._turns.get(server, 0)

@@ -12,6 +12,7 @@ from gapslsim.checks.families import invariants_of
 from gapslsim.data.partition import partitions
 from gapslsim.registry import FAMILIES
 from tests.unit.checks import (
+    broken_codecs,
     broken_frameworks,
     broken_general,
     broken_learning,
@@ -24,6 +25,7 @@ from tests.unit.checks import (
 )
 
 MODULES: list[Any] = [
+    broken_codecs,
     broken_frameworks,
     broken_general,
     broken_learning,

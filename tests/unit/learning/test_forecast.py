@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ evaluation: {{every: 1 rounds, batch_size: 32}}
 stop: {{rounds: 3}}
 """
 MLP = "{kind: mlp, hidden: [300, 300], cut: 1}"
+CODEC = "codec={activations: {kind: top_k, error_feedback: true}, gradients: {kind: quantise, error_feedback: true}}"
 MODELS = {
     "mlp": (MLP, [64]),
     "mlp, large clients": ("{kind: mlp, hidden: [1000, 20], cut: 1}", [256]),
@@ -82,11 +84,46 @@ def test_the_forecast_is_within_a_quarter_of_what_a_run_of_every_framework_takes
     assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
 
 
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("framework", ["{kind: psl}", "{kind: pipelined_psl}"])
+def test_the_forecast_knows_what_codecs_leave(framework: str, model: str, tmp_path: Path) -> None:
+    plain = scenario(tmp_path, framework, model)
+    coded = load(tmp_path / "memory.yaml", set=[CODEC])
+    plan, plan_without = memory_forecast(coded), memory_forecast(plain)
+    assert plan.peak_bytes == pytest.approx(measured(coded)[0], rel=0.25)
+    # A message of each of six clients as it is decoded, and what is lost of it both ways.
+    smashed = plan_without.parts["cut gradients"]
+    waiting = 2 if "pipelined" in framework else 1
+    assert plan.parts["decoded messages"] == waiting * smashed
+    assert plan.parts["residuals"] == 2 * smashed
+    assert plan.peak_bytes - plan_without.peak_bytes == (2 + waiting) * smashed
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_forecast_is_within_a_quarter_of_what_a_run_of_every_model_takes(
     model: str, tmp_path: Path
 ) -> None:
     run = scenario(tmp_path, "{kind: gapsl}", model)
+    assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "cuts"),
+    [
+        ("{kind: psl}", "mlp", (1, 2)),
+        ("{kind: sfl}", "mlp", (2, 1)),
+        ("{kind: gapsl, excluded: train}", "mlp", (1, 2)),
+        ("{kind: gapsl}", "vit", (1, 3)),
+        ("{kind: gapsl}", "vgg16", (2, 9)),
+        ("{kind: splitfed_v1}", "cnn with statistics", (1, 2)),
+    ],
+)
+def test_the_forecast_is_within_a_quarter_of_what_clients_that_are_cut_unlike_take(
+    framework: str, model: str, cuts: tuple[int, int], tmp_path: Path
+) -> None:
+    run = scenario(tmp_path, framework, model)
+    (group,) = run.clients
+    run = replace(run, clients=tuple(replace(group, count=3, cut=cut) for cut in cuts))
     assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
 
 
