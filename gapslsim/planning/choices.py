@@ -13,7 +13,7 @@ from gapslsim.scenario.loading import Source, vary
 from gapslsim.scenario.planning import Plan, Shares
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Tree, plain
-from gapslsim.units import format_quantity
+from gapslsim.units import format_quantity, whole_number
 
 __all__ = ["Axis", "Choice", "axes_of", "problems_of"]
 
@@ -47,7 +47,7 @@ class Axis:
 
 def _group(path: str) -> int | None:
     parts = path.split(".")
-    return int(parts[1]) if parts[0] == "clients" and len(parts) > 2 and parts[1].isdigit() else None
+    return whole_number(parts[1]) if parts[0] == "clients" and len(parts) > 2 else None
 
 
 def axes_of(source: Source, scenario: Scenario) -> list[Axis]:
