@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise
 
 from gapslsim.errors import Problem, ScenarioError
@@ -37,7 +38,7 @@ class Axis:
     is_division: bool = False
     """Whether its choices divide a whole among groups."""
 
-    @property
+    @cached_property
     def group(self) -> int | None:
         """The only client group that it changes; None if it changes anything else."""
         groups = {_group(path) for choice in self.choices for path, _ in choice.changes}
