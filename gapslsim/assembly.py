@@ -259,6 +259,7 @@ def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSe
         sends_frozen=scenario.training.frozen == "sent",
         segments=segments,
         codecs=scenario.codecs,
+        gradients_follow=scenario.codec is not None and scenario.codec.gradients_follow,
     )
     return setup, planned_rounds
 

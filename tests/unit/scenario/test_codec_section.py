@@ -41,10 +41,15 @@ def test_a_setting_of_a_codec_can_be_an_axis() -> None:
     ("codec", "words"),
     [
         ("{activations: quantize}", "Did you mean 'quantise'"),
-        ("{uplink: quantise}", "Allowed here: activations, gradients"),
+        ("{uplink: quantise}", "Allowed here: activations, gradients, gradients_follow"),
         ("{activations: {kind: quantise, bits: 17}}", "found 17"),
         ("{gradients: [float16, top_k]}", "write float16 as the last of the list"),
         ("{gradients: [{kind: quantise, error_feedback: true}, noise]}", "leaves nothing to noise"),
+        ("{activations: quantise, gradients_follow: true}", "write activations: top_k or dropout_quantise"),
+        (
+            "{activations: top_k, gradients: {kind: float16, error_feedback: true}, gradients_follow: true}",
+            "leave one of them out",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(codec: str, words: str) -> None:
@@ -56,6 +61,11 @@ def test_what_cannot_be_is_refused_with_its_place(codec: str, words: str) -> Non
 def test_fedavg_has_nothing_to_encode() -> None:
     with pytest.raises(ScenarioError, match="codec: in fedavg clients hold the whole model"):
         scenario("{activations: quantise}", "framework=fedavg")
+
+
+def test_gradients_that_clients_share_follow_nobody() -> None:
+    with pytest.raises(ScenarioError, match="in epsl clients share gradients"):
+        scenario("{activations: top_k, gradients_follow: true}", "framework=epsl")
 
 
 def test_measurements_of_this_machine_refuse_codecs() -> None:
