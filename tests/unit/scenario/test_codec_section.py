@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gapslsim import load, simulate
 from gapslsim.assembly import assemble
+from gapslsim.cli.main import main
 from gapslsim.errors import ScenarioError
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.loading import loads
@@ -95,6 +97,30 @@ def test_a_run_that_can_tell_no_epsilon_says_why(codec: str, words: str) -> None
     told = privacy(f"{{activations: {codec}}}")
     assert told["epsilon"] is None
     assert words in told["why_not"]
+
+
+def test_the_terminal_tells_it_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    codec = "codec={activations: {kind: noise, clip: 1, scale: 4}, gradients: {kind: noise}}"
+    assert (
+        main(
+            [
+                "run",
+                "quickstart",
+                "--dry",
+                "--set",
+                codec,
+                "--set",
+                "stop={epochs: 2}",
+                "--out",
+                str(tmp_path / "r"),
+            ]
+        )
+        == 0
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert "privacy, activations epsilon" in said
+    assert "1.99 for one (delta 1e-05)" in said
+    assert "privacy, gradients no epsilon: nothing is clipped" in said
 
 
 def test_a_run_without_noise_says_nothing_of_privacy() -> None:
