@@ -58,6 +58,7 @@ class Hops:
         setup: has the codecs and the seed.
         operations: make the values.
         smashed_shape: from a client to the shape of one sample at its first cut.
+        served_shape: likewise, where it comes to the server.
     """
 
     def __init__(
@@ -65,9 +66,11 @@ class Hops:
         setup: LearningSetup,
         operations: Operations,
         smashed_shape: Callable[[int], tuple[int, ...]],
+        served_shape: Callable[[int], tuple[int, ...]],
     ) -> None:
         self._setup = setup
         self._smashed_shape = smashed_shape
+        self._served_shape = served_shape
         self._charged = cache(self._add)
         self._operations = operations
 
@@ -148,17 +151,35 @@ class Hops:
         return sent
 
     def smashed(self, states: States, made: SmashedData) -> SmashedData:
-        """Smashed data on their way to the server, with labels as they are."""
-        if self.coding("activations") is None:
+        """Smashed data on their way from the client, with labels as they are."""
+        batch = made.batch
+        return self.passed(
+            states, made, "activations", name_of(batch.client), SERVER, self._shape(batch.client, batch.size)
+        )
+
+    def passed(
+        self, states: States, made: SmashedData, way: Way, sender: str, receiver: str, shape: tuple[int, ...]
+    ) -> SmashedData:
+        """A message with a tensor and what travels beside it as it is: labels, or a loss.
+
+        Args:
+            states: of the learner.
+            made: the message before encoding.
+            way: it goes.
+            sender: who encodes.
+            receiver: who decodes.
+            shape: of its tensor.
+        """
+        if self.coding(way) is None:
             return made
         batch = made.batch
         sent = self.send(
             states,
-            Hop("activations", name_of(batch.client), SERVER, (batch.client, batch.step)),
+            Hop(way, sender, receiver, (batch.client, batch.step)),
             made,
-            self._shape(batch.client, batch.size),
+            shape,
             (batch,),
-            beside_bytes=batch.size * self._setup.data.label_bytes,
+            beside_bytes=made.size_bytes - math.prod(shape) * self._setup.itemsize,
             tensor_of=lambda value: value.activations,
             received=lambda value, sent: replace(value, activations=sent.values, where=sent.where),
         )
@@ -187,16 +208,15 @@ class Hops:
         if shared is not None:
             batches = [answer.batch for answer in reply.answers]
             hop = Hop("gradients", server, "all", stream)
-            shape = self._of_gradient(batches[0].client, n_shared)
+            shape = self._followed((n_shared, *self._served_shape(batches[0].client)))
             shared = self.send(states, hop, shared, shape, batches)
         answers = []
         for answer, came in zip(reply.answers, smashed, strict=True):
             batch, own = answer.batch, answer.own
             if own is not None:
                 hop = Hop("gradients", server, name_of(batch.client), (batch.client, batch.step))
-                shape, more = self._of_gradient(batch.client, batch.size - answer.n_shared), {}
-                if self._setup.gradients_follow:
-                    more = _following(came)
+                shape = self._followed((batch.size - answer.n_shared, *self._served_shape(batch.client)))
+                more = _following(came) if self._setup.gradients_follow else {}
                 own = self.send(states, hop, own, shape, (batch,), **more)
             answers.append(answer._replace(own=own, shared=shared))
         return ServerReply(reply.key, tuple(answers))
@@ -236,25 +256,27 @@ class Hops:
         """
         own = [(b.client, b.size - n) for b, n in zip(batches, n_shared, strict=True) if b.size > n]
         shared = [(batches[0].client, max(n_shared))] if any(n_shared) else []
-        return [("gradients", self._of_gradient(*one)) for one in (*shared, *own)]
+        return [
+            ("gradients", self._followed((n, *self._served_shape(client)))) for client, n in (*shared, *own)
+        ]
 
     def answered(self, reply: ServerReply, answer: Answer) -> list[Message]:
         """Cut gradients that one mini-batch is answered by."""
         client, n_own = answer.batch.client, answer.batch.size - answer.n_shared
         shared = [] if answer.shared is None else [reply.n_shared]
         return [
-            ("gradients", self._of_gradient(client, n))
+            ("gradients", self._followed(self._shape(client, n)))
             for n in (*shared, *([] if answer.own is None else [n_own]))
         ]
 
     def _shape(self, client: int, n_samples: int) -> tuple[int, ...]:
         return n_samples, *self._smashed_shape(client)
 
-    def _of_gradient(self, client: int, n_samples: int) -> tuple[int, ...]:
-        """Shape of a cut gradient as it is encoded."""
-        shape, activations = self._shape(client, n_samples), self.coding("activations")
-        n_sent = activations.n_sent(shape) if self._setup.gradients_follow and activations else None
-        return shape if n_sent is None else (n_samples, n_sent)
+    def _followed(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of a cut gradient as it is encoded: of what follows the activations there are fewer numbers."""
+        activations = self.coding("activations") if self._setup.gradients_follow else None
+        n_sent = None if activations is None else activations.n_sent(shape)
+        return shape if n_sent is None else (shape[0], n_sent)
 
     def _picked(
         self, key: str, size_bytes: int, made: Any, pick: Callable[[], Any], is_state: bool = False
