@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from gapslsim.learning._joining import stacked_client_samples
 from gapslsim.learning._limits import Limits
+from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.live_bytes import LiveBytes
 from gapslsim.learning.messages import Smashed
@@ -22,8 +23,7 @@ from gapslsim.learning.probe import Traits
 from gapslsim.learning.server_pass import server_pass
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.tensors import Side, differentiate, unflatten
-from gapslsim.models.cost import split_cost
-from gapslsim.models.split import blocks_on_meta, cut_blocks
+from gapslsim.models.split import blocks_on_meta, cut_at
 from gapslsim.registry import is_shipped
 
 __all__ = ["Client", "PassMemory", "Server"]
@@ -61,25 +61,26 @@ class PassMemory:
         setup: model, optimizers, loss.
         batch_size: samples of a mini-batch.
         limits: of the device.
+        cut: blocks on the client; where the model says unless given.
     """
 
-    def __init__(self, setup: LearningSetup, batch_size: int, limits: Limits) -> None:
+    def __init__(self, setup: LearningSetup, batch_size: int, limits: Limits, cut: int | None = None) -> None:
         self._data, self._size = setup.data, batch_size
-        blocks = blocks_on_meta(setup.model, setup.data.input_shape, setup.data.n_classes)
-        split = cut_blocks(setup.model, blocks, setup.data.input_shape, setup.data.n_classes)
+        shape, n_classes = setup.data.input_shape, setup.data.n_classes
+        blocks = blocks_on_meta(setup.model, shape, n_classes)
+        place = setup.model.cut_index(shape, n_classes) if cut is None else cut
+        client, server = cut_at(blocks, (0, place, len(blocks)))
         stacks_all = not limits.is_cache
-        self._client = _side(split.client, setup.client_optimizer, stacks_all)
-        self._server = _side(split.server, setup.server_optimizer, stacks_all)
+        self._client = _side(client, setup.client_optimizer, stacks_all)
+        self._server = _side(server, setup.server_optimizer, stacks_all)
         # The modules are there and do not count: passes see views of them.
-        tensors = [t for m in (split.client, split.server) for t in (*m.parameters(), *m.buffers())]
+        tensors = [t for m in (client, server) for t in (*m.parameters(), *m.buffers())]
         self._meter = LiveBytes(tensors, device="meta")
         self._criterion = Criterion.of(setup.loss, None, torch.empty(0, device="meta"), setup.data.target)
-        costs = split_cost(
-            setup.model, setup.data.input_shape, setup.data.n_classes, batch_size, setup.data.input_dtype
-        )
+        costs = OperationCosts(setup).split_at(cut, batch_size)
         # As the engine chooses; where passes of a user's model draw or mix is not known from shapes.
-        apart = not is_shipped(setup.model) or any(map(_draws_or_mixes, split.server.modules()))
-        together = is_shipped(setup.model) and not any(map(_draws_or_mixes, split.client.modules()))
+        apart = not is_shipped(setup.model) or any(map(_draws_or_mixes, server.modules()))
+        together = is_shipped(setup.model) and not any(map(_draws_or_mixes, client.modules()))
         most = stacked_client_samples(self._client, costs, batch_size, limits) if together else 0
         self.n_stacked = most // batch_size
         """Client-side passes side by side; 0 where they are made one after the other."""
@@ -94,6 +95,8 @@ class PassMemory:
             self._of_client, self._of_server = self._client.initial(), self._server.initial()
         self.n_server = sum(p.numel() for p in self._of_server.parameters)
         """d: server-side parameters that are trained."""
+        self.n_compared = self.n_server
+        """Of those, the ones whose gradients are compared."""
         self.client_state = _bytes(self._of_client)
         self.weights = sum(_bytes(s.parameters, s.buffers) for s in (self._of_client, self._of_server))
         """Of both sides, without optimizers."""

@@ -36,6 +36,8 @@ def cut_model(
     """
     model: Any = scenario.model
     groups = scenario.clients
+    if scenario.shape.is_split and all(group.cut is None for group in groups):
+        return model, None
 
     def at(cut: int | str) -> int:
         return cast("int", replace(model, cut=cut).cut_index(input_shape, n_classes))
