@@ -86,9 +86,10 @@ class ParallelSplitLearning(Framework):
             rule = self.server_schedule.rule(self.server_rule)
             joined = self.server_schedule.joins_samples
             trains = self.client_update.trains_in(w.round, w.epoch)
-            step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=trains)
+            answers = trains or any(w.stations(client) for client in smashed)
+            step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=answers)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
-            through = returned(w, reply)
+            through = returned(w, reply, trains)
             if trains:
                 yield from self._download(w, reply, through)
             for end in through.values():

@@ -132,11 +132,6 @@ def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     if why := scenario.framework.two_parts_because:
         fix = "write shape: split, or another framework: psl, sfl, gapsl, sl"
         yield ("framework",), f"{scenario.framework.kind} cannot train in shape {shape.kind!r}: {why}; {fix}."
-    if scenario.codec is not None:
-        yield (
-            ("codec",),
-            "codecs are for client and server with one cut between; leave it out, or write shape: split.",
-        )
     for place, fault in enumerate(scenario.faults):
         if fault.does("server_crashes"):
             rule = "the server falls back to earlier weights, and the other machines of its shape do not"
