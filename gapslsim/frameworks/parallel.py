@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -223,7 +223,12 @@ class ParallelSplitLearning(Framework):
 
     @property
     def two_parts_because(self) -> str:
-        """Where somebody needs what is neither sent to stations nor known to them."""
+        """Where somebody needs what is neither sent to stations nor known to them, or goes a way of its own."""
+        own = [
+            name for name in _THE_WAY if getattr(type(self), name) is not getattr(ParallelSplitLearning, name)
+        ]
+        if own:
+            return f"it takes mini-batches on a way of its own ({', '.join(own)}), which may pass stations by"
         if self.cut_rule.shared_fraction or self.cut_rule.average:
             return "cut gradients are shared by broadcast (phi, average), which stations do not pass on"
         if self.server_rule.second_order:
@@ -263,6 +268,10 @@ class ParallelSplitLearning(Framework):
     def clients_train(self) -> bool:
         """As the client's rule says."""
         return self.client_update.trains
+
+
+_THE_WAY: Final = ("round", "_together", "_upload", "_download", "_train_client")
+"""What a framework that is derived from this one may have changed."""
 
 
 def _free(w: Stage, clients: Collection[int]) -> list[int]:

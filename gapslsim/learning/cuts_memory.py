@@ -21,6 +21,9 @@ class CutsMemory:
         limits: of the device.
     """
 
+    between_state = 0
+    """Of stations: there are none."""
+
     def __init__(self, setup: LearningSetup, batch_size: int, limits: Limits) -> None:
         self._n = setup.n_clients
         cuts = [setup.cut_of(client) or 0 for client in range(self._n)]

@@ -60,6 +60,12 @@ FRAMEWORKS = [
 ]  # fmt: skip
 
 
+SHAPES = [
+    "{kind: u_shape, tail: 1}", "{kind: tiers, edges: 2, cut: 2}",
+    "{kind: chain, helpers: [{device: jetson-nano, cut: 2}]}",
+]  # fmt: skip
+
+
 def scenario(
     folder: Path, framework: str = "{kind: gapsl}", model: str = "mlp", memory: str = "{}"
 ) -> Scenario:
@@ -81,6 +87,17 @@ def test_the_forecast_is_within_a_quarter_of_what_a_run_of_every_framework_takes
     framework: str, tmp_path: Path
 ) -> None:
     run = scenario(tmp_path, framework)
+    assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn with statistics"])
+@pytest.mark.parametrize("framework", ["{kind: psl}", "{kind: gapsl}"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_forecast_knows_who_owns_which_blocks(
+    shape: str, framework: str, model: str, tmp_path: Path
+) -> None:
+    scenario(tmp_path, framework, model)
+    run = load(tmp_path / "memory.yaml", set=[f"shape={shape}"])
     assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
 
 
