@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from gapslsim.activity import Activity, Late, Lost, Mailbox, Process
     from gapslsim.answers.explain import explain
+    from gapslsim.answers.leakage import leakage
     from gapslsim.answers.whatif import whatif
     from gapslsim.data.dataset import Dataset, LoadedData, Samples
     from gapslsim.data.partition import Partition
@@ -79,8 +80,8 @@ __all__ = [
     "Quantity", "Results", "RunLog", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply",
     "ServerUpdate", "SmashedData", "Stage", "StalledError", "SweepProgress", "TensorBoard", "TrackedRun", "Tracker",
     "Wandb", "__version__", "blocks_of", "check_cut", "check_testbed", "compare", "component", "content_key",
-    "explain", "he_init", "image_shape", "load", "load_dict", "load_run", "loads", "named", "plan", "rankings",
-    "simulate", "stratified_split", "stream", "sweep", "whatif", "with_draws",
+    "explain", "he_init", "image_shape", "leakage", "load", "load_dict", "load_run", "loads", "named", "plan",
+    "rankings", "simulate", "stratified_split", "stream", "sweep", "whatif", "with_draws",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
@@ -88,6 +89,7 @@ from gapslsim._version import __version__
 _HOMES: Final = {
     "activity": ("Activity", "Late", "Lost", "Mailbox", "Process"),
     "answers.explain": ("explain",),
+    "answers.leakage": ("leakage",),
     "answers.whatif": ("whatif",),
     "data.dataset": ("Dataset", "LoadedData", "Samples"),
     "data.partition": ("Partition",),

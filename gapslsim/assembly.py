@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from gapslsim.learning.forecast import Forecast
     from gapslsim.stages.clock import Clock
 
-__all__ = ["Parts", "Retiming", "assemble", "memory_forecast"]
+__all__ = ["Parts", "Retiming", "assemble", "learning_setup", "memory_forecast"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ def assemble(
     client_devices: list[Device] = [kinds[group.device] for group in groups]
     server, parameter_server = (kinds[name] for name in of_servers)
     if retiming is None:
-        setup, planned_rounds = _learning(scenario, len(groups), dry)
+        setup, planned_rounds = learning_setup(scenario, dry)
     else:
         setup, planned_rounds = retiming.like.setup, retiming.like.planned_rounds
     between = {name: kinds[device] for name, device in of_stations.items()}
@@ -199,7 +199,17 @@ def assemble(
     )
 
 
-def _learning(scenario: Scenario, n_clients: int, dry: bool) -> tuple[LearningSetup, int | None]:
+def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup, int | None]:
+    """What a scenario trains: its data, divided, and the settings of training; and the planned rounds.
+
+    Args:
+        scenario: whose.
+        dry: whether labels and shapes are enough.
+
+    Raises:
+        GapslsimError: if the data are missing, not sound or cannot be divided.
+    """
+    n_clients = scenario.n_clients
     data = load_sound(scenario.data, public_data_folder(), scenario.seed, dry)
     if not is_shipped(scenario.data) and not dry:
         # A key of the user's making may stay while files change. A dry run reads no inputs, and keeps no journal.
@@ -277,7 +287,7 @@ def memory_forecast(scenario: Scenario, gpu_bytes: float | None = None) -> Forec
 
     from gapslsim.device_memory import plan_memory
 
-    setup, _ = _learning(scenario, scenario.n_clients, dry=True)
+    setup, _ = learning_setup(scenario, dry=True)
     device = torch.device("cpu") if gpu_bytes is not None else choose_device(scenario.training.device)
     return plan_memory(scenario, setup, device, gpu_bytes)
 

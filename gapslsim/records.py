@@ -299,6 +299,45 @@ class DrawRow(NamedTuple):
     """NaN where there is none."""
 
 
+class LeakageRow(NamedTuple):
+    """What the smashed data of one client-side model gives away; only with `evaluation.leakage` or `gapslsim leakage`.
+
+    `client` is -1 for the mean of the client-side models. Every number has one beside it that knows nothing of the
+    smashed data: of shuffled samples for a correlation, of the mean of the auxiliary data for a reconstruction.
+    """
+
+    client: int
+    measure: str
+    """`distance_correlation`, `corrected_distance_correlation`, `reconstructed` (share of a guess's error that
+    reconstructions do without), `mse`, `psnr_db`, `ssim` or `right_tokens`."""
+    value: float
+    baseline_value: float
+    """What who sees no smashed data comes to."""
+    n_samples: int
+    """Inputs that were attacked."""
+    n_auxiliary: int
+    """Inputs that the attacker knows."""
+    known_from: str
+    """Where these come from: `test`, `train` or `client`."""
+    n_epochs: int
+    """Of the training of the attacker's decoder."""
+
+
+class PixelRow(NamedTuple):
+    """A pixel of an input that was attacked, of what was made of it, and of what would be guessed, in 0..255."""
+
+    client: int
+    sample: int
+    """The input's place in the test set."""
+    channel: int
+    y: int
+    x: int
+    original: int
+    reconstruction: int
+    guess: int
+    """Of the mean of the auxiliary data."""
+
+
 class Progress(NamedTuple):
     """How far a run has come; what `simulate` tells its observer after each round. Not stored."""
 

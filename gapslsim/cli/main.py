@@ -51,6 +51,10 @@ COMMANDS: dict[str, Entry] = {
     "whatif": Entry(
         "whatif:whatif_command", "Compare a run with itself under other settings, through its journal."
     ),
+    "leakage": Entry(
+        "leakage:leakage_command",
+        "Attack a run's smashed data: what it gives away of the inputs, with pictures.",
+    ),
     "plan": Entry(
         "plan:plan_command",
         "Choose cut, batch sizes, devices, shares: timed, with a bound on what is missed.",

@@ -79,6 +79,18 @@ class TrainedModels:
             )
         return self._module((self.clients[client], self.servers[client]))
 
+    def client_side(self, n_blocks: int, client: int | None = None) -> nn.Module:
+        """The first blocks of a network in evaluation mode, from inputs to smashed data; a copy, on the CPU.
+
+        Args:
+            n_blocks: that lie before the client's cut.
+            client: whose network; the mean of all, as in the view `global`, unless given.
+        """
+        pair = self._global if client is None else (self.clients[client], self.servers[client])
+        network = self._module(pair)
+        assert isinstance(network, nn.Sequential)
+        return network[:n_blocks]
+
     def save(self, path: Path, about: Mapping[str, str]) -> None:
         """Writes all models to one file of safetensors, whole or not at all.
 

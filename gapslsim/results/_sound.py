@@ -18,8 +18,10 @@ _ANYTHING: Final = r"loss|\w+_norm|norm_ratio|\w+_bit_per_s"
 """NaN and infinity, too: a model may diverge, a link may have no limit."""
 _SHARES: Final = r"accuracy|probability|\w+_share|conflicting_pairs|selection_ratio"
 """In [0, 1]; NaN where there is none."""
-_MAYBE: Final = r"\w+_rad|cos_to_mean|\w+_rank|value|latency_s|back_s|time_to_\w+"
+_MAYBE: Final = r"\w+_rad|cos_to_mean|\w+_rank|value|baseline_value|latency_s|back_s|time_to_\w+"
 """NaN where there is none."""
+_MOST: Final = {"y": 63, "x": 63, "channel": 2, **dict.fromkeys(("original", "reconstruction", "guess"), 255)}
+"""Of pixels of pictures: small ones are kept, and memory is set aside for what their places say."""
 _Bad = NDArray[np.bool_]
 _CLIENTS: Final = ("client", "other")
 _MOST_CLIENTS: Final = 2**31
@@ -51,6 +53,8 @@ def _bad_numbers(values: NDArray[Any], name: str, n_clients: int | None) -> _Bad
     high: float
     if name in _CLIENTS:
         low, high, spared = -1, _MOST_CLIENTS if n_clients is None else n_clients - 1, ""
+    elif name in _MOST:
+        low, high, spared = 0, _MOST[name], ""
     elif re.fullmatch(_ANYTHING, name):
         low, high, spared = -LARGEST, LARGEST, "NaN, infinity"
     elif re.fullmatch(_SHARES, name):
@@ -80,5 +84,7 @@ def _is_bad(text: object, name: str, n_clients: int | None) -> bool:
         return True
     if name == "quantity":
         return re.fullmatch(_QUANTITY, text) is None
+    if name == "known_from":
+        return text not in ("test", "train", "client")
     client = re.fullmatch(r"client-(\d+)", text) if name == "actor" else None
     return client is not None and n_clients is not None and int(client[1]) >= n_clients

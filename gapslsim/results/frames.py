@@ -31,6 +31,8 @@ TABLES: Final[dict[str, type[Any]]] = {
     "per_class": records.ClassRow,
     "predictions": records.PredictionRow,
     "uncertainty": records.DrawRow,
+    "leakage": records.LeakageRow,
+    "reconstructions": records.PixelRow,
 }
 """Name of each table in a run directory and the class of its rows."""
 
@@ -39,6 +41,7 @@ GEOMETRY: Final = ("gradients", "updates", "pairwise")
 
 OPTIONAL: Final = (
     *GEOMETRY, "clients", "attendance", "presence", "staleness", "confusion", "per_class", "predictions", "uncertainty",
+    "leakage", "reconstructions",
 )  # fmt: skip
 """Tables that run directories of earlier versions do not have, which reads as empty ones."""
 

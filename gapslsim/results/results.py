@@ -90,6 +90,10 @@ class Results:
     """What models said of each test sample at the last evaluation; see `evaluation.predictions`."""
     uncertainty: _Whole = _Whole()
     """Time and energy of every draw of uncertain figures; empty unless draws were asked for."""
+    leakage: _Whole = _Whole()
+    """What smashed data gives away; see `evaluation.leakage`."""
+    reconstructions: _Whole = _Whole()
+    """Pixels of some inputs that were attacked, and of what was made of them; see `evaluation.leakage`."""
     models: TrainedModels | None = field(default=None, repr=False)
     """What was trained; None for a dry run, results read from a directory, or training that a journal knew."""
 

@@ -17,6 +17,7 @@ from gapslsim.errors import ResultsError
 from gapslsim.regular_files import check_regular, read_text
 from gapslsim.results._sound import unsound
 from gapslsim.results.frames import OPTIONAL, TABLES, frame
+from gapslsim.results.outputs import whole
 from gapslsim.results.place import PROVENANCE, SCENARIO, SUMMARY, check_place, is_run, read_loosely
 from gapslsim.results.provenance import provenance
 from gapslsim.results.results import Results
@@ -27,8 +28,8 @@ from gapslsim.unpacking import parquet_frame
 from gapslsim.whole_files import make_folder, whole_path
 
 __all__ = [
-    "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table",
-    "write_results",
+    "PARQUET", "StoredRun", "clear_run", "load_results", "load_summary", "read_table", "write_results",
+    "write_tables",
 ]  # fmt: skip
 
 PARQUET: Final[dict[str, Any]] = {"engine": "pyarrow", "compression": "zstd", "index": False}
@@ -83,6 +84,17 @@ def write_results(
     except OSError as error:
         raise ResultsError(f"{target} could not be written: {error.strerror or error}") from error
     return target
+
+
+def write_tables(directory: str | Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Puts tables into a run directory that were found out after the run, in place of empty ones.
+
+    Raises:
+        ResultsError: if they cannot be written.
+    """
+    for name, table in tables.items():
+        with whole(Path(directory) / f"{name}.parquet") as unfinished:
+            FrameTable(table).write(unfinished)
 
 
 def clear_run(directory: Path) -> None:

@@ -26,6 +26,10 @@ _KEYS: Final = ("seed", "round", "time_s", "view", "client", "accuracy")
 """Columns of `evaluations` that are no mean over clients, or known already."""
 
 
+_LATER: Final = ("uncertainty", "leakage")
+"""Tables that studies swept by earlier versions do not have."""
+
+
 @dataclass(frozen=True, eq=False)
 class StudyRun:
     """One completed run: its rows of the study's tables."""
@@ -35,6 +39,7 @@ class StudyRun:
     rounds: pd.DataFrame
     alignment: pd.DataFrame
     uncertainty: pd.DataFrame = field(default_factory=lambda: frame(TABLES["uncertainty"], ()))
+    leakage: pd.DataFrame = field(default_factory=lambda: frame(TABLES["leakage"], ()))
 
     def curve(self, view: str) -> pd.DataFrame:
         """One row per evaluation of a view: round, time_s, accuracy, loss, metrics (means over clients), min, max.
@@ -86,7 +91,7 @@ class StudyTables:
     @cached_property
     def runs(self) -> tuple[StudyRun, ...]:
         """Runs in the order of the study that completed, or were stopped by the study: see `RunRecord.is_stopped`."""
-        tables = {name: self.table(name) for name in ("evaluations", "rounds", "alignment", "uncertainty")}
+        tables = {name: self.table(name) for name in ("evaluations", "rounds", "alignment", *_LATER)}
         by_run = {name: dict(iter(table.groupby("run", sort=False))) for name, table in tables.items()}
         return tuple(
             StudyRun(run, **{name: by_run[name].get(run.label, tables[name].iloc[:0]) for name in tables})
@@ -127,9 +132,7 @@ class StudyTables:
         # Without a completed run there are no columns either.
         columns = keys | own if len(self.missing) < len(self.record.runs) else {}
         fix = "run 'gapslsim sweep' again with --resume"
-        if (
-            name == "uncertainty" and not (self.folder / f"{name}.parquet").exists()
-        ):  # swept by an earlier version
+        if name in _LATER and not (self.folder / f"{name}.parquet").exists():
             return frame(TABLES[name], ()).assign(run=pd.Series(dtype=str))
         return read_table(self.folder / f"{name}.parquet", columns, fix)
 

@@ -11,6 +11,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Positive
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from gapslsim.attacks.attack import Attack
 from gapslsim.bounds import LARGEST
 from gapslsim.learning.metric import Metric, metrics
 from gapslsim.records import EvaluationRow
@@ -136,6 +137,9 @@ class Evaluation:
     """Whether the tables `confusion` and `per_class` are kept: what is said of the samples of each class."""
     predictions: bool = False
     """Whether the table `predictions` is kept: what each model says of each test sample at the last evaluation."""
+    leakage: Attack | None = None
+    """What is tried to find out from smashed data when the run ends, `{}` for the usual: tables `leakage` and
+    `reconstructions`; nothing unless given."""
     target_view: View = "global"
     """The view in which `targets` and `stop.target_accuracy` are judged."""
 

@@ -289,6 +289,11 @@ class Scenario:
         )
 
     @property
+    def first_of_groups(self) -> tuple[int, ...]:
+        """Index of the first client of each group."""
+        return tuple(sum(group.count for group in self.clients[:i]) for i in range(len(self.clients)))
+
+    @property
     def codecs(self) -> dict[Way, tuple[Codec, ...]]:
         """Of each way that has some."""
         return {} if self.codec is None else self.codec.of_ways

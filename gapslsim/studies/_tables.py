@@ -66,7 +66,7 @@ class CostRow(NamedTuple):
     processor: str | None
 
 
-_OF_RUNS: Final = ("evaluations", "rounds", "alignment", "uncertainty", *GEOMETRY)
+_OF_RUNS: Final = ("evaluations", "rounds", "alignment", "uncertainty", "leakage", *GEOMETRY)
 TABLES: Final = ("runs", *_OF_RUNS, "where_time_went", "targets", "budgets", "costs")
 """Files `<name>.parquet` in a study's directory. All but `costs` are the same on every machine and backend."""
 

@@ -1,4 +1,4 @@
-"""Thirty questions that users ask, each answered by one command, on a fleet whose numbers are worked by hand.
+"""Thirty-one questions that users ask, each answered by one command, on a fleet whose numbers are worked by hand.
 
 Two boards and a phone with computations of 20 and 30 ms each, a rack with 10 ms, no latency, no jitter. A mini-batch of
 16 digits at the cut is 16 x 64 x 4 B and 16 labels of 8 B: 4,224 B up; 4,096 B come back. So a round of PSL is the
@@ -119,6 +119,7 @@ QUESTIONS = [
     ("What would a study cost?", "sweep study.yaml --dry", r"4 runs; roughly .* Nothing was run"),
     ("Can I see it on one page?", "report psl two -o page.html", r"page\.html"),
     ("Can I see the study's answer?", "figure two -o figure.svg --table numbers.csv", r"figure\.svg"),
+    ("What does it give away of the inputs?", "leakage psl --epochs 5 -q", r"client-2 \(phone\) .* who sees nothing"),
     ("Can I look into a round?", "trace psl -o trace.json", r"trace\.json"),
     ("Which sample lies where?", "show partition hand.yaml", r"3 clients, 1438 samples, 479 to 480 each"),
     ("How large is each side of the cut?", "show model hand.yaml", r"hidden1 .* 256 .* 4,160 .* 650"),

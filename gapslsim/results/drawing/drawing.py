@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gapslsim.results.categories import Category
 
 __all__ = [
-    "DASHES", "N_COLOURS", "SHAPES", "Bar", "Curve", "Drawing", "Mark", "Panel", "Part", "Row", "Scale", "Span",
-    "TextTable", "points_of", "shape_of",
+    "DASHES", "N_COLOURS", "SHAPES", "Bar", "Curve", "Drawing", "Mark", "Panel", "Part", "Picture", "Row", "Scale",
+    "Span", "TextTable", "points_of", "shape_of",
 ]  # fmt: skip
 
 SHAPES: Final = ("circle", "square", "up", "diamond", "down", "plus", "cross", "star")
@@ -179,7 +181,20 @@ class Bar:
     """Written upon it."""
 
 
-Part = Curve | Mark | Span | Bar
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """An image in a cell of a matrix."""
+
+    row: int
+    column: int
+    pixels: NDArray[np.uint8]
+    """Grey [h, w], or red, green and blue [h, w, 3]."""
+    about: str = ""
+    """What it is, for those who point at it."""
+    series: None = None
+
+
+Part = Curve | Mark | Span | Bar | Picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from gapslsim.plain_text import visible
 __all__ = ["Markup", "joined", "tag"]
 
 
-_EMPTY: Final = frozenset(("br", "circle", "line", "link", "meta", "path", "rect"))
+_EMPTY: Final = frozenset(("br", "circle", "image", "line", "link", "meta", "path", "rect"))
 """Elements that may end where they begin; to HTML `<p/>` is one that goes on."""
 
 

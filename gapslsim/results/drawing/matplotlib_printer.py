@@ -25,6 +25,7 @@ from gapslsim.results.drawing.drawing import (
     Drawing,
     Mark,
     Panel,
+    Picture,
     Scale,
     Span,
     shape_of,
@@ -229,6 +230,8 @@ def _draw_panel(axes: Axes, panel: Panel, is_named: bool) -> None:
             _draw_span(axes, part)
         elif isinstance(part, Bar):
             _draw_bar(axes, part, by_height=0.9 if panel.columns else 0.8)
+        elif isinstance(part, Picture):
+            _draw_picture(axes, part)
     _draw_marks(axes, [part for part in panel.parts if isinstance(part, Mark)])
     _set_scale(axes, "x", panel.x, 8 if panel.wide else 5)
     axes.set_title("\n".join(textwrap.wrap(panel.title, 44)), fontsize=9)
@@ -313,6 +316,14 @@ def _draw_bar(axes: Axes, bar: Bar, by_height: float) -> None:
     axes.barh(bar.row, bar.end - bar.begin, left=bar.begin, height=by_height, **colours)
     if bar.text:
         axes.annotate(bar.text, ((bar.begin + bar.end) / 2, bar.row), ha="center", va="center", fontsize=7)
+
+
+def _draw_picture(axes: Axes, picture: Picture) -> None:
+    height, width = picture.pixels.shape[:2]
+    across, up = (0.47 * side / max(height, width) for side in (width, height))
+    middle, row = picture.column + 0.5, picture.row
+    place = (middle - across, middle + across, row + up, row - up)
+    axes.imshow(picture.pixels, cmap="gray", vmin=0, vmax=255, extent=place, interpolation="nearest")
 
 
 _INCHES_PER_SIGN = 0.075

@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import cmath
 import math
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pandas as pd
 
 from gapslsim.results.categories import Category
-from gapslsim.results.drawing.drawing import DASHES, N_COLOURS, Bar, Curve, Mark, Panel, Span, shape_of
+from gapslsim.results.drawing.drawing import (
+    DASHES,
+    N_COLOURS,
+    Bar,
+    Curve,
+    Mark,
+    Panel,
+    Picture,
+    Span,
+    shape_of,
+)
 from gapslsim.results.drawing.markup import Markup, joined, tag
+from gapslsim.results.drawing.png import png_of
 
 __all__ = ["category_swatch", "panel_svg", "patterns", "size_of", "swatch"]
 
@@ -62,7 +74,7 @@ def panel_svg(panel: Panel, about: str = "", series: Sequence[str] = ()) -> Mark
     frame = _Frame(panel, series)
     bands = [frame.band(part) for part in panel.parts if isinstance(part, Curve)]
     draw: dict[type, Callable[[Any], Markup]] = {
-        Curve: frame.line, Mark: frame.mark, Span: frame.span, Bar: frame.bar,
+        Curve: frame.line, Mark: frame.mark, Span: frame.span, Bar: frame.bar, Picture: frame.picture,
     }  # fmt: skip
     drawn = [*frame.axes(), *bands, *(draw[type(part)](part) for part in panel.parts)]
     named = tag("title", about or panel.title or panel.x.label)
@@ -201,6 +213,14 @@ class _Frame:
         cls, gap = f"cell c{bar.fill % N_COLOURS}", 1 if self.panel.columns else 0
         made = tag("rect", inner, **place, width=width - gap, class_=cls, fill_opacity=round(bar.shade, 3))
         return joined([made, _text(x + width / 2, self.y(bar.row) + 4, bar.text, "middle")])
+
+    def picture(self, picture: Picture) -> Markup:
+        """An image in its cell, with its pixels as they are."""
+        size = self.panel.row_height - 2
+        inner = tag("title", picture.about) if picture.about else _NOTHING
+        place = {"x": self.x(picture.column) + 1, "y": self.y(picture.row) - size / 2}
+        data = f"data:image/png;base64,{b64encode(png_of(picture.pixels)).decode()}"
+        return tag("image", inner, **place, width=size, height=size, image_rendering="pixelated", href=data)
 
 
 def _short(name: str) -> str:

@@ -20,6 +20,7 @@ from gapslsim.results.report._classes import class_figure
 from gapslsim.results.report._costs import pareto_figure, where_figure
 from gapslsim.results.report._gantt import gantt_figure
 from gapslsim.results.report._html import figure_html, html_table
+from gapslsim.results.report._leakage import leakage_figure
 from gapslsim.results.report._metrics import metric_figure
 from gapslsim.results.report._style import STYLE
 from gapslsim.results.report._targets import target_figure
@@ -76,6 +77,7 @@ def _figures(runs: RunSet, round: int | None = None) -> list[Drawing]:
         gantt_figure(runs, round),
         attendance_figure(runs),
         geometry_figure(runs),
+        leakage_figure(runs),
         client_figure(runs),
     ]
     return [figure for figure in made if figure is not None]

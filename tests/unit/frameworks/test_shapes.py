@@ -5,21 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path as Path_
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
 
+from gapslsim import load_dict, simulate
+from gapslsim.errors import GapslsimError, ProtocolError, ScenarioError
 from gapslsim.frameworks.framework import frameworks
+from gapslsim.learning.journal.journal import JournalSettings
+from gapslsim.learning.relay_passes import RECEIVED
+from gapslsim.learning.server_pass import server_pass
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.segments import Path, Segments, Stretch
 from gapslsim.models.split import initial_blocks
 from gapslsim.models.zoo.mlp import Mlp
+from gapslsim.models.zoo.vgg16 import Vgg16
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import Station
+from gapslsim.results.results import Results
+from gapslsim.scenario.cutting import cut_model
 from tests.support import Stage, sgd, small_setup, stage
+from tests.worlds import small_scenario
 
 PSL = frameworks["psl"]()
 MLP = Mlp(hidden=(4, 5, 6), cut=1, activation="tanh")
@@ -167,3 +180,268 @@ def test_a_chain_passes_everything_through_every_helper() -> None:
         ("client-0", "uplink", 5 * 8 * 4 + 40), ("a", "relay_up", 5 * 8 * 5 + 40), ("b", "relay_up", 5 * 8 * 6 + 40),
         ("server", "relay_down", 5 * 8 * 6), ("b", "relay_down", 5 * 8 * 5), ("client-0", "downlink", 5 * 8 * 4),
     ]  # fmt: skip
+
+
+N_BLOCKS = 6
+DEEP = Mlp(hidden=(4, 5, 6, 5, 4), cut=1, activation="tanh")
+
+
+@st.composite
+def segments(draw: st.DrawFn) -> tuple[Path, ...]:
+    """Paths of two or three clients through up to two levels of up to two stations, with a tail or without."""
+    n_clients, has_tail, n_levels = draw(st.integers(2, 3)), draw(st.booleans()), draw(st.integers(0, 2))
+    n_parts = 2 + n_levels + has_tail
+    bounds = [
+        0,
+        *sorted(draw(st.sets(st.integers(1, N_BLOCKS - 1), min_size=n_parts - 1, max_size=n_parts - 1))),
+    ]
+    ranges = list(pairwise([*bounds, N_BLOCKS]))
+    paths = []
+    for _ in range(n_clients):
+        between = []
+        for level in range(n_levels):
+            # A station is below one other: what comes back to it comes from there.
+            prefix = between[-1] if between and level else ""
+            between.append(f"s{level}{draw(st.integers(0, 1))}" if not prefix else f"s{level}x")
+        owners = ["client", *between, "server", *(["client"] if has_tail else [])]
+        paths.append(tuple(Stretch(owner, *blocks) for owner, blocks in zip(owners, ranges, strict=True)))
+    return tuple(paths)
+
+
+@given(paths=segments(), kind=st.sampled_from(["psl", "gapsl", "sfl"]))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_segments_train_as_a_plain_loop_and_move_what_they_say(
+    paths: tuple[Path, ...], kind: str
+) -> None:
+    setup = setup_of(paths, model=DEEP)
+    ran = played(setup, 3, frameworks[kind](), fixed_costs=False)
+    dry = played(setup, 3, frameworks[kind](), fixed_costs=False, dry=True)
+    assert ran.recorder.timeline_sha256() == dry.recorder.timeline_sha256()
+    if kind == "psl":
+        expected, losses = plain(setup, 3)
+        np.testing.assert_allclose(
+            [row.loss for row in ran.learner.observed.losses], losses, rtol=0, atol=1e-10
+        )
+        for state, parameters in expected.items():
+            for ours, theirs in zip(ran.learner.states[state].value.parameters, parameters, strict=True):
+                torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-10)
+    # Every block has one owner on each path, and every hop carries its activations up and their gradient down.
+    per_round = Counter[str]()
+    for path in paths:
+        assert [block for part in path for block in range(part.first, part.last)] == list(range(N_BLOCKS))
+        for before, after in pairwise(path):
+            widths = [4, 5, 6, 5, 4]
+            n = 5 * 8 * widths[before.last - 1]
+            has_tail = path[-1].owner == "client"
+            if after.owner == "client":
+                per_round["feature_downlink"] += n
+                per_round["feature_uplink"] += n + 8
+            elif before.owner == "client":
+                per_round["uplink"] += n + (0 if has_tail else 40)
+                per_round["downlink"] += n
+            else:
+                per_round["relay_up"] += n + (0 if has_tail else 40)
+                per_round["relay_down"] += n
+    moved = Counter[str]()
+    for span in ran.recorder.spans:
+        if not span.phase.startswith("model_"):
+            moved[span.phase] += span.size_bytes
+    assert {phase: n for phase, n in moved.items() if n} == {phase: 3 * n for phase, n in per_round.items()}
+
+
+SHARED: dict[str, Any] = {
+    "model": {"kind": "mlp", "hidden": [12, 12, 12], "cut": 1},
+    "evaluation": {"every": "1 rounds"},
+}
+OF_SCENARIO: dict[str, dict[str, Any]] = {
+    "u_shape": {"kind": "u_shape", "tail": 1},
+    "tiers": {"kind": "tiers", "edges": 2, "cut": 2},
+    "chain": {
+        "kind": "chain",
+        "helpers": [{"device": "jetson-nano", "cut": 2}, {"device": "jetson-nano", "cut": 3}],
+    },
+}
+
+
+def ran_as(shape: dict[str, Any], framework: Any = "psl", **how: Any) -> Results:
+    sections = {name: how.pop(name) for name in ("stop", "network", "model") if name in how}
+    return simulate(load_dict(small_scenario(**SHARED | sections, shape=shape, framework=framework)), **how)
+
+
+def accuracies(results: Results) -> list[float]:
+    return results.evaluations["accuracy"].tolist()
+
+
+@pytest.mark.parametrize("framework", ["psl", "sl"])
+def test_a_u_shape_without_a_tail_is_split_learning(framework: str) -> None:
+    one, other = ran_as({"kind": "split"}, framework), ran_as({"kind": "u_shape", "tail": 0}, framework)
+    for name in ("timeline_sha256", "learning_sha256"):
+        assert one.summary[name] == other.summary[name]
+
+
+def test_clients_in_turn_train_the_same_in_a_u_shape_as_in_two_parts() -> None:
+    # One client at a time: the tail is handed on with the head, and nobody else has a part of the loss.
+    assert accuracies(ran_as(OF_SCENARIO["u_shape"], "sl")) == accuracies(ran_as({"kind": "split"}, "sl"))
+
+
+@pytest.mark.parametrize("kind", ["tiers", "chain"])
+@pytest.mark.parametrize("framework", ["psl", "sfl", "sl"])
+def test_with_one_machine_between_the_training_is_that_of_two_parts(kind: str, framework: str) -> None:
+    shape = {"kind": "tiers", "edges": 1, "cut": 2} if kind == "tiers" else OF_SCENARIO["chain"]
+    np.testing.assert_allclose(
+        accuracies(ran_as(shape, framework)), accuracies(ran_as({"kind": "split"}, framework)), atol=1e-12
+    )
+
+
+def test_averages_in_two_levels_with_one_edge_server_are_those_of_the_parameter_server() -> None:
+    sync = {"kind": "sfl", "client_sync": {"kind": "hierarchical", "cloud_every": 2}}
+    tiers = ran_as({"kind": "tiers", "edges": 1, "cut": 2}, sync)
+    np.testing.assert_allclose(accuracies(tiers), accuracies(ran_as({"kind": "split"}, "sfl")), atol=1e-12)
+    # One model of clients and one of the edge server up and down, in two of four rounds: 8 * 12 + 12 and 12 * 12 + 12
+    # numbers of 4 bytes.
+    sizes = tiers.spans[tiers.spans["client"] < 0].groupby("phase")["size_bytes"].sum()
+    assert sizes["model_relay_up"] == sizes["model_relay_down"] == 2 * 4 * (108 + 156)
+    assert tiers.summary["bytes_between"] == sizes.sum()
+
+
+def test_edge_servers_agree_after_an_average_in_the_cloud() -> None:
+    sync = {"kind": "sfl", "client_sync": {"kind": "hierarchical", "every": 3, "cloud_every": 2}}
+    results = ran_as(OF_SCENARIO["tiers"], sync, stop={"rounds": 2})
+    last = results.evaluations[results.evaluations["round"] == 2]
+    assert last[last["view"] == "clients"]["accuracy"].nunique() == 1
+    assert ran_as(OF_SCENARIO["tiers"], stop={"rounds": 2}).evaluations["accuracy"].nunique() > 1
+
+
+@pytest.mark.parametrize("kind", OF_SCENARIO)
+@pytest.mark.parametrize("framework", ["gapsl", "sfl"])
+def test_a_replay_and_a_run_that_goes_on_are_the_first_run(
+    kind: str, framework: str, tmp_path: Path_
+) -> None:
+    journal = JournalSettings(tmp_path, checkpoint_every=2)
+    norm = {"kind": "cnn", "channels": [4, 4, 4], "norm": "batch", "cut": 1}
+    data = {"kind": "synthetic", "input_shape": [1, 8, 8], "n_classes": 4, "n_train": 240, "n_test": 80}
+
+    def run(rounds: int, **how: Any) -> Results:
+        sections = SHARED | {"model": norm, "data": data, "stop": {"rounds": rounds}}
+        return simulate(
+            load_dict(small_scenario(**sections, shape=OF_SCENARIO[kind], framework=framework)), **how
+        )
+
+    first = run(3, journal=journal)
+    again, longer = run(3, journal=journal), run(5, journal=journal)
+    assert again.summary["learning_sha256"] == first.summary["learning_sha256"]
+    assert again.summary["journal"]["computed"] == 0
+    assert longer.summary["learning_sha256"] == run(5).summary["learning_sha256"]
+
+
+def test_a_pass_that_draws_has_the_same_masks_forward_and_backward() -> None:
+    # <features, gradient> of the pass that is made again is that of the features that were sent.
+    model = Vgg16(width=0.05, classifier=(8,), dropout=0.5, cut=1)
+    n_blocks = len(initial_blocks(model, (3, 32, 32), 3, 1))
+    path = (
+        Stretch("client", 0, 1),
+        Stretch("server", 1, n_blocks - 1),
+        Stretch("client", n_blocks - 1, n_blocks),
+    )
+    setup = setup_of([path, path], model=model, input_shape=(3, 32, 32))
+    seen: dict[int, Any] = {}
+    ran = stage(setup, rates=[1.0, 1.0], fixed_costs=False)
+    engine: Any = ran.engine
+    relay_forward, passes = engine.relay_forward, engine._server_pass
+    engine.relay_forward = lambda *given: seen.setdefault(given[1], relay_forward(*given))
+    inner: list[float] = []
+
+    def watched(step: Any, *given: Any, **how: Any) -> Any:
+        for batch, message in zip(step.batches, step.messages, strict=True):
+            inner.append(float((message.labels * seen[batch.client].activations).sum()))
+        found = server_pass(*given, criterion=RECEIVED, **how)
+        np.testing.assert_allclose(found.losses.tolist(), inner, rtol=1e-10)
+        return passes(step, *given, **how)
+
+    engine._server_pass = watched
+    ran.run(PSL, 1)
+    assert engine.stretches.side(path[1].blocks).draws
+    assert len(inner) == 2
+
+
+def test_a_server_that_has_stepped_between_its_two_passes_is_refused() -> None:
+    setup = setup_of([U, U])
+    ran = stage(setup, rates=[1.0, 1.0], fixed_costs=False)
+    learner = ran.learner
+    learner.begin_round(1)
+
+    def sent(client: int) -> Any:
+        smashed = learner.client_forward(client).carry_out()
+        return learner.client_loss(learner.relay_forward("server", smashed).carry_out()).carry_out()
+
+    one, other = sent(0), sent(1)
+    learner.server_step([one], PSL.server_rule, PSL.cut_rule).carry_out()
+    with pytest.raises(ProtocolError, match="has stepped between its passes on mini-batch 0 of client 1"):
+        learner.server_step([other], PSL.server_rule, PSL.cut_rule).carry_out()
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"shape": {"kind": "u_shape", "tail": 3}}, "the server has none left; write 2 or less"),
+        ({"shape": {"kind": "tiers", "cut": 1}}, "edge-server-0 end after 1 of 4"),
+        ({"shape": {"kind": "tiers", "cut": 2, "at": ["access"]}}, "names 1 places for 2 edge servers"),
+        ({"shape": OF_SCENARIO["u_shape"], "framework": "async_sl"}, "knows of client and server alone"),
+        ({"shape": OF_SCENARIO["u_shape"], "framework": {"kind": "epsl", "phi": 0.5}}, "shared by broadcast"),
+        (
+            {"shape": OF_SCENARIO["u_shape"], "framework": {"kind": "gapsl", "gradient": "exact"}},
+            "differentiates the server's gradients again",
+        ),
+        (
+            {"framework": {"kind": "sfl", "client_sync": "hierarchical"}},
+            "and there are none; write shape: tiers",
+        ),
+    ],
+)
+def test_what_a_shape_cannot_do_is_refused_in_words(sections: dict[str, Any], words: str) -> None:
+    with pytest.raises(ScenarioError, match=words):
+        simulate(load_dict(small_scenario(**SHARED | sections)), dry=True)
+
+
+@pytest.mark.parametrize(
+    ("network", "links"),
+    [
+        ({"kind": "star"}, {"edge-server-0": "access", "edge-server-1": "access"}),
+        (
+            {"kind": "shared_ap", "access_points": 2, "medium": "50 Mbit/s"},
+            {"edge-server-0": "ap-0/radio", "edge-server-1": "ap-1/radio"},
+        ),
+        ({"kind": "two_tier", "edges": 2}, {"edge-server-0": "edge-0", "edge-server-1": "edge-1"}),
+        (
+            {"kind": "relay", "hops": 2, "hop": "50 Mbit/s"},
+            {"edge-server-0": "relay-1", "edge-server-1": "relay-0"},
+        ),
+    ],
+)
+def test_stations_are_where_the_network_has_room_for_them(
+    network: dict[str, Any], links: dict[str, str]
+) -> None:
+    scenario = load_dict(small_scenario(**SHARED, shape=OF_SCENARIO["tiers"], network=network))
+    edges = {e.source: e.target for e in scenario.network.router(scenario.fleet).edges() if e.source in links}
+    assert edges == links
+    assert simulate(scenario, dry=True).summary["bytes_between"] > 0
+
+
+def test_clients_belong_to_the_edge_server_at_their_access_point() -> None:
+    sections = small_scenario(
+        **SHARED,
+        shape=OF_SCENARIO["tiers"] | {"at": ["edge-0", "edge-1"]},
+        network={"kind": "two_tier", "edges": 2},
+    )
+    for group, place in zip(sections["clients"], ("edge-1", "edge-0"), strict=True):
+        group["access_point"] = place
+    made = cut_model(load_dict(sections), (8,), 4)[1]
+    assert made is not None
+    assert [path[1].owner for path in made.paths] == [*["edge-server-1"] * 2, *["edge-server-0"] * 2]
+
+
+def test_a_station_that_is_too_small_is_refused_by_its_name(tmp_path: Path_) -> None:
+    model = {"kind": "mlp", "hidden": [12, 40_000, 40_000], "cut": 1}
+    shape = OF_SCENARIO["chain"] | {"helpers": [{"device": "jetson-nano", "cut": 3}]}
+    with pytest.raises(GapslsimError, match="helper-0"):
+        simulate(load_dict(small_scenario(model=model, shape=shape)), dry=True)

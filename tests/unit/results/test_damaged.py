@@ -21,7 +21,9 @@ from gapslsim.records import (
     ClassRow,
     ConfusionRow,
     DrawRow,
+    LeakageRow,
     PairRow,
+    PixelRow,
     PredictionRow,
     PresenceRow,
     StalenessRow,
@@ -53,7 +55,9 @@ def _of_text(file: Path) -> None:
 
 def _with_gaps(file: Path) -> None:
     table = pd.read_parquet(file)
-    whole = next(name for name in table.columns if name in ("round", "n_flows", "seed", "draw", "n_samples"))
+    whole = next(
+        name for name in table.columns if name in ("round", "n_flows", "seed", "draw", "n_samples", "sample")
+    )
     table.assign(**{whole: table[whole].astype("Int64").where(table.index > 0)}).to_parquet(file)
 
 
@@ -103,6 +107,8 @@ def whole(make_results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         confusion=[ConfusionRow(r, 0.5, "global", -1, 0, 1, 3) for r in (1, 2)],
         per_class=[ClassRow(r, 0.5, "global", -1, 0, 3, 0.0) for r in (1, 2)],
         predictions=[PredictionRow(r, "global", -1, 0, 0, 1, 0.9) for r in (1, 2)],
+        leakage=[LeakageRow(c, "ssim", 0.5, 0.1, 9, 9, "test", 1) for c in (-1, 0)],
+        reconstructions=[PixelRow(-1, s, 0, 0, 0, 255, 128, 0) for s in (1, 2)],
         uncertainty=[DrawRow(0, "simulated_time_s", 1.5), DrawRow(0, "time_to_accuracy_after_s 0.5", 1.5)],
         extra={"uncertainty": DRAWN},
         scenario_yaml="name: tiny\nclients: [{count: 2, device: nano}]\n",

@@ -65,8 +65,8 @@ def test_tables_have_the_axes_as_columns(done):
     for name in TABLES:
         table = pd.read_parquet(out / f"{name}.parquet")
         assert list(table.columns[:3]) == ["run", "framework", "seed"]
-        # EPSL looks at no angles; nothing is drawn unless that is asked for.
-        expected = 2 if name in {"alignment", *GEOMETRY} else 0 if name == "uncertainty" else 4
+        # EPSL looks at no angles; nothing is drawn and nobody attacks unless that is asked for.
+        expected = 2 if name in {"alignment", *GEOMETRY} else 0 if name in {"uncertainty", "leakage"} else 4
         assert table["run"].nunique() == expected
     runs = pd.read_parquet(out / "runs.parquet")
     assert set(runs["framework_kind"]) == {"gapsl", "epsl"}

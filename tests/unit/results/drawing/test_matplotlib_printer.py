@@ -1,9 +1,21 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from gapslsim.results.drawing.drawing import Bar, Curve, Drawing, Mark, Panel, Row, Scale, Span, points_of
+from gapslsim.results.drawing.drawing import (
+    Bar,
+    Curve,
+    Drawing,
+    Mark,
+    Panel,
+    Picture,
+    Row,
+    Scale,
+    Span,
+    points_of,
+)
 from gapslsim.results.drawing.matplotlib_printer import draw
 
 MEAN = 0.1
@@ -73,3 +85,15 @@ def test_long_names_of_series_lie_within_the_picture():
     (box,) = [legend.get_window_extent() for sub in figure.subfigs for legend in sub.legends]
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.x1
+
+
+def test_a_picture_lies_in_its_cell_upright_with_its_shape():
+    image = np.array([[0, 255]], np.uint8)
+    axes = drawn(
+        Panel("", Scale("", 0, 3), Scale(), [Picture(1, 2, image)], [Row("a"), Row("b")], 40, ["p", "q", "r"])
+    )
+    (shown,) = axes.get_images()
+    assert shown.get_array().tolist() == [[0, 255]]
+    assert shown.get_extent() == pytest.approx((2.03, 2.97, 1.235, 0.765))
+    assert axes.get_xlim() == (0, 3)
+    assert axes.get_ylim() == (1.5, -0.5)

@@ -3,9 +3,10 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pandas as pd
 
-from gapslsim.results.drawing.drawing import SHAPES, Bar, Curve, Mark, Panel, Row, Scale, Span
+from gapslsim.results.drawing.drawing import SHAPES, Bar, Curve, Mark, Panel, Picture, Row, Scale, Span
 from gapslsim.results.drawing.svg import panel_svg, swatch, tag
 
 UNIT = Scale("", 0, 1)
@@ -103,3 +104,15 @@ def test_there_is_room_above_the_rows_for_what_their_notes_are():
     svg = panel_svg(Panel("", UNIT, Scale(), [Bar(0, 0, 1, 0)], [Row("a", "3 %")], note_label="away"))
     _, y = re.search(r'<text x="([\d.]+)" y="([-\d.]+)"[^>]*>away</text>', svg).groups()
     assert float(y) > 11
+
+
+def test_a_picture_fills_its_cell_and_tells_what_it_is():
+    image = np.array([[0, 255]], np.uint8)
+    panel = Panel(
+        "", Scale("", 0, 2), Scale(), [Picture(1, 1, image, "<told>")], [Row("a"), Row("b")], 40, ["p", "q"]
+    )
+    svg = panel_svg(panel)
+    ET.fromstring(svg)
+    # 46 units on the left and 24 above, cells of 40, one unit free on each side.
+    assert 'x="87" y="65" width="38" height="38" image-rendering="pixelated"' in svg
+    assert "<title>&lt;told&gt;</title></image>" in svg
