@@ -62,6 +62,16 @@ class Parts:
     device: torch.device | None
     """Of this machine, where tensors are; None in a dry run, for which torch is not imported."""
 
+    def leaks(self, scenario: Scenario) -> dict[str, Sequence[Any]]:
+        """Rows of `leakage` and of `reconstructions` that `evaluation.leakage` asks for; none in a dry run."""
+        attack = scenario.evaluation.leakage
+        if attack is None or self.device is None:
+            return {"leakage": (), "reconstructions": ()}
+        from gapslsim.attacks.of_training import leaks_of_learner
+
+        rows, pixels = leaks_of_learner(self.learner, attack, scenario.first_of_groups, self.device)
+        return {"leakage": rows, "reconstructions": pixels}
+
 
 @dataclass(frozen=True, eq=False)
 class Retiming:

@@ -107,6 +107,7 @@ def protocol_of(scenario: Scenario) -> Protocol:
         clients_train=framework.clients_train,
         keeps_rows=sees or evaluation.geometry_interval(sees) is not None,
         reads_blocks=not framework.whole_gradients,
+        compares_all=rule is not None and rule.compares == "own",
         second_order=rule is not None and rule.second_order,
         measures=evaluation.geometry_interval(sees) is not None,
         # With one in every round they are those that are trained on.

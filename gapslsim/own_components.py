@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
+
+from pydantic.dataclasses import rebuild_dataclass
 
 from gapslsim.errors import ComponentError
 from gapslsim.registry import FAMILIES, registered_by_users
@@ -62,6 +64,8 @@ def load_components(name: str) -> None:
     before = registered_by_users()
     try:
         new = _load_file(Path(name)) if is_file(name) else _load_module(name)
+        if new:
+            _complete(name)
     except ComponentError:
         raise
     except BaseException as error:
@@ -75,6 +79,19 @@ def load_components(name: str) -> None:
         raise ComponentError(
             f"{name} registers nothing; put '@<family>.register' above '@component', the families being: {known}."
         )
+
+
+def _complete(name: str) -> None:
+    """Resolves the annotations of what was registered: pydantic puts those off that name what is not there yet."""
+    for family, kind in registered_by(name):
+        cls: Any = FAMILIES[family].members[kind]
+        if not getattr(cls, "__pydantic_complete__", True):
+            try:
+                rebuild_dataclass(cls)
+            except BaseException:
+                FAMILIES[family].members.pop(kind)
+                _LOADED.pop(_key(name))
+                raise
 
 
 def digests(names: Iterable[str] | None = None) -> dict[str, str]:
@@ -222,4 +239,5 @@ def _in_words(error: BaseException, name: str) -> str:
     ]
     line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
     where = f"line {line}: " if line is not None else ""
-    return f"{where}{type(error).__name__}: {error}"
+    what = str(error).partition("\n\nFor further information")[0]
+    return f"{where}{type(error).__name__}: {what}"

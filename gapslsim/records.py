@@ -311,6 +311,7 @@ class LeakageRow(NamedTuple):
     """`distance_correlation`, `corrected_distance_correlation`, `reconstructed` (share of a guess's error that
     reconstructions do without), `mse`, `psnr_db`, `ssim` or `right_tokens`."""
     value: float
+    """Of the model's smashed data."""
     baseline_value: float
     """What who sees no smashed data comes to."""
     n_samples: int
@@ -330,10 +331,15 @@ class PixelRow(NamedTuple):
     sample: int
     """The input's place in the test set."""
     channel: int
+    """Of grey 0; of red, green and blue 0 to 2."""
     y: int
+    """Row, from the top."""
     x: int
+    """Column, from the left."""
     original: int
+    """Of the input."""
     reconstruction: int
+    """Of what the decoder makes of its smashed data."""
     guess: int
     """Of the mean of the auxiliary data."""
 

@@ -181,8 +181,7 @@ class _Run:
         self._metrics: dict[str, list[float]] = {m.kind: [] for m in scenario.evaluation.metrics}
         self._latest: dict[str, float] = {}
         self._stopped_by = ""
-        self._leaks: tuple[Sequence[Any], Sequence[Any]] = ((), ())
-        """What smashed data gives away: rows and pixels."""
+        self._leaks: dict[str, Sequence[Any]] = {"leakage": (), "reconstructions": ()}
         self._journal = parts.learner.journal
         evaluation = scenario.evaluation
         geometry = evaluation.geometry_interval(scenario.framework.keeps_client_gradients)
@@ -212,12 +211,7 @@ class _Run:
             self._evaluate()
         if self._scenario.evaluation.predictions:
             self.parts.learner.predict(self._scenario.evaluation.views)
-        attack, device = self._scenario.evaluation.leakage, self.parts.device
-        if attack is not None and device is not None:
-            from gapslsim.attacks.of_training import leaks_of_learner
-
-            of_groups = self._scenario.first_of_groups
-            self._leaks = leaks_of_learner(self.parts.learner, attack, of_groups, device)
+        self._leaks = self.parts.leaks(self._scenario)
         if self._models:
             self.parts.learner.trained(compute=True)
         return "completed"
@@ -269,8 +263,7 @@ class _Run:
             "per_class": per_class(self._confusion),
             "predictions": observed.predictions,
             "uncertainty": (),
-            "leakage": self._leaks[0],
-            "reconstructions": self._leaks[1],
+            **self._leaks,
         }
         facts = RunFacts(
             name=scenario.name,

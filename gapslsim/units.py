@@ -21,6 +21,7 @@ from gapslsim.errors import did_you_mean
 __all__ = [
     "BOUNDS", "STRICT_UNITS", "Decibel", "DecibelMilliwatt", "Distance", "Joules", "Power", "Quantity", "Rate",
     "Seconds", "Speed", "StepLength", "example", "format_quantity", "json_schema_of", "parse_quantity", "unit_factor",
+    "whole_number",
 ]  # fmt: skip
 
 STRICT_UNITS: dict[str, str] = {"units": "required"}
@@ -62,6 +63,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 """Least (but for zero) and most of each base unit, of both signs. Between them a product or a quotient of a few stays a
 number, and times stay far enough from where a float's steps grow beyond a microsecond (1e10 s, 317 years)."""
+
+
+def whole_number(text: str) -> int | None:
+    """A count or an index as people write it, in up to 18 digits; None for what is none.
+
+    `str.isdigit` takes a superscript for a digit too, and `int` fails at it as at some thousand digits.
+    """
+    text = text.strip()
+    return int(text) if len(text) <= 18 and text.isascii() and text.isdigit() else None
 
 
 def parse_quantity(value: object, unit: str) -> float:

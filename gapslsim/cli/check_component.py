@@ -12,6 +12,7 @@ from rich.text import Text
 from gapslsim.cli.say import say
 from gapslsim.cli.validate import SetOption
 from gapslsim.terminal import Terminal
+from gapslsim.units import whole_number
 
 if TYPE_CHECKING:
     from gapslsim.checks.check import Outcome
@@ -73,10 +74,10 @@ def _shape(text: str) -> tuple[int, ...]:
     """Raises ComponentError unless it is whole numbers with commas between them."""
     from gapslsim.errors import ComponentError
 
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+    parts = [whole_number(part) or 0 for part in text.split(",")]
+    if not all(parts):
         raise ComponentError(f"--inputs {text}: write the shape of one input, for instance --inputs 1,28,28.")
-    return tuple(map(int, parts))
+    return tuple(parts)
 
 
 def _show(outcome: Outcome) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from gapslsim.cli.say import say
 from gapslsim.csv_text import csv_lines, neutral
+from gapslsim.regular_files import read_text
 
 if TYPE_CHECKING:
     from gapslsim.importing.importer import Imported
@@ -102,9 +103,11 @@ def _appended(made: Imported, output: Path) -> int:
         raise typer.BadParameter("--append: this becomes no measurement table; leave it out.")
     if not output.is_file():
         raise typer.BadParameter(f"--append: there is no table {output}; leave it out to write a new one.")
-    with output.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
+    try:
+        table = csv.DictReader(io.StringIO(read_text(output, encoding="utf-8-sig")))
         header, there = list(table.fieldnames or ()), list(table)
+    except (OSError, ValueError, csv.Error) as error:
+        raise typer.BadParameter(f"--append: {output} is no table that can be read ({error}).") from error
     needed = (
         "device",
         "phase",

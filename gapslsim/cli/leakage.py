@@ -51,8 +51,8 @@ def leakage_command(
     auxiliary_from: Annotated[
         str | None,
         typer.Option(
-            metavar="test|train|client",
-            help="Where these come from [default: test inputs that are not attacked].",
+            metavar="WHERE",
+            help="Where these come from: test (inputs that are not attacked), train, client [default: test].",
         ),
     ] = None,
     epochs: Annotated[

@@ -109,23 +109,22 @@ class _Commands(TyperGroup):
 
     def make_context(self, *given: Any, **more: Any) -> Any:
         """Parses the options before the command."""
-        with _visibly():
+        with _handed_on():
             return super().make_context(*given, **more)
 
     def invoke(self, ctx: Any) -> Any:
-        """Carries the command out; errors that typer would end in its own way are handed on."""
-        try:
-            with nobody_exits(), _visibly():
-                return super().invoke(ctx)
-        except (KeyboardInterrupt, EOFError, OSError) as error:
-            raise _PassedError(error) from error
+        """Carries the command out."""
+        with _handed_on(), nobody_exits():
+            return super().invoke(ctx)
 
 
 @contextmanager
-def _visibly() -> Iterator[None]:
-    """Spells out control characters in what typer says of a wrong call: it prints by itself."""
+def _handed_on() -> Iterator[None]:
+    """Hands on what typer would end in its own way, and spells out control characters in what it prints by itself."""
     try:
         yield
+    except (KeyboardInterrupt, EOFError, OSError) as error:
+        raise _PassedError(error) from error
     except Exception as error:
         if isinstance(message := getattr(error, "message", None), str):
             error.message = visible(message)  # type: ignore[attr-defined]

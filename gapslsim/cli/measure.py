@@ -14,6 +14,7 @@ from rich.table import Table
 from gapslsim.cli.say import say
 from gapslsim.kernels import Precision
 from gapslsim.terminal import Terminal
+from gapslsim.units import whole_number
 
 if TYPE_CHECKING:
     from gapslsim.measuring.check import RoundCheck
@@ -179,10 +180,10 @@ def _plan(
 
 
 def _sizes(text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    parts = [whole_number(part) or 0 for part in text.split(",") if part.strip()]
+    if not all(parts):
         raise typer.BadParameter(f"--batch-sizes: found {text!r}; write whole numbers, for instance 8,32.")
-    return [int(part) for part in parts]
+    return parts
 
 
 def _measure(

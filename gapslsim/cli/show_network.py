@@ -24,7 +24,7 @@ from gapslsim.network.show import (
 from gapslsim.network.topology import Topology
 from gapslsim.scenario.loading import load
 from gapslsim.terminal import Terminal
-from gapslsim.units import STRICT_UNITS, parse_quantity
+from gapslsim.units import STRICT_UNITS, parse_quantity, whole_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,11 +103,11 @@ def draw(kind: str, what: str, console: Terminal, png: Path | None, duration: st
         raise NetworkError(f"--duration: {error}") from error
     scenario_name, _, rest = what.partition(":")
     group, _, side = rest.partition(":")
-    if side in ("uplink", "downlink") and group.isdigit():
+    if side in ("uplink", "downlink") and (number := whole_number(group)) is not None:
         groups = load(scenario_name).clients
-        if int(group) >= len(groups):
+        if number >= len(groups):
             raise NetworkError(f"{what}: there are {len(groups)} groups of clients, counted from 0.")
-        channel: Channel = getattr(groups[int(group)].link, side)
+        channel: Channel = getattr(groups[number].link, side)
     else:
         try:
             settings = yaml_data(what)

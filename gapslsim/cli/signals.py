@@ -19,6 +19,8 @@ from typing import Final
 __all__ = ["held_back", "interrupting"]
 
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1", "SIGUSR2")
+_SHARE_OF_TIME: Final = 0.75
+_MOST_TO_END_S: Final = 10
 _ALL: Final = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
@@ -53,11 +55,23 @@ def interrupting() -> Iterator[_Handler]:
         for number in _ALL:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 before[number] = signal.signal(number, handler)
+    _leave_time()
     try:
         yield handler
     finally:
         for number, one in before.items():
             signal.signal(number, one)
+
+
+def _leave_time() -> None:
+    """Has SIGXCPU come a little before a limit of processor time at which the kernel kills: `ulimit -t` sets both."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        if hard != resource.RLIM_INFINITY and soft in (hard, resource.RLIM_INFINITY):
+            early = int(max(_SHARE_OF_TIME * hard, hard - _MOST_TO_END_S))
+            resource.setrlimit(resource.RLIMIT_CPU, (early, hard))
 
 
 @contextmanager

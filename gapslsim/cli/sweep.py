@@ -82,7 +82,7 @@ def sweep_command(
         list[str] | None,
         typer.Option(
             metavar="KIND[=WHERE]",
-            help="Tell a tracker of every run that completes: mlflow, tensorboard, wandb; repeatable.",
+            help="Tell a tracker of every run as it goes on: mlflow, tensorboard, wandb; repeatable.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -124,6 +124,7 @@ def sweep_command(
         _gather(plan, target, _command(study, overrides, target, journal), as_json=as_json, quiet=quiet)
         return
     tracked = Tracked([tracker_of(text) for text in track or ()], plan.study.name, target)
+    on_round = tracked.under_way if track else None
     if not (resume or force or part) and lies_in(plan, target):
         tracked.end(read_study(target).runs)
         if as_json:
@@ -150,12 +151,13 @@ def sweep_command(
         with shown as observer:
             if part is not None:
                 ended = sweep_shard(
-                    plan, target, chosen, part, journal=journal, observer=observer, on_result=tracked
-                )
+                    plan, target, chosen, part, journal=journal, observer=observer, on_result=tracked,
+                    on_round=on_round,
+                )  # fmt: skip
             else:
                 record = sweep(
                     plan, target, chosen, resume=resume, force=force, journal=journal, observer=observer,
-                    on_result=tracked,
+                    on_result=tracked, on_round=on_round,
                 )  # fmt: skip
     except KeyboardInterrupt:
         how = "the same command" if part is not None else "--resume"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from gapslsim.cli.say import say
 from gapslsim.results import words
 from gapslsim.results.tables import titled_table
 from gapslsim.terminal import Terminal
+from gapslsim.units import whole_number
 
 if TYPE_CHECKING:
     from gapslsim.results.results import Results
@@ -54,10 +54,11 @@ def trace_command(
 def _rounds(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
-    if match is None or int(match[2] or match[1]) < int(match[1]):
+    first, dash, last = text.partition("-")
+    begin, end = whole_number(first), whole_number(last if dash else first)
+    if begin is None or end is None or end < begin:
         raise typer.BadParameter(f"found {text!r}; write a round or a range, for instance 5 or 1-10")
-    return int(match[1]), int(match[2] or match[1])
+    return begin, end
 
 
 def _first(results: Results) -> tuple[int, int] | None:

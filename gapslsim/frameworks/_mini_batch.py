@@ -51,12 +51,13 @@ def upload(w: Stage, client: int, model: str | None = None) -> Process[SmashedDa
     return (yield from node.send(gradient, w.server, "feature_uplink"))
 
 
-def returned(w: Stage, reply: ServerReply) -> Mapping[int, Activity[Returned]]:
+def returned(w: Stage, reply: ServerReply, answers: bool = True) -> Mapping[int, Activity[Returned]]:
     """Takes the answers of a server's step back through the stations, each of which steps once it has all of its own.
 
     Args:
         w: the stage.
         reply: of the step.
+        answers: whether clients will be sent theirs.
 
     Returns:
         By client, what ends when it can be sent its answer; empty where no station lies between.
@@ -70,7 +71,9 @@ def returned(w: Stage, reply: ServerReply) -> Mapping[int, Activity[Returned]]:
         for station in reversed(ways[client]):
             if station.name not in steps:
                 its = tuple(c for c in clients if station in ways[c])
-                steps[station.name] = w.spawn(_step(w, station, its, before or Returned(w.server, reply)))
+                sends = answers or station is not ways[client][0]
+                step = _step(w, station, its, before or Returned(w.server, reply), sends)
+                steps[station.name] = w.spawn(step)
             before = steps[station.name]
         if before is not None:
             ends[client] = before
@@ -78,13 +81,17 @@ def returned(w: Stage, reply: ServerReply) -> Mapping[int, Activity[Returned]]:
 
 
 def _step(
-    w: Stage, station: Actor, clients: tuple[int, ...], before: Activity[Returned] | Returned
+    w: Stage,
+    station: Actor,
+    clients: tuple[int, ...],
+    before: Activity[Returned] | Returned,
+    answers: bool,
 ) -> Process[Returned]:
     """Answers to some clients arrive at a station, which goes backward and steps."""
     sender, reply = before if isinstance(before, Returned) else (yield from before)
     own = [answer for client in clients if (answer := reply.own.get(client)) is not None]
     yield from w.together(sender.send(answer, station, "relay_down") for answer in own)
-    stepped = yield from station.compute(w.learner.relay_step(station.name, reply, clients), clients)
+    stepped = yield from station.compute(w.learner.relay_step(station.name, reply, clients, answers), clients)
     return Returned(station, stepped)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -86,9 +86,10 @@ class ParallelSplitLearning(Framework):
             rule = self.server_schedule.rule(self.server_rule)
             joined = self.server_schedule.joins_samples
             trains = self.client_update.trains_in(w.round, w.epoch)
-            step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=trains)
+            answers = trains or any(w.stations(client) for client in smashed)
+            step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=answers)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
-            through = returned(w, reply)
+            through = returned(w, reply, trains)
             if trains:
                 yield from self._download(w, reply, through)
             for end in through.values():
@@ -217,7 +218,12 @@ class ParallelSplitLearning(Framework):
 
     @property
     def two_parts_because(self) -> str:
-        """Where somebody needs what is neither sent to stations nor known to them."""
+        """Where somebody needs what is neither sent to stations nor known to them, or goes a way of its own."""
+        own = [
+            name for name in _THE_WAY if getattr(type(self), name) is not getattr(ParallelSplitLearning, name)
+        ]
+        if own:
+            return f"it takes mini-batches on a way of its own ({', '.join(own)}), which may pass stations by"
         if self.cut_rule.shared_fraction or self.cut_rule.average:
             return "cut gradients are shared by broadcast (phi, average), which stations do not pass on"
         if self.server_rule.second_order:
@@ -257,6 +263,10 @@ class ParallelSplitLearning(Framework):
     def clients_train(self) -> bool:
         """As the client's rule says."""
         return self.client_update.trains
+
+
+_THE_WAY: Final = ("round", "_together", "_upload", "_download", "_train_client")
+"""What a framework that is derived from this one may have changed."""
 
 
 def _free(w: Stage, clients: Collection[int]) -> list[int]:

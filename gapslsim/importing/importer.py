@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +109,13 @@ def read_with(importer: Importer, path: Path) -> Imported:
         others = [name for name in importers if name != kind and importers[name].knows(source)]
         fix = f"it looks like {others[0]}: gapslsim import {others[0]} {path}" if others else _known(kind)
         raise ForeignError(f"{path} is no file of {kind}; {fix}.")
-    made = importer.read(source)
+    try:
+        made = importer.read(source)
+    except (ValueError, OverflowError, csv.Error) as error:
+        why = str(error).partition(";")[0]
+        raise source.fault(
+            f"holds what no file of {kind} does ({why}); give it as the tool wrote it"
+        ) from error
     if not made.rows:
         raise source.fault("nothing in it can be imported")
     return made

@@ -71,7 +71,8 @@ class LearnerCore:
         self.costs = OperationCosts(setup, server_clock, most_joined)
         self.holdings = Holdings(setup, self.costs)
         """What each state holds and each cut lets pass."""
-        self._hops = Hops(setup, self._operations, self.holdings.smashed_shape)
+        shapes = self.holdings.smashed_shape, self.holdings.served_shape
+        self._hops = Hops(setup, self._operations, *shapes)
         self._begun: dict[str, Keyed[SideState]] = {}
         common = None if self._cuts_differ else self._initial(CLIENT)
         self.states = States(common, self._initial(SERVER), self._begin)

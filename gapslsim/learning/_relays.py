@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from gapslsim.errors import ProtocolError
 from gapslsim.learning._whole_model import WholeModelOperations
+from gapslsim.learning.hops import Hop, Message
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.names import SERVER, Side, side_of
-from gapslsim.learning.operation import MiniBatch, RelayStep, SmashedData, TailPass
+from gapslsim.learning.operation import Answer, MiniBatch, RelayStep, SmashedData, TailPass
 from gapslsim.learning.reply import ServerReply, make_reply
 from gapslsim.models.segments import OF_CLIENT, Stretch
 from gapslsim.work import Deferred, Keyed, Work, content_key, derived_key
@@ -64,9 +65,16 @@ class RelayOperations(WholeModelOperations):
                 (state, came),
                 lambda e: _of(e).relay_forward(station, client, step, state.value, came.value),
             )
-            return SmashedData(key, size_bytes, held, batch=batch)
+            made = SmashedData(key, size_bytes, held, batch=batch)
+            return self._hops.passed(
+                self.states, made, "activations", station, self._after(client, stretch), after[1]
+            )
 
-        return Work("relay_forward", self.costs.of(stretch, batch.size).forward, carry_out, (station,))
+        came_as, after = self._message(stretch.first, batch), self._message(stretch.last, batch)
+        cost = self._hops.charged(
+            self.costs.of(stretch, batch.size).forward, received=[came_as], sent=[after]
+        )
+        return Work("relay_forward", cost, carry_out, (station,))
 
     def client_loss(self, features: SmashedData) -> Work[SmashedData]:
         """FP of a client's last blocks on the server's features, its loss, and BP as far as the features.
@@ -96,11 +104,18 @@ class RelayOperations(WholeModelOperations):
             )
             batch.tail = tail = made if isinstance(made, Deferred) else None
             sent: Keyed[Smashed] = self._operations.part(key, size_bytes, tail, TailPass.message)
-            return SmashedData(key, size_bytes, sent._value, batch=batch)
+            told = SmashedData(key, size_bytes, sent._value, batch=batch)
+            return self._hops.passed(self.states, told, "gradients", f"client-{client}", SERVER, entering)
 
-        return Work("client_loss", cost.forward + cost.backward, carry_out, (batch.model,))
+        way, entering = self._message(stretch.first, batch)
+        passes = self._hops.charged(
+            cost.forward + cost.backward, received=[(way, entering)], sent=[("gradients", entering)]
+        )
+        return Work("client_loss", passes, carry_out, (batch.model,))
 
-    def relay_step(self, station: str, reply: ServerReply, clients: Sequence[int]) -> Work[ServerReply]:
+    def relay_step(
+        self, station: str, reply: ServerReply, clients: Sequence[int], answers: bool = True
+    ) -> Work[ServerReply]:
         """BP of a station on the answers that have come back to it, and one update with the mean over its clients.
 
         Who is not admitted by the server (see `Fate`) does not count.
@@ -109,27 +124,29 @@ class RelayOperations(WholeModelOperations):
             station: its name.
             reply: of the step of the machine behind it.
             clients: whose answers are there.
+            answers: whether its own will be sent; else none is encoded.
 
         Raises:
             ProtocolError: when carried out, if it has stepped since it passed one of the mini-batches on.
         """
-        answers = [reply.to(client) for client in clients]
-        batches = [answer.batch for answer in answers]
+        came_back = [reply.to(client) for client in clients]
+        batches = [answer.batch for answer in came_back]
         stretch = self._stretch(batches[0].client, station)
 
         def carry_out() -> ServerReply:
             state = self.states[station]
             arrived = [self._arrived(station, batch) for batch in batches]
-            key = content_key(
-                "relay_step", [station, list(clients)], state.key, reply.key, *(one.key for one in arrived)
-            )
-            own = [answer.own for answer in answers]
-            inputs = [state, *arrived, *(one for one in own if one is not None)]
+            own = [answer.own for answer in came_back if answer.own is not None]
+            # What error feedback has added to a message is not in the key of the reply.
+            sent = [one.key for one in own if self._hops.remembers("gradients")]
+            given = (state.key, reply.key, *(one.key for one in arrived), *sent)
+            key = content_key("relay_step", [station, list(clients)], *given)
+            inputs = [state, *arrived, *own]
             places = [(batch.client, batch.step) for batch in batches]
 
             def compute(engine: Any) -> Any:
                 messages = [one.value for one in arrived]
-                return _of(engine).relay_step(RelayStep(station, places, state.value, messages, answers))
+                return _of(engine).relay_step(RelayStep(station, places, state.value, messages, came_back))
 
             made: Any = self._operations.held(key, inputs, compute)
             outcome = made if isinstance(made, Deferred) else None
@@ -140,18 +157,50 @@ class RelayOperations(WholeModelOperations):
                 lambda step: step.state,
                 is_state=True,
             )
-            return make_reply(
+            made_reply = make_reply(
                 key,
                 batches,
                 [0] * len(batches),
                 lambda _: self.holdings.bytes_at(stretch.first),
-                None if outcome is None else [answer.fate or "train" for answer in answers],
+                None if outcome is None else [answer.fate or "train" for answer in came_back],
                 outcome,
                 self._operations.part,
             )
+            if not answers or self._hops.coding("gradients") is None:
+                return made_reply
+            return ServerReply(key, tuple(map(coded, made_reply.answers)))
 
-        cost = self.costs.relay_step(stretch, [batch.size for batch in batches])
+        def coded(answer: Answer) -> Answer:
+            batch = answer.batch
+            hop = Hop("gradients", station, f"client-{batch.client}", (batch.client, batch.step))
+            assert answer.own is not None
+            own = self._hops.send(self.states, hop, answer.own, (batch.size, *entering), (batch,))
+            return answer._replace(own=own)
+
+        entering, leaving = (self.holdings.shape_at(bound) for bound in stretch.blocks)
+        back: list[Message] = [("gradients", (batch.size, *leaving)) for batch in batches]
+        onward: list[Message] = (
+            [("gradients", (batch.size, *entering)) for batch in batches] if answers else []
+        )
+        cost = self._hops.charged(
+            self.costs.relay_step(stretch, [batch.size for batch in batches]), received=back, sent=onward
+        )
         return Work("relay_step", cost, carry_out, (station,), 1)
+
+    def _arriving(self, client: int, n_samples: int) -> Message:
+        """What a mini-batch brings to the server's step."""
+        if not self.has_tails:
+            return "activations", (n_samples, *self.holdings.served_shape(client))
+        return "gradients", (n_samples, *self.holdings.shape_at(self._path(client)[-1].first))
+
+    def _message(self, bound: int, batch: MiniBatch) -> Message:
+        """Activations of a mini-batch across a bound."""
+        return "activations", (batch.size, *self.holdings.shape_at(bound))
+
+    def _after(self, client: int, stretch: Stretch) -> str:
+        """Who gets what a station passes on."""
+        owner = next(other.owner for other in self._path(client) if other.first == stretch.last)
+        return f"client-{client}" if owner == OF_CLIENT else owner
 
     def _arrived(self, station: str, batch: MiniBatch) -> Keyed[Smashed]:
         """What a mini-batch brought to a station, taken from it.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gapslsim.learning._limits import Limits
+from gapslsim.learning.cuts_memory import passes_of
 from gapslsim.learning.memory_options import Ways
-from gapslsim.learning.pass_memory import PassMemory
 from gapslsim.learning.setup import LearningSetup
 
 __all__ = ["Forecast", "Forecaster", "Protocol"]
@@ -32,6 +32,8 @@ class Protocol:
     """Whether the server's rule sees the gradient of each client."""
     reads_blocks: bool
     """Whether it can do so in blocks of columns."""
+    compares_all: bool
+    """Whether it compares gradients of all blocks where clients are cut unlike."""
     second_order: bool
     """Whether it differentiates gradients again."""
     measures: bool
@@ -86,7 +88,7 @@ class Forecaster:
     def __init__(self, setup: LearningSetup, protocol: Protocol, limits: Limits, n_workers: int = 1) -> None:
         self._setup, self._protocol, self._limits, self._workers = setup, protocol, limits, n_workers
         sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
-        self._passes = PassMemory(setup, max(sizes), limits)
+        self._passes = passes_of(setup, max(sizes), limits)
         # Of clients with smaller batches less is kept.
         self._n_waiting = protocol.n_waiting * sum(sizes) / len(sizes) / max(sizes)
 
@@ -113,6 +115,7 @@ class Forecaster:
         return {
             "data set": n_samples * (math.prod(data.input_shape) * itemsize + of_label),
             "modules and initial weights": passes.modules + passes.client_state + passes.server_state,
+            "models of stations": passes.between_state * (2 + self._protocol.evaluates_between),
             "server-side model": passes.server_state
             * self._n_servers
             * (1 + self._protocol.evaluates_between),
@@ -131,7 +134,7 @@ class Forecaster:
         held: _Parts = {"client-side models": states * (1 + protocol.evaluates_between)}
         yield from self._split_phases(ways, held, states)
 
-    def _split_phases(self, ways: Ways, held: _Parts, states: int) -> Iterator[tuple[str, _Parts]]:
+    def _split_phases(self, ways: Ways, held: _Parts, states: float) -> Iterator[tuple[str, _Parts]]:
         passes, protocol = self._passes, self._protocol
         client = passes.client(protocol.n_waiting)
         at_once = min(self._workers, protocol.n_waiting) if passes.n_stacked < 2 else 1
@@ -160,11 +163,13 @@ class Forecaster:
         at_decision: float = d_bytes + passes.update
         if protocol.keeps_rows:
             # Blocks of columns in float64 and their squares; vectors: the leader or mean gradient twice, the update.
-            blocks = 2 * 8 * n * min(self._limits.columns(n), passes.n_server)
-            at_decision = max(at_decision, (7 if protocol.measures else 1) * d_bytes + blocks)
+            n_compared = passes.n_server if protocol.compares_all else passes.n_compared
+            blocks = 2 * 8 * n * min(self._limits.columns(n), n_compared)
+            of_vectors = (7 if protocol.measures else 1) * n_compared * _FLOAT
+            at_decision = max(at_decision, of_vectors + blocks)
             # A rule of another kind may copy them.
             if not protocol.reads_blocks or protocol.second_order:
-                at_decision += n_rows * d_bytes
+                at_decision += n_rows * n_compared * _FLOAT
         again = (
             taken.peak if ways.remakes_passes and protocol.second_order else graphs and graphs + taken.left
         )

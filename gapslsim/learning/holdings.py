@@ -37,6 +37,7 @@ class Holdings:
         self._setup, self._costs = setup, costs
         self.of = cache(self._of)
         self.smashed_shape = cache(self._smashed_shape)
+        self.served_shape = cache(self._served_shape)
 
     def _of(self, state: str) -> Held:
         """Of a state by its name.
@@ -77,10 +78,14 @@ class Holdings:
 
     def served_bytes(self, client: int) -> int:
         """What one sample of a client brings to the server, without its label, where it has no codec."""
+        return math.prod(self.served_shape(client)) * self._setup.itemsize
+
+    def _served_shape(self, client: int) -> tuple[int, ...]:
+        """Of what one sample of a client brings to the server."""
         segments = self._setup.segments
         if segments is None:
-            return self.sample_bytes(client)
-        return self.bytes_at(next(s.first for s in segments.paths[client] if s.owner == OF_SERVER))
+            return self.smashed_shape(client)
+        return self.shape_at(next(s.first for s in segments.paths[client] if s.owner == OF_SERVER))
 
     def bytes_at(self, bound: int) -> int:
         """What one sample sends across a bound between two owners, without its label and codec; see `shape_at`."""

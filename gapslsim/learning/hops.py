@@ -58,6 +58,7 @@ class Hops:
         setup: has the codecs and the seed.
         operations: make the values.
         smashed_shape: from a client to the shape of one sample at its first cut.
+        served_shape: likewise, where it comes to the server.
     """
 
     def __init__(
@@ -65,9 +66,11 @@ class Hops:
         setup: LearningSetup,
         operations: Operations,
         smashed_shape: Callable[[int], tuple[int, ...]],
+        served_shape: Callable[[int], tuple[int, ...]],
     ) -> None:
         self._setup = setup
         self._smashed_shape = smashed_shape
+        self._served_shape = served_shape
         self._charged = cache(self._add)
         self._operations = operations
 
@@ -146,17 +149,35 @@ class Hops:
         return sent
 
     def smashed(self, states: States, made: SmashedData) -> SmashedData:
-        """Smashed data on their way to the server, with labels as they are."""
-        if self.coding("activations") is None:
+        """Smashed data on their way from the client, with labels as they are."""
+        batch = made.batch
+        return self.passed(
+            states, made, "activations", name_of(batch.client), SERVER, self._shape(batch.client, batch.size)
+        )
+
+    def passed(
+        self, states: States, made: SmashedData, way: Way, sender: str, receiver: str, shape: tuple[int, ...]
+    ) -> SmashedData:
+        """A message with a tensor and what travels beside it as it is: labels, or a loss.
+
+        Args:
+            states: of the learner.
+            made: the message before encoding.
+            way: it goes.
+            sender: who encodes.
+            receiver: who decodes.
+            shape: of its tensor.
+        """
+        if self.coding(way) is None:
             return made
         batch = made.batch
         sent = self.send(
             states,
-            Hop("activations", name_of(batch.client), SERVER, (batch.client, batch.step)),
+            Hop(way, sender, receiver, (batch.client, batch.step)),
             made,
-            self._shape(batch.client, batch.size),
+            shape,
             (batch,),
-            beside_bytes=batch.size * self._setup.data.label_bytes,
+            beside_bytes=made.size_bytes - math.prod(shape) * self._setup.itemsize,
             tensor_of=lambda value: value.activations,
             with_tensor=lambda value, tensor: replace(value, activations=tensor),
         )
@@ -179,14 +200,14 @@ class Hops:
         if shared is not None:
             batches = [answer.batch for answer in reply.answers]
             hop = Hop("gradients", server, "all", stream)
-            shape = self._shape(batches[0].client, n_shared)
+            shape = n_shared, *self._served_shape(batches[0].client)
             shared = self.send(states, hop, shared, shape, batches)
         answers = []
         for answer in reply.answers:
             batch, own = answer.batch, answer.own
             if own is not None:
                 hop = Hop("gradients", server, name_of(batch.client), (batch.client, batch.step))
-                shape = self._shape(batch.client, batch.size - answer.n_shared)
+                shape = batch.size - answer.n_shared, *self._served_shape(batch.client)
                 own = self.send(states, hop, own, shape, (batch,))
             answers.append(answer._replace(own=own, shared=shared))
         return ServerReply(reply.key, tuple(answers))
@@ -226,7 +247,7 @@ class Hops:
         """
         own = [(b.client, b.size - n) for b, n in zip(batches, n_shared, strict=True) if b.size > n]
         shared = [(batches[0].client, max(n_shared))] if any(n_shared) else []
-        return [("gradients", self._shape(*one)) for one in (*shared, *own)]
+        return [("gradients", (n, *self._served_shape(client))) for client, n in (*shared, *own)]
 
     def answered(self, reply: ServerReply, answer: Answer) -> list[Message]:
         """Cut gradients that one mini-batch is answered by."""

@@ -93,7 +93,7 @@ class Learner(CommonBlocks, RelayOperations):
         """FP and BP of the server side on a mini-batch that arrives; what comes out shows in the step that takes it."""
         size, client = smashed.batch.size, smashed.batch.client
         cost = self.costs.server_pass(size, cut_rule.n_shared(size), rule, self.setup.cut_of(client))
-        cost = self._hops.charged(cost, received=[self._hops.uploaded(client, size)])
+        cost = self._hops.charged(cost, received=[self._arriving(client, size)])
 
         def carry_out() -> SmashedData:
             smashed.batch.is_served = True
@@ -232,7 +232,7 @@ class Learner(CommonBlocks, RelayOperations):
         else:
             cuts = [cut for client in clients if (cut := self.setup.cut_of(client)) is not None]
             cost = self.costs.server_step(sizes, shared, rule, served=is_served, cuts=cuts)
-        came = [] if is_served else [self._hops.uploaded(batch.client, batch.size) for batch in batches]
+        came = [] if is_served else [self._arriving(batch.client, batch.size) for batch in batches]
         sent = self._hops.downloaded(batches, n_broadcast) if answers else ()
         cost = self._hops.charged(cost, received=came, sent=sent)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1

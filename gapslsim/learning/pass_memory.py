@@ -14,16 +14,19 @@ from torch.overrides import TorchFunctionMode
 
 from gapslsim.learning._joining import stacked_client_samples
 from gapslsim.learning._limits import Limits
+from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.live_bytes import LiveBytes
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.probe import Traits
+from gapslsim.learning.relay_passes import RECEIVED
 from gapslsim.learning.server_pass import server_pass
 from gapslsim.learning.setup import LearningSetup
+from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, differentiate, unflatten
-from gapslsim.models.cost import split_cost
-from gapslsim.models.split import blocks_on_meta, cut_blocks
+from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Segments
+from gapslsim.models.split import blocks_on_meta, cut_at
 from gapslsim.registry import is_shipped
 
 __all__ = ["Client", "PassMemory", "Server"]
@@ -61,25 +64,27 @@ class PassMemory:
         setup: model, optimizers, loss.
         batch_size: samples of a mini-batch.
         limits: of the device.
+        cut: blocks on the client; where the model says unless given.
     """
 
-    def __init__(self, setup: LearningSetup, batch_size: int, limits: Limits) -> None:
+    def __init__(self, setup: LearningSetup, batch_size: int, limits: Limits, cut: int | None = None) -> None:
         self._data, self._size = setup.data, batch_size
-        blocks = blocks_on_meta(setup.model, setup.data.input_shape, setup.data.n_classes)
-        split = cut_blocks(setup.model, blocks, setup.data.input_shape, setup.data.n_classes)
+        shape, n_classes = setup.data.input_shape, setup.data.n_classes
+        blocks = blocks_on_meta(setup.model, shape, n_classes)
+        place = setup.model.cut_index(shape, n_classes) if cut is None else cut
+        client, server, others = _parts(setup.segments, blocks, place)
         stacks_all = not limits.is_cache
-        self._client = _side(split.client, setup.client_optimizer, stacks_all)
-        self._server = _side(split.server, setup.server_optimizer, stacks_all)
+        self._client = _side(client, setup.client_optimizer, stacks_all)
+        self._server = _side(server, setup.server_optimizer, stacks_all)
         # The modules are there and do not count: passes see views of them.
-        tensors = [t for m in (split.client, split.server) for t in (*m.parameters(), *m.buffers())]
+        modules = (client, server, *(other.module for other in others))
+        tensors = [t for m in modules for t in (*m.parameters(), *m.buffers())]
         self._meter = LiveBytes(tensors, device="meta")
         self._criterion = Criterion.of(setup.loss, None, torch.empty(0, device="meta"), setup.data.target)
-        costs = split_cost(
-            setup.model, setup.data.input_shape, setup.data.n_classes, batch_size, setup.data.input_dtype
-        )
+        costs = OperationCosts(setup).split_at(cut, batch_size)
         # As the engine chooses; where passes of a user's model draw or mix is not known from shapes.
-        apart = not is_shipped(setup.model) or any(map(_draws_or_mixes, split.server.modules()))
-        together = is_shipped(setup.model) and not any(map(_draws_or_mixes, split.client.modules()))
+        apart = not is_shipped(setup.model) or any(map(_draws_or_mixes, server.modules()))
+        together = is_shipped(setup.model) and not any(map(_draws_or_mixes, client.modules()))
         most = stacked_client_samples(self._client, costs, batch_size, limits) if together else 0
         self.n_stacked = most // batch_size
         """Client-side passes side by side; 0 where they are made one after the other."""
@@ -94,22 +99,37 @@ class PassMemory:
             self._of_client, self._of_server = self._client.initial(), self._server.initial()
         self.n_server = sum(p.numel() for p in self._of_server.parameters)
         """d: server-side parameters that are trained."""
+        self.n_compared = self.n_server
+        """Of those, the ones whose gradients are compared."""
         self.client_state = _bytes(self._of_client)
         self.weights = sum(_bytes(s.parameters, s.buffers) for s in (self._of_client, self._of_server))
         """Of both sides, without optimizers."""
         self.server_state = states.left - self.client_state
         """Weights, running statistics and optimizer's state."""
+        self._others = [_of(other, setup, stacks_all) for other in others]
+        of_others = [(other, _bytes(state)) for other, (_, state) in zip(others, self._others, strict=True)]
+        self.between_state = sum(n_bytes * other.n_states for other, n_bytes in of_others)
+        """Of all stations between clients and server."""
+        self.client_state += sum(n_bytes for other, n_bytes in of_others if other.is_tail)
+        self.weights += sum(_bytes(state.parameters, state.buffers) for _, state in self._others)
+        self._is_tailed = any(other.is_tail for other in others)
         with self._measuring() as copies:
             # Layers make copies of themselves in the first pass of each mode that is not stacked.
             if not self.n_stacked:
                 self._client.forward(self._of_client, self._inputs(2), 0)
             smashed = self._client.predict(self._of_client, self._inputs(2))
+            for side, state in self._others[: -1 if self._is_tailed else None]:
+                smashed = side.predict(state, smashed)
             self._server.forward(self._of_server, smashed, 0)
             outputs = self._server.predict(self._of_server, smashed)
-            self._smashed_shape, self.n_outputs = smashed.shape[1:], outputs.numel() // 2
+            self._smashed_shape, self._left_shape = smashed.shape[1:], outputs.shape[1:]
+            for side, state in self._others[-1:] if self._is_tailed else ():
+                outputs = side.predict(state, outputs)
+            self.n_outputs = outputs.numel() // 2
             del smashed, outputs
         sides = (costs.client, costs.server)
         self.modules = copies.left + sum(side.parameter_bytes + side.buffer_bytes for side in sides)
+        self.modules += sum(_bytes(*other.module.parameters(), *other.module.buffers()) for other in others)
         """The modules that passes are made through, and their copies."""
 
     def client(self, n_clients: int) -> Client:
@@ -155,7 +175,10 @@ class PassMemory:
         """
         with self._meter:  # What has arrived is no part of what the pass takes.
             smashed = [torch.empty(self._size, *self._smashed_shape, device="meta") for _ in range(n_batches)]
-        messages = [Smashed(one, self._labels()) for one in smashed]
+            received = [torch.empty(self._size, *self._left_shape, device="meta") for _ in smashed]
+        labels = received if self._is_tailed else [self._labels() for _ in smashed]
+        messages = [Smashed(one, told) for one, told in zip(smashed, labels, strict=True)]
+        del received, labels
         most = n_batches * self._size
         before = self._meter.now_bytes
         with self._measuring(fused=not second_order) as taken:
@@ -169,7 +192,7 @@ class PassMemory:
                 keep_rows=keeps_rows,
                 joined_samples=most,
                 stacked_samples=most,
-                criterion=self._criterion,
+                criterion=RECEIVED if self._is_tailed else self._criterion,
             )
             matrix = _bytes(passed.matrix) if keeps_rows else 0
             left = self._meter.now_bytes
@@ -207,7 +230,12 @@ class PassMemory:
         """Peak of a pass of an evaluation through both sides."""
         inputs = self._inputs(batch_size)
         with self._measuring() as taken:
-            self._server.predict(self._of_server, self._client.predict(self._of_client, inputs))
+            passed = self._client.predict(self._of_client, inputs)
+            n = len(self._others) - self._is_tailed
+            way = [*self._others[:n], (self._server, self._of_server), *self._others[n:]]
+            for side, state in way:
+                passed = side.predict(state, passed)
+            del passed
         return taken.peak
 
     def _inputs(self, n: int) -> Tensor:
@@ -247,6 +275,41 @@ class _FusedAttention(TorchFunctionMode):
         # Which calls the function above.
         with self if func is F.multi_head_attention_forward else nullcontext():
             return func(*args, **(kwargs or {}))
+
+
+class _Other(NamedTuple):
+    """Blocks that are neither a client's first ones nor the server's."""
+
+    module: nn.Sequential
+    n_states: int
+    """Of stations; 0 for the last blocks of clients, whose states hold them."""
+    is_tail: bool
+
+
+def _parts(
+    segments: Segments | None, blocks: list[tuple[str, nn.Module]], place: int
+) -> tuple[nn.Sequential, nn.Sequential, list[_Other]]:
+    """The first blocks of clients, those of the server, and the others along a path."""
+    if segments is None or segments.is_two_parts:
+        client, server = cut_at(blocks, (0, place, len(blocks)))
+        return client, server, []
+    owners, others = segments.owners, []
+    client, *rest = cut_at(blocks, segments.bounds)
+    server = client
+    for stretch, module in zip(segments.paths[0][1:], rest, strict=True):
+        if stretch.owner == OF_SERVER:
+            server = module
+        else:
+            alike = [s for path in set(segments.paths) for s in path if s.blocks == stretch.blocks]
+            n_states = len({s.owner for s in alike} & set(owners))
+            others.append(_Other(module, n_states, stretch.owner == OF_CLIENT))
+    return client, server, others
+
+
+def _of(other: _Other, setup: LearningSetup, stacks_all: bool) -> tuple[Side, SideState]:
+    optimizer = setup.client_optimizer if other.is_tail else setup.server_optimizer
+    side = _side(other.module, optimizer, stacks_all)
+    return side, side.initial()
 
 
 def _side(module: nn.Module, optimizer: Optimizer, stacks_all: bool) -> Side:

@@ -12,6 +12,7 @@ from typing import Final
 
 from gapslsim.errors import NetworkError
 from gapslsim.measuring._link_wire import LONGEST_LINE, Wire
+from gapslsim.units import whole_number
 
 __all__ = ["LOOPBACK", "serve"]
 
@@ -137,7 +138,7 @@ def _answer(wire: Wire) -> None:
     left = _MOST_BYTES
     for _ in range(_MOST_REQUESTS):
         verb, _, rest = wire.line().partition(" ")
-        size = int(rest) if rest.isdigit() else 0
+        size = whole_number(rest) or 0
         if size > min(_LARGEST, left):
             raise NetworkError(f"--serve: the peer asks for {size} bytes; at most {_LARGEST} are served.")
         left -= size

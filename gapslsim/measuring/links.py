@@ -17,6 +17,7 @@ from statistics import median_high
 from gapslsim.errors import NetworkError
 from gapslsim.measuring._link_wire import Wire
 from gapslsim.measuring.table import Machine, Measurement, link_row
+from gapslsim.units import whole_number
 
 __all__ = ["LinkPlan", "measure_link", "parse_peer"]
 
@@ -43,9 +44,9 @@ def parse_peer(text: str) -> tuple[str, int]:
         NetworkError: if it is written otherwise.
     """
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not colon or not host or not 0 < (number := whole_number(port) or 0) < 65536:
         raise NetworkError(f"--peer: found {text!r}; write HOST:PORT, for instance 192.168.1.20:5201.")
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), number
 
 
 def measure_link(

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from gapslsim.errors import ProtocolError
+from gapslsim.units import whole_number
 
 __all__ = ["OF_CLIENT", "OF_SERVER", "Path", "Range", "Segments", "Stretch", "two_parts"]
 
@@ -124,8 +125,8 @@ class Segments:
         if owner is not None:
             return (self._of_owner[owner],)
         kind, _, index = state.partition("-")
-        if kind == OF_CLIENT and index.isdigit():
-            return self.of_client(int(index))
+        if kind == OF_CLIENT and (client := whole_number(index)) is not None:
+            return self.of_client(client)
         of_all = {self.of_client(client) for client in self._unlike}
         if len(of_all) > 1:
             raise ProtocolError(

@@ -12,7 +12,7 @@ import numpy as np
 from gapslsim.network._routes import Edge, LinkSpec, Router
 from gapslsim.network.channel import Channel
 from gapslsim.rng import stream
-from gapslsim.units import format_quantity
+from gapslsim.units import format_quantity, whole_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,8 +132,9 @@ def topology_figure(router: Router, title: str, most: int = 150) -> Figure:
 
 def _by_number(node: str) -> tuple[str, int]:
     """Sorts `client-2` before `client-10`, and the first of a layer to its top."""
-    name, _, number = node.rpartition("-")
-    return (name, -int(number)) if number.isdigit() else (node, 0)
+    name, _, text = node.rpartition("-")
+    number = whole_number(text)
+    return (node, 0) if number is None else (name, -number)
 
 
 def _label(edge: Edge) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise
 
 from gapslsim.errors import Problem, ScenarioError
@@ -12,7 +13,7 @@ from gapslsim.scenario.loading import Source, vary
 from gapslsim.scenario.planning import Plan, Shares
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Tree, plain
-from gapslsim.units import format_quantity
+from gapslsim.units import format_quantity, whole_number
 
 __all__ = ["Axis", "Choice", "axes_of", "problems_of"]
 
@@ -37,7 +38,7 @@ class Axis:
     is_division: bool = False
     """Whether its choices divide a whole among groups."""
 
-    @property
+    @cached_property
     def group(self) -> int | None:
         """The only client group that it changes; None if it changes anything else."""
         groups = {_group(path) for choice in self.choices for path, _ in choice.changes}
@@ -46,7 +47,7 @@ class Axis:
 
 def _group(path: str) -> int | None:
     parts = path.split(".")
-    return int(parts[1]) if parts[0] == "clients" and len(parts) > 2 and parts[1].isdigit() else None
+    return whole_number(parts[1]) if parts[0] == "clients" and len(parts) > 2 else None
 
 
 def axes_of(source: Source, scenario: Scenario) -> list[Axis]:

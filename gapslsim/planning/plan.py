@@ -73,9 +73,10 @@ class Planned:
             return [best, f"All {n} combinations were timed: it is optimal."]
         timed = f"{found.n_timed:,} of {n} combinations were timed"
         if found.is_optimal:
-            return [best, f"It is optimal: {timed}, and the client groups alone take longer in all others."]
+            return [best, f"It is optimal: {timed}, and nothing else can be better (bound)."]
         if found.gap is None:
-            return [best, f"{timed}; no bound is known here, so that another may be better."]
+            why = f"no bound is known here ({found.unbounded}), so that another may be better"
+            return [best, f"{timed}; {why}."]
         return [best, f"{timed}; none of the others is better by more than {100 * found.gap:.1f} % (bound)."]
 
     def _told(self, value: float) -> str:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
 
 from gapslsim.errors import GapslsimError, MemoryShortError
 from gapslsim.frameworks.lateness import Limited
-from gapslsim.frameworks.slots import Participation
 from gapslsim.hardware.device import PowerStates
 from gapslsim.hardware.devices import load_device
+from gapslsim.hardware.overheads import Overheads
 from gapslsim.network.channel import Channel
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.latency import Latency
 from gapslsim.network.link_loss import LinkLoss
+from gapslsim.planning.alone import Alone
 from gapslsim.planning.choices import Axis, Choice
-from gapslsim.registry import is_shipped, unchecked
+from gapslsim.planning.fleets import FleetTimes
+from gapslsim.registry import is_shipped
 from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.loading import Source, vary
 from gapslsim.scenario.planning import Goal, Plan
@@ -29,11 +30,9 @@ from gapslsim.scenario.tree import plain
 if TYPE_CHECKING:
     from gapslsim.assembly import Parts
 
-__all__ = ["Alone", "Outcome", "Timer"]
+__all__ = ["Outcome", "Timer"]
 
 _LEARNS: Final = ("model", "data", "training", "seed", "framework", "stop", "components")
-_MOST_ALONE: Final = 8
-"""Clients of a group whose energy alone is found; of others it is taken to be 0."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +59,6 @@ class Outcome:
             whole = self.round_time if goal == "time_per_sample" else self.energy
             return whole / self.samples
         return float(getattr(self, goal))
-
-
-@dataclass(frozen=True)
-class Alone:
-    """What the clients of a group take where nobody else is: a lower bound of what they take among others."""
-
-    time_s: float
-    """Of a round with one of them alone."""
-    excess_j: float
-    """Energy of its clients beyond idle power."""
-    samples: float
-    """Of a round, over all of its clients."""
-    idle_w: float
-    """Over all of its clients."""
-    server_idle_w: float
 
 
 @dataclass(eq=False)
@@ -155,11 +139,12 @@ class Timer:
 
     # What bounds it from below.
 
-    def has_bound(self, axes: Sequence[Axis]) -> bool:
-        """Whether a client among others can be no faster than alone, whatever is chosen.
+    def unbounded(self, axes: Sequence[Axis]) -> str:
+        """Why no bound is known, in words; empty if a client among others can be no faster than alone.
 
-        So it is where nothing is random and everyone is waited for: each client's chain (compute, send, server,
-        receive, compute) is a part of the round, and others only delay it.
+        So it is where nothing is random and everyone is waited for, whatever is chosen: each client's chain (compute,
+        send, server, receive, compute) is a part of the round, and others only delay it. A device that is slower after
+        a rest may rest less among others, and one that is slower when it is hot is not as hot alone.
         """
         # Divisions of a rate, and what is trained with, differ in numbers alone.
         tried = [
@@ -168,40 +153,26 @@ class Timer:
             if not axis.path.startswith("model") and "training" not in axis.path
             for choice in axis.choices[: 1 if axis.is_division else None]
         ]
-        return all(map(_is_bounded, map(self.scenario, [(), *tried])))
+        return next(filter(None, map(_unbounded, map(self.scenario, [(), *tried]))), "")
 
-    def alone(self, group: int, choices: Sequence[Choice], with_energy: bool) -> Alone:
-        """The clients of a group under some choices, each without all others; without energy the first for all."""
-        from gapslsim.uncertainty.play import play
+    @cached_property
+    def n_groups(self) -> int:
+        """Client groups."""
+        return len(self.scenario(()).clients)
 
+    @property
+    def n_rounds(self) -> int:
+        """That are timed."""
+        return self.plan.rounds
+
+    def alone(self, choices: Sequence[Choice], with_energy: bool) -> list[Alone]:
+        """What each client group takes where nobody else is; without energy by the first of its clients.
+
+        Raises:
+            GapslsimError: if the choices cannot be run.
+        """
         scenario = self.scenario(choices)
-        parts, n = self._parts(choices, scenario), self.plan.rounds
-        first = sum(other.count for other in scenario.clients[:group])
-        count = scenario.clients[group].count
-        time_s = excess_j = server_idle_w = 0.0
-        idle_w = load_device(scenario.clients[group].device).power.idle_w
-        for client in range(first, first + (min(count, _MOST_ALONE) if with_energy else 1)):
-            one = unchecked(scenario, framework=unchecked(scenario.framework, participation=_Only(client)))
-            played = play(one, n, parts)
-            time_s = max(time_s, float(played.ends_s[-1]) / n)
-            own = played.spans.select(client=(client, client))
-            excess_j += (
-                float(
-                    own["energy_j"].sum() - idle_w * (own["end_s"] - own["start_s"] - own["overlap_s"]).sum()
-                )
-                / n
-            )
-            server_idle_w = sum(played.server_idle_w.values())
-        samples = sum(parts.setup.batches.size(client) for client in range(first, first + count))
-        return Alone(time_s, excess_j, samples, count * idle_w, server_idle_w)
-
-    def at_least(self, alone: Sequence[Alone], goals: Mapping[Goal, float]) -> float:
-        """What a combination takes at least, by its groups alone; in units of the goal."""
-        time_s = max(one.time_s for one in alone)
-        idle_w = sum(one.idle_w for one in alone) + min(one.server_idle_w for one in alone)
-        energy_j = sum(one.excess_j for one in alone) + idle_w * time_s
-        outcome = Outcome(time_s, energy_j, 0.0, sum(one.samples for one in alone))
-        return sum(weight * outcome.value(goal) for goal, weight in goals.items())
+        return FleetTimes(scenario, self._parts(choices, scenario), self.plan.rounds, with_energy).alone
 
 
 def _learns(path: str) -> bool:
@@ -209,17 +180,31 @@ def _learns(path: str) -> bool:
     return parts[0] in _LEARNS or (parts[0] == "clients" and parts[-1] != "device" and "link" not in parts)
 
 
-def _is_bounded(scenario: Scenario) -> bool:
+def _unbounded(scenario: Scenario) -> str:
     framework: Any = scenario.framework
     names = {scenario.server.device, scenario.parameter_server_device, *(g.device for g in scenario.clients)}
     devices = list(map(load_device, names))
-    everyone = framework.participation.expected_share(scenario.n_clients) == 1
-    waits = not isinstance(framework.lateness, Limited) and framework.lateness.retry is None
-    return (
-        framework.has_rounds and is_shipped(framework) and everyone and waits and not scenario.is_hazardous
-        and all(_is_fixed(group.link) for group in scenario.clients) and _is_fixed(scenario.network)
-        and all(device.overheads.throttling is None and _takes_most_idle(device.power) for device in devices)
-    )  # fmt: skip
+    reasons = {
+        "the framework is not one of gapslsim's own": is_shipped(framework),
+        "the framework has no rounds": framework.has_rounds,
+        "not everyone takes part in a round": framework.participation.expected_share(scenario.n_clients) == 1,
+        "clients train for numbers of steps of their own": not isinstance(
+            getattr(framework, "local_steps", None), tuple
+        ),
+        "not everyone is waited for": not isinstance(framework.lateness, Limited)
+        and framework.lateness.retry is None,
+        "clients come and go, or something fails": not scenario.is_hazardous,
+        "links vary or lose packets": _is_fixed(scenario.network)
+        and all(_is_fixed(group.link) for group in scenario.clients),
+        "a device is slower after a rest, or when it is hot": all(_is_steady(d.overheads) for d in devices),
+        "a device takes less power at work than at rest": all(_takes_most_idle(d.power) for d in devices),
+    }
+    return next((why for why, is_so in reasons.items() if not is_so), "")
+
+
+def _is_steady(overheads: Overheads) -> bool:
+    """Whether a device is as fast whatever it did before."""
+    return overheads.throttling is None and overheads.cold is None
 
 
 def _takes_most_idle(power: PowerStates) -> bool:
@@ -242,18 +227,3 @@ def _is_fixed(value: Any) -> bool:
             _is_fixed(getattr(value, f.name)) for f in dataclasses.fields(value)
         )
     return True
-
-
-@dataclass(frozen=True)
-class _Only(Participation):
-    """One client takes part."""
-
-    client: int
-
-    def choose(self, n_clients: int, random: Callable[[], np.random.Generator]) -> tuple[int, ...]:
-        """That client."""
-        return (self.client,)
-
-    def expected_share(self, n_clients: int) -> float:
-        """One of all."""
-        return 1 / n_clients

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
+from gapslsim.units import whole_number
+
 __all__ = [
     "CATEGORIES", "IN_VAIN", "LABELS", "Category", "actor_order", "category_of", "received", "relayed", "sent",
 ]  # fmt: skip
@@ -72,5 +74,6 @@ def received(phase: str) -> bool:
 
 def actor_order(actor: str) -> tuple[int, int, str]:
     """Key to sort actors by: servers by name, then clients by number."""
-    stem, _, number = actor.rpartition("-")
-    return (1, int(number), actor) if stem == "client" and number.isdigit() else (0, 0, actor)
+    stem, _, text = actor.rpartition("-")
+    number = whole_number(text)
+    return (1, number, actor) if stem == "client" and number is not None else (0, 0, actor)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from gapslsim.units import whole_number
+
 __all__ = ["Names"]
 
 
@@ -30,8 +32,9 @@ class Names:
 
     def device_of(self, actor: str) -> str:
         """Device of an actor of the spans; empty for servers, and where it is not known."""
-        stem, _, number = actor.rpartition("-")
-        return self.device.get(int(number), "") if stem == "client" and number.isdigit() else ""
+        stem, _, text = actor.rpartition("-")
+        number = whole_number(text)
+        return self.device.get(number, "") if stem == "client" and number is not None else ""
 
     def actor(self, actor: str) -> str:
         """An actor of the spans with its device, if it is a client."""

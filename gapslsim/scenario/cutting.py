@@ -36,6 +36,8 @@ def cut_model(
     """
     model: Any = scenario.model
     groups = scenario.clients
+    if scenario.shape.is_split and all(group.cut is None for group in groups):
+        return model, None
 
     def at(cut: int | str) -> int:
         return cast("int", replace(model, cut=cut).cut_index(input_shape, n_classes))
@@ -130,11 +132,6 @@ def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     if why := scenario.framework.two_parts_because:
         fix = "write shape: split, or another framework: psl, sfl, gapsl, sl"
         yield ("framework",), f"{scenario.framework.kind} cannot train in shape {shape.kind!r}: {why}; {fix}."
-    if scenario.codec is not None:
-        yield (
-            ("codec",),
-            "codecs are for client and server with one cut between; leave it out, or write shape: split.",
-        )
     for place, fault in enumerate(scenario.faults):
         if fault.does("server_crashes"):
             rule = "the server falls back to earlier weights, and the other machines of its shape do not"

@@ -24,7 +24,7 @@ from gapslsim.scenario.schema import OwnComponents, Scenario
 from gapslsim.scenario.shipped import find_scenario, shipped_scenarios
 from gapslsim.scenario.tree import Path, Tree, dotted, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
-from gapslsim.units import STRICT_UNITS
+from gapslsim.units import STRICT_UNITS, whole_number
 
 __all__ = ["Source", "is_yaml", "load", "load_dict", "loads", "parts_of", "read", "read_override", "vary"]
 
@@ -300,7 +300,7 @@ def _override(root: Tree, text: str) -> tuple[Tree, list[Problem]]:
 def parts_of(name: str) -> Path:
     """Keys and indices of `clients.0.count`, which `clients[0].count` means too."""
     parts = _INDEX.sub(r".\1", name.strip()).split(".")
-    return tuple(int(part) if part.isdecimal() else part for part in parts)
+    return tuple(part if (index := whole_number(part)) is None else index for part in parts)
 
 
 def _put(tree: Tree, parts: Path, depth: int, value: Tree) -> Tree:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gapslsim.registry import settings_of
-from gapslsim.scenario.loading import read, read_override
+from gapslsim.scenario.loading import parts_of, read, read_override
 from gapslsim.scenario.tree import plain
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def resets(path: str | Path, overrides: Iterable[str], loaded: Scenario) -> Iter
     tree, written = read(path).tree, settings_of(loaded)
     for text in overrides:
         name, value, _ = read_override(text, None)
-        parts = tuple(int(part) if part.isdigit() else part for part in name.replace("*", "0").split("."))
+        parts = parts_of(name.replace("*", "0"))
         here = tree.at(parts)
         before, after = plain(here), plain(value)
         if tree.at(parts[:-1]) is here or not isinstance(before, dict) or after is None:

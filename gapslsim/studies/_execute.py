@@ -15,6 +15,7 @@ from gapslsim.errors import GapslsimError
 from gapslsim.faults import in_words, out_of_memory
 from gapslsim.learning.journal.folder import MARKER
 from gapslsim.regular_files import read_bytes
+from gapslsim.studies._live import saying
 
 if TYPE_CHECKING:
     from gapslsim.records import Progress
@@ -70,6 +71,8 @@ class Job:
     """With the journal that all runs share; None for none."""
     note: str = ""
     """File in which the run notes its share done; empty for none."""
+    says_rounds: bool = False
+    """Whether it says each of its rounds beside that."""
     shares_cpus: bool = True
     """Whether other runs use the same CPUs; then `training.workers: auto` means one."""
     until: str = ""
@@ -145,7 +148,7 @@ def _simulate(job: Job) -> Results:
         # It sees one GPU, which has no other number then.
         scenario = replace(scenario, training=replace(scenario.training, memory=options, device="cuda"))
     journal = None if job.disk is None or job.disk.blind() else job.disk.journal
-    results = simulate(scenario, observer=_noting(job.note), journal=journal, until=job.until or None)
+    results = simulate(scenario, observer=_observer(job), journal=journal, until=job.until or None)
     # The number of workers changes no result, and the run is known by the scenario as it was planned.
     return results.changed(scenario_yaml=job.scenario_yaml)
 
@@ -159,6 +162,19 @@ def _with_origin(results: Results) -> Results:
         seed=of_run["seed"], wall_time_s=of_run["wall_time_s"] or 0.0, computed_on=of_run["computed_on"]
     )
     return results.changed(provenance={"run": results.label, **made})
+
+
+def _observer(job: Job) -> Callable[[Progress], None] | None:
+    noting = _noting(job.note)
+    if noting is None or not job.says_rounds:
+        return noting
+    observers = noting, saying(job.note)
+
+    def observe(progress: Progress) -> None:
+        for tell in observers:
+            tell(progress)
+
+    return observe
 
 
 def _noting(note: str) -> Callable[[Progress], None] | None:

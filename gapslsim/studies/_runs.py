@@ -16,12 +16,14 @@ from typing import Any, Final
 
 from gapslsim.errors import ResultsError
 from gapslsim.learning.journal.folder import claim_journal
+from gapslsim.records import Progress
 from gapslsim.regular_files import read_bytes, read_text
 from gapslsim.results.place import SCENARIO, is_run
 from gapslsim.results.store import StoredRun, clear_run, write_results
 from gapslsim.results.study import RUNS, RunRecord
 from gapslsim.scenario.limits import Every
 from gapslsim.studies._execute import Job, Outcome, SharedDisk
+from gapslsim.studies._live import Hearing
 from gapslsim.studies._order import training_and_timing
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.plan import Plan, PlannedRun
@@ -71,6 +73,7 @@ def carry_out_all(
     journal: Path | None = None,
     observer: Observer | None = None,
     on_result: Callable[[RunRecord, Any], None] | None = None,
+    on_round: Callable[[PlannedRun, Progress], None] | None = None,
     told: str = "",
     name: str = "",
 ) -> None:
@@ -87,6 +90,8 @@ def carry_out_all(
         journal: its folder, `out/journal` by default.
         observer: told now and then how far it is; may be called from another thread.
         on_result: called with the record and the results of each run that completes.
+        on_round: called with each run under way and how far it is, as its rounds are heard of: a second later or more,
+            from another thread; of what is not heard so, not at all.
         told: what the observer is told first.
         name: that tells this call from others in the same directory.
     """
@@ -96,13 +101,15 @@ def carry_out_all(
     for folder in (out / RUNS, notes):
         make_folder(folder)
     disk = SharedDisk.of(trained)
+    planned = {run.record.label: run for run in to_do}
+    hearing = on_round and Hearing(notes, lambda label, progress: on_round(planned[label], progress))
 
     def carry(runs: Sequence[PlannedRun], until: Every | None = None) -> Generator[Outcome, None, None]:
-        return _outcomes(done, runs, notes, disk, backend, until)
+        return _outcomes(done, runs, notes, disk, backend, until, hearing is not None)
 
     outcomes = carry(to_do) if choose is None else choose(carry)
     try:
-        with _watch(to_do, notes, observer, records) as news, closing(outcomes):
+        with _watch(to_do, notes, observer, records, hearing) as news, closing(outcomes):
             backend.say = lambda note: news(note=note)
             if told:
                 news(note=told)
@@ -113,6 +120,8 @@ def carry_out_all(
                 if outcome.apart and outcome.apart not in apart:
                     apart.add(outcome.apart)
                     news(note=_apart(outcome.apart, trained))
+                if hearing is not None:
+                    hearing.ended(outcome.label)
                 record = records[outcome.label] = _write(records[outcome.label], outcome, out)
                 save()
                 news(record)
@@ -136,6 +145,7 @@ def _outcomes(
     disk: SharedDisk,
     backend: Backend,
     until: Every | None,
+    say_rounds: bool,
 ) -> Generator[Outcome, None, None]:
     """Of the runs that train, then of those that the journal spares it."""
     for wave in filter(None, training_and_timing(to_do, done)):
@@ -143,7 +153,7 @@ def _outcomes(
         shares_cpus = backend.shares_cpus(len(wave))
         jobs = [
             Job(
-                run.record.label, run.yaml, disk, str(notes / run.record.label), shares_cpus,
+                run.record.label, run.yaml, disk, str(notes / run.record.label), say_rounds, shares_cpus,
                 str(until) if until else "",
             )
             for run in wave
@@ -206,7 +216,11 @@ def _write(record: RunRecord, outcome: Outcome, out: Path) -> RunRecord:
 
 @contextmanager
 def _watch(
-    to_do: Sequence[PlannedRun], notes: Path, observer: Observer | None, records: dict[str, RunRecord]
+    to_do: Sequence[PlannedRun],
+    notes: Path,
+    observer: Observer | None,
+    records: dict[str, RunRecord],
+    hearing: Hearing | None,
 ) -> Iterator[Callable[..., None]]:
     """Tells the observer of every run that ends, and each second of what is under way."""
     started = time.monotonic()
@@ -228,6 +242,9 @@ def _watch(
 
     def look() -> None:
         while not stop.wait(_LOOK_EVERY_S):
+            if hearing is not None:
+                for run in to_do:
+                    hearing.look(run.record.label)
             news()
 
     # A thread, since runs may be minutes apart and the main one waits for outcomes.

@@ -12,6 +12,7 @@ from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 from gapslsim.studies._order import training_and_timing
 from gapslsim.studies.plan import PlannedRun
+from gapslsim.units import whole_number
 
 __all__ = ["Shard", "cut"]
 
@@ -35,9 +36,9 @@ class Shard:
         Raises:
             ResultsError: if it is none.
         """
-        index, _, number = text.partition("/")
-        if index.isdecimal() and number.isdecimal() and 1 <= int(index) <= int(number):
-            return cls(int(index), int(number))
+        index, number = (whole_number(part) or 0 for part in text.partition("/")[::2])
+        if 1 <= index <= number:
+            return cls(index, number)
         raise ResultsError(
             f"--shard: found {text!r}; write the shard and how many there are, from 1/4 to 4/4"
         )

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from gapslsim.errors import ResultsError
 from gapslsim.locks import Holder
+from gapslsim.records import Progress
 from gapslsim.results.outputs import write_text
 from gapslsim.results.place import read_loosely
 from gapslsim.results.study import RunRecord, StudyRecord, write_study
@@ -26,7 +27,7 @@ from gapslsim.studies._tables import write_tables
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.cut import Shard, cut
 from gapslsim.studies.lock import LOCK, BusyError, held, holder_of
-from gapslsim.studies.plan import Plan
+from gapslsim.studies.plan import Plan, PlannedRun
 from gapslsim.studies.sweep import check_place
 
 __all__ = ["Gathered", "Missing", "gather", "sweep_shard"]
@@ -34,6 +35,7 @@ __all__ = ["Gathered", "Missing", "gather", "sweep_shard"]
 FOLDER: Final = "shards"
 _CUT: Final = "cut.json"
 _CUTTING: Final = f"{LOCK}-cut"
+GATHER_LOCK: Final = "gather.lock"
 _LOOK_S: Final = 0.2
 
 
@@ -46,6 +48,7 @@ def sweep_shard(
     journal: Path | None = None,
     observer: Observer | None = None,
     on_result: Callable[[RunRecord, Any], None] | None = None,
+    on_round: Callable[[PlannedRun, Progress], None] | None = None,
 ) -> list[RunRecord]:
     """Runs one shard of a study, or goes on with it; writes no tables, see `gather`.
 
@@ -57,6 +60,7 @@ def sweep_shard(
         journal: folder of the journal, `out/journal` by default.
         observer: told now and then how far the shard is; may be called from another thread.
         on_result: called with the record and the results of each run that completes.
+        on_round: called with each run under way and how far it is; see `carry_out_all`.
 
     Returns:
         How each of its runs ended.
@@ -88,7 +92,7 @@ def sweep_shard(
 
         carry_out_all(
             records, done, to_do, out, backend, save, journal=journal, observer=observer, on_result=on_result,
-            told=told, name=f"-{shard.index}",
+            on_round=on_round, told=told, name=f"-{shard.index}",
         )  # fmt: skip
     return list(records.values())
 
@@ -126,7 +130,7 @@ def gather(plan: Plan, out: Path) -> Gathered:
         )
     _check_same(plan, out, found)
     number = len(found["shards"])
-    with held(out, shared=True), held(out / FOLDER, "gather.lock", who="another --gather"):
+    with held(out, shared=True), held(out / FOLDER, GATHER_LOCK, who="another --gather"):
         statuses: dict[str, str] = {}
         for index in range(1, number + 1):
             statuses |= read_loosely(_statuses(out, index))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gapslsim.errors import ResultsError
+from gapslsim.records import Progress
 from gapslsim.results.outputs import write_text
 from gapslsim.results.place import is_run
 from gapslsim.results.store import clear_run
@@ -18,7 +19,7 @@ from gapslsim.studies._tables import write_tables
 from gapslsim.studies.adaptive import adaptive_outcomes
 from gapslsim.studies.backend import Backend
 from gapslsim.studies.lock import LOCK, held
-from gapslsim.studies.plan import Plan
+from gapslsim.studies.plan import Plan, PlannedRun
 from gapslsim.studies.searching import more_points
 
 __all__ = ["Observer", "SweepProgress", "check_place", "done_and_to_do", "lies_in", "others_in", "sweep"]
@@ -34,6 +35,7 @@ def sweep(
     journal: Path | None = None,
     observer: Observer | None = None,
     on_result: Callable[[RunRecord, Any], None] | None = None,
+    on_round: Callable[[PlannedRun, Progress], None] | None = None,
 ) -> StudyRecord:
     """Runs a study into a directory.
 
@@ -46,6 +48,7 @@ def sweep(
         journal: folder of the journal, which studies of the same training may share; `out/journal` by default.
         observer: told now and then how far it is; may be called from another thread.
         on_result: called with the record and the results of each run that completes.
+        on_round: called with each run under way and how far it is; see `carry_out_all`.
 
     Returns:
         The record with the status of every run; one failed run does not stop the rest.
@@ -75,7 +78,7 @@ def sweep(
             save()
             carry_out_all(
                 records, done, to_do, out, backend, save, choose=choose, journal=journal, observer=observer,
-                on_result=on_result, told=f"{out}: {hold.how}." if hold.how else "",
+                on_result=on_result, on_round=on_round, told=f"{out}: {hold.how}." if hold.how else "",
             )  # fmt: skip
         finally:
             # Also after Ctrl-C: what is finished is gathered and can be looked at.
@@ -93,6 +96,7 @@ def sweep(
             journal=journal,
             observer=observer,
             on_result=on_result,
+            on_round=on_round,
         )
     return gathered
 

@@ -33,6 +33,7 @@ def schema_of(columns: Mapping[str, type]) -> pa.Schema:
 
 @cache
 def _schema_of(columns: tuple[tuple[str, type], ...]) -> pa.Schema:
+    """Known once made: it takes longer than all else of a small table."""
     import pandas as pd
     import pyarrow as pa
 

@@ -16,7 +16,7 @@ from gapslsim.calibration.table import TableError, load_table
 from gapslsim.errors import Problem, did_you_mean
 from gapslsim.scenario.schema import Scenario
 from gapslsim.testbed.measures import OF_A_RUN, Measure, measure_of
-from gapslsim.units import parse_quantity
+from gapslsim.units import parse_quantity, whole_number
 
 __all__ = ["Cell", "TestbedTable", "read_testbed"]
 
@@ -233,12 +233,10 @@ def _row(
         elif kind.what == "path":
             settings.append((kind.name, f"{text} {kind.unit}" if kind.unit and _NUMBER.match(text) else text))
         elif kind.what == _CLIENT:
-            if not text.removesuffix(".0").isdigit():
+            if (client := whole_number(text.removesuffix(".0"))) is None:
                 problems.append(
                     Problem(_CLIENT, f"{text!r} is no index of a client; write 0, 1, ...", source, line)
                 )
-            else:
-                client = int(float(text))
         elif kind.measure is not None:
             try:
                 bare = kind.unit and _NUMBER.match(text)

@@ -38,13 +38,17 @@ class Following:
         self._run = run = TrackedRun(name, group, settings, scenario_yaml)
         self._whole = whole
         self._accuracy: dict[str, float] = {}
+        self._last = -1
+        """Of the rounds that it has heard of."""
         self._logs: dict[Line, RunLog] = {}
         self._lines = list(lines)
         for line in list(self._lines):
             self._put(line, lambda line: self._logs.update({line: line.tracker.begin(run)}))
 
     def __call__(self, progress: Progress) -> None:
-        """Observes a round; accuracies are noted when they are new."""
+        """Observes a round; accuracies are noted when they are new. One that it has heard of is passed over."""
+        if progress.round <= self._last:
+            return
         new = {view: value for view, value in progress.accuracy.items() if self._accuracy.get(view) != value}
         self._accuracy = dict(progress.accuracy)
         self.numbers(
@@ -59,8 +63,22 @@ class Following:
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
         """Notes what is finite of some numbers of a round."""
+        self._last = step
         known = {name: float(value) for name, value in values.items() if math.isfinite(value)}
         self._tell(lambda log: log.numbers(step, known))
+
+    def catch_up(self, results: Results) -> None:
+        """Notes the rounds that it has not heard of, from their tables."""
+        evaluated: dict[int, dict[str, float]] = {}
+        for view in results.evaluations["view"].unique():
+            for row in accuracy_curve(results.evaluations, view).itertuples(index=False):
+                evaluated.setdefault(int(row.round), {})[f"accuracy/{view}"] = float(row.accuracy)
+        if self._last < 0 and 0 in evaluated:
+            self.numbers(0, evaluated[0])
+        for row in results.rounds.itertuples(index=False):
+            if row.round > self._last:
+                of_round = {"simulated_time_s": row.end_s, "epoch": row.epoch, "loss": row.loss}
+                self.numbers(int(row.round), {**of_round, **evaluated.get(int(row.round), {})})
 
     def end(self, results: Results | None) -> None:
         """Ends the run."""
@@ -70,7 +88,8 @@ class Following:
         def last(line: Line) -> None:
             self._logs.pop(line).end(summary, numbers)
             line.took()
-            self._whole(line.tracker)
+            if results is not None:
+                self._whole(line.tracker)
 
         for line in list(self._lines):
             self._put(line, last)
@@ -111,13 +130,5 @@ def follow_finished(
 ) -> None:  # fmt: skip
     """Tells trackers of a run that was carried out elsewhere, from its tables."""
     followed = Following(lines, name, group, results.scenario_yaml, axes, whole)
-    evaluated: dict[int, dict[str, float]] = {}
-    for view in results.evaluations["view"].unique():
-        for row in accuracy_curve(results.evaluations, view).itertuples(index=False):
-            evaluated.setdefault(int(row.round), {})[f"accuracy/{view}"] = float(row.accuracy)
-    if 0 in evaluated:
-        followed.numbers(0, evaluated[0])
-    for row in results.rounds.itertuples(index=False):
-        of_round = {"simulated_time_s": row.end_s, "epoch": row.epoch, "loss": row.loss}
-        followed.numbers(int(row.round), {**of_round, **evaluated.get(int(row.round), {})})
+    followed.catch_up(results)
     followed.end(results)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,11 +13,12 @@ from gapslsim.assembly import Parts, Retiming, assemble
 from gapslsim.collector import rare_collections
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
+from gapslsim.network.network import LinkUseFields
 from gapslsim.results.summary import energy_of
 from gapslsim.scenario.schema import Scenario
 from gapslsim.stages.simulated import SimulatedStage
+from gapslsim.tables.rows import Rows
 from gapslsim.tables.span_sums import SpanSums, summed
-from gapslsim.tables.table import Table
 
 __all__ = ["Played", "play"]
 
@@ -28,13 +29,15 @@ class Played:
 
     ends_s: NDArray[np.float64]
     """End of each round."""
-    spans: Table
+    spans: Rows
     sums: SpanSums
     """Of the spans."""
     server_idle_w: Mapping[str, float]
     """Of each server that counts."""
     now_s: float
     """When everything had ended."""
+    link_use: Iterable[LinkUseFields]
+    """Load of links over time."""
 
     @cached_property
     def energy_j(self) -> float:
@@ -97,7 +100,14 @@ def play(
     if stage.parameter_server.name in parts.recorder.servers:
         servers[stage.parameter_server.name] = stage.parameter_server.device.power.idle_w
     recorder = parts.recorder
-    return Played(np.array(watcher.ends_s), recorder.rows, recorder.sums, servers, float(stage.now_s))
+    return Played(
+        np.array(watcher.ends_s),
+        recorder.rows,
+        recorder.sums,
+        servers,
+        float(stage.now_s),
+        parts.network.link_use,
+    )
 
 
 class _Counted:

@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from gapslsim import load, simulate
 from gapslsim.cli.main import main as command
 from gapslsim.frameworks.framework import frameworks
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "forked", "waited_for"]
 
 _AT_MOST_S: Final = 60.0
 
@@ -43,7 +44,7 @@ class Moments:
         self._alone: dict[str, tuple[dict[str, Any], float]] = {}
         for kind in kinds:
             began = time.monotonic()
-            code = self._wait(self._start(kind, folder / kind))
+            code = waited_for(self._start(kind, folder / kind))
             assert code == 0, (folder / f"{kind}.said").read_text()
             self._alone[kind] = self._summary(folder / kind), time.monotonic() - began
 
@@ -55,7 +56,7 @@ class Moments:
         time.sleep(self._dice.uniform(0, 1.1 * longest_s))
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)
-        code = self._wait(child)
+        code = waited_for(child)
         said = out.with_suffix(".said").read_text()
         expected = {0, -number} if number == signal.SIGKILL else {0, 128 + number}
         # Before the command stands, the signal does what it does to every program.
@@ -66,7 +67,7 @@ class Moments:
         ended = self._summary(out)
         if number != signal.SIGKILL and ended and ended["status"] not in ("interrupted", "completed"):
             return f"ended as {ended['status']}"
-        if (code := self._wait(self._start(kind, out, "--resume"))) != 0:
+        if (code := waited_for(self._start(kind, out, "--resume"))) != 0:
             return f"resumed with {code}: {out.with_suffix('.said').read_text()[-500:]}"
         resumed = self._summary(out)
         unlike = [name for name in ("timeline_sha256", "learning_sha256") if resumed[name] != alone[name]]
@@ -74,38 +75,52 @@ class Moments:
         return " ".join([*unlike, *half])
 
     def _start(self, kind: str, out: Path, *more: str) -> int:
-        sys.stdout.flush()
-        child = os.fork()
-        if child:
-            return child
-        code = 70
-        try:
-            said = os.open(out.with_suffix(".said"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(said, 1)
-            os.dup2(said, 2)
-            sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
-            call = ["run", str(self._file), "-o", str(out), "-q", "--checkpoint-every", "4", *more]
-            command([*call, "--set", f"framework={kind}"])
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-
-    def _wait(self, child: int) -> int:
-        deadline = time.monotonic() + _AT_MOST_S
-        while time.monotonic() < deadline:
-            pid, status = os.waitpid(child, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.002)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        return -signal.SIGALRM
+        call = ["run", str(self._file), "-o", str(out), "-q", "--checkpoint-every", "4", *more]
+        return forked([*call, "--set", f"framework={kind}"], out.with_suffix(".said"))
 
     def _summary(self, out: Path) -> dict[str, Any]:
         file = out / "summary.json"
         return json.loads(file.read_text()) if file.exists() else {}
+
+
+def forked(call: list[str], said: Path, before: Callable[[], object] = lambda: None) -> int:
+    """Carries a command out in a fork of this process, which has imported everything; returns its id.
+
+    Args:
+        call: the command line.
+        said: where what it prints goes.
+        before: is called there first.
+    """
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
+        before()
+        command(call)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def waited_for(child: int) -> int:
+    """Its exit code; less than zero for the signal that ended it."""
+    deadline = time.monotonic() + _AT_MOST_S
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -signal.SIGALRM
 
 
 def main() -> int:

@@ -212,11 +212,16 @@ class Running:
             return f"exit code {code}"
         if code and not said.strip():
             return f"exit code {code} without a word"
-        if CANARY in said:
+        if CANARY in said and not self._names_secret():
             return "printed what a file holds that is not ours"
         if control := _CONTROLS.search(said):
             return f"printed the control character {control.group()!r}"
         return ""
+
+    def _names_secret(self) -> bool:
+        """Whether the command line names it, through a link: such files are quoted (docs/security.md)."""
+        named = (os.path.realpath(self.world / "cwd" / argument) for argument in self.arguments)
+        return os.path.realpath(self.world / SECRET) in named
 
     def _report(self) -> str:
         """That of the handler of last resort."""

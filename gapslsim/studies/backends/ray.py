@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from gapslsim.errors import ComponentError, optional
 from gapslsim.studies._execute import Job, Outcome, SharedDisk, carry_out
 from gapslsim.studies.side_by_side import Lost, SideBySide
+from gapslsim.units import whole_number
 
 __all__ = ["Ray"]
 
@@ -52,9 +53,9 @@ class Ray(SideBySide):
     def _try(self) -> None:
         """Connects in another process: in this one Ray waits for minutes, and then may end it."""
         host, _, port = self.address.removeprefix("ray://").rpartition(":")
-        if host and port.isdecimal():
+        if host and (number := whole_number(port)) is not None:
             # Whether anything listens there is known at once.
-            socket.create_connection((host, int(port)), timeout=CONNECT_S / 6).close()
+            socket.create_connection((host, number), timeout=CONNECT_S / 6).close()
         words = [sys.executable, "-c", _TRY, self.address]
         try:
             found = subprocess.run(words, capture_output=True, text=True, timeout=CONNECT_S, check=False)

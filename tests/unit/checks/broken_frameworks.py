@@ -270,6 +270,19 @@ class TurnedPhases(Base):
 
 
 @component
+class TurnedRelays(Base):
+    kind: Literal["turned_relays"] = "turned_relays"  # type: ignore[assignment]
+
+    def after(self, w: Any) -> Process[None]:
+        for station in w.stations(0):
+            yield from station.send(w.learner.weights(station.name), w.server, "uplink")
+
+    @property
+    def two_parts_because(self) -> str:
+        return ""
+
+
+@component
 class BeyondTheEnd(Base):
     kind: Literal["beyond"] = "beyond"  # type: ignore[assignment]
 
@@ -409,6 +422,7 @@ CASES: list[tuple[Any, Any, str]] = [
     (claims.phases_fill_the_time, of(MakesEnergy), "energy is 0 or more"),
     (claims.phases_fill_the_time, of(ChargesTwice), "the phases of client-0 sum to"),
     (claims.phases_fill_the_time, of(LosesTime), "has no span for 5e-09 s from"),
+    (claims.works_in_every_shape, of(TurnedRelays), "in shape 'tiers': stations and servers moved"),
     (claims.samples_are_as_expected, of(Miscounts), "samples_per_round says 30"),
     (claims.works_with_one_client, of(NeedsTwo), "The first 2 of 1 activities were asked for"),
     (claims.works_with_a_sample, of(NeedsAll), "ValueError: somebody is missing"),

@@ -134,6 +134,18 @@ def test_signals_that_ask_to_end_are_as_ctrl_c_and_a_second_one_ends_at_once(
     assert signal.getsignal(number) == before
 
 
+def test_a_signal_that_comes_while_the_call_is_parsed_is_told_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "typer.core.TyperGroup.parse_args", lambda *_: signal.raise_signal(signal.SIGTERM) or []
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["list"])
+    assert ended.value.code == 143
+    assert "Interrupted." in capsys.readouterr().err
+
+
 def test_what_nohup_ignores_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

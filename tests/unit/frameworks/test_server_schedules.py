@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.learning.schedules.step import StepSchedule
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.memory import server_memory_bytes
 from gapslsim.models.split import build
 from gapslsim.models.zoo.cnn import Cnn
 from tests.plain_loops import PlainLoop, largest_difference, watch
@@ -373,39 +372,3 @@ def test_a_client_that_is_late_stays_out_of_the_epoch_until_it_has_come() -> Non
     forwards = [about.client for name, about in (e[:2] for e in watched.log) if name == "forward"]
     assert forwards.count(0) == 4
     assert 1 <= forwards.count(1) <= 3
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings", "told"),
-    [
-        ("gapsl", {"server_schedule": "sequential"}, "decides over the gradients of all clients"),
-        ("gapsl", {"server_schedule": "sum"}, "that of gapsl does; leave server_schedule out"),
-        ("parallel", {"server_update": "leader", "server_schedule": "copies"}, "leave server_schedule out"),
-        ("epsl", {"server_schedule": "sequential"}, "phi: 0"),
-        ("parallel", {"cut_gradient": "mean", "server_schedule": "joined"}, "write mean or sum"),
-        ("psl", {"server_schedule": "copies", "cut_scale": "mean"}, "cut_scale: mean has no effect"),
-    ],
-)
-def test_schedules_that_make_no_sense_are_refused_in_words(kind: str, settings: Any, told: str) -> None:
-    (problem,) = frameworks[kind](**settings).problems(4)
-    assert told in problem
-
-
-def test_what_depends_on_arrival_says_so() -> None:
-    by_clock = {
-        how: frameworks["psl"](server_schedule=how).trains_by_the_clock
-        for how in ("mean", "sum", "joined", "copies", "sequential")
-    }
-    assert by_clock == {"mean": False, "sum": False, "joined": False, "copies": False, "sequential": True}
-    assert not frameworks["psl"](server_schedule=INDEX).trains_by_the_clock
-
-
-def test_the_server_needs_memory_for_its_copies_and_for_a_joined_pass() -> None:
-    from gapslsim.models.cost import split_cost
-
-    side = split_cost(small_setup().model, (6,), 3, 5).server
-    one = server_memory_bytes(side, 1, 4, False)
-    # 4 x 5 + 5 and 5 x 3 + 3 parameters with their momentum.
-    assert server_memory_bytes(side, 1, 4, False, n_copies=4) - one == 3 * 2 * 4 * (25 + 18)
-    joined = server_memory_bytes(side, 1, 4, False, n_joined=4)
-    assert joined - one == 3 * (side.activation_bytes + side.workspace_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path as Path_
@@ -19,6 +19,7 @@ from torch import nn
 from gapslsim import load_dict, simulate
 from gapslsim.errors import GapslsimError, ProtocolError, ScenarioError
 from gapslsim.frameworks.framework import frameworks
+from gapslsim.learning.codecs.float16 import Float16
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.relay_passes import RECEIVED
 from gapslsim.learning.server_pass import server_pass
@@ -68,7 +69,26 @@ def played(setup: LearningSetup, n_rounds: int, framework: Any = PSL, **settings
     return made.run(framework, n_rounds)
 
 
-def plain(setup: LearningSetup, n_rounds: int) -> tuple[dict[str, list[torch.Tensor]], list[float]]:
+class _Half(torch.autograd.Function):
+    """A hop in half precision, there and back."""
+
+    @staticmethod
+    def forward(ctx: Any, sent: torch.Tensor) -> torch.Tensor:
+        return sent.half().to(sent.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, sent: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return sent.half().to(sent.dtype)
+
+
+class HalfHop(nn.Module):
+    def forward(self, sent: torch.Tensor) -> torch.Tensor:
+        return _Half.apply(sent)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def plain(
+    setup: LearningSetup, n_rounds: int, hop: Callable[[], nn.Module] = nn.Identity
+) -> tuple[dict[str, list[torch.Tensor]], list[float]]:
     """Parameters of each state and all losses of a loop in plain PyTorch: one autograd graph a mini-batch."""
     assert setup.segments is not None
     blocks: dict[tuple[str, int], nn.Module] = {}
@@ -81,7 +101,12 @@ def plain(setup: LearningSetup, n_rounds: int) -> tuple[dict[str, list[torch.Ten
         return blocks[state, place]
 
     ways = [
-        [block(client, s.owner, place) for s in path for place in range(s.first, s.last)]
+        [
+            layer
+            for s in path
+            for place in range(s.first, s.last)
+            for layer in ([hop()] if place == s.first else []) + [block(client, s.owner, place)]
+        ][1:]
         for client, path in enumerate(setup.segments.paths)
     ]
     of_state: dict[str, list[torch.Tensor]] = {}
@@ -120,6 +145,27 @@ def test_every_weight_of_every_shape_is_that_of_a_plain_loop(shape: str) -> None
         found = ran.learner.states[state].value.parameters
         for ours, theirs in zip(found, parameters, strict=True):
             torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", ["u", "chain", "tiers", "tiers and tail"])
+def test_codecs_are_applied_on_every_hop(shape: str) -> None:
+    plain_setup = setup_of(SHAPES[shape])
+    half = (Float16(),)
+    setup = replace(plain_setup, codecs={"activations": half, "gradients": half})
+    ran, (expected, _) = played(setup, 10), plain(setup, 10, HalfHop)
+    for state, parameters in expected.items():
+        for ours, theirs in zip(ran.learner.states[state].value.parameters, parameters, strict=True):
+            torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=1e-10)
+    whole = played(plain_setup, 1)
+    sizes = [
+        {(s.actor, s.client, s.phase): s.size_bytes for s in made.recorder.spans if s.round == 1}
+        for made in (ran, whole)
+    ]
+    for place, n_bytes in sizes[1].items():
+        # Labels (40 bytes) and losses (8) travel as they are.
+        beside = 8 if place[2] == "feature_uplink" else 40 if n_bytes % 5 == 0 and "up" in place[2] else 0
+        beside = 0 if shape.endswith(("u", "tail")) and place[2] in ("uplink", "relay_up") else beside
+        assert sizes[0][place] == (n_bytes - beside) / 4 + beside
 
 
 def test_a_mini_batch_of_a_u_shape_takes_two_more_transfers() -> None:
@@ -321,8 +367,12 @@ def test_a_replay_and_a_run_that_goes_on_are_the_first_run(
     norm = {"kind": "cnn", "channels": [4, 4, 4], "norm": "batch", "cut": 1}
     data = {"kind": "synthetic", "input_shape": [1, 8, 8], "n_classes": 4, "n_train": 240, "n_test": 80}
 
+    # What encoding lost is in the next message, and so in checkpoints.
+    lossy = {"kind": "top_k", "share": 0.3, "error_feedback": True}
+
     def run(rounds: int, **how: Any) -> Results:
         sections = SHARED | {"model": norm, "data": data, "stop": {"rounds": rounds}}
+        sections["codec"] = {"activations": lossy, "gradients": lossy}
         return simulate(
             load_dict(small_scenario(**sections, shape=OF_SCENARIO[kind], framework=framework)), **how
         )

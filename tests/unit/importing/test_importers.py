@@ -57,6 +57,17 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes_or_refused_in_words(
             assert imported(tmp_path, kind, text).rows
 
 
+@pytest.mark.parametrize("kind", sorted(importers))
+@pytest.mark.parametrize("what", ["x" * 200_000, "9" * 5000, "\u00b2"])
+def test_a_file_with_a_monstrous_field_is_read_or_refused_in_words(
+    kind: str, what: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "log"
+    file.write_text(FILES[kind].replace("1", what), encoding="utf-8")
+    with suppress(ForeignError):
+        read_with(importers[kind](), file)
+
+
 def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ForeignError, match="No such file or directory; give the path of a log"):
         read_with(importers["ping"](), tmp_path / "none")

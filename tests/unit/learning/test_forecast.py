@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ FRAMEWORKS = [
 ]  # fmt: skip
 
 
+SHAPES = [
+    "{kind: u_shape, tail: 1}", "{kind: tiers, edges: 2, cut: 2}",
+    "{kind: chain, helpers: [{device: jetson-nano, cut: 2}]}",
+]  # fmt: skip
+
+
 def scenario(
     folder: Path, framework: str = "{kind: gapsl}", model: str = "mlp", memory: str = "{}"
 ) -> Scenario:
@@ -83,6 +90,17 @@ def test_the_forecast_is_within_a_quarter_of_what_a_run_of_every_framework_takes
     assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
 
 
+@pytest.mark.parametrize("model", ["mlp", "cnn with statistics"])
+@pytest.mark.parametrize("framework", ["{kind: psl}", "{kind: gapsl}"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_forecast_knows_who_owns_which_blocks(
+    shape: str, framework: str, model: str, tmp_path: Path
+) -> None:
+    scenario(tmp_path, framework, model)
+    run = load(tmp_path / "memory.yaml", set=[f"shape={shape}"])
+    assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
+
+
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 @pytest.mark.parametrize("framework", ["{kind: psl}", "{kind: pipelined_psl}"])
 def test_the_forecast_knows_what_codecs_leave(framework: str, model: str, tmp_path: Path) -> None:
@@ -103,6 +121,26 @@ def test_the_forecast_is_within_a_quarter_of_what_a_run_of_every_model_takes(
     model: str, tmp_path: Path
 ) -> None:
     run = scenario(tmp_path, "{kind: gapsl}", model)
+    assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "cuts"),
+    [
+        ("{kind: psl}", "mlp", (1, 2)),
+        ("{kind: sfl}", "mlp", (2, 1)),
+        ("{kind: gapsl, excluded: train}", "mlp", (1, 2)),
+        ("{kind: gapsl}", "vit", (1, 3)),
+        ("{kind: gapsl}", "vgg16", (2, 9)),
+        ("{kind: splitfed_v1}", "cnn with statistics", (1, 2)),
+    ],
+)
+def test_the_forecast_is_within_a_quarter_of_what_clients_that_are_cut_unlike_take(
+    framework: str, model: str, cuts: tuple[int, int], tmp_path: Path
+) -> None:
+    run = scenario(tmp_path, framework, model)
+    (group,) = run.clients
+    run = replace(run, clients=tuple(replace(group, count=3, cut=cut) for cut in cuts))
     assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
 
 

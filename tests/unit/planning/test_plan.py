@@ -4,7 +4,6 @@ import json
 import math
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +12,10 @@ from benchmarks.planning import fleet
 from gapslsim import load, plan, simulate
 from gapslsim.cli.main import main
 from gapslsim.errors import ScenarioError
+from gapslsim.planning.alone import Alone, Use
 from gapslsim.planning.choices import Axis, Choice, axes_of
 from gapslsim.planning.search import search, value_of
-from gapslsim.planning.timing import Alone, Outcome, Timer
+from gapslsim.planning.timing import Outcome, Timer
 from gapslsim.scenario.loading import read, vary
 from gapslsim.scenario.tree import Tree
 from tests.study_files import BASE
@@ -85,11 +85,10 @@ class Contended:
         self.compute_s, self.link, self.served_s = random.exponential([[1.0], [3.0], [0.1]], (3, 6)).tolist()
         self.shared, self.fixed = random.exponential(6.0), random.exponential(1.0, 6).tolist()
 
-    def scenario(self, choices):
-        return SimpleNamespace(clients=range(6))
+    n_groups, n_rounds = 6, 1
 
-    def has_bound(self, axes):
-        return True
+    def unbounded(self, axes):
+        return ""
 
     def _time_s(self, group, size, share):
         return self.fixed[group] + size * self.compute_s[group] + size / min(self.link[group], share)
@@ -102,14 +101,24 @@ class Contended:
         time_s = max(ends_s) + sum(size * s for size, s in zip(sizes, self.served_s, strict=True))
         return self.known.setdefault(key, Outcome(time_s, samples=sum(sizes)))
 
-    def alone(self, group, choices, with_energy):
-        size = int(choices[0].name[-1])
-        return Alone(
-            self._time_s(group, size, self.shared) + size * self.served_s[group], 0.0, size, 0.0, 0.0
-        )
-
-    def at_least(self, alone, goals):
-        return Timer.at_least(self, alone, goals)
+    def alone(self, choices, with_energy):
+        """Of each client: what it takes until it is served (a shared link is used last), and served in turn."""
+        sizes = {int(choice.name[0]): int(choice.name[-1]) for choice in choices}
+        found = []
+        for group in range(6):
+            size = sizes.get(group, 2)
+            whole_s, sent_s, served_s = (
+                self._time_s(group, size, self.shared),
+                size / self.shared,
+                size * self.served_s[group],
+            )
+            use = Use(
+                np.diag([sent_s, served_s]),
+                np.array([[whole_s - sent_s, np.inf], [np.inf, 0.0]]),
+                np.array([[0.0, np.inf], [np.inf, 0.0]]),
+            )
+            found.append(Alone(np.array([whole_s, served_s]), use, 0.0, 0.0, size, 0.0, 0.0))
+        return found
 
 
 AXES = [

@@ -151,3 +151,14 @@ def test_list_and_show_know_a_file_that_they_are_given(folder: Path, capsys) -> 
             main(arguments)
         assert done.value.code == 0
         assert "Half of the samples to the first client." in capsys.readouterr().out
+
+
+def test_a_component_whose_annotations_name_what_is_not_there_is_refused_whenever_it_is_named(folder):
+    (folder / "mine.py").write_text(PARTITION.replace("from typing import Literal\n", ""))
+    for _ in range(2):
+        with pytest.raises(
+            ScenarioError, match="PydanticUndefinedAnnotation: name 'Literal' is not defined"
+        ) as told:
+            load(folder / "scenario.yaml")
+        assert "further information" not in str(told.value)
+    assert "half_to_the_first" not in partitions

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import gapslsim
 from gapslsim.cli.main import main
 from gapslsim.errors import ResultsError
 from gapslsim.learning.journal._frames import Frame, scan
@@ -206,3 +207,18 @@ def test_an_adaptive_study_is_not_cut(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="decides by all of its runs, so that it cannot be cut"):
         sweep_shard(plan, tmp_path / "out", InThisProcess(), Shard(1, 2))
     assert not (tmp_path / "out").exists()
+
+
+def test_in_python_shards_are_swept_and_gathered(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    alone = gapslsim.sweep(study, tmp_path / "alone", jobs=1)
+    first = gapslsim.sweep(study, tmp_path / "out", jobs=1, shard="1/2")
+    assert {run.status for run in first.record.runs} == {"completed", "planned"}
+    both = gapslsim.sweep(study, tmp_path / "out", jobs=1, shard="2/2")
+    assert both.record.runs == alone.record.runs
+    assert digest(tmp_path / "out") == digest(tmp_path / "alone")
+    assert gapslsim.sweep(study, tmp_path / "out", gather=True).record == both.record
+    with pytest.raises(ResultsError, match="gather runs nothing; leave out shard"):
+        gapslsim.sweep(study, tmp_path / "out", shard="1/2", gather=True)
+    with pytest.raises(ResultsError, match="write the shard and how many there are"):
+        gapslsim.sweep(study, tmp_path / "out", shard="two")
