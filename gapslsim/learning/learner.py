@@ -224,7 +224,7 @@ class Learner(CommonBlocks, RelayOperations):
                 outcome,
                 operations.part,
             )
-            return self._hops.reply(states, reply, name, stream) if answers else reply
+            return self._hops.reply(states, reply, name, stream, messages) if answers else reply
 
         is_served = all(batch.is_served for batch in batches)
         if joined:
