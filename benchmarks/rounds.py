@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.loops import Joined, Naive, Threaded
 from gapslsim import load
-from gapslsim.assembly import _learning, assemble
+from gapslsim.assembly import assemble, learning_setup
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.learner import Learner
 from gapslsim.models.split import build
@@ -104,7 +104,7 @@ def hand_written(
     kind: type[Naive], scenario: Scenario, dtype: torch.dtype = torch.float32, device: torch.device = CPU
 ) -> Naive:
     """A hand-written loop from the same initial weights, on the same batches."""
-    setup, _ = _learning(scenario, scenario.n_clients, dry=False)
+    setup, _ = learning_setup(scenario)
     split = build(setup.model, setup.data.input_shape, setup.data.n_classes, setup.seed)
     inputs = torch.from_numpy(setup.data.train.inputs).to(device, dtype)
     labels = torch.from_numpy(setup.data.train.labels).to(device)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gapslsim.frameworks.slots import Participation
     from gapslsim.frameworks.stage import Actor, Stage
     from gapslsim.importing.importer import Imported, Importer
+    from gapslsim.learning.codec import Codec, Encoded, LossyCodec, Part
     from gapslsim.learning.loss import Loss
     from gapslsim.learning.metric import Judged, Metric
     from gapslsim.learning.operation import SentWeights, SmashedData
@@ -72,16 +73,17 @@ if TYPE_CHECKING:
     from gapslsim.work import Cost, LayerCost, content_key
 
 __all__ = [
-    "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "Comparison",
-    "ComponentError", "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Fault", "Framework",
-    "FreeFramework", "GapslsimError", "Gradients", "Imported", "Importer", "Judged", "Late", "Latency", "LayerCost",
-    "LoadedData", "Loss", "Lost", "Mailbox", "Metric", "Mlflow", "Model", "NumericalError", "Order", "PacketLoss",
-    "ParallelSplitLearning", "Participation", "Partition", "Price", "Process", "Progress", "ProtocolError",
-    "Quantity", "Results", "RunLog", "Samples", "Scenario", "ScenarioError", "SentWeights", "ServerReply",
-    "ServerUpdate", "SmashedData", "Stage", "StalledError", "SweepProgress", "TensorBoard", "TrackedRun", "Tracker",
-    "Wandb", "__version__", "blocks_of", "check_cut", "check_testbed", "compare", "component", "content_key",
-    "explain", "he_init", "image_shape", "leakage", "load", "load_dict", "load_run", "loads", "named", "plan",
-    "rankings", "simulate", "stratified_split", "stream", "sweep", "whatif", "with_draws",
+    "FAMILIES", "Activity", "Actor", "Availability", "Channel", "ClientSync", "ClientUpdate", "Codec",
+    "Comparison", "ComponentError", "Cost", "CutGradient", "DataError", "Dataset", "Decision", "Encoded",
+    "Fault", "Framework", "FreeFramework", "GapslsimError", "Gradients", "Imported", "Importer", "Judged",
+    "Late", "Latency", "LayerCost", "LoadedData", "Loss", "LossyCodec", "Lost", "Mailbox", "Metric", "Mlflow",
+    "Model", "NumericalError", "Order", "PacketLoss", "ParallelSplitLearning", "Part", "Participation",
+    "Partition", "Price", "Process", "Progress", "ProtocolError", "Quantity", "Results", "RunLog", "Samples",
+    "Scenario", "ScenarioError", "SentWeights", "ServerReply", "ServerUpdate", "SmashedData", "Stage",
+    "StalledError", "SweepProgress", "TensorBoard", "TrackedRun", "Tracker", "Wandb", "__version__",
+    "blocks_of", "check_cut", "check_testbed", "compare", "component", "content_key", "explain", "he_init",
+    "image_shape", "leakage", "load", "load_dict", "load_run", "loads", "named", "plan", "rankings",
+    "simulate", "stratified_split", "stream", "sweep", "whatif", "with_draws",
 ]  # fmt: skip
 
 from gapslsim._version import __version__
@@ -104,6 +106,7 @@ _HOMES: Final = {
     "frameworks.slots": ("Participation",),
     "frameworks.stage": ("Actor", "Stage"),
     "importing.importer": ("Imported", "Importer"),
+    "learning.codec": ("Codec", "Encoded", "LossyCodec", "Part"),
     "learning.loss": ("Loss",),
     "learning.metric": ("Judged", "Metric"),
     "learning.operation": ("SentWeights", "SmashedData"),

@@ -279,6 +279,7 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
         sends_frozen=scenario.training.frozen == "sent",
         segments=segments,
         codecs=scenario.codecs,
+        gradients_follow=scenario.codec is not None and scenario.codec.gradients_follow,
     )
     return setup, planned_rounds
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Codec", "Codecs", "Encoded", "LossyCodec", "Part", "Shape", "Way", "codecs", "n_columns"]
+__all__ = ["Codec", "Codecs", "Encoded", "LossyCodec", "Part", "Shape", "Way", "Where", "codecs", "n_columns"]
 
 Way = Literal["activations", "gradients"]
 """Of a message: towards the loss, or back."""
@@ -42,6 +42,15 @@ class Part:
         return -(-self.count * self.bits // 8)
 
 
+class Where(NamedTuple):
+    """Numbers of each sample that were sent; all others arrive as 0, and have no gradient."""
+
+    places: Tensor
+    """int64 [n, k], ascending."""
+    slopes: Tensor | None = None
+    """float [n, k], derivative of what arrives by what was sent, which the sender knows; None for 1."""
+
+
 class Encoded(NamedTuple):
     """What a codec makes of a tensor."""
 
@@ -49,6 +58,8 @@ class Encoded(NamedTuple):
     """One per `Codec.parts`: int64 codes, or float16, bfloat16, float32."""
     rest: Tensor | None = None
     """What is left for the next codec, of the shape that `Codec.rest` tells."""
+    where: Where | None = None
+    """Of a codec that says `n_sent`: which numbers were sent. The receiver learns the places from the message."""
 
 
 @component
@@ -83,6 +94,10 @@ class Codec(ABC):
 
     def rest(self, shape: Shape) -> Shape | None:
         """Shape of the tensor that is left for the next codec; None if all is in the parts."""
+        return None
+
+    def n_sent(self, shape: Shape) -> int | None:
+        """Numbers of each sample that are sent, k; None where no number is left out."""
         return None
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from gapslsim.learning.codec import Codec, Encoded, Part, Shape, n_columns
+from gapslsim.learning.codec import Codec, Encoded, Part, Shape, Where, n_columns
 from gapslsim.work import Cost, LayerCost
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Sent(NamedTuple):
     """What the receiver makes of it."""
     residual: Tensor | None
     """What was lost, for the next message; None without error feedback."""
+    where: Where | None = None
+    """Which numbers were sent, where some are left out."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class Coding:
             parts.append(Part(left[0] * n_columns(left), 8 * itemsize))
         return tuple(parts)
 
+    def n_sent(self, shape: Shape) -> int | None:
+        """Numbers of each sample that are sent; None where none is left out."""
+        return next((n for codec in self.codecs if (n := codec.n_sent(shape)) is not None), None)
+
     def size_bytes(self, shape: Shape, itemsize: int) -> int:
         """Exact bytes of a message; each part begins at a whole byte."""
         return sum(part.size_bytes for part in self.layout(shape, itemsize))
@@ -143,7 +149,8 @@ class Coding:
         last = steps[-1][0].rest
         sent = tuple(tensors) if last is None else (*tensors, last.reshape(-1))
         arrived, lost = self._decoded(steps, values.dtype, fed_back)
-        return Sent(sent, arrived, lost)
+        # A second codec that leaves numbers out does so within the first.
+        return Sent(sent, arrived, lost, next((step.where for step, _ in steps if step.where), None))
 
     def _decoded(
         self, steps: Sequence[tuple[Encoded, Shape]], dtype: torch.dtype, fed_back: Tensor | None = None

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gapslsim.learning.codec import Way
-from gapslsim.learning.coding import Coding
+from gapslsim.learning.coding import Coding, Sent
 from gapslsim.learning.names import SERVER, name_of
 from gapslsim.learning.operation import Answer, MiniBatch, SmashedData
 from gapslsim.learning.operations import Operations
@@ -97,8 +97,9 @@ class Hops:
         batches: Sequence[MiniBatch] = (),
         *,
         beside_bytes: int = 0,
+        reads: Sequence[Keyed[Any]] = (),
         tensor_of: Callable[[Any], Tensor] = lambda value: value,
-        with_tensor: Callable[[Any, Tensor], Any] = lambda _, tensor: tensor,
+        received: Callable[[Any, Sent], Any] = lambda _, sent: sent.values,
     ) -> Keyed[Any]:
         """A message as it is sent and received; the message itself where its way has no codec.
 
@@ -112,8 +113,9 @@ class Hops:
             shape: of its tensor.
             batches: whose answer depends on it; noted for checkpoints.
             beside_bytes: of what travels with the tensor as it is, such as labels.
-            tensor_of: the tensor of the message's value.
-            with_tensor: the value with another tensor.
+            reads: what `tensor_of` and `received` read besides.
+            tensor_of: what is encoded of the message's value.
+            received: from that value and what was sent to the value that is received.
         """
         coding = self.coding(hop.way)
         if coding is None:
@@ -128,9 +130,9 @@ class Hops:
             made = coding.send(
                 tensor_of(value).detach(), residual, lambda place: stream_seed(seed, *name, place)
             )
-            return with_tensor(value, made.values), made.residual
+            return received(value, made), made.residual
 
-        needed = (message,) if before is None else (message, before)
+        needed = (message, *reads, *(() if before is None else (before,)))
         made: Any = self._operations.held(key, needed, transmit)
         size_bytes = self.size_bytes(hop.way, shape) + beside_bytes
         sent: Keyed[Any] = self._picked(key, size_bytes, made, lambda: made.value[0])
@@ -179,12 +181,17 @@ class Hops:
             (batch,),
             beside_bytes=made.size_bytes - math.prod(shape) * self._setup.itemsize,
             tensor_of=lambda value: value.activations,
-            with_tensor=lambda value, tensor: replace(value, activations=tensor),
+            received=lambda value, sent: replace(value, activations=sent.values, where=sent.where),
         )
         return SmashedData(sent.key, sent.size_bytes, sent.held, batch=batch)
 
     def reply(
-        self, states: States, reply: ServerReply, server: str, stream: tuple[str | int, ...]
+        self,
+        states: States,
+        reply: ServerReply,
+        server: str,
+        stream: tuple[str | int, ...],
+        smashed: Sequence[SmashedData],
     ) -> ServerReply:
         """Cut gradients on their way to the clients; what all share is encoded once.
 
@@ -193,6 +200,7 @@ class Hops:
             reply: of a step.
             server: name of the state that made it.
             stream: names what is drawn for the step.
+            smashed: what it answers, in order.
         """
         if self.coding("gradients") is None:
             return reply
@@ -200,15 +208,16 @@ class Hops:
         if shared is not None:
             batches = [answer.batch for answer in reply.answers]
             hop = Hop("gradients", server, "all", stream)
-            shape = n_shared, *self._served_shape(batches[0].client)
+            shape = self._followed((n_shared, *self._served_shape(batches[0].client)))
             shared = self.send(states, hop, shared, shape, batches)
         answers = []
-        for answer in reply.answers:
+        for answer, came in zip(reply.answers, smashed, strict=True):
             batch, own = answer.batch, answer.own
             if own is not None:
                 hop = Hop("gradients", server, name_of(batch.client), (batch.client, batch.step))
-                shape = batch.size - answer.n_shared, *self._served_shape(batch.client)
-                own = self.send(states, hop, own, shape, (batch,))
+                shape = self._followed((batch.size - answer.n_shared, *self._served_shape(batch.client)))
+                more = _following(came) if self._setup.gradients_follow else {}
+                own = self.send(states, hop, own, shape, (batch,), **more)
             answers.append(answer._replace(own=own, shared=shared))
         return ServerReply(reply.key, tuple(answers))
 
@@ -247,18 +256,27 @@ class Hops:
         """
         own = [(b.client, b.size - n) for b, n in zip(batches, n_shared, strict=True) if b.size > n]
         shared = [(batches[0].client, max(n_shared))] if any(n_shared) else []
-        return [("gradients", (n, *self._served_shape(client))) for client, n in (*shared, *own)]
+        return [
+            ("gradients", self._followed((n, *self._served_shape(client)))) for client, n in (*shared, *own)
+        ]
 
     def answered(self, reply: ServerReply, answer: Answer) -> list[Message]:
         """Cut gradients that one mini-batch is answered by."""
         client, n_own = answer.batch.client, answer.batch.size - answer.n_shared
         shared = [] if answer.shared is None else [reply.n_shared]
         return [
-            ("gradients", self._shape(client, n)) for n in (*shared, *([] if answer.own is None else [n_own]))
+            ("gradients", self._followed(self._shape(client, n)))
+            for n in (*shared, *([] if answer.own is None else [n_own]))
         ]
 
     def _shape(self, client: int, n_samples: int) -> tuple[int, ...]:
         return n_samples, *self._smashed_shape(client)
+
+    def _followed(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of a cut gradient as it is encoded: of what follows the activations there are fewer numbers."""
+        activations = self.coding("activations") if self._setup.gradients_follow else None
+        n_sent = None if activations is None else activations.n_sent(shape)
+        return shape if n_sent is None else (shape[0], n_sent)
 
     def _picked(
         self, key: str, size_bytes: int, made: Any, pick: Callable[[], Any], is_state: bool = False
@@ -267,3 +285,20 @@ class Hops:
         return self._operations.keyed(
             key, size_bytes, (made,), lambda _: pick(), is_state=is_state, light=True
         )
+
+
+def _following(came: SmashedData) -> dict[str, Any]:
+    """How `Hops.send` sends of a cut gradient what stands where these activations were sent, and how it arrives."""
+
+    def tensor_of(gradient: Tensor) -> Tensor:
+        assert came.value.where is not None
+        return gradient.flatten(1).gather(1, came.value.where.places)
+
+    def received(gradient: Tensor, sent: Sent) -> Tensor:
+        where = came.value.where
+        assert where is not None
+        values = sent.values if where.slopes is None else sent.values * where.slopes
+        rows = gradient.new_zeros(gradient.shape).flatten(1)
+        return rows.scatter_(1, where.places, values).reshape(gradient.shape)
+
+    return {"reads": (came,), "tensor_of": tensor_of, "received": received}

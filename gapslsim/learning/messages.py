@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gapslsim.learning.codec import Where
     from gapslsim.learning.state import OptimizerState
 
 __all__ = ["Smashed", "Weights", "WholeWeights"]
@@ -21,6 +22,8 @@ class Smashed:
     """Detached, float [b, *smashed_shape]."""
     labels: Tensor
     """int64 [b]."""
+    where: Where | None = None
+    """Which activations were sent, where a codec left some out."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
 from gapslsim.kernels import Compiling, Precision
 from gapslsim.learning.codec import Codec, Way
+from gapslsim.learning.codecs.none import NoCodec
 from gapslsim.learning.coding import Coding
 from gapslsim.learning.loss import Loss
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
@@ -62,6 +63,8 @@ class LearningSetup:
     """Of products and convolutions in passes."""
     codecs: Mapping[Way, tuple[Codec, ...]] = field(default_factory=dict)
     """Of what travels between client and server, by its way; in order."""
+    gradients_follow: bool = False
+    """Whether of cut gradients only what stands where activations were sent travels."""
     sends_frozen: bool = False
     """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
     segments: Segments | None = None
@@ -90,6 +93,8 @@ class LearningSetup:
     def codings(self) -> Mapping[Way, Coding]:
         """What is done to messages of each way; those that stay as they are are not there."""
         kept = {way: tuple(c for c in given if c.kind != "none") for way, given in self.codecs.items()}
+        if self.gradients_follow and not kept.get("gradients"):
+            kept["gradients"] = (NoCodec(),)
         return {way: Coding(given) for way, given in kept.items() if given}
 
     @cached_property
@@ -114,6 +119,7 @@ class LearningSetup:
             **({} if self.precision == "float32" else {"precision": self.precision}),
             **({} if self.compile == "none" else {"compile": self.compile}),
             **({"codecs": coded} if (coded := self._codec_settings()) else {}),
+            **({"gradients_follow": True} if self.gradients_follow else {}),
             **({} if self.segments is None else {"segments": [list(path) for path in self.segments.paths]}),
         }
         return content_key("setup", settings)

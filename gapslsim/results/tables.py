@@ -161,7 +161,7 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         f"{words.energy(energy['clients'])} clients, {words.energy(energy['server'])} server, "
         f"{words.energy(energy['total'])} in all",
     )
-    for name, told in _hazards(summary):
+    for name, told in (*_privacy(summary), *_hazards(summary)):
         table.add_row(name, told)
     if summary["memory"]:
         table.add_row("memory", ", ".join(_memory(summary["memory"])))
@@ -173,6 +173,17 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         "hashes", f"timeline {summary['timeline_sha256'][:12]}, learning {summary['learning_sha256'][:12]}"
     )
     return table
+
+
+def _privacy(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What noise on messages gives."""
+    for way, told in (summary.get("privacy") or {}).items():
+        if told["epsilon"] is None:
+            yield f"privacy, {way}", f"no epsilon: {told.get('why_not', 'it is infinite')}"
+            continue
+        one, all_of_them = words.number(told["epsilon_of_one_row"]), words.number(told["epsilon"])
+        rows = f"{told['rows_of_one_sample']} rows of one sample"
+        yield f"privacy, {way}", f"epsilon {all_of_them} for {rows}, {one} for one (delta {told['delta']:g})"
 
 
 def _hazards(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -132,6 +132,9 @@ def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     if why := scenario.framework.two_parts_because:
         fix = "write shape: split, or another framework: psl, sfl, gapsl, sl"
         yield ("framework",), f"{scenario.framework.kind} cannot train in shape {shape.kind!r}: {why}; {fix}."
+    if scenario.codec is not None and scenario.codec.gradients_follow:
+        text = "follows activations across one cut between client and server; leave it out, or write shape: split."
+        yield ("codec", "gradients_follow"), text
     for place, fault in enumerate(scenario.faults):
         if fault.does("server_crashes"):
             rule = "the server falls back to earlier weights, and the other machines of its shape do not"

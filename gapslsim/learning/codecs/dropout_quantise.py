@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gapslsim.learning.codec import Encoded, LossyCodec, Part, Shape, codecs, n_columns
+from gapslsim.learning.codec import Encoded, LossyCodec, Part, Shape, Where, codecs, n_columns
 from gapslsim.learning.codecs.quantise import Quantise
 from gapslsim.registry import component
 
@@ -25,6 +25,7 @@ class DropoutQuantise(LossyCodec):
     Of the d features (numbers of a sample) K = share * d are kept: feature i with probability q_i = min(1, c *
     sigma_i), sigma_i its standard deviation over the batch and c such that the q_i sum to K. What is kept is divided
     by q_i, so that features that vary are unbiased; then each is quantised between its least and greatest value.
+    The source sends of the gradient what belongs to kept features: `gradients_follow`.
 
     Departures from the source: exactly K features are kept (systematic sampling, Madow 1949, has these very q_i), not
     K on the mean, so that bytes follow from the shape; features that are constant over the batch are kept only where
@@ -50,29 +51,33 @@ class DropoutQuantise(LossyCodec):
 
     def parts(self, shape: Shape) -> tuple[Part, ...]:
         """A bit for each feature, then those of `quantise` for what is kept."""
-        return Part(n_columns(shape), 1), *self._quantise.parts((shape[0], self._n_kept(shape)))
+        return Part(n_columns(shape), 1), *self._quantise.parts((shape[0], self.n_sent(shape)))
 
     def encode(self, values: Tensor, random: torch.Generator | None) -> Encoded:
         """Which are kept, their ranges and codes."""
         import torch
 
-        rows, n_kept = values.flatten(1), self._n_kept(values.shape)
+        rows, n_kept = values.flatten(1), self.n_sent(values.shape)
         chances = _chances(rows, n_kept)
         is_kept = torch.zeros(rows.shape[1], dtype=torch.bool, device=rows.device)
         is_kept[_drawn(chances, n_kept, random)] = True
-        kept = rows[:, is_kept] / chances[is_kept].to(rows.dtype)
+        slopes = 1 / chances[is_kept].to(rows.dtype)
+        kept = rows[:, is_kept] * slopes
         inner = self._quantise.encode(kept, random if self.rounding == "stochastic" else None)
-        return Encoded((is_kept.to(torch.int64), *inner.parts))
+        of_all = (is_kept.nonzero().flatten(), slopes)
+        where = Where(*(part.expand(len(rows), n_kept) for part in of_all))
+        return Encoded((is_kept.to(torch.int64), *inner.parts), where=where)
 
     def decode(self, encoded: Encoded, shape: Shape, dtype: torch.dtype) -> Tensor:
         """Zeros, and what was kept."""
         mask, *inner = encoded.parts
-        kept = self._quantise.decode(Encoded(tuple(inner)), (shape[0], self._n_kept(shape)), dtype)
+        kept = self._quantise.decode(Encoded(tuple(inner)), (shape[0], self.n_sent(shape)), dtype)
         rows = kept.new_zeros(shape[0], n_columns(shape))
         rows[:, mask.bool()] = kept
         return rows.reshape(shape)
 
-    def _n_kept(self, shape: Shape) -> int:
+    def n_sent(self, shape: Shape) -> int:
+        """K."""
         return max(1, round(self.share * n_columns(shape)))
 
 

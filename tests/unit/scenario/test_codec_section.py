@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gapslsim import load, simulate
 from gapslsim.assembly import assemble
+from gapslsim.cli.main import main
 from gapslsim.errors import ScenarioError
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.loading import loads
@@ -41,10 +43,15 @@ def test_a_setting_of_a_codec_can_be_an_axis() -> None:
     ("codec", "words"),
     [
         ("{activations: quantize}", "Did you mean 'quantise'"),
-        ("{uplink: quantise}", "Allowed here: activations, gradients"),
+        ("{uplink: quantise}", "Allowed here: activations, gradients, gradients_follow"),
         ("{activations: {kind: quantise, bits: 17}}", "found 17"),
         ("{gradients: [float16, top_k]}", "write float16 as the last of the list"),
         ("{gradients: [{kind: quantise, error_feedback: true}, noise]}", "leaves nothing to noise"),
+        ("{activations: quantise, gradients_follow: true}", "write activations: top_k or dropout_quantise"),
+        (
+            "{activations: top_k, gradients: {kind: float16, error_feedback: true}, gradients_follow: true}",
+            "leave one of them out",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(codec: str, words: str) -> None:
@@ -56,6 +63,11 @@ def test_what_cannot_be_is_refused_with_its_place(codec: str, words: str) -> Non
 def test_fedavg_has_nothing_to_encode() -> None:
     with pytest.raises(ScenarioError, match="codec: in fedavg clients hold the whole model"):
         scenario("{activations: quantise}", "framework=fedavg")
+
+
+def test_gradients_that_clients_share_follow_nobody() -> None:
+    with pytest.raises(ScenarioError, match="in epsl clients share gradients"):
+        scenario("{activations: top_k, gradients_follow: true}", "framework=epsl")
 
 
 def test_measurements_of_this_machine_refuse_codecs() -> None:
@@ -85,6 +97,18 @@ def test_a_run_that_can_tell_no_epsilon_says_why(codec: str, words: str) -> None
     told = privacy(f"{{activations: {codec}}}")
     assert told["epsilon"] is None
     assert words in told["why_not"]
+
+
+def test_the_terminal_tells_it_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    codec = "codec={activations: {kind: noise, clip: 1, scale: 4}, gradients: {kind: noise}}"
+    wanted = ["--set", codec, "--set", "stop={epochs: 2}", "--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "quickstart", "--dry", *wanted])
+    assert ended.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "privacy, activations epsilon" in said
+    assert "1.99 for one (delta 1e-05)" in said
+    assert "privacy, gradients no epsilon: nothing is clipped" in said
 
 
 def test_a_run_without_noise_says_nothing_of_privacy() -> None:
