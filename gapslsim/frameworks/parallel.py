@@ -209,6 +209,11 @@ class ParallelSplitLearning(Framework):
                 f"cut_scale: mean has no effect where each step takes one mini-batch (server_schedule: {kind}); leave "
                 "it out"
             )
+        if schedule.n_copies(2) > 1 and getattr(self.client_sync, "server_blocks", "apart") == "joined":
+            found.append(
+                "client_sync.server_blocks: joined averages the server's one model with those of clients, and "
+                f"server_schedule: {kind} has a copy for each client; write apart"
+            )
         return found
 
     @property

@@ -223,6 +223,25 @@ class CutsEngine(SegmentedEngine):
         taken, _ = self.stretches.places((self._held,), Range(of_own, self._held.last))
         return unflatten(torch.cat(parts), step.state.parameters[taken])
 
+    def with_blocks(self, state: SideState, weights: Weights, blocks: Range, restarts: bool) -> SideState:
+        """The server's state with other weights of some blocks.
+
+        Args:
+            state: of the server.
+            weights: of the blocks.
+            blocks: whose, whole pieces from the first cut on.
+            restarts: whether their optimizer starts anew.
+        """
+        of_parameters, of_buffers = self.stretches.places((self._held,), blocks)
+        parameters, buffers = list(state.parameters), list(state.buffers)
+        parameters[of_parameters], buffers[of_buffers] = weights.parameters, weights.buffers
+        slots = dict(state.optimizer)
+        if restarts:
+            n_pieces = sum(first < blocks.last for first in self._cuts)
+            fresh = self.server.optimizer.initial(tuple(parameters))
+            slots |= {name: held for name, held in fresh.items() if int(name.split("/")[0]) < n_pieces}
+        return replace(state, parameters=tuple(parameters), buffers=tuple(buffers), optimizer=slots)
+
     def average_blocks(
         self,
         weights: Sequence[Weights],
@@ -234,30 +253,39 @@ class CutsEngine(SegmentedEngine):
         """Weighted mean of some blocks, each over those that have it; what nobody has is as the first one holds it.
 
         Args:
-            weights: of each state.
+            weights: of each client's state; besides, if any, of the server, which count for the clients without them.
             held: blocks that each holds.
             having: those of them that count.
-            shares: weights of the states, above 0.
+            shares: weights of the clients, above 0.
             blocks: wanted.
         """
+        n = len(shares)
         parts: list[Weights] = []
         for first, last in pairwise(self.stretches.segments.bounds):
             piece = Range(first, last)
             if not (blocks.first <= first and last <= blocks.last):
                 continue
-            of = [i for i, own in enumerate(having) if own.first <= first and last <= own.last]
-            of = of or [next(i for i, own in enumerate(held) if own.first <= first and last <= own.last)]
-            total = sum(shares[i] for i in of)
+            counted = {i: shares[i] for i in range(n) if _is_in(piece, having[i])}
+            others = sum(shares[i] for i in range(n) if i not in counted)
+            if others and any(_is_in(piece, own) for own in having[n:]):
+                counted[n] = others
+            if not counted:
+                counted = {next(i for i, own in enumerate(held) if _is_in(piece, own)): 1.0}
+            total = sum(counted.values())
             parts.append(
                 mean_weights(
-                    [self.stretches.part(weights[i], (held[i],), piece) for i in of],
-                    [shares[i] / total for i in of],
+                    [self.stretches.part(weights[i], (held[i],), piece) for i in counted],
+                    [share / total for share in counted.values()],
                 )
             )
         return Weights(
             tuple(parameter for part in parts for parameter in part.parameters),
             tuple(buffer for part in parts for buffer in part.buffers),
         )
+
+
+def _is_in(piece: Range, blocks: Range) -> bool:
+    return blocks.first <= piece.first and piece.last <= blocks.last
 
 
 def _part_of(rows: Rows, run: slice, columns: slice) -> Rows:

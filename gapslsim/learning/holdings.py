@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -23,6 +24,19 @@ class Held(NamedTuple):
     slot_bytes: int
     """A slot of its optimizer: one number per trained weight."""
     n_trained: int
+
+    @classmethod
+    def of(cls, sides: Sequence[SideCost], itemsize: int) -> Held:
+        """From the costs of its blocks.
+
+        Args:
+            sides: in order.
+            itemsize: bytes per parameter.
+        """
+        slot = sum(int(side.trained_bytes * itemsize / 4) for side in sides)
+        return cls(
+            slot + sum(side.buffer_bytes for side in sides), slot, sum(side.n_trained for side in sides)
+        )
 
 
 class Holdings:
@@ -46,10 +60,7 @@ class Holdings:
             ProtocolError: if it would be common to clients with unlike blocks.
         """
         sides = self.sides(state)
-        slot = sum(int(side.trained_bytes * self._setup.itemsize / 4) for side in sides)
-        return Held(
-            slot + sum(side.buffer_bytes for side in sides), slot, sum(side.n_trained for side in sides)
-        )
+        return Held.of(sides, self._setup.itemsize)
 
     def sides(self, state: str) -> list[SideCost]:
         """Costs of its blocks, stretch by stretch."""

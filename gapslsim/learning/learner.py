@@ -302,18 +302,21 @@ class Learner(CommonBlocks, RelayOperations):
         holds = self.holdings.of(name)
         return SentWeights(key, holds.size_bytes + n_slots * holds.slot_bytes, held, side=side, holds=holds)
 
-    def average(self, weights: Mapping[int, SentWeights], shares: Shares) -> Work[SentWeights]:
+    def average(
+        self, weights: Mapping[int, SentWeights], shares: Shares, copy: SentWeights | None = None
+    ) -> Work[SentWeights]:
         """Mean of the weights of one side; where clients are cut unlike, of each block over those who have it there.
 
         Args:
             weights: by client.
             shares: weight of each in the mean.
+            copy: `common_weights` of the server, which count for the clients that go through them there.
 
         Raises:
             ProtocolError: if there are none, or of both sides.
         """
         if self._cuts_differ:
-            return self._average_blocks(weights, shares)
+            return self._average_blocks(weights, shares, copy)
         clients = tuple(sorted(weights))
         messages = [weights[client] for client in clients]
         settings = [shares, list(clients)]

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gapslsim.frameworks.framework import frameworks
+from gapslsim.learning.engines import engine_for
+from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.optimizers.adam import Adam
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.segments import two_parts
@@ -106,13 +108,16 @@ class PlainLoop:
             for block, old in zip(self.clients[client], before[client], strict=True):
                 block.load_state_dict(old.state_dict())
 
-    def average(self, clients: Sequence[int]) -> None:
-        """Each block's mean over those of the clients that have it."""
+    def average(self, clients: Sequence[int], joined: bool = False) -> None:
+        """Each block's mean over those of the clients that have it; the server's copy counts for the others."""
         for place in range(max(self.cuts)):
             having = [self.clients[client][place] for client in clients if self.cuts[client] > place]
+            counts = [1.0] * len(having)
+            if joined and len(having) < len(clients):
+                having, counts = [*having, self.server[place]], [*counts, len(clients) - len(having)]
             for tensors in zip(*([*block.parameters(), *block.buffers()] for block in having), strict=True):
                 if tensors[0].is_floating_point():
-                    mean = torch.stack([t.detach() for t in tensors]).mean(0)
+                    mean = sum(n * t.detach() for n, t in zip(counts, tensors, strict=True)) / sum(counts)
                     for tensor in tensors:
                         tensor.data.copy_(mean)
 
@@ -132,7 +137,8 @@ def assert_same(state: Any, blocks: Sequence[nn.Module], within: float) -> None:
     theirs = parameters(blocks), [buffer for block in blocks for buffer in block.buffers()]
     for ours, plain in zip((state.parameters, state.buffers), theirs, strict=True):
         for a, b in zip(ours, plain, strict=True):
-            torch.testing.assert_close(a, b.detach(), rtol=0, atol=within)
+            if a.is_floating_point():  # Batch norm's count of batches is that of whom the mean took first.
+                torch.testing.assert_close(a, b.detach(), rtol=0, atol=within)
 
 
 def everyone(rows: dict[int, Tensor], losses: dict[int, float]) -> list[int]:
@@ -163,6 +169,29 @@ def test_sfl_is_the_plain_loop_with_each_block_averaged_over_those_who_have_it()
         plain.round(range(len(CUTS)), everyone)
         plain.average(range(len(CUTS)))
     plain.assert_is(trained(setup, "sfl"))
+
+
+def test_the_copy_of_the_server_may_take_part_in_the_mean() -> None:
+    setup = setup_with()
+    plain = PlainLoop(setup)
+    for _ in range(10):
+        plain.round(range(len(CUTS)), everyone)
+        plain.average(range(len(CUTS)), joined=True)
+    world = trained(setup, "sfl", client_sync={"kind": "average", "server_blocks": "joined"})
+    plain.assert_is(world)
+    copied = [s for s in world.recorder.spans if s.phase == "model_relay_up"]
+    # Blocks 1 and 2: convolutions from 4 to 4 and from 4 to 8 channels with scale and shift; mean, variance, a count.
+    n = (4 * 4 * 9 + 4 + 2 * 4) + (4 * 8 * 9 + 8 + 2 * 8)
+    assert {span.size_bytes for span in copied} == {8 * n + 4 * 2 * (4 + 8) + 8 * 2}
+
+
+def test_the_mean_of_all_copies_is_the_same_whoever_holds_them() -> None:
+    setup = setup_with()
+    world = trained(setup, "sfl", 2, client_sync={"kind": "average", "server_blocks": "joined"})
+    models = [world.learner._whole(client).value.parameters for client in range(len(CUTS))]
+    for others in models[1:]:
+        for a, b in zip(models[0], others, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -196,3 +225,45 @@ def test_gapsl_compares_what_all_share_and_the_rest_is_the_mean_over_the_admitte
         plain.round(range(len(CUTS)), admits)
     plain.assert_is(world)
     assert {len(one.admitted) for one in made} != {len(CUTS)}
+
+
+def test_gapsl_may_compare_whole_rows_with_zeros_where_a_client_has_a_block_itself() -> None:
+    setup = setup_with((1, 3), client=sgd(0.05), server=sgd(0.05))
+    before = stage(setup).learner
+    learner = trained(setup, "gapsl", 1, compare="own", admission="all", k_min=1.0, k_max=1.0).learner
+    plain = trained(setup, "psl", 1).learner
+    states = [one.server_state.value.parameters for one in (before, learner, plain)]
+    n_first = len(list(setup.model.blocks((1, 8, 8), 3)[1][1].parameters()))
+    for place, (old, own, mean) in enumerate(zip(*states, strict=True)):
+        # Of two rows one is zero where client 1 has the block: the rule's mean over both is half of that over one.
+        scale = 0.5 if place < 2 * n_first else 1.0
+        torch.testing.assert_close(own - old, scale * (mean - old), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["gapsl", "buffered_sl"])
+def test_rows_in_the_memory_of_the_host_change_no_bit(kind: str) -> None:
+    setup = setup_with()
+    states = []
+    for ways in (Ways(), Ways(rows_on_host=True)):
+        world = stage(setup)
+        world.learner._operations._engine = engine_for(setup, torch.device("cpu"), torch.float64, ways=ways)
+        states.append(world.run(frameworks[kind](), 4).learner.server_state.value)
+    for a, b in zip(states[0].parameters, states[1].parameters, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_weights_of_staleness_count_in_the_mean_of_each_block() -> None:
+    setup = setup_with((1, 3, 2), client=sgd(0.05), server=sgd(0.05))
+    moved = []
+    for weights in (None, {0: 0.5}, {0: 0.5, 1: 0.5, 2: 0.5}):
+        world = stage(setup)
+        old = world.learner.server_state.value.parameters
+        smashed = [world.learner.client_forward(client).carry_out() for client in range(3)]
+        psl = frameworks["psl"]()
+        world.learner.server_step(smashed, psl.server_rule, psl.cut_rule, weights=weights).carry_out()
+        new = world.learner.server_state.value.parameters
+        moved.append([b - a for a, b in zip(old, new, strict=True)])
+    for whole_mean, _, all_half in zip(*moved, strict=True):
+        torch.testing.assert_close(all_half, whole_mean / 2, rtol=0, atol=1e-12)
+    # The block after the first cut is that of client 0 alone.
+    torch.testing.assert_close(moved[1][0], moved[0][0] / 2, rtol=0, atol=1e-12)

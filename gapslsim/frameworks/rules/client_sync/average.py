@@ -34,6 +34,11 @@ class Average(ClientSync):
     optimizer: Literal["keep", "reset"] = "keep"
     """What becomes of each client's optimizer state (momentum) when its weights are replaced. Schedules of the learning
     rate go on in either case."""
+    server_blocks: Literal["apart", "joined"] = "apart"
+    """Where clients are cut unlike, the server's copy of blocks that lie on some of them. `apart`: it is trained by the
+    other clients alone. `joined`: it takes part in the mean, with the weight of the participants that go through it on
+    the server, which sends it to the parameter server and gets the mean back (as AdaptSFL, arXiv 2403.13101, averages
+    what is not common to all)."""
 
     @property
     def per_epoch(self) -> bool:
@@ -44,18 +49,31 @@ class Average(ClientSync):
         """Uplink of weights, average, downlink; in every `every`-th round."""
         if self.every != "epoch" and w.round % self.every:
             return
+        copy = w.learner.common_weights() if self.server_blocks == "joined" else None
+        coming = None if copy is None else w.spawn(w.server.send(copy, w.parameter_server, "model_relay_up"))
         sent = yield from w.gather("average", {c: self._upload(w, c) for c in w.participants})
+        if coming is not None:
+            yield from coming
         if not sent:
             return
         mean = yield from w.parameter_server.compute(
-            w.learner.average(sent, self.weights), on_behalf_of=tuple(sent)
+            w.learner.average(sent, self.weights, copy), on_behalf_of=tuple(sent)
         )
+        back = None if copy is None else w.spawn(self._return(w, mean))
         yield from w.gather("install", {c: self._download(w, c, mean) for c in sent}, keep=False)
+        if back is not None:
+            yield from back
 
     def _upload(self, w: Stage, client: int) -> Process[SentWeights]:
         return (
             yield from w.client(client).send(w.learner.weights(client), w.parameter_server, "model_uplink")
         )
+
+    def _return(self, w: Stage, mean: SentWeights) -> Process[None]:
+        """The server gets the mean of the blocks of which it has a copy."""
+        own = w.learner.common_part(mean)
+        yield from w.parameter_server.send(own, w.server, "model_relay_down")
+        w.learner.install_common(own, "keep" if self.optimizer == "keep" else "restart")
 
     def _download(self, w: Stage, client: int, mean: SentWeights) -> Process[None]:
         own = w.learner.part_for(client, mean)
