@@ -242,9 +242,6 @@ class _Run:
         parts.stage.stop()
         now_s = parts.stage.now_s
         observed = parts.learner.observed
-        servers = [parts.stage.server]
-        if parts.stage.parameter_server.name in parts.recorder.servers:
-            servers.append(parts.stage.parameter_server)
         rows: dict[str, Iterable[tuple[Any, ...]]] = {
             "clients": client_rows(scenario, parts.setup, parts.client_devices),
             "spans": parts.recorder.rows,
@@ -279,7 +276,7 @@ class _Run:
             device_of_client=[device.name for device in parts.client_devices],
             targets=scenario.evaluation.targets,
             target_view=scenario.evaluation.target_view,
-            server_idle_w={node.name: node.device.power.idle_w for node in servers},
+            server_idle_w=parts.stage.servers_idle_w,
             memory=parts.memory,
             samples=parts.learner.samples_seen,
             computed_on=self._computed_on(),

@@ -119,7 +119,7 @@ class ParallelSplitLearning(Framework):
         return smashed
 
     def _download(
-        self, w: Stage, reply: ServerReply, through: Mapping[int, Activity[Returned]]
+        self, w: Stage, reply: ServerReply, through: Mapping[int, Activity[Returned]] | None = None
     ) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""
         clients = [answer.batch.client for answer in reply.answers]
@@ -127,7 +127,7 @@ class ParallelSplitLearning(Framework):
         if reply.shared is not None:
             shared = w.server.broadcast(reply.shared, w.clients(clients), "downlink")
         training = {
-            c: self._train_client(w, c, through.get(c) or Returned(w.server, reply), arrival)
+            c: self._train_client(w, c, (through or {}).get(c) or Returned(w.server, reply), arrival)
             for c, arrival in zip(clients, shared, strict=True)
         }
         yield from w.gather("train", training, keep=False)

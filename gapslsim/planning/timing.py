@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Timer"]
 
-_LEARNS: Final = ("model", "data", "training", "seed", "framework", "stop", "components")
+_OF_THE_CLOCK: Final = ("network", "server", "parameter_server", "clock")
 
 
 @dataclass(frozen=True)
@@ -176,8 +176,11 @@ class Timer:
 
 
 def _learns(path: str) -> bool:
+    """Whether the set-up of training may depend on a setting; what is not known to be of the clock alone does."""
     parts = path.split(".")
-    return parts[0] in _LEARNS or (parts[0] == "clients" and parts[-1] != "device" and "link" not in parts)
+    if parts[0] == "clients":
+        return parts[-1] != "device" and "link" not in parts
+    return parts[0] not in _OF_THE_CLOCK
 
 
 def _unbounded(scenario: Scenario) -> str:
@@ -187,6 +190,7 @@ def _unbounded(scenario: Scenario) -> str:
     reasons = {
         "the framework is not one of gapslsim's own": is_shipped(framework),
         "the framework has no rounds": framework.has_rounds,
+        "others than client and server own blocks": scenario.shape.is_split,
         "not everyone takes part in a round": framework.participation.expected_share(scenario.n_clients) == 1,
         "clients train for numbers of steps of their own": not isinstance(
             getattr(framework, "local_steps", None), tuple

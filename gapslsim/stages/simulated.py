@@ -132,9 +132,7 @@ class SimulatedStage(Stage):
                 presence = Presence(env, None, hazards.server_crashes.changes, left=self._server_left)
         self.server: SimulatedActor = self._node("server", None, server_device, presence)
         self.parameter_server: SimulatedActor = self._node("parameter-server", None, parameter_server_device)
-        self._stations = {
-            name: self._node(name, None, device) for name, device in (station_devices or {}).items()
-        }
+        self._stations = {name: self._node(name, None, own) for name, own in (station_devices or {}).items()}
 
     def client(self, index: int) -> SimulatedActor:
         """The node of a client; made when first asked for."""
@@ -150,6 +148,12 @@ class SimulatedStage(Stage):
     def station(self, name: str) -> SimulatedActor:
         """See the base class."""
         return self._stations[name]
+
+    @property
+    def servers_idle_w(self) -> dict[str, float]:
+        """Idle power of the server, of stations, and of the parameter server if it has computed [W]."""
+        did = [self.parameter_server] if self.parameter_server.name in self._recorder.servers else []
+        return {node.name: node.device.power.idle_w for node in (self.server, *did, *self._stations.values())}
 
     @property
     def may_lose(self) -> bool:

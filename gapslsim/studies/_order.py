@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from gapslsim.documents import yaml_data
@@ -48,6 +49,7 @@ def _training(run: PlannedRun) -> str:
         return json.dumps([tree, yaml_data(run.yaml)["network"]], sort_keys=True, default=str)
     # Devices change times and nothing else.
     tree["server"] = None
-    # How many there are is all that training knows of clients; links and devices belong to the clock.
-    tree["clients"] = sum(group["count"] for group in tree["clients"])
+    # How many there are, where each is cut and how it trains is all that training knows of clients.
+    each = groupby(tree["clients"], lambda group: (group.get("cut"), group.get("training")))
+    tree["clients"] = [[*own, sum(group["count"] for group in alike)] for own, alike in each]
     return json.dumps(tree, sort_keys=True, default=str)

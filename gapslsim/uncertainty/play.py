@@ -96,15 +96,12 @@ def play(
         finally:
             parts.stage.close()
     stage = parts.stage
-    servers = {stage.server.name: stage.server.device.power.idle_w}
-    if stage.parameter_server.name in parts.recorder.servers:
-        servers[stage.parameter_server.name] = stage.parameter_server.device.power.idle_w
     recorder = parts.recorder
     return Played(
         np.array(watcher.ends_s),
         recorder.rows,
         recorder.sums,
-        servers,
+        stage.servers_idle_w,
         float(stage.now_s),
         parts.network.link_use,
     )

@@ -27,13 +27,14 @@ class Loss(Fault):
 
     kind: Literal["loss"] = "loss"
     upload: Probability = 0.0
-    """Share of the messages with smashed data that are lost."""
+    """Share of the messages with smashed data that are lost; in a U-shape of gradients of features, too."""
     gradient: Probability = 0.0
-    """Share of the messages with cut gradients that are lost."""
+    """Share of the messages with cut gradients that are lost; in a U-shape of features, too."""
     aggregation: Probability = 0.0
     """Share of the messages with weights that are lost: to the parameter server, from it, and between clients."""
 
     def fate(self, phase: str, random: np.random.Generator) -> Fate:
         """One draw per message of a way that can fail."""
-        rate = {"uplink": self.upload, "downlink": self.gradient}.get(phase, self.aggregation)
+        way = phase.removeprefix("feature_")
+        rate = {"uplink": self.upload, "downlink": self.gradient}.get(way, self.aggregation)
         return "lost" if rate and random.random() < rate else "arrives"

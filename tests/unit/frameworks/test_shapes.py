@@ -19,6 +19,7 @@ from torch import nn
 from gapslsim import load_dict, simulate
 from gapslsim.errors import GapslsimError, ProtocolError, ScenarioError
 from gapslsim.frameworks.framework import frameworks
+from gapslsim.hardware.devices import load_device
 from gapslsim.learning.codecs.float16 import Float16
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.relay_passes import RECEIVED
@@ -30,8 +31,10 @@ from gapslsim.models.zoo.mlp import Mlp
 from gapslsim.models.zoo.vgg16 import Vgg16
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import Station
+from gapslsim.planning.plan import plan
 from gapslsim.results.results import Results
 from gapslsim.scenario.cutting import cut_model
+from gapslsim.scenario.dumping import dump
 from tests.support import Stage, sgd, small_setup, stage
 from tests.worlds import small_scenario
 
@@ -475,6 +478,22 @@ def test_stations_are_where_the_network_has_room_for_them(
     edges = {e.source: e.target for e in scenario.network.router(scenario.fleet).edges() if e.source in links}
     assert edges == links
     assert simulate(scenario, dry=True).summary["bytes_between"] > 0
+
+
+def test_what_machines_between_take_while_idle_counts() -> None:
+    tiers = simulate(load_dict(small_scenario(**SHARED, shape=OF_SCENARIO["tiers"])), dry=True)
+    idle_w = load_device("jetson-orin-nx").power.idle_w
+    # The server, two edge servers; all three take idle power at least.
+    assert tiers.summary["energy_j"]["server"] >= 3 * idle_w * tiers.summary["simulated_time_s"]
+
+
+def test_plans_time_each_shape_by_itself(tmp_path: Path_) -> None:
+    made = small_scenario(
+        **SHARED, shape=OF_SCENARIO["tiers"], plan={"choose": {"shape.cut": [2, 3]}, "rounds": 2}
+    )
+    file = tmp_path / "planned.yaml"
+    file.write_text(dump(load_dict(made)))
+    assert plan(file).table["round_time_s"].nunique() == 2
 
 
 def test_clients_belong_to_the_edge_server_at_their_access_point() -> None:

@@ -59,6 +59,25 @@ def test_every_combination_is_timed_as_a_whole_dry_run_times_it_and_the_least_is
     assert found.sentences[1] == "All 4 combinations were timed: it is optimal."
 
 
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("codec.activations.bits", (2, 8)),
+        ("shape.tail", (0, 1)),
+        ("clients.0.cut", (1, 2)),
+        ("evaluation.batch_size", (64, 128)),
+    ],
+)
+def test_what_is_trained_or_sent_is_that_of_the_choice_whatever_section_it_is_in(path, values, tmp_path):
+    begun = ["codec={activations: {kind: quantise, bits: 4}}", "shape={kind: u_shape, tail: 1}"]
+    set = ["clock.jitter=false", *(text for text in begun if text.split("=")[0] == path.split(".")[0])]
+    found = plan("quickstart", rounds=2, set=set, choose={path: values})
+    for row in found.table.itertuples():
+        told = simulate(load("quickstart", set=[*set, "stop.rounds=2", row.choices]), dry=True).summary
+        assert row.round_time_s == pytest.approx(told["simulated_time_s"] / 2, rel=1e-12)
+        assert row.size_bytes == pytest.approx((told["bytes_up"] + told["bytes_down"]) / 2, rel=1e-12)
+
+
 def test_a_batch_of_one_group_decides_the_time_per_sample_worked_by_hand(tmp_path):
     # A phone at 1 kbit/s sends 8 floats and a label a sample: the larger its batch, the longer all wait.
     text = BASE.replace("link: lte", "link: {uplink: 1 Gbit/s, downlink: 1 Gbit/s}", 1).replace(

@@ -41,6 +41,14 @@ def test_runs_of_different_trainings_go_together(tmp_path):
     assert [labels(wave) for wave in training_and_timing(runs)] == [labels(runs), []]
 
 
+def test_cuts_and_batch_sizes_of_groups_are_trainings_of_their_own(tmp_path):
+    study = STUDY.replace("clients.*.link: lte", "clients.*.cut: 2").replace(
+        "clients.*.link: wifi, network: {kind: star, backhaul: 1 Gbit/s}", "clients.*.training.batch_size: 3"
+    )
+    runs = load_study(write_study(tmp_path, study)).possible
+    assert [labels(wave) for wave in training_and_timing(runs)] == [labels(runs), []]
+
+
 def test_how_clients_are_grouped_is_of_no_account_to_training(tmp_path):
     study = STUDY.replace("clients.*.link: wifi", "clients: [{count: 4, device: jetson-nano, link: wifi}]")
     runs = load_study(write_study(tmp_path, study)).possible
