@@ -293,7 +293,7 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
     """
     from gapslsim.models.cost import split_cost
 
-    model, framework = scenario.model, scenario.framework
+    model = scenario.model
     batches = [min(own, n) for own, n in zip(scenario.batch_sizes, sizes, strict=False)]
     largest = max(batches, default=min(scenario.training.batch_size, len(loaded.train)))
     about = (model, loaded.input_shape, loaded.n_classes)
@@ -315,10 +315,6 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         return [(("model", *pointed_at(type(model), text)), text)]
     if found := check_cuts(scenario, loaded, largest):
         return found
-    mixes = cost.server.n_buffers and not framework.at_once(scenario.n_clients).is_joined
-    if scenario.clock.server.computes == "joined" and mixes:
-        text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
-        return [(("clock", "server", "computes"), text)]
     least = min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)

@@ -61,7 +61,7 @@ def cut_model(
 def check_cuts(scenario: Scenario, loaded: LoadedData, batch_size: int) -> list[tuple[Path, str]]:
     """Cuts that the model does not have, or where no single tensor passes, beyond its own; on shapes alone.
 
-    Also whether a framework that compares gradients finds any.
+    Also whether a framework that compares gradients finds any, and whether the server's passes can be joined.
     """
     from gapslsim.models.cost import chain_cost, split_cost
 
@@ -82,16 +82,27 @@ def check_cuts(scenario: Scenario, loaded: LoadedData, batch_size: int) -> list[
     try:
         model, segments = cut_model(scenario, *about)
         if segments is None:
-            compared = split_cost(model, *about, batch_size, loaded.input_dtype).server
+            served = [split_cost(model, *about, batch_size, loaded.input_dtype).server]
+            compared = served[0]
         else:
             bounds = segments.bounds
             chain = chain_cost(model, *about, batch_size, bounds[1:-1], loaded.input_dtype)
-            firsts = (s.first for path in set(segments.paths) for s in path if s.owner == OF_SERVER)
+            firsts = [s.first for path in set(segments.paths) for s in path if s.owner == OF_SERVER]
+            (held,) = segments.held(OF_SERVER)
+            served = list(chain.stretches[bounds.index(held.first) : bounds.index(held.last)])
             compared = chain.stretches[bounds.index(max(firsts))]
     except (GapslsimError, ValueError) as error:
         return [(("shape", *pointed_at(type(scenario.shape), str(error))), str(error))]
     if scenario.framework.keeps_client_gradients and not compared.n_trained:
         return [(("framework",), nothing_to_compare(scenario.framework.kind))]
+    mixes = any(side.n_buffers for side in served)
+    if (
+        scenario.clock.server.computes == "joined"
+        and mixes
+        and not scenario.framework.at_once(scenario.n_clients).is_joined
+    ):
+        text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
+        return [(("clock", "server", "computes"), text)]
     return refusals(scenario, segments)
 
 

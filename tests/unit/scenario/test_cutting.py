@@ -115,3 +115,34 @@ def test_frameworks_train_clients_that_are_cut_unlike(framework: dict[str, Any])
     assert 0 < results.summary["accuracy"]["global"]["last"] <= 1
     if not load_dict(given).time_decides_training:
         assert dry.summary["timeline_sha256"] == results.summary["timeline_sha256"]
+
+
+def test_codecs_write_what_passes_at_each_clients_own_cut() -> None:
+    codec = {"activations": {"kind": "quantise", "bits": 4}, "gradients": {"kind": "top_k", "share": 0.25}}
+    results, plain = run(with_cuts(1, 3, codec=codec)), run(with_cuts(1, 3))
+    setup = setup_of(with_cuts(1, 3, codec=codec))
+    for client, width in ((0, 12), (1, 12), (2, 8), (3, 8)):
+        n = setup.batches.size(client) * width
+        (up, down), (_, plain_down) = (
+            [
+                set(of.loc[(of["client"] == client) & (of["phase"] == way), "size_bytes"])
+                for way in ("uplink", "downlink")
+            ]
+            for of in (results.spans, plain.spans)
+        )
+        labels = setup.batches.size(client) * setup.data.label_bytes
+        assert up == {-(-n * 4 // 8) + 2 * 4 + labels}  # two float32 say what the 4 bits mean
+        assert max(down) < min(plain_down) / 2
+    dry = simulate(load_dict(with_cuts(1, 3, codec=codec)), dry=True)
+    assert dry.summary["timeline_sha256"] == results.summary["timeline_sha256"]
+
+
+def test_passes_are_not_joined_where_any_of_the_servers_blocks_mixes_samples() -> None:
+    model = {"kind": "cnn", "channels": [4, 4], "norm": "batch", "cut": 2}
+    images = {"kind": "digits"}
+    clock = {"server": {"computes": "joined"}}
+    usual = small_scenario(data=images, model=model, clock=clock)
+    assert load_dict(usual, deep=True)  # behind the last norm
+    usual["clients"][0]["cut"] = 1
+    with pytest.raises(ScenarioError, match="mix the samples"):
+        load_dict(usual, deep=True)
