@@ -44,7 +44,7 @@ from gapslsim.numerics import computing
 from gapslsim.scenario.limits import Every, Stop
 from gapslsim.scenario.schema import Scenario
 
-FRAMEWORKS = {"psl": "{kind: psl}", "gapsl": "{kind: gapsl, eta: 0.5}"}
+FRAMEWORKS = {"psl": "{kind: psl}", "gapsl": "{kind: gapsl}"}
 FULL, QUICK = ("vgg16-quarter", "vgg16", "vit-base"), ("tiny-mlp",)
 _HEADS = (
     "model, framework", "round", "naive / ours", "joined / ours", "share of peak", "launches", "waits",

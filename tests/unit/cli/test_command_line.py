@@ -137,9 +137,12 @@ def test_completion_knows_the_options_of_commands(call: Any, monkeypatch: pytest
         assert expected in call()[1]
 
 
-def test_an_override_that_resets_tuned_settings_says_so() -> None:
+def test_an_override_that_resets_tuned_settings_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "tuned.yaml"
+    file.write_text("name: tuned\nbase: quickstart\nframework: {kind: gapsl, eta: 0.5}\n")
+
     def told(*overrides: str) -> list[str]:
-        return list(resets("quickstart", overrides, load("quickstart", set=overrides)))
+        return list(resets(file, overrides, load(file, set=overrides)))
 
     (note,) = told("framework=gapsl")
     assert note.startswith("--set framework=gapsl replaces all of framework: eta was 0.5 and is 0.1.")

@@ -122,7 +122,7 @@ STEP = 1 if "GAPSLSIM_EXAMPLES" in os.environ else 2
 def written(folder: Path, order: tuple[str, ...], together: bool) -> Path:
     """A scenario beside its components."""
     folder.mkdir()
-    (folder / "base.yaml").write_text(BASE.read_text().replace("framework: {kind: gapsl, eta: 0.5}\n", ""))
+    (folder / "base.yaml").write_text(BASE.read_text().replace("framework: gapsl\n", ""))
     files = {"all": "\n".join(PARTS[part] for part in order)} if together else {p: PARTS[p] for p in order}
     for name, text in files.items():
         (folder / f"{name}.py").write_text(HEAD + text)
