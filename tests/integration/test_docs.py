@@ -25,7 +25,7 @@ from tests.snippets import LANGUAGES, ROOT, Snippet, commands, guess, pages, sni
 CARRIED_OUT = [
     page for page in pages() if page.startswith("docs/howto/") or page == "docs/tutorial-first-study.md"
 ]
-A_MINUTE, A_CLUSTER, MINUTES = "times this machine for a minute", "needs a cluster", "36 runs take minutes"
+A_MINUTE, A_CLUSTER, MINUTES = "times this machine for a minute", "needs a cluster", "so many runs take minutes"
 AN_EXTRA = "needs a package that the tests do without"
 NOT_CARRIED_OUT = {
     "gapslsim measure --quick --name my-device -o measurements.csv": A_MINUTE,
@@ -46,6 +46,10 @@ NOT_CARRIED_OUT = {
     },
     "gapslsim sweep studies/quickstart --out a --journal journal": MINUTES,
     "gapslsim sweep studies/retiming --out b --journal journal": MINUTES,
+    "gapslsim sweep studies/where_to_cut --out where": MINUTES,
+    "gapslsim report where -o where.html": MINUTES,
+    "gapslsim sweep server_schedules --out server_schedules": MINUTES,
+    "gapslsim report server_schedules -o schedules.html": MINUTES,
     "gapslsim sweep studies/quickstart --backend ray --jobs 2": MINUTES,
     "gapslsim sweep studies/quickstart --backend dask --jobs 2 --resume": MINUTES,
 }
