@@ -11,17 +11,19 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from gapslsim._version import __version__
 from gapslsim.errors import ComponentError
 from gapslsim.whole_files import make_folder
 
-__all__ = ["in_words", "nobody_exits", "of_a_component", "out_of_memory"]
+__all__ = ["in_words", "may_interrupt", "nobody_exits", "of_a_component", "out_of_memory"]
+
+T = TypeVar("T")
 
 _MOST_REPORTS: Final = 20
 """Above, the oldest go."""
@@ -58,6 +60,18 @@ def nobody_exits() -> Iterator[None]:
         raise ComponentError(
             f"{place} {what}; raise another error there, one that says what is wrong"
         ) from error
+
+
+def may_interrupt(call: Callable[[T], None]) -> Callable[[T], None]:
+    """A call of whoever started the run: a KeyboardInterrupt that it raises ends the run as Ctrl-C does."""
+
+    def told(given: T) -> None:
+        try:
+            call(given)
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt from error  # From here, and so of no component.
+
+    return told
 
 
 def _is_raised(error: BaseException) -> bool:

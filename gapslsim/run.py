@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gapslsim.collector import rare_collections
 from gapslsim.errors import GapslsimError, StalledError
-from gapslsim.faults import nobody_exits
+from gapslsim.faults import may_interrupt, nobody_exits
 from gapslsim.kernels import choose
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.judging import Wanted
@@ -53,7 +53,7 @@ def simulate(
     Args:
         scenario: from `gapslsim.load`.
         dry: no tensors; the same timeline in a fraction of the time.
-        observer: called after every round.
+        observer: called after every round; a KeyboardInterrupt that it raises ends the run as Ctrl-C does.
         journal: directory where training is looked up and recorded, or that with its limits. What it knows is not
             computed again: a run that was killed goes on, other hardware or another network costs no training.
         models: have `Results.model` also where the journal knows the training; what is missing is then computed.
@@ -169,7 +169,7 @@ class _Run:
             self.threads = intra_op_threads(scenario.training.threads)
         self._scenario = scenario
         self._dry = dry
-        self._observer = observer
+        self._observer = observer and may_interrupt(observer)
         self._started = time.perf_counter()
         self._rows = Rows(RoundRow)
         recorder, links = parts.recorder, parts.network.link_use

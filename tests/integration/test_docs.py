@@ -25,7 +25,11 @@ from tests.snippets import LANGUAGES, ROOT, Snippet, commands, guess, pages, sni
 CARRIED_OUT = [
     page for page in pages() if page.startswith("docs/howto/") or page == "docs/tutorial-first-study.md"
 ]
-A_MINUTE, A_CLUSTER, MINUTES = "times this machine for a minute", "needs a cluster", "so many runs take minutes"
+A_MINUTE, A_CLUSTER, MINUTES = (
+    "times this machine for a minute",
+    "needs a cluster",
+    "so many runs take minutes",
+)
 AN_EXTRA = "needs a package that the tests do without"
 NOT_CARRIED_OUT = {
     "gapslsim measure --quick --name my-device -o measurements.csv": A_MINUTE,
