@@ -57,7 +57,7 @@ def watch(learner: Learner) -> Watched:
     noting("server_step", _told_of_step)
     noting("client_backward", lambda _, whom, reply, rule: ("backward", reply.to(whom).batch))
     noting("combine", lambda made, terms: ("combine", list(terms), made))
-    noting("average", lambda mean, weights, shares: ("average", dict(weights), shares, mean))
+    noting("average", lambda mean, weights, shares, _=None: ("average", dict(weights), shares, mean))
     weights, install = learner.weights, learner.install
 
     def noted_weights(model: Any, optimizer: bool = False) -> Any:

@@ -127,18 +127,18 @@ class ParallelSplitLearning(Framework):
         if reply.shared is not None:
             shared = w.server.broadcast(reply.shared, w.clients(clients), "downlink")
         training = {
-            c: self._train_client(w, c, (through or {}).get(c) or Returned(w.server, reply), arrival)
+            c: self._train_client(w, c, (through or {}).get(c) or reply, arrival)
             for c, arrival in zip(clients, shared, strict=True)
         }
         yield from w.gather("train", training, keep=False)
 
     def _train_client(
-        self, w: Stage, client: int, back: Activity[Returned] | Returned, arrival: Activity[Any] | None
+        self, w: Stage, client: int, back: Activity[Returned] | ServerReply, arrival: Activity[Any] | None
     ) -> Process[None]:
         node = w.client(client)
         if arrival is not None:
             yield from arrival
-        sender, reply = back if isinstance(back, Returned) else (yield from back)
+        sender, reply = (yield from back) if isinstance(back, Activity) else Returned(w.server, back)
         if client in reply.own:
             yield from sender.send(reply.own[client], node, "downlink")
         yield from node.compute(w.learner.client_backward(client, reply, self.client_update))
@@ -233,6 +233,8 @@ class ParallelSplitLearning(Framework):
             return "cut gradients are shared by broadcast (phi, average), which stations do not pass on"
         if self.server_rule.second_order:
             return "its rule differentiates the server's gradients again, whose loss lies elsewhere (gradient: exact)"
+        if self.server_rule.n_generated:
+            return "its rule makes samples up by their labels, which may stay on the clients (gas)"
         schedule = self.server_schedule
         if schedule.steps_for_each or schedule.joins_samples:
             return f"server_schedule {schedule.kind} knows no pass of the server that waits for a gradient"

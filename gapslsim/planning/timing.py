@@ -190,7 +190,6 @@ def _unbounded(scenario: Scenario) -> str:
     reasons = {
         "the framework is not one of gapslsim's own": is_shipped(framework),
         "the framework has no rounds": framework.has_rounds,
-        "others than client and server own blocks": scenario.shape.is_split,
         "not everyone takes part in a round": framework.participation.expected_share(scenario.n_clients) == 1,
         "clients train for numbers of steps of their own": not isinstance(
             getattr(framework, "local_steps", None), tuple

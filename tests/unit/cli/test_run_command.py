@@ -11,6 +11,7 @@ import pytest
 
 from gapslsim.cli.main import main
 from gapslsim.errors import DataError, GapslsimError, MemoryShortError, NumericalError, Problem, ScenarioError
+from gapslsim.faults import may_interrupt
 from gapslsim.records import Progress
 from gapslsim.registry import component
 from gapslsim.results.results import Results
@@ -20,6 +21,10 @@ from gapslsim.results.store import load_results, load_summary, write_results
 @component
 class _Framework:
     kind: Literal["gapsl"] = "gapsl"
+
+
+def _raised(error: BaseException) -> None:
+    raise error
 
 
 @pytest.fixture
@@ -50,6 +55,8 @@ def command(monkeypatch, tmp_path, results, capsys) -> Callable[..., SimpleNames
             scratch: Any = None,
         ) -> Any:
             seen.update(dry=dry, simulated=True, journal=journal)
+            if isinstance(outcome, KeyboardInterrupt):
+                may_interrupt(_raised)(outcome)  # As Ctrl-C, and not as a component.
             if isinstance(outcome, BaseException):
                 raise outcome
             if observer is not None:

@@ -56,6 +56,8 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "sfl": (170, 2),
     "single_client": (280, 8),
     "sl": (1200, 11),
+    "splitfed_v1": (2600, 22),
+    "splitfed_v2": (2350, 22),
 }
 """Launches and waits of one round of VGG-16 with ten clients, at most. Frameworks that step client by client, or
 without barriers, ask for each step; a step waits for its loss, so that training ends where one is not finite."""

@@ -46,6 +46,7 @@ def test_defaults_are_the_paper_and_the_readings_of_the_project() -> None:
         "excluded": "freeze",
         "admission": "adaptive",
         "threshold_rad": None,
+        "compare": "shared",
     }
 
 
