@@ -94,9 +94,14 @@ def settings_table(runs: RunSet) -> Markup:
     for group in fleet if isinstance(fleet, list) else [fleet]:
         told = _compact(group)
         if isinstance(group, dict):
-            told = f"{group.get('count', 1)} x {group.get('device')}, {_compact(group.get('link', {}))}"
+            cut = "" if group.get("cut") is None else f", cut {group['cut']}"
+            told = f"{group.get('count', 1)} x {group.get('device')}{cut}, {_compact(group.get('link', {}))}"
         rows.append(["clients", told])
-    rows += [[name, _compact(scenario[name])] for name in ("network", "server") if name in scenario]
+    rows += [
+        [name, _compact(scenario[name])]
+        for name in ("shape", "codec", "network", "server")
+        if scenario.get(name)
+    ]
     note = tag("p", f"Fleet, model and data as in the first run: {first.series}{_of(first.panel)}.")
     folded = _folded("The first run's whole scenario", tag("pre", first.stored.scenario_yaml))
     return joined([html_table(["setting", "value"], rows, "wrap"), note, folded])
