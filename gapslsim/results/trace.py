@@ -11,7 +11,7 @@ import json
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from operator import attrgetter
 from pathlib import Path
@@ -143,6 +143,7 @@ def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
         actor: list(own.itertuples(index=False))
         for actor, own in spans[spans["client"] < 0].groupby("actor", sort=False)
     }
+    served = _served(spans, servers) if set(servers) - {"server", "parameter-server"} else {}
     number = 0
     inward = spans[spans["phase"].str.endswith("_in") & (spans["client"] >= 0)]
     arrivals = {
@@ -156,6 +157,7 @@ def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
         # Models go to the parameter server where there is one, all else to the server.
         aggregates = row.phase.startswith("model_") and "parameter-server" in servers
         own = servers.get("parameter-server" if aggregates else "server", [])
+        own = served.get(row.client, []) if served else own
         if row.phase.endswith("uplink"):
             target = _next(own, row.end_s)
         elif row.phase.endswith("downlink"):
@@ -166,6 +168,23 @@ def _arrows(spans: pd.DataFrame, tids: dict[str, int]) -> Iterator[_Event]:
         if source is not None and target is not None and source.round == target.round:
             number += 1
             yield from _arrow(number, source, target, tids)
+
+
+def _served(spans: pd.DataFrame, servers: Mapping[Any, list[Any]]) -> dict[Any, list[Any]]:
+    """What machines computed for each client while it waited, where it may be any of several: told apart by time alone.
+
+    Where two of them compute from one instant to the same other, neither is taken.
+    """
+    at: dict[tuple[float, float], list[Any]] = {}
+    for row in (row for own in servers.values() for row in own):
+        at.setdefault((row.start_s, row.end_s), []).append(row)
+    found: dict[Any, list[Any]] = {}
+    waits = spans[(spans["client"] >= 0) & (spans["phase"] == "server_compute")]
+    for wait in waits.sort_values("start_s", kind="stable").itertuples(index=False):
+        computed = at.get((wait.start_s, wait.end_s), [])
+        if len(computed) == 1:
+            found.setdefault(wait.client, []).append(computed[0])
+    return found
 
 
 def _arrow(number: int, source: Any, target: Any, tids: dict[str, int]) -> Iterator[_Event]:

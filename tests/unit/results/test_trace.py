@@ -13,7 +13,7 @@ from gapslsim.records import SpanRow
 from gapslsim.results.store import write_results
 from gapslsim.results.trace import trace_events, write_trace
 from gapslsim.run import simulate
-from gapslsim.scenario.loading import loads
+from gapslsim.scenario.loading import load, loads
 from tests.perfetto_library import PerfettoLibrary, find_library
 from tests.study_files import BASE
 
@@ -232,3 +232,20 @@ def test_who_is_away_has_a_category_of_its_own(make_results):
         ("lost_downlink", "downlink,in_vain"),
         ("waiting", "waiting"),
     ]
+
+
+def test_messages_of_tiers_go_to_and_come_from_each_clients_own_edge_server():
+    events = list(trace_events(simulate(load("shapes/tiers", set=["stop={rounds: 2}"]), dry=True)))
+    names = {
+        (e["pid"], e["tid"]): e["args"]["name"]
+        for e in events
+        if e["ph"] == "M" and e["name"] == "thread_name"
+    }
+    ends = defaultdict(list)
+    for event in events:
+        if event["ph"] in "sf":
+            ends[event["id"]].append(names[event["pid"], event["tid"]].split(" ")[0])
+    assert len(ends) >= 2 * 2 * 10
+    for pair in ends.values():
+        edge, client = sorted(pair, reverse=True)
+        assert edge == f"edge-server-{int(client.removeprefix('client-')) % 2}"
