@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, Final
 
 from gapslsim.errors import ResultsError
@@ -37,6 +37,8 @@ _CUT: Final = "cut.json"
 _CUTTING: Final = f"{LOCK}-cut"
 GATHER_LOCK: Final = "gather.lock"
 _LOOK_S: Final = 0.2
+_A_MOMENT_S: Final = 3.0
+"""Longer than who cuts a study holds it once the cut is there."""
 
 
 def sweep_shard(
@@ -175,7 +177,18 @@ def _joined(plan: Plan, out: Path, shard: Shard) -> Iterator[tuple[set[str], str
             f"{out} is cut into {n} shards, and this is {shard}; go on with --shard 1/{n} to {n}/{n}. To cut it anew "
             f"end all shards and delete {out / FOLDER}: what is finished is kept"
         )
-    with held(out, shared=True) as hold, held(out / FOLDER, _lock(shard.index), who=f"shard {shard}"):
+    with ExitStack() as stack:
+        until_s = monotonic() + _A_MOMENT_S
+        while True:
+            try:
+                hold = stack.enter_context(held(out, shared=True))
+                break
+            except BusyError:
+                # Who cuts lets go a moment after the cut can be read; another sweep does not.
+                if monotonic() > until_s:
+                    raise
+                sleep(_LOOK_S)
+        stack.enter_context(held(out / FOLDER, _lock(shard.index), who=f"shard {shard}"))
         yield set(found["shards"][shard.index - 1]), f"{out}: {hold.how}." if hold.how else ""
 
 
