@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,8 +11,9 @@ from typing import BinaryIO, Final
 
 from gapslsim.regular_files import check_regular
 
-__all__ = ["make_folder", "whole_file", "whole_path"]
+__all__ = ["is_unfinished", "make_folder", "whole_file", "whole_path"]
 
+_UNFINISHED: Final = re.compile(r"\..*\.[0-9a-f]{32}\.partial", re.DOTALL)
 _LONGEST: Final = 50
 """Characters of a name that its unfinished file repeats: all of those that anybody looks for."""
 
@@ -25,6 +27,11 @@ def make_folder(folder: Path) -> None:
     for each in () if folder.is_dir() else (*reversed(folder.parents), folder):
         if not each.is_dir():
             each.mkdir(exist_ok=True)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file is one that was being written when its process was killed: nobody's, and worth nothing."""
+    return _UNFINISHED.fullmatch(name) is not None
 
 
 @contextmanager

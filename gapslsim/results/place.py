@@ -17,7 +17,7 @@ from gapslsim.documents import yaml_data
 from gapslsim.errors import ResultsError
 from gapslsim.regular_files import read_text
 from gapslsim.results.outputs import write_text
-from gapslsim.whole_files import make_folder
+from gapslsim.whole_files import is_unfinished, make_folder
 
 __all__ = [
     "JOURNAL", "PROVENANCE", "SCENARIO", "SUMMARY", "Identity", "StoredIdentity", "check_place", "choose_place",
@@ -115,11 +115,14 @@ def look(directory: Path) -> StoredIdentity | None:
         raise ResultsError(f"{directory} cannot be made: {place} is a file; give another one with --out")
     if not os.access(place, os.W_OK | os.X_OK):
         raise ResultsError(f"{place} cannot be written to; give another directory with --out")
-    if not directory.exists() or not any(directory.iterdir()):
+    names = [entry.name for entry in directory.iterdir()] if directory.exists() else []
+    # A run that was killed while it wrote its results has left no more than these.
+    names = [name for name in names if not is_unfinished(name)]
+    if not names:
         return None
     if (stored := _stored(directory)) is not None:
         return stored
-    if [entry.name for entry in directory.iterdir()] == [JOURNAL]:
+    if names == [JOURNAL]:
         return None
     raise ResultsError(
         f"{directory} is not empty and holds no run of gapslsim; give another directory with --out, "

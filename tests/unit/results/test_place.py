@@ -62,6 +62,17 @@ def test_a_claimed_directory_tells_its_run_and_one_without_more_is_released(tmp_
     assert not (tmp_path / "x").exists()
 
 
+def test_what_a_kill_left_unfinished_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / f".summary.json.{'0a' * 16}.partial").write_text("{")
+    assert look(tmp_path) is None
+    check_place(tmp_path, RUN, replace=False)
+    (tmp_path / "journal").mkdir()
+    assert look(tmp_path) is None
+    (tmp_path / ".mine.partial").write_text("of the user's own")
+    with pytest.raises(ResultsError, match="is not empty and holds no run of gapslsim"):
+        look(tmp_path)
+
+
 def test_a_folder_with_a_scenario_of_the_users_own_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "scenario.yaml").write_text(RUN.scenario_yaml)
     for replace in (False, True):
