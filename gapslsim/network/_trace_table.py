@@ -95,7 +95,8 @@ def _sound(rows: Iterator[list[str]]) -> Iterator[list[str]]:
 
 
 def _places(names: Sequence[str], header: Sequence[str]) -> list[int]:
-    if not header:
+    # Columns by number have no header; a file without any line has none either, and lacks all names.
+    if all(map(str.isdecimal, names)):
         return [int(name) for name in names]
     for name in names:
         if header.count(name) != 1:
