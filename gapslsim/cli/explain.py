@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gapslsim.cli.json_output import print_json
-from gapslsim.cli.say import say
-from gapslsim.csv_text import csv_of
+from gapslsim.cli.answer_output import give
 from gapslsim.results import words
 from gapslsim.terminal import Terminal
 
@@ -37,20 +35,7 @@ def explain_command(
     from gapslsim.answers.explain import explain
 
     found = explain(run, factor)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        _print(found)
-    if out is not None:
-        if out.suffix == ".csv":
-            from gapslsim.results.outputs import write_output
-
-            write_output(out, csv_of(found.table))
-        else:
-            from gapslsim.results.drawing.matplotlib_printer import save
-
-            save(found.drawing(), out)
-        say(f"Written to {out}", err=as_json)
+    give(found, _print, as_json, out)
 
 
 def _print(found: Explanation) -> None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gapslsim.cli.json_output import print_json
+from gapslsim.cli.answer_output import give
 from gapslsim.cli.say import say
-from gapslsim.csv_text import csv_of
 from gapslsim.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -90,20 +89,7 @@ def leakage_command(
     )
     with shown as observer:
         found = leakage(run, journal=journal, train=train, force=force, observer=observer, **settings)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        _print(found)
-    if out is not None:
-        if out.suffix == ".csv":
-            from gapslsim.results.outputs import write_output
-
-            write_output(out, csv_of(found.table))
-        else:
-            from gapslsim.results.drawing.matplotlib_printer import save
-
-            save(found.drawing(), out)
-        say(f"Written to {out}", err=as_json)
+    give(found, _print, as_json, out)
 
 
 def _print(found: Leakage) -> None:

@@ -134,10 +134,11 @@ class CommonBlocks(LearnerCore):
         """Of each piece, over those that have it."""
         parts = []
         for first, last in pairwise(self._segments.bounds):
-            n = sum(own.first <= first and last <= own.last for own in having)
-            if n and blocks.first <= first and last <= blocks.last:
-                (piece,) = self.holdings.pieces(Range(first, last))
-                parts.append(self.costs.average(n, piece.n_trained))
+            piece = Range(first, last)
+            n = sum(own.holds(piece) for own in having)
+            if n and blocks.holds(piece):
+                (cost,) = self.holdings.pieces(piece)
+                parts.append(self.costs.average(n, cost.n_trained))
         return Cost(parts=tuple(parts))
 
 

@@ -14,7 +14,6 @@ from gapslsim.learning.holdings import Holdings
 from gapslsim.learning.hops import Hops
 from gapslsim.learning.judging import Judge, Wanted
 from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
-from gapslsim.learning.operation import SmashedData
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
@@ -204,12 +203,11 @@ class LearnerCore:
 
     def _whole(self, client: int) -> Keyed[SideState]:
         """A client's whole network, put together from the states along its path."""
-        assert self.setup.segments is not None
-        owners = [stretch.owner for stretch in self.setup.segments.paths[client]]
+        path = self._segments.paths[client]
         own = {OF_CLIENT: name_of(client), OF_SERVER: self.states.server_of(client)}
-        names = {owner: own.get(owner, owner) for owner in owners}
+        names = {stretch.owner: own.get(stretch.owner, stretch.owner) for stretch in path}
         states = {name: self.states[name] for name in names.values()}
-        held = [self.setup.segments.paths[client], *(state.key for state in states.values())]
+        held = [path, *(state.key for state in states.values())]
         return self._keyed(
             content_key("whole", held),
             0,

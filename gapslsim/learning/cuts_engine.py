@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from gapslsim.models.segments import OF_SERVER, Range
 
 __all__ = ["CutsEngine"]
 
-C = TypeVar("C", ClientForward, ClientBackward)
+T = TypeVar("T")
 
 
 class CutsEngine(SegmentedEngine):
@@ -81,25 +81,24 @@ class CutsEngine(SegmentedEngine):
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """See the base class; side by side go clients with one cut."""
-        made: dict[int, Smashed] = {}
-        for cut, places in self._by_cut([call.batch.client for call in calls]):
-            found = self._of_cut[cut].forward([calls[place] for place in places])
-            made.update(zip(places, found, strict=True))
-        return [made[place] for place in range(len(calls))]
+        clients = [call.batch.client for call in calls]
+        return self._by_cut(clients, lambda passes, places: passes.forward([calls[i] for i in places]))
 
     def client_backwards(self, calls: Sequence[ClientBackward]) -> list[SideState]:
         """See the base class; side by side go clients with one cut."""
-        made: dict[int, SideState] = {}
-        for cut, places in self._by_cut([call.answer.batch.client for call in calls]):
-            found = self._of_cut[cut].backward([calls[place] for place in places])
-            made.update(zip(places, found, strict=True))
-        return [made[place] for place in range(len(calls))]
+        clients = [call.answer.batch.client for call in calls]
+        return self._by_cut(clients, lambda passes, places: passes.backward([calls[i] for i in places]))
 
-    def _by_cut(self, clients: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-        """Each cut with the places of its clients."""
+    def _by_cut(
+        self, clients: Sequence[int], make: Callable[[ClientPasses, list[int]], Sequence[T]]
+    ) -> list[T]:
+        """What is made of the calls at the places of each cut's clients, in the order of all."""
         cuts = [self._cut(client) for client in clients]
+        made: dict[int, T] = {}
         for cut in dict.fromkeys(cuts):
-            yield cut, [place for place, own in enumerate(cuts) if own == cut]
+            places = [place for place, own in enumerate(cuts) if own == cut]
+            made.update(zip(places, make(self._of_cut[cut], places), strict=True))
+        return [made[place] for place in range(len(clients))]
 
     def _server_pass(
         self,
@@ -263,14 +262,14 @@ class CutsEngine(SegmentedEngine):
         parts: list[Weights] = []
         for first, last in pairwise(self.stretches.segments.bounds):
             piece = Range(first, last)
-            if not (blocks.first <= first and last <= blocks.last):
+            if not blocks.holds(piece):
                 continue
-            counted = {i: shares[i] for i in range(n) if _is_in(piece, having[i])}
+            counted = {i: shares[i] for i in range(n) if having[i].holds(piece)}
             others = sum(shares[i] for i in range(n) if i not in counted)
-            if others and any(_is_in(piece, own) for own in having[n:]):
+            if others and any(own.holds(piece) for own in having[n:]):
                 counted[n] = others
             if not counted:
-                counted = {next(i for i, own in enumerate(held) if _is_in(piece, own)): 1.0}
+                counted = {next(i for i, own in enumerate(held) if own.holds(piece)): 1.0}
             total = sum(counted.values())
             parts.append(
                 mean_weights(
@@ -282,10 +281,6 @@ class CutsEngine(SegmentedEngine):
             tuple(parameter for part in parts for parameter in part.parameters),
             tuple(buffer for part in parts for buffer in part.buffers),
         )
-
-
-def _is_in(piece: Range, blocks: Range) -> bool:
-    return blocks.first <= piece.first and piece.last <= blocks.last
 
 
 def _part_of(rows: Rows, run: slice, columns: slice) -> Rows:

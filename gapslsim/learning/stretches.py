@@ -7,6 +7,7 @@ part of its tensors, and a client's whole network is put together from the state
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from jaxtyping import Shaped
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class Stretches:
         self._entering: dict[int, Sequence[Tensor]] = {0: examples}
         cut_at(blocks, segments.bounds)
         # In order, since what enters a stretch leaves the one before. Finds parameters that no pass uses, too.
-        for first, last in zip(segments.bounds, segments.bounds[1:], strict=False):
+        for first, last in pairwise(segments.bounds):
             self._entering[last] = self.side(Range(first, last)).example_outputs
         self._n_parameters = [
             sum(parameter.requires_grad for parameter in block.parameters()) for _, block in blocks
@@ -75,7 +76,7 @@ class Stretches:
 
     def initial(self, state: str) -> SideState:
         """What a state begins with: the network's own weights, with a fresh optimizer."""
-        of_client = not any(state == o or state.startswith(f"{o}-") for o in self.segments.owners)
+        of_client = self.segments.owner_of(state) is None
         held = self.segments.held(state)
         begun = [self.side(blocks, of_client).initial() for blocks in held]
         parameters = tuple(p for one in begun for p in one.parameters)

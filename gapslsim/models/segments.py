@@ -29,6 +29,10 @@ class Range(NamedTuple):
     first: int
     last: int
 
+    def holds(self, others: Range) -> bool:
+        """Whether all of the others are among these."""
+        return self.first <= others.first and others.last <= self.last
+
 
 class Stretch(NamedTuple):
     """A row of blocks with one owner: `client`, `server`, or the name of a station's state."""
@@ -107,6 +111,11 @@ class Segments:
         """What lies on a client, in order: its head, and its tail if it has one."""
         return tuple(stretch.blocks for stretch in self.paths[client] if stretch.owner == OF_CLIENT)
 
+    def owner_of(self, state: str) -> str | None:
+        """The server or station that a state is of, by the longest name; None for a client's."""
+        fitting = (own for own in self.owners if state == own or state.startswith(f"{own}-"))
+        return max(fitting, key=len, default=None)
+
     def held(self, state: str) -> tuple[Range, ...]:
         """Blocks of which a state holds the weights, in order.
 
@@ -119,9 +128,7 @@ class Segments:
         Raises:
             ProtocolError: for a state of clients in general, where they are unlike.
         """
-        owner = max(
-            (own for own in self.owners if state == own or state.startswith(f"{own}-")), key=len, default=None
-        )
+        owner = self.owner_of(state)
         if owner is not None:
             return (self._of_owner[owner],)
         kind, _, index = state.partition("-")
@@ -147,19 +154,6 @@ class Segments:
     def _unlike(self) -> tuple[int, ...]:
         """One client of each path."""
         return tuple(self.paths.index(path) for path in dict.fromkeys(self.paths))
-
-    def sharing(self, first: int, last: int) -> list[int]:
-        """Clients whose own blocks hold all of these.
-
-        Args:
-            first: of the blocks.
-            last: the block after them.
-        """
-        return [
-            client
-            for client in range(len(self.paths))
-            if any(own.first <= first and last <= own.last for own in self.of_client(client))
-        ]
 
 
 def two_parts(cuts: Sequence[int], n_blocks: int) -> Segments:

@@ -6,7 +6,7 @@ import pytest
 
 from gapslsim.errors import ProtocolError
 from gapslsim.models.cost import chain_cost, split_cost
-from gapslsim.models.segments import Segments, Stretch, two_parts
+from gapslsim.models.segments import Range, Segments, Stretch, two_parts
 from gapslsim.models.zoo.cnn import Cnn
 
 U_SHAPE = (Stretch("client", 0, 1), Stretch("server", 1, 3), Stretch("client", 3, 4))
@@ -18,8 +18,9 @@ def test_unlike_cuts_leave_the_server_all_that_any_client_lacks() -> None:
     assert segments.bounds == (0, 1, 3, 5)
     assert segments.held("client-1") == ((0, 3),)
     assert segments.held("server") == segments.held("server-copy-1") == ((1, 5),)
-    assert segments.sharing(1, 3) == [1]
-    assert segments.sharing(0, 1) == [0, 1, 2]
+    heads = [segments.of_client(client)[0] for client in range(3)]
+    assert [client for client in range(3) if heads[client].holds(Range(1, 3))] == [1]
+    assert [client for client in range(3) if heads[client].holds(Range(0, 1))] == [0, 1, 2]
     with pytest.raises(ProtocolError, match="one cut"):
         segments.held("client")
 
