@@ -5,9 +5,9 @@
     python analysis/findings.py --check    # fails if the page holds other numbers
     python analysis/findings.py --geometry studies/table1_small    # makes docs/results/table1_small_geometry.csv
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is one of `TABLES` (of this file and of claims.py). Studies are
-made with `gapslsim sweep scenarios/paper/studies/small/NAME.yaml`. The differences of a table are judged together: bold
-ones are decided, at 5 % and with Holm's correction for all of them.
+A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is one of `TABLES` (of this file and of claims.py).
+Studies are made with `gapslsim sweep scenarios/paper/studies/small/NAME.yaml`. The differences of a table are judged
+together: bold ones are decided, at 5 % and with Holm's correction for all of them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class Judged:
         n = sum(one.n > 1 for one in judged)
         if not n:
             return text
-        return f"{text}\nDecided (bold; Holm over the {n} differences of this table): {sum(d.is_decided for d in judged)}.\n"
+        decided = sum(one.is_decided for one in judged)
+        return f"{text}\nDecided (bold; Holm over the {n} differences of this table): {decided}.\n"
 
 
 @dataclass(frozen=True)

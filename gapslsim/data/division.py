@@ -53,7 +53,8 @@ def _validated(data: LoadedData, share: float) -> LoadedData:
     kept, held_out = stratified_split(strata, share, stream(0, "validation"))
     if not len(held_out):
         raise DataError(
-            f"validation = {share:g} of {len(train)} training samples keeps none, since no class has two; use more data."
+            f"validation = {share:g} of {len(train)} training samples keeps none, since no class has two; "
+            "use more data."
         )
 
     def part(rows: NDArray[np.int64]) -> Samples:

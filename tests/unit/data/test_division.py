@@ -253,12 +253,9 @@ def test_a_validation_share_that_is_none_is_refused(share):
         datasets["digits"](validation=share)
 
 
-def test_a_validation_split_that_keeps_nothing_is_refused():
+def test_a_validation_split_that_keeps_nothing_is_refused(monkeypatch):
     data = LoadedData("k", *(Samples(np.arange(2), lambda: np.zeros((2, 1), np.float32)),) * 2, 2, (1,))
     digits = datasets["digits"](validation=0.5)
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        pytest.raises(DataError, match=r"validation = 0\.5 of 2 training samples keeps none"),
-    ):
-        patch.setattr(type(digits), "load", lambda *_: data)
+    monkeypatch.setattr(type(digits), "load", lambda *_: data)
+    with pytest.raises(DataError, match=r"validation = 0\.5 of 2 training samples keeps none"):
         load_sound(digits, None, 1)
