@@ -196,8 +196,8 @@ def primary() -> str:
         "not decided": "No order is decided",
     }[verdict(found)]
     return (
-        f"**{outcome}**: {_points(sums)} points, p {_p(found.p)}, {found.n} seeds, GAPSL ahead in {int((sums > 0).sum())} of "
-        f"them; `{PRIMARY.view}` view, shipped reading, named before the runs. The paper's Table I has +16.0.\n"
+        f"**{outcome}**: {_points(sums)} points, p {_p(found.p)}, {found.n} seeds, GAPSL ahead in "
+        f"{int((sums > 0).sum())} of them; `{PRIMARY.view}` view, shipped reading, named before the runs. The paper's Table I has +16.0.\n"
     )
 
 

@@ -5,7 +5,7 @@
     python analysis/findings.py --check    # fails if the page holds other numbers
     python analysis/findings.py --geometry studies/table1_small    # makes docs/results/table1_small_geometry.csv
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is one of `TABLES` (of this file and of claims.py).
+A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is one of `TABLES` (here and in claims.py).
 Studies are made with `gapslsim sweep scenarios/paper/studies/small/NAME.yaml`. The differences of a table are judged
 together: bold ones are decided, at 5 % and with Holm's correction for all of them.
 """
