@@ -156,7 +156,7 @@ def claims() -> str:
     lines = []
     for claim, found in zip(every, judged, strict=True):
         if claim.is_named and found.n < NAMED_SEEDS:
-            found = replace(found, p=math.nan)
+            found = replace(found, p=math.nan)  # Neither is one seed judged, whose p is NaN anyway.
         named = "**before the runs**" if claim.is_named else "no"
         numbers = [_points(claim.by_seed()), _p(found.p), str(found.n)]
         lines.append([claim.text, *numbers, claim.view, claim.reading, named, verdict(found)])
@@ -167,7 +167,7 @@ def claims() -> str:
 def verdict(found: Difference) -> str:
     """The page's one rule."""
     if math.isnan(found.p):
-        return "not judged yet"
+        return "not judged"
     if not found.p <= LEVEL:
         return "not decided"
     return "borne out" if found.pair.first == "yes" else "contradicted"
@@ -195,9 +195,10 @@ def primary() -> str:
         "contradicted": "GAPSL is below PSL here",
         "not decided": "No order is decided",
     }[verdict(found)]
+    ahead = int((sums > 0).sum())
     return (
-        f"**{outcome}**: {_points(sums)} points, p {_p(found.p)}, {found.n} seeds, GAPSL ahead in "
-        f"{int((sums > 0).sum())} of them; `{PRIMARY.view}` view, shipped reading, named before the runs. The paper's Table I has +16.0.\n"
+        f"**{outcome}**: {_points(sums)} points, p {_p(found.p)}, {found.n} seeds, GAPSL ahead in {ahead} of them; "
+        f"`{PRIMARY.view}` view, shipped reading, named before the runs. The paper's Table I has +16.0.\n"
     )
 
 
