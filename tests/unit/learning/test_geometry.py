@@ -141,8 +141,8 @@ def learner_of(kind: Any, measures: bool, n_rounds: int = 3, **settings: Any) ->
     return made.run(frameworks[kind](**settings), n_rounds).learner
 
 
-FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl", "gas", "splitfed_v1", "splitfed_v2")
-"""Their steps take fewer than all clients."""
+FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl", "cyclesl", "gas", "splitfed_v1", "splitfed_v2")
+"""Their steps take fewer than all clients, or samples of all."""
 
 
 @pytest.mark.parametrize("kind", sorted(set(frameworks) - {"fedavg", "sl", *FREE}))
