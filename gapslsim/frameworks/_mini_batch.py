@@ -34,7 +34,11 @@ class Returned(NamedTuple):
 
 
 def upload(
-    w: Stage, client: int, model: str | None = None, state_of: StateOf = _own_state
+    w: Stage,
+    client: int,
+    model: str | None = None,
+    keeps: bool = False,
+    state_of: StateOf = _own_state,
 ) -> Process[SmashedData]:
     """Forward pass on a client's next mini-batch, as far as the server's step on it.
 
@@ -45,9 +49,13 @@ def upload(
         w: the stage.
         client: whose mini-batch.
         model: name of the client-side state; the client's own unless given.
+        keeps: whether the server keeps what it is sent; then only what it has not is computed and sent. There are no
+            stations and no last blocks on clients where it does.
         state_of: of the server and of stations; their own unless given.
     """
     node, holder, phase = w.client(client), w.client(client), "uplink"
+    if keeps:
+        return (yield from _upload_once(w, client))
     smashed = yield from node.compute(w.learner.client_forward(client, model))
     for station in w.stations(client):
         yield from holder.send(smashed, station, phase)
@@ -62,6 +70,18 @@ def upload(
     yield from w.server.send(features, node, "feature_downlink")
     gradient = yield from node.compute(w.learner.client_loss(features))
     return (yield from node.send(gradient, w.server, "feature_uplink"))
+
+
+def _upload_once(w: Stage, client: int) -> Process[SmashedData]:
+    """As `upload`, of the samples that the server has not; what is lost on the way is sent again."""
+    n_samples = w.learner.n_unsent(client)
+    if not n_samples:
+        return w.learner.kept_batch(client)
+    node = w.client(client)
+    smashed = yield from node.compute(w.learner.client_forward(client, n_samples=n_samples))
+    yield from node.send(w.learner.unsent(smashed), w.server, "uplink")
+    w.learner.keep(smashed)
+    return smashed
 
 
 def returned(

@@ -84,6 +84,8 @@ class States:
         self._relayed_by: MutableMapping[tuple[int, str], str] = {}
         self.residuals: MutableMapping[tuple[str, str, str], Keyed[SideState]] = {}
         """What error feedback keeps of the last message, by sender, receiver and way."""
+        self.kept: dict[int, tuple[str, set[int]]] = {}
+        """By client, training samples whose smashed data the server keeps, and the key of the state they came from."""
         self.lives: dict[int, int] = {}
         """How often each client has lost its state; without those that have not."""
         self.in_flight: WeakSet[MiniBatch] = WeakSet()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import PositiveInt
 
@@ -35,6 +35,7 @@ class Cpsl(ParallelSplitLearning):
     are settings. Of the source its abstract was at hand: weights by samples, a download in the first turn are readings.
     """
 
+    serves_kept: ClassVar[bool] = False
     kind: Literal["cpsl"] = "cpsl"
     clusters: Clusters = 2
     """How many, of sizes that differ by one at most; or which clients are in each, in the order of their turns."""
