@@ -27,6 +27,7 @@ from gapslsim.learning.setup import LearningSetup
 from gapslsim.network.network import Network
 from gapslsim.registry import is_shipped, settings_of
 from gapslsim.scenario.cutting import cut_model, refusals
+from gapslsim.scenario.keeping import keeping_refusals, keeps
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.targets import check_target
 from gapslsim.scenario.tree import dotted
@@ -134,6 +135,9 @@ def assemble(
             "sent needs clients that are always there and no faults; write installed, or leave those out"
         )
         raise ScenarioError([Problem("training.frozen", message)])
+    if clock is not None and keeps(scenario):
+        message = "once is simulated and cannot be measured here; write always"
+        raise ScenarioError([Problem("framework.client_update.upload", message)])
     device = None if dry else choose_device(scenario.training.device)
     if device is not None:
         check_precision(scenario.training.precision, device)
@@ -255,7 +259,7 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
     except ValueError as error:
         where = "clients.cut" if scenario.shape.is_split else "shape"
         raise ScenarioError([Problem(where, str(error))]) from error
-    if refused := refusals(scenario, segments):
+    if refused := refusals(scenario, segments) or keeping_refusals(scenario, model, segments, data):
         raise ScenarioError([Problem(dotted(path), text) for path, text in refused])
     setup = LearningSetup(
         data=data,

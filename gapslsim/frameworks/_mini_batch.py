@@ -25,7 +25,7 @@ class Returned(NamedTuple):
     """Its step's."""
 
 
-def upload(w: Stage, client: int, model: str | None = None) -> Process[SmashedData]:
+def upload(w: Stage, client: int, model: str | None = None, keeps: bool = False) -> Process[SmashedData]:
     """Forward pass on a client's next mini-batch, as far as the server's step on it.
 
     Stations on the way make their own forward passes. Where the client has the last blocks too, the server's features
@@ -35,8 +35,12 @@ def upload(w: Stage, client: int, model: str | None = None) -> Process[SmashedDa
         w: the stage.
         client: whose mini-batch.
         model: name of the client-side state; the client's own unless given.
+        keeps: whether the server keeps what it is sent; then only what it has not is computed and sent. There are no
+            stations and no last blocks on clients where it does.
     """
     node, holder, phase = w.client(client), w.client(client), "uplink"
+    if keeps:
+        return (yield from _upload_once(w, client))
     smashed = yield from node.compute(w.learner.client_forward(client, model))
     for station in w.stations(client):
         yield from holder.send(smashed, station, phase)
@@ -49,6 +53,18 @@ def upload(w: Stage, client: int, model: str | None = None) -> Process[SmashedDa
     yield from w.server.send(features, node, "feature_downlink")
     gradient = yield from node.compute(w.learner.client_loss(features))
     return (yield from node.send(gradient, w.server, "feature_uplink"))
+
+
+def _upload_once(w: Stage, client: int) -> Process[SmashedData]:
+    """As `upload`, of the samples that the server has not; what is lost on the way is sent again."""
+    n_samples = w.learner.n_unsent(client)
+    if not n_samples:
+        return w.learner.kept_batch(client)
+    node = w.client(client)
+    smashed = yield from node.compute(w.learner.client_forward(client, n_samples=n_samples))
+    yield from node.send(w.learner.unsent(smashed), w.server, "uplink")
+    w.learner.keep(smashed)
+    return smashed
 
 
 def returned(w: Stage, reply: ServerReply, answers: bool = True) -> Mapping[int, Activity[Returned]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -40,6 +40,8 @@ class Framework(ABC):
 
     kind: str
     """Name in scenarios; each framework fixes its own."""
+    serves_kept: ClassVar[bool] = False
+    """Whether its server can keep what frozen clients have sent (`client_update.upload: once`)."""
     participation: Annotated[Participation, participations] = Field(
         default_factory=lambda: participations["everyone"]()
     )
@@ -152,6 +154,12 @@ class Framework(ABC):
     def problems(self, n_clients: int) -> list[str]:
         """What keeps this framework from running with so many clients, in words; empty if nothing."""
         found = self.participation.problems(n_clients)
+        update = getattr(self, "client_update", None)
+        if update is not None and update.keeps and not self.serves_kept:
+            found.append(
+                f"client_update: in {self.kind} clients send every mini-batch; write upload: always, or take parallel "
+                "split learning (psl, sfl, gapsl, parallel)"
+            )
         return found or self.lateness.problems(n_clients, self.n_wanted(n_clients))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -39,6 +39,7 @@ class ParallelSplitLearning(Framework):
     each: a client takes part for its own mini-batches and then waits for the one with the most.
     """
 
+    serves_kept: ClassVar[bool] = True
     client_update: Annotated[ClientUpdate, client_updates] = Field(
         default_factory=lambda: client_updates["own"]()
     )
@@ -74,7 +75,9 @@ class ParallelSplitLearning(Framework):
                 going = [c for c, n in n_batches.items() if place < n]
                 yield from self._together(w, _free(w, going) if place else going)
         yield from self.server_schedule.end_round(w)
-        yield from self.client_sync.run(w)
+        # What is kept is of the weights that clients have now.
+        if not self.client_update.keeps_in(w.round, w.epoch):
+            yield from self.client_sync.run(w)
 
     def _together(self, w: Stage, clients: Collection[int]) -> Process[None]:
         """A mini-batch of each client, with a barrier before the server's step and one behind the backward passes."""
@@ -98,7 +101,7 @@ class ParallelSplitLearning(Framework):
     def _turn(self, w: Stage, client: int, n_batches: int) -> Process[None]:
         """Mini-batches of one client, which waits for no other."""
         for _ in range(n_batches):
-            smashed = yield from upload(w, client)
+            smashed = yield from upload(w, client, keeps=self.client_update.keeps_in(w.round, w.epoch))
             yield from self._serve(w, smashed)
 
     def _serve(self, w: Stage, smashed: SmashedData) -> Process[None]:
@@ -112,7 +115,7 @@ class ParallelSplitLearning(Framework):
             yield from train(w, smashed, reply, self.client_update)
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
-        smashed = yield from upload(w, client)
+        smashed = yield from upload(w, client, keeps=self.client_update.keeps_in(w.round, w.epoch))
         if w.learner.serves_on_arrival:
             arrived = w.learner.server_pass(smashed, self.server_rule, self.cut_rule)
             yield from w.server.compute(arrived, on_behalf_of=(client,))
@@ -184,6 +187,11 @@ class ParallelSplitLearning(Framework):
     def problems(self, n_clients: int) -> list[str]:
         """What the participation, the server's rule or its schedule cannot do."""
         found = super().problems(n_clients) or self._schedule_problems()
+        if self.client_update.keeps and (own := self._own_ways):
+            found.append(
+                f"client_update: upload: once needs the way of parallel split learning, and {self.kind} has one of its "
+                f"own ({', '.join(own)}); write upload: always"
+            )
         if found:
             return found
         n_at_once = round(n_clients * self.participation.expected_share(n_clients))
@@ -224,10 +232,7 @@ class ParallelSplitLearning(Framework):
     @property
     def two_parts_because(self) -> str:
         """Where somebody needs what is neither sent to stations nor known to them, or goes a way of its own."""
-        own = [
-            name for name in _THE_WAY if getattr(type(self), name) is not getattr(ParallelSplitLearning, name)
-        ]
-        if own:
+        if own := self._own_ways:
             return f"it takes mini-batches on a way of its own ({', '.join(own)}), which may pass stations by"
         if self.cut_rule.shared_fraction or self.cut_rule.average:
             return "cut gradients are shared by broadcast (phi, average), which stations do not pass on"
@@ -242,7 +247,16 @@ class ParallelSplitLearning(Framework):
             return "cut_scale: mean would scale what stations step on"
         if getattr(self.lateness, "late", "dropped") == "used_next":
             return "what comes late is used in the next round (late: used_next), when stations have moved on"
+        if self.client_update.keeps:
+            return "the server keeps what clients sent (upload: once), and stations and last blocks need it each time"
         return ""
+
+    @property
+    def _own_ways(self) -> list[str]:
+        """What a framework that is derived from this one does its own way."""
+        return [
+            name for name in _THE_WAY if getattr(type(self), name) is not getattr(ParallelSplitLearning, name)
+        ]
 
     @property
     def reads_planned_rounds(self) -> bool:
@@ -272,7 +286,7 @@ class ParallelSplitLearning(Framework):
         return self.client_update.trains
 
 
-_THE_WAY: Final = ("round", "_together", "_upload", "_download", "_train_client")
+_THE_WAY: Final = ("round", "_together", "_turn", "_serve", "_upload", "_download", "_train_client")
 """What a framework that is derived from this one may have changed."""
 
 

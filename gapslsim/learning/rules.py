@@ -222,6 +222,20 @@ class ClientUpdate(ABC):
         """
         return self.trains
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the server keeps what clients send while they do not train, so that they send each sample once."""
+        return False
+
+    def keeps_in(self, round: int, epoch: float) -> bool:
+        """Whether it does so in a round; see `trains_in`."""
+        return self.keeps and not self.trains_in(round, epoch)
+
+    @property
+    def adjusts_as(self) -> ClientUpdate:
+        """The rule whose `adjust` it has, for content keys: training that is the same is then found under one key."""
+        return self
+
     @abstractmethod
     def adjust(
         self, gradients: tuple[Tensor, ...], parameters: tuple[Tensor, ...], initial: tuple[Tensor, ...]

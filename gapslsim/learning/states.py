@@ -83,6 +83,8 @@ class States:
         self._served_by: MutableMapping[int, str] = {}
         self.residuals: MutableMapping[tuple[str, str, str], Keyed[SideState]] = {}
         """What error feedback keeps of the last message, by sender, receiver and way."""
+        self.kept: dict[int, tuple[str, set[int]]] = {}
+        """By client, training samples whose smashed data the server keeps, and the key of the state they came from."""
         self.lives: dict[int, int] = {}
         """How often each client has lost its state; without those that have not."""
         self.in_flight: WeakSet[MiniBatch] = WeakSet()

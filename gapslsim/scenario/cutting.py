@@ -10,6 +10,7 @@ from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.client_sync import ClientSync
 from gapslsim.models.model import Model
 from gapslsim.models.segments import OF_SERVER, Segments, two_parts
+from gapslsim.scenario.keeping import keeping_refusals
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shape import Cuts
@@ -103,7 +104,7 @@ def check_cuts(scenario: Scenario, loaded: LoadedData, batch_size: int) -> list[
     ):
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
-    return refusals(scenario, segments)
+    return refusals(scenario, segments) or keeping_refusals(scenario, model, segments, loaded)
 
 
 def refusals(scenario: Scenario, segments: Segments | None) -> list[tuple[Path, str]]:
