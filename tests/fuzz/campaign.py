@@ -66,8 +66,8 @@ class Tally:
     slowest_s: float = 0.0
     largest_bytes: int = 0
     seconds: float = 0.0
-    unsteady: list[Case] = field(default_factory=list)
-    """Failed after others in one process, and not by themselves."""
+    unsteady: list[tuple[Case, str]] = field(default_factory=list)
+    """Failed after others in one process, how, and not by themselves."""
 
     def add(self, case: Case, ending: Ending) -> bool:
         """Counts it; whether its fault is new."""
@@ -166,7 +166,7 @@ class Campaign:
                 for case, ending in [each for shift in live for each in shift.look()]:
                     final = self.alone(case, sound) if ending.fault else ending
                     if ending.fault not in ("", Shift.ASKED, final.fault) and not final.fault:
-                        tally.unsteady.append(case)
+                        tally.unsteady.append((case, ending.fault))
                     tally.add(case, final)
                     tally.seconds = time.monotonic() - began
                     told(case, final)
