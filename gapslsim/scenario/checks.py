@@ -368,7 +368,7 @@ def _check_network(scenario: Scenario) -> list[Finding]:
             found.append((("clients", index, "link", "latency"), _words(error)))
     if found:
         return found
-    fleet = scenario.fleet
+    fleet = scenario.checked_fleet
     try:
         router = scenario.network.router(fleet)
         for client in fleet.clients:
