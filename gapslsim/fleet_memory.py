@@ -10,11 +10,14 @@ from gapslsim.errors import Problem, ScenarioError
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.memory import check_fits
 from gapslsim.learning.costs import OperationCosts
+from gapslsim.learning.holdings import Holdings
+from gapslsim.learning.keeping import kept_bytes
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.memory import client_memory_bytes, server_memory_bytes
 from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Segments, Stretch
 from gapslsim.models.side_cost import SideCost, SplitCost
 from gapslsim.scenario.cutting import nothing_to_compare
+from gapslsim.scenario.keeping import keeps
 from gapslsim.scenario.schema import Scenario
 
 __all__ = ["check_fleet"]
@@ -72,7 +75,12 @@ def check_fleet(
         if last is None
         else sum(sorted((sides[cut].client.output_bytes for cut in cuts), reverse=True)[:n_at_once]),
     )
-    check_fits(server, server_need, "the server-side model and its training state")
+    kept = kept_bytes(setup, Holdings(setup, of_each)) if keeps(scenario) else 0
+    server_need += kept
+    what = "the server-side model and its training state"
+    check_fits(
+        server, server_need, f"{what}, with what it keeps of all samples (upload: once)" if kept else what
+    )
     sample_bytes = max(1, (costs.server.activation_bytes + costs.server.workspace_bytes) // largest)
     most_joined = largest + int(server.ram_bytes - server_need) // sample_bytes
     needs = {
@@ -81,10 +89,15 @@ def check_fleet(
         "server_bytes": server_need,
         "server_ram_bytes": server.ram_bytes,
     }
+    if kept:
+        needs["server_kept_bytes"] = kept
     for name, (stretch, n_clients) in _between(segments).items():
         side = of_each.of(stretch, largest)
         n_served = max(1, math.ceil(n_clients * share - 1e-9))
-        of_station = server_memory_bytes(side, slots, n_served, False, n_waiting=n_served - 1)
+        n_copies = 1 if at_once.copies == 1 else n_clients
+        of_station = server_memory_bytes(
+            side, slots, n_served, False, n_copies=n_copies, n_waiting=n_served - 1
+        )
         check_fits(stations[name], of_station, f"the model of {name} and its training state")
         needs |= {f"{name}_bytes": of_station, f"{name}_ram_bytes": stations[name].ram_bytes}
     return needs, most_joined

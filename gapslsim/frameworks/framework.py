@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -38,8 +38,14 @@ class Framework(ABC):
     protocol remembers are local variables of its `run`, and states of the learner.
     """
 
+    shapes: ClassVar[tuple[str, ...]] = ()
+    """Kinds of the shapes that it is made for; any that `two_parts_because` lets pass unless given."""
+    needs_tail: ClassVar[bool] = False
+    """Whether clients must have the last blocks, and with them labels and loss."""
     kind: str
     """Name in scenarios; each framework fixes its own."""
+    serves_kept: ClassVar[bool] = False
+    """Whether its server can keep what frozen clients have sent (`client_update.upload: once`)."""
     participation: Annotated[Participation, participations] = Field(
         default_factory=lambda: participations["everyone"]()
     )
@@ -97,6 +103,14 @@ class Framework(ABC):
         """Expected optimizer steps of one client-side and of one server-side model in a round, for schedules."""
         return 1.0, 1.0
 
+    def server_rate_factor(self, batch_sizes: Sequence[int]) -> float:
+        """What the learning rate of `training.server` is multiplied by: 1 unless a method scales it with the fleet.
+
+        Args:
+            batch_sizes: samples in one batch of each client.
+        """
+        return 1.0
+
     def server_steps_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """Expected steps of the server in a round, on all of its models."""
         n_copies = self.at_once(len(batch_sizes)).copies
@@ -152,6 +166,12 @@ class Framework(ABC):
     def problems(self, n_clients: int) -> list[str]:
         """What keeps this framework from running with so many clients, in words; empty if nothing."""
         found = self.participation.problems(n_clients)
+        update = getattr(self, "client_update", None)
+        if update is not None and update.keeps and not self.serves_kept:
+            found.append(
+                f"client_update: in {self.kind} clients send every mini-batch; write upload: always, or take parallel "
+                "split learning (psl, sfl, gapsl, parallel)"
+            )
         return found or self.lateness.problems(n_clients, self.n_wanted(n_clients))
 
 

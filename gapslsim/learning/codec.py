@@ -70,6 +70,8 @@ class Codec(ABC):
     """Name in scenarios; each codec fixes its own."""
     draws: ClassVar[bool] = False
     """Whether encoding draws random numbers."""
+    is_elementwise: ClassVar[bool] = False
+    """Whether each number is written by itself in a fixed number of bytes, so that samples may be sent apart."""
     encode_flop: ClassVar[float] = 2.0
     """FLOP of encoding per number of the message."""
     decode_flop: ClassVar[float] = 2.0

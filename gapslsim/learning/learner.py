@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gapslsim.errors import LostError, ProtocolError
 from gapslsim.learning._common_blocks import CommonBlocks
+from gapslsim.learning._forwards import ClientForwards
 from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
-from gapslsim.learning._relays import RelayOperations, served
-from gapslsim.learning.messages import Smashed
-from gapslsim.learning.names import CLIENT, SERVER, name_of, of_side
+from gapslsim.learning._relays import served
+from gapslsim.learning.names import SERVER, name_of, of_side
 from gapslsim.learning.operation import (
     ClientBackward,
-    ClientForward,
-    MiniBatch,
     SentWeights,
     ServerOutcome,
     ServerStep,
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 
-class Learner(CommonBlocks, RelayOperations):
+class Learner(CommonBlocks, ClientForwards):
     """Offers every operation on the named states of one training.
 
     A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
@@ -55,37 +53,6 @@ class Learner(CommonBlocks, RelayOperations):
         server_clock: how the server makes its passes; it changes what they cost, and not what is trained.
         most_joined: samples that the server's memory holds in a joined pass.
     """
-
-    def client_forward(self, client: int, model: str | None = None) -> Work[SmashedData]:
-        """FP of the client side on the client's next mini-batch.
-
-        Args:
-            client: whose data.
-            model: name of the client-side state; the client's own unless given.
-
-        Raises:
-            ProtocolError: for a state of the server side.
-        """
-        name = f"client-{client}" if model is None else of_side(model, CLIENT)
-        size = self.setup.batches.size(client)
-        label_bytes = 0 if self.has_tails else self.setup.data.label_bytes
-        size_bytes = size * (self.holdings.sample_bytes(client) + label_bytes)
-
-        def carry_out() -> SmashedData:
-            state, step = self.states.named[name], self.states.next_steps(client, 1)
-            key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client])
-            n_updates = self.states.updates(self.states.server_of(client))
-            life = self.states.lives.get(client, 0)
-            batch = MiniBatch(client, step, size, name, key, state, n_updates=n_updates, life=life)
-            if self.journal is not None:
-                self.states.in_flight.add(batch)
-            call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
-            held = self._operations.held(key, (state,), call)
-            return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
-
-        cost = self.costs.client_forward(size, self.setup.cut_of(client))
-        cost = self._hops.charged(cost, sent=[self._hops.uploaded(client, size)])
-        return Work("client_forward", cost, carry_out, (name,), 1, size)
 
     def server_pass(
         self, smashed: SmashedData, rule: ServerUpdate, cut_rule: CutGradient
@@ -118,8 +85,7 @@ class Learner(CommonBlocks, RelayOperations):
             rule: from the gradients of all to the update.
             cut_rule: which cut gradient each gets.
             model: name of the server-side state that is stepped; it begins with `server`.
-            weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
-                Losses and cut gradients are not weighted.
+            weights: by client, a factor on the gradients of its mini-batches before the rule decides; 1 unless given.
             joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
                 batch norm and dropout see them together. For rules without client gradients.
             answers: whether cut gradients will be sent; only then they are encoded.
@@ -135,11 +101,11 @@ class Learner(CommonBlocks, RelayOperations):
         batches = [message.batch for message in messages]
         clients, sizes = tuple(batch.client for batch in batches), [batch.size for batch in batches]
         shared = [cut_rule.n_shared(size) for size in sizes]
-        n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
+        n_broadcast = [cut_rule.n_broadcast(batch.client, batch.size) for batch in batches]
         name = of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
         weighing = factors if any(factor != 1 for factor in factors) else None
-        if joined and (rule.needs_client_gradients or weighing is not None or any(n_broadcast)):
+        if joined and (rule.needs_client_gradients or weighing is not None or any(shared)):
             raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
         cut_factors = cut_rule.factors(sizes, joined)
 
@@ -162,6 +128,7 @@ class Learner(CommonBlocks, RelayOperations):
                 *([] if weighing is None else [list(weighing)]),
                 *(["joined"] if joined else []),
                 *([] if cut_factors is None else [cut_rule.scale]),
+                *([] if cut_rule.averaged is None else [list(cut_rule.averaged)]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -178,7 +145,7 @@ class Learner(CommonBlocks, RelayOperations):
                         rule,
                         rule.initial_state() if memory.values is None else memory.values,
                         shared,
-                        cut_rule.average,
+                        [cut_rule.averages(client) for client in clients],
                         round,
                         stream,
                         state.key,
@@ -271,7 +238,13 @@ class Learner(CommonBlocks, RelayOperations):
             # What error feedback adds is no part of the step.
             sent = [part.key for part in cut if self._hops.remembers("gradients")]
             key = derived_key(
-                reply.key, "backward", batch.client, batch.step, self._rule_key(rule), *changed, *sent
+                reply.key,
+                "backward",
+                batch.client,
+                batch.step,
+                self._rule_key(rule.adjusts_as),
+                *changed,
+                *sent,
             )
             call: Alike[SideState] = Alike(
                 _backwards, lambda: ClientBackward(answer, state.value, rule, initial.value)
@@ -390,10 +363,6 @@ class Learner(CommonBlocks, RelayOperations):
             is_state=True,
             light=True,
         )
-
-
-def _forwards(engine: Engine, calls: list[ClientForward]) -> list[Smashed]:
-    return engine.client_forwards(calls)
 
 
 def _backwards(engine: Engine, calls: list[ClientBackward]) -> list[SideState]:

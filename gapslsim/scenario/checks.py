@@ -12,6 +12,7 @@ from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
 from gapslsim.scenario.cutting import check_cuts, check_shape
+from gapslsim.scenario.keeping import check_keeping
 from gapslsim.scenario.leaks import check_leakage
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
@@ -49,6 +50,7 @@ def check(scenario: Scenario) -> list[Finding]:
         + _check_groups(scenario)
         + _check_memory(scenario)
         + check_leakage(scenario)
+        + check_keeping(scenario)
         + [*check_shape(scenario)]
     )
 

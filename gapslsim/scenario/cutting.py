@@ -10,6 +10,7 @@ from gapslsim.errors import GapslsimError
 from gapslsim.frameworks.client_sync import ClientSync
 from gapslsim.models.model import Model
 from gapslsim.models.segments import OF_SERVER, Segments, two_parts
+from gapslsim.scenario.keeping import keeping_refusals
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shape import Cuts
@@ -103,7 +104,7 @@ def check_cuts(scenario: Scenario, loaded: LoadedData, batch_size: int) -> list[
     ):
         text = "the server's layers mix the samples of a pass (running statistics); write auto or per_client."
         return [(("clock", "server", "computes"), text)]
-    return refusals(scenario, segments)
+    return refusals(scenario, segments) or keeping_refusals(scenario, model, segments, loaded)
 
 
 def refusals(scenario: Scenario, segments: Segments | None) -> list[tuple[Path, str]]:
@@ -138,6 +139,18 @@ def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     if sync is not None and sync.needs_stations and not shape.stations():
         rule = "averages at machines between clients and server, and there are none"
         yield ("framework", "client_sync"), f"{rule}; write shape: tiers, or client_sync: average."
+    framework = scenario.framework
+    if framework.shapes and shape.kind not in framework.shapes:
+        named = " or ".join(framework.shapes)
+        rule = f"{framework.kind} is made for shape {named}, and this is {shape.kind}"
+        yield (
+            ("shape",),
+            f"{rule}; write 'shape: {{kind: {framework.shapes[0]}, ...}}', or another framework.",
+        )
+        return
+    if framework.needs_tail and not getattr(shape, "tail", 0):
+        rule = f"labels and the last blocks stay on clients in {framework.kind}, and there are none"
+        yield ("shape", "tail"), f"{rule}; write tail: 1 or more."
     if shape.is_split:
         return
     if why := scenario.framework.two_parts_because:

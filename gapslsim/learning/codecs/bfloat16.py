@@ -22,6 +22,7 @@ class Bfloat16(LossyCodec):
     kind: Literal["bfloat16"] = "bfloat16"
     encode_flop: ClassVar[float] = 1.0
     decode_flop: ClassVar[float] = 1.0
+    is_elementwise: ClassVar[bool] = True
 
     def parts(self, shape: Shape) -> tuple[Part, ...]:
         """Every number in 16 bits."""

@@ -22,6 +22,7 @@ class NoCodec(Codec):
     kind: Literal["none"] = "none"
     encode_flop: ClassVar[float] = 0.0
     decode_flop: ClassVar[float] = 0.0
+    is_elementwise: ClassVar[bool] = True
 
     def parts(self, shape: Shape) -> tuple[Part, ...]:
         """None."""

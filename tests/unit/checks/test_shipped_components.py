@@ -29,7 +29,11 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"channel": {"kind": "wireless", "fading": "rayleigh"}, "mean_up": "5 s", "mean_down": "1 s"},
     ],
     ("channel", "wireless"): [{}, {"speed": "2 m/s", "fading": "rician"}],
-    ("client_update", "warmup"): [{"rounds": 2}, {"epochs": 0.5, "then": "own"}],
+    ("client_update", "warmup"): [
+        {"rounds": 2},
+        {"epochs": 0.5, "then": "own"},
+        {"rounds": 1, "upload": "once"},
+    ],
     ("client_sync", "hierarchical"): [
         {"cloud_every": 2},
         {"every": 3, "cloud_every": 2, "weights": "samples"},
@@ -58,7 +62,11 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("framework", "parallel"): [{}, {"server_update": "leader", "client_sync": "average"}],
     ("framework", "fedavg"): [{}, {"local_steps": 2, "weights": "uniform"}],
     ("framework", "gapsl"): [{}, {"gradient": "exact", "excluded": "zero", "on_empty": "skip", "eta": 1.0}],
-    ("framework", "psl"): [{}, {"cut_scale": "mean"}],
+    ("framework", "psl"): [
+        {},
+        {"cut_scale": "mean"},
+        {"client_update": {"kind": "frozen", "upload": "once"}},
+    ],
     ("framework", "sl"): [
         {},
         {"optimizer": "keep", "local_steps": 2},

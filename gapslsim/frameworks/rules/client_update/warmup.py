@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from gapslsim.frameworks.rules.client_update.own import OwnClientUpdate
 from gapslsim.frameworks.slots import client_updates
 from gapslsim.learning.rules import ClientUpdate
 from gapslsim.registry import component
@@ -36,6 +37,10 @@ class WarmupClientUpdate(ClientUpdate):
     then: Literal["frozen", "own"] = "frozen"
     """What clients do after the first part; in it they do the other. `frozen`: first train, then stay as they are.
     `own`: first stay at the shared initial weights while the server trains, then follow their own gradients."""
+    upload: Literal["always", "once"] = "always"
+    """What frozen clients send of a mini-batch: `always` all of it; `once` the samples that the server has not and from
+    then on keeps. With `once` `client_sync` rests in rounds in which clients are frozen: with `average` in every
+    round they are frozen at the last mean."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -55,6 +60,16 @@ class WarmupClientUpdate(ClientUpdate):
             # Epochs are sums of shares of the data, so that 3 may come out as 2.9999999999.
             is_first = epoch < self.epochs - _ROUNDING
         return is_first == (self.then == "frozen")
+
+    @property
+    def keeps(self) -> bool:
+        """With `upload: once`."""
+        return self.upload == "once"
+
+    @property
+    def adjusts_as(self) -> ClientUpdate:
+        """A client's own gradient, whenever it trains."""
+        return OwnClientUpdate()
 
     def adjust(
         self, gradients: tuple[Tensor, ...], parameters: tuple[Tensor, ...], initial: tuple[Tensor, ...]
