@@ -20,7 +20,7 @@ from gapslsim.frameworks.framework import frameworks
 EXAMPLES = int(os.environ.get("GAPSLSIM_EXAMPLES", "60"))
 IDLE = ("away", "waiting", "server_queue", "server_compute")
 FREE = ("async_sl", "buffered_sl", "async_gapsl", "async_sfl", "gas", "pipelined_psl")
-SYNCHRONOUS = ("psl", "sfl", "epsl", "gapsl", "sl", "fedavg", "splitfed_v1", "splitfed_v2")
+SYNCHRONOUS = ("psl", "sfl", "epsl", "gapsl", "sl", "fedavg", "splitfed_v1", "splitfed_v2", "sfl_replay")
 SCHEDULES = ("mean", "joined", "sequential", {"kind": "sequential", "order": "index"}, "copies")
 SYNCS = ("never", "average", {"kind": "average", "every": "epoch"})
 
