@@ -42,7 +42,9 @@ class SflReplay(ParallelSplitLearning):
     (Wu et al.) and SmartFreeze (2408.09101) freeze layers in federated learning. Abstracts were at hand.
 
     The server holds smashed data and labels of all samples: memory, and a greater loss if it leaks. Who has not sent
-    everything yet sends the rest when it takes part; the server replays clients that it has whole.
+    everything yet sends the rest when it takes part; the server replays clients that it has whole. A client that loses
+    its state after the warm-up begins with the initial weights, as everywhere, and sends its samples again.
+    A warm-up in epochs may end between two averages of `every: k`; one in rounds is held to them.
     """
 
     kind: Literal["sfl_replay"] = "sfl_replay"
@@ -109,7 +111,7 @@ class SflReplay(ParallelSplitLearning):
             found.append(
                 "client_sync: a round of sfl_replay is a mini-batch, no local epoch; count rounds (every)"
             )
-        elif (getattr(update, "rounds", None) or 0) % every:
+        elif isinstance(update, WarmupClientUpdate) and (update.rounds or 0) % every:
             found.append(
                 f"client_sync: {update.rounds} rounds of warm-up end without an average, so that clients are frozen "
                 f"apart; write a multiple of {every} rounds (every)"
