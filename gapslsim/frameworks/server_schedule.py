@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.frameworks.stage import Process, Stage
@@ -29,6 +30,12 @@ class ServerSchedule(ABC):
         """Whether each is stepped on when it arrives, so that no client waits for another within a round."""
         return False
 
+    def turns(self, w: Stage, clients: tuple[int, ...]) -> Sequence[Sequence[int]]:
+        """Who goes through all of a round's mini-batches side by side, group after group; none where all wait for one
+        another at each mini-batch.
+        """
+        return [clients] if self.takes_as_they_come else []
+
     @property
     def joins_samples(self) -> bool:
         """Whether all samples go through one pass, whatever the layers do with them."""
@@ -48,9 +55,9 @@ class ServerSchedule(ABC):
         """What becomes of the framework's rule."""
         return rule
 
-    def model(self, client: int) -> str:
-        """Name of the server-side state that is stepped on a client's mini-batches."""
-        return SERVER
+    def model(self, client: int, owner: str = SERVER) -> str:
+        """Name of the state that is stepped on a client's mini-batches, at the server or at a station on the way."""
+        return owner
 
     def n_copies(self, n_clients: int) -> int:
         """Server-side states that are trained beside one another."""

@@ -43,13 +43,15 @@ def outcome_of(
     cuts, shared, n_shared = passed.cuts, passed.shared_cut, step.n_shared
     if decision.cut_terms is not None:
         cuts = [c if t is None else c + t for c, t in zip(cuts, decision.cut_terms, strict=True)]
-    if step.average_cut:
+    factors = step.cut_factors
+    if factors is not None and step.joined:  # Nothing is shared yet, and the factors may be unlike.
+        cuts, factors = [factor * cut for factor, cut in zip(factors, cuts, strict=True)], None
+    if any(step.averaged):
         whole = [_joined(cut, shared, n) for cut, n in zip(cuts, n_shared, strict=True)]
-        shared = average_over_clients(whole, [len(cut) for cut in whole])
-        n_shared = [len(cut) for cut in cuts]
-    if (factors := step.cut_factors) is not None:
+        n_rows = [len(cut) * counts for cut, counts in zip(whole, step.averaged, strict=True)]
+        shared, n_shared = average_over_clients(whole, n_rows), n_rows
+    if factors is not None:
         cuts = [factor * cut for factor, cut in zip(factors, cuts, strict=True)]
-        # Nothing is shared in a joined pass, so that the factors of a step are the same here.
         shared = None if shared is None else factors[0] * shared
     geometry = None
     if step.measures:

@@ -85,8 +85,7 @@ class Learner(CommonBlocks, ClientForwards):
             rule: from the gradients of all to the update.
             cut_rule: which cut gradient each gets.
             model: name of the server-side state that is stepped; it begins with `server`.
-            weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
-                Losses and cut gradients are not weighted.
+            weights: by client, a factor on the gradients of its mini-batches before the rule decides; 1 unless given.
             joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
                 batch norm and dropout see them together. For rules without client gradients.
             answers: whether cut gradients will be sent; only then they are encoded.
@@ -102,11 +101,11 @@ class Learner(CommonBlocks, ClientForwards):
         batches = [message.batch for message in messages]
         clients, sizes = tuple(batch.client for batch in batches), [batch.size for batch in batches]
         shared = [cut_rule.n_shared(size) for size in sizes]
-        n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
+        n_broadcast = [cut_rule.n_broadcast(batch.client, batch.size) for batch in batches]
         name = of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
         weighing = factors if any(factor != 1 for factor in factors) else None
-        if joined and (rule.needs_client_gradients or weighing is not None or any(n_broadcast)):
+        if joined and (rule.needs_client_gradients or weighing is not None or any(shared)):
             raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
         cut_factors = cut_rule.factors(sizes, joined)
 
@@ -129,6 +128,7 @@ class Learner(CommonBlocks, ClientForwards):
                 *([] if weighing is None else [list(weighing)]),
                 *(["joined"] if joined else []),
                 *([] if cut_factors is None else [cut_rule.scale]),
+                *([] if cut_rule.averaged is None else [list(cut_rule.averaged)]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -145,7 +145,7 @@ class Learner(CommonBlocks, ClientForwards):
                         rule,
                         rule.initial_state() if memory.values is None else memory.values,
                         shared,
-                        cut_rule.average,
+                        [cut_rule.averages(client) for client in clients],
                         round,
                         stream,
                         state.key,

@@ -176,8 +176,8 @@ class ServerStep(NamedTuple):
     """What the rule remembers."""
     n_shared: Sequence[int]
     """m_i, samples of each batch that are backpropagated once for all."""
-    average_cut: bool
-    """Whether all get the mean cut gradient."""
+    averaged: Sequence[bool]
+    """Whether each gets the mean of the cut gradients of those that do."""
     round: int
     """t."""
     draw: tuple[int | str, ...]

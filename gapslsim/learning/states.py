@@ -81,6 +81,7 @@ class States:
         """Steps that each server-side state has taken."""
         self._memories: MutableMapping[str, RuleMemory] = {}
         self._served_by: MutableMapping[int, str] = {}
+        self._relayed_by: MutableMapping[tuple[int, str], str] = {}
         self.residuals: MutableMapping[tuple[str, str, str], Keyed[SideState]] = {}
         """What error feedback keeps of the last message, by sender, receiver and way."""
         self.kept: dict[int, tuple[str, set[int]]] = {}
@@ -159,7 +160,7 @@ class States:
         return self._steps.get(client, 0)
 
     def turn(self, server: str) -> int:
-        """Steps that a server-side state has taken in this round."""
+        """Steps that a state of a server or station has taken in this round."""
         return self._turns.get(server, 0)
 
     def updates(self, server: str) -> int:
@@ -169,6 +170,10 @@ class States:
     def rule_memory(self, server: str) -> RuleMemory:
         """What the rule of a server-side state remembers."""
         return self._memories.get(server, RuleMemory("", None))
+
+    def station_of(self, client: int, station: str) -> str:
+        """Name of the state of a station that took the client's last mini-batch."""
+        return self._relayed_by.get((client, station), station)
 
     def server_of(self, client: int) -> str:
         """Name of the server-side state that took the client's last mini-batch."""
@@ -199,6 +204,20 @@ class States:
         self.samples_seen += n_samples
         if server != SERVER or self._served_by:
             self._served_by.update(dict.fromkeys(clients, server))
+
+    def relayed(self, station: str, name: str, state: Keyed[SideState], clients: Sequence[int]) -> None:
+        """Notes a step of a station.
+
+        Args:
+            station: whose.
+            name: of the state: the station's own or a copy.
+            state: after the step.
+            clients: whose mini-batches it took.
+        """
+        self.named[name] = state
+        self._turns[name] = self.turn(name) + 1
+        if name != station:
+            self._relayed_by.update({(client, station): name for client in clients})
 
     def use(self, batch: MiniBatch) -> None:
         """Notes that a mini-batch's backward pass is made.
@@ -248,7 +267,10 @@ class States:
         return merge
 
 
-_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by", "residuals"), ("_steps", "_turns", "_updates")
+_ENTRIES, _COUNTERS = (
+    ("named", "_memories", "_served_by", "_relayed_by", "residuals"),
+    ("_steps", "_turns", "_updates"),
+)
 
 
 def _written(above: States, name: str) -> dict[Any, Any]:

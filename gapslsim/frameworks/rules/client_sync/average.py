@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
 
-from gapslsim.frameworks.client_sync import ClientSync, client_syncs
+from gapslsim.frameworks.client_sync import ClientSync, client_syncs, send_model
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import component
 
@@ -51,7 +51,7 @@ class Average(ClientSync):
             return
         copy = w.learner.common_weights() if self.server_blocks == "joined" else None
         coming = None if copy is None else w.spawn(w.server.send(copy, w.parameter_server, "model_relay_up"))
-        sent = yield from w.gather("average", {c: self._upload(w, c) for c in w.participants})
+        sent = yield from w.gather("average", {c: send_model(w, c) for c in w.participants})
         if coming is not None:
             yield from coming
         if not sent:
@@ -63,11 +63,6 @@ class Average(ClientSync):
         yield from w.gather("install", {c: self._download(w, c, mean) for c in sent}, keep=False)
         if back is not None:
             yield from back
-
-    def _upload(self, w: Stage, client: int) -> Process[SentWeights]:
-        return (
-            yield from w.client(client).send(w.learner.weights(client), w.parameter_server, "model_uplink")
-        )
 
     def _return(self, w: Stage, mean: SentWeights) -> Process[None]:
         """The server gets the mean of the blocks of which it has a copy."""
