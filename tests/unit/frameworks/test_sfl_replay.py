@@ -167,6 +167,19 @@ def test_bytes_are_those_of_the_warm_up_and_of_each_sample_once() -> None:
         assert sent["model_uplink", client] == sent["model_downlink", client] == 4 * 28 * 8
 
 
+def test_with_a_warm_up_as_long_as_the_run_it_is_sfl() -> None:
+    world, sfl = (
+        ours(10, 10),
+        stage(unlike(), rates=(1.0, 0.7, 0.3), uplinks=(1600, 900, 700), downlinks=(1280, 640, 500)),
+    )
+    sfl.run(frameworks["sfl"](), 10)
+    assert world.recorder.timeline_sha256() == sfl.recorder.timeline_sha256()
+    assert world.learner.server_state.key == sfl.learner.server_state.key
+    assert [world.learner.client_state(c).key for c in range(3)] == [
+        sfl.learner.client_state(c).key for c in range(3)
+    ]
+
+
 def test_clients_count_by_their_mini_batches_in_a_local_epoch() -> None:
     world = ours(0, 8, replay_steps=3)
     served = Counter(row.client for row in world.learner.observed.losses)
