@@ -108,7 +108,7 @@ class Forecaster:
 
     @property
     def _seen(self) -> float:
-        """How much of a server-side state an evaluation holds: in shapes its weights alone, put together with others."""
+        """How much of a server-side state an evaluation holds: in shapes its weights alone."""
         segments, passes = self._setup.segments, self._passes
         if segments is None or segments.is_two_parts or not passes.server_state:
             return 1.0
