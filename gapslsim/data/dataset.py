@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 from pydantic import Field
@@ -82,6 +82,9 @@ class Dataset(ABC):
     validation: Annotated[float, Field(gt=0, le=0.9)] | None = None
     """Share of the training samples of each class to judge models on in place of the test set, which is then not looked
     at. Nobody trains on them; they are the same for every seed. For choosing settings; none by default."""
+
+    drawn: ClassVar[bool] = False
+    """Whether inputs are computed rather than read, so that there is nothing in them to check before a run."""
 
     @abstractmethod
     def load(self, folder: Path | None, seed: int) -> LoadedData:
