@@ -33,6 +33,8 @@ class _Held:
     activations: Shaped[Tensor, "n ..."] | None
     """None where passes do not give the same bits each time."""
     labels: Shaped[Tensor, "n ..."]
+    strides: tuple[int, ...]
+    """Of a mini-batch's activations: kernels of the next layers go by them, and with them the rounding."""
     is_tried: bool = False
 
 
@@ -93,7 +95,9 @@ class FeatureStore:
         if held.activations is None or not held.known[places].all():
             return None
         chosen = sent(torch.from_numpy(places), held.activations.device)
-        return Smashed(held.activations[chosen], held.labels[chosen])
+        shape = len(places), *held.activations.shape[1:]
+        activations = held.activations.new_empty_strided(shape, held.strides)
+        return Smashed(activations.copy_(held.activations[chosen]), held.labels[chosen])
 
     def _note(self, call: ClientForward, places: NDArray[np.int64], made: Smashed) -> None:
         client, key = call.batch.client, call.batch.state.key
@@ -107,9 +111,13 @@ class FeatureStore:
                 np.zeros(n, dtype=bool),
                 activations.new_empty(n, *activations.shape[1:]),
                 labels.new_empty(n, *labels.shape[1:]),
+                activations.stride(),
             )
             self._held[client] = held
         if held.activations is None:
+            return
+        if held.strides != activations.stride():
+            held.activations = None
             return
         chosen = sent(torch.from_numpy(places), activations.device)
         if held.known[places].all():

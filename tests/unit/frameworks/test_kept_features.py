@@ -281,6 +281,15 @@ def test_once_a_client_is_known_and_tried_it_makes_no_pass_again() -> None:
     assert_same_training(world, stage(unlike()).run(frameworks["psl"](client_update=ALWAYS), 12))
 
 
+def test_what_is_held_lies_in_memory_as_a_pass_leaves_it() -> None:
+    """Convolutions round by how their inputs lie; what is held must not be another training for the next layers."""
+    convolutions = {"model": "{kind: cnn, channels: [32, 32, 32], cut: 2}", "stop": "{rounds: 40}"}
+    always = simulate(quick(framework="{kind: psl, client_update: frozen}", **convolutions))
+    once = simulate(quick(**convolutions))
+    assert once.summary["learning_sha256"] == always.summary["learning_sha256"]
+    assert once.summary["simulated_time_s"] < always.summary["simulated_time_s"]
+
+
 def test_where_a_bit_depends_on_the_place_in_the_batch_passes_are_always_made() -> None:
     world = stage(unlike())
     engine = world.engine
