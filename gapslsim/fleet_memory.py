@@ -76,7 +76,7 @@ def check_fleet(
         else sum(sorted((sides[cut].client.output_bytes for cut in cuts), reverse=True)[:n_at_once]),
     )
     kept = kept_bytes(setup, Holdings(setup, of_each)) if keeps(scenario) else 0
-    server_need += kept
+    server_need += kept + _of_alignment(scenario, setup, of_each)
     what = "the server-side model and its training state"
     check_fits(
         server, server_need, f"{what}, with what it keeps of all samples (upload: once)" if kept else what
@@ -107,7 +107,25 @@ def _of_client(scenario: Scenario, setup: LearningSetup, costs: SplitCost, tail:
     whole = framework.clients_hold_whole_model
     need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)
     more = costs.server if whole else tail
+    if setup.auxiliary is not None:
+        largest = max(setup.batches.size(client) for client in range(setup.n_clients))
+        more = OperationCosts(setup).auxiliary(largest)
+        slots = max(setup.auxiliary_optimizer(client).n_slots for client in range(setup.n_clients))
     return need if more is None else need + client_memory_bytes(more, slots, gets_cut_gradient=False)
+
+
+def _of_alignment(scenario: Scenario, setup: LearningSetup, costs: OperationCosts) -> int:
+    """What the server keeps to align auxiliary networks [B]: smashed data, the networks, their optimizers."""
+    most = getattr(scenario.framework, "kept_samples", None)
+    if setup.auxiliary is None or most is None:
+        return 0
+    sample_bytes, network = Holdings(setup, costs).sample_bytes, costs.auxiliary(setup.batch_size)
+    return sum(
+        min(most, len(shard)) * sample_bytes(client)
+        + network.parameter_bytes
+        + setup.auxiliary_optimizer(client).n_slots * network.trained_bytes
+        for client, shard in enumerate(setup.shards)
+    )
 
 
 def _between(segments: Segments | None) -> dict[str, tuple[Stretch, int]]:

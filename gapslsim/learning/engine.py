@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from gapslsim.learning._limits import limits_for
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning._outcome import outcome_of
 from gapslsim.learning.augment import augmented
+from gapslsim.learning.auxiliary_passes import AuxiliaryPasses
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import evaluate_views
@@ -26,8 +27,9 @@ from gapslsim.learning.gradient_rows import Rows
 from gapslsim.learning.judging import Judge
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.names import SERVER, side_of
-from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
+from gapslsim.learning.names import CLIENT, SERVER, side_of
+from gapslsim.learning.names import Side as SideName
+from gapslsim.learning.operation import Alignment, ClientBackward, ClientForward, ServerOutcome, ServerStep
 from gapslsim.learning.probe import PROBED
 from gapslsim.learning.rules import Decision, Gradients, ServerUpdate
 from gapslsim.learning.server_pass import (
@@ -72,7 +74,7 @@ class Engine:
         ways: Ways = Ways(),  # noqa: B008
     ) -> None:
         self._setup = setup
-        self._device = device
+        self._device, self._dtype = device, dtype
         self._evaluation_batch = evaluation_batch
         self._ways = ways
         data = setup.data
@@ -147,7 +149,18 @@ class Engine:
 
     def initial(self, state: str) -> SideState:
         """What a state of a name begins with."""
-        return (self.server if side_of(state) == SERVER else self.client).initial()
+        return self._of_side(side_of(state)).initial()
+
+    def _of_side(self, side: SideName) -> Side:
+        """The layers that states of a side are of."""
+        return {SERVER: self.server, CLIENT: self.client}.get(side) or self.auxiliary.side
+
+    @cached_property
+    def auxiliary(self) -> AuxiliaryPasses:
+        """Passes through the auxiliary networks of clients that take a loss of their own."""
+        return AuxiliaryPasses(
+            self._setup, self.client.example_outputs, self._device, self._dtype, self.criterion
+        )
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -274,7 +287,7 @@ class Engine:
 
     def install(
         self,
-        side: Literal["client", "server"],
+        side: SideName,
         weights: Weights,
         optimizer: Literal["carry", "keep", "restart", "reset"],
         kept: SideState | None,
@@ -283,7 +296,7 @@ class Engine:
         taken: Weights | SideState | None = {"carry": weights, "keep": kept}.get(optimizer)
         # `keep` for a client that never trained, and weights sent without an optimizer, start anew as well.
         if taken is None or taken.optimizer is None:
-            fresh = (self.client if side == "client" else self.server).optimizer.initial(weights.parameters)
+            fresh = self._of_side(side).optimizer.initial(weights.parameters)
             n_updates = 0 if kept is None else kept.n_updates
             return SideState(weights.parameters, weights.buffers, fresh, n_updates)
         return SideState(weights.parameters, weights.buffers, taken.optimizer, taken.n_updates)
@@ -308,6 +321,13 @@ class Engine:
         batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
         side = self._client_passes.own.get(client, self.client)
         return train_locally(side, self.server, start, batches, steps.start, self.criterion)
+
+    def align_auxiliary(
+        self, how: Alignment, state: SideState, server: SideState, kept: Sequence[Smashed]
+    ) -> SideState:
+        """An auxiliary network after steps that bring its gradients near the server's; see `AuxiliaryPasses`."""
+        seed = self._seed(self.server, "align", how.client, how.round)
+        return self.auxiliary.align(how, state, (self.server, server, seed), kept)
 
     def evaluate(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gapslsim.learning._limits import Limits
+from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.cuts_memory import passes_of
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
@@ -115,11 +116,25 @@ class Forecaster:
         return {
             "data set": n_samples * (math.prod(data.input_shape) * itemsize + of_label),
             "modules and initial weights": passes.modules + passes.client_state + passes.server_state,
+            "auxiliary networks": self._auxiliary,
             "models of stations": passes.between_state * (2 + self._protocol.evaluates_between),
             "server-side model": passes.server_state
             * self._n_servers
             * (1 + self._protocol.evaluates_between),
         }
+
+    @property
+    def _auxiliary(self) -> float:
+        """The network that all begin with, one of each client before and after a step, with its optimizer."""
+        setup = self._setup
+        if setup.auxiliary is None:
+            return 0
+        network = OperationCosts(setup).auxiliary(setup.batch_size)
+        states = [
+            network.parameter_bytes + setup.auxiliary_optimizer(client).n_slots * network.trained_bytes
+            for client in range(setup.n_clients)
+        ]
+        return max(states) + 2 * sum(states)
 
     def _phases(self, ways: Ways) -> Iterator[tuple[str, _Parts]]:
         """What is held in each, beside the base."""

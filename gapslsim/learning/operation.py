@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gapslsim.learning.state import SideState
 
 __all__ = [
+    "Alignment",
     "Answer",
     "ClientBackward",
     "ClientForward",
@@ -52,6 +53,10 @@ class MiniBatch:
     tape: Any = field(default=None, repr=False)
     """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
     is_used: bool = False
+    is_counted: bool = False
+    """Whether its samples are among those trained on: by the server's step, or by a local one before."""
+    is_kept: bool = False
+    """Whether its smashed data are used again after its backward pass."""
     is_served: bool = False
     """Whether the server's passes on it have been charged as it arrived, and are no part of the step's cost."""
     n_updates: int = 0
@@ -160,6 +165,21 @@ class RelayStep(NamedTuple):
     """What came of each on its way to the server."""
     answers: Sequence[Answer]
     """What came back."""
+
+
+class Alignment(NamedTuple):
+    """How an auxiliary network is brought near the server."""
+
+    client: int
+    """Whose it is."""
+    round: int
+    """t."""
+    epochs: int
+    """Passes over the kept samples."""
+    batch_size: int
+    """Samples of a step."""
+    of_all: bool
+    """Whether the server's gradients are those of the mean loss over all kept samples, not over those of a step."""
 
 
 class ServerStep(NamedTuple):

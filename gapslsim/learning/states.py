@@ -8,7 +8,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakSet
 
-from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
+from gapslsim.learning.names import AUXILIARY, CLIENT, SERVER, auxiliary_of, name_of, side_of
 from gapslsim.work import Keyed
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class _Named(dict[str, "Keyed[SideState]"]):
         self._begin = begin
 
     def __missing__(self, name: str) -> Keyed[SideState]:
-        return self._begin(name) or self[_BEGUN if side_of(name) == SERVER else CLIENT]
+        return self._begin(name) or self[_BEGUN if (side := side_of(name)) == SERVER else side]
 
 
 class States:
@@ -111,7 +111,7 @@ class States:
         earlier = [
             state
             for batch in self.in_flight
-            if not batch.is_used
+            if not batch.is_used or batch.is_kept
             for state in (batch.state, *batch.needs)
             if state.deferred is None
             or state.deferred.done  # Else nobody has needed it since the journal was read.
@@ -122,6 +122,8 @@ class States:
         """A client has lost its state: it has what it began with again, and nothing that is in flight."""
         name = name_of(client)
         self.named[name] = self._begin(name) or self.named[CLIENT]
+        if AUXILIARY in self.named:
+            self.named[auxiliary_of(client)] = self.named[AUXILIARY]
         for hop in [hop for hop in self.residuals if hop[0] == name]:
             del self.residuals[hop]
         self.lives[client] = self.lives.get(client, 0) + 1

@@ -1,0 +1,127 @@
+"""Passes through the auxiliary networks with which clients take a loss of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gapslsim.errors import NumericalError
+from gapslsim.learning.criterion import Criterion
+from gapslsim.learning.messages import Smashed
+from gapslsim.learning.operation import Alignment
+from gapslsim.learning.setup import LearningSetup
+from gapslsim.learning.state import SideState
+from gapslsim.learning.tensors import Side, differentiate
+from gapslsim.models.split import initial_blocks
+from gapslsim.rng import stream, stream_seed
+
+__all__ = ["AuxiliaryPasses", "LocalStep"]
+
+
+@dataclass(frozen=True, eq=False)
+class LocalStep:
+    """What a client's own loss leaves."""
+
+    state: SideState
+    """Of the auxiliary network."""
+    cut: Tensor
+    """Gradient of the mean loss at the cut, [b, *smashed_shape]."""
+
+
+class AuxiliaryPasses:
+    """The layers of auxiliary networks, and what is done with them.
+
+    Args:
+        setup: the network, its optimizers, the seed.
+        examples: smashed data, batches of one size, to find out what the layers do.
+        device: torch device.
+        dtype: of parameters.
+        criterion: the loss.
+    """
+
+    def __init__(
+        self,
+        setup: LearningSetup,
+        examples: Sequence[Tensor],
+        device: torch.device,
+        dtype: torch.dtype,
+        criterion: Criterion,
+    ) -> None:
+        assert setup.auxiliary is not None
+        self._setup, self._criterion = setup, criterion
+        shape, n_classes = tuple(examples[0].shape[1:]), setup.data.n_classes
+        # A seed of its own: with the model's, layers of one shape would begin alike.
+        blocks = initial_blocks(setup.auxiliary, shape, n_classes, stream_seed(setup.seed, "auxiliary"))
+        module = nn.Sequential(*(block for _, block in blocks)).to(device, dtype)
+        self.side = Side(
+            module,
+            setup.auxiliary_optimizer(0),
+            setup.planned_client_steps,
+            examples,
+            precision=setup.precision,
+        )
+        own = {client: setup.auxiliary_optimizer(client) for client in range(setup.n_clients)}
+        self._of_client = {
+            client: self.side.with_optimizer(optimizer)
+            for client, optimizer in own.items()
+            if optimizer != self.side.optimizer
+        }
+
+    def step(self, client: int, state: SideState, message: Smashed, trains: bool, round: int) -> LocalStep:
+        """Local loss of a mini-batch, its gradient at the cut, and the network's own step if it takes one."""
+        side, smashed = self._of_client.get(client, self.side), message.activations.detach().requires_grad_()
+        tape = side.forward(state, smashed, 0)
+        loss = self._criterion.mean(tape.output, message.labels)
+        cut, *gradients = differentiate(loss, (smashed, *tape.parameters))
+        lost = float(loss.detach())
+        if not math.isfinite(float(cut.sum()) + lost):
+            raise NumericalError(
+                f"round {round}, client {client}: its local loss or the gradient of it is not finite (loss "
+                f"{lost}). Lower the learning rate (training.client.lr, framework.auxiliary.optimizer)."
+            )
+        return LocalStep(side.update(state, tuple(gradients), tape.buffers) if trains else state, cut)
+
+    def align(
+        self,
+        how: Alignment,
+        state: SideState,
+        server: tuple[Side, SideState, int],
+        kept: Sequence[Smashed],
+    ) -> SideState:
+        """The network after steps that bring its gradients at the cut near the server's.
+
+        Each minimises the squared distance of both, summed over samples and elements.
+
+        Args:
+            how: by which steps.
+            state: of the network.
+            server: its layers, their state, and the seed of its pass.
+            kept: mini-batches that the server has kept.
+        """
+        side = self._of_client.get(how.client, self.side)
+        smashed = torch.cat([message.activations for message in kept]).detach()
+        labels = torch.cat([message.labels for message in kept])
+        n, wanted = len(smashed), self._wanted(smashed, labels, *server)
+        random = stream(self._setup.seed, "align", how.client, how.round)
+        for _ in range(how.epochs):
+            order = torch.from_numpy(random.permutation(n)).to(smashed.device)
+            for rows in torch.split(order, how.batch_size):
+                target = wanted[rows] if how.of_all else wanted[rows] * (n / len(rows))
+                given = smashed[rows].requires_grad_()
+                tape = side.forward(state, given, 0)
+                loss = self._criterion.mean(tape.output, labels[rows])
+                (found,) = differentiate(loss, (given,), again=True)
+                distance = (found - target).square().sum()
+                state = side.update(state, differentiate(distance, tape.parameters), tape.buffers)
+        return state
+
+    def _wanted(self, smashed: Tensor, labels: Tensor, side: Side, state: SideState, seed: int) -> Tensor:
+        """The server's gradients of the mean loss over all samples."""
+        given = smashed.clone().requires_grad_()
+        tape = side.forward(state, given, seed)
+        (gradient,) = differentiate(self._criterion.mean(tape.output, labels), (given,))
+        return gradient
