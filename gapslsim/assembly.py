@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import torch
 
     from gapslsim.learning.forecast import Forecast
+    from gapslsim.learning.optimizer import Optimizer
     from gapslsim.stages.clock import Clock
 
 __all__ = ["Parts", "Retiming", "assemble", "learning_setup", "memory_forecast"]
@@ -136,6 +137,10 @@ def assemble(
             "sent needs clients that are always there and no faults; write installed, or leave those out"
         )
         raise ScenarioError([Problem("training.frozen", message)])
+    schedule: Any = getattr(scenario.framework, "server_schedule", None)
+    if clock is not None and schedule is not None and schedule.trains_first:
+        message = f"{schedule.kind} is simulated and cannot be measured here; write another"
+        raise ScenarioError([Problem("framework.server_schedule", message)])
     if clock is not None and keeps(scenario):
         message = "once is simulated and cannot be measured here; write always"
         raise ScenarioError([Problem("framework.client_update.upload", message)])
@@ -246,8 +251,8 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
     planned_rounds = scenario.stop.planned_rounds(
         sum(map(len, shards)) / per_round, per_round, of_server or 1.0
     )
-    own = scenario.client_optimizers
-    optimizers = own, (scenario.training.server,)
+    own, server_optimizer = scenario.client_optimizers, _of_server(scenario, batch_sizes)
+    optimizers = own, (server_optimizer,)
     # What training does not depend on is left out of the set-up: it would keep runs of other lengths from sharing it.
     client_steps, server_steps = (
         math.ceil(planned_rounds * per_side)
@@ -268,7 +273,7 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
         model=model,
         batch_size=scenario.training.batch_size,
         client_optimizer=scenario.training.client,
-        server_optimizer=scenario.training.server,
+        server_optimizer=server_optimizer,
         seed=scenario.seed,
         planned_rounds=planned_rounds if scenario.framework.reads_planned_rounds else None,
         planned_client_steps=client_steps,
@@ -293,6 +298,20 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
         except ValueError as error:
             raise ScenarioError([Problem("framework.auxiliary", str(error))]) from error
     return setup, planned_rounds
+
+
+def _of_server(scenario: Scenario, batch_sizes: Sequence[int]) -> Optimizer:
+    """The server's optimizer, with its learning rate as the framework scales it."""
+    optimizer: Any = scenario.training.server
+    factor = scenario.framework.server_rate_factor(batch_sizes)
+    if factor == 1:
+        return optimizer  # type: ignore[no-any-return]
+    rate = getattr(optimizer, "lr", None)
+    if not isinstance(rate, float):
+        rule = f"{scenario.framework.kind} scales the server's learning rate, and {optimizer.optimizer} has no `lr`"
+        text = f"{rule}; take sgd, adam or adamw"
+        raise ScenarioError([Problem("training.server", text)])
+    return replace(optimizer, lr=rate * factor)  # type: ignore[no-any-return]
 
 
 def memory_forecast(scenario: Scenario, gpu_bytes: float | None = None) -> Forecast:

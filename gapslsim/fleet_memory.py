@@ -94,7 +94,10 @@ def check_fleet(
     for name, (stretch, n_clients) in _between(segments).items():
         side = of_each.of(stretch, largest)
         n_served = max(1, math.ceil(n_clients * share - 1e-9))
-        of_station = server_memory_bytes(side, slots, n_served, False, n_waiting=n_served - 1)
+        n_copies = 1 if at_once.copies == 1 else n_clients
+        of_station = server_memory_bytes(
+            side, slots, n_served, False, n_copies=n_copies, n_waiting=n_served - 1
+        )
         check_fits(stations[name], of_station, f"the model of {name} and its training state")
         needs |= {f"{name}_bytes": of_station, f"{name}_ram_bytes": stations[name].ram_bytes}
     return needs, most_joined

@@ -24,6 +24,7 @@ from gapslsim.learning.learner import Learner
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.model import Model
+from gapslsim.models.segments import Segments, Stretch
 from gapslsim.models.zoo.mlp import Mlp
 from gapslsim.network.channels.constant import Constant
 from gapslsim.network.fleet import AccessLink, Fleet, Station
@@ -116,6 +117,9 @@ class FixedCosts:
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
+    def server_training(self, sizes: tuple[int, ...], epochs: int) -> Cost:
+        return flop(1.5 * len(sizes) * epochs)
+
     def joined_step(self, batch_sizes: Sequence[int], rule: Any) -> Cost:
         return flop(2.5 * len(batch_sizes))
 
@@ -171,6 +175,28 @@ def small_setup(
         itemsize=itemsize,
         codecs=codecs or {},
     )
+
+
+def setup_for(kind: str, n_clients: int = 2, **settings: Any) -> LearningSetup:
+    """`small_setup`, in the shape that a framework is made for: edge servers `e0` and `e1`, or `helper` and a tail."""
+    if kind not in ("hierarchical_sfl", "mp_sl"):
+        return small_setup(n_clients, **settings)
+    made = small_setup(n_clients, model=Mlp(hidden=(4, 5, 6), cut=1, activation="tanh"), **settings)
+    paths = []
+    for client in range(n_clients):
+        head, server = Stretch("client", 0, 1), Stretch("server", 2, 4)
+        ways = {
+            "hierarchical_sfl": (head, Stretch(f"e{client % 2}", 1, 2), server),
+            "mp_sl": (head, Stretch("helper", 1, 2), Stretch("server", 2, 3), Stretch("client", 3, 4)),
+        }
+        paths.append(ways[kind])
+    return replace(made, segments=Segments(tuple(paths)))
+
+
+def stations_of(setup: LearningSetup) -> list[Station]:
+    """Machines on the clients' paths, in the order of the forward pass."""
+    owners = () if setup.segments is None else setup.segments.owners
+    return [Station(owner) for owner in owners if owner != "server"]
 
 
 class Rounds:
@@ -235,7 +261,7 @@ def stage(
     station_rate: float = 1.0,
 ) -> Stage:
     """A star of clients with the given device rates [FLOP/s] and link rates [bit/s]; always there unless said."""
-    n = setup.n_clients
+    n, stations = setup.n_clients, tuple(stations) or tuple(stations_of(setup))
     rates = list(rates) + [rates[-1]] * (n - len(rates))
     ups = list(uplinks or [1e12] * n)
     downs = list(downlinks or [1e12] * n)
@@ -245,7 +271,7 @@ def stage(
             AccessLink(f"client-{i}", Constant(rate=ups[i]), Constant(rate=downs[i]), latency_s)
             for i in range(n)
         ),
-        stations=tuple(stations),
+        stations=stations,
     )
     rate = None if backhaul is None else Constant(rate=backhaul)
     star = Star(backhaul=rate, broadcast=broadcast, protocol=None)  # timelines are computed by hand

@@ -24,6 +24,18 @@ _SMALL: dict[str, Any] = {
 }
 
 
+SHAPES = {
+    "hierarchical_sfl": "{kind: tiers, edges: 2, cut: 2}",
+    "mp_sl": "{kind: u_shape, tail: 1}",
+}
+"""Of frameworks that are made for one: with a model of three blocks, cut after the first."""
+
+
+def chosen(framework: str) -> list[str]:
+    """Overrides that choose a framework by name, and its shape."""
+    return [f"framework={framework}", *([f"shape={SHAPES[framework]}"] if framework in SHAPES else [])]
+
+
 def small_scenario(**sections: Any) -> dict[str, Any]:
     """The scenario as plain values; what is given for a section that is a mapping is laid over it."""
     made = copy.deepcopy(_SMALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from shutil import rmtree
@@ -19,7 +20,7 @@ from gapslsim.records import RoundRow, SpanRow
 from gapslsim.run import simulate
 from gapslsim.scenario.loading import load_dict
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.shape import Shape
+from gapslsim.scenario.shape import Shape, shapes
 
 __all__ = ["N_ROUNDS", "Run", "Runs"]
 
@@ -68,7 +69,7 @@ class Run:
         n_clients: how many.
         dry: without tensors.
         journal: directory of a journal; None for none.
-        shape: who owns which blocks; client and server unless given.
+        shape: who owns which blocks; client and server, or what the framework is made for, unless given.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class Run:
         self.n_going_on = 0
         """Activities that go on behind the end of the last round."""
         base = _scenario(n_clients)
-        base = base if shape is None else _with(base, shape=shape)
+        shape = shape or _made_for(framework)
+        if shape is not None:
+            # Blocks for everybody: client, station, server, tail.
+            base = _with(base, shape=shape, model=replace(cast("Any", base.model), hidden=(4, 5, 6)))
 
         def build(env: Any, *arguments: Any) -> Any:
             ledger.watch_events(env, N_ROUNDS)
@@ -112,6 +116,20 @@ class Run:
             [len(shard) for shard in setup.shards],
         )
         """Samples in a batch of each client, and in its shard."""
+
+
+def _made_for(framework: Framework) -> Shape | None:
+    """A shape that a framework asks for; None if client and server will do."""
+    made: Any = shapes
+    settings: dict[str, dict[str, Any]] = {
+        "u_shape": {},
+        "tiers": {"cut": 2},
+        "chain": {"helpers": ({"device": "jetson-orin-nx", "cut": 2},), "tail": int(framework.needs_tail)},
+    }
+    if not framework.shapes or "split" in framework.shapes:
+        return None
+    kind = framework.shapes[0]
+    return cast("Shape", made[kind](**settings.get(kind, {})))
 
 
 def _with(settings: Any, **attributes: Any) -> Any:

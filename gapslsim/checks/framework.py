@@ -197,7 +197,7 @@ def steps_are_as_expected(runs: Runs) -> str | None:
     if not framework.has_rounds or framework.participation.expected_share(runs.n_clients) < 1:
         raise InapplicableError("how often it steps depends on chance or samples")
     expected = framework.server_steps_per_round(*ran.sizes)
-    found = len(ran.ledger.steps) / len(ran.rounds)
+    found = sum(step.n for step in ran.ledger.steps.values()) / len(ran.rounds)
     if abs(found - expected) <= 0.01 * max(expected, 1.0):
         return None
     said = (
@@ -228,7 +228,15 @@ def works_in_every_shape(runs: Runs) -> None:
         raise InapplicableError(f"it trains client and server alone: {why}")
     made: Any = shapes
     helpers = ({"device": "jetson-orin-nx", "cut": 2},)
-    for shape in (made["u_shape"](), made["tiers"](edges=2, cut=2), made["chain"](helpers=helpers)):
+    every = (
+        made["u_shape"](),
+        made["tiers"](edges=2, cut=2),
+        *(made["chain"](helpers=helpers, tail=tail) for tail in (0, 1)),
+    )
+    fit = runs.framework.shapes
+    for shape in (one for one in every if not fit or one.kind in fit):
+        if runs.framework.needs_tail and not getattr(shape, "tail", 0):
+            continue
         inside = Runs(runs.framework, shape)
         try:
             for holds in (

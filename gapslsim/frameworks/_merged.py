@@ -8,6 +8,7 @@ from pydantic import PositiveInt
 
 from gapslsim.frameworks._mini_batch import train
 from gapslsim.frameworks.asynchronous import AsynchronousSplitLearning, Boxes
+from gapslsim.frameworks.client_sync import send_model
 from gapslsim.frameworks.stage import Lost, Process, Stage
 from gapslsim.learning.names import CLIENT
 from gapslsim.registry import component
@@ -63,15 +64,11 @@ class MergedSplitLearning(AsynchronousSplitLearning):
         client = smashed.batch.client
         yield from w.attempt(train(w, smashed, reply, self.client_update))
         if (smashed.batch.step + 1) % self.every == 0:
-            sent = yield from w.attempt(self._send_weights(w, client))
+            sent = yield from w.attempt(send_model(w, client))
             if not isinstance(sent, Lost):
                 boxes.models.put((client, sent))
                 return  # It goes on once it has the common weights.
         yield from self._next(w, client, boxes)
-
-    def _send_weights(self, w: Stage, client: int) -> Process[SentWeights]:
-        weights = w.learner.weights(client)
-        return (yield from w.client(client).send(weights, w.parameter_server, "model_uplink"))
 
     def _average(self, w: Stage, boxes: Boxes) -> Process[None]:
         """The parameter server, in the order of arrival.

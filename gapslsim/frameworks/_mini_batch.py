@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from gapslsim.frameworks.stage import Activity, Actor, Process, Stage
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from gapslsim.learning.operation import SmashedData
     from gapslsim.learning.reply import ServerReply
 
-__all__ = ["Returned", "returned", "train", "upload"]
+__all__ = ["Returned", "StateOf", "returned", "train", "upload"]
+
+
+StateOf = Callable[[int, str], str]
+"""From a client and the server or a station to the name of the state that takes the client's mini-batches there."""
+
+
+def _own_state(client: int, owner: str) -> str:
+    return owner
 
 
 class Returned(NamedTuple):
@@ -25,7 +33,13 @@ class Returned(NamedTuple):
     """Its step's."""
 
 
-def upload(w: Stage, client: int, model: str | None = None, keeps: bool = False) -> Process[SmashedData]:
+def upload(
+    w: Stage,
+    client: int,
+    model: str | None = None,
+    keeps: bool = False,
+    state_of: StateOf = _own_state,
+) -> Process[SmashedData]:
     """Forward pass on a client's next mini-batch, as far as the server's step on it.
 
     Stations on the way make their own forward passes. Where the client has the last blocks too, the server's features
@@ -37,6 +51,7 @@ def upload(w: Stage, client: int, model: str | None = None, keeps: bool = False)
         model: name of the client-side state; the client's own unless given.
         keeps: whether the server keeps what it is sent; then only what it has not is computed and sent. There are no
             stations and no last blocks on clients where it does.
+        state_of: of the server and of stations; their own unless given.
     """
     node, holder, phase = w.client(client), w.client(client), "uplink"
     if keeps:
@@ -44,12 +59,14 @@ def upload(w: Stage, client: int, model: str | None = None, keeps: bool = False)
     smashed = yield from node.compute(w.learner.client_forward(client, model))
     for station in w.stations(client):
         yield from holder.send(smashed, station, phase)
-        smashed = yield from station.compute(w.learner.relay_forward(station.name, smashed), (client,))
+        forward = w.learner.relay_forward(station.name, smashed, state_of(client, station.name))
+        smashed = yield from station.compute(forward, (client,))
         holder, phase = station, "relay_up"
     yield from holder.send(smashed, w.server, phase)
     if not w.learner.has_tails:
         return smashed
-    features = yield from w.server.compute(w.learner.relay_forward(SERVER, smashed), (client,))
+    forward = w.learner.relay_forward(SERVER, smashed, state_of(client, SERVER))
+    features = yield from w.server.compute(forward, (client,))
     yield from w.server.send(features, node, "feature_downlink")
     gradient = yield from node.compute(w.learner.client_loss(features))
     return (yield from node.send(gradient, w.server, "feature_uplink"))
@@ -67,13 +84,16 @@ def _upload_once(w: Stage, client: int) -> Process[SmashedData]:
     return smashed
 
 
-def returned(w: Stage, reply: ServerReply, answers: bool = True) -> Mapping[int, Activity[Returned]]:
+def returned(
+    w: Stage, reply: ServerReply, answers: bool = True, state_of: StateOf = _own_state
+) -> Mapping[int, Activity[Returned]]:
     """Takes the answers of a server's step back through the stations, each of which steps once it has all of its own.
 
     Args:
         w: the stage.
         reply: of the step.
         answers: whether clients will be sent theirs.
+        state_of: of stations; their own unless given.
 
     Returns:
         By client, what ends when it can be sent its answer; empty where no station lies between.
@@ -88,7 +108,7 @@ def returned(w: Stage, reply: ServerReply, answers: bool = True) -> Mapping[int,
             if station.name not in steps:
                 its = tuple(c for c in clients if station in ways[c])
                 sends = answers or station is not ways[client][0]
-                step = _step(w, station, its, before or Returned(w.server, reply), sends)
+                step = _step(w, station, its, before or Returned(w.server, reply), sends, state_of)
                 steps[station.name] = w.spawn(step)
             before = steps[station.name]
         if before is not None:
@@ -102,18 +122,27 @@ def _step(
     clients: tuple[int, ...],
     before: Activity[Returned] | Returned,
     answers: bool,
+    state_of: StateOf,
 ) -> Process[Returned]:
     """Answers to some clients arrive at a station, which goes backward and steps."""
     sender, reply = before if isinstance(before, Returned) else (yield from before)
     own = [answer for client in clients if (answer := reply.own.get(client)) is not None]
     yield from w.together(sender.send(answer, station, "relay_down") for answer in own)
-    stepped = yield from station.compute(w.learner.relay_step(station.name, reply, clients, answers), clients)
+    # Where there are copies, each has one client.
+    model = state_of(clients[0], station.name)
+    step = w.learner.relay_step(station.name, reply, clients, answers, model)
+    stepped = yield from station.compute(step, clients)
     return Returned(station, stepped)
 
 
-def train(w: Stage, smashed: SmashedData, reply: ServerReply, rule: ClientUpdate) -> Process[None]:
-    """Downlink of a mini-batch's own cut gradient, if it has one, backward pass and update."""
-    node, answer = w.client(smashed.batch.client), reply.to(smashed)
+def train(
+    w: Stage, smashed: SmashedData, reply: ServerReply, rule: ClientUpdate, state_of: StateOf = _own_state
+) -> Process[None]:
+    """A mini-batch's own way back: through stations, downlink of its cut gradient, if it has one, backward, update."""
+    client, sender = smashed.batch.client, w.server
+    if w.stations(client):
+        sender, reply = yield from returned(w, reply, state_of=state_of)[client]
+    answer, node = reply.to(smashed), w.client(client)
     if answer.own is not None:
-        yield from w.server.send(answer.own, node, "downlink")
+        yield from sender.send(answer.own, node, "downlink")
     yield from node.compute(w.learner.client_backward(smashed, reply, rule))

@@ -38,6 +38,10 @@ class Framework(ABC):
     protocol remembers are local variables of its `run`, and states of the learner.
     """
 
+    shapes: ClassVar[tuple[str, ...]] = ()
+    """Kinds of the shapes that it is made for; any that `two_parts_because` lets pass unless given."""
+    needs_tail: ClassVar[bool] = False
+    """Whether clients must have the last blocks, and with them labels and loss."""
     kind: str
     """Name in scenarios; each framework fixes its own."""
     serves_kept: ClassVar[bool] = False
@@ -98,6 +102,14 @@ class Framework(ABC):
     ) -> tuple[float, float]:
         """Expected optimizer steps of one client-side and of one server-side model in a round, for schedules."""
         return 1.0, 1.0
+
+    def server_rate_factor(self, batch_sizes: Sequence[int]) -> float:
+        """What the learning rate of `training.server` is multiplied by: 1 unless a method scales it with the fleet.
+
+        Args:
+            batch_sizes: samples in one batch of each client.
+        """
+        return 1.0
 
     def server_steps_per_round(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> float:
         """Expected steps of the server in a round, on all of its models."""

@@ -65,19 +65,26 @@ class ParallelSplitLearning(Framework):
         """Which gradient at the cut layer a client gets; its own unless a framework says otherwise."""
         return CutGradient(scale=self.cut_scale)
 
+    def _cut_rule(self, w: Stage, clients: tuple[int, ...]) -> CutGradient:
+        """That of a step on mini-batches of these clients."""
+        return self.cut_rule
+
     def round(self, w: Stage) -> Process[None]:
         """One training round."""
-        n_batches = {c: w.learner.steps_per_epoch(c) if self._per_epoch else 1 for c in w.participants}
-        if self.server_schedule.takes_as_they_come:
-            yield from w.gather("turn", {c: self._turn(w, c, n) for c, n in n_batches.items()}, keep=False)
-        else:
-            for place in range(max(n_batches.values(), default=1)):
-                going = [c for c, n in n_batches.items() if place < n]
-                yield from self._together(w, _free(w, going) if place else going)
+        yield from self._train_all(w, {c: self._mini_batches(w, c) for c in w.participants})
         yield from self.server_schedule.end_round(w)
         # What is kept is of the weights that clients have now.
         if not self.client_update.keeps_in(w.round, w.epoch):
             yield from self.client_sync.run(w)
+
+    def _train_all(self, w: Stage, n_batches: Mapping[int, int]) -> Process[None]:
+        """So many mini-batches of each client."""
+        turns = self.server_schedule.turns(w, tuple(n_batches))
+        for clients in turns:
+            yield from w.gather("turn", {c: self._turn(w, c, n_batches[c]) for c in clients}, keep=False)
+        for place in range(0 if turns else max(n_batches.values(), default=1)):
+            going = [c for c, n in n_batches.items() if place < n]
+            yield from self._together(w, _free(w, going) if place else going)
 
     def _together(self, w: Stage, clients: Collection[int]) -> Process[None]:
         """A mini-batch of each client, with a barrier before the server's step and one behind the backward passes."""
@@ -86,11 +93,16 @@ class ParallelSplitLearning(Framework):
             served = {client: self._serve(w, one) for client, one in smashed.items()}
             yield from w.gather("train", served, keep=False)
         elif smashed:
+            trains = self.client_update.trains_in(w.round, w.epoch)
+            if self.server_schedule.trains_first:
+                yield from self.server_schedule.train(w, smashed)
+                if not trains:
+                    return
             rule = self.server_schedule.rule(self.server_rule)
             joined = self.server_schedule.joins_samples
-            trains = self.client_update.trains_in(w.round, w.epoch)
             answers = trains or any(w.stations(client) for client in smashed)
-            step = w.learner.server_step(smashed, rule, self.cut_rule, joined=joined, answers=answers)
+            cut_rule = self._cut_rule(w, tuple(smashed))
+            step = w.learner.server_step(smashed, rule, cut_rule, joined=joined, answers=answers)
             reply = yield from w.server.compute(step, on_behalf_of=tuple(smashed))
             through = returned(w, reply, trains)
             if trains:
@@ -101,18 +113,23 @@ class ParallelSplitLearning(Framework):
     def _turn(self, w: Stage, client: int, n_batches: int) -> Process[None]:
         """Mini-batches of one client, which waits for no other."""
         for _ in range(n_batches):
-            smashed = yield from upload(w, client, keeps=self.client_update.keeps_in(w.round, w.epoch))
+            keeps = self.client_update.keeps_in(w.round, w.epoch)
+            smashed = yield from upload(w, client, keeps=keeps, state_of=self.server_schedule.model)
             yield from self._serve(w, smashed)
 
     def _serve(self, w: Stage, smashed: SmashedData) -> Process[None]:
         """A step of the server on one mini-batch, and its way back."""
-        client = smashed.batch.client
-        model = self.server_schedule.model(client)
+        client, state_of = smashed.batch.client, self.server_schedule.model
         trains = self.client_update.trains_in(w.round, w.epoch)
-        step = w.learner.server_step([smashed], self.server_rule, self.cut_rule, model=model, answers=trains)
+        answers = trains or bool(w.stations(client))
+        step = w.learner.server_step(
+            [smashed], self.server_rule, self.cut_rule, model=state_of(client), answers=answers
+        )
         reply = yield from w.server.compute(step, on_behalf_of=(client,))
         if trains:
-            yield from train(w, smashed, reply, self.client_update)
+            yield from train(w, smashed, reply, self.client_update, state_of)
+        elif answers:
+            yield from returned(w, reply, False, state_of)[client]
 
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
         smashed = yield from upload(w, client, keeps=self.client_update.keeps_in(w.round, w.epoch))
@@ -126,12 +143,13 @@ class ParallelSplitLearning(Framework):
     ) -> Process[None]:
         """Broadcasts what all clients share, sends each its own part; each goes on when it has both."""
         clients = [answer.batch.client for answer in reply.answers]
-        shared: Sequence[Activity[Any] | None] = [None] * len(clients)
+        shared: Mapping[int, Activity[Any]] = {}
         if reply.shared is not None:
-            shared = w.server.broadcast(reply.shared, w.clients(clients), "downlink")
+            sharing = [answer.batch.client for answer in reply.answers if answer.shared is not None]
+            arrivals = w.server.broadcast(reply.shared, w.clients(sharing), "downlink")
+            shared = dict(zip(sharing, arrivals, strict=True))
         training = {
-            c: self._train_client(w, c, (through or {}).get(c) or reply, arrival)
-            for c, arrival in zip(clients, shared, strict=True)
+            c: self._train_client(w, c, (through or {}).get(c) or reply, shared.get(c)) for c in clients
         }
         yield from w.gather("train", training, keep=False)
 
@@ -150,6 +168,10 @@ class ParallelSplitLearning(Framework):
     def _per_epoch(self) -> bool:
         """Whether a round is a local epoch of each participant."""
         return self.client_sync.per_epoch or self.server_schedule.per_epoch
+
+    def _mini_batches(self, w: Stage, client: int) -> int:
+        """Of a client in a round."""
+        return w.learner.steps_per_epoch(client) if self._per_epoch else 1
 
     def _n_batches(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> list[int]:
         """Mini-batches of each client in a round."""
@@ -171,7 +193,9 @@ class ParallelSplitLearning(Framework):
         share = self.participation.expected_share(len(n_batches))
         of_client = share * sum(n_batches) / len(n_batches)
         if not self.server_schedule.steps_for_each:
-            return of_client, float(max(n_batches))
+            turns = range(max(n_batches))
+            going = [[b for b, n in zip(batch_sizes, n_batches, strict=True) if n > turn] for turn in turns]
+            return of_client, sum(self.server_schedule.n_steps(sizes, share) for sizes in going)
         n_copies = self.server_schedule.n_copies(len(n_batches))
         return of_client, share * sum(n_batches) / n_copies
 
@@ -181,7 +205,7 @@ class ParallelSplitLearning(Framework):
         return made._replace(
             served=1 if schedule.steps_for_each else made.served,
             copies=schedule.n_copies(n_clients),
-            is_joined=schedule.joins_samples,
+            is_joined=schedule.joins_samples or schedule.trains_first,
         )
 
     def problems(self, n_clients: int) -> list[str]:
@@ -205,8 +229,8 @@ class ParallelSplitLearning(Framework):
                 f"server_schedule: {kind} has no step in which a rule decides over the gradients of all clients, as "
                 f"that of {self.kind} does; leave server_schedule out"
             )
-        if (cut_rule.average or cut_rule.shared_fraction) and (
-            schedule.steps_for_each or schedule.joins_samples
+        if (cut_rule.average and schedule.steps_for_each) or (
+            cut_rule.shared_fraction and (schedule.steps_for_each or schedule.joins_samples)
         ):
             found.append(
                 f"server_schedule: {kind} has no gradients of several clients in one step to average at the cut; write "
@@ -241,7 +265,8 @@ class ParallelSplitLearning(Framework):
         if self.server_rule.n_generated:
             return "its rule makes samples up by their labels, which may stay on the clients (gas)"
         schedule = self.server_schedule
-        if schedule.steps_for_each or schedule.joins_samples:
+        takes_one = schedule.steps_for_each and schedule.n_copies(2) == 1
+        if schedule.joins_samples or schedule.trains_first or takes_one:
             return f"server_schedule {schedule.kind} knows no pass of the server that waits for a gradient"
         if self.cut_scale == "mean":
             return "cut_scale: mean would scale what stations step on"
@@ -278,6 +303,8 @@ class ParallelSplitLearning(Framework):
         """What the server's rule, the cut gradient or the schedule cannot do."""
         if self.server_schedule.joins_samples:
             return "the samples of all clients go through one pass of the server (server_schedule)"
+        if self.server_schedule.trains_first:
+            return "the samples of all clients are one pool, and are of one shape for that (server_schedule)"
         return one_cut_because(self.server_rule, self.cut_rule)
 
     @property

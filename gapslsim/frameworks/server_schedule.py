@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.learning.names import SERVER
 from gapslsim.learning.rules import ServerUpdate
 from gapslsim.registry import Family
+
+if TYPE_CHECKING:
+    from gapslsim.learning.operation import SmashedData
 
 __all__ = ["ServerSchedule", "server_schedules"]
 
@@ -29,6 +34,12 @@ class ServerSchedule(ABC):
         """Whether each is stepped on when it arrives, so that no client waits for another within a round."""
         return False
 
+    def turns(self, w: Stage, clients: tuple[int, ...]) -> Sequence[Sequence[int]]:
+        """Who goes through all of a round's mini-batches side by side, group after group; none where all wait for one
+        another at each mini-batch.
+        """
+        return [clients] if self.takes_as_they_come else []
+
     @property
     def joins_samples(self) -> bool:
         """Whether all samples go through one pass, whatever the layers do with them."""
@@ -44,13 +55,31 @@ class ServerSchedule(ABC):
         """Whether it counts local epochs, so that a round must be one."""
         return False
 
+    @property
+    def trains_first(self) -> bool:
+        """Whether the server trains by itself on what has arrived (`train`), and then answers without a step."""
+        return False
+
+    def train(self, w: Stage, smashed: Mapping[int, SmashedData]) -> Process[None]:
+        """What it does then."""
+        yield from ()
+
+    def n_steps(self, batch_sizes: Sequence[int], share: float = 1.0) -> float:
+        """Steps for one mini-batch of each of some clients, where there is not one for each.
+
+        Args:
+            batch_sizes: of the clients.
+            share: of them that take part, as expected.
+        """
+        return 1.0
+
     def rule(self, rule: ServerUpdate) -> ServerUpdate:
         """What becomes of the framework's rule."""
         return rule
 
-    def model(self, client: int) -> str:
-        """Name of the server-side state that is stepped on a client's mini-batches."""
-        return SERVER
+    def model(self, client: int, owner: str = SERVER) -> str:
+        """Name of the state that is stepped on a client's mini-batches, at the server or at a station on the way."""
+        return owner
 
     def n_copies(self, n_clients: int) -> int:
         """Server-side states that are trained beside one another."""

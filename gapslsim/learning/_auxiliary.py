@@ -100,7 +100,7 @@ class AuxiliaryOperations(LearnerCore):
             key = content_key("align", list(how), state.key, server.key, *(one.key for one in messages))
 
             def compute(engine: Engine) -> SideState:
-                return engine.align_auxiliary(how, state.value, server.value, [one.value for one in messages])
+                return engine.auxiliary.align(how, state.value, server.value, [one.value for one in messages])
 
             made: Keyed[SideState] = self._keyed(
                 key, state.size_bytes, (state, server, *messages), compute, is_state=True

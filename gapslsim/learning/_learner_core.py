@@ -96,8 +96,12 @@ class LearnerCore:
         segments = self.setup.segments
         if segments is None:
             return None
-        # What was never written is a copy of the server's state, or of the one that all clients have in common.
-        if name not in segments.owners and (side_of(name) == SERVER or segments.clients_are_alike):
+        # What was never written is a copy of the server's state, of a station's, or of the one that all clients have in
+        # common.
+        owner = segments.owner_of(name)
+        if owner not in (None, name, SERVER):
+            return self.states[owner]
+        if name not in segments.owners and (owner == SERVER or segments.clients_are_alike):
             return None
         return self._initial(name)
 
@@ -206,8 +210,11 @@ class LearnerCore:
     def _whole(self, client: int) -> Keyed[SideState]:
         """A client's whole network, put together from the states along its path."""
         path = self._segments.paths[client]
-        own = {OF_CLIENT: name_of(client), OF_SERVER: self.states.server_of(client)}
-        names = {stretch.owner: own.get(stretch.owner, stretch.owner) for stretch in path}
+        own, station_of = (
+            {OF_CLIENT: name_of(client), OF_SERVER: self.states.server_of(client)},
+            self.states.station_of,
+        )
+        names = {s.owner: own.get(s.owner) or station_of(client, s.owner) for s in path}
         states = {name: self.states[name] for name in names.values()}
         held = [path, *(state.key for state in states.values())]
         return self._keyed(

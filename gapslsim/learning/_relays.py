@@ -39,24 +39,27 @@ class RelayOperations(WholeModelOperations):
         segments = self.setup.segments
         return segments is not None and segments.paths[0][-1].owner == OF_CLIENT
 
-    def relay_forward(self, station: str, smashed: SmashedData) -> Work[SmashedData]:
+    def relay_forward(
+        self, station: str, smashed: SmashedData, model: str | None = None
+    ) -> Work[SmashedData]:
         """FP of a station, or of a server that does not take the loss, on a mini-batch.
 
         Args:
             station: its name.
             smashed: that has arrived.
+            model: name of the state, a copy for instance; that of the station unless given.
         """
-        batch = smashed.batch
+        batch, name = smashed.batch, model or station
         stretch = self._stretch(batch.client, station)
         label_bytes = 0 if self.has_tails else self.setup.data.label_bytes
         size_bytes = batch.size * (self.holdings.bytes_at(stretch.last) + label_bytes)
 
         def carry_out() -> SmashedData:
-            state = self.states[station]
+            state = self.states[name]
             key = content_key("relay_forward", [station], state.key, smashed.key)
             # Without the mini-batch, which would hold itself.
             came: Keyed[Smashed] = Keyed(smashed.key, smashed.size_bytes, smashed._value)
-            batch.arrived = (batch.arrived or {}) | {station: (came, state.key)}
+            batch.arrived = (batch.arrived or {}) | {name: (came, state.key)}
             if self.journal is not None:
                 batch.needs = (*batch.needs, state)
             client, step = batch.client, batch.step
@@ -74,7 +77,7 @@ class RelayOperations(WholeModelOperations):
         cost = self._hops.charged(
             self.costs.of(stretch, batch.size).forward, received=[came_as], sent=[after]
         )
-        return Work("relay_forward", cost, carry_out, (station,))
+        return Work("relay_forward", cost, carry_out, (name,))
 
     def client_loss(self, features: SmashedData) -> Work[SmashedData]:
         """FP of a client's last blocks on the server's features, its loss, and BP as far as the features.
@@ -114,7 +117,12 @@ class RelayOperations(WholeModelOperations):
         return Work("client_loss", passes, carry_out, (batch.model,))
 
     def relay_step(
-        self, station: str, reply: ServerReply, clients: Sequence[int], answers: bool = True
+        self,
+        station: str,
+        reply: ServerReply,
+        clients: Sequence[int],
+        answers: bool = True,
+        model: str | None = None,
     ) -> Work[ServerReply]:
         """BP of a station on the answers that have come back to it, and one update with the mean over its clients.
 
@@ -125,17 +133,18 @@ class RelayOperations(WholeModelOperations):
             reply: of the step of the machine behind it.
             clients: whose answers are there.
             answers: whether its own will be sent; else none is encoded.
+            model: name of the state, a copy for instance; that of the station unless given.
 
         Raises:
             ProtocolError: when carried out, if it has stepped since it passed one of the mini-batches on.
         """
         came_back = [reply.to(client) for client in clients]
         batches = [answer.batch for answer in came_back]
-        stretch = self._stretch(batches[0].client, station)
+        stretch, name = self._stretch(batches[0].client, station), model or station
 
         def carry_out() -> ServerReply:
-            state = self.states[station]
-            arrived = [self._arrived(station, batch) for batch in batches]
+            state = self.states[name]
+            arrived = [self._arrived(name, batch) for batch in batches]
             own = [answer.own for answer in came_back if answer.own is not None]
             # What error feedback has added to a message is not in the key of the reply.
             sent = [one.key for one in own if self._hops.remembers("gradients")]
@@ -150,13 +159,14 @@ class RelayOperations(WholeModelOperations):
 
             made: Any = self._operations.held(key, inputs, compute)
             outcome = made if isinstance(made, Deferred) else None
-            self.states[station] = self._operations.part(
+            after: Any = self._operations.part(
                 derived_key(key, "state"),
                 self.holdings.of(station).size_bytes,
                 outcome,
                 lambda step: step.state,
                 is_state=True,
             )
+            self.states.relayed(station, name, after, clients)
             made_reply = make_reply(
                 key,
                 batches,
@@ -185,7 +195,7 @@ class RelayOperations(WholeModelOperations):
         cost = self._hops.charged(
             self.costs.relay_step(stretch, [batch.size for batch in batches]), received=back, sent=onward
         )
-        return Work("relay_step", cost, carry_out, (station,), 1)
+        return Work("relay_step", cost, carry_out, (name,), 1)
 
     def _arriving(self, client: int, n_samples: int) -> Message:
         """What a mini-batch brings to the server's step."""
@@ -202,16 +212,16 @@ class RelayOperations(WholeModelOperations):
         owner = next(other.owner for other in self._path(client) if other.first == stretch.last)
         return f"client-{client}" if owner == OF_CLIENT else owner
 
-    def _arrived(self, station: str, batch: MiniBatch) -> Keyed[Smashed]:
-        """What a mini-batch brought to a station, taken from it.
+    def _arrived(self, name: str, batch: MiniBatch) -> Keyed[Smashed]:
+        """What a mini-batch brought to a state of a station, taken from it.
 
         Raises:
-            ProtocolError: if the station has stepped since, so that the gradient would be of other weights.
+            ProtocolError: if the state has stepped since, so that the gradient would be of other weights.
         """
-        came, met = (batch.arrived or {}).pop(station)
-        if met != self.states[station].key:
+        came, met = (batch.arrived or {}).pop(name)
+        if met != self.states[name].key:
             raise ProtocolError(
-                f"{station} has stepped between its passes on mini-batch {batch.step} of client {batch.client}, so "
+                f"{name} has stepped between its passes on mini-batch {batch.step} of client {batch.client}, so "
                 "that the gradient would be of other weights; let all that it has passed on come back before it "
                 "steps (a protocol with a barrier does)."
             )
@@ -220,7 +230,7 @@ class RelayOperations(WholeModelOperations):
     def _side_of(self, name: str) -> Side:
         """Side that a state is of: stations take steps as the server does."""
         segments = self.setup.segments
-        return SERVER if segments is not None and name in segments.owners else side_of(name)
+        return SERVER if segments is not None and segments.owner_of(name) is not None else side_of(name)
 
     def _path(self, client: int) -> Sequence[Stretch]:
         segments = self.setup.segments

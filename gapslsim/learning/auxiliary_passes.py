@@ -37,7 +37,8 @@ class AuxiliaryPasses:
 
     Args:
         setup: the network, its optimizers, the seed.
-        examples: smashed data, batches of one size, to find out what the layers do.
+        client: layers of clients, whose examples show what the network does.
+        server: the server's.
         device: torch device.
         dtype: of parameters.
         criterion: the loss.
@@ -46,13 +47,15 @@ class AuxiliaryPasses:
     def __init__(
         self,
         setup: LearningSetup,
-        examples: Sequence[Tensor],
+        client: Side,
+        server: Side,
         device: torch.device,
         dtype: torch.dtype,
         criterion: Criterion,
     ) -> None:
         assert setup.auxiliary is not None
-        self._setup, self._criterion = setup, criterion
+        self._setup, self._server, self._criterion = setup, server, criterion
+        examples = client.example_outputs
         shape, n_classes = tuple(examples[0].shape[1:]), setup.data.n_classes
         # A seed of its own: with the model's, layers of one shape would begin alike.
         blocks = initial_blocks(setup.auxiliary, shape, n_classes, stream_seed(setup.seed, "auxiliary"))
@@ -89,7 +92,7 @@ class AuxiliaryPasses:
         self,
         how: Alignment,
         state: SideState,
-        server: tuple[Side, SideState, int],
+        server: SideState,
         kept: Sequence[Smashed],
     ) -> SideState:
         """The network after steps that bring its gradients at the cut near the server's.
@@ -99,13 +102,13 @@ class AuxiliaryPasses:
         Args:
             how: by which steps.
             state: of the network.
-            server: its layers, their state, and the seed of its pass.
+            server: the server's state.
             kept: mini-batches that the server has kept.
         """
         side = self._of_client.get(how.client, self.side)
         smashed = torch.cat([message.activations for message in kept]).detach()
         labels = torch.cat([message.labels for message in kept])
-        n, wanted = len(smashed), self._wanted(smashed, labels, *server)
+        n, wanted = len(smashed), self._wanted(how, server, smashed, labels)
         random = stream(self._setup.seed, "align", how.client, how.round)
         for _ in range(how.epochs):
             order = torch.from_numpy(random.permutation(n)).to(smashed.device)
@@ -119,9 +122,10 @@ class AuxiliaryPasses:
                 state = side.update(state, differentiate(distance, tape.parameters), tape.buffers)
         return state
 
-    def _wanted(self, smashed: Tensor, labels: Tensor, side: Side, state: SideState, seed: int) -> Tensor:
+    def _wanted(self, how: Alignment, server: SideState, smashed: Tensor, labels: Tensor) -> Tensor:
         """The server's gradients of the mean loss over all samples."""
+        seed = stream_seed(self._setup.seed, "operation", "align", how.client, how.round)
         given = smashed.clone().requires_grad_()
-        tape = side.forward(state, given, seed)
+        tape = self._server.forward(server, given, seed)
         (gradient,) = differentiate(self._criterion.mean(tape.output, labels), (given,))
         return gradient

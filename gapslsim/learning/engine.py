@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any, Literal, cast
 
@@ -12,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gapslsim.errors import NumericalError
 from gapslsim.learning._joining import stacked_client_samples
 from gapslsim.learning._layout import channels_last, in_memory, sent
 from gapslsim.learning._limits import limits_for
 from gapslsim.learning._observations import Accuracy
-from gapslsim.learning._outcome import outcome_of
+from gapslsim.learning._outcome import numerical_error, outcome_of
 from gapslsim.learning.augment import augmented
 from gapslsim.learning.auxiliary_passes import AuxiliaryPasses
 from gapslsim.learning.client_passes import ClientPasses
@@ -29,7 +27,15 @@ from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.names import CLIENT, SERVER, side_of
 from gapslsim.learning.names import Side as SideName
-from gapslsim.learning.operation import Alignment, ClientBackward, ClientForward, ServerOutcome, ServerStep
+from gapslsim.learning.operation import (
+    ClientBackward,
+    ClientForward,
+    PoolTraining,
+    ServerOutcome,
+    ServerStep,
+    Trained,
+)
+from gapslsim.learning.pool_training import train_on_pool
 from gapslsim.learning.probe import PROBED
 from gapslsim.learning.rules import Decision, Gradients, ServerUpdate
 from gapslsim.learning.server_pass import (
@@ -48,7 +54,7 @@ from gapslsim.models.split import cut_blocks, initial_blocks
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 
-__all__ = ["Engine", "intra_op_threads"]
+__all__ = ["Engine"]
 
 
 class Engine:
@@ -159,7 +165,7 @@ class Engine:
     def auxiliary(self) -> AuxiliaryPasses:
         """Passes through the auxiliary networks of clients that take a loss of their own."""
         return AuxiliaryPasses(
-            self._setup, self.client.example_outputs, self._device, self._dtype, self.criterion
+            self._setup, self.client, self.server, self._device, self._dtype, self.criterion
         )
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
@@ -220,6 +226,20 @@ class Engine:
             rows = whole_pass(stacked_samples=self._stacked_samples).matrix
         known = gradients.gram if matrix is rows and keep_rows else None
         return outcome_of(step, passed, losses, decision, updated, self._compared(step, rows), known)
+
+    def server_training(self, given: PoolTraining) -> Trained:
+        """Steps of the server on mini-batches drawn from a pool."""
+        random = stream(self._setup.seed, "server_training", *given.draw)
+        seed = partial(self._seed, self.server, "server_training", *given.draw)
+        state, told = train_on_pool(self.server, given, random, seed, self.criterion)
+        rows = [
+            LossRow(given.round, batch.client, loss, batch.size)
+            for batch, loss in zip(given.batches, told.tolist(), strict=True)
+        ]
+        for row in rows:
+            if not math.isfinite(row.loss):
+                raise numerical_error("loss", row.loss, row.round, row.client, given.state_key)
+        return Trained(state, rows)
 
     def _server_pass(self, step: ServerStep, *given: Any, **how: Any) -> ServerPass:
         """Passes of all mini-batches; see `server_pass`."""
@@ -310,7 +330,7 @@ class Engine:
         seeds = [self._seed(draws, "local_training", client, step) for step in steps]
         trained, loss = self._train_locally(start, client, steps, seeds)
         if not math.isfinite(loss):
-            raise _numerical_error("loss", loss, round, client, key)
+            raise numerical_error("loss", loss, round, client, key)
         return trained, LossRow(round, client, loss, len(steps) * self._setup.batches.size(client))
 
     def _train_locally(
@@ -321,13 +341,6 @@ class Engine:
         batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
         side = self._client_passes.own.get(client, self.client)
         return train_locally(side, self.server, start, batches, steps.start, self.criterion)
-
-    def align_auxiliary(
-        self, how: Alignment, state: SideState, server: SideState, kept: Sequence[Smashed]
-    ) -> SideState:
-        """An auxiliary network after steps that bring its gradients near the server's; see `AuxiliaryPasses`."""
-        seed = self._seed(self.server, "align", how.client, how.round)
-        return self.auxiliary.align(how, state, (self.server, server, seed), kept)
 
     def evaluate(
         self,
@@ -379,23 +392,4 @@ class Engine:
         for row, (loss, total) in enumerate(zip(losses, of_each, strict=True)):
             if not math.isfinite(loss) or not math.isfinite(total):
                 what = "gradient" if math.isfinite(loss) else "loss"
-                raise _numerical_error(what, loss, step.round, step.clients[row], step.state_key)
-
-
-def _numerical_error(what: str, loss: float, round: int, client: int, state_key: str) -> NumericalError:
-    return NumericalError(
-        f"round {round}, client {client}: the {what} is not finite (loss {loss}). The last good state is "
-        f"{state_key[:12]}, after round {round - 1}. Lower the learning rate (training.client.lr, training.server.lr) "
-        "or the momentum."
-    )
-
-
-@contextmanager
-def intra_op_threads(n: int) -> Iterator[None]:
-    """Torch with `n` threads inside each operation on the CPU, and as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+                raise numerical_error(what, loss, step.round, step.clients[row], step.state_key)

@@ -117,7 +117,8 @@ class Forecaster:
             "data set": n_samples * (math.prod(data.input_shape) * itemsize + of_label),
             "modules and initial weights": passes.modules + passes.client_state + passes.server_state,
             "auxiliary networks": self._auxiliary,
-            "models of stations": passes.between_state * (2 + self._protocol.evaluates_between),
+            "models of stations": passes.between_state
+            * (1 + self._n_servers * (1 + self._protocol.evaluates_between)),
             "server-side model": passes.server_state
             * self._n_servers
             * (1 + self._protocol.evaluates_between),

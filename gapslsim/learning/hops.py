@@ -206,7 +206,7 @@ class Hops:
             return reply
         shared, n_shared = reply.shared, reply.n_shared
         if shared is not None:
-            batches = [answer.batch for answer in reply.answers]
+            batches = [answer.batch for answer in reply.answers if answer.shared is not None]
             hop = Hop("gradients", server, "all", stream)
             shape = self._followed((n_shared, *self._served_shape(batches[0].client)))
             shared = self.send(states, hop, shared, shape, batches)
@@ -218,7 +218,7 @@ class Hops:
                 shape = self._followed((batch.size - answer.n_shared, *self._served_shape(batch.client)))
                 more = _following(came) if self._setup.gradients_follow else {}
                 own = self.send(states, hop, own, shape, (batch,), **more)
-            answers.append(answer._replace(own=own, shared=shared))
+            answers.append(answer._replace(own=own, shared=answer.shared and shared))
         return ServerReply(reply.key, tuple(answers))
 
     def charged(self, cost: Cost, received: Iterable[Message] = (), sent: Iterable[Message] = ()) -> Cost:

@@ -19,6 +19,7 @@ from gapslsim.learning._forwards import ClientForwards
 from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
 from gapslsim.learning._relays import served
+from gapslsim.learning._server_training import ServerTraining
 from gapslsim.learning.names import SERVER, name_of, of_side
 from gapslsim.learning.operation import (
     ClientBackward,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 
-class Learner(CommonBlocks, ClientForwards, AuxiliaryOperations):
+class Learner(CommonBlocks, ServerTraining, ClientForwards, AuxiliaryOperations):
     """Offers every operation on the named states of one training.
 
     A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
@@ -86,8 +87,7 @@ class Learner(CommonBlocks, ClientForwards, AuxiliaryOperations):
             rule: from the gradients of all to the update.
             cut_rule: which cut gradient each gets.
             model: name of the server-side state that is stepped; it begins with `server`.
-            weights: by client, a factor on the gradients of its mini-batches, before the rule decides; 1 unless given.
-                Losses and cut gradients are not weighted.
+            weights: by client, a factor on the gradients of its mini-batches before the rule decides; 1 unless given.
             joined: all samples go through one pass, whose gradient is that of the clients' losses weighted by samples;
                 batch norm and dropout see them together. For rules without client gradients.
             answers: whether cut gradients will be sent; only then they are encoded.
@@ -103,11 +103,11 @@ class Learner(CommonBlocks, ClientForwards, AuxiliaryOperations):
         batches = [message.batch for message in messages]
         clients, sizes = tuple(batch.client for batch in batches), [batch.size for batch in batches]
         shared = [cut_rule.n_shared(size) for size in sizes]
-        n_broadcast = [size if cut_rule.average else n for size, n in zip(sizes, shared, strict=True)]
+        n_broadcast = [cut_rule.n_broadcast(batch.client, batch.size) for batch in batches]
         name = of_side(model, SERVER)
         factors = tuple((weights or {}).get(client, 1.0) for client in clients)
         weighing = factors if any(factor != 1 for factor in factors) else None
-        if joined and (rule.needs_client_gradients or weighing is not None or any(n_broadcast)):
+        if joined and (rule.needs_client_gradients or weighing is not None or any(shared)):
             raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
         cut_factors = cut_rule.factors(sizes, joined)
 
@@ -130,6 +130,7 @@ class Learner(CommonBlocks, ClientForwards, AuxiliaryOperations):
                 *([] if weighing is None else [list(weighing)]),
                 *(["joined"] if joined else []),
                 *([] if cut_factors is None else [cut_rule.scale]),
+                *([] if cut_rule.averaged is None else [list(cut_rule.averaged)]),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -146,7 +147,7 @@ class Learner(CommonBlocks, ClientForwards, AuxiliaryOperations):
                         rule,
                         rule.initial_state() if memory.values is None else memory.values,
                         shared,
-                        cut_rule.average,
+                        [cut_rule.averages(client) for client in clients],
                         round,
                         stream,
                         state.key,
@@ -163,7 +164,7 @@ class Learner(CommonBlocks, ClientForwards, AuxiliaryOperations):
                 inputs,
                 compute,
                 lambda made: step_record(made, round, clients),
-                fits=lambda found: is_of_step(found, round, clients),
+                fits=lambda found: is_of_step(found, round, clients, rule.steps),
             )
             if measures and outcome is not None:
                 operations.observe(
@@ -176,13 +177,16 @@ class Learner(CommonBlocks, ClientForwards, AuxiliaryOperations):
                 lambda made: made.state,
                 is_state=True,
             )
-            memory = RuleMemory(key, record.get("rule_state"))
-            states.stepped(name, after, clients, self._newly_counted(batches), memory)
             if self.journal is not None:
                 needs = (state, *(kept for batch in batches for kept in (batch.state, *batch.needs)))
                 for batch in batches:
                     batch.needs = needs
-            self._updated()
+            if rule.steps:
+                memory = RuleMemory(key, record.get("rule_state"))
+                states.stepped(name, after, clients, self._newly_counted(batches), memory)
+                self._updated()
+            else:
+                states.named[name] = after  # with the statistics of its passes
             reply = make_reply(
                 key,
                 batches,
@@ -200,11 +204,15 @@ class Learner(CommonBlocks, ClientForwards, AuxiliaryOperations):
         else:
             cuts = [cut for client in clients if (cut := self.setup.cut_of(client)) is not None]
             cost = self.costs.server_step(sizes, shared, rule, served=is_served, cuts=cuts)
-        came = [] if is_served else [self._arriving(batch.client, batch.size) for batch in batches]
+        came = (
+            []
+            if is_served or not rule.steps
+            else [self._arriving(batch.client, batch.size) for batch in batches]
+        )
         sent = self._hops.downloaded(batches, n_broadcast) if answers else ()
         cost = self._hops.charged(cost, received=came, sent=sent)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
-        return Work("server_step", cost, carry_out, (name,), n_loops)
+        return Work("server_step" if rule.steps else "cut_gradients", cost, carry_out, (name,), n_loops)
 
     def client_backward(self, whom: int | SmashedData, reply: ServerReply, rule: ClientUpdate) -> Work[None]:
         """BP of the client side from the cut gradient of a mini-batch, and the client's update.

@@ -36,8 +36,8 @@ class ServerReply:
 
     @property
     def shared(self) -> Keyed[Tensor] | None:
-        """What all clients get, by broadcast; None where nothing is shared."""
-        return self.answers[0].shared
+        """What several clients get, by broadcast; None where nothing is shared."""
+        return next((answer.shared for answer in self.answers if answer.shared is not None), None)
 
     @cached_property
     def own(self) -> Mapping[int, Keyed[Tensor]]:
@@ -109,7 +109,8 @@ def make_reply(
         if batch.size > n:
             size_bytes = (batch.size - n) * sample_bytes(batch.client)
             own = part(derived_key(key, "cut", place), size_bytes, outcome, partial(_own_cut, place))
-        answers.append(Answer(batch, own, shared, n, fates[place] if fates is not None else None))
+        fate = fates[place] if fates is not None else None
+        answers.append(Answer(batch, own, shared if n else None, n, fate))
     return ServerReply(key, tuple(answers))
 
 

@@ -130,6 +130,11 @@ class ServerUpdate(ABC):
         return True
 
     @property
+    def steps(self) -> bool:
+        """Whether it ever steps; False: the server only answers, and its losses are no training losses."""
+        return True
+
+    @property
     def second_order(self) -> bool:
         """Whether it asks for `Gradients.hessian_product`."""
         return False
@@ -189,7 +194,9 @@ class CutGradient:
     """phi: share of each batch whose last-layer gradients are averaged over the clients and backpropagated once for
     all (EPSL), in [0, 1]; its cut gradient is broadcast."""
     average: bool = False
-    """Whether every client gets the mean over clients of the cut gradients, sample by sample, broadcast."""
+    """Whether clients get the mean over clients of the cut gradients, sample by sample, broadcast."""
+    averaged: tuple[int, ...] | None = None
+    """With `average`, who gets the mean and is in it, others getting their own; everyone unless given."""
     scale: Literal["own", "mean"] = "own"
     """Of whose loss it is: the client's own, or its part in the mean over the S mini-batches of the step: times 1/S, or
     in a joined pass times the client's share of the samples."""
@@ -199,6 +206,14 @@ class CutGradient:
         if self.scale == "own":
             return None
         return tuple(size / sum(sizes) if joined else 1 / len(sizes) for size in sizes)
+
+    def averages(self, client: int) -> bool:
+        """Whether a client gets the mean."""
+        return self.average and (self.averaged is None or client in self.averaged)
+
+    def n_broadcast(self, client: int, batch_size: int) -> int:
+        """Samples of a client's batch whose cut gradient is broadcast."""
+        return batch_size if self.averages(client) else self.n_shared(batch_size)
 
     def n_shared(self, batch_size: int) -> int:
         """Samples of a batch that are backpropagated once for all."""

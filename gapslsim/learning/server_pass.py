@@ -239,7 +239,8 @@ def _pass(
             batch[:n] = 0
         *found, cut = differentiate(tape.output, targets, own)
     else:
-        total = losses.sum() if not by_samples else losses @ losses.new_tensor(shares)
+        weights = sent(torch.tensor(shares, dtype=losses.dtype), losses.device) if by_samples else None
+        total = losses.sum() if weights is None else losses @ weights
         *found, cut = differentiate(total, targets, again=second_order)
     cuts = list(torch.split(cut.detach(), sizes))
     if by_samples:

@@ -81,6 +81,7 @@ class States:
         """Steps that each server-side state has taken."""
         self._memories: MutableMapping[str, RuleMemory] = {}
         self._served_by: MutableMapping[int, str] = {}
+        self._relayed_by: MutableMapping[tuple[int, str], str] = {}
         self.residuals: MutableMapping[tuple[str, str, str], Keyed[SideState]] = {}
         """What error feedback keeps of the last message, by sender, receiver and way."""
         self.kept: dict[int, tuple[str, set[int]]] = {}
@@ -161,7 +162,7 @@ class States:
         return self._steps.get(client, 0)
 
     def turn(self, server: str) -> int:
-        """Steps that a server-side state has taken in this round."""
+        """Steps that a state of a server or station has taken in this round."""
         return self._turns.get(server, 0)
 
     def updates(self, server: str) -> int:
@@ -171,6 +172,10 @@ class States:
     def rule_memory(self, server: str) -> RuleMemory:
         """What the rule of a server-side state remembers."""
         return self._memories.get(server, RuleMemory("", None))
+
+    def station_of(self, client: int, station: str) -> str:
+        """Name of the state of a station that took the client's last mini-batch."""
+        return self._relayed_by.get((client, station), station)
 
     def server_of(self, client: int) -> str:
         """Name of the server-side state that took the client's last mini-batch."""
@@ -183,8 +188,9 @@ class States:
         clients: Sequence[int],
         n_samples: int,
         memory: RuleMemory,
+        n_steps: int = 1,
     ) -> None:
-        """Notes a step of a server-side state.
+        """Notes a step of a server-side state, or several in a row.
 
         Args:
             server: its name.
@@ -192,15 +198,30 @@ class States:
             clients: whose mini-batches it took.
             n_samples: in all of them.
             memory: what its rule remembers.
+            n_steps: of the optimizer.
         """
         self.named[server] = state
         self._turns[server] = self.turn(server) + 1
-        self._updates[server] = self.updates(server) + 1
+        self._updates[server] = self.updates(server) + n_steps
         self._memories[server] = memory
-        self.server_steps += 1
+        self.server_steps += n_steps
         self.samples_seen += n_samples
         if server != SERVER or self._served_by:
             self._served_by.update(dict.fromkeys(clients, server))
+
+    def relayed(self, station: str, name: str, state: Keyed[SideState], clients: Sequence[int]) -> None:
+        """Notes a step of a station.
+
+        Args:
+            station: whose.
+            name: of the state: the station's own or a copy.
+            state: after the step.
+            clients: whose mini-batches it took.
+        """
+        self.named[name] = state
+        self._turns[name] = self.turn(name) + 1
+        if name != station:
+            self._relayed_by.update({(client, station): name for client in clients})
 
     def use(self, batch: MiniBatch) -> None:
         """Notes that a mini-batch's backward pass is made.
@@ -250,7 +271,10 @@ class States:
         return merge
 
 
-_ENTRIES, _COUNTERS = ("named", "_memories", "_served_by", "residuals"), ("_steps", "_turns", "_updates")
+_ENTRIES, _COUNTERS = (
+    ("named", "_memories", "_served_by", "_relayed_by", "residuals"),
+    ("_steps", "_turns", "_updates"),
+)
 
 
 def _written(above: States, name: str) -> dict[Any, Any]:

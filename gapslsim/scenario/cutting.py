@@ -139,6 +139,18 @@ def check_shape(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     if sync is not None and sync.needs_stations and not shape.stations():
         rule = "averages at machines between clients and server, and there are none"
         yield ("framework", "client_sync"), f"{rule}; write shape: tiers, or client_sync: average."
+    framework = scenario.framework
+    if framework.shapes and shape.kind not in framework.shapes:
+        named = " or ".join(framework.shapes)
+        rule = f"{framework.kind} is made for shape {named}, and this is {shape.kind}"
+        yield (
+            ("shape",),
+            f"{rule}; write 'shape: {{kind: {framework.shapes[0]}, ...}}', or another framework.",
+        )
+        return
+    if framework.needs_tail and not getattr(shape, "tail", 0):
+        rule = f"labels and the last blocks stay on clients in {framework.kind}, and there are none"
+        yield ("shape", "tail"), f"{rule}; write tail: 1 or more."
     if shape.is_split:
         return
     if why := scenario.framework.two_parts_because:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import gapslsim.learning.engine  # noqa: F401
-from benchmarks.kill_test import SCENARIO
+from benchmarks.kill_test import SCENARIO, SHAPES
 from gapslsim import load, simulate
 from gapslsim.cli.main import main as command
 from gapslsim.frameworks.framework import frameworks
@@ -76,7 +76,8 @@ class Moments:
 
     def _start(self, kind: str, out: Path, *more: str) -> int:
         call = ["run", str(self._file), "-o", str(out), "-q", "--checkpoint-every", "4", *more]
-        return forked([*call, "--set", f"framework={kind}"], out.with_suffix(".said"))
+        shape = ["--set", SHAPES[kind]] if kind in SHAPES else []
+        return forked([*call, "--set", f"framework={kind}", *shape], out.with_suffix(".said"))
 
     def _summary(self, out: Path) -> dict[str, Any]:
         file = out / "summary.json"

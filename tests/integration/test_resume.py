@@ -28,6 +28,7 @@ from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.journal.maintenance import content_of
 from gapslsim.results.results import Results
 from tests.emulated import emulated
+from tests.worlds import chosen
 
 SCENARIO = """
 name: resumed
@@ -78,9 +79,9 @@ def assert_same_tables(left: Results, right: Results) -> None:
 def test_a_journal_cut_at_any_byte_is_completed_to_the_same_tables(
     kind: str, file: Path, tmp_path: Path
 ) -> None:
-    alone = run(file, None, f"framework={kind}")
+    alone = run(file, None, *chosen(kind))
     whole = tmp_path / "whole"
-    assert_same_tables(run(file, whole, f"framework={kind}"), alone)
+    assert_same_tables(run(file, whole, *chosen(kind)), alone)
     (record,) = whole.rglob("records-*.log")
     dice = random.Random(kind)
     cut = tmp_path / "cut"
@@ -88,7 +89,7 @@ def test_a_journal_cut_at_any_byte_is_completed_to_the_same_tables(
     length = dice.randrange(record.stat().st_size)
     os.truncate(cut / record.relative_to(whole), length)
     known = sum(content_of(training).n_records for training in trainings(cut))
-    resumed = run(file, cut, f"framework={kind}")
+    resumed = run(file, cut, *chosen(kind))
     assert_same_tables(resumed, alone)
     assert hashes(resumed) == hashes(alone)
     assert resumed.summary["journal"]["replayed"] == known

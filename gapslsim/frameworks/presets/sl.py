@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import PositiveInt
 
-from gapslsim.frameworks._mini_batch import Returned, returned, upload
+from gapslsim.frameworks._mini_batch import train, upload
 from gapslsim.frameworks.framework import AtOnce, Framework, frameworks
 from gapslsim.frameworks.lateness import Limited
 from gapslsim.frameworks.rules.lateness.deadline import Deadline
@@ -94,14 +94,10 @@ class VanillaSplitLearning(Framework):
             w.learner.install(CLIENT, model, "reset")
 
     def _step(self, w: Stage, client: int) -> Process[None]:
-        node = w.client(client)
         smashed = yield from upload(w, client, model=CLIENT)
         step = w.learner.server_step([smashed], server_updates["mean"](), CutGradient())
         reply = yield from w.server.compute(step, on_behalf_of=(client,))
-        through = returned(w, reply).get(client)
-        sender, reply = Returned(w.server, reply) if through is None else (yield from through)
-        yield from sender.send(reply.own[client], node, "downlink")
-        yield from node.compute(w.learner.client_backward(client, reply, client_updates["own"]()))
+        yield from train(w, smashed, reply, client_updates["own"]())
 
     @property
     def one_cut_because(self) -> str:

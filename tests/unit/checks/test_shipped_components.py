@@ -81,6 +81,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("partition", "file"): [{"file": str(OWN / "lists.json")}],
     ("participation", "sample"): [{"k": 1}, {"k": 3}],
     ("shape", "tiers"): [{"cut": 2}, {"cut": 2, "edges": 1, "device": "jetson-nano"}],
+    ("server_schedule", "pooled"): [{}, {"epochs": 2, "batch_size": 3, "weights": "uniform"}],
     ("server_schedule", "copies"): [
         {},
         {"every": 3, "weights": "samples"},

@@ -40,12 +40,18 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "async_sfl": (1400, 11),
     "async_sl": (1200, 11),
     "buffered_sl": (1100, 10),
+    "cyclesl": (2000, 30),
     "epsl": (280, 2),
     "fedavg": (2300, 10),
     "fixed_ratio": (240, 6),
     "fixed_threshold": (260, 8),
     "gapsl": (250, 6),
+    "cpsl": (330, 4),
     "gas": (1700, 20),
+    "hierarchical_sfl": (800, 4),
+    "mp_sl": (5000, 22),
+    "sglr": (280, 2),
+    "splitfed_v3": (2600, 22),
     "non_gda": (240, 6),
     "non_lgi": (250, 6),
     "parallel": (150, 2),
@@ -57,6 +63,7 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "single_client": (280, 8),
     "sl": (1200, 11),
     "splitfed_v1": (2600, 22),
+    "splitfrozen": (150, 2),
     "splitfed_v2": (2350, 22),
 }
 """Launches and waits of one round of VGG-16 with ten clients, at most. Frameworks that step client by client, or
@@ -76,6 +83,15 @@ OF_MODEL: dict[str, tuple[dict[str, Any], dict[str, Any], int, int]] = {
 """Settings, data, and launches of a round of PSL and of GAPSL with ten clients at most."""
 
 
+def _shape(kind: str, cut: int) -> dict[str, Any]:
+    """That a framework is made for."""
+    made = {
+        "hierarchical_sfl": {"kind": "tiers", "edges": 2, "cut": cut},
+        "mp_sl": {"kind": "u_shape", "tail": 1},
+    }
+    return {"shape": made[kind]} if kind in made else {}
+
+
 def _check(scenario: Scenario, launches: int, waits: int) -> None:
     log, _ = last_round(scenario)
     assert (log.total("mixed"), log.total("uploads")) == (0, 0), log.report()
@@ -85,7 +101,7 @@ def _check(scenario: Scenario, launches: int, waits: int) -> None:
 
 @pytest.mark.parametrize("kind", sorted(frameworks))
 def test_a_round_of_every_framework_keeps_to_its_budget(kind: str) -> None:
-    _check(_scenario(framework={"kind": kind}), *OF_FRAMEWORK[kind])
+    _check(_scenario(framework={"kind": kind}, **_shape(kind, 6)), *OF_FRAMEWORK[kind])
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")  # of attention on a CPU, side by side
@@ -114,6 +130,7 @@ def test_training_there_has_the_hash_of_the_cpu(kind: str, monkeypatch: pytest.M
         "model": {"kind": "cnn", "channels": [4, 4]},
         "framework": {"kind": kind},
         "data": _SMALL_IMAGES,
+        **_shape(kind, 2),
     }
     with emulated():
         there = _hash("cuda", **sections)

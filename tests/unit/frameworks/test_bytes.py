@@ -12,7 +12,7 @@ from torch import Tensor
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.network.messages import FluidNetwork
 from gapslsim.work import Keyed
-from tests.support import small_setup, stage
+from tests.support import setup_for, stage
 
 FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl", "gas", "pipelined_psl")
 
@@ -65,7 +65,7 @@ def test_bytes_recorded_are_bytes_sent_are_the_bytes_of_the_tensors(
     monkeypatch.setattr(Node, "broadcast", spy_broadcast)
     monkeypatch.setattr(FluidNetwork, "send", spy_network)
     monkeypatch.setattr(FluidNetwork, "broadcast", spy_network_broadcast)
-    world = stage(small_setup(3)).run(frameworks[kind](), 2)
+    world = stage(setup_for(kind, 3)).run(frameworks[kind](), 2)
 
     assert messages
     for _, claimed, actual in messages:

@@ -11,17 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gapslsim import Results, load_dict, simulate
 from gapslsim.frameworks.framework import frameworks
+from tests.worlds import SHAPES
 
 EXAMPLES = int(os.environ.get("GAPSLSIM_EXAMPLES", "60"))
 IDLE = ("away", "waiting", "server_queue", "server_compute")
 FREE = ("async_sl", "buffered_sl", "async_gapsl", "async_sfl", "gas", "pipelined_psl")
-SYNCHRONOUS = ("psl", "sfl", "epsl", "gapsl", "sl", "fedavg", "splitfed_v1", "splitfed_v2")
-SCHEDULES = ("mean", "joined", "sequential", {"kind": "sequential", "order": "index"}, "copies")
+SYNCHRONOUS = ("psl", "sfl", "epsl", "gapsl", "sl", "fedavg", "splitfed_v1", "splitfed_v2", "splitfed_v3")
+SYNCHRONOUS += ("sglr", "cpsl", "hierarchical_sfl", "mp_sl")
+ORDERS = [{"kind": "sequential", "order": order} for order in ("index", "turns", "random_turns")]
+SCHEDULES = ("mean", "joined", "sequential", *ORDERS, "copies")
 SYNCS = ("never", "average", {"kind": "average", "every": "epoch"})
 
 
@@ -77,6 +81,8 @@ LATENESS = st.one_of(
     kind("deadline", after=seconds(0.1, 0.5), at_least=st.integers(0, 2), **LATE),
     kind("quorum", k=st.integers(1, 3), **LATE),
 )
+DROPPED = ("cpsl", "hierarchical_sfl", "mp_sl")
+"""Where what is late cannot be used later."""
 SL_DEADLINE = kind("deadline", after=seconds(0.1, 0.5), retry=RETRY)
 OVER = kind("over_select", extra=st.just(1), **LATE)
 
@@ -97,6 +103,8 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         framework["lateness"] = draw(st.one_of(kind("wait", retry=RETRY), SL_DEADLINE))
     else:
         framework["lateness"] = draw(LATENESS)
+    if name in DROPPED and "late" in framework.get("lateness", {}):
+        framework["lateness"] = framework["lateness"] | {"late": "dropped"}
     if name == "psl":
         framework["server_schedule"] = draw(st.sampled_from(SCHEDULES))
         framework["client_sync"] = draw(st.sampled_from(SYNCS))
@@ -108,6 +116,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         "data": {"kind": "synthetic", "n_train": 200, "n_test": 40},
         "model": {"kind": "mlp", "hidden": [8, 8], "cut": 1},
         "framework": framework,
+        **({"shape": yaml.safe_load(SHAPES[name])} if name in SHAPES else {}),
         "training": {"batch_size": 10, "client": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9}},
         "server": {"device": "jetson-orin-nx"},
         "clients": [
@@ -115,7 +124,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
             {"count": 2, "device": "raspberry-pi-4b", "link": slow, "availability": draw(AVAILABILITY)},
         ],
         "network": {"kind": "star"},
-        "faults": draw(FAULTS),
+        "faults": [f for f in draw(FAULTS) if name not in SHAPES or f["kind"] != "server_crash"],
         # Clients that are there for a minute a day, beside others that come and go five times a second, take a million
         # spans otherwise.
         "stop": {"rounds": 6, "simulated_time": "10 min"},

@@ -22,7 +22,8 @@ INDEX = {"kind": "sequential", "order": "index"}
         ("gapsl", {"server_schedule": "sum"}, "that of gapsl does; leave server_schedule out"),
         ("parallel", {"server_update": "leader", "server_schedule": "copies"}, "leave server_schedule out"),
         ("epsl", {"server_schedule": "sequential"}, "phi: 0"),
-        ("parallel", {"cut_gradient": "mean", "server_schedule": "joined"}, "write mean or sum"),
+        ("parallel", {"cut_gradient": "mean", "server_schedule": "copies"}, "write mean or sum"),
+        ("parallel", {"phi": 0.5, "server_schedule": "joined"}, "write mean or sum"),
         ("psl", {"server_schedule": "copies", "cut_scale": "mean"}, "cut_scale: mean has no effect"),
     ],
 )

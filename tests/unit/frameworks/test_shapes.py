@@ -61,14 +61,9 @@ def setup_of(paths: Sequence[Path], **settings: Any) -> LearningSetup:
     return replace(made, segments=Segments(tuple(paths)))
 
 
-def stations_of(paths: Sequence[Path]) -> list[Station]:
-    names = {s.owner: s.first for path in paths for s in path if s.owner not in ("client", "server")}
-    return [Station(name) for name in sorted(names, key=lambda name: (names[name], name))]
-
-
 def played(setup: LearningSetup, n_rounds: int, framework: Any = PSL, **settings: Any) -> Stage:
     assert setup.segments is not None
-    made = stage(setup, rates=[1.0] * setup.n_clients, stations=stations_of(setup.segments.paths), **settings)
+    made = stage(setup, rates=[1.0] * setup.n_clients, **settings)
     return made.run(framework, n_rounds)
 
 

@@ -16,7 +16,7 @@ from gapslsim.learning import alignment
 from gapslsim.learning.geometry import MOST_PAIRED, Geometry, measure, ranks
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.rules import AlignmentDetail
-from tests.support import small_setup, stage
+from tests.support import setup_for, small_setup, stage
 from tests.unit.learning.reference_equations import family
 
 
@@ -136,13 +136,16 @@ def test_ranks_of_parallel_and_of_orthogonal_gradients() -> None:
 
 
 def learner_of(kind: Any, measures: bool, n_rounds: int = 3, **settings: Any) -> Learner:
-    made = stage(small_setup(3))
+    made = stage(setup_for(kind, 3))
     made.learner.measures_geometry = measures
     return made.run(frameworks[kind](**settings), n_rounds).learner
 
 
-FREE = ("async_gapsl", "async_sfl", "async_sl", "buffered_sl", "gas", "splitfed_v1", "splitfed_v2")
-"""Their steps take fewer than all clients."""
+FREE = (
+    "async_gapsl", "async_sfl", "async_sl", "buffered_sl", "cpsl", "cyclesl", "gas", "mp_sl", "splitfed_v1",
+    "splitfed_v2", "splitfed_v3",
+)  # fmt: skip
+"""Their steps take fewer than all clients, or samples of all."""
 
 
 @pytest.mark.parametrize("kind", sorted(set(frameworks) - {"fedavg", "sl", *FREE}))

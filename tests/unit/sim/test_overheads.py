@@ -16,7 +16,7 @@ from gapslsim.frameworks.framework import frameworks
 from gapslsim.hardware.overheads import Cold, Overheads, Throttling
 from gapslsim.sim.availability import availabilities
 from gapslsim.sim.overheads import NodeOverheads, heated
-from tests.support import Stage, figure, small_setup, stage
+from tests.support import Stage, figure, setup_for, stage
 from tests.unit.frameworks.test_timelines import assert_spans
 
 
@@ -24,7 +24,7 @@ def run(kind: str = "psl", n_rounds: int = 1, **settings: Any) -> Stage:
     of_world = {name: settings.pop(name) for name in (*settings,) if name.endswith(("overheads", "clock"))}
     more = {name: settings.pop(name) for name in (*settings,) if name in ("dry", "availability", "faults")}
     world = stage(
-        small_setup(), server_rate=2.0, uplinks=(1600, 800), downlinks=(1280, 640), **of_world, **more
+        setup_for(kind), server_rate=2.0, uplinks=(1600, 800), downlinks=(1280, 640), **of_world, **more
     )
     return world.run(frameworks[kind](**settings), n_rounds)
 

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import PositiveInt
 
 from gapslsim.frameworks.server_schedule import ServerSchedule, server_schedules
-from gapslsim.frameworks.stage import Process, Stage
-from gapslsim.learning.names import SERVER, side_of
+from gapslsim.frameworks.stage import Actor, Process, Stage
+from gapslsim.learning.names import SERVER
 from gapslsim.registry import component
 
 __all__ = ["CopiesSchedule"]
@@ -20,7 +20,8 @@ class CopiesSchedule(ServerSchedule):
     """A server-side copy for each client, stepped on its mini-batches as they arrive: SplitFed V1 (arXiv 2004.12088).
 
     At the end of a round in which it is due, the server averages the copies that took a step in this round, and gives
-    the mean to every client's copy; that takes the server's time and no traffic.
+    the mean to every client's copy; that takes the server's time and no traffic. Machines between clients and server
+    have a copy for each of their clients too, and average theirs at the same time.
     """
 
     kind: Literal["copies"] = "copies"
@@ -47,9 +48,9 @@ class CopiesSchedule(ServerSchedule):
         """With `every: epoch`."""
         return self.every == "epoch"
 
-    def model(self, client: int) -> str:
+    def model(self, client: int, owner: str = SERVER) -> str:
         """Name of a client's copy."""
-        return f"{SERVER}-{client}"
+        return f"{owner}-{client}"
 
     def n_copies(self, n_clients: int) -> int:
         """One for each client."""
@@ -59,14 +60,21 @@ class CopiesSchedule(ServerSchedule):
         """Averages the copies, if that is due."""
         if self.every != "epoch" and w.round % self.every:
             return
-        learner = w.learner
-        stepped = [c for c in range(w.n_clients) if learner.states.turn(self.model(c))]
+        stations = {s.name: s for c in range(w.n_clients) for s in w.stations(c)}
+        if stations:
+            yield from w.together(self._average(w, actor) for actor in (*stations.values(), w.server))
+        else:
+            yield from self._average(w, w.server)
+
+    def _average(self, w: Stage, actor: Actor) -> Process[None]:
+        """Averages the copies of the server or of a station, there."""
+        learner, owner = w.learner, actor.name
+        stepped = [c for c in range(w.n_clients) if learner.states.turn(self.model(c, owner))]
         if not stepped:
             return
-        weights = {c: learner.weights(self.model(c)) for c in stepped}
-        mean = yield from w.server.compute(
-            learner.average(weights, self.weights), on_behalf_of=tuple(stepped)
-        )
-        learner.install(SERVER, mean, "reset")  # A copy that is not there yet begins so.
-        for name in [name for name in learner.states if side_of(name) == SERVER and name != SERVER]:
+        weights = {c: learner.weights(self.model(c, owner)) for c in stepped}
+        mean = yield from actor.compute(learner.average(weights, self.weights), on_behalf_of=tuple(stepped))
+        learner.install(owner, mean, "reset")  # A copy that is not there yet begins so.
+        copies = {self.model(c, owner) for c in range(w.n_clients)}
+        for name in [name for name in learner.states if name in copies]:
             learner.install(name, mean, "keep" if self.optimizer == "keep" else "restart")
