@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gapslsim.errors import NumericalError
+from gapslsim.learning._layout import sent
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.operation import Alignment
@@ -80,8 +81,9 @@ class AuxiliaryPasses:
         tape = side.forward(state, smashed, 0)
         loss = self._criterion.mean(tape.output, message.labels)
         cut, *gradients = differentiate(loss, (smashed, *tape.parameters))
-        lost = float(loss.detach())
-        if not math.isfinite(float(cut.sum()) + lost):
+        # One look at the device, not two.
+        lost, total = torch.stack([loss.detach(), cut.sum()]).tolist()
+        if not math.isfinite(total + lost):
             raise NumericalError(
                 f"round {round}, client {client}: its local loss or the gradient of it is not finite (loss "
                 f"{lost}). Lower the learning rate (training.client.lr, framework.auxiliary.optimizer)."
@@ -111,7 +113,7 @@ class AuxiliaryPasses:
         n, wanted = len(smashed), self._wanted(how, server, smashed, labels)
         random = stream(self._setup.seed, "align", how.client, how.round)
         for _ in range(how.epochs):
-            order = torch.from_numpy(random.permutation(n)).to(smashed.device)
+            order = sent(torch.from_numpy(random.permutation(n)), smashed.device)
             for rows in torch.split(order, how.batch_size):
                 target = wanted[rows] if how.of_all else wanted[rows] * (n / len(rows))
                 given = smashed[rows].requires_grad_()

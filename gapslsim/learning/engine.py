@@ -119,6 +119,8 @@ class Engine:
         # Elsewhere than on a CPU batches had better be picked together, even where passes are not stacked.
         self.stacks_clients = self._client_passes.stacks or device.type != "cpu"
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
+        if setup.auxiliary is not None:
+            self.auxiliary  # noqa: B018  # made now, and not in the midst of the first round
         self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
 
