@@ -121,8 +121,7 @@ class Engine:
         self._features = FeatureStore(setup.shards)
         self.stacks_clients = self._client_passes.stacks or device.type != "cpu"
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
-        if setup.auxiliary is not None:
-            self.auxiliary  # noqa: B018  # made now, and not in the midst of the first round
+        _ = setup.auxiliary and self.auxiliary  # Made now, and not in the midst of the first round.
         self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
 
@@ -167,10 +166,9 @@ class Engine:
 
     @cached_property
     def auxiliary(self) -> AuxiliaryPasses:
-        """Passes through the auxiliary networks of clients that take a loss of their own."""
-        return AuxiliaryPasses(
-            self._setup, self.client, self.server, self._device, self._dtype, self.criterion
-        )
+        """Passes through the auxiliary networks of clients."""
+        sides = self.client, self.server
+        return AuxiliaryPasses(self._setup, *sides, self._device, self._dtype, self.criterion)
 
     def kept_or_made(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """As `client_forwards`, without passes whose outcome is held."""
