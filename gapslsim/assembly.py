@@ -136,6 +136,10 @@ def assemble(
             "sent needs clients that are always there and no faults; write installed, or leave those out"
         )
         raise ScenarioError([Problem("training.frozen", message)])
+    schedule: Any = getattr(scenario.framework, "server_schedule", None)
+    if clock is not None and schedule is not None and schedule.trains_first:
+        message = f"{schedule.kind} is simulated and cannot be measured here; write another"
+        raise ScenarioError([Problem("framework.server_schedule", message)])
     if clock is not None and keeps(scenario):
         message = "once is simulated and cannot be measured here; write always"
         raise ScenarioError([Problem("framework.client_update.upload", message)])

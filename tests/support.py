@@ -117,6 +117,9 @@ class FixedCosts:
     ) -> Cost:
         return flop(3.0 * len(batch_sizes))
 
+    def server_training(self, sizes: tuple[int, ...], epochs: int) -> Cost:
+        return flop(1.5 * len(sizes) * epochs)
+
     def joined_step(self, batch_sizes: Sequence[int], rule: Any) -> Cost:
         return flop(2.5 * len(batch_sizes))
 

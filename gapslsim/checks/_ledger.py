@@ -15,6 +15,7 @@ __all__ = ["Ledger"]
 
 _OPERATIONS: Final = (
     "client_forward", "server_step", "client_backward", "local_training", "average", "average_whole", "combine",
+    "server_training",
 )  # fmt: skip
 """Methods of the learner that offer work."""
 _MOST_EVENTS = 30_000
@@ -30,6 +31,8 @@ class Step(NamedTuple):
     after: Keyed[Any]
     at_s: float
     round: int
+    n: int = 1
+    """Steps of the optimizer."""
 
 
 class Ledger:
@@ -123,10 +126,11 @@ class Ledger:
             before = [learner.states[name] for name in work.states]
             made = carry_out()
             self.carried_out[work.operation] += 1
-            if work.operation == "server_step":
+            if work.operation in ("server_step", "server_training", "cut_gradients"):
                 after = learner.states[work.states[0]]
+                n = {"server_step": 1, "server_training": work.n_batches}.get(work.operation, 0)
                 self.steps[after.key] = Step(
-                    work.states[0], before[0], after, self.stage.now_s, learner.round
+                    work.states[0], before[0], after, self.stage.now_s, learner.round, n
                 )
             elif isinstance(made, Keyed):
                 given = (*arguments, *named.values())

@@ -197,7 +197,7 @@ def steps_are_as_expected(runs: Runs) -> str | None:
     if not framework.has_rounds or framework.participation.expected_share(runs.n_clients) < 1:
         raise InapplicableError("how often it steps depends on chance or samples")
     expected = framework.server_steps_per_round(*ran.sizes)
-    found = len(ran.ledger.steps) / len(ran.rounds)
+    found = sum(step.n for step in ran.ledger.steps.values()) / len(ran.rounds)
     if abs(found - expected) <= 0.01 * max(expected, 1.0):
         return None
     said = (

@@ -89,15 +89,23 @@ class ParallelSplitLearning(Framework):
     def _together(self, w: Stage, clients: Collection[int]) -> Process[None]:
         """A mini-batch of each client, with a barrier before the server's step and one behind the backward passes."""
         sizes = self._batch_sizes(w, clients)
-        going = {c: self._upload(w, c) if n is None else self._upload_some(w, c, n) for c, n in sizes.items() if n != 0}
+        going = {
+            c: self._upload(w, c) if n is None else self._upload_some(w, c, n)
+            for c, n in sizes.items()
+            if n != 0
+        }
         smashed = yield from w.gather("upload", going)
         if self.server_schedule.steps_for_each:
             served = {client: self._serve(w, one) for client, one in smashed.items()}
             yield from w.gather("train", served, keep=False)
         elif smashed:
+            trains = self.client_update.trains_in(w.round, w.epoch)
+            if self.server_schedule.trains_first:
+                yield from self.server_schedule.train(w, smashed)
+                if not trains:
+                    return
             rule = self.server_schedule.rule(self.server_rule)
             joined = self.server_schedule.joins_samples
-            trains = self.client_update.trains_in(w.round, w.epoch)
             answers = trains or any(w.stations(client) for client in smashed)
             cut_rule = self._cut_rule(w, tuple(smashed))
             step = w.learner.server_step(smashed, rule, cut_rule, joined=joined, answers=answers)
@@ -200,7 +208,9 @@ class ParallelSplitLearning(Framework):
         share = self.participation.expected_share(len(n_batches))
         of_client = share * sum(n_batches) / len(n_batches)
         if not self.server_schedule.steps_for_each:
-            return of_client, float(max(n_batches))
+            turns = range(max(n_batches))
+            going = [[b for b, n in zip(batch_sizes, n_batches, strict=True) if n > turn] for turn in turns]
+            return of_client, sum(self.server_schedule.n_steps(sizes, share) for sizes in going)
         n_copies = self.server_schedule.n_copies(len(n_batches))
         return of_client, share * sum(n_batches) / n_copies
 
@@ -210,7 +220,7 @@ class ParallelSplitLearning(Framework):
         return made._replace(
             served=1 if schedule.steps_for_each else made.served,
             copies=schedule.n_copies(n_clients),
-            is_joined=schedule.joins_samples,
+            is_joined=schedule.joins_samples or schedule.trains_first,
         )
 
     def problems(self, n_clients: int) -> list[str]:
@@ -270,7 +280,8 @@ class ParallelSplitLearning(Framework):
         if self.server_rule.n_generated:
             return "its rule makes samples up by their labels, which may stay on the clients (gas)"
         schedule = self.server_schedule
-        if schedule.joins_samples or (schedule.steps_for_each and schedule.n_copies(2) == 1):
+        takes_one = schedule.steps_for_each and schedule.n_copies(2) == 1
+        if schedule.joins_samples or schedule.trains_first or takes_one:
             return f"server_schedule {schedule.kind} knows no pass of the server that waits for a gradient"
         if self.cut_scale == "mean":
             return "cut_scale: mean would scale what stations step on"
@@ -307,6 +318,8 @@ class ParallelSplitLearning(Framework):
         """What the server's rule, the cut gradient or the schedule cannot do."""
         if self.server_schedule.joins_samples:
             return "the samples of all clients go through one pass of the server (server_schedule)"
+        if self.server_schedule.trains_first:
+            return "the samples of all clients are one pool, and are of one shape for that (server_schedule)"
         return one_cut_because(self.server_rule, self.cut_rule)
 
     @property

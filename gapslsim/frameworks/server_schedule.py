@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from gapslsim.clock_options import ServerClock
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.learning.names import SERVER
 from gapslsim.learning.rules import ServerUpdate
 from gapslsim.registry import Family
+
+if TYPE_CHECKING:
+    from gapslsim.learning.operation import SmashedData
 
 __all__ = ["ServerSchedule", "server_schedules"]
 
@@ -50,6 +54,24 @@ class ServerSchedule(ABC):
     def per_epoch(self) -> bool:
         """Whether it counts local epochs, so that a round must be one."""
         return False
+
+    @property
+    def trains_first(self) -> bool:
+        """Whether the server trains by itself on what has arrived (`train`), and then answers without a step."""
+        return False
+
+    def train(self, w: Stage, smashed: Mapping[int, SmashedData]) -> Process[None]:
+        """What it does then."""
+        yield from ()
+
+    def n_steps(self, batch_sizes: Sequence[int], share: float = 1.0) -> float:
+        """Steps for one mini-batch of each of some clients, where there is not one for each.
+
+        Args:
+            batch_sizes: of the clients.
+            share: of them that take part, as expected.
+        """
+        return 1.0
 
     def rule(self, rule: ServerUpdate) -> ServerUpdate:
         """What becomes of the framework's rule."""

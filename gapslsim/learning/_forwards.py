@@ -52,7 +52,9 @@ class ClientForwards(RelayOperations):
         name = f"client-{client}" if model is None else of_side(model, CLIENT)
         own = self.setup.batches.size(client) if batch_size is None else batch_size
         if own < 1:
-            raise ProtocolError(f"A mini-batch has a sample or more, found {own}: who has none takes no part.")
+            raise ProtocolError(
+                f"A mini-batch has a sample or more, found {own}: who has none takes no part."
+            )
         size = own if n_samples is None else n_samples
         cost = self.costs.client_forward(size, self.setup.cut_of(client))
         cost = self._hops.charged(cost, sent=[self._hops.uploaded(client, size)])
@@ -64,7 +66,11 @@ class ClientForwards(RelayOperations):
 
     def _next_batch(self, client: int, name: str, size: int) -> SmashedData:
         """A client's next mini-batch as the server has it in the end."""
-        state, start, own = self.states.named[name], self.states.taken(client), self.setup.batches.size(client)
+        state, start, own = (
+            self.states.named[name],
+            self.states.taken(client),
+            self.setup.batches.size(client),
+        )
         step = self.states.next_steps(client, 1, size)
         drawn = None if (start, size) == (step * own, own) else Drawn(start, size)
         label_bytes = 0 if self.has_tails else self.setup.data.label_bytes

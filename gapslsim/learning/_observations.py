@@ -16,7 +16,9 @@ from gapslsim.records import AlignmentRow, GradientRow, LossRow, PairRow, Update
 if TYPE_CHECKING:
     from gapslsim.learning.operation import ServerOutcome
 
-__all__ = ["Accuracy", "Observations", "Seen", "geometry_record", "is_of_step", "read_record", "step_record"]
+__all__ = [
+    "Accuracy", "Observations", "Seen", "geometry_record", "has_losses", "is_of_step", "read_record", "step_record",
+]  # fmt: skip
 
 
 class Accuracy(NamedTuple):
@@ -110,11 +112,16 @@ def step_record(outcome: ServerOutcome, round: int, clients: tuple[int, ...]) ->
     }
 
 
-def is_of_step(record: Seen, round: int, clients: tuple[int, ...]) -> bool:
-    """Whether a record tells of a server step with these mini-batches."""
-    told = [(row.round, row.client) for row in record.get("losses", ())]
+def is_of_step(record: Seen, round: int, clients: tuple[int, ...], trains: bool = True) -> bool:
+    """Whether a record tells of a server step with these mini-batches, or of answers to them alone."""
     is_whole = len(record.get("fates", ())) == len(clients) and "rule_state" in record
-    return is_whole and told == [(round, client) for client in clients]
+    return is_whole and has_losses(record, round, clients if trains else ())
+
+
+def has_losses(record: Seen, round: int, clients: tuple[int, ...]) -> bool:
+    """Whether a record tells the training loss of one mini-batch of each of these clients."""
+    told = [(row.round, row.client) for row in record.get("losses", ())]
+    return told == [(round, client) for client in clients]
 
 
 def geometry_record(outcome: ServerOutcome) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from gapslsim.errors import NumericalError
 from gapslsim.learning.alignment import Gram
 from gapslsim.learning.geometry import measure
 from gapslsim.learning.gradient_rows import Rows
@@ -17,7 +18,7 @@ from gapslsim.learning.server_pass import ServerPass, average_over_clients
 from gapslsim.learning.state import SideState
 from gapslsim.records import LossRow
 
-__all__ = ["outcome_of"]
+__all__ = ["numerical_error", "outcome_of"]
 
 
 def outcome_of(
@@ -67,6 +68,7 @@ def outcome_of(
         losses=[
             LossRow(step.round, batch.client, loss, batch.size)
             for batch, loss in zip(step.batches, losses, strict=True)
+            if step.rule.steps
         ],
         reported_losses=list(losses) if decision.losses is passed.losses else decision.losses.tolist(),
         detail=decision.detail,
@@ -77,3 +79,12 @@ def outcome_of(
 def _joined(cut: Tensor, shared: Tensor | None, n_shared: int) -> Tensor:
     """A client's whole cut gradient: the shared rows, then its own."""
     return cut if shared is None else torch.cat([shared[:n_shared], cut[n_shared:]])
+
+
+def numerical_error(what: str, loss: float, round: int, client: int, state_key: str) -> NumericalError:
+    """What to say of a loss or gradient that is not finite."""
+    return NumericalError(
+        f"round {round}, client {client}: the {what} is not finite (loss {loss}). The last good state is "
+        f"{state_key[:12]}, after round {round - 1}. Lower the learning rate (training.client.lr, training.server.lr) "
+        "or the momentum."
+    )

@@ -15,7 +15,7 @@ from gapslsim.learning._joining import groups_of
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.rules import ClientUpdate, ServerUpdate
 from gapslsim.learning.setup import LearningSetup
-from gapslsim.models.cost import ChainCost, SplitCost, chain_cost, split_cost
+from gapslsim.models.cost import ChainCost, SplitCost, chain_cost, server_backward, split_cost
 from gapslsim.models.model import Model
 from gapslsim.models.segments import OF_CLIENT, OF_SERVER, Stretch
 from gapslsim.models.side_cost import SideCost
@@ -49,6 +49,7 @@ class OperationCosts:
         self.client_backward = cache(self._client_backward)
         self.local_training = cache(self._local_training)
         self.average = cache(self._average)
+        self.server_training = cache(self._server_training)
         self._server_step = cache(self._build_server_step)
         self._step_of_cuts = cache(self._build_step_of_cuts)
         self._joined_step = cache(self._build_joined_step)
@@ -171,7 +172,10 @@ class OperationCosts:
         forward = self.split_at(cut, batch_size).server.forward
         if batch_size == n_shared:
             return forward
-        backward = self.split_at(cut, batch_size - n_shared).server.backward
+        if rule.steps:
+            backward = self.split_at(cut, batch_size - n_shared).server.backward
+        else:
+            backward = self._server_backward(batch_size - n_shared, of_weights=False)
         if self._tail is not None:
             return backward
         return Cost(parts=(forward, backward.times(3 if rule.second_order else 1)))
@@ -231,8 +235,25 @@ class OperationCosts:
                 made.server.backward,
             ]
         n = self.sizes.server.n_trained
-        parts += [rule.cost(n_clients, n), self._setup.server_optimizer.cost_with_clipping(n)]
+        parts.append(rule.cost(n_clients, n))
+        if rule.steps:
+            parts.append(self._setup.server_optimizer.cost_with_clipping(n))
         return Cost(parts=tuple(parts))
+
+    def _server_training(self, sizes: tuple[int, ...], epochs: int) -> Cost:
+        """Steps of the server on mini-batches of these sizes; it makes no gradient at the cut."""
+        optimizer = self._setup.server_optimizer.cost_with_clipping(self.sizes.server.n_trained)
+        parts = [
+            Cost(
+                parts=(self.split(n).server.forward, self._server_backward(n, of_weights=True), optimizer)
+            ).times(count * epochs)
+            for n, count in Counter(sizes).items()
+        ]
+        return Cost(parts=tuple(parts))
+
+    def _server_backward(self, batch_size: int, of_weights: bool) -> Cost:
+        """A part of the server's backward pass; see `server_backward`."""
+        return server_backward(*self._about, batch_size, self.sizes.smashed_shape, of_weights)
 
     def _build_step_of_cuts(
         self, batches: tuple[tuple[int, int], ...], rule: ServerUpdate, served: bool

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from gapslsim.data.batches import Drawn
-from gapslsim.errors import NumericalError
 from gapslsim.learning._joining import stacked_client_samples
 from gapslsim.learning._layout import channels_last, in_memory, sent
 from gapslsim.learning._limits import limits_for
 from gapslsim.learning._observations import Accuracy
-from gapslsim.learning._outcome import outcome_of
+from gapslsim.learning._outcome import numerical_error, outcome_of
 from gapslsim.learning.augment import augmented
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.criterion import Criterion
@@ -28,7 +27,15 @@ from gapslsim.learning.judging import Judge
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
 from gapslsim.learning.names import SERVER, side_of
-from gapslsim.learning.operation import ClientBackward, ClientForward, ServerOutcome, ServerStep
+from gapslsim.learning.operation import (
+    ClientBackward,
+    ClientForward,
+    PoolTraining,
+    ServerOutcome,
+    ServerStep,
+    Trained,
+)
+from gapslsim.learning.pool_training import train_on_pool
 from gapslsim.learning.probe import PROBED
 from gapslsim.learning.rules import Decision, Gradients, ServerUpdate
 from gapslsim.learning.server_pass import (
@@ -209,6 +216,20 @@ class Engine:
         known = gradients.gram if matrix is rows and keep_rows else None
         return outcome_of(step, passed, losses, decision, updated, self._compared(step, rows), known)
 
+    def server_training(self, given: PoolTraining) -> Trained:
+        """Steps of the server on mini-batches drawn from a pool."""
+        random = stream(self._setup.seed, "server_training", *given.draw)
+        seed = partial(self._seed, self.server, "server_training", *given.draw)
+        state, told = train_on_pool(self.server, given, random, seed, self.criterion)
+        rows = [
+            LossRow(given.round, batch.client, loss, batch.size)
+            for batch, loss in zip(given.batches, told.tolist(), strict=True)
+        ]
+        for row in rows:
+            if not math.isfinite(row.loss):
+                raise numerical_error("loss", row.loss, row.round, row.client, given.state_key)
+        return Trained(state, rows)
+
     def _server_pass(self, step: ServerStep, *given: Any, **how: Any) -> ServerPass:
         """Passes of all mini-batches; see `server_pass`."""
         return server_pass(*given, criterion=self.criterion, **how)
@@ -298,7 +319,7 @@ class Engine:
         seeds = [self._seed(draws, "local_training", client, step) for step in steps]
         trained, loss = self._train_locally(start, client, steps, seeds)
         if not math.isfinite(loss):
-            raise _numerical_error("loss", loss, round, client, key)
+            raise numerical_error("loss", loss, round, client, key)
         return trained, LossRow(round, client, loss, len(steps) * self._setup.batches.size(client))
 
     def _train_locally(
@@ -361,15 +382,7 @@ class Engine:
         for row, (loss, total) in enumerate(zip(losses, of_each, strict=True)):
             if not math.isfinite(loss) or not math.isfinite(total):
                 what = "gradient" if math.isfinite(loss) else "loss"
-                raise _numerical_error(what, loss, step.round, step.clients[row], step.state_key)
-
-
-def _numerical_error(what: str, loss: float, round: int, client: int, state_key: str) -> NumericalError:
-    return NumericalError(
-        f"round {round}, client {client}: the {what} is not finite (loss {loss}). The last good state is "
-        f"{state_key[:12]}, after round {round - 1}. Lower the learning rate (training.client.lr, training.server.lr) "
-        "or the momentum."
-    )
+                raise numerical_error(what, loss, step.round, step.clients[row], step.state_key)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from gapslsim.learning._forwards import ClientForwards
 from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
 from gapslsim.learning._relays import served
+from gapslsim.learning._server_training import ServerTraining
 from gapslsim.learning.names import SERVER, name_of, of_side
 from gapslsim.learning.operation import (
     ClientBackward,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 
-class Learner(CommonBlocks, ClientForwards):
+class Learner(CommonBlocks, ServerTraining, ClientForwards):
     """Offers every operation on the named states of one training.
 
     A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
@@ -162,7 +163,7 @@ class Learner(CommonBlocks, ClientForwards):
                 inputs,
                 compute,
                 lambda made: step_record(made, round, clients),
-                fits=lambda found: is_of_step(found, round, clients),
+                fits=lambda found: is_of_step(found, round, clients, rule.steps),
             )
             if measures and outcome is not None:
                 operations.observe(
@@ -175,13 +176,16 @@ class Learner(CommonBlocks, ClientForwards):
                 lambda made: made.state,
                 is_state=True,
             )
-            memory = RuleMemory(key, record.get("rule_state"))
-            states.stepped(name, after, clients, sum(sizes), memory)
             if self.journal is not None:
                 needs = (state, *(kept for batch in batches for kept in (batch.state, *batch.needs)))
                 for batch in batches:
                     batch.needs = needs
-            self._updated()
+            if rule.steps:
+                memory = RuleMemory(key, record.get("rule_state"))
+                states.stepped(name, after, clients, sum(sizes), memory)
+                self._updated()
+            else:
+                states.named[name] = after  # with the statistics of its passes
             reply = make_reply(
                 key,
                 batches,
@@ -199,11 +203,15 @@ class Learner(CommonBlocks, ClientForwards):
         else:
             cuts = [cut for client in clients if (cut := self.setup.cut_of(client)) is not None]
             cost = self.costs.server_step(sizes, shared, rule, served=is_served, cuts=cuts)
-        came = [] if is_served else [self._arriving(batch.client, batch.size) for batch in batches]
+        came = (
+            []
+            if is_served or not rule.steps
+            else [self._arriving(batch.client, batch.size) for batch in batches]
+        )
         sent = self._hops.downloaded(batches, n_broadcast) if answers else ()
         cost = self._hops.charged(cost, received=came, sent=sent)
         n_loops = len(sizes) if self.costs.server.computes == "in_sequence" else 1
-        return Work("server_step", cost, carry_out, (name,), n_loops)
+        return Work("server_step" if rule.steps else "cut_gradients", cost, carry_out, (name,), n_loops)
 
     def client_backward(self, whom: int | SmashedData, reply: ServerReply, rule: ClientUpdate) -> Work[None]:
         """BP of the client side from the cut gradient of a mini-batch, and the client's update.

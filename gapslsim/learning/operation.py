@@ -27,12 +27,14 @@ __all__ = [
     "ClientBackward",
     "ClientForward",
     "MiniBatch",
+    "PoolTraining",
     "RelayStep",
     "SentWeights",
     "ServerOutcome",
     "ServerStep",
     "SmashedData",
     "TailPass",
+    "Trained",
 ]
 
 
@@ -202,6 +204,36 @@ class ServerStep(NamedTuple):
     def clients(self) -> tuple[int, ...]:
         """Of each mini-batch."""
         return tuple(batch.client for batch in self.batches)
+
+
+class PoolTraining(NamedTuple):
+    """Training of the server on a pool of smashed data."""
+
+    batches: Sequence[MiniBatch]
+    """Whose samples they are, by client and step."""
+    state: SideState
+    messages: Sequence[Smashed]
+    """Smashed data of each."""
+    weights: Sequence[float]
+    """Of a sample of each in the mean of a step."""
+    epochs: int
+    """Passes over all samples."""
+    sizes: tuple[int, ...]
+    """Samples of each step of a pass."""
+    round: int
+    draw: tuple[int | str, ...]
+    """Name of its random streams."""
+    state_key: str
+    """Of the state, for messages."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Result of such a training."""
+
+    state: SideState
+    losses: list[LossRow]
+    """Mean over the samples of each mini-batch, as they were when they were stepped on."""
 
 
 @dataclass(frozen=True, eq=False)

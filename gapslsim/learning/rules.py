@@ -130,6 +130,11 @@ class ServerUpdate(ABC):
         return True
 
     @property
+    def steps(self) -> bool:
+        """Whether it ever steps; False: the server only answers, and its losses are no training losses."""
+        return True
+
+    @property
     def second_order(self) -> bool:
         """Whether it asks for `Gradients.hessian_product`."""
         return False

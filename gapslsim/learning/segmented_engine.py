@@ -13,7 +13,14 @@ from gapslsim.learning._layout import sent
 from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.messages import Smashed, Weights
-from gapslsim.learning.operation import ClientForward, MiniBatch, RelayStep, ServerOutcome, ServerStep, TailPass
+from gapslsim.learning.operation import (
+    ClientForward,
+    MiniBatch,
+    RelayStep,
+    ServerOutcome,
+    ServerStep,
+    TailPass,
+)
 from gapslsim.learning.relay_passes import RECEIVED, forward_alone, tail_pass
 from gapslsim.learning.server_pass import ServerPass, server_pass
 from gapslsim.learning.state import SideState

@@ -192,8 +192,9 @@ class States:
         clients: Sequence[int],
         n_samples: int,
         memory: RuleMemory,
+        n_steps: int = 1,
     ) -> None:
-        """Notes a step of a server-side state.
+        """Notes a step of a server-side state, or several in a row.
 
         Args:
             server: its name.
@@ -201,12 +202,13 @@ class States:
             clients: whose mini-batches it took.
             n_samples: in all of them.
             memory: what its rule remembers.
+            n_steps: of the optimizer.
         """
         self.named[server] = state
         self._turns[server] = self.turn(server) + 1
-        self._updates[server] = self.updates(server) + 1
+        self._updates[server] = self.updates(server) + n_steps
         self._memories[server] = memory
-        self.server_steps += 1
+        self.server_steps += n_steps
         self.samples_seen += n_samples
         if server != SERVER or self._served_by:
             self._served_by.update(dict.fromkeys(clients, server))

@@ -13,8 +13,9 @@ from gapslsim.models._trace import Trace, in_words
 from gapslsim.models.model import Model
 from gapslsim.models.side_cost import SideCost, SplitCost
 from gapslsim.models.split import blocks_on_meta, cut_at
+from gapslsim.work import Cost
 
-__all__ = ["traced_chain", "traced_cost", "try_backward"]
+__all__ = ["traced_backward", "traced_chain", "traced_cost", "try_backward"]
 
 
 def traced_cost(
@@ -87,6 +88,23 @@ def traced_chain(
             f" give logits of shape {(batch_size, n_classes)}."
         )
     return [*costs, last], shapes
+
+
+def traced_backward(
+    model: Model,
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    batch_size: int,
+    smashed_shape: tuple[int, ...],
+    of_weights: bool,
+) -> Cost:
+    """See `server_backward`."""
+    blocks = blocks_on_meta(model, input_shape, n_classes)
+    server = cut_at(blocks, (0, model.cut_index(input_shape, n_classes), len(blocks)))[1]
+    arrived = torch.empty(batch_size, *smashed_shape, device="meta").requires_grad_(not of_weights)
+    if not of_weights:
+        server.requires_grad_(False)
+    return Trace(server, arrived).run(ends_in_loss=True)[1].backward
 
 
 def try_backward(

@@ -74,6 +74,30 @@ def chain_cost(
     return _chain_cost(model, *about, tuple(bounds))
 
 
+@lru_cache(maxsize=256)
+def server_backward(
+    model: Model,
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    batch_size: int,
+    smashed_shape: tuple[int, ...],
+    of_weights: bool,
+) -> Cost:
+    """A part of the server's backward pass, which as a whole gives both.
+
+    Args:
+        model: whose.
+        input_shape: of one input.
+        n_classes: logits per sample.
+        batch_size: samples of the pass.
+        smashed_shape: of one sample at the cut.
+        of_weights: the gradients of its weights alone; else the gradient at the cut alone.
+    """
+    from gapslsim.models._costing import traced_backward
+
+    return traced_backward(model, input_shape, n_classes, batch_size, smashed_shape, of_weights)
+
+
 def _check(model: Model, batch_size: int) -> None:
     try:
         # Asked here: the caches below would raise an error that does not say whose settings it means.

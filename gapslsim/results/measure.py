@@ -210,6 +210,14 @@ NUMBERS: Final = frozenset(
         "accuracy",
         "loss",
         "round",
+        # Of boards.
+        "question",
+        "counted",
+        "level",
+        "place",
+        "best_place",
+        "worst_place",
+        "first",
     }
 )
 """Columns of the numbers of figures beside their axes; curves may have a metric's besides."""

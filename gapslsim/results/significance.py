@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from gapslsim.results import words
 
-__all__ = ["LEVEL", "MOST_SEEDS", "Difference", "Pair", "corrected", "difference", "seeds_needed"]
+__all__ = [
+    "LEVEL",
+    "MOST_SEEDS",
+    "Difference",
+    "Pair",
+    "corrected",
+    "difference",
+    "p_above_zero",
+    "seeds_needed",
+]
 
 LEVEL: Final = 0.05
 """An order is decided where the corrected p is no greater."""
@@ -139,20 +148,40 @@ def difference(
     from scipy.special import stdtr
 
     # Of the two ends the one that says less.
-    t = max(0.0, _t(low))
+    t = float(_t(low))
     share = float(stdtr(n - 1, t))
     interval = (mean[0] - _half_width(low), mean[1] + _half_width(high))
+    return Difference(pair, n, wins, mean, interval, share, float(p_above_zero(low)), t / math.sqrt(n))
+
+
+def p_above_zero(gaps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Two-sided p of Student's t-test that a mean is above 0.
+
+    Args:
+        gaps: [..., seeds]; minus infinity where nothing is known of one.
+
+    Returns:
+        [...]: 1 where the mean is not above 0, NaN for one seed.
+    """
+    from scipy.special import stdtr
+
+    n = gaps.shape[-1]
+    if n < 2:
+        return np.full(gaps.shape[:-1], math.nan)
     # From the other tail, which does not round to 0.
-    return Difference(pair, n, wins, mean, interval, share, 2 * float(stdtr(n - 1, -t)), t / math.sqrt(n))
+    p: NDArray[np.float64] = 2 * stdtr(n - 1, -_t(gaps))
+    return p
 
 
-def _t(values: NDArray[np.float64]) -> float:
-    """Student's statistic; infinite where all seeds say the same."""
-    deviation = float(values.std(ddof=1))
+def _t(gaps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Student's statistic along the last axis, at least 0; infinite where all seeds say the same."""
+    known = np.where(np.isneginf(gaps).any(axis=-1, keepdims=True), -1.0, gaps)
+    mean, deviation = known.mean(axis=-1), known.std(axis=-1, ddof=1)
     # Equal numbers may differ by the rounding of their subtraction.
-    if deviation <= 1e-12 * float(np.abs(values).max()):
-        return math.inf if values.mean() > 0 else 0.0
-    return float(values.mean()) / (deviation / math.sqrt(len(values)))
+    is_flat = deviation <= 1e-12 * np.abs(known).max(axis=-1)
+    t = mean / np.where(is_flat, 1.0, deviation) * math.sqrt(gaps.shape[-1])
+    found: NDArray[np.float64] = np.maximum(0.0, np.where(is_flat, np.where(mean > 0, math.inf, 0.0), t))
+    return found
 
 
 def _half_width(values: NDArray[np.float64]) -> float:

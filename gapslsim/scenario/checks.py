@@ -323,7 +323,9 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         split_cost(*about, least, loaded.input_dtype)
     except ValueError as error:
         if least not in batches:
-            return [(("framework",), f"it draws the sizes of mini-batches. In one of {least}, {_words(error)}")]
+            return [
+                (("framework",), f"it draws the sizes of mini-batches. In one of {least}, {_words(error)}")
+            ]
         client = batches.index(least)
         rule = f"client {client} has {sizes[client]} training samples. In its batches of {least}, {_words(error)}"
         return [(("data", "partition"), rule)]

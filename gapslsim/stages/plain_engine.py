@@ -89,7 +89,9 @@ class PlainEngine(Engine):
             batch = call.batch
             batch.tape = tape = self._forward(call, partial(self._timed, "", batch.size))
             smashed.append(
-                Smashed(tape.output.detach(), self._labels[self._chosen(batch.client, batch.step, batch.drawn)])
+                Smashed(
+                    tape.output.detach(), self._labels[self._chosen(batch.client, batch.step, batch.drawn)]
+                )
             )
         return smashed
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from gapslsim.frameworks._global_batches import compose, share_without
 from gapslsim.frameworks.framework import frameworks
@@ -15,7 +15,6 @@ from gapslsim.frameworks.rules.server_schedule.joined import JoinedSchedule
 from gapslsim.frameworks.server_schedule import ServerSchedule, server_schedules
 from gapslsim.frameworks.stage import Stage
 from gapslsim.registry import component
-from pydantic import Field
 
 __all__ = ["Gpsl"]
 

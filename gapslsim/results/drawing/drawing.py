@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -257,6 +257,8 @@ class TextTable:
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    strong: Collection[tuple[int, int]] = ()
+    """Cells that stand out: numbers of their row and column."""
 
 
 @dataclass(frozen=True, slots=True)

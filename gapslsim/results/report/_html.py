@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -22,26 +22,50 @@ def figure_html(drawing: Drawing) -> Markup:
     """A figure: heading, legend, panels, caption, table, and what is folded."""
     parts = [tag("h2", drawing.title), _legend(drawing), _panels(drawing), _downloads(drawing)]
     parts.append(tag("figcaption", *_told(drawing.caption)))
-    if drawing.table.head:
-        parts.append(html_table(drawing.table.head, drawing.table.rows))
+    parts.append(_table(drawing))
     for folded in drawing.more:
         told = tag("div", *_told(folded.caption), class_="caption")
-        parts.append(tag("details", tag("summary", folded.title), _panels(folded), told))
+        parts.append(tag("details", tag("summary", folded.title), _panels(folded), told, _table(folded)))
     return tag("figure", *parts, id=drawing.name)
 
 
-def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], cls: str = "") -> Markup:
-    """A table from plain texts; the first column names the row. It scrolls sideways within its own frame."""
+def _table(drawing: Drawing) -> Markup:
+    shown = drawing.table
+    return html_table(shown.head, shown.rows, strong=shown.strong) if shown.head else Markup()
+
+
+def html_table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    cls: str = "",
+    strong: Collection[tuple[int, int]] = (),
+) -> Markup:
+    """A table from plain texts; the first column names the row. It scrolls sideways within its own frame.
+
+    Args:
+        head: of the columns.
+        rows: of texts.
+        cls: of the table, for its style.
+        strong: rows and columns of cells that stand out.
+    """
     top = tag("tr", *(tag("th", cell or _SPACE, scope="col") for cell in head))
-    body = [tag("tr", tag("th", row[0], scope="row"), *map(_cell, row[1:])) for row in rows]
+    body = [
+        tag(
+            "tr",
+            tag("th", row[0], scope="row"),
+            *(_cell(text, (line, column) in strong) for column, text in enumerate(row[1:], 1)),
+        )
+        for line, row in enumerate(rows)
+    ]
     table = tag("table", tag("thead", top), tag("tbody", *body), class_=cls or None)
     return tag("div", table, class_="scroll", tabindex="0")
 
 
-def _cell(text: str) -> Markup:
+def _cell(text: str, is_strong: bool) -> Markup:
     """What stands behind a line break is set small below."""
     first, *rest = text.split("\n")
-    return tag("td", first or _SPACE, *(tag("small", line) for line in rest))
+    shown = tag("strong", first) if is_strong else first or _SPACE
+    return tag("td", shown, *(tag("small", line) for line in rest))
 
 
 def _told(caption: Sequence[str]) -> list[Markup]:

@@ -57,6 +57,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("data", "parquet_images"): [{"root": str(OWN / "parquet"), "size": 4}],
     ("data", "table"): [{"name": "iris"}],
     ("data", "text"): [{"length": 8, "stride": 7}],
+    ("figure", "board"): [{"target": 0.8}, {"target": 0.8, "budget": {"of": "PSL", "share": 1.0}}],
     ("figure", "points"): [{"x": "framework", "y": "accuracy"}],
     ("figure", "table"): [{"rows": "framework", "cells": "accuracy"}],
     ("framework", "parallel"): [{}, {"server_update": "leader", "client_sync": "average"}],
@@ -81,6 +82,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("partition", "file"): [{"file": str(OWN / "lists.json")}],
     ("participation", "sample"): [{"k": 1}, {"k": 3}],
     ("shape", "tiers"): [{"cut": 2}, {"cut": 2, "edges": 1, "device": "jetson-nano"}],
+    ("server_schedule", "pooled"): [{}, {"epochs": 2, "batch_size": 3, "weights": "uniform"}],
     ("server_schedule", "copies"): [
         {},
         {"every": 3, "weights": "samples"},

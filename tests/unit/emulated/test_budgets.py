@@ -40,6 +40,7 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "async_sfl": (1400, 11),
     "async_sl": (1200, 11),
     "buffered_sl": (1100, 10),
+    "cyclesl": (2000, 30),
     "epsl": (280, 2),
     "fedavg": (2300, 10),
     "fixed_ratio": (240, 6),
@@ -62,6 +63,7 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "single_client": (280, 8),
     "sl": (1200, 11),
     "splitfed_v1": (2600, 22),
+    "splitfrozen": (150, 2),
     "splitfed_v2": (2350, 22),
 }
 """Launches and waits of one round of VGG-16 with ten clients, at most. Frameworks that step client by client, or

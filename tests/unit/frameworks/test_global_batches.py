@@ -66,11 +66,14 @@ def test_a_draw_is_that_of_its_stream() -> None:
     assert compose(6, [8, 5, 3], [0, 0, 0], stream) == expected
     # The epoch ends with 1 + 0 + 2 samples; the other 3 are of the next.
     rest = stream().multivariate_hypergeometric([8, 5, 3], 3, method="marginals")
-    assert compose(6, [8, 5, 3], [7, 5, 1], stream) == (rest + [1, 0, 2]).tolist()
+    assert compose(6, [8, 5, 3], [7, 5, 1], stream) == (rest + np.array([1, 0, 2])).tolist()
     # More than all data: once all, then the rest.
-    assert compose(20, [8, 5, 3], [0, 0, 0], stream) == (
-        np.array([8, 5, 3]) + stream().multivariate_hypergeometric([8, 5, 3], 4, method="marginals")
-    ).tolist()
+    assert (
+        compose(20, [8, 5, 3], [0, 0, 0], stream)
+        == (
+            np.array([8, 5, 3]) + stream().multivariate_hypergeometric([8, 5, 3], 4, method="marginals")
+        ).tolist()
+    )
 
 
 def test_shares_in_proportion_sum_up_and_keep_to_what_is_left() -> None:
@@ -132,7 +135,9 @@ def test_gpsl_is_a_loop_with_one_loss_on_the_global_batch(draw: str, scale: str)
     server, train = loop.servers[0], setup.data.train
     for step in steps:
         rows = {client: setup.batches.indices(client, 0, one) for client, one in step.items()}
-        smashed = {c: loop.clients[c](torch.from_numpy(train.inputs[own]).double()) for c, own in rows.items()}
+        smashed = {
+            c: loop.clients[c](torch.from_numpy(train.inputs[own]).double()) for c, own in rows.items()
+        }
         entered = torch.cat([one.detach() for one in smashed.values()]).requires_grad_()
         labels = torch.from_numpy(np.concatenate([train.labels[own] for own in rows.values()]))
         loop.of_servers[0].zero_grad()

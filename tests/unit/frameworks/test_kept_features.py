@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from gapslsim import load, simulate
 from gapslsim.errors import GapslsimError
@@ -18,6 +19,7 @@ from gapslsim.learning.learner import Learner
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.sim.fault import faults
 from tests.support import Stage, small_setup, stage
+from tests.unit.frameworks.test_server_schedules import Loop, distance, of_client, of_server
 from tests.unit.frameworks.test_timelines import assert_spans
 from tests.unit.frameworks.test_timelines import run as timed
 
@@ -47,6 +49,24 @@ def assert_same_training(one: Stage, other: Stage) -> None:
         assert left.states[name].key == right.states[name].key
         pairs = zip(left.states[name].value.parameters, right.states[name].value.parameters, strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("upload", ["once", "always"])
+def test_splitfrozen_is_a_plain_loop_over_the_server(upload: str) -> None:
+    world = stage(unlike()).run(
+        frameworks["splitfrozen"](client_update={"kind": "frozen", "upload": upload}), 10
+    )
+    loop = Loop(unlike())
+    server, optimizer = loop.servers[0], loop.of_servers[0]
+    for step in range(10):
+        optimizer.zero_grad()
+        for client in range(3):
+            inputs, labels = loop.batch(client, step)
+            (F.cross_entropy(server(loop.clients[client](inputs).detach()), labels) / 3).backward()
+        optimizer.step()
+    assert distance(of_server(world), list(server.parameters())) < 1e-10
+    for client in range(3):
+        assert distance(of_client(world, client), list(loop.clients[client].parameters())) == 0
 
 
 def uplink_bytes(world: Stage, client: int, phase: str = "uplink") -> list[int]:

@@ -142,10 +142,10 @@ def learner_of(kind: Any, measures: bool, n_rounds: int = 3, **settings: Any) ->
 
 
 FREE = (
-    "async_gapsl", "async_sfl", "async_sl", "buffered_sl", "cpsl", "gas", "mp_sl", "splitfed_v1", "splitfed_v2",
-    "splitfed_v3",
+    "async_gapsl", "async_sfl", "async_sl", "buffered_sl", "cpsl", "cyclesl", "gas", "mp_sl", "splitfed_v1",
+    "splitfed_v2", "splitfed_v3",
 )  # fmt: skip
-"""Their steps take fewer than all clients."""
+"""Their steps take fewer than all clients, or samples of all."""
 
 
 @pytest.mark.parametrize("kind", sorted(set(frameworks) - {"fedavg", "sl", *FREE}))

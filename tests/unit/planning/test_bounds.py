@@ -23,6 +23,7 @@ SETTINGS = {
     "a shared pass and a broadcast": {"framework": "{kind: epsl, phi: 0.5}"},
     "a step for each": {"framework": "{kind: psl, server_schedule: sequential}"},
     "a copy of the server for each": {"framework": "splitfed_v1"},
+    "a pool of features": {"framework": "cyclesl"},
     "cuts of their own": {"choose": "{clients.each.cut: [1, 2]}", "framework": "gapsl"},
     "labels that stay on clients": {"shape": "u_shape"},
     "a helper in the chain": {"shape": "{kind: chain, helpers: [{device: apple-m1, cut: 2}]}"},

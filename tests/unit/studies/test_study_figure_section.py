@@ -46,7 +46,10 @@ def test_a_view_that_no_run_evaluates_is_refused_with_the_fix(tmp_path):
 @pytest.mark.parametrize(
     ("figure", "told"),
     [
-        ("curve", "unknown figure 'curve'; known: curves, geometry, points, table. Did you mean 'curves'?"),
+        (
+            "curve",
+            "unknown figure 'curve'; known: board, curves, geometry, points, table. Did you mean 'curves'?",
+        ),
         ("points", "'x' is missing"),
         ("{kind: points, x: framework, y: acuracy}", "Did you mean 'accuracy'?"),
         ("{kind: points, x: framework, y: to_target}", "target"),
