@@ -47,6 +47,8 @@ class Gpsl(ParallelSplitLearning):
 
     def _batch_sizes(self, w: Stage, clients: Collection[int]) -> Mapping[int, int | None]:
         """Drawn anew in each step."""
+        if not clients:
+            return {}
         setup, taken = w.learner.setup, w.learner.states.taken
         own = self.global_batch or sum(map(setup.batches.size, clients))
         random = None if self.draw == "proportional" else lambda: w.random("global_batch")
@@ -85,9 +87,9 @@ class Gpsl(ParallelSplitLearning):
                 "client_sync: every: epoch counts the mini-batches of each client, whose sizes gpsl draws; write a "
                 "number of rounds"
             )
-        if self.server_schedule.steps_for_each:
+        if self.server_schedule.steps_for_each or self.server_schedule.trains_first:
             found.append(
-                f"server_schedule: {self.server_schedule.kind} steps on the mini-batch of one client, and gpsl on the "
-                "global one; write joined, mean or sum"
+                f"server_schedule: {self.server_schedule.kind} steps on other mini-batches than the global one; write "
+                "joined, mean or sum"
             )
         return found

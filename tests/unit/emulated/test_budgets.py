@@ -48,6 +48,7 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "gapsl": (250, 6),
     "cpsl": (330, 4),
     "gas": (1700, 20),
+    "gpsl": (320, 2),
     "hierarchical_sfl": (800, 4),
     "mp_sl": (5000, 22),
     "sglr": (280, 2),

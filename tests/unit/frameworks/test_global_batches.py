@@ -228,6 +228,7 @@ def test_a_dry_run_has_its_timeline_and_a_replay_its_training(tmp_path: Path) ->
     [
         ({"global_batch": 0}, "greater than 0"),
         ({"server_schedule": "copies"}, "write joined, mean or sum"),
+        ({"server_schedule": "pooled"}, "write joined, mean or sum"),
         ({"client_sync": {"kind": "average", "every": "epoch"}}, "write a number of rounds"),
         ({"client_update": {"kind": "frozen", "upload": "once"}}, "upload"),
     ],
