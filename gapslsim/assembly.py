@@ -244,20 +244,21 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
         raise ScenarioError([Problem(dotted(path), text) for path, text in unfit])
     data, shards = divide(scenario.data, data, n_clients, scenario.seed)
     batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
-    per_round = scenario.framework.samples_per_round(batch_sizes, [len(shard) for shard in shards])
-    steps = scenario.framework.optimizer_steps_per_round(batch_sizes, [len(shard) for shard in shards])
-    of_server = scenario.framework.server_steps_per_round(batch_sizes, [len(shard) for shard in shards])
+    shard_sizes = [len(shard) for shard in shards]
+    per_round = scenario.framework.samples_per_round(batch_sizes, shard_sizes)
+    of_server = scenario.framework.server_steps_per_round(batch_sizes, shard_sizes)
     planned_rounds = scenario.stop.planned_rounds(
         sum(map(len, shards)) / per_round, per_round, of_server or 1.0
     )
+    steps = scenario.framework.optimizer_steps(planned_rounds or 1, batch_sizes, shard_sizes)
     own, server_optimizer = scenario.client_optimizers, _of_server(scenario, batch_sizes)
     optimizers = own, (server_optimizer,)
     # What training does not depend on is left out of the set-up: it would keep runs of other lengths from sharing it.
     client_steps, server_steps = (
-        math.ceil(planned_rounds * per_side)
+        math.ceil(of_rounds)
         if planned_rounds is not None and any(optimizer.reads_planned_steps for optimizer in of_side)
         else None
-        for per_side, of_side in zip(steps, optimizers, strict=True)
+        for of_rounds, of_side in zip(steps, optimizers, strict=True)
     )
     try:
         model, segments = cut_model(scenario, data.input_shape, data.n_classes)

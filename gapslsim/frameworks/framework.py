@@ -103,6 +103,13 @@ class Framework(ABC):
         """Expected optimizer steps of one client-side and of one server-side model in a round, for schedules."""
         return 1.0, 1.0
 
+    def optimizer_steps(
+        self, n_rounds: int, batch_sizes: Sequence[int], shard_sizes: Sequence[int]
+    ) -> tuple[float, float]:
+        """As `optimizer_steps_per_round`, in the first `n_rounds` rounds: a protocol may change with time."""
+        of_client, of_server = self.optimizer_steps_per_round(batch_sizes, shard_sizes)
+        return n_rounds * of_client, n_rounds * of_server
+
     def server_rate_factor(self, batch_sizes: Sequence[int]) -> float:
         """What the learning rate of `training.server` is multiplied by: 1 unless a method scales it with the fleet.
 

@@ -85,6 +85,10 @@ class ClientForwards(RelayOperations):
         held = self._operations.held(key, (state,), call)
         return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
+    def has_all(self, client: int) -> bool:
+        """Whether the server keeps all samples of a client."""
+        return len(self._kept(client, self.states[name_of(client)].key)) == len(self.setup.shards[client])
+
     def n_unsent(self, client: int) -> int:
         """Samples of a client's next mini-batch that the server has not, each counted once."""
         return len(self._unsent(client, self.states.n_begun(client)))
@@ -117,9 +121,9 @@ class ClientForwards(RelayOperations):
         """Places in a mini-batch of the samples that the server has not, ascending; of one that is there twice the
         first.
         """
-        kept = self._kept(client, self.states[name_of(client)].key)
-        if len(kept) == len(self.setup.shards[client]):
+        if self.has_all(client):
             return []  # without drawing the mini-batch
+        kept = self._kept(client, self.states[name_of(client)].key)
         rows, first = np.unique(self.setup.batches.indices(client, step), return_index=True)
         return sorted(int(place) for row, place in zip(rows.tolist(), first, strict=True) if row not in kept)
 

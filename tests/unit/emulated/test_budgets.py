@@ -61,6 +61,7 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "rand_gda": (250, 6),
     "rand_lgi": (250, 6),
     "sfl": (170, 2),
+    "sfl_replay": (170, 2),
     "single_client": (280, 8),
     "sl": (1200, 11),
     "splitfed_v1": (2600, 22),

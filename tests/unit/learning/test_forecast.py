@@ -56,6 +56,7 @@ FRAMEWORKS = [
     "{kind: gapsl, participation: {kind: sample, k: 3}}",
     "{kind: psl, server_schedule: joined}", "{kind: psl, server_schedule: sequential}",
     "{kind: psl, server_schedule: copies}", "{kind: splitfed_v1}", "{kind: splitfed_v2}",
+    "{kind: sfl_replay, client_update: {kind: warmup, rounds: 1, upload: once}}",
     "{kind: psl, server_schedule: {kind: copies, every: 2, optimizer: reset}}", "{kind: cyclesl}",
     "{kind: cyclesl, server_schedule: {kind: pooled, batch_size: 1000}}",
 ]  # fmt: skip

@@ -105,6 +105,7 @@ def test_gradients_of_nothing_cannot_be_compared() -> None:
         {"kind": "pipelined_psl"},
         {"kind": "psl", "server_schedule": {"kind": "sequential"}},
         {"kind": "splitfed_v1"},
+        {"kind": "sfl_replay", "client_update": {"kind": "frozen", "upload": "once"}},
     ],
     ids=lambda f: f["kind"],
 )
