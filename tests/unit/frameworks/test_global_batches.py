@@ -195,6 +195,7 @@ def test_time_and_bytes_are_those_of_the_sizes_that_were_drawn() -> None:
             ("server_compute", 3.25, 6.25),
             ("downlink", 6.25, 8.5),
             ("client_backward", 8.5, 10.5),
+            ("waiting", 10.5, 11.3),
         ],
     )
     assert world.spans("client-1")[1] == ("uplink", pytest.approx(2.0), pytest.approx(3.05))
