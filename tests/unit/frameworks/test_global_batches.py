@@ -184,18 +184,18 @@ def test_time_and_bytes_are_those_of_the_sizes_that_were_drawn() -> None:
         (0, "downlink"): 10 * 32,
         (1, "downlink"): 2 * 32,
     }
-    # 3200 bit at 1600 bit/s, 640 bit at 800 bit/s; the forward pass is 1 FLOP at any size in this world.
-    # The server: 3 FLOP for each client at 2 FLOP/s, once both are there.
+    # 3200 bit at 1600 bit/s and 640 bit at 800 bit/s; the server's joined pass is 2.5 FLOP for each client at 2 FLOP/s,
+    # once both are there; back go 2560 bit at 1280 bit/s and 512 bit at 640 bit/s.
     assert_spans(
         world,
         "client-0",
         [
             ("client_forward", 0.0, 1.0),
             ("uplink", 1.0, 3.25),
-            ("server_compute", 3.25, 6.25),
-            ("downlink", 6.25, 8.5),
-            ("client_backward", 8.5, 10.5),
-            ("waiting", 10.5, 11.3),
+            ("server_compute", 3.25, 5.75),
+            ("downlink", 5.75, 8.0),
+            ("client_backward", 8.0, 10.0),
+            ("waiting", 10.0, 10.8),
         ],
     )
     assert world.spans("client-1")[1] == ("uplink", pytest.approx(2.0), pytest.approx(3.05))
@@ -237,3 +237,15 @@ def test_a_dry_run_has_its_timeline_and_a_replay_its_training(tmp_path: Path) ->
 def test_what_has_no_meaning_is_refused_in_words(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ScenarioError, match=words):
         simulate(load_dict(small_scenario(framework={"kind": "gpsl", **settings})), dry=True)
+
+
+def test_a_model_that_cannot_train_on_one_sample_is_refused_in_words() -> None:
+    made = small_scenario(
+        framework={"kind": "gpsl"},
+        data={"input_shape": [1, 1, 1]},
+        model={"kind": "cnn", "channels": [2], "norm": "batch", "cut": 1},
+    )
+    with pytest.raises(
+        ScenarioError, match=r"draws the sizes of mini-batches.*more than 1 value per channel"
+    ):
+        simulate(load_dict(made), dry=True)
