@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,20 +59,24 @@ class ClientForwards(RelayOperations):
         size = own if n_samples is None else n_samples
         cost = self.costs.client_forward(size, self.setup.cut_of(client))
         cost = self._hops.charged(cost, sent=[self._hops.uploaded(client, size)])
-        return Work("client_forward", cost, lambda: self._next_batch(client, name, own), (name,), 1, size)
+        begin = partial(self._next_batch, client, name, own, n_samples is not None)
+        return Work("client_forward", cost, begin, (name,), 1, size)
 
     def kept_batch(self, client: int) -> SmashedData:
         """A client's next mini-batch, all of which the server keeps (`n_unsent` is 0); takes no time."""
-        return self._next_batch(client, name_of(client), self.setup.batches.size(client))
+        return self._next_batch(client, name_of(client), self.setup.batches.size(client), keeps=True)
 
-    def _next_batch(self, client: int, name: str, size: int) -> SmashedData:
-        """A client's next mini-batch as the server has it in the end."""
-        state, start, own = (
-            self.states.named[name],
-            self.states.taken(client),
-            self.setup.batches.size(client),
-        )
-        step = self.states.next_steps(client, 1, size)
+    def _next_batch(self, client: int, name: str, size: int, keeps: bool) -> SmashedData:
+        """A client's next mini-batch as the server has it in the end.
+
+        Args:
+            client: whose.
+            name: of the client-side state.
+            size: samples in it.
+            keeps: whether the server keeps it, so that the client makes no backward pass.
+        """
+        state, own = self.states.named[name], self.setup.batches.size(client)
+        start, step = self.states.taken(client), self.states.next_steps(client, 1, size)
         drawn = None if (start, size) == (step * own, own) else Drawn(start, size)
         label_bytes = 0 if self.has_tails else self.setup.data.label_bytes
         size_bytes = size * (self.holdings.sample_bytes(client) + label_bytes)
@@ -81,7 +86,7 @@ class ClientForwards(RelayOperations):
         batch = MiniBatch(client, step, size, name, key, state, drawn, n_updates=n_updates, life=life)
         if self.journal is not None:
             self.states.in_flight.add(batch)
-        call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
+        call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value, keeps))
         held = self._operations.held(key, (state,), call)
         return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
@@ -134,4 +139,4 @@ class ClientForwards(RelayOperations):
 
 
 def _forwards(engine: Engine, calls: list[ClientForward]) -> list[Smashed]:
-    return engine.client_forwards(calls)
+    return engine.kept_or_made(calls)
