@@ -237,15 +237,3 @@ def test_a_dry_run_has_its_timeline_and_a_replay_its_training(tmp_path: Path) ->
 def test_what_has_no_meaning_is_refused_in_words(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ScenarioError, match=words):
         simulate(load_dict(small_scenario(framework={"kind": "gpsl", **settings})), dry=True)
-
-
-def test_a_model_that_cannot_train_on_one_sample_is_refused_in_words() -> None:
-    made = small_scenario(
-        framework={"kind": "gpsl"},
-        data={"input_shape": [1, 1, 1]},
-        model={"kind": "cnn", "channels": [2], "norm": "batch", "cut": 1},
-    )
-    with pytest.raises(
-        ScenarioError, match=r"draws the sizes of mini-batches.*more than 1 value per channel"
-    ):
-        simulate(load_dict(made), dry=True)
