@@ -13,6 +13,7 @@ from functools import cached_property
 
 from gapslsim.learning._limits import Limits
 from gapslsim.learning.cuts_memory import passes_of
+from gapslsim.learning.feature_store import MOST_BYTES
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
 
@@ -45,6 +46,8 @@ class Protocol:
     """Server-side states beside one another."""
     is_joined: bool = False
     """Whether a step of the server is one pass in any case."""
+    keeps_features: bool = False
+    """Whether frozen clients' smashed data are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,10 @@ class Forecaster:
     def _split_phases(self, ways: Ways, held: _Parts, states: float) -> Iterator[tuple[str, _Parts]]:
         passes, protocol = self._passes, self._protocol
         client = passes.client(protocol.n_waiting)
+        if protocol.keeps_features:
+            of_sample = client.smashed / max(map(self._setup.batches.size, range(self._setup.n_clients)))
+            kept = of_sample * len(self._setup.data.train)
+            held |= {"kept smashed data": kept if kept <= MOST_BYTES else 0}
         at_once = min(self._workers, protocol.n_waiting) if passes.n_stacked < 2 else 1
         group = min(passes.n_stacked or 1, protocol.n_waiting) * at_once
         kept_each = client.smashed if ways.remakes_passes else client.kept

@@ -52,6 +52,7 @@ FRAMEWORKS = [
     "{kind: psl}", "{kind: sfl}", "{kind: sl}", "{kind: fedavg, local_steps: 2}", "{kind: epsl}", "{kind: gapsl}",
     "{kind: non_gda}", "{kind: gapsl, gradient: exact, lambda: 0.1}", "{kind: pipelined_psl}",
     "{kind: async_gapsl}", "{kind: async_sfl}", "{kind: gas}", "{kind: psl, client_update: {kind: frozen}}",
+    "{kind: psl, client_update: {kind: frozen, upload: once}}",
     "{kind: parallel, server_update: {kind: torchjd, aggregator: PCGrad}}",
     "{kind: gapsl, participation: {kind: sample, k: 3}}",
     "{kind: psl, server_schedule: joined}", "{kind: psl, server_schedule: sequential}",
