@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -24,6 +25,7 @@ __all__ = ["cache_folder", "remembered"]
 
 MOST_ENTRIES: Final = 2000
 """A few KB each. Above, the older half goes."""
+_ENTRY: Final = re.compile(r"[0-9a-f]{64}\.json")
 
 
 def cache_folder() -> Path | None:
@@ -53,7 +55,7 @@ def remembered(about: Any, compute: Callable[[], Any], code: tuple[str, ...] = (
     file = folder / f"{key}.json"
     # A damaged entry is as good as none.
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        entry = json.loads(read_text(file))
+        entry = json.loads(read_text(file, follow=False))
         if entry["sha256"] == _digest(entry["value"]):
             return entry["value"]
     value = compute()
@@ -67,9 +69,12 @@ def _write(file: Path, text: str) -> None:
     make_folder(file.parent)
     with whole_file(file) as opened:
         opened.write(text.encode())
-    entries = [path for path in file.parent.iterdir() if len(path.name) == len(file.name)]
+    # What others put there stays, and is in nobody's way.
+    entries = [path for path in file.parent.iterdir() if _ENTRY.fullmatch(path.name) and not path.is_dir()]
     if len(entries) > MOST_ENTRIES:
-        for old in sorted(entries, key=lambda path: path.stat().st_mtime)[: len(entries) - MOST_ENTRIES // 2]:
+        for old in sorted(entries, key=lambda path: path.lstat().st_mtime)[
+            : len(entries) - MOST_ENTRIES // 2
+        ]:
             old.unlink(missing_ok=True)
 
 

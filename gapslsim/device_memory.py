@@ -16,6 +16,7 @@ from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.workers import choose_workers
 from gapslsim.models.cost import split_cost
+from gapslsim.scenario.keeping import keeps
 
 if TYPE_CHECKING:
     from gapslsim.learning.rules import ServerUpdate
@@ -115,6 +116,7 @@ def protocol_of(scenario: Scenario) -> Protocol:
         evaluation_batch=evaluation.batch_size,
         n_copies=at_once.copies,
         is_joined=at_once.is_joined,
+        keeps_features=keeps(scenario),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ def make_folder(folder: Path) -> None:
     """
     for each in () if folder.is_dir() else (*reversed(folder.parents), folder):
         if not each.is_dir():
+            if each.exists():
+                raise OSError(errno.ENOTDIR, f"{each} is a file; give a folder", str(each))
             each.mkdir(exist_ok=True)
 
 

@@ -25,7 +25,8 @@ def cells(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[Problem]
     out = pd.DataFrame(index=frame.index)
     problems: list[Problem] = []
     for name in TEXTS:
-        out[name] = frame[name].map(_text) if name in frame else ""
+        # As objects: a column of categories, as Parquet has them, would stay one, and has no sums of texts.
+        out[name] = frame[name].astype(object).map(_text) if name in frame else ""
     out["direction"] = out["direction"].str.lower().map(lambda text: DIRECTIONS.get(text, text))
     for name, rule in NUMBERS.items():
         if name not in frame:
@@ -45,7 +46,7 @@ def _text(value: object) -> str:
 def _numbers(
     column: pd.Series, name: str, rule: Column, factor: float, source: str
 ) -> tuple[pd.Series, list[Problem]]:
-    texts = column.map(_text)
+    texts = column.astype(object).map(_text)
     # Cells may come as texts (CSV) or as numbers (parquet); by way of texts both are read alike.
     numbers = pd.to_numeric(texts, errors="coerce").astype(float)
     unread = numbers.isna() & (texts != "")
@@ -57,6 +58,8 @@ def _numbers(
         (unread, lambda row: _why_no_number(texts[row], name)),
         (numbers <= rule.low if rule.strict else numbers < rule.low,
          lambda row: f"must be {bound}, found {numbers[row]:g}; correct it"),
+        ((numbers > rule.low) & (numbers < rule.least),
+         lambda row: f"cannot be {numbers[row]:g}, less than {rule.least:g}; check the unit"),
         (numbers > rule.high,
          lambda row: f"cannot be above {rule.high:g}, found {numbers[row]:g}; check the unit"),
         (broken & rule.whole,

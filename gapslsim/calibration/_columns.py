@@ -28,24 +28,26 @@ class Column(NamedTuple):
     """Largest possible value."""
     whole: bool = False
     """Whether it counts something."""
+    least: float = 0.0
+    """Smallest possible value beside 0."""
 
 
 _DAY = 86_400.0
 COSTS = ("work_flop", "moved_bytes", "n_parameters", "n_activations")
 TIMES = ("time_s", "duration_s", "round_trip_s")
 NUMBERS: dict[str, Column] = {
-    "work_flop": Column(0, high=1e18),
-    "moved_bytes": Column(0, high=1e15),
+    "work_flop": Column(0, high=1e18, least=1e-3),
+    "moved_bytes": Column(0, high=1e15, least=1e-3),
     "n_parameters": Column(0, high=1e13, whole=True),
     "n_activations": Column(0, high=1e13, whole=True),
     "batch_size": Column(1, high=1e7, whole=True),
     "threads": Column(1, high=4096, whole=True),
-    "time_s": Column(0, high=_DAY),
-    "power_w": Column(0, strict=True, high=1e5),
+    "time_s": Column(0, high=_DAY, least=1e-12),
+    "power_w": Column(0, strict=True, high=1e5, least=1e-9),
     "count": Column(1, high=1e7, whole=True),
     "size_bytes": Column(0, strict=True, high=1e15, whole=True),
-    "duration_s": Column(0, high=_DAY),
-    "round_trip_s": Column(0, high=3600),
+    "duration_s": Column(0, high=_DAY, least=1e-12),
+    "round_trip_s": Column(0, high=3600, least=1e-12),
 }
 TEXTS = ("device", "runtime", "phase", "kind", "name", "power_mode", "sample", "direction", "note",
          "in_shape", "weight_shape", "out_shape")  # fmt: skip

@@ -52,7 +52,7 @@ class Provenance:
 
 def fits_of(samples: Samples) -> list[str]:
     """Models that can be fitted to these samples, plainest first."""
-    models = ["linear", "roofline"]
+    models = ["linear", *(["roofline"] if not _lacks(samples) else [])]
     if samples.single and len(samples) >= LEAST_POINTS:
         models.append("lookup")
     return models
@@ -71,12 +71,22 @@ def fit(model: str, samples: Samples, about: Provenance) -> CostModel:
         )
     if model not in _FITS:
         raise CalibrationError(unknown("cost model", model, [*_FITS, "auto"]))
+    if model == "roofline" and (lacking := _lacks(samples)):
+        raise CalibrationError(
+            f"a roofline weighs computing against memory, and no measured computation has {lacking} above 0. Fill the "
+            "column in, or take --model linear."
+        )
     if model == "lookup" and model not in fits_of(samples):
         raise CalibrationError(
             f"a lookup needs {LEAST_POINTS} layers timed one by one; these samples hold several layers or are too "
             "few. Take --model linear or roofline."
         )
     return _FITS[model](samples, about)
+
+
+def _lacks(samples: Samples) -> str:
+    """The column of which a roofline has nothing to fit a rate to; empty if it has."""
+    return next((name for name in ("work_flop", "moved_bytes") if not (samples.layers[name] > 0).any()), "")
 
 
 def _linear(samples: Samples, about: Provenance) -> Linear:

@@ -58,7 +58,7 @@ def validate(
         raise typer.Exit(error.exit_code) from error
     reset = list(resets(scenario, set or (), loaded))
     if as_json:
-        notes = [] if quick else [*loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]
+        notes = [] if quick else [*loaded.network.notes(loaded.checked_fleet), *_notes_on_device(loaded, gpu)]
         about = {"n_clients": loaded.n_clients, "seed": loaded.seed, "notes": [*reset, *notes]}
         print_json({"scenario": scenario, "problems": [], **about, "resolved": to_dict(loaded)})
     elif resolved:
@@ -66,7 +66,9 @@ def validate(
     else:
         say(f"{scenario}: no problems ({loaded.n_clients} clients, seed {loaded.seed}).")
         for note in (
-            reset if quick else [*reset, *loaded.network.notes(loaded.fleet), *_notes_on_device(loaded, gpu)]
+            reset
+            if quick
+            else [*reset, *loaded.network.notes(loaded.checked_fleet), *_notes_on_device(loaded, gpu)]
         ):
             say(f"Note: {note}.")
         for name in loaded.components or ():

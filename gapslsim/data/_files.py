@@ -47,13 +47,22 @@ def state_of(paths: Iterable[Path]) -> tuple[Any, ...]:
 
 
 def digest_of(paths: Iterable[Path]) -> str:
-    """SHA-256 of what files hold, wherever they lie; read once per process for as long as they are the same."""
+    """SHA-256 of what files hold, wherever they lie; read once per process for as long as they are the same.
+
+    Raises:
+        DataError: if one cannot be read: a pipe, or a link that leads nowhere, among images for instance.
+    """
     paths = list(paths)
-    state = state_of(paths)
-    if state not in _digests:
-        digest = hashlib.sha256()
-        for path in paths:
-            with open_regular(path) as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())  # type: ignore[arg-type]
-        _digests[state] = digest.hexdigest()
+    try:
+        state = state_of(paths)
+        if state not in _digests:
+            digest = hashlib.sha256()
+            for path in paths:
+                with open_regular(path) as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())  # type: ignore[arg-type]
+            _digests[state] = digest.hexdigest()
+    except OSError as error:
+        raise DataError(
+            f"{error.filename} cannot be read ({error.strerror}); replace it or take it out."
+        ) from error
     return _digests[state]

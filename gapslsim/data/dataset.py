@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 from pydantic import Field
@@ -79,6 +79,9 @@ class Dataset(ABC):
     """How the training set is divided among the clients."""
     augmentation: Augmentation | None = None
     """Random changes of training images, for instance `{crop: 4, flip: true}`; none by default."""
+
+    drawn: ClassVar[bool] = False
+    """Whether inputs are computed rather than read, so that there is nothing in them to check before a run."""
 
     @abstractmethod
     def load(self, folder: Path | None, seed: int) -> LoadedData:

@@ -126,6 +126,7 @@ class ParallelSplitLearning(Framework):
             [smashed], self.server_rule, self.cut_rule, model=state_of(client), answers=answers
         )
         reply = yield from w.server.compute(step, on_behalf_of=(client,))
+        self.server_schedule.stepped(w, state_of(client))
         if trains:
             yield from train(w, smashed, reply, self.client_update, state_of)
         elif answers:

@@ -77,6 +77,11 @@ class ServerSchedule(ABC):
         """What becomes of the framework's rule."""
         return rule
 
+    def stepped(self, w: Stage, model: str) -> None:
+        """What becomes of a state that has just stepped on one mini-batch."""
+        if self.forgets:
+            w.learner.install(model, w.learner.weights(model), "restart")
+
     def model(self, client: int, owner: str = SERVER) -> str:
         """Name of the state that is stepped on a client's mini-batches, at the server or at a station on the way."""
         return owner
@@ -84,6 +89,11 @@ class ServerSchedule(ABC):
     def n_copies(self, n_clients: int) -> int:
         """Server-side states that are trained beside one another."""
         return 1
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the server's optimizer starts anew for each mini-batch."""
+        return False
 
     def end_round(self, w: Stage) -> Process[None]:
         """What the server does when all of a round is trained on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,14 +47,21 @@ class ClientForwards(RelayOperations):
         size = self.setup.batches.size(client) if n_samples is None else n_samples
         cost = self.costs.client_forward(size, self.setup.cut_of(client))
         cost = self._hops.charged(cost, sent=[self._hops.uploaded(client, size)])
-        return Work("client_forward", cost, lambda: self._next_batch(client, name), (name,), 1, size)
+        begin = partial(self._next_batch, client, name, n_samples is not None)
+        return Work("client_forward", cost, begin, (name,), 1, size)
 
     def kept_batch(self, client: int) -> SmashedData:
         """A client's next mini-batch, all of which the server keeps (`n_unsent` is 0); takes no time."""
-        return self._next_batch(client, name_of(client))
+        return self._next_batch(client, name_of(client), keeps=True)
 
-    def _next_batch(self, client: int, name: str) -> SmashedData:
-        """A client's next mini-batch as the server has it in the end."""
+    def _next_batch(self, client: int, name: str, keeps: bool) -> SmashedData:
+        """A client's next mini-batch as the server has it in the end.
+
+        Args:
+            client: whose.
+            name: of the client-side state.
+            keeps: whether the server keeps it, so that the client makes no backward pass.
+        """
         state, step = self.states.named[name], self.states.next_steps(client, 1)
         size = self.setup.batches.size(client)
         label_bytes = 0 if self.has_tails else self.setup.data.label_bytes
@@ -64,7 +72,7 @@ class ClientForwards(RelayOperations):
         batch = MiniBatch(client, step, size, name, key, state, n_updates=n_updates, life=life)
         if self.journal is not None:
             self.states.in_flight.add(batch)
-        call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value))
+        call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value, keeps))
         held = self._operations.held(key, (state,), call)
         return self._hops.smashed(self.states, SmashedData(key, size_bytes, held, batch=batch))
 
@@ -117,4 +125,4 @@ class ClientForwards(RelayOperations):
 
 
 def _forwards(engine: Engine, calls: list[ClientForward]) -> list[Smashed]:
-    return engine.client_forwards(calls)
+    return engine.kept_or_made(calls)

@@ -21,6 +21,7 @@ from gapslsim.learning.augment import augmented
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import evaluate_views
+from gapslsim.learning.feature_store import FeatureStore
 from gapslsim.learning.gradient_rows import Rows
 from gapslsim.learning.judging import Judge
 from gapslsim.learning.memory_options import Ways
@@ -116,6 +117,7 @@ class Engine:
         self.criterion = Criterion.of(setup.loss, counts, self._inputs, data.target)
         self._client_passes = self._passes_through(self.client, costs)
         # Elsewhere than on a CPU batches had better be picked together, even where passes are not stacked.
+        self._features = FeatureStore(setup.shards)
         self.stacks_clients = self._client_passes.stacks or device.type != "cpu"
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
         self.in_waves = self.workers.n > 1 or self.stacks_clients
@@ -155,6 +157,10 @@ class Engine:
     def initial(self, state: str) -> SideState:
         """What a state of a name begins with."""
         return (self.server if side_of(state) == SERVER else self.client).initial()
+
+    def kept_or_made(self, calls: Sequence[ClientForward]) -> list[Smashed]:
+        """As `client_forwards`, without passes whose outcome is held."""
+        return self._features.forwards(calls, self._setup.batches.indices, self.client_forwards)
 
     def client_forwards(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """FP of the client side for each call; the tapes are kept for the backward passes of the same operations."""
@@ -224,9 +230,8 @@ class Engine:
             LossRow(given.round, batch.client, loss, batch.size)
             for batch, loss in zip(given.batches, told.tolist(), strict=True)
         ]
-        for row in rows:
-            if not math.isfinite(row.loss):
-                raise numerical_error("loss", row.loss, row.round, row.client, given.state_key)
+        if bad := next((row for row in rows if not math.isfinite(row.loss)), None):
+            raise numerical_error("loss", bad.loss, bad.round, bad.client, given.state_key)
         return Trained(state, rows)
 
     def _server_pass(self, step: ServerStep, *given: Any, **how: Any) -> ServerPass:

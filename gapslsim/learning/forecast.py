@@ -13,6 +13,7 @@ from functools import cached_property
 
 from gapslsim.learning._limits import Limits
 from gapslsim.learning.cuts_memory import passes_of
+from gapslsim.learning.feature_store import MOST_BYTES
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.setup import LearningSetup
 
@@ -45,6 +46,8 @@ class Protocol:
     """Server-side states beside one another."""
     is_joined: bool = False
     """Whether a step of the server is one pass in any case."""
+    keeps_features: bool = False
+    """Whether frozen clients' smashed data are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,14 @@ class Forecaster:
         n = self._protocol.n_copies
         return n if n == 1 else n + 1
 
+    @property
+    def _seen(self) -> float:
+        """How much of a server-side state an evaluation holds: in shapes its weights alone."""
+        segments, passes = self._setup.segments, self._passes
+        if segments is None or segments.is_two_parts or not passes.server_state:
+            return 1.0
+        return min(1.0, passes.n_server * _FLOAT / passes.server_state)
+
     @cached_property
     def _base(self) -> _Parts:
         passes, data = self._passes, self._setup.data
@@ -116,10 +127,10 @@ class Forecaster:
             "data set": n_samples * (math.prod(data.input_shape) * itemsize + of_label),
             "modules and initial weights": passes.modules + passes.client_state + passes.server_state,
             "models of stations": passes.between_state
-            * (1 + self._n_servers * (1 + self._protocol.evaluates_between)),
+            * (1 + self._n_servers * (1 + self._protocol.evaluates_between * self._seen)),
             "server-side model": passes.server_state
             * self._n_servers
-            * (1 + self._protocol.evaluates_between),
+            * (1 + self._protocol.evaluates_between * self._seen),
         }
 
     def _phases(self, ways: Ways) -> Iterator[tuple[str, _Parts]]:
@@ -138,6 +149,10 @@ class Forecaster:
     def _split_phases(self, ways: Ways, held: _Parts, states: float) -> Iterator[tuple[str, _Parts]]:
         passes, protocol = self._passes, self._protocol
         client = passes.client(protocol.n_waiting)
+        if protocol.keeps_features:
+            of_sample = client.smashed / max(map(self._setup.batches.size, range(self._setup.n_clients)))
+            kept = of_sample * len(self._setup.data.train)
+            held |= {"kept smashed data": kept if kept <= MOST_BYTES else 0}
         at_once = min(self._workers, protocol.n_waiting) if passes.n_stacked < 2 else 1
         group = min(passes.n_stacked or 1, protocol.n_waiting) * at_once
         kept_each = client.smashed if ways.remakes_passes else client.kept
@@ -188,7 +203,8 @@ class Forecaster:
         for new, under_way in ((before_last, work + tapes), (states, client.update * at_once)):
             models = {"client-side models": held["client-side models"] + new}
             # By then each copy has stepped, and what was evaluated last is still there.
-            models["server-side model"] = of_servers + protocol.n_copies * passes.server_state
+            of_seen = passes.server_state * (self._seen if protocol.n_copies > 1 else 1)
+            models["server-side model"] = of_servers + protocol.n_copies * of_seen
             yield "backward passes of clients", held | models | {_WORK: under_way}
 
     def _coded(self, smashed: float) -> _Parts:

@@ -120,6 +120,8 @@ class ClientForward(NamedTuple):
     batch: MiniBatch
     state: SideState
     """Of the mini-batch."""
+    keeps: bool = False
+    """Whether the client is frozen and the server keeps what it sends; then there is no backward pass."""
 
 
 class ClientBackward(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,17 @@ from gapslsim.documents import DocumentError, json_data
 from gapslsim.regular_files import MOST_TEXT_BYTES, read_text
 from gapslsim.units import BOUNDS
 
-__all__ = ["LONGEST_S", "READERS", "FaultError", "Point", "check_times", "number", "packet_stamps", "text_of"]
+__all__ = [
+    "LONGEST_S",
+    "READERS",
+    "FaultError",
+    "Point",
+    "check_times",
+    "number",
+    "packet_stamps",
+    "shown",
+    "text_of",
+]
 
 
 LONGEST_S: Final = BOUNDS["s"][1]
@@ -22,6 +33,11 @@ LONGEST_S: Final = BOUNDS["s"][1]
 
 
 _SHORTEST_STEP_S: Final = 1e-6
+_HARMLESS: Final = re.compile(
+    r"(?=.{0,40}$)(|-|nan|null|none|true|false|n/?a|[-+]?inf(inity)?|"
+    r"[-+]?\.?\d[-+\d.,:etz_/ ]*([kmgu]?(bit/s|b/s|bps|hz|s|b))?)",
+    re.IGNORECASE,
+)
 
 
 class FaultError(ValueError):
@@ -53,15 +69,23 @@ def text_of(path: Path) -> str:
         raise FaultError(f"it cannot be read: {error.strerror}") from error
 
 
-def number(text: str, line: int, what: str) -> float:
-    """A finite number."""
+def shown(text: str) -> str:
+    """What an error tells of a cell: what looks like a number or a time, perhaps with a unit.
+
+    Not any text: a stranger's scenario may name a file of passwords, and errors are passed on.
+    """
+    return repr(text) if _HARMLESS.fullmatch(text) else "a text"
+
+
+def number(text: str, line: int, what: str, told: Callable[[str], str] = shown) -> float:
+    """A finite number; `told` is how an error quotes the text."""
     try:
         value = float(text if "_" not in text else "")
     except ValueError:
         point = "; write a decimal point" if "," in text else ""
-        raise FaultError(f"{what} is {text[:40]!r}, which is no number{point}", line) from None
+        raise FaultError(f"{what} is {told(text[:40])}, which is no number{point}", line) from None
     if not math.isfinite(value):
-        raise FaultError(f"{what} is {text!r}, which is not finite; leave the line out", line)
+        raise FaultError(f"{what} is {text}, which is not finite; leave the line out", line)
     return value
 
 
@@ -82,9 +106,9 @@ def packet_stamps(path: Path) -> np.ndarray:
     words = [(line, text.strip()) for line, text in enumerate(text_of(path).splitlines(), 1) if text.strip()]
     for line, word in words:
         if not (word.isascii() and word.isdecimal()):
-            raise FaultError(f"is {word[:40]!r}; each line is one whole number of milliseconds", line)
+            raise FaultError(f"is {shown(word)}; each line is one whole number of milliseconds", line)
         if len(word) > 30 or int(word) > 1e3 * LONGEST_S:
-            raise FaultError(f"is {word[:40]!r}; a trace ends after {LONGEST_S:g} s at the latest", line)
+            raise FaultError(f"is {word[:40]}; a trace ends after {LONGEST_S:g} s at the latest", line)
     stamps = np.array([int(word) for _, word in words])
     falls = np.flatnonzero(np.diff(stamps) < 0)
     if len(falls):
@@ -107,6 +131,9 @@ def _lines(per_second: float, bit_per_s: float, path: Path) -> Iterator[Point]:
         yield Point(line, time / per_second, bit_per_s * rate)
 
 
+_SABRE: Final = frozenset(("duration_ms", "bandwidth_kbps"))
+
+
 def _json(path: Path) -> Any:
     try:
         return json_data(text_of(path), MOST_TEXT_BYTES)
@@ -118,8 +145,9 @@ def _amount(of: Any, key: str, place: str) -> float:
     """A number of a JSON object or list."""
     value = of.get(key) if isinstance(of, Mapping) else of
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        held = f"; it has {', '.join(map(str, of))}" if isinstance(of, Mapping) and key not in of else ""
-        raise FaultError(f"{place} has the {key} {value!r}, which is no number{held}")
+        is_sabre = isinstance(of, Mapping) and not _SABRE.isdisjoint(of)
+        held = f"; it has {', '.join(map(str, of))}" if is_sabre and key not in of else ""
+        raise FaultError(f"{place} has the {key} {shown(str(value))}, which is no number{held}")
     return float(value)
 
 

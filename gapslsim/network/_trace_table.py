@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gapslsim.errors import did_you_mean
-from gapslsim.network._trace_formats import FaultError, Point, number, text_of
+from gapslsim.network._trace_formats import FaultError, Point, number, shown, text_of
 from gapslsim.units import parse_quantity
 
 __all__ = ["table_points"]
@@ -56,7 +56,9 @@ def table_points(
     if not text.strip():
         raise FaultError("it is empty")
     time_at, rate_at, *wanted_at = _places(names, header)
-    clock, n_cells, n_found, n_empty = _Clock(time_scale), len(header), 0, 0
+    # A table whose columns are named as the scenario says is no file of another kind, and may be quoted.
+    told = repr if header else shown
+    clock, n_cells, n_found, n_empty = _Clock(time_scale, told), len(header), 0, 0
     held: dict[str, None] = {}
     for row in _sound(rows):
         line = rows.line_num
@@ -75,10 +77,14 @@ def table_points(
             n_empty += 1
             continue
         yield Point(
-            line, clock.seconds(time, line, names[0]), rate_scale * number(rate, line, f"column {names[1]!r}")
+            line,
+            clock.seconds(time, line, names[0]),
+            rate_scale * number(rate, line, f"column {names[1]!r}", told),
         )
     if where and not n_found:
-        some = ", ".join(list(held)[:8]) + (", ..." if len(held) > 8 else "")
+        some = ", ".join([each if header else shown(each) for each in held][:8]) + (
+            ", ..." if len(held) > 8 else ""
+        )
         raise FaultError(f"no row has {', '.join(f'{k} {v!r}' for k, v in where.items())}; there are: {some}")
     if n_empty:
         notes.append(
@@ -130,8 +136,8 @@ def _is_number(text: str) -> bool:
 class _Clock:
     """Reads a column of times: numbers in its unit, or clock times in seconds."""
 
-    def __init__(self, scale: float) -> None:
-        self._scale = scale
+    def __init__(self, scale: float, told: Callable[[str], str]) -> None:
+        self._scale, self._told = scale, told
         self._days, self._before = 0, 0.0
         self._form = ""
 
@@ -145,7 +151,8 @@ class _Clock:
         form = next((name for name, pattern in forms.items() if pattern.fullmatch(text)), "number")
         if self._form and form != self._form and not (form == "number" and not _is_number(text)):
             raise FaultError(
-                f"column {column!r} is {text!r}, a {form} after a {self._form}; write all alike", line
+                f"column {column!r} is {self._told(text)}, a {form} after a {self._form}; write all alike",
+                line,
             )
         self._form = form
         if found := _CLOCK.fullmatch(text):
@@ -166,4 +173,4 @@ class _Clock:
                 raise FaultError(f"column {column!r} is {text!r}: {error}", line) from None
             # Stamps without a zone are taken as UTC: only differences count.
             return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
-        return self._scale * number(text, line, f"column {column!r}")
+        return self._scale * number(text, line, f"column {column!r}", self._told)

@@ -87,7 +87,7 @@ def _read(path: Path, changed_ns: int, form: str, bin_s: float, table: Table, ga
     except FaultError as fault:
         place = f"{path}:{fault.line}" if fault.line else str(path)
         raise NetworkError(
-            f"{place} is not a {form} trace: {fault}{'' if str(fault).endswith('?') else '.'}"
+            f"{place} is not a {form} trace: {fault}{'' if str(fault)[-1] in '?.' else '.'}"
         ) from fault
 
 

@@ -66,7 +66,7 @@ class Planned:
         if self.scenario is None:
             why = self.table["wrong"].iloc[0] if len(self.table) else ""
             return [
-                f"None of the {found.n_timed:,} combinations that were timed can be had; the first: {why}."
+                f"None of the {found.n_timed:,} combinations that were timed can be had; the first: {why.rstrip('.')}."
             ]
         best = f"Best: {self.table['choices'].iloc[0]}; {self._told(found.value)}{self._against()}."
         if found.n_timed >= found.n_combinations:

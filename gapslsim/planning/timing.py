@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from gapslsim.errors import GapslsimError, MemoryShortError
+from gapslsim.errors import GapslsimError, MemoryShortError, Problem, ScenarioError
 from gapslsim.frameworks.lateness import Limited
 from gapslsim.hardware.device import PowerStates
 from gapslsim.hardware.devices import load_device
@@ -25,7 +25,7 @@ from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.loading import Source, vary
 from gapslsim.scenario.planning import Goal, Plan
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.tree import plain
+from gapslsim.scenario.tree import dotted, plain
 
 if TYPE_CHECKING:
     from gapslsim.assembly import Parts
@@ -69,7 +69,7 @@ class Timer:
     plan: Plan
     known: dict[tuple[str, ...], Outcome] = field(default_factory=dict)
     """Outcomes by the names of the choices."""
-    _setups: dict[Any, Parts | str] = field(default_factory=dict)
+    _setups: dict[Any, Parts | GapslsimError] = field(default_factory=dict)
 
     def scenario(self, choices: Sequence[Choice]) -> Scenario:
         """The scenario with these choices, as it is timed: without jitter, so that luck decides nothing."""
@@ -118,6 +118,7 @@ class Timer:
     def _parts(self, choices: Sequence[Choice], scenario: Scenario) -> Parts:
         """The set-up of the training; one for all combinations that differ in the clock alone."""
         from gapslsim.assembly import assemble
+        from gapslsim.scenario.checks import check_deep
 
         key = tuple(
             (path, repr(plain(value)))
@@ -129,12 +130,15 @@ class Timer:
             planned = scenario.stop.is_planned
             made = scenario if planned else dataclasses.replace(scenario, stop=Stop(rounds=self.plan.rounds))
             try:
+                # What does not fit the data or the model, a cut behind the last block for instance.
+                if findings := check_deep(made, dry=True):
+                    raise ScenarioError(Problem(dotted(path), text) for path, text in findings)
                 self._setups[key] = assemble(made, dry=True)
-            except MemoryShortError as error:
-                self._setups[key] = str(error)
+            except (MemoryShortError, ScenarioError) as error:
+                self._setups[key] = error
         found = self._setups[key]
-        if isinstance(found, str):
-            raise MemoryShortError(found)
+        if isinstance(found, GapslsimError):
+            raise found
         return found
 
     # What bounds it from below.

@@ -243,7 +243,7 @@ def _check_data(scenario: Scenario, inputs: bool, dry: bool) -> list[Finding]:
 
     try:
         loaded = load_sound(scenario.data, public_data_folder(), scenario.seed, dry)
-        if inputs:
+        if inputs and not scenario.data.drawn:
             for part in (loaded.train, loaded.test):
                 _ = part.inputs  # so that what is wrong with them is told
     except Exception as error:
@@ -370,7 +370,7 @@ def _check_network(scenario: Scenario) -> list[Finding]:
             found.append((("clients", index, "link", "latency"), _words(error)))
     if found:
         return found
-    fleet = scenario.fleet
+    fleet = scenario.checked_fleet
     try:
         router = scenario.network.router(fleet)
         for client in fleet.clients:

@@ -30,7 +30,7 @@ from gapslsim.learning.memory_options import MemoryOptions
 from gapslsim.learning.optimizer import Optimizer, optimizers
 from gapslsim.models.model import Model, models
 from gapslsim.network.fleet import AccessLink, Fleet
-from gapslsim.network.topology import Topology, topologies
+from gapslsim.network.topology import ENOUGH, Topology, topologies
 from gapslsim.registry import component, settings_of
 from gapslsim.regular_files import real_path
 from gapslsim.scenario._device_name import DeviceName
@@ -306,21 +306,25 @@ class Scenario:
     @property
     def fleet(self) -> Fleet:
         """Every client with its access link, as the network sees it."""
-        groups = (group for group in self.clients for _ in range(group.count))
-        return Fleet(
-            tuple(
+        return self._fleet()
+
+    @property
+    def checked_fleet(self) -> Fleet:
+        """The same with as many clients of each group as are enough to find what is wrong with the network."""
+        return self._fleet(ENOUGH if self.network.alike else None)
+
+    def _fleet(self, most: int | None = None) -> Fleet:
+        clients, first = [], 0
+        for group in self.clients:
+            link = group.link
+            clients += [
                 AccessLink(
-                    f"client-{i}",
-                    group.link.uplink,
-                    group.link.downlink,
-                    group.link.latency,
-                    group.access_point,
-                    group.link.loss,
+                    f"client-{i}", link.uplink, link.downlink, link.latency, group.access_point, link.loss
                 )
-                for i, group in enumerate(groups)
-            ),
-            stations=tuple(one.place for one in self.shape.stations()),
-        )
+                for i in range(first, first + (group.count if most is None else min(group.count, most)))
+            ]
+            first += group.count
+        return Fleet(tuple(clients), stations=tuple(one.place for one in self.shape.stations()))
 
     def members(self, idle_w: Sequence[float]) -> list[Member]:
         """What may happen to every client; with their idle power [W]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -62,6 +63,7 @@ def read_presence(path: Path, form: str, state: str | None = None) -> tuple[User
         MemoryError,
         RecursionError,
         zlib.error,
+        struct.error,  # of the unpickler in Python, for a file that is cut short
     ) as error:
         raise DataError(f"{path} is not a trace of presence in the format {form!r}: {error}") from error
     if not any(user.stays for user in found):

@@ -66,8 +66,8 @@ class Tally:
     slowest_s: float = 0.0
     largest_bytes: int = 0
     seconds: float = 0.0
-    unsteady: list[Case] = field(default_factory=list)
-    """Failed after others in one process, and not by themselves."""
+    unsteady: list[tuple[Case, str]] = field(default_factory=list)
+    """Failed after others in one process, how, and not by themselves."""
 
     def add(self, case: Case, ending: Ending) -> bool:
         """Counts it; whether its fault is new."""
@@ -101,13 +101,14 @@ class Campaign:
             build(self._corpus)
         self.cache = str(folder / "cache")
         self.readers = list(readers)
-        self._victims = {name: list(self._found(name)) for name in self.readers}
+        self.victims = {name: list(self._found(name)) for name in self.readers}
 
-    def _source(self, reader: str) -> Path:
+    def source(self, reader: str) -> Path:
+        """Folder of its files in the corpus."""
         return self._corpus / ("run" if reader == "command" else reader)
 
     def _found(self, reader: str) -> Iterator[str]:
-        source = self._source(reader)
+        source = self.source(reader)
         for pattern in READERS[reader].victims:
             for path in sorted(
                 source.rglob("*") if pattern == "*" else source.glob(pattern.replace("**", "**/*"))
@@ -118,15 +119,15 @@ class Campaign:
     def prepare(self, case: Case, world: Path, sound: bool = False) -> Call:
         """Writes the inputs of a case and says what is called."""
         furnish(world)
-        source, dice = self._source(case.reader), case.dice
+        source, dice = self.source(case.reader), case.dice
         inputs = world / "in"
         shutil.copytree(source, inputs, dirs_exist_ok=True)
-        chosen = dice.choice(self._victims[case.reader])
+        chosen = dice.choice(self.victims[case.reader])
         if sound or case.reader == "command":
             return READERS[case.reader].call(chosen, dice)
-        others = [source / name for name in self._victims[case.reader]]
+        others = [source / name for name in self.victims[case.reader]]
         mutate_file(inputs / chosen, dice, others)
-        second = inputs / dice.choice(self._victims[case.reader])
+        second = inputs / dice.choice(self.victims[case.reader])
         if dice.random() < 0.1 and second.is_file():
             mutate_file(second, dice, others)
         return READERS[case.reader].call(chosen, dice)
@@ -166,7 +167,7 @@ class Campaign:
                 for case, ending in [each for shift in live for each in shift.look()]:
                     final = self.alone(case, sound) if ending.fault else ending
                     if ending.fault not in ("", Shift.ASKED, final.fault) and not final.fault:
-                        tally.unsteady.append(case)
+                        tally.unsteady.append((case, ending.fault))
                     tally.add(case, final)
                     tally.seconds = time.monotonic() - began
                     told(case, final)
@@ -178,7 +179,7 @@ class Campaign:
 
     def alone(self, case: Case, sound: bool = False) -> Ending:
         """Tries one in a process of its own."""
-        world = self._world()
+        world = self.world()
         running = self.running(case, world, self.prepare(case, world, sound))
         running.start()
         while (ending := running.look()) is None:
@@ -187,13 +188,14 @@ class Campaign:
         return ending
 
     def _here(self, case: Case, sound: bool) -> Ending:
-        world = self._world()
+        world = self.world()
         ending = self.running(case, world, self.prepare(case, world, sound)).here()
         os.chdir(self.folder)
         shutil.rmtree(world, ignore_errors=True)
         return ending
 
-    def _world(self) -> Path:
+    def world(self) -> Path:
+        """A folder for a case that this process tries; what lay there is gone."""
         world = self.folder / f"world-{os.getpid()}"
         shutil.rmtree(world, ignore_errors=True)
         return world

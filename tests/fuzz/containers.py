@@ -125,7 +125,10 @@ def zipped(data: bytes, dice: Random, inner: Inner) -> bytes:
 def gz(data: bytes, dice: Random, inner: Inner, name: str) -> bytes:
     """Its content changed; sometimes a bomb."""
     if dice.random() < 0.08:
-        return gzip.compress(gzip.decompress(data)[:64] + bytes(1_500_000_000), 1)
+        # Members one after another: to pack all of it takes longer than most commands may.
+        return gzip.compress(gzip.decompress(data)[:64], mtime=0) + 15 * gzip.compress(
+            bytes(100_000_000), 1, mtime=0
+        )
     return gzip.compress(inner(gzip.decompress(data), name.removesuffix(".gz")), mtime=0)
 
 

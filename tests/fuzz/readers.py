@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.fuzz.values import PATHS, TEXTS, number
 
-__all__ = ["READERS", "Call", "Reader"]
+__all__ = ["JOURNAL_CALLS", "READERS", "RUN_CALLS", "STUDY_CALLS", "Call", "Reader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,35 @@ class Reader:
     """Of the file that was changed, by its name in `in/`."""
     victims: tuple[str, ...] = ("*",)
     """Which files are changed."""
+
+
+_BOTH: Final = ["../in/one", "../in/two"]
+RUN_CALLS: Final = [
+    ["report", *_BOTH, "-o", "../out/r.html"], ["report", "../in/one", "-o", "../out/r.html"], ["compare", *_BOTH],
+    ["compare", *_BOTH, "--json"], ["compare", *_BOTH, "--geometry"],
+    ["compare", *_BOTH, "-o", "../out/c.md"], ["trace", "../in/one", "-o", "../out/t.json"],
+    ["trace", "../in/one", "--critical-path"], ["explain", "../in/one"],
+    ["whatif", "../in/one", "--set", "clients.*.link=lte", "--dry", "--quiet"],
+    ["run", "../in/base.yaml", "-o", "../in/one", "-q"],
+    ["run", "../in/base.yaml", "-o", "../in/one", "-q", "--resume"],
+    ["run", "../in/base.yaml", "-o", "../in/one", "-q", "--force"], ["compare", *_BOTH, "--plot", "../out/c.png"],
+]  # fmt: skip
+"""What reads the directory of a run."""
+JOURNAL_CALLS: Final = [
+    *(["journal", what, "../in/one"] for what in ("list", "verify", "prune")),
+    ["journal", "prune", "../in/one", "--max-size", "1 kB"],
+    ["journal", "prune", "../in/one", "--other-versions"],
+    ["run", "../in/base.yaml", "-o", "../out/run", "-q", "--resume", "--journal", "../in/one/journal"],
+]
+_STUDY: Final = "../in/swept"
+STUDY_CALLS: Final = [
+    ["figure", _STUDY, "-o", "../out/f.svg"],
+    ["figure", _STUDY, "-o", "../out/f.svg", "--export", "../out/csv"],
+    ["report", _STUDY, "-o", "../out/r.html"], ["compare", _STUDY], ["compare", _STUDY, "--json"],
+    ["figure", _STUDY, "--study", "../in/study.yaml", "-o", "../out/f.svg"],
+    ["sweep", "../in/study.yaml", "-o", _STUDY, "--dry"],
+    ["sweep", "../in/study.yaml", "-o", _STUDY, "--dry", "--resume"],
+]  # fmt: skip
 
 
 def _timed(file: str, dice: Random) -> Call:
@@ -141,42 +170,15 @@ def _case(name: str, dice: Random) -> Call:
 
 
 def _run(name: str, dice: Random) -> Call:
-    run, both = "../in/one", ["../in/one", "../in/two"]
-    calls = [
-        ["report", *both, "-o", "../out/r.html"], ["report", run, "-o", "../out/r.html"], ["compare", *both],
-        ["compare", *both, "--json"], ["compare", *both, "--geometry"],
-        ["compare", *both, "-o", "../out/c.md"], ["trace", run, "-o", "../out/t.json"],
-        ["trace", run, "--critical-path"], ["explain", run],
-        ["whatif", run, "--set", "clients.*.link=lte", "--dry", "--quiet"],
-        ["run", "../in/base.yaml", "-o", run, "-q"], ["run", "../in/base.yaml", "-o", run, "-q", "--resume"],
-        ["run", "../in/base.yaml", "-o", run, "-q", "--force"], ["compare", *both, "--plot", "../out/c.png"],
-    ]  # fmt: skip
-    return Call(dice.choice(calls), writes=("in/one",))
+    return Call(dice.choice(RUN_CALLS), writes=("in/one",))
 
 
 def _journal(name: str, dice: Random) -> Call:
-    calls = [["journal", what, "../in/one"] for what in ("list", "verify", "prune")]
-    calls += [
-        ["journal", "prune", "../in/one", "--max-size", "1 kB"],
-        ["journal", "prune", "../in/one", "--other-versions"],
-    ]
-    calls += [
-        ["run", "../in/base.yaml", "-o", "../out/run", "-q", "--resume", "--journal", "../in/one/journal"]
-    ]
-    return Call(dice.choice(calls), writes=("in/one/journal/",))
+    return Call(dice.choice(JOURNAL_CALLS), writes=("in/one/journal/",))
 
 
 def _study_directory(name: str, dice: Random) -> Call:
-    study = "../in/swept"
-    calls = [
-        ["figure", study, "-o", "../out/f.svg"],
-        ["figure", study, "-o", "../out/f.svg", "--export", "../out/csv"],
-        ["report", study, "-o", "../out/r.html"], ["compare", study], ["compare", study, "--json"],
-        ["figure", study, "--study", "../in/study.yaml", "-o", "../out/f.svg"],
-        ["sweep", "../in/study.yaml", "-o", study, "--dry"],
-        ["sweep", "../in/study.yaml", "-o", study, "--dry", "--resume"],
-    ]  # fmt: skip
-    return Call(dice.choice(calls), may_last=True)
+    return Call(dice.choice(STUDY_CALLS), may_last=True)
 
 
 def _component(name: str, dice: Random) -> Call:

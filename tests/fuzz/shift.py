@@ -58,7 +58,8 @@ class Shift(Generic[T]):
             ended += self._read()
             os.close(self._pipe)
             if self._left:
-                died = Ending("ended its process", os.waitstatus_to_exitcode(status), LIMIT_S, 0, "")
+                code = os.waitstatus_to_exitcode(status)
+                died = Ending(f"ended its process with {code}", code, LIMIT_S, 0, "")
                 ended.append((self._left.pop(0), died))
             if self._left:
                 self._start()
@@ -108,6 +109,8 @@ class Shift(Generic[T]):
             self._begin()
             return
         try:
+            # Asked to end while it makes an input ready, it would; `Running.here` listens while a command runs.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             confine()
             for case in self._left:
                 line = json.dumps(asdict(self._carry_out(case))).encode() + b"\n"

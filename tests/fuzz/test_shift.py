@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,3 +72,20 @@ def test_one_that_ends_or_holds_the_process_is_told_and_the_rest_is_tried(
     found = tried(tmp_path, ["ends", "dies", "ends", "loops", "fails"])
     assert [name for name, _ in found] == ["ends", "dies", "ends", "loops", "fails"]
     assert [fault != "" for _, fault in found] == [False, True, False, True, True]
+
+
+def test_who_is_asked_to_end_while_an_input_is_made_goes_on(tmp_path: Path) -> None:
+    def carry_out(name: str) -> Ending:
+        os.kill(os.getpid(), signal.SIGTERM)
+        furnish(tmp_path / name)
+        os.kill(os.getpid(), signal.SIGTERM)
+        ending = Running(tmp_path / name, [], program=PROGRAMS["ends"]).here()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.chdir(tmp_path)
+        return ending
+
+    shift, found = Shift(["a", "b"], carry_out), []
+    while not shift.is_over:
+        found += [(name, ending.fault) for name, ending in shift.look()]
+        time.sleep(0.001)
+    assert found == [("a", ""), ("b", "")]

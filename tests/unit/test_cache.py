@@ -50,6 +50,53 @@ def test_a_damaged_entry_is_computed_again_and_mended(folder: Path, damage: str)
     assert entry.read_text() == whole
 
 
+def test_no_flipped_bit_of_an_entry_changes_a_value(folder: Path) -> None:
+    value = {"flop": [1, 2.5, 1e9], "shape": [3, 32]}
+    remembered("x", lambda: value)
+    (entry,) = folder.iterdir()
+    whole = entry.read_bytes()
+    for place in range(0, 8 * len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        entry.write_bytes(damaged)
+        assert repr(remembered("x", lambda: value)) == repr(value)
+
+
+def test_links_pipes_and_folders_in_place_of_entries_are_neither_read_nor_followed(folder: Path) -> None:
+    remembered("x", lambda: 7)
+    (entry,) = folder.iterdir()
+    victim = folder.parent / "victim"
+    victim.write_bytes(entry.read_bytes())
+    for make in (
+        lambda: entry.symlink_to(victim),
+        lambda: entry.symlink_to("nowhere"),
+        lambda: entry.symlink_to(entry.name),
+        lambda: os.mkfifo(entry),
+        entry.mkdir,
+    ):
+        entry.unlink()
+        make()
+        assert remembered("x", lambda: 8) == 8
+    assert json.loads(victim.read_text())["value"] == 7
+    entry.rmdir()
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["kept", "victim"]
+
+
+def test_files_of_others_stay_and_hinder_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MOST_ENTRIES", 4)
+    folder.mkdir()
+    others = ["f" * 69, "g" * 64 + ".json", "notes.txt", "0" * 63 + ".json"]
+    for name in others:
+        (folder / name).write_text("mine")
+    (folder / ("0" * 64 + ".json")).mkdir()
+    (folder / ("1" * 64 + ".json")).symlink_to("nowhere")
+    for number in range(9):
+        remembered(number, lambda: 0)
+    assert len([path for path in folder.glob("*.json") if cache._ENTRY.fullmatch(path.name)]) <= 5
+    assert all((folder / name).read_text() == "mine" for name in others)
+    assert (folder / ("0" * 64 + ".json")).is_dir()
+
+
 def test_what_fails_is_not_kept(folder: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         remembered("x", lambda: 1 / 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Synthetic(Dataset):
     """
 
     kind: Literal["synthetic"] = "synthetic"
+    drawn: ClassVar[bool] = True
     input_shape: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 8, 8)
     """Shape of one input, for instance [3, 32, 32] or [20]."""
     n_classes: Classes = 10
@@ -40,10 +41,10 @@ class Synthetic(Dataset):
     """Training samples to draw."""
     n_test: Drawn = 200
     """Test samples to draw."""
-    separation: Annotated[float, Field(ge=0)] = 4.0
+    separation: Annotated[float, Field(ge=0, le=1e6)] = 4.0
     """Distance between two prototypes in standard deviations of the noise; 0 cannot be learned, 10 is easy."""
 
-    class_shares: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    class_shares: tuple[Annotated[float, Field(gt=0, le=1e12)], ...] | None = None
     """Size of each class relative to the others; every class has a sample where there are enough."""
 
     @model_validator(mode="after")

@@ -148,8 +148,9 @@ class Table(OwnData):
         for name, setting in apart.items():
             if name not in frame.columns:
                 raise DataError(
-                    f"{setting} names column {name!r}, which the {split} table lacks; it has {', '.join(there[:12])}"
-                    f"{', ...' if len(there) > 12 else ''}.{did_you_mean(name, there)}"
+                    # Not which it has: a stranger's scenario may name a file of passwords, and errors are passed on.
+                    f"{setting} names column {name!r}, which the {split} table lacks."
+                    f"{did_you_mean(name, there)}"
                 )
         if not len(frame):
             raise DataError(f"The {split} table has no rows.")

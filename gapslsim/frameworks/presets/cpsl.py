@@ -110,9 +110,9 @@ class Cpsl(ParallelSplitLearning):
         found = super().problems(n_clients)
         if not isinstance(self.client_sync, Never):
             found.append("client_sync: cpsl averages at the end of each cluster's turn itself; leave it out")
-        if self.server_schedule.n_copies(2) > 1:
+        if self.server_schedule.n_copies(2) > 1 or self.server_schedule.trains_first:
             found.append(
-                "server_schedule: cpsl has one server-side model; write mean, sum, joined or sequential"
+                "server_schedule: cpsl has one server-side model that steps; write mean, sum, joined or sequential"
             )
         if getattr(self.lateness, "late", "dropped") == "used_next":
             found.append("lateness.late: what is late would be used in another cluster's turn; write dropped")

@@ -23,8 +23,9 @@ class SplitFedV1(ParallelSplitLearning):
     """SplitFed V1 (Algorithm 1 of Thapa et al., arXiv 2004.12088): federated averaging of a network that is cut.
 
     A round is a local epoch of each participant, with a server-side copy of its own; then the copies are averaged, and
-    the client-side models by the parameter server, both by samples. Optimizers start anew after that, as where public
-    code makes them for each epoch; with the same optimizer on both sides the training is that of `fedavg`.
+    the client-side models by the parameter server, both by samples. Optimizers start anew after that, as public code
+    makes clients' for each epoch; with the same optimizer on both sides the training is that of `fedavg`. The authors'
+    public code makes the server's for each mini-batch: `step_optimizer: reset` of the schedule.
     """
 
     kind: Literal["splitfed_v1"] = "splitfed_v1"

@@ -23,8 +23,9 @@ class SplitFedV2(ParallelSplitLearning):
     """SplitFed V2 (Thapa et al., arXiv 2004.12088): the server steps on each client's mini-batch, as it arrives.
 
     A round is a local epoch of each participant; then the client-side models are averaged by samples. The source takes
-    the clients in random order, public code in that of their indices, here they come as the clock says; `order: index`
-    of the schedule takes them in turn.
+    the clients in random order; here mini-batches come as the clock says. `order: random_turns` of the schedule with
+    `step_optimizer: reset` is the authors' public code: one client's local epoch after another's, in an order drawn for
+    each round, with an optimizer of the server made for each mini-batch.
     """
 
     kind: Literal["splitfed_v2"] = "splitfed_v2"

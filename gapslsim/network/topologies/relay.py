@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from gapslsim.bounds import Nodes
 from gapslsim.network._routes import Router
@@ -27,6 +27,7 @@ class Relay(Topology):
     """
 
     kind: Literal["relay"] = "relay"
+    alike: ClassVar[bool] = True
     hops: Nodes = 2
     """Number of relays; relay-0 is next to the server."""
     hop: Annotated[Channel, channels]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from gapslsim.bounds import Nodes
 from gapslsim.network._backhaul import BehindBackhaul
@@ -30,6 +30,7 @@ class SharedAp(BehindBackhaul):
     """
 
     kind: Literal["shared_ap"] = "shared_ap"
+    alike: ClassVar[bool] = True
     access_points: Nodes = 1
     """Number of access points, named `ap-0`, `ap-1`, ...; a group's `access_point` chooses, else in turn."""
     medium: Annotated[Channel, channels]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from gapslsim.network._backhaul import BehindBackhaul
 from gapslsim.network._routes import Router
@@ -20,6 +20,7 @@ class Star(BehindBackhaul):
     """Clients, each on its access link; then one backhaul; then the server. Clients reach each other without it."""
 
     kind: Literal["star"] = "star"
+    alike: ClassVar[bool] = True
     duplex: Literal["full", "half"] = "full"
     """`full`: the backhaul has its rate in each direction; `half`: both directions share it."""
 

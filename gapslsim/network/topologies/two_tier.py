@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from gapslsim.bounds import Nodes
 from gapslsim.network._routes import Router
@@ -28,6 +28,7 @@ class TwoTier(Topology):
     """
 
     kind: Literal["two_tier"] = "two_tier"
+    alike: ClassVar[bool] = True
     edges: Nodes = 2
     """Number of edge sites, named `edge-0`, `edge-1`, ...; a group's `access_point` chooses, else in turn."""
     edge_link: Annotated[Channel, channels] | None = None

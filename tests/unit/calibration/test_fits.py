@@ -15,7 +15,7 @@ from gapslsim.calibration._fits import CalibrationError
 from gapslsim.calibration._prediction import weighted
 from gapslsim.calibration._robust import fit_nonnegative
 from gapslsim.calibration.calibrate import calibrate, check
-from gapslsim.calibration.table import MeasurementTable, check_table
+from gapslsim.calibration.table import MeasurementTable, TableError, check_table
 from gapslsim.hardware.cost_models.linear import Linear
 from gapslsim.hardware.cost_models.lookup import Lookup
 from gapslsim.hardware.cost_models.roofline import Roofline
@@ -292,3 +292,31 @@ def test_errors_are_told_for_each_phase_and_few_computations_are_called_extrapol
     (note,) = [note for note in done.notes if note.startswith("Extrapolation")]
     assert "forward pool (5)" in note
     assert "conv2d" not in note
+
+
+def test_a_roofline_needs_flop_and_bytes_and_auto_does_without_it() -> None:
+    frame = costs(np.random.default_rng(3), 40)
+    frame["time_s"] = linear_seconds(frame)
+    for column in ("work_flop", "moved_bytes"):
+        lacking = table(frame.assign(**{column: 0.0}))
+        with pytest.raises(CalibrationError, match=f"no measured computation has {column} above 0"):
+            calibrate(lacking, "roofline")
+        assert not isinstance(calibrate(lacking).profile.cost_model, Roofline)
+
+
+def test_columns_of_categories_are_read_as_texts() -> None:
+    frame = costs(np.random.default_rng(3), 40)
+    frame["time_s"] = linear_seconds(frame)
+    names = frame.assign(phase=frame.phase.astype("category"), kind=frame.kind.astype("category"))
+    assert calibrate(table(names), "linear").profile == calibrate(table(frame), "linear").profile
+
+
+@pytest.mark.parametrize("column", ["work_flop", "moved_bytes", "time_s"])
+def test_an_amount_that_no_unit_explains_is_refused(column: str) -> None:
+    frame = costs(np.random.default_rng(3), 40)
+    frame["time_s"] = linear_seconds(frame)
+    frame.loc[3, column] = 1e-300
+    with pytest.raises(
+        TableError, match=f"measurements.csv:5: {column}: cannot be 1e-300, less than .* unit"
+    ):
+        table(frame)

@@ -254,3 +254,64 @@ def test_the_server_holds_every_sample_in_its_memory() -> None:
 def test_what_does_not_go_together_is_refused_in_words(changes: dict[str, str], words: str) -> None:
     with pytest.raises(GapslsimError, match=words):
         simulate(quick(**changes), dry=True)
+
+
+def passes_of(world: Stage) -> list[tuple[int, int]]:
+    """Client and step of the forward passes that its engine makes from now on."""
+    engine, made = world.engine, []
+    assert engine is not None
+    forwards = engine.client_forwards
+
+    def counted(calls: Any) -> Any:
+        made.extend((call.batch.client, call.batch.step) for call in calls)
+        return forwards(calls)
+
+    engine.client_forwards = counted  # type: ignore[method-assign]
+    return made
+
+
+def test_once_a_client_is_known_and_tried_it_makes_no_pass_again() -> None:
+    world = stage(unlike())
+    made = passes_of(world)
+    world.run(frameworks["psl"](client_update=ONCE), 12)
+    # 20 samples: four mini-batches, and one to compare; 13: three, and one; 4: one, and one.
+    assert [step for client, step in sorted(made) if client == 0] == [0, 1, 2, 3, 4]
+    assert [step for client, step in sorted(made) if client == 1] == [0, 1, 2, 3]
+    assert [step for client, step in sorted(made) if client == 2] == [0, 1]
+    assert_same_training(world, stage(unlike()).run(frameworks["psl"](client_update=ALWAYS), 12))
+
+
+def test_what_is_held_lies_in_memory_as_a_pass_leaves_it() -> None:
+    """Convolutions round by how their inputs lie; what is held must not be another training for the next layers."""
+    convolutions = {"model": "{kind: cnn, channels: [32, 32, 32], cut: 2}", "stop": "{rounds: 40}"}
+    always = simulate(quick(framework="{kind: psl, client_update: frozen}", **convolutions))
+    once = simulate(quick(**convolutions))
+    assert once.summary["learning_sha256"] == always.summary["learning_sha256"]
+    assert once.summary["simulated_time_s"] < always.summary["simulated_time_s"]
+
+
+def test_where_a_bit_depends_on_the_place_in_the_batch_passes_are_always_made() -> None:
+    world = stage(unlike())
+    engine = world.engine
+    assert engine is not None
+    forwards = engine.client_forwards
+
+    def uneven(calls: Any) -> Any:
+        made = forwards(calls)
+        factors = 1 + 1e-12 * torch.arange(5, dtype=torch.float64)[:, None]
+        return [replace(one, activations=one.activations * factors[: len(one.labels)]) for one in made]
+
+    engine.client_forwards = uneven  # type: ignore[method-assign]
+    made = passes_of(world)
+    world.run(frameworks["psl"](client_update=ONCE), 9)
+    assert len(made) == 27
+
+
+def test_features_beyond_the_limit_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gapslsim.learning import feature_store
+
+    monkeypatch.setattr(feature_store, "MOST_BYTES", 37 * 4 * 8 - 1)
+    world = stage(unlike())
+    made = passes_of(world)
+    world.run(frameworks["psl"](client_update=ONCE), 9)
+    assert len(made) == 27

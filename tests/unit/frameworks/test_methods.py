@@ -111,6 +111,19 @@ def test_splitfed_v2_in_turns_is_a_loop_over_local_epochs(order: str) -> None:
     assert distance(of_server(world), list(loop.servers[0].parameters())) < CLOSE
 
 
+@pytest.mark.parametrize("kind", ["splitfed_v1", "splitfed_v2"])
+def test_an_optimizer_made_for_each_mini_batch_has_no_momentum(kind: str) -> None:
+    how = {"kind": "copies", "every": "epoch", "weights": "samples", "optimizer": "reset"}
+    how = how if kind == "splitfed_v1" else {"kind": "sequential", "order": "turns"}
+    fast, plain = (
+        trained(unlike(server=sgd(0.1, momentum=momentum)), 4, kind, server_schedule=how | more)
+        for momentum, more in ((0.9, {"step_optimizer": "reset"}), (0.0, {}))
+    )
+    kept = trained(unlike(), 4, kind, server_schedule=how)
+    assert distance(of_server(fast), of_server(plain)) < CLOSE
+    assert distance(of_server(fast), of_server(kept)) > 1e-4
+
+
 def test_in_turns_nobody_computes_while_another_trains() -> None:
     world = stage(few([2, 1]), server_rate=2.0, uplinks=(1600, 800), downlinks=(1280, 640), latency_s=0.25)
     turns = {"kind": "sequential", "order": "turns"}

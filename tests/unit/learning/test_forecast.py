@@ -52,10 +52,12 @@ FRAMEWORKS = [
     "{kind: psl}", "{kind: sfl}", "{kind: sl}", "{kind: fedavg, local_steps: 2}", "{kind: epsl}", "{kind: gapsl}",
     "{kind: non_gda}", "{kind: gapsl, gradient: exact, lambda: 0.1}", "{kind: pipelined_psl}",
     "{kind: async_gapsl}", "{kind: async_sfl}", "{kind: gas}", "{kind: psl, client_update: {kind: frozen}}",
+    "{kind: psl, client_update: {kind: frozen, upload: once}}",
     "{kind: parallel, server_update: {kind: torchjd, aggregator: PCGrad}}",
     "{kind: gapsl, participation: {kind: sample, k: 3}}",
     "{kind: psl, server_schedule: joined}", "{kind: psl, server_schedule: sequential}",
     "{kind: psl, server_schedule: copies}", "{kind: splitfed_v1}", "{kind: splitfed_v2}",
+    "{kind: splitfed_v3}", "{kind: sglr}", "{kind: cpsl, clusters: 3}",
     "{kind: sfl_replay, client_update: {kind: warmup, rounds: 1, upload: once}}",
     "{kind: psl, server_schedule: {kind: copies, every: 2, optimizer: reset}}", "{kind: cyclesl}",
     "{kind: cyclesl, server_schedule: {kind: pooled, batch_size: 1000}}",
@@ -100,6 +102,20 @@ def test_the_forecast_knows_who_owns_which_blocks(
 ) -> None:
     scenario(tmp_path, framework, model)
     run = load(tmp_path / "memory.yaml", set=[f"shape={shape}"])
+    assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("framework", "shape"),
+    [
+        ("{kind: mp_sl}", "{kind: u_shape, tail: 1}"),
+        ("{kind: splitfed_v1}", "{kind: tiers, edges: 2, cut: 2}"),
+        ("{kind: hierarchical_sfl}", "{kind: tiers, edges: 2, cut: 2}"),
+    ],
+)
+def test_the_forecast_knows_copies_of_machines_between(framework: str, shape: str, tmp_path: Path) -> None:
+    scenario(tmp_path, "{kind: psl}", "mlp")
+    run = load(tmp_path / "memory.yaml", set=[f"framework={framework}", f"shape={shape}"])
     assert memory_forecast(run).peak_bytes == pytest.approx(measured(run)[0], rel=0.25)
 
 

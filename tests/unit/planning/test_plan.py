@@ -307,3 +307,15 @@ def test_trained_plans_have_the_accuracy_of_their_runs(file):
     assert found.table["accuracy global"].iloc[0] == full["accuracy"]["global"]["last"]
     assert math.isnan(found.table["accuracy global"].iloc[1])
     assert np.isfinite(found.table["simulated_time_s"].iloc[0])
+
+
+def test_a_cut_behind_the_last_block_is_a_combination_that_cannot_be_had(file, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", str(file), "--choose", "model.cut=1,619"])
+    assert ended.value.code == 0
+    wrong = plan(file, choose={"model.cut": [1, 619]}).table["wrong"]
+    assert wrong.str.contains("cut must be from 1 to").sum() == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", str(file), "--choose", "model.cut=619"])
+    assert ended.value.code == 1
+    assert "cannot be run: model.cut: cut must be from 1 to" in " ".join(capsys.readouterr().out.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import pickle
 from collections import defaultdict
 from pathlib import Path
 
@@ -46,3 +47,14 @@ def test_measured_phones_are_there_as_long_as_their_rows_say(name: str) -> None:
     # Their rows do not overlap.
     for user, trace in zip(sorted(seconds), found, strict=True):
         assert sum(until - since for since, until in trace.stays) == pytest.approx(seconds[user], rel=1e-12)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_a_pickle_that_is_cut_short_anywhere_is_refused_in_words(protocol: int, tmp_path: Path) -> None:
+    file = tmp_path / "behave.pickle"
+    whole = pickle.dumps({1: {"active": [0, 5], "inactive": [2, 9], "finish_time": 10}}, protocol)
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        read_presence.cache_clear()
+        with pytest.raises(DataError, match="is not a trace of presence in the format 'fedscale'"):
+            read_presence(file, "fedscale")

@@ -32,11 +32,19 @@ class CopiesSchedule(ServerSchedule):
     optimizer: Literal["keep", "reset"] = "keep"
     """What becomes of each copy's optimizer state (momentum) when its weights are replaced. Schedules of the learning
     rate go on in either case."""
+    step_optimizer: Literal["keep", "reset"] = "keep"
+    """What becomes of the server's optimizer state (momentum) from one step to the next: kept, or started anew for each
+    mini-batch, as in SplitFed's public code."""
 
     @property
     def steps_for_each(self) -> bool:
         """Yes."""
         return True
+
+    @property
+    def forgets(self) -> bool:
+        """As `step_optimizer` says."""
+        return self.step_optimizer == "reset"
 
     @property
     def takes_as_they_come(self) -> bool:

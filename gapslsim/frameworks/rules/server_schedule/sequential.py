@@ -24,11 +24,19 @@ class SequentialSchedule(ServerSchedule):
     by the clients' indices, once all have arrived that are waited for: the training is the same on any hardware.
     `turns`: all mini-batches of a client's round before those of the next client, by index; nobody computes while
     another has its turn. `random_turns`: so, in an order drawn for each round, as SplitFed's public code does."""
+    step_optimizer: Literal["keep", "reset"] = "keep"
+    """What becomes of the server's optimizer state (momentum) from one step to the next: kept, or started anew for each
+    mini-batch, as in SplitFed's public code."""
 
     @property
     def steps_for_each(self) -> bool:
         """Yes."""
         return True
+
+    @property
+    def forgets(self) -> bool:
+        """As `step_optimizer` says."""
+        return self.step_optimizer == "reset"
 
     @property
     def takes_as_they_come(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -348,3 +350,18 @@ def test_validation_arrays_that_are_not_there_are_told(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", x=np.zeros((4, 2)), y=np.arange(4) % 2)
     with pytest.raises(DataError, match="write val: ignore"):
         Npz(file=tmp_path / "own.npz", val="train").load(None, 1)
+
+
+def test_what_is_no_file_among_images_is_refused_in_words(own: Path, tmp_path: Path) -> None:
+    shutil.copytree(own / "images", tmp_path / "images")
+    odd = next((tmp_path / "images").rglob("*.png")).with_name("odd.png")
+    for make in (
+        lambda: os.mkfifo(odd),
+        odd.mkdir,
+        lambda: odd.symlink_to("nowhere"),
+        lambda: odd.symlink_to(odd),
+    ):
+        make()
+        with pytest.raises(DataError, match=r"odd\.png cannot be read .* replace it or take it out"):
+            ImageFolder(root=tmp_path / "images", size=4).load(None, 0)
+        odd.rmdir() if odd.is_dir() and not odd.is_symlink() else odd.unlink()

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from gapslsim import load
 from gapslsim.data.datasets.synthetic import Synthetic
+from tests.study_files import BASE
 
 
 def test_the_data_have_the_asked_shape_and_equal_classes() -> None:
@@ -68,3 +72,12 @@ def test_classes_have_the_shares_that_are_given(n: int, expected: list[int]) -> 
 def test_shares_of_another_number_of_classes_are_refused() -> None:
     with pytest.raises(ValueError, match="class_shares must have a number per class, 3; found 2"):
         Synthetic(n_classes=3, class_shares=(1, 2))
+
+
+def test_to_validate_draws_no_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "base.yaml").write_text(BASE)
+    assert load(tmp_path / "base.yaml").data == Synthetic(
+        input_shape=(6,), n_classes=3, n_train=120, n_test=30
+    )
+    monkeypatch.setattr(Synthetic, "_prototypes", None)
+    load(tmp_path / "base.yaml", deep=True, inputs=True)
