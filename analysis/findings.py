@@ -5,8 +5,9 @@
     python analysis/findings.py --check    # fails if the page holds other numbers
     python analysis/findings.py --geometry studies/table1_small    # makes docs/results/table1_small_geometry.csv
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is one of `TABLES`. Studies are made with
-`gapslsim sweep scenarios/paper/studies/small/NAME.yaml`.
+A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is one of `TABLES` (here and in claims.py).
+Studies are made with `gapslsim sweep scenarios/paper/studies/small/NAME.yaml`. The differences of a table are judged
+together: bold ones are decided, at 5 % and with Holm's correction for all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,11 +25,46 @@ from typing import Final
 import pandas as pd
 from scipy import stats
 
+from gapslsim.results.significance import Difference, Pair, corrected
+from gapslsim.results.significance import difference as compared
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "findings.md"
 RESULTS: Final = ROOT / "docs" / "results"
 VIEWS: Final = ("global", "clients", "ensemble", "local")
 _BLOCK: Final = re.compile(r"(<!-- (?!end)([a-z0-9_]+) -->\n).*?(<!-- end -->)", re.S)
+
+
+@dataclass
+class Judged:
+    """The differences of one table, judged together."""
+
+    found: list[Difference] = field(default_factory=list)
+
+    def cell(self, ours: pd.DataFrame, other: pd.DataFrame, view: str = "global") -> str:
+        """The difference in words, between marks that `table` makes bold or takes away."""
+        text = difference(ours, other, view)
+        a, b = (
+            {seed: (value, value) for seed, value in runs.set_index("seed")[f"accuracy_{view}_last"].items()}
+            for runs in (ours, other)
+        )
+        one = compared(a, b, Pair("", "", ""), less=False)
+        if one is None:
+            return text
+        self.found.append(one)
+        mark = f"@{len(self.found) - 1}@"
+        return f"{mark}{text}{mark}"
+
+    def table(self, text: str) -> str:
+        """The table with decided differences bold, and how many they are."""
+        judged = corrected(self.found)
+        for place, one in enumerate(judged):
+            text = text.replace(f"@{place}@", "**" if one.is_decided else "")
+        n = sum(one.n > 1 for one in judged)
+        if not n:
+            return text
+        decided = sum(one.is_decided for one in judged)
+        return f"{text}\nDecided (bold; Holm over the {n} differences of this table): {decided}.\n"
 
 
 @dataclass(frozen=True)
@@ -47,19 +83,19 @@ class Accuracies:
 
     def __call__(self) -> str:
         """Markdown."""
-        runs = completed(self.study)
-        head = [*self.rows, *VIEWS]
+        runs, judged = completed(self.study), Judged()
+        head = [*self.rows, *(view for view in VIEWS if f"accuracy_{view}_last" in runs)]
         head += [f"{view} - {other}" for other in self.against for view in self.views]
         head += ["time [s]", "up [GB]", "down [GB]", "clients' energy [kJ]"] if self.times else []
-        lines = [[*map(str, key), *self._cells(runs, key)] for key in keys(runs, self.rows)]
-        return markdown([*head, "seeds"], lines)
+        lines = [[*map(str, key), *self._cells(runs, key, judged)] for key in keys(runs, self.rows)]
+        return judged.table(markdown([*head, "seeds"], lines))
 
-    def _cells(self, runs: pd.DataFrame, key: Sequence[object]) -> list[str]:
+    def _cells(self, runs: pd.DataFrame, key: Sequence[object], judged: Judged) -> list[str]:
         of_row = select(runs, self.rows, key)
-        cells = [percent(of_row[f"accuracy_{view}_last"]) for view in VIEWS]
+        cells = [percent(of_row[column]) for view in VIEWS if (column := f"accuracy_{view}_last") in of_row]
         for name in self.against:
             other = select(runs, self.rows, [*key[:-1], name])
-            cells += ["" if key[-1] == name else difference(of_row, other, view) for view in self.views]
+            cells += ["" if key[-1] == name else judged.cell(of_row, other, view) for view in self.views]
         if self.times:
             cells.append(f"{of_row['simulated_time_s'].mean():.1f}")
             cells += [f"{of_row[f'bytes_{way}'].mean() / 1e9:.2f}" for way in ("up", "down")]
@@ -86,7 +122,7 @@ class Grid:
 
     def __call__(self) -> str:
         """Markdown."""
-        runs = self._runs()
+        runs, judged = self._runs(), Judged()
         panels = list(dict.fromkeys(runs[self.panels])) if self.panels else [""]
         columns = [column for column in dict.fromkeys(runs[self.column]) if column != self.since]
         head = [self.row, *(f"{panel} {column}".strip() for panel in panels for column in columns)]
@@ -101,14 +137,14 @@ class Grid:
                     cell = of_panel[of_panel[self.column] == column]
                     ours = cell[cell[self.row] == row]
                     if self.against:
-                        cells.append(difference(ours, cell[cell[self.row] == self.against], self.view))
+                        cells.append(judged.cell(ours, cell[cell[self.row] == self.against], self.view))
                     elif self.since is not None:
                         start = of_panel[of_panel[self.column] == self.since]
-                        cells.append(difference(ours, start[start[self.row] == row], self.view))
+                        cells.append(judged.cell(ours, start[start[self.row] == row], self.view))
                     else:
                         cells.append(percent(ours[f"accuracy_{self.view}_last"]))
             lines.append([str(row), *cells])
-        return markdown(head, lines)
+        return judged.table(markdown(head, lines))
 
     def _runs(self) -> pd.DataFrame:
         runs = completed(self.study)
@@ -178,6 +214,39 @@ class Geometry:
         return markdown([self.axis, "part of the run", *angles_head, *shares_head], lines)
 
 
+@dataclass(frozen=True)
+class Costs:
+    """Simulated time, traffic and energy of a study's frameworks beside its first, on two clocks, from dry runs."""
+
+    study: str
+    axis: str = "framework"
+
+    def __call__(self) -> str:
+        """Markdown; means over seeds, and the share of the first row of each clock."""
+        table = pd.read_csv(RESULTS / f"{self.study}_cost.csv")
+        lines = []
+        for key in keys(table, ("computes", self.axis)):
+            ours = select(table, ("computes", self.axis), key).mean(numeric_only=True)
+            clock = table[table["computes"] == key[0]]
+            of_first = clock[clock[self.axis] == clock[self.axis].iloc[0]].mean(numeric_only=True)
+            cells = []
+            for column, unit in (
+                ("simulated_time_s", 1.0), ("bytes_averaging", 1e6), ("bytes", 1e6), ("energy_j", 1.0),
+            ):  # fmt: skip
+                cells.append(f"{ours[column] / unit:.1f} ({100 * ours[column] / of_first[column]:.1f} %)")
+            n_seeds = len(select(table, ("computes", self.axis), key))
+            lines.append([*map(str, key), *cells, f"{ours['server_kept_bytes'] / 1e6:.1f}", str(n_seeds)])
+        head = [
+            "time [s]",
+            "averaging [MB]",
+            "bytes in all [MB]",
+            "energy [J]",
+            "kept by the server [MB]",
+            "seeds",
+        ]
+        return markdown(["clock", self.axis, *head], lines)
+
+
 def export_geometry(folder: Path) -> Path:
     """Means over rounds, clients and seeds of a study's alignment table, by partition or alpha and third of the run."""
     rows = pd.read_parquet(folder / "alignment.parquet")
@@ -228,8 +297,16 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "geometry": Geometry("table1_small"),
     "fig3": Geometry("fig3_small"),
     "fig10": Geometry("fig10_small", axis="alpha"),
+    "own_rule_cost": Costs("own_rule_small"),
     "fleets": FirstToReach("fleets_small", ("fleet", "framework"), (0.3, 0.4, 0.5)),
 }
+
+
+def all_tables() -> dict[str, Callable[[], str]]:
+    """Those of this file and what claims.py says."""
+    from claims import CLAIMS  # It is made of what stands above.
+
+    return {**TABLES, **CLAIMS}
 
 
 def completed(study: str) -> pd.DataFrame:
@@ -284,9 +361,10 @@ def filled(text: str) -> str:
     """
 
     def fill(block: re.Match[str]) -> str:
-        if block[2] not in TABLES:
-            raise SystemExit(f"{PAGE.name} names the table '{block[2]}'; known: {', '.join(TABLES)}")
-        return f"{block[1]}{TABLES[block[2]]()}{block[3]}"
+        tables = all_tables()
+        if block[2] not in tables:
+            raise SystemExit(f"{PAGE.name} names the table '{block[2]}'; known: {', '.join(tables)}")
+        return f"{block[1]}{tables[block[2]]()}{block[3]}"
 
     return _BLOCK.sub(fill, text)
 
@@ -303,9 +381,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(export_geometry(options.geometry))
         return 0
     if not (options.write or options.check):
-        for name, table in TABLES.items():
-            if (RESULTS / f"{getattr(table, 'study', name)}.csv").is_file():
-                print(f"{name}\n{table()}")
+        for name, table in all_tables().items():
+            print(f"{name}\n{table()}")
         return 0
     text = PAGE.read_text(encoding="utf-8")
     new = filled(text)

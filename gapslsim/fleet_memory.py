@@ -46,7 +46,8 @@ def check_fleet(
         GapslsimError: for the first that does not fit.
     """
     framework = scenario.framework
-    largest = max(setup.batches.size(client) for client in range(setup.n_clients))
+    sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
+    of_one, largest = framework.largest_batches(sizes, [len(shard) for shard in setup.shards])
     of_each = OperationCosts(setup)
     costs, cuts = of_each.split(largest), [setup.cut_of(client) for client in range(setup.n_clients)]
     last = None if cuts[0] is None else max(cut for cut in cuts if cut is not None)
@@ -55,8 +56,8 @@ def check_fleet(
     segments = setup.segments
     tail = None if segments is None or segments.paths[0][-1].owner != OF_CLIENT else segments.paths[0][-1]
     sides = {cut: of_each.split_at(cut, largest) for cut in dict.fromkeys(cuts)}
-    of_tail = None if tail is None else of_each.of(tail, largest)
-    needs_of = {cut: _of_client(scenario, setup, split, of_tail) for cut, split in sides.items()}
+    of_tail = None if tail is None else of_each.of(tail, of_one)
+    needs_of = {cut: _of_client(scenario, setup, of_each.split_at(cut, of_one), of_tail) for cut in sides}
     need = max(needs_of.values())
     for device, cut in {(id(d), cut): (d, cut) for d, cut in zip(clients, cuts, strict=True)}.values():
         check_fits(device, needs_of[cut], "the client-side model and its training state")

@@ -79,6 +79,9 @@ class Dataset(ABC):
     """How the training set is divided among the clients."""
     augmentation: Augmentation | None = None
     """Random changes of training images, for instance `{crop: 4, flip: true}`; none by default."""
+    validation: Annotated[float, Field(gt=0, le=0.9)] | None = None
+    """Share of the training samples of each class to judge models on in place of the test set, which is then not looked
+    at. Nobody trains on them; they are the same for every seed. For choosing settings; none by default."""
 
     drawn: ClassVar[bool] = False
     """Whether inputs are computed rather than read, so that there is nothing in them to check before a run."""

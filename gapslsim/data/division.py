@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gapslsim.data._soundness import sound
 from gapslsim.data.dataset import Dataset, LoadedData, Samples
 from gapslsim.data.partition import Partition, partitions
+from gapslsim.data.stratify import stratified_split
 from gapslsim.data.target import MEANING, Target
 from gapslsim.errors import DataError
 from gapslsim.registry import settings_of
@@ -37,7 +38,31 @@ def load_sound(dataset: Dataset, folder: Path | None, seed: int, dry: bool = Fal
     data = sound(dataset.outline(folder, seed) if dry else dataset.load(folder, seed))
     if dataset.augmentation is not None:
         dataset.augmentation.check(data.input_shape)
-    return data
+    return data if dataset.validation is None else _validated(data, dataset.validation)
+
+
+def _validated(data: LoadedData, share: float) -> LoadedData:
+    """The data with a share of the training samples in place of the test set.
+
+    Raises:
+        DataError: if no sample can be spared.
+    """
+    train = data.train
+    # Not of the scenario's seed: settings that are chosen with one seed must not have seen what judges another.
+    strata = train.labels if data.target == "class" and train.labels.ndim == 1 else np.zeros(len(train), int)
+    kept, held_out = stratified_split(strata, share, stream(0, "validation"))
+    if not len(held_out):
+        raise DataError(
+            f"validation = {share:g} of {len(train)} training samples keeps none, since no class has two; "
+            "use more data."
+        )
+
+    def part(rows: NDArray[np.int64]) -> Samples:
+        columns = {name: column[rows] for name, column in train.columns.items()}
+        return Samples(train.labels[rows], lambda: train.inputs[rows], columns)
+
+    key = content_key("validation", share, data.key)
+    return replace(data, key=key, train=part(kept), test=part(held_out))
 
 
 def divide(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gapslsim.data.batches import Drawn
 from gapslsim.learning._joining import stacked_client_samples
 from gapslsim.learning._layout import channels_last, in_memory, sent
 from gapslsim.learning._limits import limits_for
@@ -342,7 +343,7 @@ class Engine:
         self, start: WholeWeights, client: int, steps: range, seeds: Sequence[int]
     ) -> tuple[WholeWeights, float]:
         """The trained weights and the mean loss."""
-        made = self._batches([(client, step) for step in steps])
+        made = self._batches([(client, step, None) for step in steps])
         batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
         side = self._client_passes.own.get(client, self.client)
         return train_locally(side, self.server, start, batches, steps.start, self.criterion)
@@ -371,13 +372,14 @@ class Engine:
             self.criterion,
         )
 
-    def _batches(self, wanted: Sequence[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:
-        """Inputs [b, ...] and labels [b] of each (client, step), picked together."""
-        rows = [self._setup.batches.indices(client, step) for client, step in wanted]
+    def _batches(self, wanted: Sequence[tuple[int, int, Drawn | None]]) -> list[tuple[Tensor, Tensor]]:
+        """Inputs [b, ...] and labels [b] of each (client, step, where it lies), picked together."""
+        rows = [self._setup.batches.indices(*one) for one in wanted]
         if not rows:
             return []
         if self._setup.augmentation is not None:
-            return augmented(self._setup, self._inputs, self._labels, wanted, rows)
+            steps = [(client, step) for client, step, _ in wanted]
+            return augmented(self._setup, self._inputs, self._labels, steps, rows)
         # One gather for all clients: for small batches the calls take longer than the copying.
         indices = sent(torch.from_numpy(np.concatenate(rows)), self._device)
         sizes = [len(own) for own in rows]

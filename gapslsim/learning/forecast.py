@@ -47,6 +47,8 @@ class Protocol:
     """Server-side states beside one another."""
     is_joined: bool = False
     """Whether a step of the server is one pass in any case."""
+    batch_size: int | None = None
+    """Samples in a mini-batch on average, where the method says it and not the set-up."""
     keeps_features: bool = False
     """Whether frozen clients' smashed data are held."""
 
@@ -91,7 +93,8 @@ class Forecaster:
 
     def __init__(self, setup: LearningSetup, protocol: Protocol, limits: Limits, n_workers: int = 1) -> None:
         self._setup, self._protocol, self._limits, self._workers = setup, protocol, limits, n_workers
-        sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
+        own, each = protocol.batch_size, range(setup.n_clients)
+        sizes = [setup.batches.size(client) if own is None else own for client in each]
         self._passes = passes_of(setup, max(sizes), limits)
         # Of clients with smaller batches less is kept.
         self._n_waiting = protocol.n_waiting * sum(sizes) / len(sizes) / max(sizes)

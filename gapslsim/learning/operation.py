@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gapslsim.data.batches import Drawn
 from gapslsim.errors import ProtocolError
 from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.names import Side
@@ -52,6 +53,8 @@ class MiniBatch:
     """Content key of the forward pass."""
     state: Keyed[SideState]
     """The weights that it was made with: its gradient is theirs, whatever the model has become since."""
+    drawn: Drawn | None = None
+    """Where its samples lie, if its size is not the client's own."""
     tape: Any = field(default=None, repr=False)
     """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
     is_used: bool = False

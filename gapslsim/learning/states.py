@@ -76,6 +76,7 @@ class States:
         self._begin = begin
         """The states as a mapping, for who asks often; whoever installs weights writes to `States` itself."""
         self._steps: MutableMapping[int, int] = {}
+        self._taken: MutableMapping[int, int] = {}
         self._turns: MutableMapping[str, int] = {}
         self._updates: MutableMapping[str, int] = {}
         """Steps that each server-side state has taken."""
@@ -151,15 +152,20 @@ class States:
         """Counts the turns of servers anew."""
         self._turns.clear()
 
-    def next_steps(self, client: int, n: int) -> int:
-        """First of the client's next `n` mini-batches, which are now begun."""
+    def next_steps(self, client: int, n: int, n_samples: int) -> int:
+        """First of the client's next `n` mini-batches, which are now begun, with so many samples in all."""
         step = self._steps.get(client, 0)
+        self._taken[client] = self.taken(client) + n_samples
         self._steps[client] = step + n
         return step
 
     def n_begun(self, client: int) -> int:
         """Mini-batches that a client has begun."""
         return self._steps.get(client, 0)
+
+    def taken(self, client: int) -> int:
+        """Samples of its stream that a client's mini-batches have taken."""
+        return self._taken.get(client, 0)
 
     def turn(self, server: str) -> int:
         """Steps that a state of a server or station has taken in this round."""
@@ -273,7 +279,7 @@ class States:
 
 _ENTRIES, _COUNTERS = (
     ("named", "_memories", "_served_by", "_relayed_by", "residuals"),
-    ("_steps", "_turns", "_updates"),
+    ("_steps", "_taken", "_turns", "_updates"),
 )
 
 

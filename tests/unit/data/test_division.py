@@ -222,3 +222,40 @@ def test_label_noise_changes_the_said_share_of_each_clients_labels_to_other_clas
     np.testing.assert_array_equal(after.train.inputs, before.train.inputs)
     again = divide(noisy, load_sound(noisy, None, 1), 4, 1)[0]
     assert again.key == after.key
+
+
+def test_a_validation_split_is_of_the_training_set_and_nobody_trains_on_it():
+    digits = datasets["digits"]()
+    whole = load_sound(digits, None, seed=1)
+    held = load_sound(datasets["digits"](validation=0.2), None, seed=1)
+
+    assert held.key != whole.key
+    assert len(held.train) + len(held.test) == len(whole.train)
+    rows = {row.tobytes() for row in np.concatenate([held.train.inputs, held.test.inputs])}
+    assert rows == {row.tobytes() for row in whole.train.inputs}
+    counts = np.bincount(whole.train.labels)
+    assert np.bincount(held.test.labels).tolist() == [round(0.2 * n) for n in counts]
+    # Inputs go with their labels.
+    where = {row.tobytes(): label for row, label in zip(whole.train.inputs, whole.train.labels, strict=True)}
+    assert [where[row.tobytes()] for row in held.test.inputs] == held.test.labels.tolist()
+
+
+def test_the_validation_split_is_the_same_for_every_seed_and_in_a_dry_run():
+    digits = datasets["digits"](validation=0.1)
+    first, other = (load_sound(digits, None, seed) for seed in (1, 2))
+    assert np.array_equal(first.test.inputs, other.test.inputs)
+    assert np.array_equal(load_sound(digits, None, 1, dry=True).test.labels, first.test.labels)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, "half"])
+def test_a_validation_share_that_is_none_is_refused(share):
+    with pytest.raises(ValueError, match="validation"):
+        datasets["digits"](validation=share)
+
+
+def test_a_validation_split_that_keeps_nothing_is_refused(monkeypatch):
+    data = LoadedData("k", *(Samples(np.arange(2), lambda: np.zeros((2, 1), np.float32)),) * 2, 2, (1,))
+    digits = datasets["digits"](validation=0.5)
+    monkeypatch.setattr(type(digits), "load", lambda *_: data)
+    with pytest.raises(DataError, match=r"validation = 0\.5 of 2 training samples keeps none"):
+        load_sound(digits, None, 1)

@@ -24,6 +24,16 @@ SETTINGS = {
     "a step for each": {"framework": "{kind: psl, server_schedule: sequential}"},
     "a copy of the server for each": {"framework": "splitfed_v1"},
     "a pool of features": {"framework": "cyclesl"},
+    "local epochs in turn": {
+        "framework": "{kind: splitfed_v2, server_schedule: {kind: sequential, order: turns}}"
+    },
+    "clusters in turn": {"framework": "{kind: cpsl, clusters: 2}"},
+    "a mean by broadcast": {"framework": "{kind: sglr, active: 0.5}"},
+    "copies along a chain": {
+        "shape": "{kind: chain, helpers: [{device: apple-m1, cut: 2}], tail: 1}",
+        "framework": "mp_sl",
+        "model": "{kind: mlp, hidden: [32, 32, 32], cut: 1}",
+    },
     "cuts of their own": {"choose": "{clients.each.cut: [1, 2]}", "framework": "gapsl"},
     "labels that stay on clients": {"shape": "u_shape"},
     "a helper in the chain": {"shape": "{kind: chain, helpers: [{device: apple-m1, cut: 2}]}"},
