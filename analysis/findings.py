@@ -214,6 +214,39 @@ class Geometry:
         return markdown([self.axis, "part of the run", *angles_head, *shares_head], lines)
 
 
+@dataclass(frozen=True)
+class Costs:
+    """Simulated time, traffic and energy of a study's frameworks beside its first, on two clocks, from dry runs."""
+
+    study: str
+    axis: str = "framework"
+
+    def __call__(self) -> str:
+        """Markdown; means over seeds, and the share of the first row of each clock."""
+        table = pd.read_csv(RESULTS / f"{self.study}_cost.csv")
+        lines = []
+        for key in keys(table, ("computes", self.axis)):
+            ours = select(table, ("computes", self.axis), key).mean(numeric_only=True)
+            clock = table[table["computes"] == key[0]]
+            of_first = clock[clock[self.axis] == clock[self.axis].iloc[0]].mean(numeric_only=True)
+            cells = []
+            for column, unit in (
+                ("simulated_time_s", 1.0), ("bytes_averaging", 1e6), ("bytes", 1e6), ("energy_j", 1.0),
+            ):  # fmt: skip
+                cells.append(f"{ours[column] / unit:.1f} ({100 * ours[column] / of_first[column]:.1f} %)")
+            n_seeds = len(select(table, ("computes", self.axis), key))
+            lines.append([*map(str, key), *cells, f"{ours['server_kept_bytes'] / 1e6:.1f}", str(n_seeds)])
+        head = [
+            "time [s]",
+            "averaging [MB]",
+            "bytes in all [MB]",
+            "energy [J]",
+            "kept by the server [MB]",
+            "seeds",
+        ]
+        return markdown(["clock", self.axis, *head], lines)
+
+
 def export_geometry(folder: Path) -> Path:
     """Means over rounds, clients and seeds of a study's alignment table, by partition or alpha and third of the run."""
     rows = pd.read_parquet(folder / "alignment.parquet")
@@ -264,6 +297,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "geometry": Geometry("table1_small"),
     "fig3": Geometry("fig3_small"),
     "fig10": Geometry("fig10_small", axis="alpha"),
+    "own_rule_cost": Costs("own_rule_small"),
     "fleets": FirstToReach("fleets_small", ("fleet", "framework"), (0.3, 0.4, 0.5)),
 }
 

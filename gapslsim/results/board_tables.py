@@ -16,8 +16,8 @@ __all__ = ["in_order", "panel_table", "robustness_table", "standings_table"]
 _SAY: Final[Mapping[str, Callable[[float], str]]] = {
     "s": words.seconds, "B": words.size, "J": words.energy, "1": words.accuracy,
 }  # fmt: skip
-_NAMES: Final = {"time": "time", "bytes": "bytes", "energy": "energy"}
-_RANKED: Final = (("quality", "accuracy within its budget of {}"), ("cost", "{} to the target"))
+_COUNTED: Final = ("time", "bytes", "energy")
+_RANKED: Final = (("quality", "accuracy in {}"), ("cost", "{} to target"))
 
 
 def in_order(rows: pd.DataFrame) -> list[str]:
@@ -29,7 +29,7 @@ def in_order(rows: pd.DataFrame) -> list[str]:
     quality = rows[rows["question"] == "quality"]
     means = quality.groupby(["series", "counted"])["place"].mean()
     names = list(dict.fromkeys(rows["series"]))
-    return sorted(names, key=lambda name: [means.get((name, what), float("inf")) for what in _NAMES])
+    return sorted(names, key=lambda name: [means.get((name, what), float("inf")) for what in _COUNTED])
 
 
 def standings_table(rows: pd.DataFrame) -> TextTable:
@@ -40,14 +40,14 @@ def standings_table(rows: pd.DataFrame) -> TextTable:
     """
     ranked = rows[rows["question"].isin([question for question, _ in _RANKED])]
     n_rankings = len(ranked[["where", "question", "counted"]].drop_duplicates())
-    head = ["", *(title.format(name) for _, title in _RANKED for name in _NAMES.values())]
-    head += [f"alone first, of {n_rankings}", "tied for first"]
+    head = ["", *(title.format(name) for _, title in _RANKED for name in _COUNTED)]
+    head += [f"alone first (of {n_rankings})", "tied for first"]
     made = []
     for name in in_order(rows):
         own = ranked[ranked["series"] == name]
         cells = []
         for question, _ in _RANKED:
-            for what in _NAMES:
+            for what in _COUNTED:
                 places = own[(own["question"] == question) & (own["counted"] == what)]["place"]
                 cells.append(_places(places))
         made.append([name, *cells, *(str(int((own["first"] == how).sum())) for how in ("alone", "tied"))])
@@ -123,7 +123,7 @@ def _heading(rows: pd.DataFrame, question: str, what: str, level: float) -> str:
     if question == "quality":
         unit = {"time": "s", "bytes": "B", "energy": "J"}[what]
         return f"accuracy within {_SAY[unit](level)}"
-    return f"{_NAMES[what]} to {words.percent(level)}" if question == "cost" else "accuracy, whole run"
+    return f"{what} to {words.percent(level)}" if question == "cost" else "accuracy, whole run"
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:

@@ -79,11 +79,12 @@ class SflReplay(ParallelSplitLearning):
     def _draw(self, w: Stage, due: list[int]) -> list[SmashedData]:
         """The mini-batches of a round: the next of each client that is due, and again from its list where that ends."""
         whole = [client for client in range(w.n_clients) if w.learner.has_all(client)]
+        due[:] = [client for client in due if client in whole]
         while whole and len(due) < w.n_wanted:
             epoch = [client for client in whole for _ in range(w.learner.steps_per_epoch(client))]
             due += w.random("replay", len(due)).permutation(epoch).tolist()
         taken, due[:] = due[: w.n_wanted], due[w.n_wanted :]
-        return [w.learner.kept_batch(client) for client in taken if client in whole]
+        return [w.learner.kept_batch(client) for client in taken]
 
     def optimizer_steps(
         self, n_rounds: int, batch_sizes: Sequence[int], shard_sizes: Sequence[int]

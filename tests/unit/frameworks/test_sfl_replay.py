@@ -19,6 +19,7 @@ from gapslsim.frameworks.framework import frameworks
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.split import build
 from gapslsim.rng import stream
+from gapslsim.sim.fault import faults
 from tests.support import Stage, small_setup, stage
 from tests.unit.frameworks.test_timelines import assert_spans
 
@@ -197,6 +198,33 @@ def test_the_server_replays_clients_that_it_has_whole_and_others_go_on_sending()
     assert {row.client for row in world.learner.observed.losses if row.round == 1} <= {0, 1}
     assert 2 not in {row.client for row in world.learner.observed.losses}
     assert set(world.learner.states.kept) == {0, 1}
+
+
+@pytest.mark.parametrize("state", ["kept", "lost"])
+@pytest.mark.parametrize("warm", [0, 3])
+def test_clients_that_crash_as_they_send_send_again_and_the_others_are_replayed(
+    warm: int, state: str
+) -> None:
+    crash = faults["crash"](rate=0.3, restart="5 s", state=state)
+    update = (
+        {"kind": "warmup", "rounds": warm, "upload": "once"} if warm else {"kind": "frozen", "upload": "once"}
+    )
+    dry, real = (
+        stage(unlike(), faults=[crash], dry=dry).run(frameworks["sfl_replay"](client_update=update), 12)
+        for dry in (True, False)
+    )
+    assert dry.recorder.timeline_sha256() == real.recorder.timeline_sha256()
+    assert any(span.phase == "cancelled_client_forward" for span in real.recorder.spans)
+    assert {row.client for row in real.learner.observed.losses if row.round > warm} == {0, 1, 2}
+    for client, n in enumerate([20, 13, 4]):
+        sent = sum(
+            s.size_bytes
+            for s in real.recorder.spans
+            if s.phase == "uplink" and s.client == client and s.round > warm
+        )
+        assert sent >= n * SAMPLE_BYTES
+        if state == "kept":
+            assert sent == n * SAMPLE_BYTES
 
 
 def test_a_schedule_of_the_rate_ends_with_the_run() -> None:
