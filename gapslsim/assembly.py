@@ -137,6 +137,9 @@ def assemble(
             "sent needs clients that are always there and no faults; write installed, or leave those out"
         )
         raise ScenarioError([Problem("training.frozen", message)])
+    if clock is not None and getattr(scenario.framework, "auxiliary", None) is not None:
+        message = "trains auxiliary networks, which is simulated and cannot be measured here; take another"
+        raise ScenarioError([Problem("framework", f"{scenario.framework.kind} {message}")])
     schedule: Any = getattr(scenario.framework, "server_schedule", None)
     if clock is not None and schedule is not None and schedule.trains_first:
         message = f"{schedule.kind} is simulated and cannot be measured here; write another"

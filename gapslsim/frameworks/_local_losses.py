@@ -15,7 +15,7 @@ from gapslsim.frameworks.rules.server_schedule.copies import CopiesSchedule
 from gapslsim.frameworks.rules.server_schedule.sequential import SequentialSchedule
 from gapslsim.frameworks.server_schedule import ServerSchedule, server_schedules
 from gapslsim.frameworks.slots import client_updates, server_updates
-from gapslsim.frameworks.stage import Activity, Process, Stage
+from gapslsim.frameworks.stage import Activity, Lost, Process, Stage
 from gapslsim.learning.auxiliary import Auxiliary
 from gapslsim.learning.rules import CutGradient
 from gapslsim.registry import component
@@ -64,39 +64,42 @@ class LocalLosses(Framework):
     def _train(self, w: Stage, client: int, kept: Kept) -> Process[None]:
         """A client's mini-batches of a round; ends when the server has stepped on what was sent of them."""
         node = w.client(client)
-        sent: list[Activity[None]] = []
+        sent: list[Activity[Lost | None]] = []
         first = 0 if self._per_epoch else w.learner.states.n_begun(client)
         for place in range(first, first + (w.learner.steps_per_epoch(client) if self._per_epoch else 1)):
             smashed = yield from node.compute(w.learner.client_forward(client))
             if place % self.upload_every == 0:
-                sent.append(w.spawn(self._serve(w, smashed)))
-                yield from self._sent(w, smashed, sent[-1], place == first, kept)
+                # What is lost on its way is nobody's loss but the server's.
+                sent.append(w.spawn(w.attempt(self._serve(w, smashed, kept))))
+                if place == first:
+                    yield from self._sent_first(w, client, sent[-1], kept)
             reply = yield from node.compute(w.learner.auxiliary_step(smashed, self.trains_auxiliary))
             yield from node.compute(w.learner.client_backward(smashed, reply, client_updates["own"]()))
         for step in sent:
             yield from step
 
-    def _serve(self, w: Stage, smashed: SmashedData) -> Process[None]:
+    def _serve(self, w: Stage, smashed: SmashedData, kept: Kept) -> Process[None]:
         """Smashed data go up, and the server steps on them."""
         client = smashed.batch.client
         arrived = yield from w.client(client).send(smashed, w.server, "uplink")
+        self._arrived(arrived, kept)
         model = self.server_schedule.model(client)
         step = w.learner.server_step(
             [arrived], server_updates["mean"](), CutGradient(), model=model, answers=False
         )
         yield from w.server.compute(step, on_behalf_of=(client,))
 
-    def _sent(
-        self, w: Stage, smashed: SmashedData, step: Activity[None], is_first: bool, kept: Kept
-    ) -> Process[None]:
-        """What a client waits for when smashed data are on their way: nothing.
+    def _arrived(self, smashed: SmashedData, kept: Kept) -> None:
+        """What the server keeps, from round to round, of what has arrived: nothing."""
+
+    def _sent_first(self, w: Stage, client: int, step: Activity[Lost | None], kept: Kept) -> Process[None]:
+        """What a client waits for when smashed data of its first mini-batch of a round are on their way: nothing.
 
         Args:
             w: the stage.
-            smashed: what was sent.
-            step: ends when the server has stepped on it.
-            is_first: whether it is of the first mini-batch of a round.
-            kept: what the server keeps of each client from round to round.
+            client: who has sent them.
+            step: ends when the server has stepped on them, or with why they were lost.
+            kept: what the server keeps.
         """
         yield from ()
 

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt
 
 from gapslsim.frameworks._local_losses import Kept, LocalLosses
 from gapslsim.frameworks.framework import frameworks
-from gapslsim.frameworks.stage import Activity, Process, Stage
+from gapslsim.frameworks.stage import Activity, Lost, Process, Stage
 from gapslsim.learning.auxiliary import Auxiliary
 from gapslsim.learning.names import auxiliary_of
 from gapslsim.registry import component
@@ -48,19 +48,22 @@ class FslSage(LocalLosses):
     """The server's gradients are those of the mean loss over the samples of a step (`own`), as the network's are; or
     over all that are kept, which the public code does: they are smaller by as much as there are more."""
 
-    def _sent(
-        self, w: Stage, smashed: SmashedData, step: Activity[None], is_first: bool, kept: Kept
-    ) -> Process[None]:
-        """The server keeps what was sent; in a round of alignment the client waits for its network."""
-        client = smashed.batch.client
-        of_client = kept.setdefault(client, [])
+    def _arrived(self, smashed: SmashedData, kept: Kept) -> None:
+        """The server keeps the newest."""
+        of_client = kept.setdefault(smashed.batch.client, [])
         of_client.append(smashed)
         smashed.batch.is_kept = True
         while len(of_client) > 1 and sum(one.batch.size for one in of_client) > self.kept_samples:
             of_client.pop(0)
-        if not is_first or (w.round - 1) % self.align_every:
+
+    def _sent_first(self, w: Stage, client: int, step: Activity[Lost | None], kept: Kept) -> Process[None]:
+        """In a round of alignment a client waits for its network, if the server has anything to align it with."""
+        if (w.round - 1) % self.align_every:
             return
         yield from step
+        of_client = kept.get(client)
+        if not of_client:
+            return
         model = self.server_schedule.model(client)
         align = w.learner.align_auxiliary(
             client, of_client, self.align_epochs, self.align_batch, self.align_to == "all", model

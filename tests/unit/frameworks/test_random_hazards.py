@@ -24,6 +24,7 @@ IDLE = ("away", "waiting", "server_queue", "server_compute")
 FREE = ("async_sl", "buffered_sl", "async_gapsl", "async_sfl", "gas", "pipelined_psl")
 SYNCHRONOUS = ("psl", "sfl", "epsl", "gapsl", "sl", "fedavg", "splitfed_v1", "splitfed_v2", "splitfed_v3")
 SYNCHRONOUS += ("cpsl", "gpsl", "hierarchical_sfl", "mp_sl", "sfl_replay", "sglr")
+SYNCHRONOUS += ("cse_fsl", "cyclesl", "fsl_sage", "locsplitfed", "splitfrozen")
 ORDERS = [{"kind": "sequential", "order": order} for order in ("index", "turns", "random_turns")]
 SCHEDULES = ("mean", "joined", "sequential", *ORDERS, "copies")
 SYNCS = ("never", "average", {"kind": "average", "every": "epoch"})
