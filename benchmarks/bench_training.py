@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.loops import Joined, Naive, Threaded
 from benchmarks.rounds import Ours, hand_written, largest_difference, scenario
-from gapslsim.learning.engine import intra_op_threads
+from gapslsim.learning.workers import intra_op_threads
 
 FRAMEWORKS = {"psl": "psl", "gapsl": "{kind: gapsl, eta: 0.1}"}
 

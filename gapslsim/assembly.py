@@ -19,6 +19,7 @@ from gapslsim.errors import DataError, Problem, ScenarioError
 from gapslsim.fleet_memory import check_fleet
 from gapslsim.hardware.device import Device
 from gapslsim.hardware.devices import load_device
+from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.journal.compatibility import compatibility
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.learner import Learner
@@ -288,9 +289,15 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
         compile=scenario.training.compile,
         sends_frozen=scenario.training.frozen == "sent",
         segments=segments,
+        auxiliary=getattr(scenario.framework, "auxiliary", None),
         codecs=scenario.codecs,
         gradients_follow=scenario.codec is not None and scenario.codec.gradients_follow,
     )
+    if setup.auxiliary is not None:
+        try:
+            OperationCosts(setup).auxiliary(setup.batch_size)
+        except ValueError as error:
+            raise ScenarioError([Problem("framework.auxiliary", str(error))]) from error
     return setup, planned_rounds
 
 

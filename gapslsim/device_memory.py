@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +61,10 @@ def plan_memory(
     if gpu_bytes is not None:
         limits, limit = limits_of_gpu(int(gpu_bytes)), min(options.limit or gpu_bytes, _USABLE * gpu_bytes)
     protocol = protocol_of(scenario)
+    if scenario.framework.draws_batch_sizes:
+        own = [setup.batches.size(client) for client in range(setup.n_clients)]
+        _, drawn = scenario.framework.largest_batches(own, [len(shard) for shard in setup.shards])
+        protocol = replace(protocol, batch_size=drawn)
     on_cpu = device.type == "cpu" and gpu_bytes is None
     ways = _ways(scenario, protocol)
     try:

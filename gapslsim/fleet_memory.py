@@ -46,7 +46,8 @@ def check_fleet(
         GapslsimError: for the first that does not fit.
     """
     framework = scenario.framework
-    largest = max(setup.batches.size(client) for client in range(setup.n_clients))
+    sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
+    of_one, largest = framework.largest_batches(sizes, [len(shard) for shard in setup.shards])
     of_each = OperationCosts(setup)
     costs, cuts = of_each.split(largest), [setup.cut_of(client) for client in range(setup.n_clients)]
     last = None if cuts[0] is None else max(cut for cut in cuts if cut is not None)
@@ -55,8 +56,8 @@ def check_fleet(
     segments = setup.segments
     tail = None if segments is None or segments.paths[0][-1].owner != OF_CLIENT else segments.paths[0][-1]
     sides = {cut: of_each.split_at(cut, largest) for cut in dict.fromkeys(cuts)}
-    of_tail = None if tail is None else of_each.of(tail, largest)
-    needs_of = {cut: _of_client(scenario, setup, split, of_tail) for cut, split in sides.items()}
+    of_tail = None if tail is None else of_each.of(tail, of_one)
+    needs_of = {cut: _of_client(scenario, setup, of_each.split_at(cut, of_one), of_tail) for cut in sides}
     need = max(needs_of.values())
     for device, cut in {(id(d), cut): (d, cut) for d, cut in zip(clients, cuts, strict=True)}.values():
         check_fits(device, needs_of[cut], "the client-side model and its training state")
@@ -76,7 +77,7 @@ def check_fleet(
         else sum(sorted((sides[cut].client.output_bytes for cut in cuts), reverse=True)[:n_at_once]),
     )
     kept = kept_bytes(setup, Holdings(setup, of_each)) if keeps(scenario) else 0
-    server_need += kept
+    server_need += kept + _of_alignment(scenario, setup, of_each)
     what = "the server-side model and its training state"
     check_fits(
         server, server_need, f"{what}, with what it keeps of all samples (upload: once)" if kept else what
@@ -110,7 +111,25 @@ def _of_client(scenario: Scenario, setup: LearningSetup, costs: SplitCost, tail:
     whole = framework.clients_hold_whole_model
     need = client_memory_bytes(costs.client, slots, framework.clients_train, gets_cut_gradient=not whole)
     more = costs.server if whole else tail
+    if setup.auxiliary is not None:
+        largest = max(setup.batches.size(client) for client in range(setup.n_clients))
+        more = OperationCosts(setup).auxiliary(largest)
+        slots = max(setup.auxiliary_optimizer(client).n_slots for client in range(setup.n_clients))
     return need if more is None else need + client_memory_bytes(more, slots, gets_cut_gradient=False)
+
+
+def _of_alignment(scenario: Scenario, setup: LearningSetup, costs: OperationCosts) -> int:
+    """What the server keeps to align auxiliary networks [B]: smashed data, the networks, their optimizers."""
+    most = getattr(scenario.framework, "kept_samples", None)
+    if setup.auxiliary is None or most is None:
+        return 0
+    sample_bytes, network = Holdings(setup, costs).sample_bytes, costs.auxiliary(setup.batch_size)
+    return sum(
+        min(most, len(shard)) * sample_bytes(client)
+        + network.parameter_bytes
+        + setup.auxiliary_optimizer(client).n_slots * network.trained_bytes
+        for client, shard in enumerate(setup.shards)
+    )
 
 
 def _between(segments: Segments | None) -> dict[str, tuple[Stretch, int]]:

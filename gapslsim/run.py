@@ -164,7 +164,7 @@ class _Run:
         self._models = models
         self.threads: AbstractContextManager[None] = nullcontext()
         if not dry:
-            from gapslsim.learning.engine import intra_op_threads
+            from gapslsim.learning.workers import intra_op_threads
 
             self.threads = intra_op_threads(scenario.training.threads)
         self._scenario = scenario

@@ -135,6 +135,12 @@ class FixedCosts:
     def relay_step(self, stretch: Any, batch_sizes: Sequence[int]) -> Cost:
         return flop(2.5 * len(batch_sizes))
 
+    def auxiliary_step(self, batch_size: int, trains: bool, optimizer: Any) -> Cost:
+        return flop(1.0 if trains else 0.5)
+
+    def alignment(self, n_samples: int, epochs: int, batch_size: int, optimizer: Any) -> Cost:
+        return flop(4.0)
+
 
 def small_setup(
     n_clients: int = 2,

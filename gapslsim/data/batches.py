@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,16 @@ from gapslsim import rng
 from gapslsim.errors import DataError
 from gapslsim.work import content_key
 
-__all__ = ["BatchPlan"]
+__all__ = ["BatchPlan", "Drawn"]
+
+
+class Drawn(NamedTuple):
+    """Where a mini-batch lies in its client's stream, if its size is not the client's own."""
+
+    start: int
+    """Samples of the stream before it."""
+    size: int
+    """Samples in it, at least 1."""
 
 
 class BatchPlan:
@@ -60,18 +70,34 @@ class BatchPlan:
         """Samples in each batch of this client, b = min(batch_size, samples of the client)."""
         return min(self._sizes[client], len(self._shares[client]))
 
-    def indices(self, client: int, step: int) -> NDArray[np.int64]:
-        """Indices into the training set of the client's batch at `step` (from 0), int64 [b], in random order."""
+    def indices(self, client: int, step: int, drawn: Drawn | None = None) -> NDArray[np.int64]:
+        """Indices into the training set of the client's batch at `step` (from 0), int64 [b], in random order.
+
+        Args:
+            client: whose.
+            step: mini-batches before it.
+            drawn: where it lies, unless all before it and itself have the client's own size.
+        """
         if step < 0:
             raise ValueError(f"step counts from 0, found {step}.")
         n, b = len(self._shares[client]), self.size(client)
-        epoch, start = divmod(step * b, n)
+        if drawn is not None:
+            start, b = drawn
+            if start < 0 or b < 1:
+                raise ValueError(f"a batch begins at 0 or later and has a sample or more, found {drawn}.")
+        else:
+            start = step * b
+        epoch, start = divmod(start, n)
         head = self._epoch(client, epoch)[start : start + b]
         # A copy, since the permutation is kept for the steps that follow.
         if len(head) == b:
             return head.copy()
-        # One further epoch is enough: b is at most n.
-        return np.concatenate([head, self._epoch(client, epoch + 1)[: b - len(head)]])
+        pieces, missing = [head], b - len(head)
+        while missing > 0:
+            epoch += 1
+            pieces.append(self._epoch(client, epoch)[:missing])
+            missing -= len(pieces[-1])
+        return np.concatenate(pieces)
 
     def key(self, client: int, step: int) -> str:
         """Content key of this batch: which samples, in which order."""

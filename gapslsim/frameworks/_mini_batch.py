@@ -39,6 +39,7 @@ def upload(
     model: str | None = None,
     keeps: bool = False,
     state_of: StateOf = _own_state,
+    size: int | None = None,
 ) -> Process[SmashedData]:
     """Forward pass on a client's next mini-batch, as far as the server's step on it.
 
@@ -52,11 +53,12 @@ def upload(
         keeps: whether the server keeps what it is sent; then only what it has not is computed and sent. There are no
             stations and no last blocks on clients where it does.
         state_of: of the server and of stations; their own unless given.
+        size: samples in it; the client's own batch size unless given.
     """
     node, holder, phase = w.client(client), w.client(client), "uplink"
     if keeps:
         return (yield from _upload_once(w, client))
-    smashed = yield from node.compute(w.learner.client_forward(client, model))
+    smashed = yield from node.compute(w.learner.client_forward(client, model, batch_size=size))
     for station in w.stations(client):
         yield from holder.send(smashed, station, phase)
         forward = w.learner.relay_forward(station.name, smashed, state_of(client, station.name))

@@ -123,6 +123,20 @@ class Framework(ABC):
         n_copies = self.at_once(len(batch_sizes)).copies
         return n_copies * self.optimizer_steps_per_round(batch_sizes, shard_sizes)[1]
 
+    def largest_batches(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> tuple[int, int]:
+        """Samples in the largest mini-batch of one client, and of several of a step on average; for memory.
+
+        Args:
+            batch_sizes: samples in one batch of each client.
+            shard_sizes: training samples of each client.
+        """
+        return max(batch_sizes), max(batch_sizes)
+
+    @property
+    def draws_batch_sizes(self) -> bool:
+        """Whether the sizes of mini-batches are the method's and not the scenario's, down to one sample."""
+        return False
+
     @property
     def has_rounds(self) -> bool:
         """Whether the protocol itself says where a round ends."""

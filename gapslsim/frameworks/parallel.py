@@ -88,7 +88,13 @@ class ParallelSplitLearning(Framework):
 
     def _together(self, w: Stage, clients: Collection[int]) -> Process[None]:
         """A mini-batch of each client, with a barrier before the server's step and one behind the backward passes."""
-        smashed = yield from w.gather("upload", {c: self._upload(w, c) for c in clients})
+        sizes = self._batch_sizes(w, clients)
+        going = {
+            c: self._upload(w, c) if n is None else self._upload_some(w, c, n)
+            for c, n in sizes.items()
+            if n != 0
+        }
+        smashed = yield from w.gather("upload", going)
         if self.server_schedule.steps_for_each:
             served = {client: self._serve(w, one) for client, one in smashed.items()}
             yield from w.gather("train", served, keep=False)
@@ -132,8 +138,17 @@ class ParallelSplitLearning(Framework):
         elif answers:
             yield from returned(w, reply, False, state_of)[client]
 
+    def _batch_sizes(self, w: Stage, clients: Collection[int]) -> Mapping[int, int | None]:
+        """Samples in the next mini-batch of each; None for its own size, 0 for those who take no part in the step."""
+        return dict.fromkeys(clients)
+
     def _upload(self, w: Stage, client: int) -> Process[SmashedData]:
-        smashed = yield from upload(w, client, keeps=self.client_update.keeps_in(w.round, w.epoch))
+        return self._upload_some(w, client, None)
+
+    def _upload_some(self, w: Stage, client: int, size: int | None) -> Process[SmashedData]:
+        """A mini-batch of so many samples; of the client's own size with None."""
+        keeps = self.client_update.keeps_in(w.round, w.epoch)
+        smashed = yield from upload(w, client, keeps=keeps, size=size)
         if w.learner.serves_on_arrival:
             arrived = w.learner.server_pass(smashed, self.server_rule, self.cut_rule)
             yield from w.server.compute(arrived, on_behalf_of=(client,))

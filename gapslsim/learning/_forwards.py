@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapslsim.data.batches import Drawn
+from gapslsim.errors import ProtocolError
 from gapslsim.learning._relays import RelayOperations
 from gapslsim.learning.keeping import sample_bytes
 from gapslsim.learning.messages import Smashed
@@ -31,7 +33,11 @@ class ClientForwards(RelayOperations):
     """
 
     def client_forward(
-        self, client: int, model: str | None = None, n_samples: int | None = None
+        self,
+        client: int,
+        model: str | None = None,
+        n_samples: int | None = None,
+        batch_size: int | None = None,
     ) -> Work[SmashedData]:
         """FP of the client side on the client's next mini-batch.
 
@@ -39,37 +45,45 @@ class ClientForwards(RelayOperations):
             client: whose data.
             model: name of the client-side state; the client's own unless given.
             n_samples: that it passes, where the server keeps the others (`n_unsent`); all unless given.
+            batch_size: samples in it, 1 or more; the client's own size unless given. It follows upon those before it.
 
         Raises:
-            ProtocolError: for a state of the server side.
+            ProtocolError: for a state of the server side, or a mini-batch without samples.
         """
         name = f"client-{client}" if model is None else of_side(model, CLIENT)
-        size = self.setup.batches.size(client) if n_samples is None else n_samples
+        own = self.setup.batches.size(client) if batch_size is None else batch_size
+        if own < 1:
+            raise ProtocolError(
+                f"A mini-batch has a sample or more, found {own}: who has none takes no part."
+            )
+        size = own if n_samples is None else n_samples
         cost = self.costs.client_forward(size, self.setup.cut_of(client))
         cost = self._hops.charged(cost, sent=[self._hops.uploaded(client, size)])
-        begin = partial(self._next_batch, client, name, n_samples is not None)
+        begin = partial(self._next_batch, client, name, own, n_samples is not None)
         return Work("client_forward", cost, begin, (name,), 1, size)
 
     def kept_batch(self, client: int) -> SmashedData:
         """A client's next mini-batch, all of which the server keeps (`n_unsent` is 0); takes no time."""
-        return self._next_batch(client, name_of(client), keeps=True)
+        return self._next_batch(client, name_of(client), self.setup.batches.size(client), keeps=True)
 
-    def _next_batch(self, client: int, name: str, keeps: bool) -> SmashedData:
+    def _next_batch(self, client: int, name: str, size: int, keeps: bool) -> SmashedData:
         """A client's next mini-batch as the server has it in the end.
 
         Args:
             client: whose.
             name: of the client-side state.
+            size: samples in it.
             keeps: whether the server keeps it, so that the client makes no backward pass.
         """
-        state, step = self.states.named[name], self.states.next_steps(client, 1)
-        size = self.setup.batches.size(client)
+        state, own = self.states.named[name], self.setup.batches.size(client)
+        start, step = self.states.taken(client), self.states.next_steps(client, 1, size)
+        drawn = None if (start, size) == (step * own, own) else Drawn(start, size)
         label_bytes = 0 if self.has_tails else self.setup.data.label_bytes
         size_bytes = size * (self.holdings.sample_bytes(client) + label_bytes)
-        key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client])
+        key = derived_key(state.key, "forward", client, step, self.setup.shard_keys[client], *(drawn or ()))
         n_updates = self.states.updates(self.states.server_of(client))
         life = self.states.lives.get(client, 0)
-        batch = MiniBatch(client, step, size, name, key, state, n_updates=n_updates, life=life)
+        batch = MiniBatch(client, step, size, name, key, state, drawn, n_updates=n_updates, life=life)
         if self.journal is not None:
             self.states.in_flight.add(batch)
         call: Alike[Smashed] = Alike(_forwards, lambda: ClientForward(batch, state.value, keeps))

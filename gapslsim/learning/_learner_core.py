@@ -13,7 +13,7 @@ from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.holdings import Holdings
 from gapslsim.learning.hops import Hops
 from gapslsim.learning.judging import Judge, Wanted
-from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
+from gapslsim.learning.names import AUXILIARY, CLIENT, SERVER, name_of, side_of
 from gapslsim.learning.operations import Operations
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
@@ -76,6 +76,8 @@ class LearnerCore:
         common = None if self._cuts_differ else self._initial(CLIENT)
         self.states = States(common, self._initial(SERVER), self._begin)
         """The named states, and how far each client and server has come."""
+        if setup.auxiliary is not None:
+            self.states[AUXILIARY] = self._initial(AUXILIARY)
 
     def _initial(self, name: str) -> Keyed[SideState]:
         """What a state begins with: the same value for all that hold the same blocks."""

@@ -103,7 +103,7 @@ class RelayOperations(WholeModelOperations):
             key = content_key("client_loss", [client, step], state.key, features.key)
             came: Keyed[Smashed] = Keyed(features.key, features.size_bytes, features._value)
             made: Any = self._operations.held(
-                key, (state, came), lambda e: _of(e).tail_pass(client, step, state.value, came.value)
+                key, (state, came), lambda e: _of(e).tail_pass(batch, state.value, came.value)
             )
             batch.tail = tail = made if isinstance(made, Deferred) else None
             sent: Keyed[Smashed] = self._operations.part(key, size_bytes, tail, TailPass.message)

@@ -55,7 +55,7 @@ class WholeModelOperations(LearnerCore):
         size = self.setup.batches.size(client)
 
         def carry_out() -> Keyed[WholeWeights]:
-            step, round = self.states.next_steps(client, n_steps), self.round
+            step, round = self.states.next_steps(client, n_steps, n_steps * size), self.round
             key = content_key(
                 "local_training",
                 [client, step, n_steps],

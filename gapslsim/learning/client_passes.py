@@ -9,6 +9,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from gapslsim.data.batches import Drawn
 from gapslsim.learning._updates import Step, update_all
 from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.operation import Answer, ClientBackward, ClientForward
@@ -45,8 +46,8 @@ class ClientPasses:
 
     side: Side
     """The layers before the cut."""
-    batches: Callable[[Sequence[tuple[int, int]]], list[tuple[Tensor, Tensor]]]
-    """Of each (client, step), inputs [b, ...] and labels [b]."""
+    batches: Callable[[Sequence[tuple[int, int, Drawn | None]]], list[tuple[Tensor, Tensor]]]
+    """Of each (client, step, where it lies), inputs [b, ...] and labels [b]."""
     seed: Callable[[int, int], int]
     """From (client, step) to the seed of the pass (dropout)."""
     most_samples: int
@@ -109,7 +110,7 @@ class ClientPasses:
         return after
 
     def _batches(self, calls: Sequence[ClientForward]) -> list[tuple[Tensor, Tensor]]:
-        return self.batches([(call.batch.client, call.batch.step) for call in calls])
+        return self.batches([(call.batch.client, call.batch.step, call.batch.drawn) for call in calls])
 
     def _tape(
         self, calls: Sequence[ClientForward], inputs: Sequence[Tensor]

@@ -52,6 +52,9 @@ class OperationCosts:
         self.server_training = cache(self._server_training)
         self._server_step = cache(self._build_server_step)
         self._step_of_cuts = cache(self._build_step_of_cuts)
+        self.auxiliary = cache(self._auxiliary)
+        self.auxiliary_step = cache(self._auxiliary_step)
+        self.alignment = cache(self._alignment)
         self._joined_step = cache(self._build_joined_step)
 
     def _split(self, batch_size: int) -> SplitCost:
@@ -282,6 +285,44 @@ class OperationCosts:
         return Cost(
             parts=(*parts, self._setup.server_optimizer.cost_with_clipping(trained_after(batches[0][0])))
         )
+
+    def _auxiliary(self, batch_size: int) -> SideCost:
+        """Of the auxiliary network for one mini-batch."""
+        assert self._setup.auxiliary is not None
+        about = self._setup.auxiliary, self.sizes.smashed_shape, self._setup.data.n_classes
+        # An empty stretch goes first, as a client's: what follows does give a gradient of its input.
+        made = _of_one_sample(batch_size, lambda size: chain_cost(*about, size, (0,), "float32"))
+        return made.stretches[-1]
+
+    def _auxiliary_step(self, batch_size: int, trains: bool, optimizer: Optimizer) -> Cost:
+        """Local loss and its gradients; the optimizer's step if the auxiliary network takes one.
+
+        Where it takes none, the gradients of its parameters are charged all the same.
+        """
+        side = self.auxiliary(batch_size)
+        update = (optimizer.cost_with_clipping(side.n_trained),) if trains else ()
+        return Cost(parts=(side.forward, side.backward, *update))
+
+    def _alignment(self, n_samples: int, epochs: int, batch_size: int, optimizer: Optimizer) -> Cost:
+        """The server's cut gradients of kept samples; steps of an auxiliary network that brings its own near them.
+
+        A step differentiates a gradient: its backward pass is charged three times, as for second-order rules.
+        """
+        server, sizes = (
+            self.split(n_samples).server,
+            Counter(min(batch_size, n_samples - first) for first in range(0, n_samples, batch_size)),
+        )
+        steps = [
+            Cost(
+                parts=(
+                    (side := self.auxiliary(size)).forward,
+                    side.backward.times(3),
+                    optimizer.cost_with_clipping(side.n_trained),
+                )
+            ).times(epochs * count)
+            for size, count in sizes.items()
+        ]
+        return Cost(parts=(server.forward, server.backward, *steps))
 
     def relay_step(self, stretch: Stretch, batch_sizes: Sequence[int]) -> Cost:
         """Backward passes of a station, the mean of the gradients and the optimizer step.

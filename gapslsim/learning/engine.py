@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gapslsim.data.batches import Drawn
 from gapslsim.learning._joining import stacked_client_samples
 from gapslsim.learning._layout import channels_last, in_memory, sent
 from gapslsim.learning._limits import limits_for
 from gapslsim.learning._observations import Accuracy
 from gapslsim.learning._outcome import numerical_error, outcome_of
 from gapslsim.learning.augment import augmented
+from gapslsim.learning.auxiliary_passes import AuxiliaryPasses
 from gapslsim.learning.client_passes import ClientPasses
 from gapslsim.learning.criterion import Criterion
 from gapslsim.learning.evaluation import evaluate_views
@@ -26,7 +27,8 @@ from gapslsim.learning.gradient_rows import Rows
 from gapslsim.learning.judging import Judge
 from gapslsim.learning.memory_options import Ways
 from gapslsim.learning.messages import Smashed, Weights, WholeWeights
-from gapslsim.learning.names import SERVER, side_of
+from gapslsim.learning.names import CLIENT, SERVER, side_of
+from gapslsim.learning.names import Side as SideName
 from gapslsim.learning.operation import (
     ClientBackward,
     ClientForward,
@@ -54,7 +56,7 @@ from gapslsim.models.split import cut_blocks, initial_blocks
 from gapslsim.records import LossRow
 from gapslsim.rng import stream, stream_seed
 
-__all__ = ["Engine", "intra_op_threads"]
+__all__ = ["Engine"]
 
 
 class Engine:
@@ -80,7 +82,7 @@ class Engine:
         ways: Ways = Ways(),  # noqa: B008
     ) -> None:
         self._setup = setup
-        self._device = device
+        self._device, self._dtype = device, dtype
         self._evaluation_batch = evaluation_batch
         self._ways = ways
         data = setup.data
@@ -120,6 +122,7 @@ class Engine:
         self._features = FeatureStore(setup.shards)
         self.stacks_clients = self._client_passes.stacks or device.type != "cpu"
         """Whether `client_forwards` and `client_backwards` are faster with several calls at once."""
+        _ = setup.auxiliary and self.auxiliary  # Made now, and not in the midst of the first round.
         self.in_waves = self.workers.n > 1 or self.stacks_clients
         """Whether independent operations had better be carried out together."""
 
@@ -156,7 +159,17 @@ class Engine:
 
     def initial(self, state: str) -> SideState:
         """What a state of a name begins with."""
-        return (self.server if side_of(state) == SERVER else self.client).initial()
+        return self._of_side(side_of(state)).initial()
+
+    def _of_side(self, side: SideName) -> Side:
+        """The layers that states of a side are of."""
+        return {SERVER: self.server, CLIENT: self.client}.get(side) or self.auxiliary.side
+
+    @cached_property
+    def auxiliary(self) -> AuxiliaryPasses:
+        """Passes through the auxiliary networks of clients."""
+        sides = self.client, self.server
+        return AuxiliaryPasses(self._setup, *sides, self._device, self._dtype, self.criterion)
 
     def kept_or_made(self, calls: Sequence[ClientForward]) -> list[Smashed]:
         """As `client_forwards`, without passes whose outcome is held."""
@@ -300,7 +313,7 @@ class Engine:
 
     def install(
         self,
-        side: Literal["client", "server"],
+        side: SideName,
         weights: Weights,
         optimizer: Literal["carry", "keep", "restart", "reset"],
         kept: SideState | None,
@@ -309,7 +322,7 @@ class Engine:
         taken: Weights | SideState | None = {"carry": weights, "keep": kept}.get(optimizer)
         # `keep` for a client that never trained, and weights sent without an optimizer, start anew as well.
         if taken is None or taken.optimizer is None:
-            fresh = (self.client if side == "client" else self.server).optimizer.initial(weights.parameters)
+            fresh = self._of_side(side).optimizer.initial(weights.parameters)
             n_updates = 0 if kept is None else kept.n_updates
             return SideState(weights.parameters, weights.buffers, fresh, n_updates)
         return SideState(weights.parameters, weights.buffers, taken.optimizer, taken.n_updates)
@@ -330,7 +343,7 @@ class Engine:
         self, start: WholeWeights, client: int, steps: range, seeds: Sequence[int]
     ) -> tuple[WholeWeights, float]:
         """The trained weights and the mean loss."""
-        made = self._batches([(client, step) for step in steps])
+        made = self._batches([(client, step, None) for step in steps])
         batches = [(*batch, seed) for batch, seed in zip(made, seeds, strict=True)]
         side = self._client_passes.own.get(client, self.client)
         return train_locally(side, self.server, start, batches, steps.start, self.criterion)
@@ -359,13 +372,14 @@ class Engine:
             self.criterion,
         )
 
-    def _batches(self, wanted: Sequence[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:
-        """Inputs [b, ...] and labels [b] of each (client, step), picked together."""
-        rows = [self._setup.batches.indices(client, step) for client, step in wanted]
+    def _batches(self, wanted: Sequence[tuple[int, int, Drawn | None]]) -> list[tuple[Tensor, Tensor]]:
+        """Inputs [b, ...] and labels [b] of each (client, step, where it lies), picked together."""
+        rows = [self._setup.batches.indices(*one) for one in wanted]
         if not rows:
             return []
         if self._setup.augmentation is not None:
-            return augmented(self._setup, self._inputs, self._labels, wanted, rows)
+            steps = [(client, step) for client, step, _ in wanted]
+            return augmented(self._setup, self._inputs, self._labels, steps, rows)
         # One gather for all clients: for small batches the calls take longer than the copying.
         indices = sent(torch.from_numpy(np.concatenate(rows)), self._device)
         sizes = [len(own) for own in rows]
@@ -386,14 +400,3 @@ class Engine:
             if not math.isfinite(loss) or not math.isfinite(total):
                 what = "gradient" if math.isfinite(loss) else "loss"
                 raise numerical_error(what, loss, step.round, step.clients[row], step.state_key)
-
-
-@contextmanager
-def intra_op_threads(n: int) -> Iterator[None]:
-    """Torch with `n` threads inside each operation on the CPU, and as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

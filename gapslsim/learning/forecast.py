@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gapslsim.learning._limits import Limits
+from gapslsim.learning.costs import OperationCosts
 from gapslsim.learning.cuts_memory import passes_of
 from gapslsim.learning.feature_store import MOST_BYTES
 from gapslsim.learning.memory_options import Ways
@@ -46,6 +47,8 @@ class Protocol:
     """Server-side states beside one another."""
     is_joined: bool = False
     """Whether a step of the server is one pass in any case."""
+    batch_size: int | None = None
+    """Samples in a mini-batch on average, where the method says it and not the set-up."""
     keeps_features: bool = False
     """Whether frozen clients' smashed data are held."""
 
@@ -90,7 +93,8 @@ class Forecaster:
 
     def __init__(self, setup: LearningSetup, protocol: Protocol, limits: Limits, n_workers: int = 1) -> None:
         self._setup, self._protocol, self._limits, self._workers = setup, protocol, limits, n_workers
-        sizes = [setup.batches.size(client) for client in range(setup.n_clients)]
+        own, each = protocol.batch_size, range(setup.n_clients)
+        sizes = [setup.batches.size(client) if own is None else own for client in each]
         self._passes = passes_of(setup, max(sizes), limits)
         # Of clients with smaller batches less is kept.
         self._n_waiting = protocol.n_waiting * sum(sizes) / len(sizes) / max(sizes)
@@ -126,12 +130,26 @@ class Forecaster:
         return {
             "data set": n_samples * (math.prod(data.input_shape) * itemsize + of_label),
             "modules and initial weights": passes.modules + passes.client_state + passes.server_state,
+            "auxiliary networks": self._auxiliary,
             "models of stations": passes.between_state
             * (1 + self._n_servers * (1 + self._protocol.evaluates_between * self._seen)),
             "server-side model": passes.server_state
             * self._n_servers
             * (1 + self._protocol.evaluates_between * self._seen),
         }
+
+    @property
+    def _auxiliary(self) -> float:
+        """The network that all begin with, one of each client before and after a step, with its optimizer."""
+        setup = self._setup
+        if setup.auxiliary is None:
+            return 0
+        network = OperationCosts(setup).auxiliary(setup.batch_size)
+        states = [
+            network.parameter_bytes + setup.auxiliary_optimizer(client).n_slots * network.trained_bytes
+            for client in range(setup.n_clients)
+        ]
+        return max(states) + 2 * sum(states)
 
     def _phases(self, ways: Ways) -> Iterator[tuple[str, _Parts]]:
         """What is held in each, beside the base."""

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from gapslsim.learning.costs import OperationCosts
-from gapslsim.learning.names import SERVER, side_of
+from gapslsim.learning.names import AUXILIARY, SERVER, side_of
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.segments import OF_SERVER, Range
 from gapslsim.models.side_cost import SideCost
@@ -65,6 +65,8 @@ class Holdings:
     def sides(self, state: str) -> list[SideCost]:
         """Costs of its blocks, stretch by stretch."""
         segments, sizes = self._setup.segments, self._costs.sizes
+        if side_of(state) == AUXILIARY:
+            return [self._costs.auxiliary(self._setup.batch_size)]
         if segments is None:
             return [sizes.server if side_of(state) == SERVER else sizes.client]
         return [cost for blocks in segments.held(state) for cost in self.pieces(blocks)]

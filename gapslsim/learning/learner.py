@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from gapslsim.errors import LostError, ProtocolError
+from gapslsim.learning._auxiliary import AuxiliaryOperations
 from gapslsim.learning._common_blocks import CommonBlocks
 from gapslsim.learning._forwards import ClientForwards
 from gapslsim.learning._learner_core import Shares
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner"]
 
 
-class Learner(CommonBlocks, ServerTraining, ClientForwards):
+class Learner(CommonBlocks, ServerTraining, ClientForwards, AuxiliaryOperations):
     """Offers every operation on the named states of one training.
 
     A client trains the state `client-3` of its own unless a protocol names another; the server trains `server`, or
@@ -182,7 +183,7 @@ class Learner(CommonBlocks, ServerTraining, ClientForwards):
                     batch.needs = needs
             if rule.steps:
                 memory = RuleMemory(key, record.get("rule_state"))
-                states.stepped(name, after, clients, sum(sizes), memory)
+                states.stepped(name, after, clients, self._newly_counted(batches), memory)
                 self._updated()
             else:
                 states.named[name] = after  # with the statistics of its passes

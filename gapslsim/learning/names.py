@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from gapslsim.errors import ProtocolError
 
-__all__ = ["CLIENT", "SERVER", "Side", "name_of", "of_side", "side_of"]
+__all__ = ["AUXILIARY", "CLIENT", "SERVER", "Side", "auxiliary_of", "name_of", "of_side", "side_of"]
 
-Side = Literal["client", "server"]
+Side = Literal["client", "server", "auxiliary"]
 
 CLIENT: Final = "client"
 """Name of the client-side state that all clients have in common until each has its own."""
@@ -16,10 +16,18 @@ CLIENT: Final = "client"
 SERVER: Final = "server"
 """Name of the server-side state; the names of copies begin so."""
 
+AUXILIARY: Final = "auxiliary"
+"""Name of the auxiliary network that all clients have in common until each has its own; their names begin so."""
+
 
 def side_of(name: str) -> Side:
-    """Side of the model that a state is of: the server's if its name begins so."""
-    return SERVER if name.startswith(SERVER) else CLIENT
+    """Side of the model that a state is of: the server's or an auxiliary network's if its name begins so."""
+    return next((side for side in (SERVER, AUXILIARY) if name.startswith(side)), CLIENT)
+
+
+def auxiliary_of(client: int, at: str = "") -> str:
+    """Name of a client's auxiliary network; of another copy, at the server."""
+    return f"{AUXILIARY}-{at}-{client}" if at else f"{AUXILIARY}-{client}"
 
 
 def name_of(model: int | str) -> str:
@@ -36,6 +44,7 @@ def of_side(name: str, side: Side) -> str:
     if side_of(name) != side:
         raise ProtocolError(
             f"The state {name!r} is of the {side_of(name)} side, and one of the {side} side is needed; names of "
-            f"server-side states begin with {SERVER!r}, all others are of clients."
+            f"server-side states begin with {SERVER!r}, of auxiliary networks with {AUXILIARY!r}, all others are of "
+            "clients."
         )
     return name

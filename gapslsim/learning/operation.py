@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gapslsim.data.batches import Drawn
 from gapslsim.errors import ProtocolError
 from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.names import Side
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gapslsim.learning.state import SideState
 
 __all__ = [
+    "Alignment",
     "Answer",
     "ClientBackward",
     "ClientForward",
@@ -51,9 +53,15 @@ class MiniBatch:
     """Content key of the forward pass."""
     state: Keyed[SideState]
     """The weights that it was made with: its gradient is theirs, whatever the model has become since."""
+    drawn: Drawn | None = None
+    """Where its samples lie, if its size is not the client's own."""
     tape: Any = field(default=None, repr=False)
     """The engine's: what the backward pass needs. Gone with the mini-batch, or once it is used."""
     is_used: bool = False
+    is_counted: bool = False
+    """Whether its samples are among those trained on: by the server's step, or by a local one before."""
+    is_kept: bool = False
+    """Whether its smashed data are used again after its backward pass."""
     is_served: bool = False
     """Whether the server's passes on it have been charged as it arrived, and are no part of the step's cost."""
     n_updates: int = 0
@@ -164,6 +172,21 @@ class RelayStep(NamedTuple):
     """What came of each on its way to the server."""
     answers: Sequence[Answer]
     """What came back."""
+
+
+class Alignment(NamedTuple):
+    """How an auxiliary network is brought near the server."""
+
+    client: int
+    """Whose it is."""
+    round: int
+    """t."""
+    epochs: int
+    """Passes over the kept samples."""
+    batch_size: int
+    """Samples of a step."""
+    of_all: bool
+    """Whether the server's gradients are those of the mean loss over all kept samples, not over those of a step."""
 
 
 class ServerStep(NamedTuple):

@@ -31,7 +31,7 @@ def privacy_of(setup: LearningSetup, states: States) -> dict[Way, dict[str, Any]
 
 def _rows_of_one_sample(setup: LearningSetup, states: States, client: int) -> int:
     """Of the sample that most mini-batches held: one per epoch that was begun."""
-    return -(-states.n_begun(client) * setup.batches.size(client) // len(setup.shards[client]))
+    return -(-states.taken(client) // len(setup.shards[client]))
 
 
 def _told(codecs: tuple[Codec, ...], n_rows: int) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from gapslsim.learning._layout import sent
 from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
 from gapslsim.learning.messages import Smashed, Weights
-from gapslsim.learning.operation import ClientForward, RelayStep, ServerOutcome, ServerStep, TailPass
+from gapslsim.learning.operation import (
+    ClientForward,
+    MiniBatch,
+    RelayStep,
+    ServerOutcome,
+    ServerStep,
+    TailPass,
+)
 from gapslsim.learning.relay_passes import RECEIVED, forward_alone, tail_pass
 from gapslsim.learning.server_pass import ServerPass, server_pass
 from gapslsim.learning.state import SideState
@@ -72,11 +79,12 @@ class SegmentedEngine(Engine):
         weights = self.stretches.part(state, self.stretches.segments.held(owner), blocks)
         return forward_alone(side, weights, came, self._pass_seed(owner, side, client, step))
 
-    def tail_pass(self, client: int, step: int, state: SideState, features: Smashed) -> TailPass:
+    def tail_pass(self, batch: MiniBatch, state: SideState, features: Smashed) -> TailPass:
         """FP of a client's last blocks, its loss, BP."""
+        client, step = batch.client, batch.step
         held = self.stretches.segments.of_client(client)
         side = self.stretches.side(held[-1], of_client=True)
-        indices = torch.from_numpy(self._setup.batches.indices(client, step))
+        indices = torch.from_numpy(self._setup.batches.indices(client, step, batch.drawn))
         labels = self._labels[sent(indices, self._device)]
         weights, seed = self.stretches.part(state, held, held[-1]), self._seed(side, "tail", client, step)
         return tail_pass(side, weights, features.activations, labels, seed, self.criterion)

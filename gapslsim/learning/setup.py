@@ -15,6 +15,7 @@ from gapslsim.data.augmentation import Augmentation
 from gapslsim.data.batches import BatchPlan
 from gapslsim.data.dataset import LoadedData
 from gapslsim.kernels import Compiling, Precision
+from gapslsim.learning.auxiliary import Auxiliary
 from gapslsim.learning.codec import Codec, Way
 from gapslsim.learning.codecs.none import NoCodec
 from gapslsim.learning.coding import Coding
@@ -69,6 +70,8 @@ class LearningSetup:
     """Whether clients are sent the weights that nobody trains; of no account to what is trained."""
     segments: Segments | None = None
     """Who owns which blocks, where that is not client and server with one cut, the model's, for all."""
+    auxiliary: Auxiliary | None = None
+    """What clients take a local loss with, if they do."""
 
     @property
     def n_clients(self) -> int:
@@ -88,6 +91,11 @@ class LearningSetup:
     def optimizer_of(self, client: int) -> Optimizer:
         """Of a client's model."""
         return self.client_optimizer if self.client_optimizers is None else self.client_optimizers[client]
+
+    def auxiliary_optimizer(self, client: int) -> Optimizer:
+        """Of a client's auxiliary network."""
+        own = None if self.auxiliary is None else self.auxiliary.optimizer
+        return own or self.optimizer_of(client)
 
     @cached_property
     def codings(self) -> Mapping[Way, Coding]:
@@ -121,6 +129,7 @@ class LearningSetup:
             **({"codecs": coded} if (coded := self._codec_settings()) else {}),
             **({"gradients_follow": True} if self.gradients_follow else {}),
             **({} if self.segments is None else {"segments": [list(path) for path in self.segments.paths]}),
+            **({} if self.auxiliary is None else {"auxiliary": content_of(self.auxiliary)}),
         }
         return content_key("setup", settings)
 

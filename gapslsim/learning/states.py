@@ -8,7 +8,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakSet
 
-from gapslsim.learning.names import CLIENT, SERVER, name_of, side_of
+from gapslsim.learning.names import AUXILIARY, CLIENT, SERVER, auxiliary_of, name_of, side_of
 from gapslsim.work import Keyed
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class _Named(dict[str, "Keyed[SideState]"]):
         self._begin = begin
 
     def __missing__(self, name: str) -> Keyed[SideState]:
-        return self._begin(name) or self[_BEGUN if side_of(name) == SERVER else CLIENT]
+        return self._begin(name) or self[_BEGUN if (side := side_of(name)) == SERVER else side]
 
 
 class States:
@@ -76,6 +76,7 @@ class States:
         self._begin = begin
         """The states as a mapping, for who asks often; whoever installs weights writes to `States` itself."""
         self._steps: MutableMapping[int, int] = {}
+        self._taken: MutableMapping[int, int] = {}
         self._turns: MutableMapping[str, int] = {}
         self._updates: MutableMapping[str, int] = {}
         """Steps that each server-side state has taken."""
@@ -112,7 +113,7 @@ class States:
         earlier = [
             state
             for batch in self.in_flight
-            if not batch.is_used
+            if not batch.is_used or batch.is_kept
             for state in (batch.state, *batch.needs)
             if state.deferred is None
             or state.deferred.done  # Else nobody has needed it since the journal was read.
@@ -123,6 +124,8 @@ class States:
         """A client has lost its state: it has what it began with again, and nothing that is in flight."""
         name = name_of(client)
         self.named[name] = self._begin(name) or self.named[CLIENT]
+        if AUXILIARY in self.named:
+            self.named[auxiliary_of(client)] = self.named[AUXILIARY]
         for hop in [hop for hop in self.residuals if hop[0] == name]:
             del self.residuals[hop]
         self.lives[client] = self.lives.get(client, 0) + 1
@@ -149,15 +152,20 @@ class States:
         """Counts the turns of servers anew."""
         self._turns.clear()
 
-    def next_steps(self, client: int, n: int) -> int:
-        """First of the client's next `n` mini-batches, which are now begun."""
+    def next_steps(self, client: int, n: int, n_samples: int) -> int:
+        """First of the client's next `n` mini-batches, which are now begun, with so many samples in all."""
         step = self._steps.get(client, 0)
+        self._taken[client] = self.taken(client) + n_samples
         self._steps[client] = step + n
         return step
 
     def n_begun(self, client: int) -> int:
         """Mini-batches that a client has begun."""
         return self._steps.get(client, 0)
+
+    def taken(self, client: int) -> int:
+        """Samples of its stream that a client's mini-batches have taken."""
+        return self._taken.get(client, 0)
 
     def turn(self, server: str) -> int:
         """Steps that a state of a server or station has taken in this round."""
@@ -271,7 +279,7 @@ class States:
 
 _ENTRIES, _COUNTERS = (
     ("named", "_memories", "_served_by", "_relayed_by", "residuals"),
-    ("_steps", "_turns", "_updates"),
+    ("_steps", "_taken", "_turns", "_updates"),
 )
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import operator
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gapslsim.models.cost import SplitCost
@@ -19,7 +20,15 @@ from gapslsim.models.cost import SplitCost
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["WORTH_FLOP", "Together", "Workers", "choose_workers", "one_by_one", "passes_flop"]
+__all__ = [
+    "WORTH_FLOP",
+    "Together",
+    "Workers",
+    "choose_workers",
+    "intra_op_threads",
+    "one_by_one",
+    "passes_flop",
+]
 
 T = TypeVar("T")
 
@@ -92,3 +101,16 @@ def choose_workers(wanted: int | str, device: torch.device, costs: SplitCost) ->
 def passes_flop(costs: SplitCost) -> float:
     """Work of one client's passes on both sides [FLOP]."""
     return sum(side.forward.work_flop + side.backward.work_flop for side in (costs.client, costs.server))
+
+
+@contextmanager
+def intra_op_threads(n: int) -> Iterator[None]:
+    """Torch with `n` threads inside each operation on the CPU, and as before afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

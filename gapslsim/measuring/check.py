@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gapslsim.assembly import assemble
 from gapslsim.errors import ProtocolError
 from gapslsim.hardware.device import Device
-from gapslsim.learning.engine import intra_op_threads
+from gapslsim.learning.workers import intra_op_threads
 from gapslsim.numerics import computing
 from gapslsim.scenario.schema import Scenario
 from gapslsim.stages.clock import Clock, clock_of, keep

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from gapslsim.kernels import Precision
-from gapslsim.learning.engine import intra_op_threads
 from gapslsim.learning.optimizer import Optimizer
 from gapslsim.learning.optimizers.adam import Adam
 from gapslsim.learning.optimizers.sgd import Sgd
+from gapslsim.learning.workers import intra_op_threads
 from gapslsim.measuring._attribution import call_s, rows_of_passes
 from gapslsim.measuring._overheads import loop_rows, message_rows
 from gapslsim.measuring._steps import Bench, copy_rows, rule_rows, step_rows

@@ -195,6 +195,7 @@ def _unbounded(scenario: Scenario) -> str:
         "the framework is not one of gapslsim's own": is_shipped(framework),
         "the framework has no rounds": framework.has_rounds,
         "not everyone takes part in a round": framework.participation.expected_share(scenario.n_clients) == 1,
+        "the sizes of mini-batches are drawn": not framework.draws_batch_sizes,
         "clients train for numbers of steps of their own": not isinstance(
             getattr(framework, "local_steps", None), tuple
         ),

@@ -317,10 +317,15 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         return [(("model", *pointed_at(type(model), text)), text)]
     if found := check_cuts(scenario, loaded, largest):
         return found
-    least = min(batches, default=largest)
+    # A size that is drawn may be one sample.
+    least = 1 if scenario.framework.draws_batch_sizes else min(batches, default=largest)
     try:
         split_cost(*about, least, loaded.input_dtype)
     except ValueError as error:
+        if least not in batches:
+            return [
+                (("framework",), f"it draws the sizes of mini-batches. In one of {least}, {_words(error)}")
+            ]
         client = batches.index(least)
         rule = f"client {client} has {sizes[client]} training samples. In its batches of {least}, {_words(error)}"
         return [(("data", "partition"), rule)]

@@ -59,6 +59,11 @@ class CodecOptions:
                 f"gradients_follow: in {framework.kind} clients share gradients, and each has sent other activations; "
                 "leave it out."
             )
+        if getattr(framework, "auxiliary", None) is not None:
+            return (
+                f"in {framework.kind} clients take a loss of their own smashed data as they are, and no gradient comes "
+                "down; leave it out."
+            )
         if not framework.clients_hold_whole_model:
             return ""
         return (

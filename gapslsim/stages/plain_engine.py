@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gapslsim.data.batches import Drawn
 from gapslsim.learning._outcome import outcome_of
 from gapslsim.learning.client_passes import cut_gradient
 from gapslsim.learning.engine import Engine
@@ -88,7 +89,9 @@ class PlainEngine(Engine):
             batch = call.batch
             batch.tape = tape = self._forward(call, partial(self._timed, "", batch.size))
             smashed.append(
-                Smashed(tape.output.detach(), self._labels[self._chosen(batch.client, batch.step)])
+                Smashed(
+                    tape.output.detach(), self._labels[self._chosen(batch.client, batch.step, batch.drawn)]
+                )
             )
         return smashed
 
@@ -186,7 +189,7 @@ class PlainEngine(Engine):
     def _forward(self, call: ClientForward, run: Callable[[Callable[[], Tensor]], Tensor]) -> Tape:
         """A client's forward pass, run by `run`."""
         side, batch = self._client, call.batch
-        chosen = self._chosen(batch.client, batch.step)
+        chosen = self._chosen(batch.client, batch.step, batch.drawn)
         side.load(call.state.parameters, call.state.buffers)
         seed = self._seed(self.client, "client_forward", batch.client, batch.step)
         with self.client.seeded(seed, self._device):
@@ -237,9 +240,9 @@ class PlainEngine(Engine):
         *gradients, cut = self._server.backward_from_loss(losses.sum(), entered)
         return flatten(gradients, cut), losses.detach(), torch.split(cut, sizes)
 
-    def _chosen(self, client: int, step: int) -> Tensor:
+    def _chosen(self, client: int, step: int, drawn: Drawn | None = None) -> Tensor:
         """Which samples are in a mini-batch."""
-        return torch.from_numpy(self._setup.batches.indices(client, step)).to(self._device)
+        return torch.from_numpy(self._setup.batches.indices(client, step, drawn)).to(self._device)
 
     def _timed(self, part: str, batch_size: int, call: Callable[[], T]) -> T:
         made: list[T] = []

@@ -12,10 +12,11 @@ import torch
 
 from gapslsim.errors import NumericalError
 from gapslsim.frameworks.framework import frameworks
-from gapslsim.learning.engine import Engine, intra_op_threads
+from gapslsim.learning.engine import Engine
 from gapslsim.learning.learner import Learner
 from gapslsim.learning.messages import Smashed
 from gapslsim.learning.operation import ClientForward
+from gapslsim.learning.workers import intra_op_threads
 from gapslsim.models.zoo.cnn import Cnn
 from tests.support import Stage, sgd, small_setup, stage
 

@@ -60,7 +60,7 @@ FRAMEWORKS = [
     "{kind: splitfed_v3}", "{kind: sglr}", "{kind: cpsl, clusters: 3}",
     "{kind: sfl_replay, client_update: {kind: warmup, rounds: 1, upload: once}}",
     "{kind: psl, server_schedule: {kind: copies, every: 2, optimizer: reset}}", "{kind: cyclesl}",
-    "{kind: cyclesl, server_schedule: {kind: pooled, batch_size: 1000}}",
+    "{kind: cyclesl, server_schedule: {kind: pooled, batch_size: 1000}}", "{kind: cse_fsl}",
 ]  # fmt: skip
 
 

@@ -142,8 +142,8 @@ def learner_of(kind: Any, measures: bool, n_rounds: int = 3, **settings: Any) ->
 
 
 FREE = (
-    "async_gapsl", "async_sfl", "async_sl", "buffered_sl", "cpsl", "cyclesl", "gas", "mp_sl", "splitfed_v1",
-    "splitfed_v2", "splitfed_v3",
+    "async_gapsl", "async_sfl", "async_sl", "buffered_sl", "cpsl", "cse_fsl", "cyclesl", "fsl_sage", "gas",
+    "locsplitfed", "mp_sl", "splitfed_v1", "splitfed_v2", "splitfed_v3",
 )  # fmt: skip
 """Their steps take fewer than all clients, or samples of all."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
 
-from gapslsim.frameworks.client_sync import ClientSync, client_syncs, send_model
+from gapslsim.frameworks.client_sync import ClientSync, client_syncs
 from gapslsim.frameworks.stage import Process, Stage
 from gapslsim.registry import component
 
@@ -51,18 +52,28 @@ class Average(ClientSync):
             return
         copy = w.learner.common_weights() if self.server_blocks == "joined" else None
         coming = None if copy is None else w.spawn(w.server.send(copy, w.parameter_server, "model_relay_up"))
-        sent = yield from w.gather("average", {c: send_model(w, c) for c in w.participants})
+        sent = yield from w.gather("average", {c: self._upload(w, c) for c in w.participants})
         if coming is not None:
             yield from coming
         if not sent:
             return
-        mean = yield from w.parameter_server.compute(
-            w.learner.average(sent, self.weights, copy), on_behalf_of=tuple(sent)
-        )
-        back = None if copy is None else w.spawn(self._return(w, mean))
-        yield from w.gather("install", {c: self._download(w, c, mean) for c in sent}, keep=False)
+        means = []
+        for place in range(len(next(iter(sent.values())))):
+            models = {client: own[place] for client, own in sent.items()}
+            average = w.learner.average(models, self.weights, None if place else copy)
+            means.append((yield from w.parameter_server.compute(average, on_behalf_of=tuple(sent))))
+        back = None if copy is None else w.spawn(self._return(w, means[0]))
+        yield from w.gather("install", {c: self._download(w, c, means) for c in sent}, keep=False)
         if back is not None:
             yield from back
+
+    def _upload(self, w: Stage, client: int) -> Process[list[SentWeights]]:
+        """A client's model, and its auxiliary network where that is averaged too."""
+        node, sent = w.client(client), []
+        for name in w.learner.models_of(client):
+            model = w.learner.weights(name)
+            sent.append((yield from node.send(model, w.parameter_server, "model_uplink")))
+        return sent
 
     def _return(self, w: Stage, mean: SentWeights) -> Process[None]:
         """The server gets the mean of the blocks of which it has a copy."""
@@ -70,7 +81,8 @@ class Average(ClientSync):
         yield from w.parameter_server.send(own, w.server, "model_relay_down")
         w.learner.install_common(own, "keep" if self.optimizer == "keep" else "restart")
 
-    def _download(self, w: Stage, client: int, mean: SentWeights) -> Process[None]:
-        own = w.learner.part_for(client, mean)
-        yield from w.parameter_server.send(own, w.client(client), "model_downlink")
-        w.learner.install(client, own, "keep" if self.optimizer == "keep" else "restart")
+    def _download(self, w: Stage, client: int, means: Sequence[SentWeights]) -> Process[None]:
+        own = [w.learner.part_for(client, means[0]), *means[1:]]
+        for name, model in zip(w.learner.models_of(client), own, strict=True):
+            yield from w.parameter_server.send(model, w.client(client), "model_downlink")
+            w.learner.install(name, model, "keep" if self.optimizer == "keep" else "restart")
