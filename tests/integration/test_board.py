@@ -32,6 +32,16 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return found
 
 
+def test_the_pages_hold_the_numbers_of_the_board(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    sys.modules.pop("board", None)
+    shipped = importlib.import_module("board")
+    assert shipped.main(["--check"]) == 0, capsys.readouterr().err
+    # Each of its tables stands somewhere.
+    pages = "".join(page.read_text(encoding="utf-8") for page in shipped.PAGES)
+    assert [name for name in shipped.TABLES if f"<!-- board {name} -->" not in pages] == []
+
+
 def test_the_page_is_filled_and_a_changed_number_is_found(script, tmp_path, capsys):
     assert script.main(["--check"]) == 1
     assert "page.md out of date: run python analysis/board.py --write" in capsys.readouterr().err
