@@ -40,13 +40,7 @@ from gapslsim.learning.operation import (
 from gapslsim.learning.pool_training import train_on_pool
 from gapslsim.learning.probe import PROBED
 from gapslsim.learning.rules import Decision, Gradients, ServerUpdate
-from gapslsim.learning.server_pass import (
-    WINDOW,
-    ServerPass,
-    read_together,
-    server_pass,
-    weighed,
-)
+from gapslsim.learning.server_pass import WINDOW, ServerPass, read_together, server_pass, weighed
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.learning.state import SideState
 from gapslsim.learning.tensors import Side, differentiate, flatten, mean_weights, train_locally, unflatten

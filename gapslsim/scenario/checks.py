@@ -341,9 +341,8 @@ def _try_passes(scenario: Scenario, loaded: LoadedData, batch_size: int) -> None
 
     size = min(PROBED, batch_size)
     chosen = torch.arange(3 * size) % len(loaded.train)
-    entering: Sequence[torch.Tensor] = torch.split(
-        torch.from_numpy(loaded.train.inputs[chosen.numpy()]), size
-    )
+    inputs = torch.from_numpy(loaded.train.inputs[chosen.numpy()])
+    entering: Sequence[torch.Tensor] = torch.split(inputs, size)
     split = build(scenario.model, loaded.input_shape, loaded.n_classes, scenario.seed)
     for module in (split.client, split.server):
         _, entering = probe(module, entering)
@@ -364,9 +363,8 @@ def _check_network(scenario: Scenario) -> list[Finding]:
             try:
                 next(iter(channel.steps(stream(scenario.seed, "check"))))
                 if (why := channel.dies()) is not None:
-                    found.append(
-                        (("clients", index, "link", side), f"{why}; a transfer would wait for ever.")
-                    )
+                    why += "; a transfer would wait for ever."
+                    found.append((("clients", index, "link", side), why))
             except (GapslsimError, ValueError) as error:
                 found.append((("clients", index, "link", side), _words(error)))
         try:
