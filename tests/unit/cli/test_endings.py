@@ -122,8 +122,7 @@ def test_signals_that_ask_to_end_are_as_ctrl_c_and_a_second_one_ends_at_once(
 
     def do() -> None:
         try:
-            os.kill(os.getpid(), number)
-            signal.pause()
+            signal.raise_signal(number)  # To this thread: one that another thread took would not end a pause.
         finally:
             after.append(signal.getsignal(signal.SIGTERM))
 
