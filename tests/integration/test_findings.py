@@ -190,3 +190,30 @@ def test_the_first_is_among_methods_all_of_whose_seeds_got_there(claims, results
     pd.DataFrame(seen).to_csv(tmp_path / "first_evaluations.csv", index=False)
     line = claims.Firsts("first", (0.4,))().splitlines()[2]
     assert line.startswith("| lab | 40 % | B | 11.0 (8.5 .. 13.5) | C | **4.2 (3.4 .. 4.9)** |")
+
+
+def own_rule_results(results: Any, ahead: float, n_seeds: int = 10) -> None:
+    rows = []
+    for seed in range(1, n_seeds + 1):
+        noise = 0.002 * (seed % 2)
+        rows += [("SFL", seed, 0.5), ("SFL, then replay", seed, 0.5 + ahead / 100 + noise)]
+    results("own_rule_small", rows, "framework")
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(0.0, "Accuracy: reached"), (-2.0, "Accuracy: not reached")])
+def test_a_rule_of_our_own_is_judged_by_its_lower_end(claims, results, tmp_path, ahead, told) -> None:
+    own_rule_results(results, ahead)
+    costs = pd.DataFrame(
+        [("auto", "SFL", 10.0, 100.0), ("auto", "SFL, then replay", 4.0, 11.0)],
+        columns=["computes", "framework", "simulated_time_s", "bytes_averaging"],
+    )
+    costs.to_csv(tmp_path / "own_rule_small_cost.csv", index=False)
+    said = claims.own_rule()
+    assert told in said
+    assert "40.0 % of SFL's time (reached)" in said
+    assert "11.0 % of its averaging traffic (not reached)" in said
+
+
+def test_a_rule_of_our_own_is_not_judged_before_all_seeds_have_run(claims, results) -> None:
+    own_rule_results(results, 5.0, n_seeds=9)
+    assert claims.own_rule() == "**Not judged yet**: 9 of 10 seeds have run.\n"
