@@ -27,9 +27,10 @@ def make_folder(folder: Path) -> None:
     """
     for each in () if folder.is_dir() else (*reversed(folder.parents), folder):
         if not each.is_dir():
-            if each.exists():
-                raise OSError(errno.ENOTDIR, f"{each} is a file; give a folder", str(each))
-            each.mkdir(exist_ok=True)
+            try:
+                each.mkdir(exist_ok=True)
+            except FileExistsError as error:  # Asked afterwards: others may make the same folder meanwhile.
+                raise OSError(errno.ENOTDIR, f"{each} is a file; give a folder", str(each)) from error
 
 
 def is_unfinished(name: str) -> bool:

@@ -13,7 +13,7 @@ from gapslsim.kernels import choose
 
 # Values of other versions of a file under test must not be taken for those of this one.
 os.environ["GAPSLSIM_CACHE"] = "off"
-# Before anything imports torch: learning hashes are then the same on every x86-64 machine.
+# Before anything imports torch: learning hashes are then the same on x86-64 machines of one make.
 choose("pinned")
 
 # Shapes of tensor functions are checked in tests only. Optimizers and rules import torch inside their methods, so the

@@ -14,7 +14,7 @@ import torch
 
 from gapslsim.clock_options import ClockOptions, ServerClock
 from gapslsim.data.datasets.synthetic import Synthetic
-from gapslsim.frameworks.framework import Framework
+from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.hardware.device import Device, PowerStates
 from gapslsim.hardware.figure import Figure
 from gapslsim.hardware.overheads import Overheads
@@ -178,9 +178,11 @@ def small_setup(
 
 
 def setup_for(kind: str, n_clients: int = 2, **settings: Any) -> LearningSetup:
-    """`small_setup`, in the shape that a framework is made for: edge servers `e0` and `e1`, or `helper` and a tail."""
+    """`small_setup` as a framework needs it: auxiliary networks, edge servers `e0` and `e1`, `helper` and a tail."""
     if kind not in ("hierarchical_sfl", "mp_sl"):
-        return small_setup(n_clients, **settings)
+        made = small_setup(n_clients, **settings)
+        # Its settings as they are by default; whoever wants others says so.
+        return replace(made, auxiliary=getattr(frameworks[kind](), "auxiliary", None))
     made = small_setup(n_clients, model=Mlp(hidden=(4, 5, 6), cut=1, activation="tanh"), **settings)
     paths = []
     for client in range(n_clients):

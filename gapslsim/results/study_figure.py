@@ -16,16 +16,15 @@ from gapslsim.results.drawing.drawing import Drawing
 from gapslsim.results.study import StudyRecord
 from gapslsim.results.study_tables import Cell, StudyTables
 
-__all__ = ["AxisNames", "StudyFigure", "figure_of", "figures", "words_on_runs"]
+__all__ = ["AxisNames", "StudyFigure", "figure_of", "figures", "several", "words_on_runs"]
 
 
-def _several(value: Any) -> Any:
+def several(value: Any) -> Any:
+    """A name as one of several."""
     return (value,) if isinstance(value, str) else value
 
 
-AxisNames = Annotated[
-    tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])
-]
+AxisNames = Annotated[tuple[str, ...], BeforeValidator(several, json_schema_input_type=str | tuple[str, ...])]
 """One axis or several, named as in the study's tables: `partition` for `data.partition`."""
 
 

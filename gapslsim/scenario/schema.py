@@ -118,8 +118,9 @@ class Training:
     may use, or 1 for tiny models. Changes no result."""
 
     kernels: Kernels = "pinned"
-    """Instructions that PyTorch computes with on a CPU. `pinned`: AVX2, so that one seed has one learning hash on every
-    x86-64 processor; `native`: the widest that the processor has. Takes effect if torch is not imported before."""
+    """Instructions that PyTorch computes with on a CPU. `pinned`: AVX2, so that one seed has one learning hash on all
+    x86-64 processors of one make; `native`: the widest that the processor has. Takes effect if torch is not imported
+    before."""
     memory: MemoryOptions = Field(default_factory=MemoryOptions)
     """What training may take of the memory of its device, and what it does to keep within it. Changes no result."""
     frozen: Literal["installed", "sent"] = "installed"

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Annotated, ClassVar, Final, Literal
 
 import pandas as pd
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from gapslsim.errors import ResultsError, unknown
 from gapslsim.registry import component
@@ -16,13 +16,18 @@ from gapslsim.results._board import COUNTED, BoardAxes, BoardNumbers, Budgets, b
 from gapslsim.results.board_tables import in_order, panel_table, robustness_table, standings_table
 from gapslsim.results.drawing.drawing import Drawing, Mark, Panel, Part, Row, Scale, Span, points_of
 from gapslsim.results.standings import holm_survivors
-from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, words_on_runs
+from gapslsim.results.study_figure import AxisNames, StudyFigure, figures, several, words_on_runs
 from gapslsim.results.study_tables import StudyTables, place_name
 from gapslsim.units import Quantity
 
 __all__ = ["Board", "Budget"]
 
-_OneAxis = Annotated[AxisNames, Field(max_length=1)]
+_OneAxis = Annotated[
+    tuple[str, ...],
+    Field(max_length=1),
+    # Behind the bound, which would be one of letters for a lone name.
+    BeforeValidator(several, json_schema_input_type=str | tuple[str]),
+]
 
 
 @component

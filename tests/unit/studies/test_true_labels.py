@@ -185,7 +185,7 @@ set:
   evaluation: {every: 1 rounds, geometry: 1 rounds, metrics: [calibration_error], views: [global, clients]}
 targets: {accuracy: [0.1], time: [1 ms]}
 """
-    plan = planned(tmp_path, "grid: {stop.rounds: [1]}", more)
+    plan = planned(tmp_path, "grid: {stop.rounds: [1, 2]}", more)
     sweep(plan, tmp_path / "out", InThisProcess())
     study = read_tables(tmp_path / "out")
     shown = [
@@ -193,6 +193,12 @@ targets: {accuracy: [0.1], time: [1 ms]}
         {"kind": "curves", "x": "energy", "y": "calibration_error"},
         {"kind": "geometry", "y": ["score_rad"]},
         {"kind": "table", "rows": "stop.rounds", "cells": ["accuracy", "converged", "total"]},
+        {
+            "kind": "board",
+            "series": "stop.rounds",
+            "target": 0.1,
+            "budget": {"time": "1 s", "bytes": "1 MB", "energy": "1 J"},
+        },
     ]
     assert {figure["kind"] for figure in shown} == set(figures)
     drawn = [
