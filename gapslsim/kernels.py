@@ -1,7 +1,8 @@
-"""Which processor kernels PyTorch computes with: pinned, so that one seed gives one hash on x86-64 machines of one make.
+"""Which processor kernels PyTorch computes with: pinned, so that one seed gives one hash on x86-64 of one make.
 
-PyTorch, oneDNN and MKL choose kernels by the processor, and sums in wider vectors round otherwise. (Between Intel's and
-AMD's processors last bits differ even so, seen with MKL of PyTorch 2.14.) Each reads one variable of the environment when it is first used, so that the choice must be made before torch is imported.
+PyTorch, oneDNN and MKL choose kernels by the processor, and sums in wider vectors round otherwise. Between Intel's and
+AMD's processors last bits differ even so, as seen with PyTorch 2.14. Each library reads one variable of the environment
+when it is first used, so that the choice must be made before torch is imported.
 """
 
 from __future__ import annotations
