@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gapslsim import ScenarioError, load_dict, simulate
+from gapslsim.assembly import assemble
 from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.learning.auxiliary import Auxiliary
 from gapslsim.learning.setup import LearningSetup
@@ -305,3 +306,9 @@ def test_a_killed_run_goes_on_with_what_the_server_had_kept(tmp_path: Path) -> N
     resumed = simulate(load_dict(given), journal=tmp_path / "parts")
     assert resumed.summary["learning_sha256"] == whole.summary["learning_sha256"]
     assert resumed.summary["timeline_sha256"] == whole.summary["timeline_sha256"]
+
+
+def test_it_is_not_measured_here() -> None:
+    given = load_dict(scenario(framework={"kind": "cse_fsl"}))
+    with pytest.raises(ScenarioError, match="trains auxiliary networks, which is simulated"):
+        assemble(given, dry=False, clock=object())  # type: ignore[arg-type]
