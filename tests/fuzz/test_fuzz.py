@@ -129,3 +129,17 @@ def _made(path: Path, data: bytes, number: int) -> bytes:
 def test_what_was_found_once_ends_in_words(place: Path, tmp_path: Path) -> None:
     ending = replay(place, tmp_path / "world", str(tmp_path / "cache"))
     assert (ending.fault, ending.said[-300:] if ending.fault else "") == ("", "")
+
+
+def test_a_bomb_of_aliases_harms_no_campaign(tmp_path: Path) -> None:
+    """Eight nines of values behind eight aliases: each container is a place once, and as JSON they are not written."""
+    levels = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9) if i else 0}]" for i in range(30)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(levels) + "\nloop: &l [*l]\n")
+    for seed in range(60):
+        for name in ("one.yaml", "one.json"):
+            (tmp_path / name).write_text('{"a": [1, {"b": 2}]}')
+            mutate_file(tmp_path / name, Random(f"{seed}"), [tmp_path / "bomb.yaml"])
+            assert not (tmp_path / name).is_file() or (tmp_path / name).stat().st_size < 10_000_000
+            if (tmp_path / name).is_dir():
+                (tmp_path / name).rmdir()
+            (tmp_path / name).unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -15,10 +16,13 @@ __all__ = ["mutate_tree", "mutate_written"]
 
 
 def places(tree: Any) -> list[tuple[Any, Any]]:
-    """Every container with every key in it."""
-    found, left = [], [tree]
+    """Every container with every key in it, once, however often aliases name it."""
+    found, left, seen = [], [tree], set[int]()
     while left:
         node = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
         keys = (
             list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
         )
@@ -74,15 +78,23 @@ def mutate_written(text: str, dice: Random, others: list[str], is_json: bool) ->
         node[key] = "@raw@"
     try:
         written = (
-            json.dumps(tree, ensure_ascii=dice.random() < 0.5)
+            as_json(tree, ensure_ascii=dice.random() < 0.5)
             if is_json
             else yaml.dump(tree, sort_keys=False, allow_unicode=True)
         )
-    except (TypeError, ValueError):  # a key that JSON cannot have
+    except (TypeError, ValueError):  # a key that JSON cannot have, aliases that would fill the memory
         return text
     if raw is not None:
         written = written.replace('"@raw@"' if is_json else "'@raw@'", raw, 1)
     return written
+
+
+def as_json(tree: Any, ensure_ascii: bool) -> str:
+    """As `json.dumps`, up to a million pieces: what YAML says by aliases JSON writes out, each time."""
+    pieces = list(islice(json.JSONEncoder(ensure_ascii=ensure_ascii).iterencode(tree), 1_000_001))
+    if len(pieces) > 1_000_000:
+        raise ValueError
+    return "".join(pieces)
 
 
 def read(text: str) -> Any:
