@@ -99,7 +99,7 @@ def in_words(error: BaseException, doing: str) -> str:
     report = _report(error, doing)
     theirs = of_a_component(error)
     whose = (
-        f"an error in {Path(theirs.filename).name}, which is no file of ours"
+        f"an error in {Path(theirs.filename).name}, which is no file of ours (see 'gapslsim check-component')"
         if theirs
         else "a fault of ours, not of your input"
     )

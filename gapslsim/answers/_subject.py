@@ -12,10 +12,10 @@ from gapslsim.errors import GapslsimError, ResultsError
 from gapslsim.results.place import JOURNAL
 from gapslsim.results.results import Results
 from gapslsim.results.store import StoredRun
-from gapslsim.run import simulate
 from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.loading import load, loads
 from gapslsim.scenario.schema import Scenario
+from gapslsim.whole_run import whole_run
 
 if TYPE_CHECKING:
     from gapslsim.assembly import Parts
@@ -63,7 +63,7 @@ def subject_of(asked: str | Path | Results) -> Subject:
     else:
         scenario = load(asked, deep=True, dry=True)
         return _with_rounds(
-            Subject(simulate(dataclasses.replace(scenario, uncertainty=None), dry=True), scenario)
+            Subject(whole_run(dataclasses.replace(scenario, uncertainty=None), dry=True), scenario)
         )
     try:
         scenario = loads(results.scenario_yaml, file=f"scenario of {results.label}")

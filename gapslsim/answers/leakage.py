@@ -22,11 +22,12 @@ from gapslsim.results.results import Results
 from gapslsim.results.store import StoredRun, write_tables
 from gapslsim.results.study import RUNS
 from gapslsim.results.summary import plain
-from gapslsim.run import Observer, simulate
+from gapslsim.run import Observer
 from gapslsim.scenario.leaks import check_leakage
 from gapslsim.scenario.loading import load, loads
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import dotted
+from gapslsim.whole_run import whole_run
 
 __all__ = ["Leakage", "leakage"]
 
@@ -183,7 +184,7 @@ def _journal_of(run: Path) -> Path | None:
 
 
 def _trained(scenario: Scenario, journal: str | Path | None, observer: Observer | None) -> Leakage:
-    results = simulate(scenario, journal=journal, observer=observer)
+    results = whole_run(scenario, journal=journal, observer=observer)
     if results.table("leakage").frame().empty:
         raise ResultsError(f"{results.label} {results.summary['status']}: there are no models to attack")
     return _found(results)

@@ -20,9 +20,10 @@ from gapslsim.results import words
 from gapslsim.results.compare import Comparison
 from gapslsim.results.results import Results
 from gapslsim.results.summary import accuracy_curve, plain
-from gapslsim.run import Observer, simulate
+from gapslsim.run import Observer
 from gapslsim.scenario.loading import loads
 from gapslsim.scenario.schema import Scenario
+from gapslsim.whole_run import whole_run
 
 __all__ = ["Alternative", "WhatIf", "whatif"]
 
@@ -111,7 +112,7 @@ def whatif(
     ]
     trains = (subject.journal is not None) if train is None else train
     if trains and subject.results.summary["dry"]:
-        told = simulate(subject.scenario, observer=observer, journal=subject.journal)
+        told = whole_run(subject.scenario, observer=observer, journal=subject.journal)
         subject = dataclasses.replace(subject, results=told)
     made = [Alternative((), "", None, subject.results.summary)]
     for changes, scenario in zip(changed, scenarios, strict=True):
@@ -124,13 +125,13 @@ def _alternative(
 ) -> Alternative:
     if trains:
         journal = None if subject.journal is None else JournalSettings(subject.journal)
-        now = simulate(scenario, journal=journal, observer=observer)
+        now = whole_run(scenario, journal=journal, observer=observer)
         first = _first_difference(subject.results.losses, now.losses)
         learning = "same" if first is None else f"other from round {first}"
         return Alternative(changes, learning, first, now.summary)
     if not scenario.stop.is_planned:
         scenario = dataclasses.replace(scenario, stop=subject.of_its_length.stop)
-    now = simulate(scenario, dry=True, observer=observer)
+    now = whole_run(scenario, dry=True, observer=observer)
     if subject.results.summary["dry"]:
         return Alternative(changes, "not looked at: timing alone", None, now.summary)
     if not _trains_the_same(subject, scenario):

@@ -17,10 +17,10 @@ from gapslsim.checks.check import InapplicableError, InvariantError
 from gapslsim.frameworks.framework import Framework
 from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.records import RoundRow, SpanRow
-from gapslsim.run import simulate
 from gapslsim.scenario.loading import load_dict
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.shape import Shape, shapes
+from gapslsim.whole_run import whole_run
 
 __all__ = ["N_ROUNDS", "Run", "Runs"]
 
@@ -104,7 +104,7 @@ class Run:
 
         watched = {"framework": _with(framework, run=run), "network": _with(base.network, build=build)}
         settings = None if journal is None else JournalSettings(Path(journal), checkpoint_every=2)
-        results = simulate(_with(base, **watched), dry=dry, journal=settings, observer=observe)
+        results = whole_run(_with(base, **watched), dry=dry, journal=settings, observer=observe)
         setup = ledger.stage.learner.setup
         self.spans = cast("Sequence[SpanRow]", list(results.spans.itertuples(index=False)))
         self.rounds = cast("Sequence[RoundRow]", list(results.rounds.itertuples(index=False)))

@@ -20,13 +20,13 @@ from gapslsim.results import words
 from gapslsim.results.drawing.drawing import Drawing, Mark, Panel, Scale
 from gapslsim.results.outputs import write_output
 from gapslsim.results.summary import plain
-from gapslsim.run import simulate
 from gapslsim.scenario.dumping import dump
 from gapslsim.scenario.loading import Source, read, vary
 from gapslsim.scenario.planning import Goal
 from gapslsim.scenario.schema import Scenario
 from gapslsim.scenario.tree import Tree, merge, parse, tree_of
 from gapslsim.scenario.tree import plain as plain_of
+from gapslsim.whole_run import whole_run
 
 __all__ = ["Planned", "plan"]
 
@@ -280,7 +280,7 @@ def _trained(names: Sequence[tuple[str, ...]], scenarios: Sequence[Scenario]) ->
     """Last accuracy and time of the runs, and times to their targets."""
     rows = []
     for scenario in scenarios:
-        told = simulate(scenario).summary
+        told = whole_run(scenario).summary
         rows.append(
             {f"accuracy {view}": numbers["last"] for view, numbers in told["accuracy"].items()}
             | {"simulated_time_s": told["simulated_time_s"]}

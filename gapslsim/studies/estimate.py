@@ -75,14 +75,14 @@ def estimate(scenario: Scenario, rate_flop_per_s: float, *, with_memory: bool = 
     """
     from gapslsim.assembly import assemble
     from gapslsim.device_memory import plan_memory
-    from gapslsim.run import simulate
     from gapslsim.scenario.checks import deep_problems
     from gapslsim.torch_device import choose_device
+    from gapslsim.whole_run import whole_run
 
     try:
         of_two_rounds = dataclasses.replace(scenario, stop=Stop(rounds=2), uncertainty=None)
         setup = assemble(of_two_rounds, dry=True).learner.setup
-        short = simulate(of_two_rounds, dry=True)
+        short = whole_run(of_two_rounds, dry=True)
         memory_bytes = 0
         if with_memory:
             memory_bytes = plan_memory(scenario, setup, choose_device(scenario.training.device)).peak_bytes

@@ -14,7 +14,6 @@ from gapslsim.errors import GapslsimError, Problem, ScenarioError
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.models.cost import split_cost
 from gapslsim.results.results import Results
-from gapslsim.run import simulate
 from gapslsim.scenario.checks import deep_problems
 from gapslsim.scenario.limits import Stop
 from gapslsim.scenario.loading import Source, vary
@@ -23,6 +22,7 @@ from gapslsim.scenario.tree import parse
 from gapslsim.testbed.measures import Measure, simulated
 from gapslsim.testbed.table import Cell
 from gapslsim.uncertainty.draws import with_draws
+from gapslsim.whole_run import whole_run
 
 __all__ = ["Setting", "Told", "as_it_is", "settings_of_cells", "short", "times_of"]
 
@@ -136,7 +136,7 @@ def as_it_is(setting: Setting, draws: int = 0) -> Results:
     """A dry run of a cell, with draws of what its profiles leave open if any are wanted."""
     scenario = dataclasses.replace(setting.scenario, uncertainty=None)
     try:
-        results = simulate(scenario, dry=True)
+        results = whole_run(scenario, dry=True)
     except ValueError as error:
         # A cut that the model does not have, and the like: the deep checks say it in words.
         raise ScenarioError(found) if (found := deep_problems(scenario)) else error from error

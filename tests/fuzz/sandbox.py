@@ -208,7 +208,9 @@ class Running:
         if growth > GROWTH_BYTES:
             return "memory grew by more than 1 GB"
         report = self._report()
-        if "Traceback (most recent call last)" in said + report:
+        # A component's own error is said in one sentence; its report is for whoever wrote it.
+        is_theirs = code == 2 and "which is no file of ours" in said
+        if "Traceback (most recent call last)" in (said if is_theirs else said + report):
             return _kind_of(report or said)
         if code not in DOCUMENTED:
             return f"exit code {code}"
