@@ -42,8 +42,8 @@ class Shift(Generic[T]):
 
     @property
     def is_over(self) -> bool:
-        """Whether all are tried."""
-        return not self._left
+        """Whether all are tried and the process is gone: nothing of it is left behind."""
+        return not (self._left or self._pid)
 
     def end(self) -> None:
         """Leaves the rest untried."""
@@ -57,6 +57,7 @@ class Shift(Generic[T]):
         if pid:
             ended += self._read()
             os.close(self._pipe)
+            self._pid = 0
             if self._left:
                 code = os.waitstatus_to_exitcode(status)
                 died = Ending(f"ended its process with {code}", code, LIMIT_S, 0, "")
