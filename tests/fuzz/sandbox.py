@@ -30,6 +30,8 @@ DOCUMENTED: Final = {0, 1, 2, 3, 130, 143}
 LIMIT_S: Final = 10.0
 """Of processor time, and of waiting without any."""
 GROWTH_BYTES: Final = 1 << 30
+SAID_BYTES: Final = 20_000_000
+"""Of output: who prints more prints without end."""
 _ADDRESSES: Final = 3 << 30
 """Beyond what the process has: the machine must stand a bomb."""
 ASKED_S: Final = 3.0
@@ -193,7 +195,7 @@ class Running:
             os.kill(self.pid, signal.SIGKILL)
 
     def _ending(self, code: int, seconds: float, peak_bytes: int) -> Ending:
-        said = (self.world / "said").read_text("utf-8", "replace") if (self.world / "said").exists() else ""
+        said = self._said()
         # Taken by itself at its start: pages of files are not counted until it touches them.
         resident = self.world / "resident"
         growth = peak_bytes - int(resident.read_text() or 0) if resident.exists() else 0
@@ -207,6 +209,8 @@ class Running:
             return self._killed
         if growth > GROWTH_BYTES:
             return "memory grew by more than 1 GB"
+        if len(said) >= SAID_BYTES:
+            return f"printed {SAID_BYTES / 1e6:g} MB or more"
         report = self._report()
         # A component's own error is said in one sentence; its report is for whoever wrote it.
         is_theirs = code == 2 and "which is no file of ours" in said
@@ -220,6 +224,12 @@ class Running:
             return "printed what a file holds that is not ours"
         if control := _CONTROLS.search(said):
             return f"printed the control character {control.group()!r}"
+        return ""
+
+    def _said(self) -> str:
+        """What it printed, the beginning of it if that is without end."""
+        with contextlib.suppress(FileNotFoundError), (self.world / "said").open("rb") as file:
+            return file.read(SAID_BYTES).decode("utf-8", "replace")
         return ""
 
     def _names_secret(self) -> bool:

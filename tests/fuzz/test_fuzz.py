@@ -66,6 +66,7 @@ def asks_for_all(_: list[str]) -> None:
         (asks_for_all, "traceback: MemoryError at ? (rose in test_fuzz.py:asks_for_all)"),
         (lambda _: os.kill(os.getpid(), 9), "exit code -9"),
         (grows, "memory grew by more than 1 GB"),
+        (prints("ab" * 10_000_000), "printed 20 MB or more"),
         (lambda _: prints(Path("..", SECRET).read_text())(_), "printed what a file holds that is not ours"),
         (prints("a\x1b[31mb"), r"printed the control character '\x1b'"),
         (lambda _: Path("../in/x").write_text("x"), "wrote outside: in/x"),
