@@ -120,8 +120,8 @@ class FixedCosts:
     def server_training(self, sizes: tuple[int, ...], epochs: int) -> Cost:
         return flop(1.5 * len(sizes) * epochs)
 
-    def joined_step(self, batch_sizes: Sequence[int], rule: Any) -> Cost:
-        return flop(2.5 * len(batch_sizes))
+    def joined_step(self, batch_sizes: Sequence[int], rule: Any, adjusted: bool = False) -> Cost:
+        return flop((3.0 if adjusted else 2.5) * len(batch_sizes))
 
     def local_training(self, batch_size: int, n_steps: int, optimizer: Any) -> Cost:
         return flop(4.0 * n_steps)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-__all__ = ["allot", "compose", "share_without"]
+__all__ = ["allot", "allot_some", "compose", "share_without"]
 
 
 def compose(
@@ -56,6 +56,21 @@ def allot(n: int, weights: Sequence[int]) -> list[int]:
     made = list(sizes)
     for place in sorted(range(len(made)), key=lambda place: -remainders[place])[: n - sum(made)]:
         made[place] += 1
+    return made
+
+
+def allot_some(n: int, weights: Sequence[int]) -> list[int]:
+    """As `allot`, but one at least each: what is missing is taken from those that have the most.
+
+    Args:
+        n: at least as many as there are weights, at most their sum.
+        weights: whole numbers of 1 or more.
+    """
+    made = allot(n, weights)
+    for place, size in enumerate(made):
+        if not size:
+            made[made.index(max(made))] -= 1
+            made[place] = 1
     return made
 
 

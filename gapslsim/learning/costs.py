@@ -6,6 +6,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import TypeVar
@@ -206,14 +207,26 @@ class OperationCosts:
         kinds = Counter(zip(batch_sizes, n_shared, strict=True))
         return self._server_step(tuple(sorted(kinds.items())), rule, served)
 
-    def joined_step(self, batch_sizes: Sequence[int], rule: ServerUpdate) -> Cost:
-        """One pass over the samples of all participants, the rule and the optimizer step."""
-        return self._joined_step(sum(batch_sizes), len(batch_sizes), rule)
+    def joined_step(self, batch_sizes: Sequence[int], rule: ServerUpdate, adjusted: bool = False) -> Cost:
+        """One pass over the samples of all participants, the rule and the optimizer step.
 
-    def _build_joined_step(self, n_samples: int, n_clients: int, rule: ServerUpdate) -> Cost:
+        With adjusted logits it goes backward twice: to the weights, and from other losses to the cut.
+        """
+        return self._joined_step(sum(batch_sizes), len(batch_sizes), rule, adjusted)
+
+    def _build_joined_step(self, n_samples: int, n_clients: int, rule: ServerUpdate, adjusted: bool) -> Cost:
         n = self.sizes.server.n_trained
         optimizer = self._setup.server_optimizer.cost_with_clipping(n)
-        return Cost(parts=(self.server_pass(n_samples, 0, rule), rule.cost(n_clients, n), optimizer))
+        passes = self._adjusted_pass(n_samples) if adjusted else self.server_pass(n_samples, 0, rule)
+        return Cost(parts=(passes, rule.cost(n_clients, n), optimizer))
+
+    def _adjusted_pass(self, n_samples: int) -> Cost:
+        """A forward pass, two losses, a backward pass of each; the two additions to each logit."""
+        forward = self.split(n_samples).server.forward
+        loss = forward.layers[-1]
+        adding = replace(loss, name="logit adjustment", work_flop=2.0 * loss.n_activations)
+        backward = (self._server_backward(n_samples, of_weights=of_weights) for of_weights in (True, False))
+        return Cost(parts=(forward, Cost((loss, adding)), *backward))
 
     def _build_server_step(
         self, kinds: tuple[tuple[tuple[int, int], int], ...], rule: ServerUpdate, served: bool

@@ -25,6 +25,8 @@ class Criterion:
     loss: Loss
     class_weights: Float[Tensor, " n_classes"] | None = None
     target: Target = "class"
+    offsets: Float[Tensor, " n_classes"] | None = None
+    """Added to outputs before losses are taken, float64; -inf takes a class out of the softmax (`logit_adjustment`)."""
 
     @classmethod
     def of(cls, loss: Loss, counts: np.ndarray | None, like: Tensor, target: Target = "class") -> Criterion:
@@ -42,14 +44,15 @@ class Criterion:
         self, outputs: Float[Tensor, "b n_classes"], labels: Shaped[Tensor, "b ..."]
     ) -> Float[Tensor, ""]:
         """Loss of a mini-batch."""
-        return self.loss.mean(outputs, labels, self.class_weights)
+        return self.loss.mean(self._moved(outputs), labels, self.class_weights)
 
     def means(
         self, outputs: Float[Tensor, "b n_classes"], labels: Shaped[Tensor, "b ..."], sizes: Sequence[int]
     ) -> Float[Tensor, " n"]:
         """L_i of each of several mini-batches that lie one behind the other."""
+        outputs = self._moved(outputs)
         if len(sizes) == 1:
-            return self.mean(outputs, labels)[None]
+            return self.loss.mean(outputs, labels, self.class_weights)[None]
         each = self.loss.each(outputs, labels, self.class_weights)
         if self.class_weights is not None:
             weights = torch.split(self.class_weights[labels], list(sizes))
@@ -59,6 +62,9 @@ class Criterion:
             return each.view(len(sizes), -1).mean(1)
         # Batches of unlike size: a mean over all samples would weigh clients by their size.
         return torch.stack([losses.mean() for losses in torch.split(each, list(sizes))])
+
+    def _moved(self, outputs: Float[Tensor, "b n_classes"]) -> Float[Tensor, "b n_classes"]:
+        return outputs if self.offsets is None else outputs + self.offsets.to(outputs.dtype)
 
     def said(self, outputs: Float[Tensor, "n n_classes"]) -> Float[Tensor, "n n_classes"]:
         """What outputs say: logarithms of probabilities of classes or labels; numbers as they are."""

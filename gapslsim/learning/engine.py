@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gapslsim.data.batches import Drawn
+from gapslsim.learning._adjusting import losses_of
 from gapslsim.learning._joining import stacked_client_samples
 from gapslsim.learning._layout import channels_last, in_memory, sent
 from gapslsim.learning._limits import limits_for
@@ -243,7 +244,8 @@ class Engine:
 
     def _server_pass(self, step: ServerStep, *given: Any, **how: Any) -> ServerPass:
         """Passes of all mini-batches; see `server_pass`."""
-        return server_pass(*given, criterion=self.criterion, **how)
+        criterion, cut_offsets = losses_of(step, self.criterion, self._setup)
+        return server_pass(*given, criterion=criterion, cut_offsets=cut_offsets, **how)
 
     def _weighed(self, weights: Sequence[float], matrix: Rows, rule: ServerUpdate) -> Rows:
         """Gradients times their weights, as the rule wants them."""

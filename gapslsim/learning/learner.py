@@ -20,6 +20,7 @@ from gapslsim.learning._learner_core import Shares
 from gapslsim.learning._observations import geometry_record, is_of_step, step_record
 from gapslsim.learning._relays import served
 from gapslsim.learning._server_training import ServerTraining
+from gapslsim.learning.logit_adjustment import unfit
 from gapslsim.learning.names import SERVER, name_of, of_side
 from gapslsim.learning.operation import (
     ClientBackward,
@@ -93,8 +94,8 @@ class Learner(CommonBlocks, ServerTraining, ClientForwards, AuxiliaryOperations)
             answers: whether cut gradients will be sent; only then they are encoded.
 
         Raises:
-            ProtocolError: if there is nothing to step with, for a state of the client side, or if samples that are
-                joined are to give gradients of single clients or a shared part.
+            ProtocolError: if there is nothing to step with, for a state of the client side, if samples that are joined
+                are to give gradients of single clients or a shared part, or if logits cannot be adjusted.
         """
         messages = list(smashed.values() if isinstance(smashed, Mapping) else smashed)
         if not messages:
@@ -109,7 +110,9 @@ class Learner(CommonBlocks, ServerTraining, ClientForwards, AuxiliaryOperations)
         weighing = factors if any(factor != 1 for factor in factors) else None
         if joined and (rule.needs_client_gradients or weighing is not None or any(shared)):
             raise ProtocolError("A joined pass gives no gradient of a single client, and no shared part.")
-        cut_factors = cut_rule.factors(sizes, joined)
+        cut_factors, adjustment = cut_rule.factors(sizes, joined), cut_rule.adjustment
+        if adjustment is not None and (why := unfit(self.setup.loss, self.setup.data.target, joined)):
+            raise ProtocolError(f"{why}.")
 
         def carry_out() -> ServerReply:
             operations, states, round = self._operations, self.states, self.round
@@ -131,6 +134,7 @@ class Learner(CommonBlocks, ServerTraining, ClientForwards, AuxiliaryOperations)
                 *(["joined"] if joined else []),
                 *([] if cut_factors is None else [cut_rule.scale]),
                 *([] if cut_rule.averaged is None else [list(cut_rule.averaged)]),
+                *([] if adjustment is None else adjustment.content(self.setup.shard_keys, clients)),
             ]
             # The state as a step left it has that step, and with it what the rule remembers, in its key.
             remembered = () if state.key.startswith(memory.key) else (memory.key,)
@@ -156,6 +160,7 @@ class Learner(CommonBlocks, ServerTraining, ClientForwards, AuxiliaryOperations)
                         joined,
                         cut_factors,
                         None if not arrived else [message.value.labels for message in messages],
+                        adjustment,
                     )
                 )
 
@@ -200,7 +205,7 @@ class Learner(CommonBlocks, ServerTraining, ClientForwards, AuxiliaryOperations)
 
         is_served = all(batch.is_served for batch in batches)
         if joined:
-            cost = self.costs.joined_step(sizes, rule)
+            cost = self.costs.joined_step(sizes, rule, adjusted=answers and adjustment is not None)
         else:
             cuts = [cut for client in clients if (cut := self.setup.cut_of(client)) is not None]
             cost = self.costs.server_step(sizes, shared, rule, served=is_served, cuts=cuts)

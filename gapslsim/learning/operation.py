@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gapslsim.data.batches import Drawn
 from gapslsim.errors import ProtocolError
+from gapslsim.learning.logit_adjustment import LogitAdjustment
 from gapslsim.learning.messages import Smashed, Weights
 from gapslsim.learning.names import Side
 from gapslsim.learning.rules import AlignmentDetail, ClientUpdate, Fate, ServerUpdate
@@ -221,6 +222,8 @@ class ServerStep(NamedTuple):
     """Factor on the cut gradient of each mini-batch; None for 1."""
     losses: Sequence[Tensor] | None = None
     """L_i [1] of each, where clients took them: labels are then the gradients that they sent."""
+    adjustment: LogitAdjustment | None = None
+    """Of the logits that losses are taken of."""
 
     @property
     def clients(self) -> tuple[int, ...]:

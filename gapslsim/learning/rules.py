@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from gapslsim.learning.logit_adjustment import LogitAdjustment
 from gapslsim.work import NO_COST, Cost
 
 if TYPE_CHECKING:
@@ -200,6 +201,9 @@ class CutGradient:
     scale: Literal["own", "mean"] = "own"
     """Of whose loss it is: the client's own, or its part in the mean over the S mini-batches of the step: times 1/S, or
     in a joined pass times the client's share of the samples."""
+    adjustment: LogitAdjustment | None = None
+    """Of the logits, in a joined pass: the step is on the adjusted losses of the step's P, and a client's cut gradient
+    is of its loss adjusted by its own P. None for losses as they are."""
 
     def factors(self, sizes: Sequence[int], joined: bool) -> tuple[float, ...] | None:
         """What the cut gradient of each mini-batch of a step is multiplied by; None for 1."""

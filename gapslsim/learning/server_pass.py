@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -82,6 +82,7 @@ def server_pass(
     on_host: bool = False,
     into: Rows | None = None,
     as_one: bool = False,
+    cut_offsets: Float[Tensor, "S n_classes"] | None = None,
 ) -> ServerPass:
     """Forward and backward for every participant.
 
@@ -109,6 +110,8 @@ def server_pass(
         into: where rows go, if they are a part of others.
         as_one: whether all samples go through one pass even where layers mix them or draw. The gradient is then that of
             the losses weighted by samples; without rows and shared samples.
+        cut_offsets: with `as_one`, added to the outputs of each mini-batch in place of those of the criterion, for the
+            loss that its cut gradient is of: a second backward pass, to the activations alone.
     """
     # Batch norm and dropout make the result of a joint pass depend on who is in it; second derivatives need a
     # graph per client.
@@ -149,6 +152,8 @@ def server_pass(
                 # A joined group draws nothing, so that the seed of its first client is as good as any.
                 seed = seeds[group.start]
                 one = partial(_pass, side, now, messages, n_shared[group], seed, second_order, as_one)
+                if as_one and cut_offsets is not None:
+                    one = partial(one, cut_offsets=cut_offsets)
                 calls.append(partial(one, rows, criterion))
                 if second_order and remakes_graphs:
                     tapes.append(lambda one=one: one(None, criterion).tape)  # type: ignore[misc]
@@ -213,10 +218,13 @@ def _pass(
     by_samples: bool,
     rows: Float[Tensor, "1 d"] | None,
     criterion: Criterion,
+    *,
+    cut_offsets: Float[Tensor, "n n_classes"] | None = None,
 ) -> _Part:
     """One pass over the batches of a group; its gradient, the sum over the group, goes to `rows` if there are any.
 
-    With `by_samples` it is the mean over the group weighted by samples; cut gradients are each client's own as ever.
+    With `by_samples` it is the mean over the group weighted by samples; cut gradients are each client's own as ever;
+    with `cut_offsets` they are of losses of their own.
     """
     sizes = [len(message.labels) for message in messages]
     shares = [size / sum(sizes) for size in sizes]
@@ -225,7 +233,8 @@ def _pass(
     # Attention by plain matrix products where second derivatives are wanted: fused kernels have none.
     with sdpa_kernel(SDPBackend.MATH) if second_order else nullcontext():
         tape = side.forward(state, activations, seed)
-    losses = criterion.means(tape.output, _joined([message.labels for message in messages]), sizes)
+    labels = _joined([message.labels for message in messages])
+    losses = criterion.means(tape.output, labels, sizes)
     targets = (*tape.parameters, activations)
     logit_gradients: list[Tensor] = []
     if any(n_shared):
@@ -241,7 +250,19 @@ def _pass(
     else:
         weights = sent(torch.tensor(shares, dtype=losses.dtype), losses.device) if by_samples else None
         total = losses.sum() if weights is None else losses @ weights
-        *found, cut = differentiate(total, targets, again=second_order)
+        if weights is None or cut_offsets is None:
+            *found, cut = differentiate(total, targets, again=second_order)
+        else:
+            # One forward pass, two losses: neither makes the other's part of the backward pass.
+            moved = tape.output + torch.repeat_interleave(
+                cut_offsets.to(losses.dtype),
+                sent(torch.tensor(sizes), losses.device),
+                dim=0,
+                output_size=sum(sizes),
+            )
+            own_losses = replace(criterion, offsets=None).means(moved, labels, sizes)
+            (cut,) = differentiate(own_losses @ weights, (activations,), keeps=bool(tape.parameters))
+            found = list(differentiate(total, tape.parameters))
     cuts = list(torch.split(cut.detach(), sizes))
     if by_samples:
         cuts = [own / share for own, share in zip(cuts, shares, strict=True)]

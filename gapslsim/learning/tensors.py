@@ -274,6 +274,7 @@ def differentiate(
     output_gradient: Float[Tensor, "*_"] | None = None,
     *,
     again: bool = False,
+    keeps: bool = False,
 ) -> tuple[Float[Tensor, "*_"], ...]:
     """Gradients of an output; 0 for what this pass did not use, which is no error.
 
@@ -282,13 +283,20 @@ def differentiate(
         inputs: leaves, or none.
         output_gradient: of the shape of the output.
         again: whether the gradients can be differentiated themselves.
+        keeps: whether the graph stays, for those of another output.
     """
     if not inputs:
         return ()
     if not output.requires_grad:
         return tuple(map(torch.zeros_like, inputs))
     return torch.autograd.grad(
-        output, inputs, output_gradient, create_graph=again, allow_unused=True, materialize_grads=True
+        output,
+        inputs,
+        output_gradient,
+        retain_graph=again or keeps,
+        create_graph=again,
+        allow_unused=True,
+        materialize_grads=True,
     )
 
 

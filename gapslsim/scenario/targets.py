@@ -26,6 +26,7 @@ def check_target(scenario: Scenario, target: Target) -> list[tuple[Path, str]]:
 
 
 def _found(scenario: Scenario, target: Target) -> Iterator[tuple[Path, str]]:
+    from gapslsim.learning.logit_adjustment import unfit
     from gapslsim.learning.loss import losses
     from gapslsim.learning.metric import metrics
 
@@ -45,6 +46,12 @@ def _found(scenario: Scenario, target: Target) -> Iterator[tuple[Path, str]]:
                 ("evaluation", "metrics", place),
                 f"{metric.kind} is no metric of these labels: {have}; {fix}.",
             )
+    adjustment = getattr(getattr(scenario.framework, "cut_rule", None), "adjustment", None)
+    if adjustment is not None and (why := unfit(loss, target)):
+        yield ("framework",), f"{scenario.framework.kind}: {why}."
+    if adjustment is not None and scenario.training.compile != "none":
+        why = "compiled passes go backward once, and adjusted logits have two losses"
+        yield ("training", "compile"), f"found {scenario.training.compile!r}; {why}. Write none, or tau: 0."
     if target == "class":
         return
     for name in ("per_class", "predictions"):

@@ -52,6 +52,7 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "gas": (1700, 20),
     "locsplitfed": (2650, 42),
     "gpsl": (320, 2),
+    "scala": (420, 2),
     "hierarchical_sfl": (800, 4),
     "mp_sl": (5000, 22),
     "sglr": (280, 2),
