@@ -24,6 +24,8 @@ from gapslsim.learning.journal.journal import JournalSettings
 from gapslsim.learning.logit_adjustment import LogitAdjustment, offsets
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.setup import LearningSetup
+from gapslsim.models.split import build
+from gapslsim.models.zoo.cnn import Cnn
 from tests.support import Stage, small_setup, stage
 from tests.unit.frameworks.test_global_batches import watched
 from tests.unit.frameworks.test_methods import mean_of, put
@@ -400,3 +402,24 @@ def test_two_mini_batches_of_a_client_count_its_labels_once() -> None:
 def test_unlike_sizes_of_the_scenario_are_divided_anew() -> None:
     world = trained(unlike(), 2, "scala")  # batches of 5, 5 and 4; 20, 10 and 4 samples
     assert [row.n_samples for row in world.learner.observed.losses] == [8, 4, 2] * 2
+
+
+def test_where_layers_mix_samples_a_cut_gradient_is_of_all_losses_over_the_clients_share() -> None:
+    model = Cnn(channels=(2, 3, 3), norm="batch", cut=1)
+    setup = skewed(model=model, input_shape=(1, 8, 8))
+    world, module = stage(setup), build(model, (1, 8, 8), 3, setup.seed)
+    smashed = [world.learner.client_forward(c, batch_size=n).carry_out() for c, n in enumerate((7, 5, 2))]
+    cut_rule = frameworks["scala"]().cut_rule
+    reply = world.learner.server_step(smashed, MeanUpdate(), cut_rule, joined=True).carry_out()
+    entered = torch.cat([one.value.activations.detach() for one in smashed]).requires_grad_()
+    logits = torch.split(module.server.double().train()(entered), [7, 5, 2])
+    losses = [
+        n / 14 * adjusted_loss(own, one.value.labels, np.array(held), 1.0)
+        for own, one, held, n in zip(logits, smashed, HELD, (7, 5, 2), strict=True)
+    ]
+    (cuts,) = torch.autograd.grad(torch.stack(losses).sum(), entered)
+    for client, (cut, n) in enumerate(zip(torch.split(cuts, [7, 5, 2]), (7, 5, 2), strict=True)):
+        assert distance([reply.own[client].value], [cut * 14 / n]) < CLOSE
+    assert (
+        float(reply.own[2].value.abs().max()) > 1e-6
+    )  # Its own loss is 0; what it feels is that of the others.
