@@ -89,11 +89,17 @@ class ParallelSplitLearning(Framework):
     def _together(self, w: Stage, clients: Collection[int]) -> Process[None]:
         """A mini-batch of each client, with a barrier before the server's step and one behind the backward passes."""
         sizes = self._batch_sizes(w, clients)
-        going = {
-            c: self._upload(w, c) if n is None else self._upload_some(w, c, n)
-            for c, n in sizes.items()
-            if n != 0
-        }
+        yield from self._step(
+            w,
+            {
+                c: self._upload(w, c) if n is None else self._upload_some(w, c, n)
+                for c, n in sizes.items()
+                if n != 0
+            },
+        )
+
+    def _step(self, w: Stage, going: Mapping[int, Process[SmashedData]]) -> Process[None]:
+        """The server's step on mini-batches that are under way, and their ways back."""
         smashed = yield from w.gather("upload", going)
         if self.server_schedule.steps_for_each:
             served = {client: self._serve(w, one) for client, one in smashed.items()}

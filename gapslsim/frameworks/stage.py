@@ -132,6 +132,11 @@ class Stage(ABC):
 
     @property
     @abstractmethod
+    def now_s(self) -> float:
+        """Time since the run began [s]. A protocol that trains otherwise for it says so (`trains_by_the_clock`)."""
+
+    @property
+    @abstractmethod
     def candidates(self) -> Sequence[int]:
         """Clients that can take part in a round that begins now, ascending: they are there and not busy.
 

@@ -63,6 +63,9 @@ def _found(scenario: Scenario, target: Target) -> Iterator[tuple[Path, str]]:
             ("framework",),
             f"{scenario.framework.kind} makes up samples by class, and {have}; take another framework.",
         )
+    if getattr(scenario.framework, "needs_classes", False):
+        fix = "write choice: participation, or take another framework"
+        yield ("framework",), f"{scenario.framework.kind} chooses clients by classes, and {have}; {fix}."
     no_local = f"the local view weighs by class, and {have}; write global, clients or ensemble."
     by_accuracy = [
         (("evaluation", "targets"), evaluation.targets),

@@ -218,7 +218,7 @@ class SimulatedStage(Stage):
 
     @property
     def now_s(self) -> float:
-        """Simulated time [s]; for the main flow, not for frameworks."""
+        """See the base class."""
         return float(self._env.now)
 
     def rounds(self, framework: Participants) -> Iterator[int]:

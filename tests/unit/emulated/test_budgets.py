@@ -54,6 +54,7 @@ OF_FRAMEWORK: dict[str, tuple[int, int]] = {
     "gpsl": (320, 2),
     "scala": (420, 2),
     "hierarchical_sfl": (800, 4),
+    "mergesfl": (330, 2),
     "mp_sl": (5000, 22),
     "sglr": (280, 2),
     "splitfed_v3": (2600, 22),

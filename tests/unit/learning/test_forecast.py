@@ -61,7 +61,8 @@ FRAMEWORKS = [
     "{kind: sfl_replay, client_update: {kind: warmup, rounds: 1, upload: once}}",
     "{kind: psl, server_schedule: {kind: copies, every: 2, optimizer: reset}}", "{kind: cyclesl}",
     "{kind: cyclesl, server_schedule: {kind: pooled, batch_size: 1000}}", "{kind: cse_fsl}",
-    "{kind: scala}", "{kind: scala, server_prior: batch, global_batch: 90, local_steps: 2}",
+    "{kind: mergesfl, participation: {kind: sample, k: 3}}", "{kind: scala}",
+    "{kind: scala, server_prior: batch, global_batch: 90, local_steps: 2}",
 ]  # fmt: skip
 
 
