@@ -20,7 +20,7 @@ from typing import Final
 from tests.fuzz.corpus import build
 from tests.fuzz.mutations import mutate_file
 from tests.fuzz.readers import READERS, Call
-from tests.fuzz.sandbox import Ending, Running, furnish
+from tests.fuzz.sandbox import Ending, Running, bounded, furnish
 from tests.fuzz.shift import Shift
 
 __all__ = ["CALL", "Campaign", "Case", "Tally", "import_all", "keep", "replay", "shrink"]
@@ -180,7 +180,9 @@ class Campaign:
     def alone(self, case: Case, sound: bool = False) -> Ending:
         """Tries one in a process of its own."""
         world = self.world()
-        running = self.running(case, world, self.prepare(case, world, sound))
+        with bounded():
+            call = self.prepare(case, world, sound)
+        running = self.running(case, world, call)
         running.start()
         while (ending := running.look()) is None:
             time.sleep(0.002)

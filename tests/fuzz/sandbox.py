@@ -23,7 +23,17 @@ from typing import Any, Final
 from gapslsim.cli.main import main
 from tests.fuzz.values import CANARY, SECRET
 
-__all__ = ["ASKED_S", "DOCUMENTED", "LIMIT_S", "Ending", "Running", "confine", "furnish", "progress"]
+__all__ = [
+    "ASKED_S",
+    "DOCUMENTED",
+    "LIMIT_S",
+    "Ending",
+    "Running",
+    "bounded",
+    "confine",
+    "furnish",
+    "progress",
+]
 
 DOCUMENTED: Final = {0, 1, 2, 3, 130, 143}
 """Exit codes of docs/command-line.md, but for 70: a fault of ours."""
@@ -63,6 +73,17 @@ def furnish(world: Path) -> None:
         (world / name).mkdir(parents=True)
     (world / SECRET).write_text(f"{CANARY}\n" * 3)
     os.mkfifo(world / "fifo")
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Bounds the memory of this process for a while as `confine` does for good, so that it makes the same inputs."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_virtual() + _ADDRESSES, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def confine() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import time
 from collections.abc import Callable
@@ -144,3 +145,15 @@ def test_a_bomb_of_aliases_harms_no_campaign(tmp_path: Path) -> None:
             if (tmp_path / name).is_dir():
                 (tmp_path / name).rmdir()
             (tmp_path / name).unlink(missing_ok=True)
+
+
+def test_a_bomb_of_lists_in_a_pickle_is_not_written_out(tmp_path: Path) -> None:
+    nested: list[object] = ["x"]
+    for _ in range(40):
+        nested = [nested, nested]
+    for seed in range(60):
+        (tmp_path / "test_batch").write_bytes(pickle.dumps({b"labels": nested, b"data": np.zeros((3, 4))}))
+        mutate_file(tmp_path / "test_batch", Random(f"{seed}"), [])
+        if (tmp_path / "test_batch").is_dir():
+            (tmp_path / "test_batch").rmdir()
+        (tmp_path / "test_batch").unlink(missing_ok=True)
