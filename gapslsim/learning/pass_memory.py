@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cache, cached_property
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,16 @@ class Server(NamedTuple):
     left: int
     """What stays: cut gradients; the graph, where it is to be differentiated again."""
 
+    def on_line_to(self, other: Server, steps: int, of: int) -> Server:
+        """What lies `steps` away on a line through both, which lie `of` steps apart."""
+        return Server(*(mine + (its - mine) * steps // of for mine, its in zip(self, other, strict=True)))
+
+
+_FEW: Final = 512
+"""Mini-batches of a joined pass that are measured one by one: they take a tenth of a second."""
+_MESSAGES: Final = 64
+"""Messages that stand for more than these, at most."""
+
 
 class PassMemory:
     """Measures passes of one mini-batch, each when first asked for.
@@ -69,6 +79,8 @@ class PassMemory:
 
     def __init__(self, setup: LearningSetup, batch_size: int, limits: Limits, cut: int | None = None) -> None:
         self._data, self._size = setup.data, batch_size
+        # Ways of making a training ask for the same passes.
+        self._clients, self._servers = cache(self._client_passes), cache(self._server_passes)
         shape, n_classes = setup.data.input_shape, setup.data.n_classes
         blocks = blocks_on_meta(setup.model, shape, n_classes)
         place = setup.model.cut_index(shape, n_classes) if cut is None else cut
@@ -132,8 +144,7 @@ class PassMemory:
         self.modules += sum(_bytes(*other.module.parameters(), *other.module.buffers()) for other in others)
         """The modules that passes are made through, and their copies."""
 
-    def client(self, n_clients: int) -> Client:
-        """Forward and backward passes of so many clients, and their updates."""
+    def _client_passes(self, n_clients: int) -> Client:
         n = max(1, min(self.n_stacked, n_clients))
         batches = self._inputs(n * self._size)
         begun = self._meter.now_bytes
@@ -165,29 +176,48 @@ class PassMemory:
             update=max(self._meter.peak_bytes - begun - self.client_state, 0),
         )
 
+    def client(self, n_clients: int) -> Client:
+        """Forward and backward passes of so many clients, and their updates."""
+        return self._clients(n_clients)
+
     def server(self, n_batches: int, keeps_rows: bool, second_order: bool) -> Server:
         """A pass of the server.
+
+        More than `_FEW` that are joined to one tensor are measured as fewer messages of the same samples: what a
+        message adds beside its samples (its loss) is the same for each. A number without two divisors that small is
+        taken for one of the next three that has them.
 
         Args:
             n_batches: mini-batches in it.
             keeps_rows: each one's own gradient is wanted, and not their sum.
             second_order: gradients are differentiated again.
         """
+        if keeps_rows or second_order or n_batches <= _FEW:
+            return self._servers(n_batches, self._size, keeps_rows, second_order)
+        # Messages of one size, since losses of unlike ones are means of another kind.
+        while len(found := [m for m in range(2, _MESSAGES + 1) if not n_batches * self._size % m]) < 2:
+            n_batches += 1
+        few, more = found[-2:]
+        of_few, of_more = (self._servers(m, n_batches * self._size // m, False, False) for m in (few, more))
+        return of_few.on_line_to(of_more, n_batches - few, more - few)
+
+    def _server_passes(self, n_messages: int, size: int, keeps_rows: bool, second_order: bool) -> Server:
+        """Measured: messages of `size` samples each."""
         with self._meter:  # What has arrived is no part of what the pass takes.
-            smashed = [torch.empty(self._size, *self._smashed_shape, device="meta") for _ in range(n_batches)]
-            received = [torch.empty(self._size, *self._left_shape, device="meta") for _ in smashed]
-        labels = received if self._is_tailed else [self._labels() for _ in smashed]
+            smashed = [torch.empty(size, *self._smashed_shape, device="meta") for _ in range(n_messages)]
+            received = [torch.empty(size, *self._left_shape, device="meta") for _ in smashed]
+        labels = received if self._is_tailed else [self._labels(size) for _ in smashed]
         messages = [Smashed(one, told) for one, told in zip(smashed, labels, strict=True)]
         del received, labels
-        most = n_batches * self._size
+        most = n_messages * size
         before = self._meter.now_bytes
         with self._measuring(fused=not second_order) as taken:
             passed = server_pass(
                 self._server,
                 self._of_server,
                 messages,
-                [0] * n_batches,
-                [0] * (n_batches + 1),
+                [0] * n_messages,
+                [0] * (n_messages + 1),
                 second_order,
                 keep_rows=keeps_rows,
                 joined_samples=most,
@@ -244,10 +274,11 @@ class PassMemory:
             made = torch.empty(n, *self._data.input_shape, dtype=dtype, device="meta")
             return made.contiguous(memory_format=torch.channels_last) if made.dim() == 4 else made
 
-    def _labels(self) -> Tensor:
+    def _labels(self, n: int | None = None) -> Tensor:
         dtype = torch.float32 if self._data.target == "numbers" else torch.int64
         with self._meter:
-            return torch.empty(self._size, *self._data.train.labels.shape[1:], dtype=dtype, device="meta")
+            shape = self._size if n is None else n, *self._data.train.labels.shape[1:]
+            return torch.empty(*shape, dtype=dtype, device="meta")
 
     @contextmanager
     def _measuring(self, fused: bool = True) -> Iterator[_Taken]:

@@ -11,7 +11,7 @@ from gapslsim.hardware.devices import load_device
 from gapslsim.network.channel import Channel
 from gapslsim.registry import is_shipped
 from gapslsim.rng import stream
-from gapslsim.scenario.cutting import check_cuts, check_shape
+from gapslsim.scenario.cutting import check_cuts, check_shape, fails_alone
 from gapslsim.scenario.keeping import check_keeping
 from gapslsim.scenario.leaks import check_leakage
 from gapslsim.scenario.limits import Every
@@ -323,9 +323,7 @@ def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], i
         split_cost(*about, least, loaded.input_dtype)
     except ValueError as error:
         if least not in batches:
-            return [
-                (("framework",), f"it draws the sizes of mini-batches. In one of {least}, {_words(error)}")
-            ]
+            return [(("framework",), fails_alone(scenario.framework.kind, least, _words(error)))]
         client = batches.index(least)
         rule = f"client {client} has {sizes[client]} training samples. In its batches of {least}, {_words(error)}"
         return [(("data", "partition"), rule)]

@@ -19,7 +19,7 @@ from gapslsim.scenario.tree import Path
 if TYPE_CHECKING:
     from gapslsim.data.dataset import LoadedData
 
-__all__ = ["check_cuts", "check_shape", "cut_model", "nothing_to_compare", "refusals"]
+__all__ = ["check_cuts", "check_shape", "cut_model", "fails_alone", "nothing_to_compare", "refusals"]
 
 
 def cut_model(
@@ -129,6 +129,18 @@ def nothing_to_compare(kind: str) -> str:
     return (
         f"{kind} compares the clients' gradients of the server side, where all weights are frozen; unfreeze some, cut "
         "the model earlier (or the client groups that cut it last), or take psl."
+    )
+
+
+def fails_alone(kind: str, size: int, words: str) -> str:
+    """A model cannot train on a mini-batch as small as a framework may draw it; with the error of such a pass."""
+    if "more than 1 value per channel" not in words:
+        return f"it draws the sizes of mini-batches. In one of {size}, {words}"
+    # A larger batch, which the error advises, is drawn as small now and then.
+    return (
+        f"{kind} draws the sizes of mini-batches, and batch norm cannot train on one of a single sample where a layer "
+        "leaves one number per channel; take a norm of groups, a larger image, or psl with server_schedule: joined, "
+        "whose mini-batches keep their size."
     )
 
 

@@ -18,6 +18,7 @@ from gapslsim.errors import ProtocolError, ScenarioError
 from gapslsim.frameworks._global_batches import allot, compose, share_without
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.learning.journal.journal import JournalSettings
+from gapslsim.scenario.checks import deep_problems
 from tests.support import Stage, small_setup, stage
 from tests.unit.frameworks.test_server_schedules import Loop, distance, of_client, of_server, unlike
 from tests.unit.frameworks.test_timelines import assert_spans
@@ -237,3 +238,21 @@ def test_a_dry_run_has_its_timeline_and_a_replay_its_training(tmp_path: Path) ->
 def test_what_has_no_meaning_is_refused_in_words(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ScenarioError, match=words):
         simulate(load_dict(small_scenario(framework={"kind": "gpsl", **settings})), dry=True)
+
+
+@pytest.mark.parametrize("framework", ["gpsl", "scala"])
+def test_batch_norm_that_cannot_train_on_one_sample_is_refused_before_it_is_drawn(framework: str) -> None:
+    settings = small_scenario(framework={"kind": framework, "global_batch": 6})
+    settings["data"] = {"kind": "synthetic", "input_shape": [3, 1, 1], "n_train": 60, "n_test": 20}
+    settings["model"] = {"kind": "cnn", "channels": [8, 8], "norm": "batch", "cut": 1}
+
+    def problems(**changed: Any) -> list[str]:
+        return [problem.message for problem in deep_problems(load_dict(settings | changed))]
+
+    (found,) = problems()
+    assert found.startswith(f"{framework} draws the sizes of mini-batches, and batch norm cannot train")
+    assert "take a norm of groups" in found
+    assert not problems(model=settings["model"] | {"norm": "group"})
+    # Mini-batches of a fixed size, and maps of more than one number.
+    assert not problems(framework={"kind": "psl", "server_schedule": "joined"})
+    assert not problems(data=settings["data"] | {"input_shape": [3, 4, 4]})

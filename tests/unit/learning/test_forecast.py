@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from gapslsim import load, simulate
-from gapslsim.assembly import memory_forecast
+from gapslsim.assembly import learning_setup, memory_forecast
 from gapslsim.device_memory import described
 from gapslsim.errors import MemoryShortError
+from gapslsim.learning import pass_memory
+from gapslsim.learning._limits import limits_for
 from gapslsim.learning.live_bytes import LiveBytes
 from gapslsim.learning.losses.cross_entropy import CrossEntropy
 from gapslsim.learning.memory_options import Ways
+from gapslsim.learning.pass_memory import PassMemory
+from gapslsim.learning.server_pass import server_pass
 from gapslsim.scenario.schema import Scenario
 from tests.emulated import emulated
 
@@ -265,3 +270,39 @@ def test_what_a_gpu_of_another_size_would_do_is_told_without_it(tmp_path: Path) 
     assert memory_forecast(run, gpu_bytes=80e9).ways == Ways(remakes_passes=True)
     with pytest.raises(MemoryShortError, match="90% of the GPU"):
         memory_forecast(run, gpu_bytes=20e9)
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_joined_pass_of_many_mini_batches_is_measured_with_few_messages_to_the_byte(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, shape = MODELS[model]
+    file = tmp_path / "scenario.yaml"
+    file.write_text(TEXT.format(model=net, shape=shape, framework="{kind: gpsl}", memory="{}"))
+    setup, _ = learning_setup(load(file), dry=True)
+    n_messages: list[int] = []
+
+    def counted(side: Any, state: Any, smashed: Any, *more: Any, **named: Any) -> Any:
+        n_messages.append(len(smashed))
+        return server_pass(side, state, smashed, *more, **named)
+
+    monkeypatch.setattr(pass_memory, "server_pass", counted)
+    passes = PassMemory(setup, 4, limits_for(torch.device("cpu")))
+    for n in (513, 640, 997):
+        n_messages.clear()
+        found = passes.server(n, keeps_rows=False, second_order=False)
+        assert max(n_messages) <= 64
+        assert len(n_messages) == 2
+        assert found == passes._server_passes(n, 4, False, False)
+        assert found.peak > found.left > 0
+        assert n_messages[-1] == n
+    n_messages.clear()
+    assert passes.server(100_000, False, False).left > 100_000 * 4
+    assert sum(n_messages) <= 2 * 64
+    # The same question again takes no pass.
+    n_messages.clear()
+    passes.server(100_000, False, False)
+    assert not n_messages
+    # 521 messages of one sample have no such divisors: the next number that has two.
+    alone = PassMemory(setup, 1, limits_for(torch.device("cpu")))
+    assert alone.server(521, False, False) == alone._server_passes(522, 1, False, False)
