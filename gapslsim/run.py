@@ -248,6 +248,7 @@ class _Run:
             "rounds": self._rows,
             "evaluations": self._evaluations,
             "losses": observed.losses,
+            "local_losses": observed.local_losses,
             "alignment": observed.alignment,
             "links": parts.network.link_use,
             "gradients": observed.gradients,

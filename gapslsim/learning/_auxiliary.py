@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from gapslsim.errors import ProtocolError
 from gapslsim.learning._learner_core import LearnerCore
+from gapslsim.learning._observations import has_losses
 from gapslsim.learning.names import SERVER, auxiliary_of, name_of
 from gapslsim.learning.operation import Alignment, Answer, MiniBatch, SmashedData
 from gapslsim.learning.reply import ServerReply
-from gapslsim.work import Deferred, Keyed, Work, content_key, derived_key
+from gapslsim.records import LossRow
+from gapslsim.work import Keyed, Work, content_key, derived_key
 
 if TYPE_CHECKING:
     from gapslsim.learning.auxiliary_passes import LocalStep
@@ -50,10 +52,16 @@ class AuxiliaryOperations(LearnerCore):
             def compute(engine: Engine) -> LocalStep:
                 return engine.auxiliary.step(batch.client, state.value, smashed.value, trains, round)
 
-            made = (
-                None
-                if operations.is_dry
-                else cast("Deferred[LocalStep]", operations.held(key, (state, smashed), compute))
+            def record_of(step: LocalStep) -> dict[str, Any]:
+                return {"local_losses": [LossRow(round, batch.client, step.loss, batch.size)]}
+
+            made, _ = operations.outcome(
+                key,
+                (state, smashed),
+                compute,
+                record_of,
+                later=True,
+                fits=lambda found: has_losses(found, round, (batch.client,), "local_losses"),
             )
             if trains:
                 states[name] = operations.part(

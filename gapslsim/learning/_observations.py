@@ -33,6 +33,7 @@ class Accuracy(NamedTuple):
 
 _ROWS: Final[dict[str, Any]] = {
     "losses": LossRow,
+    "local_losses": LossRow,
     "alignment": AlignmentRow,
     "accuracies": Accuracy,
     "gradients": GradientRow,
@@ -118,9 +119,9 @@ def is_of_step(record: Seen, round: int, clients: tuple[int, ...], trains: bool 
     return is_whole and has_losses(record, round, clients if trains else ())
 
 
-def has_losses(record: Seen, round: int, clients: tuple[int, ...]) -> bool:
+def has_losses(record: Seen, round: int, clients: tuple[int, ...], name: str = "losses") -> bool:
     """Whether a record tells the training loss of one mini-batch of each of these clients."""
-    told = [(row.round, row.client) for row in record.get("losses", ())]
+    told = [(row.round, row.client) for row in record.get(name, ())]
     return told == [(round, client) for client in clients]
 
 
@@ -148,6 +149,7 @@ class Observations:
 
     def __init__(self) -> None:
         self.losses: list[LossRow] = []
+        self.local_losses: list[LossRow] = []
         self.alignment: list[AlignmentRow] = []
         self.accuracies: list[Accuracy] = []
         self.gradients: list[GradientRow] = []

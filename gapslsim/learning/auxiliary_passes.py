@@ -31,6 +31,8 @@ class LocalStep:
     """Of the auxiliary network."""
     cut: Tensor
     """Gradient of the mean loss at the cut, [b, *smashed_shape]."""
+    loss: float
+    """The mean loss of the mini-batch, before any update."""
 
 
 class AuxiliaryPasses:
@@ -88,7 +90,7 @@ class AuxiliaryPasses:
                 f"round {round}, client {client}: its local loss or the gradient of it is not finite (loss "
                 f"{lost}). Lower the learning rate (training.client.lr, framework.auxiliary.optimizer)."
             )
-        return LocalStep(side.update(state, tuple(gradients), tape.buffers) if trains else state, cut)
+        return LocalStep(side.update(state, tuple(gradients), tape.buffers) if trains else state, cut, lost)
 
     def align(
         self,

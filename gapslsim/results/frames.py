@@ -33,6 +33,7 @@ TABLES: Final[dict[str, type[Any]]] = {
     "uncertainty": records.DrawRow,
     "leakage": records.LeakageRow,
     "reconstructions": records.PixelRow,
+    "local_losses": records.LossRow,
 }
 """Name of each table in a run directory and the class of its rows."""
 
@@ -41,7 +42,7 @@ GEOMETRY: Final = ("gradients", "updates", "pairwise")
 
 OPTIONAL: Final = (
     *GEOMETRY, "clients", "attendance", "presence", "staleness", "confusion", "per_class", "predictions", "uncertainty",
-    "leakage", "reconstructions",
+    "leakage", "reconstructions", "local_losses",
 )  # fmt: skip
 """Tables that run directories of earlier versions do not have, which reads as empty ones."""
 

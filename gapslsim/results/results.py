@@ -62,6 +62,8 @@ class Results:
     """Test accuracy per view, and per client where a view has one model per client."""
     losses: _Whole = _Whole()
     """Training loss per round and client."""
+    local_losses: _Whole = _Whole()
+    """The same of the losses that clients take themselves, by an auxiliary network."""
     alignment: _Whole = _Whole()
     """Gradient geometry per round and client, where the server's rule looked at it."""
     links: _Whole = _Whole()

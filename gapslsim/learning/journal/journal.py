@@ -27,6 +27,8 @@ __all__ = ["Journal", "JournalSettings"]
 
 _AUTO_SHARE: Final = 0.01
 _AUTO_LEAST_S: Final = 5.0
+_LOSSES: Final = {"losses", "local_losses"}
+"""What is compared where an operation is carried out again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +169,14 @@ class Journal:
 
         Nothing stops: on another GPU, or one whose kernels do not repeat, the last bit differs, and both are right.
         """
-        found = self._known(key, lambda record: "losses" in record, look_again=False)
+        found = self._known(key, lambda record: bool(_LOSSES & record.keys()), look_again=False)
         if found is None:
             return
         self.n_rebuilt += 1
-        before, now = ([row.loss for row in record["losses"]] for record in (found, again()))
+        before, now = (
+            [row.loss for name in _LOSSES & record.keys() for row in record[name]]
+            for record in (found, again())
+        )
         if before != now:
             self.n_differing += 1
             pairs = zip(before, now, strict=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from gapslsim.frameworks.framework import Framework, frameworks
 from gapslsim.learning.auxiliary import Auxiliary
 from gapslsim.learning.setup import LearningSetup
 from gapslsim.models.split import build, initial_blocks
+from gapslsim.results.store import load_results, write_results
 from gapslsim.rng import stream, stream_seed
 from tests.support import Stage, sgd, small_setup, stage
 from tests.unit.frameworks.test_timelines import assert_spans
@@ -63,6 +65,7 @@ class Plain:
         self.kept: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(n)]
         self.step = [0] * n
         self.round = 0
+        self.losses: list[tuple[int, int, float]] = []
 
     def rounds(self, order: list[tuple[str, int, int]]) -> None:
         """Rounds whose server steps come in the order in which the clock had them.
@@ -97,7 +100,9 @@ class Plain:
             optimizers.append(self.of_networks[client])
         for optimizer in optimizers:
             optimizer.zero_grad()
-        F.cross_entropy(self.networks[client](output), self.labels[client]).backward()
+        loss = F.cross_entropy(self.networks[client](output), self.labels[client])
+        self.losses.append((self.round, client, loss.item()))
+        loss.backward()
         for optimizer in optimizers:
             optimizer.step()
 
@@ -198,6 +203,9 @@ def test_ten_rounds_are_those_of_a_plain_loop(kind: str, h: int) -> None:
         theirs = list(module.parameters())
         assert len(ours) == len(theirs) > 0
         assert max(float((a - b).detach().abs().max()) for a, b in zip(ours, theirs, strict=True)) < 1e-8
+    seen = sorted((row.round, row.client, row.loss) for row in world.learner.observed.local_losses)
+    assert [row[:2] for row in seen] == [row[:2] for row in sorted(loop.losses)]
+    assert [row[2] for row in seen] == pytest.approx([row[2] for row in sorted(loop.losses)], abs=1e-8)
 
 
 def test_with_every_mini_batch_sent_to_copies_cse_fsl_is_locsplitfed() -> None:
@@ -306,6 +314,15 @@ def test_a_killed_run_goes_on_with_what_the_server_had_kept(tmp_path: Path) -> N
     resumed = simulate(load_dict(given), journal=tmp_path / "parts")
     assert resumed.summary["learning_sha256"] == whole.summary["learning_sha256"]
     assert resumed.summary["timeline_sha256"] == whole.summary["timeline_sha256"]
+    # Every client trains on each mini-batch of its epochs, sent or not; what was killed is seen again in the journal.
+    again = simulate(load_dict(given), journal=tmp_path / "whole")
+    assert again.summary["journal"]["computed"] == 0
+    for run in (resumed, again):
+        pd.testing.assert_frame_equal(run.local_losses, whole.local_losses)
+    assert set(whole.local_losses["round"]) == {1, 2, 3, 4, 5}
+    assert simulate(load_dict(given), dry=True).local_losses.empty
+    stored = write_results(whole, tmp_path / "run")
+    pd.testing.assert_frame_equal(load_results(stored).local_losses, whole.local_losses)
 
 
 def test_it_is_not_measured_here() -> None:

@@ -22,6 +22,7 @@ from gapslsim.records import (
     ConfusionRow,
     DrawRow,
     LeakageRow,
+    LossRow,
     PairRow,
     PixelRow,
     PredictionRow,
@@ -99,6 +100,7 @@ def whole(make_results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in which every table has rows."""
     measured = make_results(
         updates=[update(1), update(2)],
+        local_losses=[LossRow(1, 0, 0.7, 5), LossRow(2, 1, 0.6, 5)],
         pairwise=[PairRow(1, 0, 1, 1.0), PairRow(2, 0, 1, 1.0)],
         gradients=[(r, 0, 1.0, 1.0, 1.0, 1.0, True, True, True) for r in (1, 2)],
         attendance=[(1, 0.5, 0, "upload", "came"), (2, 1.5, 1, "upload", "late")],
