@@ -173,7 +173,7 @@ def test_draws_cost_a_plan_nothing(tmp_path, monkeypatch):
     )
     seen = []
     monkeypatch.setattr(
-        "gapslsim.run.simulate", lambda given, dry: seen.append(given) or simulate(given, dry=dry)
+        "gapslsim.whole_run.simulate", lambda given, dry: seen.append(given) or simulate(given, dry=dry)
     )
     estimate(scenario, 1e9)
     assert [each.uncertainty for each in seen] == [None]
