@@ -19,7 +19,8 @@ LINKS = [
     {"between": ["server", "a"], "rate": "20 Mbit/s", "latency": "1 ms"},
     {"between": ["a", "b"], "rate": "10 Mbit/s", "duplex": "half"},
 ]
-OWN = own_files(Path(tempfile.mkdtemp(prefix="gapslsim-own-")))
+FOLDER = tempfile.TemporaryDirectory(prefix="gapslsim-own-")  # Goes with the process.
+OWN = own_files(Path(FOLDER.name))
 SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("channel", "markov"): [
         {"rates": ["1 Mbit/s", "3 Mbit/s"], "transitions": [[0.9, 0.1], [0.5, 0.5]], "step": "1 s"}

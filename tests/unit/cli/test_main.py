@@ -42,17 +42,6 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_reading_a_scenario_does_not_import_torch(sound_path):
-    script = (
-        "import sys\n"
-        "from gapslsim.scenario.loading import load\n"
-        f"load({str(sound_path)!r})\n"
-        "print('torch' in sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
-
-
 @pytest.fixture
 def sound_path():
     return Path(__file__).resolve().parents[2] / "broken_scenarios" / "sound.yaml"

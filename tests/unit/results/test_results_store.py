@@ -25,7 +25,7 @@ def test_a_run_directory_reads_back_as_it_was_written(results, tmp_path):
         pd.testing.assert_frame_equal(getattr(again, name), getattr(results, name))
     assert sorted(path.name for path in folder.iterdir()) == [
         "alignment.parquet", "attendance.parquet", "clients.parquet", "confusion.parquet",
-        "evaluations.parquet", "gradients.parquet", "leakage.parquet", "links.parquet",
+        "evaluations.parquet", "gradients.parquet", "leakage.parquet", "links.parquet", "local_losses.parquet",
         "losses.parquet", "pairwise.parquet", "per_class.parquet", "predictions.parquet",
         "presence.parquet", "provenance.json", "reconstructions.parquet", "rounds.parquet", "scenario.yaml",
         "spans.parquet", "staleness.parquet", "summary.json", "uncertainty.parquet", "updates.parquet",
