@@ -298,7 +298,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "fig3": Geometry("fig3_small"),
     "fig10": Geometry("fig10_small", axis="alpha"),
     "own_rule_cost": Costs("own_rule_small"),
-    "fleets": FirstToReach("fleets_small", ("fleet", "framework"), (0.3, 0.4, 0.5)),
+    "fleets": FirstToReach("first_small", ("fleet", "framework"), (0.3, 0.4, 0.5)),
 }
 
 
