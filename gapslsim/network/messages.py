@@ -317,7 +317,7 @@ class FluidNetwork(Network):
             if not part.joined:
                 return 0.0
             size = min(size, (part.size_bit - self._engine.rest_bit(part)) / self._wire_bit)
-        return size
+        return max(size, 0.0)  # Of a part that has moved nothing, the rest may be more than all by rounding.
 
     def _catch_up(self, now_s: float) -> None:
         """Moves the engine to now: flows that end at this very instant have ended before anything else happens."""

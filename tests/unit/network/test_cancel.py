@@ -200,6 +200,9 @@ def test_the_rows_of_each_link_sum_to_the_bits_that_its_flows_have_moved(plan: P
 @given(plans())
 def test_a_cancelled_transfer_is_to_the_others_as_one_that_was_just_as_long_as_it_came(plan: Plan) -> None:
     plan = replace(plan, messages=tuple(message for message in plan.messages if message.client is not None))
+    if plan.protocol is not None:
+        # In slow start the window that takes the last of a message goes at once, so that a shorter one is another.
+        plan = replace(plan, protocol=replace(plan.protocol, slow_start=False))
     outcome = Outcome(plan)
     # A trifle less, so that no outage begins between its last bit and the cancellation by rounding alone.
     moved = [
