@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from pathlib import Path
 
@@ -39,13 +38,6 @@ install_import_hook(
 
 settings.register_profile("gapslsim", deadline=None, max_examples=50)
 settings.load_profile("gapslsim")
-
-
-def pytest_collection_finish() -> None:
-    """Modules and cases stay until the end: the garbage collector need not walk through them again and again."""
-    gc.collect()
-    gc.freeze()
-
 
 ROOT = Path(__file__).resolve().parent.parent
 

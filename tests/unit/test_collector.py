@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 
 import pytest
 
 from gapslsim.collector import rare_collections
-
-
-@pytest.fixture(autouse=True)
-def _nothing_frozen() -> Iterator[None]:
-    """As in a process of a user: the tests' own start-up is frozen otherwise (conftest.py)."""
-    gc.unfreeze()
-    yield
-    gc.collect()
-    gc.freeze()
 
 
 def test_thresholds_are_as_before_after_a_run_also_after_an_error() -> None:
