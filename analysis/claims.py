@@ -370,6 +370,18 @@ def _seconds(values: pd.Series) -> str:
     return _points(values).replace("+", "")
 
 
+def mid_look() -> str:
+    """Accuracy of single runs at the middle size, by epoch; nothing is judged."""
+    runs = pd.read_csv(RESULTS / "mid_look.csv")
+    columns = [epoch for epoch in sorted(set(runs["epoch"].round())) if epoch > 0]
+    lines = [
+        [f"{name.upper()}, seed {seed}"]
+        + [f"{100 * own.loc[own['epoch'].round() == e, 'accuracy'].iloc[0]:.1f} %" for e in columns]
+        for (name, seed), own in runs.groupby(["framework", "seed"], sort=False)
+    ]
+    return markdown(["run", *(f"{epoch:.0f} epochs" for epoch in columns)], lines)
+
+
 CLAIMS: Final = {
     "claims": claims,
     "primary": primary,
@@ -381,5 +393,6 @@ CLAIMS: Final = {
     "there": there,
     "rates": rates,
     "tuned": Accuracies("tuned_small", ("framework",), against=("PSL, mean",)),
+    "mid_look": mid_look,
     "firsts": Firsts("first_small", (0.3, 0.4, 0.5)),
 }
