@@ -30,7 +30,7 @@ from gapslsim.registry import is_shipped, settings_of
 from gapslsim.scenario.cutting import cut_model, refusals
 from gapslsim.scenario.keeping import keeping_refusals, keeps
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.targets import check_target
+from gapslsim.scenario.targets import check_division, check_target
 from gapslsim.scenario.tree import dotted
 from gapslsim.sim.hazards import Hazards
 from gapslsim.sim.outages import failing
@@ -249,6 +249,8 @@ def learning_setup(scenario: Scenario, dry: bool = False) -> tuple[LearningSetup
     data, shards = divide(scenario.data, data, n_clients, scenario.seed)
     batch_sizes = [min(size, len(shard)) for size, shard in zip(scenario.batch_sizes, shards, strict=True)]
     shard_sizes = [len(shard) for shard in shards]
+    if unfit := check_division(scenario, shard_sizes):
+        raise ScenarioError([Problem(dotted(path), text) for path, text in unfit])
     per_round = scenario.framework.samples_per_round(batch_sizes, shard_sizes)
     of_server = scenario.framework.server_steps_per_round(batch_sizes, shard_sizes)
     planned_rounds = scenario.stop.planned_rounds(

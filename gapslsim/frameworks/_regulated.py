@@ -45,11 +45,13 @@ class RegulatedSplitLearning(ParallelSplitLearning):
     bound some would never come."""
     seconds_per_sample: Literal["observed"] | _Seconds = "observed"
     """Time of a sample on each client and its way [s]: a number for each, or what the server sees on the clock, which
-    then decides what is trained. Before anything is seen, sizes are alike."""
+    then decides what is trained. Before anything is seen, sizes are alike. Who is dropped as late took so long at
+    least, and gets less."""
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.8
     """Weight of what was seen before in the moving average of what is seen."""
     global_batch: PositiveInt | None = None
-    """B, samples in a step of the server; as many as the batches of the step's clients have together unless given."""
+    """B, samples in a step of the server; as many as the batches of the step's clients have together unless given. Less
+    where those who take part hold less."""
     most: Annotated[float, Field(ge=1, le=1000)] = 4.0
     """A mini-batch has at most so many times the samples of the client's own batch size, and as many as it holds."""
     local_steps: PositiveInt = 1
@@ -73,9 +75,12 @@ class RegulatedSplitLearning(ParallelSplitLearning):
             yield from self._average(w, sizes)
 
     def _timed(self, w: Stage, client: int, size: int, regulator: Regulator) -> Process[SmashedData]:
-        began_s = w.now_s
-        smashed = yield from self._upload_some(w, client, size)
-        regulator.saw(client, (w.now_s - began_s) / size)
+        began_s, smashed = w.now_s, None
+        try:
+            smashed = yield from self._upload_some(w, client, size)
+        finally:
+            # Of who is dropped the server knows that a sample took it so long at least.
+            regulator.saw(client, (w.now_s - began_s) / size, came=smashed is not None)
         return smashed
 
     def _average(self, w: Stage, sizes: Mapping[int, int]) -> Process[None]:
@@ -99,6 +104,17 @@ class RegulatedSplitLearning(ParallelSplitLearning):
     def cap(self, batch_size: int, shard_size: int) -> int:
         """Most samples in a mini-batch of a client with so many in its own, and so many in all."""
         return min(shard_size, math.ceil(self.most * batch_size - 1e-9))
+
+    def misfits(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> list[str]:
+        """B above what any clients of a step may take."""
+        n = self.n_wanted(len(shard_sizes))
+        most = sum(sorted(map(self.cap, map(min, batch_sizes, shard_sizes), shard_sizes))[-n:])
+        if self.global_batch is None or self.global_batch <= most:
+            return []
+        return [
+            f"global_batch: {self.global_batch}, but {n} clients take {most} samples in a step at most (most: "
+            f"{self.most:g} times their own batch size, and what they hold); write {most} or less, or raise most"
+        ]
 
     def _n_batches(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> list[int]:
         """Mini-batches of each client in a round."""
@@ -167,6 +183,7 @@ class Regulator:
         self._framework, self._setup = framework, setup
         given = framework.seconds_per_sample
         self._seconds: dict[int, float] = {} if given == "observed" else dict(enumerate(given))
+        self._at_least: dict[int, float] = {}
         self._waited = Counter[int]()
 
     def participants(self, w: Stage) -> tuple[int, ...]:
@@ -193,10 +210,15 @@ class Regulator:
         return self._framework.n_wanted(n_clients)
 
     def seconds(self, clients: Collection[int]) -> list[float]:
-        """What a sample takes each; as long as the mean of the others where that is not known yet."""
+        """What a sample takes each; as long as the mean of the others where that is not known yet.
+
+        Longer where a client was dropped after more than that, until it comes.
+        """
         known = [self._seconds[client] for client in clients if client in self._seconds]
-        mean = sum(known) / len(known) if known else 1.0
-        return [self._seconds.get(client, mean) for client in clients]
+        if not known:
+            return [1.0] * len(clients)
+        mean = sum(known) / len(known)
+        return [max(self._seconds.get(client, mean), self._at_least.get(client, 0.0)) for client in clients]
 
     def sizes(self, clients: Collection[int]) -> dict[int, int]:
         """Samples of each in every step of a round."""
@@ -205,11 +227,22 @@ class Regulator:
         caps = [self._framework.cap(batches.size(c), len(self._setup.shards[c])) for c in clients]
         return dict(zip(clients, regulated(max(n, len(caps)), self.seconds(clients), caps), strict=True))
 
-    def saw(self, client: int, seconds: float) -> None:
-        """A sample took a client so long, from the beginning of its forward pass to its arrival."""
-        if self._framework.seconds_per_sample == "observed":
-            kept = self._framework.memory if client in self._seconds else 0.0
-            self._seconds[client] = kept * self._seconds.get(client, 0.0) + (1 - kept) * max(seconds, 1e-12)
+    def saw(self, client: int, seconds: float, came: bool = True) -> None:
+        """A sample took a client so long, from the beginning of its forward pass to its arrival.
+
+        Args:
+            client: whose.
+            seconds: of a sample.
+            came: whether it arrived; else it was given up after so long.
+        """
+        if self._framework.seconds_per_sample != "observed":
+            return
+        if not came:
+            self._at_least[client] = max(seconds, self._at_least.get(client, 0.0))
+            return
+        self._at_least.pop(client, None)
+        kept = self._framework.memory if client in self._seconds else 0.0
+        self._seconds[client] = kept * self._seconds.get(client, 0.0) + (1 - kept) * max(seconds, 1e-12)
 
     @cached_property
     def _labels(self) -> NDArray[np.float64]:

@@ -195,6 +195,15 @@ class Framework(ABC):
             )
         return found or self.lateness.problems(n_clients, self.n_wanted(n_clients))
 
+    def misfits(self, batch_sizes: Sequence[int], shard_sizes: Sequence[int]) -> list[str]:
+        """What keeps this framework from running on data that are divided like this, in words; empty if nothing.
+
+        Args:
+            batch_sizes: samples in one batch of each client, as the scenario says.
+            shard_sizes: training samples of each client.
+        """
+        return []
+
 
 @component
 class FreeFramework(Framework):

@@ -17,7 +17,7 @@ from gapslsim.scenario.leaks import check_leakage
 from gapslsim.scenario.limits import Every
 from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.schema import Scenario
-from gapslsim.scenario.targets import check_target
+from gapslsim.scenario.targets import check_division, check_target
 from gapslsim.scenario.tree import Path, dotted
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def _check_samples(
         # A partition of the user's own may raise anything.
         text = _words(error)
         found.append((("data", "partition", *pointed_at(type(scenario.data.partition), text)), text))
-    return found, sizes
+    return [*found, *check_division(scenario, sizes)], sizes
 
 
 def _check_model(scenario: Scenario, loaded: LoadedData, sizes: Sequence[int], inputs: bool) -> list[Finding]:

@@ -1,18 +1,19 @@
-"""What in a scenario does not fit the labels of its data: a loss, metrics or stops for another kind of them."""
+"""What in a scenario does not fit its data: a loss, metrics or stops for another kind of labels; shares too small."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gapslsim.data.target import MEANING, Target
 from gapslsim.registry import settings_of
+from gapslsim.scenario.problems import pointed_at
 from gapslsim.scenario.tree import Path
 
 if TYPE_CHECKING:
     from gapslsim.scenario.schema import Scenario
 
-__all__ = ["check_target"]
+__all__ = ["check_division", "check_target"]
 
 
 def check_target(scenario: Scenario, target: Target) -> list[tuple[Path, str]]:
@@ -87,3 +88,15 @@ def _found(scenario: Scenario, target: Target) -> Iterator[tuple[Path, str]]:
                 ("stop", "patience", "of"),
                 f"numbers have no accuracy ({have}); write of: loss, or a metric.",
             )
+
+
+def check_division(scenario: Scenario, shard_sizes: Sequence[int]) -> list[tuple[Path, str]]:
+    """What of the framework does not fit the clients' shares of the data.
+
+    Args:
+        scenario: whose settings are sound.
+        shard_sizes: training samples of each client; none where that cannot be told.
+    """
+    framework = scenario.framework
+    found = framework.misfits(scenario.batch_sizes, shard_sizes) if len(shard_sizes) else []
+    return [(("framework", *pointed_at(type(framework), text)), text) for text in found]

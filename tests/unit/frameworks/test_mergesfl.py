@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from gapslsim import load_dict, simulate
 from gapslsim.errors import ScenarioError
+from gapslsim.frameworks._regulated import Regulator
 from gapslsim.frameworks._regulation import mixed_choice, regulated
 from gapslsim.frameworks.framework import frameworks
 from gapslsim.learning.journal.journal import JournalSettings
@@ -241,6 +242,52 @@ def test_what_the_server_saw_decides_the_sizes_of_the_next_round() -> None:
     assert sizes[2] == regulated(12, seen.tolist(), [20, 20])
 
 
+def test_who_is_dropped_as_late_gets_fewer_samples_until_it_comes() -> None:
+    setup = replace(small_setup(), shards=[np.arange(20), np.arange(20, 40)])
+    links: dict[str, Any] = {"uplinks": (1600, 200), "downlinks": (1280, 1280), "latency_s": 0.0}
+    world = stage(setup, server_rate=2.0, rates=(1.0, 1.0), **links)
+    steps = watched(world)
+    lateness = {"kind": "deadline", "after": 6.0}
+    world.run(frameworks["mergesfl"](global_batch=10, lateness=lateness), 12)
+    sizes = [{client: one.size for client, one in step.items()} for step in steps]
+    # 5 samples of client 1 take 1 s and 5 x 1.6 s, 9 in all: it is dropped after 6, 1.2 s a sample; 0 takes 0.4.
+    assert sizes[0] == {0: 5}
+    assert list(sizes[1].values()) == regulated(10, [0.4, 1.2], [20, 20]) == [8, 2]
+    # 2 take 4.2 s. From then on it comes in every round, and 2.1 s are what the server saw of it.
+    assert all(set(own) == {0, 1} for own in sizes[1:])
+    assert list(sizes[2].values()) == regulated(10, [0.8 * 0.4 + 0.2 * 2.6 / 8, 2.1], [20, 20])
+
+
+def test_who_is_known_and_is_dropped_is_no_faster_than_it_was_seen() -> None:
+    setup = small_setup()
+    regulator = Regulator(setup, frameworks["mergesfl"](memory=0.5))
+    assert regulator.seconds([0, 1]) == [1, 1]
+    # Nobody came yet: nothing tells who is faster.
+    regulator.saw(1, 3.0, came=False)
+    assert regulator.seconds([0, 1]) == [1, 1]
+    regulator.saw(0, 2.0)
+    assert regulator.seconds([0, 1]) == [2, 3]
+    # A link that fails at once tells nothing.
+    regulator.saw(1, 0.1, came=False)
+    regulator.saw(0, 0.1, came=False)
+    assert regulator.seconds([0, 1]) == [2, 3]
+    regulator.saw(1, 2.5)
+    assert regulator.seconds([0, 1]) == [2, 2.5]
+    regulator.saw(1, 1.5)
+    assert regulator.seconds([0, 1]) == [2, 2.0]
+
+
+def test_a_global_batch_that_some_workers_of_a_step_can_hold_is_taken() -> None:
+    framework = frameworks["mergesfl"](participation=K2, global_batch=16, most=2)
+    # 10, 6 and 4 at most: two of three take 16.
+    assert framework.misfits([5, 3, 5], [90, 30, 4]) == []
+    (text,) = replace(framework, global_batch=17).misfits([5, 3, 5], [90, 30, 4])
+    assert "2 clients take 16 samples" in text
+    # A batch is of what a client holds, whatever it says.
+    assert replace(framework, global_batch=13).misfits([5, 50, 5], [90, 3, 3]) == []
+    assert replace(framework, global_batch=14).misfits([5, 50, 5], [90, 3, 3])
+
+
 SCENARIO: dict[str, Any] = {
     "framework": {"kind": "mergesfl", "participation": K2, "global_batch": 13, "local_steps": 2}
 }
@@ -278,6 +325,7 @@ def test_it_is_planned_as_it_is() -> None:
         ({"framework": {"seconds_per_sample": [1, 2, 0, 1]}}, "greater than 0"),
         ({"framework": {"seconds_per_sample": "fast"}}, "observed"),
         ({"framework": {"global_batch": 3}}, "write 4 or more"),
+        ({"framework": {"global_batch": 129}}, "4 clients take 128 samples .* write 128 or less, or raise most"),
         ({"framework": {"participation": {"kind": "sample", "k": 9}}}, "4 clients"),
         ({"framework": {"server_schedule": "mean"}}, "write joined"),
         ({"framework": {"client_sync": "average"}}, "leave it out"),
